@@ -1,0 +1,95 @@
+"""The RetailOps channel server.  This file composes the rooms and holds no logic."""
+
+from __future__ import annotations
+
+import atexit
+
+from flask import Flask
+
+from app import gateways, logs, metrics, settings
+from app.callbacks import edge
+from app.callbacks.door import create_door
+from app.callbacks.health import create_health
+from app.channel import consequences
+from app.channel.desk import BUDGET_S, Desk
+from app.channel.reception import Reception
+from app.channel.routing import Routing
+from app.contract.schemas import load_contract
+from app.deliveries.courier import Courier, utc_now
+from app.deliveries.dispatcher import Dispatcher
+from app.gateways.interface import Gateway, Tools, VendorCall
+from app.records.database import Database
+from app.records.journal import Journal
+from app.settings import Settings
+
+INLINE_DELIVERY_THREADS = 4
+"""Threads of a web process that deliver in the background, beside those that serve callbacks."""
+
+
+class Works:
+    """Everything of one process behind its front: records, gateways, background threads."""
+
+    def __init__(self, configured: Settings, *, delivery_threads: int) -> None:
+        self.database = Database(configured.database_url)
+        self.database.prepare()
+        self.journal = Journal(self.database)
+        self.gateways = create_gateways(configured, self.journal)
+        self.courier = Courier(self.gateways)
+        self.dispatcher = Dispatcher(
+            self.database, self.courier, self.gateways, consequences.apply, threads=delivery_threads
+        )
+
+    def stop(self) -> None:
+        """End the background threads in order; whatever is unfinished stays owed."""
+        self.dispatcher.stop()
+        self.journal.stop()
+        self.database.close()
+
+
+def create_gateways(configured: Settings, journal: Journal) -> dict[tuple[str, str], Gateway]:
+    """Every gateway of every channel by (channel, vendor token)."""
+    built = {}
+    for channel in configured.channels:
+
+        def observe(call: VendorCall, name: str = channel.name) -> None:
+            journal.vendor_call(name, call)
+            metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
+
+        tools = Tools(channel.name, configured.web_threads, observe)
+        for token in channel.gateways:
+            built[(channel.name, token)] = gateways.vendor(token).create(channel.vendors[token], tools)
+    return built
+
+
+def create_app(configured: Settings | None = None) -> Flask:
+    """The web application of one process.
+
+    Raises `SettingsFault` when the configuration or the database cannot be used.
+    """
+    configured = configured or settings.load()
+    logs.configure(configured.log_level, configured.secrets())
+    works = Works(configured, delivery_threads=INLINE_DELIVERY_THREADS)
+    contract = load_contract()
+    desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
+    routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
+    reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
+
+    app = Flask(__name__, static_folder=None)
+    edge.install(app)
+    app.register_blueprint(
+        create_door(contract, reception, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
+    )
+    app.register_blueprint(
+        create_health(
+            works.database,
+            contract,
+            public_url=configured.public_url or f"http://localhost:{configured.port}",
+            console_token=configured.console_token,
+        )
+    )
+    app.extensions["works"] = works
+    works.journal.start()
+    if configured.deliveries == "inline":
+        works.dispatcher.start()
+    atexit.register(works.stop)
+    return app

@@ -1,0 +1,1 @@
+"""The door: what RetailOps calls.  HTTP in, HTTP out, nothing else."""

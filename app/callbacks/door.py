@@ -1,0 +1,89 @@
+"""The blueprint of `POST /api/channel/<callback>_v1`: body in, answer out, one journal line each."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from flask import Blueprint, Response, g, request
+
+from app import metrics
+from app.callbacks import body
+from app.callbacks.replies import error_reply, json_reply, rejection
+from app.channel.reception import Note, Reception
+from app.contract.schemas import Callback, Contract
+from app.errors import Rejected
+from app.gateways.policy import Deadline
+from app.records.database import DatabaseUnavailable
+from app.records.journal import Journal
+
+log = logging.getLogger("app.callbacks")
+
+
+def create_door(
+    contract: Contract, reception: Reception, journal: Journal, *, max_body: int, budget_s: float
+) -> Blueprint:
+    """One route per schema file."""
+    door = Blueprint("callbacks", __name__, url_prefix="/api/channel")
+
+    def serve(callback: Callback) -> Response:
+        begun = time.perf_counter()
+        note = Note()
+        reply = _reply(callback, reception, note, max_body=max_body, budget_s=budget_s)
+        duration_s = time.perf_counter() - begun
+        journal.callback(
+            name=callback.name,
+            channel=note.channel,
+            order_refnum=note.order_refnum,
+            status=reply.status_code,
+            outcome=note.outcome,
+            duration_s=duration_s,
+            request_id=g.request_id,
+        )
+        metrics.CALLBACKS.labels(callback.name, reply.status_code).inc()
+        metrics.CALLBACK_SECONDS.labels(callback.name).observe(duration_s)
+        log.info(
+            "%s %s %s",
+            callback.name,
+            reply.status_code,
+            note.outcome,
+            extra={"channel": note.channel, "order": note.order_refnum, "duration_ms": int(duration_s * 1000)},
+        )
+        return reply
+
+    for callback in contract.callbacks.values():
+        door.add_url_rule(
+            f"/{callback.name}_v1",
+            endpoint=callback.name,
+            view_func=lambda callback=callback: serve(callback),
+            methods=["POST"],
+            provide_automatic_options=False,
+        )
+    return door
+
+
+def _reply(callback: Callback, reception: Reception, note: Note, *, max_body: int, budget_s: float) -> Response:
+    deadline = Deadline.in_s(budget_s)
+    try:
+        raw = body.read_object(
+            request.stream,
+            request.headers.get("Content-Encoding", "").strip().lower(),
+            request.content_length,
+            max_body,
+        )
+        with body.turn_for(len(raw), deadline):
+            parsed = body.parse(raw)
+            del raw
+            return json_reply(200, reception.receive(callback, parsed, g.request_id, deadline, note))
+    except Rejected as error:
+        note.outcome = error.code
+        return rejection(error)
+    except DatabaseUnavailable:
+        note.outcome = "DATABASE_UNAVAILABLE"
+        return rejection(
+            Rejected(503, note.outcome, "this server's database is not available; send again", retry_after_s=10)
+        )
+    except Exception:
+        note.outcome = "INTERNAL_FAULT"
+        log.exception("%s failed", callback.name)
+        return error_reply(500, "INTERNAL_FAULT", f"a fault of this server; request id {g.request_id}")

@@ -1,0 +1,37 @@
+"""Every reply of the server is JSON and carries the request id; these are the ones that are no 200."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from app.channel.outcome import event_json
+from app.channel.reception import Malformed
+from app.errors import Rejected
+from app.gateways.words import Event
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_reply(status: int, content: Any) -> Response:
+    """A JSON answer."""
+    return Response(_encode(content), status, mimetype="application/json")
+
+
+def error_reply(status: int, code: str, message: str) -> Response:
+    """A refusal in the form every callback's answer has: a list of events."""
+    return json_reply(status, {"events": [event_json(Event("error", code, message))]})
+
+
+def rejection(error: Rejected) -> Response:
+    """The reply a `Rejected` stands for."""
+    if isinstance(error, Malformed):
+        return json_reply(error.status, {"events": error.events})
+    reply = error_reply(error.status, error.code, error.message)
+    if error.retry_after_s is not None:
+        reply.headers["Retry-After"] = str(error.retry_after_s)
+    if error.allow is not None:
+        reply.headers["Allow"] = error.allow
+    return reply

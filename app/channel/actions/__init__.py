@@ -1,0 +1,28 @@
+"""One module per callback: `read` turns the validated body into our types, `carry_out` does what it asks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol, cast
+
+from app.channel.desk import Asked, Desk
+from app.channel.outcome import Outcome
+from app.contract.schemas import Reading
+
+
+class Action(Protocol):
+    """What a module of this folder offers."""
+
+    def read(self, body: Mapping[str, Any], reading: Reading) -> Any:
+        """The callback's own part of the body in our types.  Touches no record and no vendor."""
+
+    def carry_out(self, wanted: Any, asked: Asked, desk: Desk) -> Outcome:
+        """Do it and say what came of it."""
+
+
+@cache
+def action(callback: str) -> Action:
+    """The module named like the callback."""
+    return cast(Action, importlib.import_module(f"{__name__}.{callback}"))

@@ -1,0 +1,84 @@
+"""RetailOps states the stock of many SKUs, absolute and whole; every gateway that hears stock is owed it.
+
+A fact is answered once it is durable; it is sent in the background, newest value only (R13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from app.channel.desk import Asked, Desk
+from app.channel.outcome import Outcome
+from app.contract.reading import text, whole
+from app.contract.schemas import Reading
+from app.gateways.words import Event, about
+from app.records import stock
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Levels(msgspec.Struct):
+    """Stock by SKU as the bytes to keep, and the SKUs that were named twice."""
+
+    by_sku: dict[str, bytes]
+    repeated: list[str]
+
+
+def read(body: Mapping[str, Any], reading: Reading) -> Levels:
+    """Every readable row; of a SKU named twice the last row counts.
+
+    A row becomes the JSON of a `StockLevel`; plain tuples, because this runs ten thousand times a request.
+    """
+    by_sku: dict[str, bytes] = {}
+    repeated = []
+    bad = reading.bad_entries
+    for index, row in enumerate(body.get("inventory_updates") or ()):
+        if bad and index in bad:
+            continue
+        sku = row["sku"]
+        if type(sku) is not str or sku[:1].isspace() or sku[-1:].isspace():
+            sku = text(sku)
+        quantity = row.get("quantity_available")
+        if type(quantity) is not int:
+            quantity = whole(quantity)
+        details = row.get("quantity_detail")
+        if sku in by_sku:
+            repeated.append(sku)
+        by_sku[sku] = _encode((quantity, [_detail(item) for item in details] if details else ()))
+    return Levels(by_sku, repeated)
+
+
+def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
+    """A `StockDetail`: its place is the facility, the vendor or the purchase order, by type."""
+    available = item.get("available_quantity")
+    total = item.get("total_quantity")
+    kind = text(item.get("quantity_type"))
+    if kind == "external":
+        place = text(item.get("vendor_name"))
+    elif kind == "inflight":
+        place = text(item.get("po"))
+    else:
+        place = text(item.get("facility_name"))
+    return (
+        kind,
+        place,
+        available if type(available) is int else whole(available),
+        total if type(total) is int else whole(total),
+    )
+
+
+def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
+    """Raises `DatabaseUnavailable` when the levels cannot be kept."""
+    hearing = [gateway.token for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    if hearing and wanted.by_sku:
+        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+            for token in hearing:
+                stock.accept(connection, asked.channel.name, token, wanted.by_sku)
+        desk.wake_deliveries()
+    message = "the SKU stands in the request more than once; its last row counts"
+    return Outcome(
+        [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in dict.fromkeys(wanted.repeated)]
+    )

@@ -1,0 +1,83 @@
+"""RetailOps has these orders: they are handed out no more, and their source is told.
+
+Each entry stands alone.  An unknown order is a warning; a RetailOps number that changed is taken over
+with a warning; 0 is no number (R18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.channel import orders
+from app.channel.commands import declined, unavailable_event
+from app.channel.desk import Asked, Desk
+from app.channel.outcome import Outcome
+from app.channel.running import Command, Plan, run
+from app.contract.reading import entries, identifier, text
+from app.contract.schemas import Reading
+from app.deliveries.outbox import Owed
+from app.errors import GatewayError
+from app.gateways.interface import Gateway
+from app.gateways.words import Acknowledgement, Event, about
+
+
+def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
+    """One per order; of an order named twice the last entry counts."""
+    wanted = {}
+    for index, entry in enumerate(entries(body.get("orders"))):
+        if index not in reading.bad_entries:
+            refnum = text(entry.get("channel_order_refnum"))
+            wanted[refnum] = Acknowledgement(refnum, identifier(entry.get("retailops_order_id")))
+    return list(wanted.values())
+
+
+def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcome:
+    """Raises `Rejected` 503 while one of them is being acknowledged elsewhere."""
+    source = desk.order_source(asked.channel)
+    outcome = Outcome()
+    if declined(desk, asked, "acknowledge_order", outcome) or source is None:
+        return outcome
+    commands = []
+    with desk.database.read() as connection:
+        remembered = orders.known(connection, asked.channel.name, [item.order_refnum for item in wanted])
+    for item in wanted:
+        named = about("order_refnum", item.order_refnum)
+        try:
+            order = remembered.get(item.order_refnum) or orders.find(desk, asked, item.order_refnum)
+        except GatewayError as error:
+            outcome.events.append(unavailable_event(source, error, named))
+            continue
+        if order is None:
+            outcome.events.append(Event("warning", "ORDER_UNKNOWN", "no such order on this channel", named))
+        else:
+            commands.append(_command(desk, asked, source, item))
+    for events in run(desk, asked, commands):
+        outcome.events.extend(events)
+    return outcome
+
+
+def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -> Command:
+    channel, refnum = asked.channel.name, item.order_refnum
+    named = about("order_refnum", refnum)
+
+    def plan(connection: Connection) -> Plan:
+        orders.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
+        return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
+
+    def correct(connection: Connection) -> Plan:
+        before = orders.known(connection, channel, [refnum])[refnum]
+        if not item.retailops_order_id or item.retailops_order_id == before.retailops_order_id:
+            return Plan()
+        orders.set_acknowledged(
+            connection, channel, refnum, before.acknowledged_at or desk.clock(), item.retailops_order_id
+        )
+        if not before.retailops_order_id:
+            return Plan()
+        message = "the order was acknowledged before under another RetailOps number; the new one is taken"
+        return Plan([Event("warning", "RETAILOPS_ID_CHANGED", message, about("order_id", item.retailops_order_id))])
+
+    meaning = ("acknowledge", item.retailops_order_id)
+    return Command("order_acknowledge", refnum, refnum, meaning, plan, correct)

@@ -1,0 +1,221 @@
+"""RetailOps fetches orders: up to 100 a page, the same ones again until they are acknowledged (R18).
+
+The walk goes by (time of creation, order), never by page number, so acknowledgements between pages
+neither skip nor repeat an order.  What cannot be sent correctly is held back and shown to the operator.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app.channel import orders, paging
+from app.channel.desk import Asked, Desk
+from app.channel.order_json import order_json, unfit
+from app.channel.outcome import Outcome
+from app.channel.paging import Place
+from app.contract.outgoing import mend
+from app.contract.reading import entries, mapping, text
+from app.contract.schemas import Reading
+from app.errors import GatewayError, Rejected
+from app.gateways.interface import Gateway
+from app.gateways.words import Candidate, HeldBack, Order, OrderSketch, SketchLine
+from app.records.tables import handed_out, held_back
+
+PAGE = 100
+TIRED_AFTER = 5
+"""Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which orders RetailOps asks for."""
+
+    page_token: str
+    named: tuple[str, ...]
+
+
+def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+    """A blank token and an empty list both mean "not given"; at most 100 named orders, each once."""
+    named = []
+    for item in map(mapping, entries(body.get("specific_orders"))):
+        refnum = text(item.get("channel_refnum")) or text(item.get("channel_order_refnum"))
+        if refnum:
+            named.append(refnum)
+    return Wanted(text(body.get("page_token")), tuple(dict.fromkeys(named))[:PAGE])
+
+
+def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
+    """Raises `Rejected` 503 when the source cannot be read, for an empty page would read as "no orders"."""
+    source = desk.order_source(asked.channel)
+    if source is None:
+        return Outcome()
+    try:
+        page = _named(desk, asked, source, wanted.named) if wanted.named else _walk(desk, asked, source, wanted)
+    except GatewayError as error:
+        retry_after_s = max(int(error.retry_after_s or 0), 30)
+        message = f"orders cannot be read from {source.token} now"
+        raise Rejected(503, error.code, message, retry_after_s=retry_after_s) from error
+    content = {"next_page_token": page.next_token, "orders": [order_json(order) for order in page.orders]}
+    content, unsendable = mend(asked.callback, content)
+    for held in unsendable:
+        page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
+    if page.orders or page.held:
+        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+            for order in page.orders:
+                _hand_out(connection, desk, asked, order, page.pull_ms)
+            _note_held_back(connection, desk, asked, page)
+    return Outcome(content=content)
+
+
+@dataclass
+class _Page:
+    """Orders to send and orders held back."""
+
+    pull_ms: int
+    orders: list[Order] = field(default_factory=list)
+    held: list[HeldBack] = field(default_factory=list)
+    next_token: str = ""
+
+    def take(self, candidate: Candidate) -> None:
+        offered = candidate.order
+        if isinstance(offered, HeldBack):
+            self.held.append(offered)
+        elif reason := unfit(offered):
+            self.held.append(HeldBack(offered.refnum, reason))
+        else:
+            self.orders.append(offered)
+
+    def hold(self, refnum: str, reason: str) -> None:
+        self.orders = [order for order in self.orders if order.refnum != refnum]
+        self.held.append(HeldBack(refnum, reason))
+
+
+def _named(desk: Desk, asked: Asked, source: Gateway, refnums: tuple[str, ...]) -> _Page:
+    """These orders whatever their state, in the order asked for; unknown ones are left out."""
+    found = {item.refnum: item for item in source.fetch_named(refnums, asked.call("question"))}
+    page = _Page(_now_ms(desk))
+    for refnum in refnums:
+        if refnum in found:
+            page.take(found[refnum])
+    return page
+
+
+def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
+    secret = asked.channel.auth_keys[0].encode()
+    place = paging.place(wanted.page_token, secret) if wanted.page_token else None
+    if place is None:
+        if wanted.page_token not in ("", "string"):
+            log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.name)
+        place = paging.start(_now_ms(desk))
+    page = _Page(place.until_ms)
+    last: Candidate | None = None
+    try:
+        for candidate, is_tired in _from_place(desk, asked, source, place):
+            if len(page.orders) == PAGE:
+                page.next_token = paging.token(_after(place, last), secret)
+                return page
+            if is_tired == place.is_second_leg:
+                page.take(candidate)
+            last = candidate
+    except GatewayError:
+        if not page.orders:
+            raise
+        page.next_token = paging.token(_after(place, last), secret)
+        return page
+    if not place.is_second_leg and _has_tired(desk, asked.channel.name, place):
+        page.next_token = paging.token(Place(True, 0, b"\0" * 8, place.until_ms), secret)
+    return page
+
+
+def _after(place: Place, last: Candidate | None) -> Place:
+    if last is None:
+        return place
+    return Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
+
+
+def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iterator[tuple[Candidate, bool]]:
+    """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
+    since_ms = place.after_ms or None
+    for chunk in source.fetch_orders(since_ms, place.until_ms, asked.call("question")):
+        ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
+        with desk.database.read() as connection:
+            standing = _standing(connection, asked.channel.name, [item.refnum for item in ordered], place.until_ms)
+        for candidate in ordered:
+            at = (candidate.created_ms, paging.key_of(candidate.refnum))
+            times, is_acknowledged = standing.get(candidate.refnum, (0, False))
+            if at > (place.after_ms, place.after_key) and not is_acknowledged:
+                yield candidate, times >= TIRED_AFTER
+
+
+def _standing(connection: Connection, channel: str, refnums: list[str], pull_ms: int) -> dict[str, tuple[int, bool]]:
+    """Per order how often earlier walks handed it out, and whether RetailOps has it."""
+    rows = connection.execute(
+        select(handed_out.c.refnum, handed_out.c.times, handed_out.c.last_pull_ms, handed_out.c.acknowledged_at).where(
+            handed_out.c.channel == channel, handed_out.c.refnum.in_(refnums)
+        )
+    )
+    return {row.refnum: (row.times - (row.last_pull_ms == pull_ms), row.acknowledged_at is not None) for row in rows}
+
+
+def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
+    with desk.database.read() as connection:
+        row = connection.execute(
+            select(handed_out.c.refnum)
+            .where(
+                handed_out.c.channel == channel,
+                handed_out.c.acknowledged_at.is_(None),
+                handed_out.c.state == "open",
+                handed_out.c.times >= TIRED_AFTER,
+                handed_out.c.last_pull_ms != place.until_ms,
+            )
+            .limit(1)
+        ).first()
+    return row is not None
+
+
+def _hand_out(connection: Connection, desk: Desk, asked: Asked, order: Order, pull_ms: int) -> None:
+    """Count the hand-out once per walk, however often its page is asked for."""
+    channel = asked.channel.name
+    lines = tuple(SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
+    orders.remember(connection, channel, OrderSketch(order.refnum, lines))
+    connection.execute(
+        update(handed_out)
+        .where(
+            handed_out.c.channel == channel,
+            handed_out.c.refnum == order.refnum,
+            handed_out.c.last_pull_ms != pull_ms,
+        )
+        .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=desk.clock())
+    )
+
+
+def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:
+    """The operator sees what is held back, and no longer what could be sent."""
+    channel = asked.channel.name
+    seen = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
+    known = set(
+        connection.execute(
+            select(held_back.c.refnum).where(held_back.c.channel == channel, held_back.c.refnum.in_(seen))
+        ).scalars()
+    )
+    sent = [order.refnum for order in page.orders if order.refnum in known]
+    if sent:
+        connection.execute(delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum.in_(sent)))
+    for held in page.held:
+        if held.refnum not in known:
+            log.warning("channel %s: an order is held back: %s", channel, held.reason, extra={"order": held.refnum})
+            connection.execute(
+                insert(held_back),
+                {"channel": channel, "refnum": held.refnum, "reason": held.reason, "since": desk.clock()},
+            )
+
+
+def _now_ms(desk: Desk) -> int:
+    return int(desk.clock().timestamp() * 1000)

@@ -1,0 +1,56 @@
+"""What an action has at hand: the records, the gateways, the courier, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.contract.schemas import Callback, Reading
+from app.deliveries.courier import Courier
+from app.gateways.interface import Call, Gateway, Kind
+from app.gateways.policy import Deadline
+from app.records.database import Database
+from app.settings import Channel
+
+BUDGET_S = 10.0
+"""How long a callback may take; RetailOps' verifier gives up at 15 s (SDK contract 1.5)."""
+
+PATIENCE_MARGIN_S = 10.0
+"""Added to the budget, this is the lease of an inline attempt: one vendor's patience and some air (R8)."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One per process."""
+
+    database: Database
+    gateways: Mapping[tuple[str, str], Gateway]
+    courier: Courier
+    clock: Callable[[], datetime]
+    wake_deliveries: Callable[[], None]
+
+    def gateways_of(self, channel: Channel) -> list[Gateway]:
+        """The channel's gateways in the order of its configuration."""
+        return [self.gateways[(channel.name, token)] for token in channel.gateways]
+
+    def order_source(self, channel: Channel) -> Gateway | None:
+        """The one gateway that brings this channel's orders and takes its commands (R17)."""
+        return next((gateway for gateway in self.gateways_of(channel) if gateway.brings_orders), None)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One callback of RetailOps for a configured channel."""
+
+    callback: Callback
+    body: Mapping[str, Any]
+    reading: Reading
+    channel: Channel
+    request_id: str
+    deadline: Deadline
+
+    def call(self, kind: Kind) -> Call:
+        """The circumstances to hand a gateway."""
+        return Call(self.deadline, self.request_id, kind)

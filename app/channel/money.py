@@ -1,0 +1,30 @@
+"""Money as RetailOps reads it: `Decimal` inside, a JSON number with the right decimals outside."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+CURRENCIES = ("AUD", "CAD", "CHF", "EUR", "GBP", "HKD", "JPY", "MXN", "NZD", "PLN", "SGD", "USD")
+"""The currencies RetailOps knows (SDK contract 2.5)."""
+
+_WITHOUT_DECIMALS = frozenset({"JPY"})
+
+
+def rounded(amount: Decimal, currency_code: str = "", *, decimals: int = 2) -> Decimal:
+    """Half up to the currency's decimals (2, or 0 for JPY); `decimals` 4 for a tax per unit."""
+    places = 0 if currency_code in _WITHOUT_DECIMALS else decimals
+    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+
+
+def as_number(amount: Decimal | int, currency_code: str = "", *, decimals: int = 2) -> int | float:
+    """The JSON number of an amount: shortest form, so 19.50 reads 19.5 and 20.00 reads 20.
+
+    A float of at most 15 significant digits prints exactly as it was rounded.
+    """
+    exact = rounded(Decimal(amount), currency_code, decimals=decimals)
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
+def line_tolerance(line_count: int) -> Decimal:
+    """How far an order's sums may differ: one cent for each line (SDK contract 4.5)."""
+    return Decimal("0.01") * max(line_count, 1)

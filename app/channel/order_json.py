@@ -1,0 +1,120 @@
+"""An order as RetailOps reads it, and the reasons for which an order is not fit to be sent.
+
+Every enum, date and list is present in every object, because RetailOps fills what is missing with empty
+values and then refuses the whole page for them (SDK contract 1.6).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.channel.money import CURRENCIES, as_number, line_tolerance
+from app.gateways.words import Address, Attribute, Order, OrderLine, Payment
+
+
+def unfit(order: Order) -> str:
+    """Why this order must be held back, as a sentence without values; "" when it may go."""
+    if order.currency_code not in CURRENCIES:
+        return "its currency is not one RetailOps knows"
+    if not order.lines:
+        return "it has no lines"
+    if not order.ship_service_code:
+        return "it names no shipping service and no default is set"
+    if any(line.quantity < 1 for line in order.lines):
+        return "a line has no positive quantity"
+    if any(not line.sku for line in order.lines):
+        return "a line has no SKU"
+    if order.carries_money and abs(_owed(order) - _paid(order)) > line_tolerance(len(order.lines)):
+        return "the sums of its lines, charges and payments differ"
+    return ""
+
+
+def _owed(order: Order) -> Decimal:
+    lines = sum((line.quantity * (line.unit_price + line.unit_tax) - line.discount for line in order.lines), Decimal(0))
+    return lines + order.shipping_amount + order.tax_amount - order.discount_amount
+
+
+def _paid(order: Order) -> Decimal:
+    return sum((payment.amount for payment in order.payments), Decimal(0))
+
+
+def order_json(order: Order) -> dict[str, Any]:
+    """The element of order_pull's `orders`."""
+    currency = order.currency_code
+    return {
+        "channel_order_refnum": order.refnum,
+        "channel_date_created": moment_text(order.created_at),
+        "currency_code": currency,
+        "ship_service_code": order.ship_service_code,
+        "cancel": False,
+        "currency_values": {
+            "shipping_amt": as_number(order.shipping_amount, currency),
+            "tax_amt": as_number(order.tax_amount, currency),
+            "discount_amt": as_number(order.discount_amount, currency),
+        },
+        "billing_address": _address(order.billing_address or order.shipping_address),
+        "shipping_address": _address(order.shipping_address),
+        "customer_info": {
+            "email_address": order.email,
+            "full_name": order.full_name,
+            "phone_number": order.phone_number,
+        },
+        "order_items": [_line(line, currency) for line in order.lines],
+        "payment_transactions": [_payment(payment, currency) for payment in order.payments],
+        "attributes": [_attribute(item) for item in order.attributes if 2 <= len(item.value) <= 100],
+        "tags": list(dict.fromkeys(order.tags))[:100],
+        "gift_message": order.gift_message,
+        "ip_address": order.ip_address,
+    }
+
+
+def moment_text(moment: datetime) -> str:
+    """RFC 3339 with offset, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _address(address: Address) -> dict[str, str]:
+    return {name: getattr(address, name) for name in Address.__struct_fields__}
+
+
+def _line(line: OrderLine, currency: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "channel_item_refnum": line.refnum,
+        "sku": line.sku,
+        "sku_description": line.description,
+        "quantity": line.quantity,
+        "item_type": line.item_type,
+        "currency_values": {
+            "unit_price": as_number(line.unit_price, currency),
+            "unit_tax": as_number(line.unit_tax, currency, decimals=4),
+            "discount_amt": as_number(line.discount, currency),
+        },
+        "options": [],
+        "attributes": [],
+        "tags": [],
+    }
+    if line.expected_ship_date:
+        fields["expected_ship_date"] = moment_text(line.expected_ship_date)
+    if line.expected_arrival_date:
+        fields["expected_arrival_date"] = moment_text(line.expected_arrival_date)
+    return fields
+
+
+def _payment(payment: Payment, currency: str) -> dict[str, Any]:
+    return {
+        "payment_processing_type": payment.payment_processing_type,
+        "transaction_type": payment.transaction_type,
+        "payment_type": payment.payment_type,
+        "amount": as_number(payment.amount, currency),
+        "refnum": payment.refnum,
+    }
+
+
+def _attribute(attribute: Attribute) -> dict[str, str]:
+    return {
+        "attribute_type": attribute.attribute_type,
+        "handle": attribute.handle,
+        "value": attribute.value,
+    }

@@ -1,0 +1,131 @@
+"""What a callback came to, and the answer RetailOps reads from it.
+
+Whether a command succeeded is not a second opinion: `status` is fail exactly when an error event says
+why, because RetailOps shows people the events (SDK contract 4.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.channel.money import as_number
+from app.contract.problems import Problem
+from app.gateways.words import Event, IdentifierType, about
+
+
+@dataclass
+class Outcome:
+    """The events of a callback and whatever else its answer holds."""
+
+    events: list[Event] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_failed(self) -> bool:
+        """True when something asked for was not done."""
+        return any(event.event_type == "error" for event in self.events)
+
+    def add(
+        self,
+        event_type: str,
+        code: str,
+        message: str,
+        identifier_type: IdentifierType = "order_refnum",
+        identifier: str = "",
+    ) -> None:
+        """Add one event about at most one object."""
+        self.events.append(Event(event_type, code, message, about(identifier_type, identifier)))  # type: ignore[arg-type]
+
+
+def problem_event(problem: Problem, identifier_type: IdentifierType = "order_refnum", identifier: str = "") -> Event:
+    """A schema fault as an event: the rule in the code, pointer and rule in the message, no value."""
+    return Event("error", f"INVALID_{problem.rule.upper()}", problem.message, about(identifier_type, identifier))
+
+
+def more_problems_event(hidden: int) -> Event:
+    """The event that counts what the first twenty leave out (R6)."""
+    return Event("error", "INVALID_MORE", f"{hidden} further faults are not listed")
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as RetailOps reads it; `associations` is always a list (SDK contract 1.6)."""
+    return {
+        "event_type": event.event_type,
+        "code": event.code,
+        "message": event.message,
+        "associations": [
+            {"identifier_type": item.identifier_type, "identifier": item.identifier} for item in event.associations
+        ],
+    }
+
+
+def answer(callback: str, outcome: Outcome) -> dict[str, Any]:
+    """The JSON body of a 200 for this callback; every list and enum the contract has is present."""
+    events = [event_json(event) for event in _without_repeats(outcome.events)]
+    build = _SHAPES.get(callback, _events_only)
+    return build(events, outcome)
+
+
+def _without_repeats(events: Sequence[Event]) -> list[Event]:
+    return list(dict.fromkeys(events))
+
+
+def _events_only(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {"events": events}
+
+
+def _with_status(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {"status": "fail" if outcome.has_failed else "success", "events": events}
+
+
+def _catalog_get_config(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {"sku_fanout": outcome.content.get("sku_fanout", "no_fanout")}
+
+
+def _order_pull(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "next_page_token": outcome.content.get("next_page_token", ""),
+        "orders": outcome.content.get("orders", []),
+    }
+
+
+def _order_update(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "events": events,
+        "line_items": outcome.content.get("line_items", []),
+        "values": outcome.content.get("values", {}),
+    }
+
+
+def _order_returned(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    return {
+        "events": events,
+        "payment_transactions": outcome.content.get("payment_transactions", []),
+        "return": {"channel_store_credit_amount": as_number(outcome.content.get("store_credit", 0))},
+    }
+
+
+def _payment_credit(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    """This answer has no events: the first one's message is all RetailOps can be told."""
+    return {
+        "payment_processing_type": "channel_payment",
+        "transaction_type": "credit",
+        "payment_type": outcome.content.get("payment_type", "none"),
+        "amount": as_number(outcome.content.get("amount", 0)),
+        "message": outcome.events[0].message if outcome.events else "",
+        "status": outcome.content.get("status", "fail" if outcome.has_failed else "success"),
+        "refnum": outcome.content.get("refnum", ""),
+    }
+
+
+_SHAPES: Mapping[str, Callable[[list[dict[str, Any]], Outcome], dict[str, Any]]] = {
+    "catalog_get_config": _catalog_get_config,
+    "order_pull": _order_pull,
+    "order_cancel": _with_status,
+    "order_complete": _with_status,
+    "order_update": _order_update,
+    "order_returned": _order_returned,
+    "payment_credit": _payment_credit,
+}

@@ -1,0 +1,69 @@
+"""The page token of `order_pull`: where the walk stands, small enough for RetailOps' 35 characters.
+
+A walk has two legs.  The first gives fresh orders oldest first; the second those that were handed out
+often without an acknowledgement, so that orders RetailOps cannot take never hide the others (R18).
+Orders created after the walk began belong to the next one, so a walk ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+
+_LAYOUT = struct.Struct(">B6s8s6s")
+_SIGNATURE_BYTES = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the next page begins: after (`after_ms`, `after_key`), within orders created up to `until_ms`."""
+
+    is_second_leg: bool
+    after_ms: int
+    after_key: bytes
+    until_ms: int
+
+
+def key_of(refnum: str) -> bytes:
+    """Eight bytes that order two orders created at the same millisecond, always the same way."""
+    return hashlib.sha256(refnum.encode("utf-8", "surrogatepass")).digest()[:8]
+
+
+def start(now_ms: int) -> Place:
+    """The beginning of a new walk."""
+    return Place(False, 0, b"\0" * 8, now_ms)
+
+
+def token(place: Place, secret: bytes) -> str:
+    """35 characters of A-Za-z0-9-_."""
+    packed = _LAYOUT.pack(
+        1 + place.is_second_leg,
+        place.after_ms.to_bytes(6, "big"),
+        place.after_key,
+        place.until_ms.to_bytes(6, "big"),
+    )
+    return base64.urlsafe_b64encode(packed + _signature(packed, secret)).decode().rstrip("=")
+
+
+def place(text: str, secret: bytes) -> Place | None:
+    """The place a token of ours names; None for anything else, which starts a new walk."""
+    if len(text) != 35 or not text.isascii():
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(text + "=")
+    except ValueError:
+        return None
+    packed, signature = raw[: _LAYOUT.size], raw[_LAYOUT.size :]
+    if not hmac.compare_digest(signature, _signature(packed, secret)):
+        return None
+    leg, after_ms, after_key, until_ms = _LAYOUT.unpack(packed)
+    if leg not in (1, 2):
+        return None
+    return Place(leg == 2, int.from_bytes(after_ms, "big"), after_key, int.from_bytes(until_ms, "big"))
+
+
+def _signature(packed: bytes, secret: bytes) -> bytes:
+    return hmac.new(secret, packed, hashlib.sha256).digest()[:_SIGNATURE_BYTES]

@@ -1,0 +1,283 @@
+"""How a command runs: T1 claims and commits what is owed, the attempt holds nothing, T2 records (R8, R9).
+
+A callback may hold several commands (each package of a shipment, each acknowledgement); they share one
+T1 and one T2.  A command binds its natural key only if a call of it had or may still have an effect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app.channel import consequences
+from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
+from app.deliveries import outbox
+from app.deliveries.outbox import Owed, Told
+from app.deliveries.transitions import Delivery, Settled
+from app.errors import Rejected
+from app.gateways.interface import Verb
+from app.gateways.words import Event
+from app.records.tables import commands as ledger
+
+TWIN_WAIT_S = 3.0
+"""How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""
+
+_EVENTS = list[Event]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command comes to by our own records: what to tell, and which calls are owed for it."""
+
+    events: Sequence[Event] = ()
+    owed: Sequence[Owed] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing RetailOps wants done once.
+
+    `meaning` is the named tuple of fields that make two requests the same; `plan` is asked inside T1 when
+    the key is new, `correct` when the key is bound and the meaning differs.
+    """
+
+    callback: str
+    natural_key: str
+    order_refnum: str
+    meaning: object
+    plan: Callable[[Connection], Plan]
+    correct: Callable[[Connection], Plan]
+
+    @property
+    def digest(self) -> str:
+        """The same for the same meaning, whatever spelling the request used."""
+        return hashlib.sha256(msgspec.json.encode(self.meaning)).hexdigest()
+
+
+@dataclass
+class _Begun:
+    """What T1 left behind: per command its ledger row and own events, and the deliveries to attempt now."""
+
+    rows: list[tuple[int | None, list[Event]]] = field(default_factory=list)
+    attempts: list[Delivery] = field(default_factory=list)
+    token: str = ""
+
+
+class _TwinRunning(Exception):
+    """The same command is being carried out by another request."""
+
+
+def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]]:
+    """Carry the commands out and give each one's events, in order.
+
+    Raises `Rejected` 503 when the same command is still running elsewhere, `DatabaseUnavailable` when
+    nothing could be kept.
+    """
+    begun = _begin_or_wait(desk, asked, wanted)
+    settled = _attempt(desk, asked, begun)
+    told = _finish(desk, begun, settled)
+    desk.wake_deliveries()
+    return [
+        [*own, *(event for item in told.get(row_id or 0, []) for event in events_of(item))]
+        for row_id, own in begun.rows
+    ]
+
+
+def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
+    give_up_at = time.monotonic() + min(TWIN_WAIT_S, asked.deadline.left_s())
+    while True:
+        try:
+            return _begin(desk, asked, wanted)
+        except _TwinRunning:
+            if time.monotonic() >= give_up_at:
+                message = "the same command is being carried out; ask again"
+                raise Rejected(503, "COMMAND_RUNNING", message, retry_after_s=5) from None
+            time.sleep(0.05)
+
+
+def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
+    """T1."""
+    begun = _Begun(token=outbox.new_lease())
+    channel = asked.channel.name
+    serial = [f"{channel}/{command.order_refnum}" for command in wanted]
+    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+        free_lanes: dict[tuple[str, str], bool] = {}
+        for command in wanted:
+            row = _bound(connection, channel, command)
+            if row is not None and row.finished_at is None and row.lease_until > desk.clock():
+                raise _TwinRunning
+            if row is None:
+                plan, base = command.plan(connection), []
+            elif row.digest == command.digest:
+                plan, base = Plan(), msgspec.json.decode(row.events, type=_EVENTS)
+            else:
+                plan, base = command.correct(connection), msgspec.json.decode(row.events, type=_EVENTS)
+            owed, busy = _attemptable(desk, asked, connection, command, plan, free_lanes)
+            own = [*base, *plan.events, *busy]
+            row_id = int(row.id) if row is not None else None
+            if owed:
+                is_inline_owed = any(is_inline for _, is_inline in owed)
+                row_id = _bind(connection, desk, asked, command, row_id, own, is_finished=not is_inline_owed)
+            begun.rows.append((row_id, own))
+            for item, is_inline in owed:
+                assert row_id is not None
+                delivery = _owe(connection, desk, asked, command, item, row_id, begun.token if is_inline else None)
+                if is_inline:
+                    begun.attempts.append(delivery)
+    return begun
+
+
+def _bound(connection: Connection, channel: str, command: Command) -> Row[tuple[object, ...]] | None:
+    return connection.execute(
+        select(ledger).where(
+            ledger.c.channel == channel,
+            ledger.c.callback == command.callback,
+            ledger.c.natural_key == command.natural_key,
+        )
+    ).first()
+
+
+def _attemptable(
+    desk: Desk,
+    asked: Asked,
+    connection: Connection,
+    command: Command,
+    plan: Plan,
+    free_lanes: dict[tuple[str, str], bool],
+) -> tuple[list[tuple[Owed, bool]], list[Event]]:
+    """Which calls are owed and whether each may be tried inline (R12).
+
+    What the vendor decides cannot be owed: behind a waiting lane it is not begun at all (R10).
+    """
+    owed: list[tuple[Owed, bool]] = []
+    busy: list[Event] = []
+    for item in plan.owed:
+        lane = (item.gateway, command.order_refnum)
+        if lane not in free_lanes:
+            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.name, *lane)
+        verb = desk.gateways[(asked.channel.name, item.gateway)].verbs[item.verb]
+        if not free_lanes[lane] and isinstance(verb, Verb) and verb.decided_by == "vendor":
+            message = f"earlier calls for this order are still owed to {item.gateway}; nothing was done, send again"
+            busy.append(Event("error", "EARLIER_CALLS_OWED", message, item.about))
+        else:
+            owed.append((item, free_lanes[lane]))
+    return owed, busy
+
+
+def _bind(
+    connection: Connection,
+    desk: Desk,
+    asked: Asked,
+    command: Command,
+    row_id: int | None,
+    own: Sequence[Event],
+    *,
+    is_finished: bool,
+) -> int:
+    now = desk.clock()
+    values = {
+        "digest": command.digest,
+        "events": msgspec.json.encode(own),
+        "request_id": asked.request_id,
+        "lease_until": now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S),
+        "finished_at": now if is_finished else None,
+    }
+    if row_id is not None:
+        connection.execute(update(ledger).where(ledger.c.id == row_id).values(**values))
+        return row_id
+    return int(
+        connection.execute(
+            insert(ledger).returning(ledger.c.id),
+            {
+                **values,
+                "channel": asked.channel.name,
+                "callback": command.callback,
+                "natural_key": command.natural_key,
+                "order_refnum": command.order_refnum,
+                "begun_at": now,
+            },
+        ).scalar_one()
+    )
+
+
+def _owe(
+    connection: Connection, desk: Desk, asked: Asked, command: Command, item: Owed, row_id: int, token: str | None
+) -> Delivery:
+    now = desk.clock()
+    lease = (token, now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)) if token else None
+    return outbox.owe(
+        connection,
+        item,
+        channel=asked.channel.name,
+        lane=command.order_refnum,
+        command_id=row_id,
+        request_id=asked.request_id,
+        now=now,
+        lease=lease,
+    )
+
+
+def _attempt(desk: Desk, asked: Asked, begun: _Begun) -> dict[int, Settled]:
+    """Try what may be tried, first in first out per lane; a lane stops at its first call that stays open."""
+    settled: dict[int, Settled] = {}
+    stopped: set[tuple[str, str]] = set()
+    for delivery in begun.attempts:
+        lane = (delivery.gateway, delivery.lane)
+        if lane in stopped:
+            continue
+        settled[delivery.id] = desk.courier.attempt(delivery, asked.deadline, is_inline=True)
+        if settled[delivery.id].state not in ("delivered", "refused"):
+            stopped.add(lane)
+    return settled
+
+
+def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int, list[Told]]:
+    """T2: outcomes under the lease, what they mean for our records, and what can be told of every command."""
+    row_ids = [row_id for row_id, _ in begun.rows if row_id is not None]
+    if not row_ids:
+        return {}
+    if not begun.attempts:
+        with desk.database.read() as connection:
+            return outbox.of_commands(connection, row_ids)
+    with desk.database.write() as connection:
+        now = desk.clock()
+        untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
+        if untried:
+            outbox.give_back(connection, untried, token=begun.token)
+        for delivery in begun.attempts:
+            outcome = settled.get(delivery.id)
+            if outcome and outbox.record(connection, delivery, outcome, token=begun.token, now=now):
+                consequences.apply(connection, delivery, outcome, now)
+        told = outbox.of_commands(connection, row_ids)
+        outbox.release_unbound(connection, row_ids)
+        connection.execute(update(ledger).where(ledger.c.id.in_(row_ids)).values(finished_at=now))
+    return told
+
+
+def events_of(told: Told) -> list[Event]:
+    """What RetailOps hears of one call to a vendor, by what has become of it so far."""
+    reason = f" ({told.code})" if told.code else ""
+    match told.state:
+        case "delivered":
+            return list(told.events)
+        case "owed" if not told.code:
+            message = f"{told.gateway} is told after the earlier calls for this order"
+            return [Event("warning", "QUEUED", message, told.about)]
+        case "owed":
+            message = f"kept here; {told.gateway} has not taken it yet{reason} and is tried again"
+            return [Event("warning", "OWED", message, told.about)]
+        case "checking":
+            message = f"{told.gateway} gave no usable answer{reason}; it is being found out, send again to learn it"
+            return [Event("error", "OUTCOME_UNKNOWN", message, told.about)]
+        case "parked":
+            message = f"kept here; {told.gateway} did not take it{reason}, an operator has to decide"
+            return [Event("warning", "PARKED", message, told.about)]
+        case "dropped":
+            return [Event("warning", "GIVEN_UP", f"an operator gave up telling {told.gateway}{reason}", told.about)]
+    return [Event("error", told.code, told.message, told.about)]

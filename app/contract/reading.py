@@ -1,0 +1,113 @@
+"""Readers that turn what the contract accepts in many spellings into the one type we work with.
+
+They are used after validation.  What validation would have refused raises `ValueError` where it could
+change meaning (a fraction read as a whole number), and never says what the value was.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
+_EPOCH = re.compile(r"-?[0-9]{9,13}(\.[0-9]+)?")
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text(value: object) -> str:
+    """Text without blanks around it and without NUL, which no database takes.
+
+    Numbers in their shortest form (5.0 is "5"); None, lists and objects are "".
+    """
+    match value:
+        case str():
+            return value.replace("\x00", "").strip()
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case float() | Decimal():
+            return format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
+        case _:
+            return ""
+
+
+def identifier(value: object) -> str:
+    """Like `text`, but 0, "0", "null" and "" are no identifier and become ""."""
+    found = text(value)
+    return "" if _NO_ID.fullmatch(found) else found
+
+
+def whole(value: object, default: int = 0) -> int:
+    """A whole number from 24, 24.0 or " 24 "; `default` where nothing is given.
+
+    Raises ValueError for a fraction and for what is no number.
+    """
+    found = optional_amount(value)
+    if found is None:
+        return default
+    if found != found.to_integral_value():
+        raise ValueError("not a whole number")
+    return int(found)
+
+
+def amount(value: object) -> Decimal:
+    """An amount from its shortest text, never by way of binary; 0 where nothing is given.
+
+    Raises ValueError for what is no number.
+    """
+    found = optional_amount(value)
+    return Decimal(0) if found is None else found
+
+
+def optional_amount(value: object) -> Decimal | None:
+    """Like `amount`, but None where nothing is given (null, absent, empty text)."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
+        raise ValueError("not a number")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        found = Decimal(repr(value) if isinstance(value, float) else value)
+    except InvalidOperation:
+        raise ValueError("not a number") from None
+    if not found.is_finite():
+        raise ValueError("not a number")
+    return found if found else Decimal(0)
+
+
+def flag(value: object) -> bool:
+    """True for true, 1, "1" and "true"; everything else is False."""
+    return text(value).casefold() in ("1", "true")
+
+
+def entries(value: object) -> list[Any]:
+    """The list, or an empty one for null and absent."""
+    return value if isinstance(value, list) else []
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The object, or an empty one for null and absent."""
+    return value if isinstance(value, dict) else {}
+
+
+def moment(value: object) -> datetime | None:
+    """A moment in UTC from what RetailOps writes where its contract asks for nothing but text.
+
+    Takes RFC 3339 and its relatives (no colon in the offset, a blank for the T, no offset: UTC), a
+    bare date (its midnight, UTC) and seconds since 1970, as number or as text.  None for everything
+    else, 0 included, which RetailOps means as "not set".
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    written = text(value)
+    try:
+        if _EPOCH.fullmatch(written) or not isinstance(value, str):
+            return _START + timedelta(seconds=float(written)) if float(written) else None
+        found = datetime.fromisoformat(written)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

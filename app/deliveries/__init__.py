@@ -1,0 +1,1 @@
+"""The outbox: calls owed to vendors, kept until they are delivered or a person gives them up."""

@@ -1,0 +1,80 @@
+"""One attempt at one owed call: look up first where that is due, send, and say what became of it.
+
+The courier holds no transaction and no lock while the vendor is busy (R8).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from app.deliveries import transitions
+from app.deliveries.transitions import Delivery, Settled
+from app.errors import GatewayError, Misconfigured
+from app.gateways.interface import Call, Gateway, Verb, look_up, perform
+from app.gateways.policy import Deadline
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Courier:
+    """Knows every gateway of the process by (channel, vendor token)."""
+
+    def __init__(
+        self,
+        gateways: Mapping[tuple[str, str], Gateway],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        roll: Callable[[], float] = random.random,
+    ) -> None:
+        self._gateways = gateways
+        self._clock = clock
+        self._roll = roll
+
+    def attempt(self, delivery: Delivery, deadline: Deadline, *, is_inline: bool) -> Settled:
+        """Try once.  Never raises for a vendor's trouble; a fault of ours is logged and tried again later."""
+        try:
+            return self._attempt(delivery, deadline, is_inline)
+        except Exception:
+            log.exception("delivery %s: %s failed inside this server", delivery.id, delivery.verb)
+            error = Misconfigured("INTERNAL_FAULT", "this server could not make the call; see its log")
+            error.outcome_unknown = True
+            return transitions.after_error(
+                delivery, Verb("never"), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
+            )
+
+    def _attempt(self, delivery: Delivery, deadline: Deadline, is_inline: bool) -> Settled:
+        now = self._clock()
+        gateway = self._gateways.get((delivery.channel, delivery.gateway))
+        verb = gateway.verbs.get(delivery.verb) if gateway else None
+        if gateway is None or not isinstance(verb, Verb):
+            error = Misconfigured("GATEWAY_GONE", "the channel no longer has this gateway")
+            return transitions.after_error(
+                delivery, Verb("safe"), error, now=now, is_inline=is_inline, roll=self._roll()
+            )
+        call = Call(deadline, delivery.request_id, "command")
+        if transitions.must_park(delivery, verb):
+            return transitions.parked_as_unknown(delivery, now)
+        if transitions.must_look_up(delivery, verb):
+            try:
+                found = look_up(gateway, delivery.verb, delivery.body, call)
+            except GatewayError as error:
+                return transitions.after_look_up_error(delivery, error, now=now, roll=self._roll())
+            if found is not None:
+                return transitions.after_acceptance(delivery, found, now)
+            if not transitions.may_send_again(delivery, verb, gateway.settle_s, now):
+                return transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
+        try:
+            accepted = perform(gateway, delivery.verb, delivery.body, call)
+        except GatewayError as error:
+            return transitions.after_error(
+                delivery, verb, error, now=self._clock(), is_inline=is_inline, roll=self._roll()
+            )
+        return transitions.after_acceptance(delivery, accepted, self._clock())

@@ -1,0 +1,242 @@
+"""The background half of the outbox: claims due calls, lets the courier try them, records what came of it.
+
+One thread does all database work (a claim and all outcomes since the last one share a transaction);
+a pool of threads waits for vendors.  It runs inside the web process or alone as `channel deliveries work`.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from app.deliveries import outbox
+from app.deliveries.courier import Courier, utc_now
+from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
+from app.errors import GatewayError, Misconfigured
+from app.gateways.interface import Call, Gateway
+from app.gateways.policy import Deadline, next_try_s
+from app.gateways.words import StockSent
+from app.records import stock
+from app.records.database import Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_S = 15.0
+"""How long one background attempt may take, look-up included."""
+
+LEASE_S = 45.0
+"""How long a claimed call stays with its claimer; after that it counts as possibly done."""
+
+IDLE_S = 0.5
+"""How often the tables are looked at when nobody has woken us."""
+
+Apply = Callable[[Connection, Delivery, Settled, datetime], None]
+
+
+class Dispatcher:
+    """Delivers in the background from `start()` to `stop()`."""
+
+    def __init__(
+        self,
+        database: Database,
+        courier: Courier,
+        gateways: Mapping[tuple[str, str], Gateway],
+        apply: Apply,
+        *,
+        threads: int,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database = database
+        self._courier = courier
+        self._gateways = gateways
+        self._apply = apply
+        self._threads = threads
+        self._clock = clock
+        self._streams = [key for key, gateway in gateways.items() if gateway.takes_stock]
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._outcomes: queue.SimpleQueue[tuple[Delivery, str, Settled]] = queue.SimpleQueue()
+        self._unrecorded: list[tuple[Delivery, str, Settled]] = []
+        self._inside: Counter[tuple[str, str]] = Counter()
+        self._sending: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to deliver; returns at once."""
+        self._pool = ThreadPoolExecutor(self._threads + len(self._streams), thread_name_prefix="delivery")
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something may be due: look now."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 18.0) -> None:
+        """Claim nothing more, let running attempts end and record them."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread:
+            self._thread.join(timeout_s)
+
+    def run_until(self, stopping: threading.Event) -> None:
+        """Deliver in this process until `stopping` is set (the worker's main loop)."""
+        self.start()
+        stopping.wait()
+        self.stop()
+
+    def _run(self) -> None:
+        assert self._pool is not None
+        while not self._stopping.is_set():
+            try:
+                has_more = self._turn(self._pool)
+            except DatabaseUnavailable as error:
+                log.warning("deliveries wait for the database: %s", error)
+                has_more = False
+            except Exception:
+                log.exception("a turn of the dispatcher failed")
+                has_more = False
+            if not has_more:
+                self._wake.wait(IDLE_S)
+            self._wake.clear()
+        self._pool.shutdown(wait=True)
+        try:
+            self._record_only()
+        except DatabaseUnavailable as error:
+            log.warning("outcomes could not be recorded at the end: %s", error)
+
+    def _turn(self, pool: ThreadPoolExecutor) -> bool:
+        """Record, claim, hand to the pool.  True when there may be more to claim at once."""
+        with self._lock:
+            free = self._threads - sum(self._inside.values())
+            share = max(1, self._threads // 2)
+            blocked = [key for key, count in self._inside.items() if count >= share]
+        self._drain()
+        claimed: list[Delivery] = []
+        token = ""
+        if self._unrecorded or free > 0:
+            # A look without the writer's lock first: most turns find nothing due.
+            if free > 0 and not self._unrecorded and not self._is_anything_due():
+                free = 0
+            if self._unrecorded or free > 0:
+                with self._database.write() as connection:
+                    self._record(connection)
+                    if free > 0:
+                        token, claimed = outbox.claim(
+                            connection, now=self._clock(), lease_s=LEASE_S, limit=free, blocked=blocked
+                        )
+                self._unrecorded.clear()
+        for delivery in claimed:
+            with self._lock:
+                self._inside[(delivery.channel, delivery.gateway)] += 1
+            pool.submit(self._deliver, delivery, token)
+        for stream in self._streams:
+            with self._lock:
+                if stream in self._sending:
+                    continue
+                self._sending.add(stream)
+            pool.submit(self._send_stock, stream)
+        return len(claimed) > 0 and free > len(claimed)
+
+    def _is_anything_due(self) -> bool:
+        with self._database.read() as connection:
+            return outbox.is_anything_due(connection, self._clock())
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._unrecorded.append(self._outcomes.get_nowait())
+            except queue.Empty:
+                return
+
+    def _record_only(self) -> None:
+        self._drain()
+        if self._unrecorded:
+            with self._database.write() as connection:
+                self._record(connection)
+            self._unrecorded.clear()
+
+    def _record(self, connection: Connection) -> None:
+        now = self._clock()
+        refused = []
+        for delivery, token, settled in self._unrecorded:
+            if outbox.record(connection, delivery, settled, token=token, now=now):
+                self._apply(connection, delivery, settled, now)
+                if settled.state == "refused":
+                    refused.append(delivery.command_id)
+        outbox.release_unbound(connection, refused)
+
+    def _deliver(self, delivery: Delivery, token: str) -> None:
+        settled = self._courier.attempt(delivery, Deadline.in_s(ATTEMPT_S), is_inline=False)
+        if settled.state == "parked":
+            log.error(
+                "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,
+                extra={"channel": delivery.channel, "gateway": delivery.gateway, "order": delivery.lane},
+            )  # fmt: skip
+        self._outcomes.put((delivery, token, settled))
+        with self._lock:
+            self._inside[(delivery.channel, delivery.gateway)] -= 1
+        self._wake.set()
+
+    def _send_stock(self, stream: tuple[str, str]) -> None:
+        try:
+            while not self._stopping.is_set() and self._send_batch(*stream):
+                pass
+        except DatabaseUnavailable as error:
+            log.warning("stock for %s waits for the database: %s", stream, error)
+        except Exception:
+            log.exception("stock for %s could not be sent", stream)
+        finally:
+            with self._lock:
+                self._sending.discard(stream)
+
+    def _send_batch(self, channel: str, token: str) -> bool:
+        """Send the oldest unheard levels; True when there may be more."""
+        gateway = self._gateways[(channel, token)]
+        now = self._clock()
+        with self._database.read() as connection:
+            if not stock.is_owed(connection, channel, token, now):
+                return False
+        with self._database.write() as connection:
+            batch = stock.claim(
+                connection, channel, token,
+                token=outbox.new_lease(), limit=gateway.stock_batch, now=now, lease_s=LEASE_S,
+            )  # fmt: skip
+        if batch is None:
+            return False
+        call = Call(Deadline.in_s(ATTEMPT_S), f"stock-{batch.token}", "fact")
+        try:
+            sent: list[StockSent] = gateway.push_inventory(batch.changes, call)
+        except GatewayError as error:
+            self._postpone(batch, error)
+            return False
+        except Exception:
+            log.exception("stock for %s/%s failed inside this server", channel, token)
+            self._postpone(batch, Misconfigured("INTERNAL_FAULT", "this server could not make the call"))
+            return False
+        for item in sent:
+            if item.refusal:
+                log.warning(
+                    "%s refuses the stock of a SKU: %s",
+                    token,
+                    item.refusal,
+                    extra={"channel": channel, "sku": item.sku},
+                )
+        with self._database.write() as connection:
+            return stock.record(connection, batch, sent) and bool(sent)
+
+    def _postpone(self, batch: stock.Batch, error: GatewayError) -> None:
+        was_tried = error.code not in UNTRIED_CODES
+        pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
+        until = self._clock() + timedelta(seconds=pause_s)
+        with self._database.write() as connection:
+            stock.postpone(connection, batch, until=until, was_tried=was_tried, error=error.code)

@@ -1,0 +1,150 @@
+"""What becomes of an owed call after an attempt: pure decisions of R10, R11 and R12.
+
+An inline attempt is one made before RetailOps has its answer; a refusal then is told in that answer
+and holds nothing, while the same refusal later has to wait for a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Accepted, Verb
+from app.gateways.policy import next_try_s
+from app.gateways.words import Event
+
+State = Literal["owed", "checking", "parked", "delivered", "refused", "dropped"]
+
+OPEN_STATES = ("owed", "checking", "parked")
+
+MAX_TRIES = 300
+"""Tries before a call is parked; with pauses of at most five minutes this is about a day."""
+
+UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME"})
+"""Errors raised before anything was sent; they cost no try."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An owed call as an attempt sees it."""
+
+    id: int
+    channel: str
+    gateway: str
+    verb: str
+    lane: str
+    command_id: int
+    body: bytes
+    state: State
+    attempts: int
+    is_possibly_done: bool
+    last_attempt_at: datetime | None
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A look-up was made first; `nothing` means the vendor shows no trace yet."""
+
+    accepted: Accepted | None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The delivery's next state, to be written under its lease."""
+
+    state: State
+    attempts: int
+    is_possibly_done: bool
+    next_try_at: datetime
+    last_attempt_at: datetime | None
+    code: str = ""
+    error: str = ""
+    events: tuple[Event, ...] = ()
+
+
+def must_look_up(delivery: Delivery, verb: Verb) -> bool:
+    """True when the vendor has to be asked before anything may be sent again."""
+    return is_held_decision(delivery, verb) or (delivery.is_possibly_done and verb.repeat == "lookup")
+
+
+def is_held_decision(delivery: Delivery, verb: Verb) -> bool:
+    """True when the vendor decides and may have: RetailOps was told "unknown", so it is only looked up (R10)."""
+    return delivery.state == "checking" or (delivery.is_possibly_done and verb.decided_by == "vendor")
+
+
+def must_park(delivery: Delivery, verb: Verb) -> bool:
+    """True when it may have been done and this vendor gives no way to know."""
+    return delivery.is_possibly_done and verb.repeat == "never" and not is_held_decision(delivery, verb)
+
+
+def may_send_again(delivery: Delivery, verb: Verb, settle_s: float, now: datetime) -> bool:
+    """After an empty look-up: whether the vendor has had its time to show what it did (R11)."""
+    waited = delivery.last_attempt_at is None or now - delivery.last_attempt_at >= timedelta(seconds=settle_s)
+    return waited and not is_held_decision(delivery, verb)
+
+
+def after_empty_look_up(delivery: Delivery, verb: Verb, settle_s: float, now: datetime) -> Settled:
+    """No trace at the vendor, and nothing may be sent: wait, or for a held decision say it was not done."""
+    settled_at = (delivery.last_attempt_at or now) + timedelta(seconds=settle_s)
+    held = is_held_decision(delivery, verb)
+    if held and now >= settled_at:
+        return _settled(delivery, "refused", now, code="NOT_DONE", error="the vendor shows no trace of it")
+    state: State = "checking" if held else delivery.state
+    return _settled(delivery, state, max(settled_at, now + timedelta(seconds=1)))
+
+
+def parked_as_unknown(delivery: Delivery, now: datetime) -> Settled:
+    """It may have been done and must not be repeated: a person has to look."""
+    message = "it may have been done, and this vendor gives no way to know"
+    return _settled(delivery, "parked", now, code="OUTCOME_UNKNOWN", error=message)
+
+
+def after_acceptance(delivery: Delivery, accepted: Accepted, now: datetime) -> Settled:
+    """The vendor has it."""
+    return Settled("delivered", delivery.attempts + 1, False, now, now, events=accepted.events)
+
+
+def after_error(
+    delivery: Delivery, verb: Verb, error: GatewayError, *, now: datetime, is_inline: bool, roll: float
+) -> Settled:
+    """The attempt failed: owed again, held for a look-up, parked for a person, or finally refused."""
+    was_tried = error.code not in UNTRIED_CODES
+    attempts = delivery.attempts + (1 if was_tried else 0)
+    code, message = error.code, error.message
+    tried_at = now if was_tried else delivery.last_attempt_at
+    pause = timedelta(seconds=next_try_s(max(attempts, 1), error.retry_after_s, roll))
+    possibly_done = delivery.is_possibly_done or error.outcome_unknown
+
+    def settled(state: State) -> Settled:
+        return Settled(state, attempts, possibly_done, now + pause, tried_at, code, message)
+
+    if isinstance(error, Refused):
+        return settled("refused" if is_inline else "parked")
+    if verb.decided_by == "vendor":
+        return settled("checking" if possibly_done else "refused")
+    if possibly_done and verb.repeat == "never":
+        return settled("parked")
+    if attempts >= MAX_TRIES:
+        return settled("parked")
+    return settled("owed")
+
+
+def after_look_up_error(delivery: Delivery, error: GatewayError, *, now: datetime, roll: float) -> Settled:
+    """The look-up itself failed: nothing is known that was not known before."""
+    pause = timedelta(seconds=next_try_s(max(delivery.attempts, 1), error.retry_after_s, roll))
+    return _settled(delivery, delivery.state, now + pause, code=error.code, error=error.message)
+
+
+def _settled(delivery: Delivery, state: State, next_try_at: datetime, *, code: str = "", error: str = "") -> Settled:
+    return Settled(
+        state,
+        delivery.attempts,
+        delivery.is_possibly_done,
+        next_try_at,
+        delivery.last_attempt_at,
+        code,
+        error,
+    )

@@ -1,0 +1,182 @@
+"""What a gateway is: a translation of business verbs into one vendor's calls.
+
+A verb returns `Accepted`, or raises one of the four `GatewayError` kinds; nothing else may escape it.
+Retrying, owing, leasing, remembering and answering RetailOps are the core's work.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+
+from app.errors import GatewayError, Refused
+from app.gateways import words
+from app.gateways.policy import Deadline
+
+Kind = Literal["question", "command", "fact"]
+Repeat = Literal["safe", "lookup", "never"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The circumstances of one use of a gateway: how long it may take and which request it serves."""
+
+    deadline: Deadline
+    request_id: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class VendorCall:
+    """What is remembered of one HTTP call to a vendor: no body, no query, no header."""
+
+    vendor: str
+    method: str
+    path: str
+    status: int | None
+    outcome: str
+    duration_s: float
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Verb:
+    """How a command behaves at this vendor (R10, R11)."""
+
+    repeat: Repeat
+    decided_by: Literal["us", "vendor"] = "us"
+
+
+@dataclass(frozen=True)
+class NotOurs:
+    """A command this gateway does not carry out, and the event that says so."""
+
+    event_type: words.EventType
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The vendor has it.  `events` tell RetailOps anything worth knowing, such as "already so" (P12)."""
+
+    events: tuple[words.Event, ...] = ()
+
+
+@dataclass(frozen=True)
+class Health:
+    """Answer of a harmless read, for `channel check` and the demo."""
+
+    state: Literal["connected", "refused", "unreachable"]
+    detail: str = ""
+
+
+class Gateway(ABC):
+    """One vendor account of one channel."""
+
+    token: ClassVar[str]
+    """The vendor's word: folder, registry key, log field and metric label."""
+
+    takes_stock: ClassVar[bool] = False
+    """True when stock levels are forwarded to this vendor."""
+
+    verbs: ClassVar[Mapping[str, Verb | NotOurs]] = {}
+    """Every command by business verb: how it behaves, or why it is not carried out."""
+
+    brings_orders: bool = False
+
+    settle_s: float = 60.0
+    """How long a create may stay invisible at the vendor after it was done (R11)."""
+
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
+        """Orders ready for RetailOps, oldest first, in chunks.
+
+        Every order created at the same millisecond stands in the same chunk, so that a cursor made of
+        (created_ms, refnum) can cut between any two.  `since_ms` is the cursor's time: orders created
+        before it need not be given; `until_ms` closes the walk.
+        """
+        raise NotImplementedError
+
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
+        """These orders whatever their state, in any order; unknown ones are left out."""
+        raise NotImplementedError
+
+    def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
+        """What the source says of one order, or None when it does not know it."""
+        raise NotImplementedError
+
+    def look_up(self, verb: str, body: words.CommandBody, call: Call) -> Accepted | None:
+        """Whether an earlier attempt of unknown outcome was done; None when no trace is visible."""
+        raise NotImplementedError
+
+    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
+        """Tell the vendor these levels.  One result per change; raises when nothing can be told now."""
+        raise NotImplementedError
+
+    stock_batch: int = 500
+    """How many changed SKUs one `push_inventory` may be given."""
+
+    @abstractmethod
+    def check(self, call: Call) -> Health:
+        """A harmless read that shows whether the account answers."""
+
+
+class Vendor(Protocol):
+    """What a vendor's folder exports as `VENDOR`."""
+
+    token: str
+    options: type[Any]
+
+    def faults(self, options: Any) -> list[str]:
+        """Rules between settings that a single field cannot see."""
+
+    def brings_orders(self, options: Any) -> bool:
+        """Whether the gateway is an order source with these options (R17)."""
+
+    def account_marks(self, options: Any) -> list[Any]:
+        """What two channels must not share (R5)."""
+
+    def create(self, options: Any, tools: Tools) -> Gateway:
+        """The gateway of one channel.  Makes no call."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the composition lends every gateway."""
+
+    channel: str
+    threads: int
+    """Threads of this process that may serve callbacks (R14: half of them inside one vendor)."""
+    observe: Callable[[VendorCall], None] = field(default=lambda call: None)
+
+
+def perform(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted:
+    """Carry out an owed command.
+
+    Raises a `GatewayError`; a body that no longer fits its verb is a final `Refused`.
+    """
+    accepted: Accepted = getattr(gateway, verb)(command_body(verb, body), call)
+    return accepted
+
+
+def look_up(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted | None:
+    """Ask the vendor whether an owed command of unknown outcome was done."""
+    return gateway.look_up(verb, command_body(verb, body), call)
+
+
+def command_body(verb: str, body: bytes) -> words.CommandBody:
+    """The body of an owed command, read back.  Raises `Refused` when it cannot be."""
+    try:
+        return msgspec.json.decode(body, type=words.COMMANDS[verb])
+    except (KeyError, msgspec.DecodeError) as error:
+        raise Refused("UNREADABLE_DELIVERY", "the stored call does not fit its verb") from error
+
+
+__all__ = [
+    "Accepted", "Call", "Gateway", "GatewayError", "Health", "NotOurs", "Tools", "Vendor", "VendorCall", "Verb",
+    "command_body", "look_up", "perform",
+]  # fmt: skip

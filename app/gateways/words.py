@@ -1,0 +1,238 @@
+"""What the core and a gateway say to each other: RetailOps' business, in neither side's wire format.
+
+Bodies of owed calls are kept in the database as the JSON of these structures, so a field is only
+ever added with a default.  Amounts are `Decimal`, times aware UTC, ids text; an id of RetailOps that
+is 0 is no id and stands here as "".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+EventType = Literal["error", "warning", "info"]
+
+IdentifierType = Literal[
+    "order_id", "order_refnum", "orderitem_id", "orderitem_refnum", "shipment_id", "shipmentitem_id",
+    "product_id", "sku_number",
+]  # fmt: skip
+
+
+class Association(msgspec.Struct, frozen=True):
+    """The object an event is about (SDK contract, block E)."""
+
+    identifier_type: IdentifierType
+    identifier: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something RetailOps shows on an order, a line, a shipment or a SKU.
+
+    error: not done; warning: done, look at it; info: for the record.  `message` holds no customer data.
+    """
+
+    event_type: EventType
+    code: str
+    message: str
+    associations: tuple[Association, ...] = ()
+
+
+def about(identifier_type: IdentifierType, identifier: str) -> tuple[Association, ...]:
+    """One association, or none where there is nothing to name."""
+    return (Association(identifier_type, identifier),) if identifier else ()
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A postal address; anything unknown is empty."""
+
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    address1: str = ""
+    address2: str = ""
+    city: str = ""
+    state_match: str = ""
+    postal_code: str = ""
+    country_match: str = ""
+    phone_number: str = ""
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """A named text RetailOps keeps with an order."""
+
+    handle: str
+    value: str
+    attribute_type: Literal["text", "number", "select", "multiselect"] = "text"
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    """A line of an order as the source gives it; `unit_price` 0 where the source carries no money (R20)."""
+
+    refnum: str
+    sku: str
+    quantity: int
+    description: str = ""
+    item_type: Literal["ship", "advisory", "instore"] = "ship"
+    unit_price: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)
+    unit_tax: Decimal = Decimal(0)
+    expected_ship_date: datetime | None = None
+    expected_arrival_date: datetime | None = None
+
+
+class Payment(msgspec.Struct, frozen=True):
+    """A payment of an order, in the order's currency."""
+
+    refnum: str
+    payment_type: str
+    amount: Decimal
+    transaction_type: Literal["auth", "charge", "capture"] = "charge"
+    payment_processing_type: Literal["channel_payment", "channel_giftcert"] = "channel_payment"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An order for RetailOps to fulfil."""
+
+    refnum: str
+    created_at: datetime
+    currency_code: str
+    ship_service_code: str
+    shipping_address: Address
+    lines: tuple[OrderLine, ...]
+    billing_address: Address | None = None
+    email: str = ""
+    full_name: str = ""
+    phone_number: str = ""
+    gift_message: str = ""
+    ip_address: str = ""
+    shipping_amount: Decimal = Decimal(0)
+    tax_amount: Decimal = Decimal(0)
+    discount_amount: Decimal = Decimal(0)
+    payments: tuple[Payment, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    tags: tuple[str, ...] = ()
+    carries_money: bool = True
+    """False for a source that knows quantities only; then sums are not checked (R20)."""
+
+
+class HeldBack(msgspec.Struct, frozen=True):
+    """An order that cannot be sent correctly; `reason` is a sentence for the operator, without values."""
+
+    refnum: str
+    reason: str
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An order the source offers, and where it stands in the source's order of creation."""
+
+    refnum: str
+    created_ms: int
+    order: Order | HeldBack
+
+
+class SketchLine(msgspec.Struct, frozen=True):
+    """Of a line, what has to be remembered: its names and how many units were ordered."""
+
+    refnum: str
+    sku: str
+    quantity: int
+
+
+class OrderSketch(msgspec.Struct, frozen=True):
+    """Of an order, what has to be remembered to judge later callbacks (R19)."""
+
+    refnum: str
+    lines: tuple[SketchLine, ...]
+
+
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """RetailOps has the order; its own number may be unknown ("")."""
+
+    order_refnum: str
+    retailops_order_id: str = ""
+
+
+class PackageLine(msgspec.Struct, frozen=True):
+    """Units of one order line."""
+
+    line_refnum: str
+    sku: str
+    quantity: int
+
+
+class Package(msgspec.Struct, frozen=True):
+    """One parcel that left; `key` names it for ever, at us and at the vendor (R24)."""
+
+    order_refnum: str
+    key: str
+    lines: tuple[PackageLine, ...]
+    retailops_shipment_id: str = ""
+    carrier_name: str = ""
+    carrier_class_name: str = ""
+    channel_ship_code: str = ""
+    tracking_number: str = ""
+    weight_kg: Decimal | None = None
+    shipped_at: datetime | None = None
+
+
+class Cancellation(msgspec.Struct, frozen=True):
+    """The whole order is called off before anything shipped."""
+
+    order_refnum: str
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """RetailOps is done with the order; `unshipped` names units that will never ship."""
+
+    order_refnum: str
+    unshipped: tuple[PackageLine, ...] = ()
+
+
+class StockDetail(msgspec.Struct, frozen=True, array_like=True):
+    """Units at one source: a facility (internal), a vendor (external) or a purchase order (inflight)."""
+
+    quantity_type: str
+    place: str
+    available: int
+    total: int
+
+
+class StockLevel(msgspec.Struct, frozen=True, array_like=True):
+    """The absolute stock of one SKU, as RetailOps stated it last."""
+
+    quantity_available: int
+    details: tuple[StockDetail, ...] = ()
+
+
+class StockChange(msgspec.Struct, frozen=True):
+    """A SKU whose stock a gateway has not heard: what holds now, and what the gateway last accepted.
+
+    `sent` is the gateway's own note (its JSON), None before the first time.
+    """
+
+    sku: str
+    level: StockLevel
+    sent: bytes | None = None
+
+
+class StockSent(msgspec.Struct, frozen=True):
+    """What became of one `StockChange`: the note to keep, or a refusal's sentence."""
+
+    sku: str
+    sent: bytes
+    refusal: str = ""
+
+
+COMMANDS: Mapping[str, type[Acknowledgement] | type[Package] | type[Cancellation] | type[Completion]] = {
+    "acknowledge_order": Acknowledgement,
+    "submit_shipment": Package,
+    "cancel_order": Cancellation,
+    "complete_order": Completion,
+}
+"""The business verbs that can be owed, and the body each one takes."""
+
+CommandBody = Acknowledgement | Package | Cancellation | Completion

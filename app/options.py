@@ -1,0 +1,84 @@
+"""How a table of settings is declared, read and explained, the same way for every room that has settings.
+
+A room declares a frozen dataclass whose fields are made with `option()`: the marshmallow field that
+reads the value, its default, one sentence of meaning, and whether it is a secret.  Reading reports
+every fault at once, with the place and the rule and never the value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import marshmallow
+from marshmallow import fields
+
+T = TypeVar("T")
+
+REQUIRED = dataclasses.MISSING
+
+
+def option(field: fields.Field[Any], help: str, *, default: Any = REQUIRED, secret: bool = False) -> Any:
+    """One setting of a table: what reads it, what it means, what holds when it is absent."""
+    metadata = {"field": field, "help": help, "secret": secret}
+    if default is REQUIRED:
+        field.required = True
+        return dataclasses.field(metadata=metadata, repr=not secret)
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata, repr=not secret)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """One setting as `channel settings` shows it."""
+
+    name: str
+    help: str
+    value: str
+
+
+def read_table(declared: type[T], table: Mapping[str, Any], place: str, faults: list[str]) -> T | None:
+    """Read `table` as `declared`; add every fault to `faults`, each led by `place`."""
+    declared_fields: dict[str, Any] = {
+        item.name: item.metadata["field"]
+        for item in dataclasses.fields(declared)  # type: ignore[arg-type]
+        if "field" in item.metadata
+    }
+    schema = marshmallow.Schema.from_dict(declared_fields)(unknown=marshmallow.RAISE)
+    try:
+        values = schema.load(table)
+    except marshmallow.ValidationError as error:
+        faults.extend(_sentences(error.messages_dict, place))
+        return None
+    return declared(**values)
+
+
+def _sentences(messages: Mapping[Any, Any], place: str) -> list[str]:
+    found: list[str] = []
+    for key, message in messages.items():
+        where = f"{place}.{key}" if key != "_schema" else place
+        if isinstance(message, Mapping):
+            found.extend(_sentences(message, where))
+        else:
+            found.extend(f"{where}: {sentence}" for sentence in message)
+    return found
+
+
+def explain(declared: type[Any], table: Any) -> list[Explained]:
+    """Every setting of a table with its meaning; a secret only as set or not set."""
+    shown = []
+    for item in dataclasses.fields(declared):
+        if "field" not in item.metadata:
+            continue
+        if item.metadata["secret"]:
+            value = "set" if table is not None and getattr(table, item.name) else "not set"
+        elif table is not None:
+            value = str(getattr(table, item.name))
+        elif item.default is not dataclasses.MISSING:
+            value = str(item.default)
+        else:
+            value = "(required)" if item.default_factory is dataclasses.MISSING else str(item.default_factory())
+        shown.append(Explained(item.name, item.metadata["help"], value))
+    return shown

@@ -1,0 +1,111 @@
+"""The journal: one line per callback and per vendor call, for the question "did it get through, and when?".
+
+Lines are buffered and written by one thread at least every second, so that no callback waits for them; a
+kill may lose the last ones.  The truth is in the ledger and the deliveries (R16).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from app.gateways.interface import VendorCall
+from app.records.database import Database, DatabaseUnavailable
+from app.records.tables import journal
+
+FLUSH_S = 0.5
+KEPT_LINES = 50_000
+"""Lines kept while the database is away; older ones are lost first."""
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Buffers lines from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to write; returns at once."""
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and end."""
+        self._stopping.set()
+        if self._thread:
+            self._thread.join(5)
+
+    def callback(
+        self,
+        *,
+        name: str,
+        channel: str,
+        order_refnum: str,
+        status: int,
+        outcome: str,
+        duration_s: float,
+        request_id: str,
+    ) -> None:
+        """A callback was answered."""
+        self._add("callback", channel, name, order_refnum, status, outcome, duration_s, request_id)
+
+    def vendor_call(self, channel: str, call: VendorCall) -> None:
+        """A vendor was called; the path has no query."""
+        name = f"{call.vendor} {call.method} {call.path}"[:64]
+        self._add("vendor", channel, name, "", call.status, call.outcome, call.duration_s, call.request_id)
+
+    def _add(
+        self,
+        kind: str,
+        channel: str,
+        name: str,
+        order_refnum: str,
+        status: int | None,
+        outcome: str,
+        duration_s: float,
+        request_id: str,
+    ) -> None:
+        self._lines.append(
+            {
+                "at": datetime.now(UTC),
+                "kind": kind,
+                "channel": channel,
+                "name": name,
+                "order_refnum": order_refnum[:200],
+                "status": status,
+                "outcome": outcome[:64],
+                "duration_ms": int(duration_s * 1000),
+                "request_id": request_id,
+            }
+        )
+
+    def _run(self) -> None:
+        while not self._stopping.wait(FLUSH_S):
+            self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered; keep it when the database does not take it."""
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if not lines:
+            return
+        try:
+            with self._database.write() as connection:
+                connection.execute(insert(journal), lines)
+        except DatabaseUnavailable as error:
+            self._lines.extendleft(reversed(lines))
+            log.warning("the journal waits for the database: %s", error)
+        except Exception:
+            log.exception("journal lines were lost")

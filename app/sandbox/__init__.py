@@ -1,0 +1,1 @@
+"""Stand-ins that speak real HTTP, because a channel must be shown to work without any account."""

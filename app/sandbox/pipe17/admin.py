@@ -1,0 +1,177 @@
+"""The other side of the Pipe17 sandbox: what its users, its router and a test do, without any key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from flask import Flask, Response, request
+
+from app.sandbox.faults import Faults
+from app.sandbox.pipe17 import fulfilling
+from app.sandbox.pipe17.entities import ENTITIES
+from app.sandbox.pipe17.fields import Failure, Json, refuse_problems
+from app.sandbox.pipe17.seed import add_shipments, seed
+from app.sandbox.pipe17.state import ApiKey, Settings, State, decode, encode
+
+
+def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) -> None:
+    """Adds `/sandbox/...` to the application; every change is saved before it is answered."""
+
+    @app.errorhandler(Failure)
+    def refused(failure: Failure) -> Response:
+        return _json({"success": False, "message": failure.message, "errors": failure.errors}, failure.status)
+
+    @app.get("/sandbox/state")
+    def show_state() -> Response:
+        with state.lock:
+            return _json({**state.as_json(), "faults": faults.as_json()})
+
+    @app.route("/sandbox/settings", methods=["GET", "PUT"])
+    def settings() -> Response:
+        with state.lock:
+            if request.method == "PUT":
+                wanted = msgspec.to_builtins(state.settings) | _plain_body()
+                try:
+                    state.settings = msgspec.convert(wanted, Settings)
+                except msgspec.ValidationError as fault:
+                    raise Failure(400, str(fault)) from None
+                state.save()
+            return _json(msgspec.to_builtins(state.settings))
+
+    @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
+    def rules() -> Response:
+        if request.method == "POST":
+            rule = _plain_body()
+            match = rule.get("match")
+            if not (isinstance(match, dict) and match.get("path_prefix")):
+                # Without a path of its own a rule would also hit this page, which must be able to clear it.
+                rule = {**rule, "match": {**(match or {}), "path_prefix": fault_prefix}}
+            try:
+                faults.add(rule)
+            except (ValueError, TypeError, msgspec.MsgspecError) as fault:
+                raise Failure(400, str(fault)) from None
+        elif request.method == "DELETE":
+            faults.clear()
+        return _json({"faults": faults.as_json()})
+
+    @app.post("/sandbox/reset")
+    def reset() -> Response:
+        body = _body()
+        shipments, rng_seed = body.get("shipments", 12), body.get("seed", 17)
+        if not _is_count(shipments, low=0) or not isinstance(rng_seed, int):
+            raise Failure(400, "shipments and seed must be integers")
+        with state.lock:
+            faults.clear()
+            seed(state, shipments=shipments, rng_seed=rng_seed)
+            state.save()
+            return _json({"shipments": len(state.tables["shipments"])})
+
+    @app.post("/sandbox/shipments")
+    def more_shipments() -> Response:
+        body = _body()
+        with state.lock:
+            given = body.get("shipment")
+            if isinstance(given, dict):
+                entity = ENTITIES["shipments"]
+                refuse_problems(given, entity.create, entity.required)
+                made = [fulfilling.create_shipment(state, None, given)]
+            elif _is_count(body.get("count"), low=1):
+                made = add_shipments(state, int(body["count"]))
+            else:
+                raise Failure(400, "give count (1 to 10000) or shipment (an object)")
+            state.save()
+            return _json({"shipments": made})
+
+    @app.post("/sandbox/shipments/<shipment_id>/cancel")
+    def cancel(shipment_id: str) -> Response:
+        body = _body()
+        status = body.get("status", "canceledRestock")
+        if status not in fulfilling.CANCELLED:
+            raise Failure(400, "status must be one of " + ", ".join(fulfilling.CANCELLED))
+        with state.lock:
+            shipment = _shipment(state, shipment_id)
+            fulfilling.cancel_shipment(state, shipment, status, None)
+            state.save()
+            return _json({"shipment": shipment})
+
+    @app.post("/sandbox/shipments/<shipment_id>/release")
+    def release(shipment_id: str) -> Response:
+        with state.lock:
+            shipment = _shipment(state, shipment_id)
+            fulfilling.release_shipment(state, shipment)
+            state.save()
+            return _json({"shipment": shipment})
+
+    @app.delete("/sandbox/shipments/<shipment_id>")
+    def delete(shipment_id: str) -> Response:
+        """Soft: it leaves the lists unless they ask for `deleted`."""
+        with state.lock:
+            shipment = _shipment(state, shipment_id)
+            state.change("shipments", shipment, {"deletedAt": state.stamp()})
+            state.save()
+            return _json({"shipment": shipment})
+
+    @app.put("/sandbox/integrations/<integration_id>")
+    def integration(integration_id: str) -> Response:
+        """`status` sets it; `settings` (path to value) changes setting fields or adds them."""
+        body = _body()
+        with state.lock:
+            stored = state.tables["integrations"].get(integration_id)
+            if stored is None:
+                raise Failure(404, "No results")
+            fields = {field["path"]: field for field in stored["settings"]["fields"]}
+            for path, value in body.get("settings", {}).items():
+                known = fields.get(path, {"path": path, "type": "string", "secret": False})
+                fields[path] = known | {"value": value}
+            changed = {"fields": list(fields.values())}
+            status = body.get("status", stored["status"])
+            state.change("integrations", stored, {"status": status, "settings": changed})
+            state.save()
+            return _json({"integration": stored})
+
+    @app.put("/sandbox/keys")
+    def key() -> Response:
+        """Adds a key or replaces it, for instance to take a grant away."""
+        try:
+            wanted = msgspec.convert(_body(), ApiKey)
+        except msgspec.ValidationError as fault:
+            raise Failure(400, str(fault)) from None
+        with state.lock:
+            state.keys[wanted.key] = wanted
+            state.save()
+        return _json({"integration": wanted.integration, "methods": wanted.methods})
+
+
+def _shipment(state: State, shipment_id: str) -> Json:
+    shipment = state.tables["shipments"].get(shipment_id)
+    if shipment is None:
+        raise Failure(404, "No results")
+    return shipment
+
+
+def _is_count(value: object, *, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= 10_000
+
+
+def _body() -> Json:
+    raw = request.get_data()
+    try:
+        body = decode(raw) if raw else {}
+    except msgspec.DecodeError:
+        raise Failure(400, "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Failure(400, "the body must be an object")
+    return body
+
+
+def _plain_body() -> Json:
+    """Settings and rules hold seconds, not money: numbers are read as floats."""
+    _body()
+    raw = request.get_data()
+    plain: Json = msgspec.json.decode(raw) if raw else {}
+    return plain
+
+
+def _json(body: Mapping[str, object], status: int = 200) -> Response:
+    return Response(encode(body), status=status, mimetype="application/json")

@@ -1,0 +1,322 @@
+"""The only reader of the environment and of channels.toml: everything is checked here, once, at start.
+
+`load()` either returns a frozen `Settings` or raises `SettingsFault` with *all* faults found, each
+naming the variable or the place in the file and the rule, never a value.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import marshmallow.fields as mf
+import marshmallow.validate as mv
+
+from app import gateways
+from app.errors import SettingsFault
+from app.options import option, read_table
+
+TEST_KEY = "RETAILOPS_SDK"
+"""The SDK verifier's public test key (R2)."""
+
+FIXTURE_PAIRS = frozenset({(497, 21), (0, 0)})
+"""(client_id, channel id) of the SDK's fixtures, which certification sends with the production key (R4)."""
+
+ENVIRONMENTS = ("production", "development", "demo")
+
+CATALOG_PATHS = (
+    "sku", "parent_sku", "title", "description", "vendor", "price", "sale_price", "currency", "images", "url",
+    "categories", "options", "requires_shipping", "taxable", "enabled", "weight",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One RetailOps channel: who it is, which keys may call it, where its orders and facts go."""
+
+    name: str = option(
+        mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}$")),
+        "Name of the channel in commands, addresses and logs: lower-case letters, digits, hyphens.",
+    )
+    client_id: int = option(mf.Integer(strict=True), "RetailOps' client_id, the account number.")
+    channel_id: int = option(mf.Integer(strict=True), "RetailOps' channel_info.id.")
+    auth_keys: tuple[str, ...] = option(
+        mf.List(mf.String(), validate=mv.Length(min=1, max=2)),
+        "One or two live keys of RetailOps for this channel; two while a key is being replaced.",
+        secret=True,
+    )
+    gateways: tuple[str, ...] = option(
+        mf.List(mf.String(), validate=mv.Length(min=1)), "Vendors this channel talks to, in order."
+    )
+    sku_fanout: str = option(
+        mf.String(validate=mv.OneOf(["no_fanout", "related_skus"])),
+        "Answer of catalog_get_config: whether RetailOps pushes related SKUs along with a changed one.",
+        default="no_fanout",
+    )
+    allow_fixture_pair: bool = option(
+        mf.Boolean(truthy={True}, falsy={False}),
+        "Allow the SDK fixtures' pairs 497/21 and 0/0, which certification sends with the real key.",
+        default=False,
+    )
+    catalog: Mapping[str, str] = option(
+        mf.Dict(keys=mf.String(validate=mv.OneOf(CATALOG_PATHS)), values=mf.String()),
+        "Where catalog_push's template_output keeps each product field, as dotted paths.",
+        default=dict,
+    )
+    vendors: Mapping[str, Any] = field(default_factory=dict)
+    """Options of each gateway by vendor token, as that vendor declares them."""
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """(client_id, channel_info.id), which RetailOps sends with every callback."""
+        return self.client_id, self.channel_id
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration of one process."""
+
+    app_env: str = "production"
+    public_url: str = ""
+    database_url: str = field(default="sqlite:///instance/channel.db", repr=False)
+    channels: tuple[Channel, ...] = ()
+    port: int = 5000
+    verify_key: bool = False
+    max_body: int = 32 * 1024 * 1024
+    console_token: str = field(default="", repr=False)
+    deliveries: str = "inline"
+    log_level: str = "INFO"
+    web_concurrency: int = 2
+    web_threads: int = 12
+
+    def secrets(self) -> list[str]:
+        """Every secret this process knows, so that its log can keep them out."""
+        found = [self.console_token]
+        for channel in self.channels:
+            found.extend(channel.auth_keys)
+            for options in channel.vendors.values():
+                found.extend(getattr(options, item.name) for item in fields(options) if item.metadata.get("secret"))
+        return found
+
+
+ENVIRONMENT_HELP = {
+    "APP_ENV": "production (default), development or demo.",
+    "PUBLIC_URL": "Where others reach this server, with https:// and no path.",
+    "DATABASE_URL": "SQLite or PostgreSQL address; production needs it set. Default sqlite:///instance/channel.db.",
+    "CHANNELS_FILE": "Path of channels.toml. Default: channels.toml beside the process.",
+    "CHANNELS": "The text of channels.toml itself; wins over CHANNELS_FILE.",
+    "PORT": "Port to listen on. Default 5000.",
+    "VERIFY_KEY": "on or off: accept the SDK's public test key as a dry run. Default on outside production.",
+    "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432.",
+    "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages; without it they do not exist.",
+    "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
+    "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
+    "WEB_CONCURRENCY": "Web worker processes, at least 1. Default 2.",
+    "WEB_THREADS": "Threads in each web process, at least 2. Default 12.",
+}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (the process's own unless given) and channels.toml.
+
+    Raises `SettingsFault` with every fault found.
+    """
+    env = os.environ if environ is None else environ
+    faults: list[str] = []
+    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults)
+    is_production = app_env == "production"
+    settings = Settings(
+        app_env=app_env,
+        public_url=_public_url(env, faults),
+        database_url=_database_url(env, is_production, faults),
+        channels=_channels(env, is_production, faults),
+        port=_whole(env, "PORT", 5000, 1, 65535, faults),
+        verify_key=_one_of(env, "VERIFY_KEY", ("on", "off"), "off" if is_production else "on", faults) == "on",
+        max_body=_whole(env, "MAX_BODY", 32 * 1024 * 1024, 1024, 1024**3, faults),
+        console_token=env.get("CONSOLE_TOKEN", ""),
+        deliveries=_one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults),
+        log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
+        web_concurrency=_whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults),
+        web_threads=_whole(env, "WEB_THREADS", 12, 2, 256, faults),
+    )
+    if faults:
+        raise SettingsFault(faults)
+    return settings
+
+
+def _one_of(env: Mapping[str, str], name: str, words: tuple[str, ...], default: str, faults: list[str]) -> str:
+    value = env.get(name, default)
+    if value not in words:
+        faults.append(f"{name}: must be one of {', '.join(words)}")
+        return default
+    return value
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int, faults: list[str]) -> int:
+    value = env.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+        faults.append(f"{name}: must be a whole number from {low} to {high}")
+        return default
+    return int(value)
+
+
+def _public_url(env: Mapping[str, str], faults: list[str]) -> str:
+    value = env.get("PUBLIC_URL", "").rstrip("/")
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+            faults.append("PUBLIC_URL: must be http(s)://host[:port] without a path")
+    return value
+
+
+def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]) -> str:
+    value = env.get("DATABASE_URL", "")
+    if not value:
+        if is_production:
+            faults.append("DATABASE_URL: production needs it set explicitly; see README, Deploy")
+        value = "sqlite:///instance/channel.db"
+    # Heroku hands out the historical scheme; SQLAlchemy wants the dialect and the driver.
+    value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value)
+    if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+        faults.append("DATABASE_URL: must begin with sqlite:///, postgres:// or postgresql://")
+    if value.startswith("sqlite:") and env.get("DYNO"):
+        faults.append("DATABASE_URL: a dyno's disk vanishes at every restart, so SQLite cannot be used there")
+    return value
+
+
+def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[Channel, ...]:
+    place, text = _channels_text(env, is_production, faults)
+    if text is None:
+        return ()
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"{place}: not TOML: {error}")
+        return ()
+    tables = document.pop("channel", [])
+    faults.extend(f"{place}: unknown top-level key '{key}'; only [[channel]] is known" for key in document)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        faults.append(f"{place}: channels are written as [[channel]] tables")
+        return ()
+    channels = [
+        channel
+        for position, table in enumerate(tables, 1)
+        if (channel := _channel(table, position, place, env, faults)) is not None
+    ]
+    faults.extend(_collisions(channels, place))
+    return tuple(channels)
+
+
+def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[str, str | None]:
+    if env.get("CHANNELS"):
+        return "CHANNELS", env["CHANNELS"]
+    path = Path(env.get("CHANNELS_FILE") or "channels.toml")
+    try:
+        return path.name, path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if is_production or env.get("CHANNELS_FILE"):
+            faults.append(f"{path.name}: no such file; set CHANNELS_FILE or CHANNELS")
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{path.name}: cannot be read: {type(error).__name__}")
+    return path.name, None
+
+
+def _channel(
+    table: dict[str, Any], position: int, place: str, env: Mapping[str, str], faults: list[str]
+) -> Channel | None:
+    name = table.get("name")
+    here = f"{place}: channel '{name}'" if isinstance(name, str) else f"{place}: channel number {position}"
+    found: list[str] = []
+    table = _expanded(table, here, env, found)
+    own = {key: value for key, value in table.items() if key not in gateways.REGISTRY}
+    channel = read_table(Channel, own, here, found)
+    if channel is None or found:
+        faults.extend(found)
+        return None
+    found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in _key_rules(key))
+    if channel.pair in FIXTURE_PAIRS and not channel.allow_fixture_pair:
+        found.append(
+            f"{here}: client_id/channel_id are those of the SDK's fixtures, which certification sends with the "
+            "real key; use the real numbers or set allow_fixture_pair = true"
+        )
+    vendors: dict[str, Any] = {}
+    sources: list[str] = []
+    for token in channel.gateways:
+        if token not in gateways.REGISTRY:
+            found.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(gateways.REGISTRY)}")
+            continue
+        vendor = gateways.vendor(token)
+        options = read_table(vendor.options, table.get(token, {}), f"{here}.{token}", found)
+        if options is None:
+            continue
+        vendors[token] = options
+        found.extend(f"{here}.{token}: {rule}" for rule in vendor.faults(options))
+        if vendor.brings_orders(options):
+            sources.append(token)
+    if len(sources) > 1:
+        found.append(
+            f"{here}.gateways: {' and '.join(sources)} both bring orders; one order source per channel "
+            "(set orders = false in the other's table)"
+        )
+    found.extend(
+        f"{here}: table '{token}' is given but gateways does not name it"
+        for token in gateways.REGISTRY
+        if token in table and token not in channel.gateways
+    )
+    faults.extend(found)
+    if found:
+        return None
+    values = {item.name: getattr(channel, item.name) for item in fields(Channel)}
+    frozen = {"auth_keys": tuple(channel.auth_keys), "gateways": tuple(channel.gateways), "vendors": vendors}
+    return Channel(**{**values, **frozen})
+
+
+def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) -> Any:
+    """`${NAME}` in any text of the table becomes the variable; a missing one is a fault."""
+    if isinstance(value, dict):
+        return {key: _expanded(item, here, env, faults) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, here, env, faults) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not env.get(name):
+            faults.append(f"{here} names ${{{name}}}, which is not set")
+        return env.get(name, "")
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
+
+
+def _key_rules(key: str) -> list[str]:
+    """What RetailOps can carry: it takes back whatever follows the last underscore (SDK contract 1.3)."""
+    rules = []
+    if key == TEST_KEY:
+        rules.append("the SDK's public test key can never be a channel's key")
+    elif "_" in key:
+        rules.append("a key must not contain an underscore; RetailOps would cut it there")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        rules.append("a key must be printable ASCII without blanks")
+    return rules
+
+
+def _collisions(channels: list[Channel], place: str) -> list[str]:
+    """R5: whatever says which channel or account is meant must say it once."""
+    faults = []
+    owners: dict[tuple[str, Any], Channel] = {}
+    for channel in channels:
+        marks: list[tuple[str, Any]] = [("name", channel.name), ("client_id and channel_id", channel.pair)]
+        for token, options in channel.vendors.items():
+            marks.extend((f"{token} account", mark) for mark in gateways.vendor(token).account_marks(options))
+        for kind, mark in dict.fromkeys(marks):
+            other = owners.setdefault((kind, mark), channel)
+            if other is not channel:
+                faults.append(f"{place}: channels '{other.name}' and '{channel.name}' have the same {kind}")
+    return sorted(set(faults))
