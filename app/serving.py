@@ -15,6 +15,7 @@ timeout = 60
 keepalive = 0 if _configured.app_env == "production" else 5
 """Behind a platform's proxy no connection is kept: kept ones split unevenly between workers and are lost
 at a reload.  Verifiers and developers talk to the server directly and profit."""
+no_control_socket = True
 accesslog = None
 errorlog = "-"
 loglevel = _configured.log_level.lower()

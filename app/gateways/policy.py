@@ -68,7 +68,7 @@ def next_try_s(attempt: int, retry_after_s: float | None, roll: float) -> float:
 
 
 def read_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110 10.2.3: seconds or a date); None if absent or unreadable."""
+    """Seconds from a Retry-After header (RFC 9110 10.2.3: seconds or date); None if absent or unreadable."""
     text = (value or "").strip()
     if not text:
         return None
@@ -77,7 +77,7 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError, TypeError, IndexError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
@@ -142,7 +142,7 @@ def after_failure(state: Breaker, now: float) -> Breaker:
     if state.open_until is None and failures < state.rules.threshold:
         return replace(state, failures=failures)
     open_s = min(state.rules.longest_open_s, state.rules.first_open_s * 2.0 ** min(state.openings, 30))
-    return replace(state, failures=failures, openings=state.openings + 1, open_until=now + open_s, probe_until=None)
+    return Breaker(failures, state.openings + 1, now + open_s, None, state.rules)
 
 
 def after_nothing(state: Breaker) -> Breaker:
@@ -210,7 +210,9 @@ class Rate(Protocol):
 class LocalRate:
     """The rate of one vendor key within this process.  Thread-safe."""
 
-    def __init__(self, rate: float, *, burst: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate: float, *, burst: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
         self._bucket = TokenBucket.full(rate, clock(), burst=burst)
         self._lock = threading.Lock()

@@ -1,9 +1,9 @@
 """A real HTTP server that can misbehave, because a vendor's illness is met on the socket and nowhere else.
 
 It serves a WSGI application (a vendor sandbox, or a few lines in a test) and applies fault rules to the
-requests that match them.  Rules are set in the process through `Faults`, or over HTTP at `/_faults`
-(GET lists, POST adds one rule or a list, DELETE clears).  Paths that begin with `/_` are never made
-to fail, so that a server told to hang can still be told to stop hanging.
+requests that match them.  Rules are set through `Faults`, by a test or by a sandbox's own admin page.
+Paths below `/sandbox/`, where those pages are, never fail, so that a server told to hang can still be
+told to stop hanging.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ Kind = Literal[
 _WORKS_FIRST = frozenset(
     {"drip_headers", "drip_body", "reset_after", "half_body", "wrong_type", "empty", "truncated_json", "slow"}
 )
-_EXEMPT_PREFIX = "/_"
-_ADMIN_PATH = "/_faults"
+_EXEMPT_PREFIX = "/sandbox/"
 _MAX_BODY = 64 * 1024 * 1024
 _FILLER = b'{"success": true, "code": 200, "message": "an answer long enough to be cut in half"}'
 
@@ -172,9 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             self.close_connection = True
             return
-        if path == _ADMIN_PATH:
-            self._send(self._administer(body))
-        elif rule is None:
+        if rule is None:
             self._send(self._work(body))
         else:
             self._misbehave(rule, body)
@@ -207,21 +204,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return None
             body += chunk
             self.rfile.readline(3)
-
-    def _administer(self, body: bytes) -> _Answer:
-        faults = self.server.faults
-        try:
-            if self.command == "POST":
-                posted = msgspec.json.decode(body)
-                for rule in posted if isinstance(posted, list) else [posted]:
-                    faults.add(rule)
-            elif self.command == "DELETE":
-                faults.clear()
-            elif self.command != "GET":
-                return _json_answer(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "GET, POST or DELETE"})
-        except (ValueError, TypeError, msgspec.DecodeError) as fault:
-            return _json_answer(HTTPStatus.BAD_REQUEST, {"error": str(fault)})
-        return _json_answer(HTTPStatus.OK, faults.as_json())
 
     def _work(self, body: bytes) -> _Answer:
         raw_path, _, query = self.path.partition("?")

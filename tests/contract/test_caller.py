@@ -62,7 +62,8 @@ REFUSED_BY_THE_CALLER = [
     ("inventory_push", "events/0/diagnostic_data", ["trace"], "/events/0/diagnostic_data", "type"),
     ("inventory_push", "events/0/associations/0/identifier_type", ABSENT,
      "/events/0/associations/0/identifier_type", "enum"),
-    ("inventory_push", "events/0/associations/0/identifier", 7, "/events/0/associations/0/identifier", "type"),
+    ("inventory_push", "events/0/associations/0/identifier", 7,
+     "/events/0/associations/0/identifier", "type"),
     ("order_cancel", "status", ABSENT, "/status", "enum"),
     ("order_cancel", "status", "error", "/status", "enum"),
     ("order_complete", "status", None, "/status", "enum"),
@@ -77,8 +78,8 @@ REFUSED_BY_THE_CALLER = [
      "format"),
     ("order_pull", "orders/0/channel_date_created", "2024-11-31T10:00:00Z", "/orders/0/channel_date_created",
      "format"),
-    ("order_pull", "orders/0/channel_date_created", "2024-11-27T10:00:00+0100", "/orders/0/channel_date_created",
-     "format"),
+    ("order_pull", "orders/0/channel_date_created", "2024-11-27T10:00:00+0100",
+     "/orders/0/channel_date_created", "format"),
     ("order_pull", "orders/0/payment_transactions/0/transaction_type", ABSENT,
      "/orders/0/payment_transactions/0/transaction_type", "enum"),
     ("order_pull", "orders/0/payment_transactions/0/payment_processing_type", ABSENT,
@@ -152,7 +153,8 @@ REFUSED_BY_US = [
     ("order_pull", "orders/0/tags", None, "/orders/0/tags", "type"),
     ("order_pull", "orders/0/order_items", [], "/orders/0/order_items", "minItems"),
     ("order_pull", "orders/0/billing_address", ABSENT, "/orders/0/billing_address", "required"),
-    ("order_pull", "orders/0/customer_info/phone_number", ABSENT, "/orders/0/customer_info/phone_number", "required"),
+    ("order_pull", "orders/0/customer_info/phone_number", ABSENT,
+     "/orders/0/customer_info/phone_number", "required"),
     ("order_pull", "orders/0/order_items/0/currency_values/unit_tax_pct", 19,
      "/orders/0/order_items/0/currency_values", "not"),
     ("order_pull", "orders/0/payment_transactions/0/refnum", ABSENT,
@@ -226,7 +228,13 @@ def test_a_good_answer_is_sent_as_it_is(contract: Contract, answers: dict[str, A
 
 
 def test_events_are_mended_in_form_only(contract: Contract) -> None:
-    event = {"event_type": "error", "code": 404, "message": "m" * 5000, "diagnostic_data": None, "associations": None}
+    event = {
+        "event_type": "error",
+        "code": 404,
+        "message": "m" * 5000,
+        "diagnostic_data": None,
+        "associations": None,
+    }
     order = {"identifier_type": "order_id", "identifier": 550123}
     sent, _ = mend(
         contract.callbacks["inventory_push"],
@@ -244,14 +252,19 @@ def test_events_are_mended_in_form_only(contract: Contract) -> None:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("inventory_push", {"events": [{"event_type": "fatal", "code": "X", "message": "x", "associations": []}]}),
+        (
+            "inventory_push",
+            {"events": [{"event_type": "fatal", "code": "X", "message": "x", "associations": []}]},
+        ),
         ("inventory_push", {"events": None}),
         ("order_cancel", {"status": "maybe", "events": []}),
         ("order_pull", {"next_page_token": "x" * 36, "orders": []}),
         ("order_pull", {"next_page_token": "", "orders": None}),
     ],
 )
-def test_what_cannot_be_mended_is_a_fault_of_ours(contract: Contract, name: str, answer: dict[str, Any]) -> None:
+def test_what_cannot_be_mended_is_a_fault_of_ours(
+    contract: Contract, name: str, answer: dict[str, Any]
+) -> None:
     with pytest.raises(BadAnswer) as caught:
         mend(contract.callbacks[name], answer)
     assert caught.value.problems

@@ -11,8 +11,8 @@ from app.contract.openapi import openapi, translated
 from app.contract.schemas import Contract
 
 KNOWN = {
-    "title", "description", "type", "properties", "required", "items", "enum", "anyOf", "not", "nullable", "minimum",
-    "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "pattern", "format",
+    "title", "description", "type", "properties", "required", "items", "enum", "anyOf", "not", "nullable",
+    "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "pattern", "format",
 }  # fmt: skip
 
 

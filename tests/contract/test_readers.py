@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import msgspec
@@ -11,16 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.reading import (
-    amount, entries, flag, identifier, mapping, moment, optional_amount, text, whole,
-)  # fmt: skip
+    amount,
+    entries,
+    flag,
+    identifier,
+    mapping,
+    moment,
+    optional_amount,
+    text,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, ""), ("", ""), ("  S-1 ", "S-1"), ("a\x00b", "ab"), (5, "5"), (5.0, "5"), (5.5, "5.5"), (1e-05, "0.00001"),
-        (-0.0, "0"), (2**70, str(2**70)), (True, "true"), (False, "false"), ([], ""), ({}, ""), ("5.0", "5.0"),
-        (Decimal("5.50"), "5.50"), ("０", "０"),
+        (None, ""), ("", ""), ("  S-1 ", "S-1"), ("a\x00b", "ab"), (5, "5"), (5.0, "5"), (5.5, "5.5"),
+        (1e-05, "0.00001"), (-0.0, "0"), (2**70, str(2**70)), (True, "true"), (False, "false"),
+        ([], ""), ({}, ""), ("5.0", "5.0"), (Decimal("5.50"), "5.50"),
     ],
 )  # fmt: skip
 def test_text_is_the_shortest(value: object, expected: str) -> None:
@@ -32,7 +40,10 @@ def test_an_id_of_zero_is_no_id(value: object) -> None:
     assert identifier(value) == ""
 
 
-@pytest.mark.parametrize(("value", "expected"), [(7, "7"), ("00", "00"), ("nullable", "nullable"), (9007199254740993, "9007199254740993")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(7, "7"), ("00", "00"), ("nullable", "nullable"), (9007199254740993, "9007199254740993")],
+)
 def test_an_id_is_text(value: object, expected: str) -> None:
     assert identifier(value) == expected
 
@@ -94,21 +105,28 @@ FIVE = datetime(2016, 4, 8, 21, 13, 11, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("2016-04-08T21:13:11Z", FIVE), ("2016-04-08T21:13:11+00:00", FIVE), ("2016-04-08T17:13:11-0400", FIVE),
+        ("2016-04-08T21:13:11Z", FIVE), ("2016-04-08T21:13:11+00:00", FIVE),
+        ("2016-04-08T17:13:11-0400", FIVE),
         ("2016-04-08 21:13:11", FIVE), (" 2016-04-08T23:13:11+02:00 ", FIVE), (1460149991, FIVE),
         ("1460149991", FIVE), (1460149991.0, FIVE), ("2016-04-08", FIVE.replace(hour=0, minute=0, second=0)),
         ("2016-04-08T21:13:11.123456789Z", FIVE.replace(microsecond=123456)),
-        (None, None), ("", None), (0, None), ("0", None), ("string", None), ("28.11.2024", None), (True, None),
-        ("2016-02-30", None), (1e300, None), ("9999-12-31T23:59:59-10:00", None), ([], None), ("0001-01-01T00:00+05:00", None),
+        (None, None), ("", None), (0, None), ("0", None), ("string", None), ("28.11.2024", None),
+        (True, None), ("2016-02-30", None), (1e300, None), ("9999-12-31T23:59:59-10:00", None), ([], None),
+        ("0001-01-01T00:00+05:00", None),
     ],
 )  # fmt: skip
 def test_a_moment_is_read_tolerantly(value: object, expected: datetime | None) -> None:
     assert moment(value) == expected
 
 
-@given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.timezones()))
+OFFSETS = st.integers(min_value=-14 * 60, max_value=14 * 60).map(
+    lambda minutes: timezone(timedelta(minutes=minutes))
+)
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=OFFSETS))
 def test_a_moment_keeps_its_instant(instant: datetime) -> None:
-    found = moment(instant.astimezone(UTC).isoformat())
+    found = moment(instant.isoformat())
     assert found == instant
     assert found is not None
     assert found.tzinfo is UTC

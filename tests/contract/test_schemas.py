@@ -66,17 +66,21 @@ def test_p30_shared_blocks_are_equal_wherever_they_stand(contract: Contract) -> 
             if "title" not in part:
                 continue
             # A block may be null in one callback and needed in another, and is described by its role.
-            block = {key: value for key, value in part.items() if key not in ("description", "type", "x-newer")}
+            block = {
+                key: value for key, value in part.items() if key not in ("description", "type", "x-newer")
+            }
             first, expected = seen.setdefault(part["title"], (where, block))
             assert block == expected, f"{where} differs from {first}"
 
 
 def test_p30_what_comes_in_is_spelled_in_few_ways(contract: Contract) -> None:
-    spellings = {}
+    spellings: dict[str, str] = {}
     for callback in contract.callbacks.values():
         for where, part in parts(callback.request_schema, callback.name):
             if "enum" not in part and not {"properties", "items"} & part.keys():
-                spelling = json.dumps({key: part[key] for key in part if key != "description"}, sort_keys=True)
+                spelling = json.dumps(
+                    {key: part[key] for key in part if key != "description"}, sort_keys=True
+                )
                 spellings.setdefault(spelling, where)
     # anything, object, text, number id, client id, units, amount, wanted amount, text id, key
     assert len(spellings) == 10, sorted(spellings.values())
@@ -85,7 +89,9 @@ def test_p30_what_comes_in_is_spelled_in_few_ways(contract: Contract) -> None:
 def test_p30_no_field_is_one_that_nothing_can_satisfy(contract: Contract) -> None:
     for place, schema in both_sides(contract):
         for where, part in parts(schema, place):
-            verdict = jsonschema_rs.canonicalize(part, draft=jsonschema_rs.Draft4, offline=True).satisfiability()
+            verdict = jsonschema_rs.canonicalize(
+                part, draft=jsonschema_rs.Draft4, offline=True
+            ).satisfiability()
             assert verdict != jsonschema_rs.canonical.Satisfiability.NO, where
 
 
@@ -113,9 +119,11 @@ def test_p30_the_two_validators_agree_on_verdict_place_and_keyword(
 
 
 VALUES: list[Any] = [
-    None, True, False, 0, 1, -1, 1.0, 0.5, -0.0, 24.5, 2**53, 2**53 + 1, 2**64, 10**29, 10**31, 1e16, -1e16, 1e300,
-    1e-300, "", " ", "0", "1", "24", " 24 ", "24.0", "24.5", "-24", "null", "true", "x", "x" * 101, "x" * 256, "é🎁",
-    "a\x00b", "2016-01-01", "2016-01-01T00:00:00", "2016-01-01T00:00:00Z", "2016-02-30T00:00:00Z", [], [None], [[]],
+    None, True, False, 0, 1, -1, 1.0, 0.5, -0.0, 24.5, 2**53, 2**53 + 1, 2**64, 10**29, 10**31, 1e16, -1e16,
+    1e300, 1e-300, "", " ", "0", "1", "24", " 24 ", "24.0", "24.5", "-24", "null", "true", "x",
+    "x" * 101, "x" * 256, "é🎁", "a\x00b", "2016-01-01", "2016-01-01T00:00:00", "2016-01-01T00:00:00Z",
+    "2016-02-30T00:00:00Z",
+    [], [None], [[]],
     {}, {"id": 1}, "success", "error", "1e-5", "1e5", ".5", "5.", "٣", "\u2003",
 ]  # fmt: skip
 
@@ -154,13 +162,18 @@ def test_numbers_survive_or_are_refused_but_never_change(contract: Contract) -> 
 
     def faults(number: str) -> list[tuple[str, str]]:
         body = msgspec.json.decode(
-            '{"client_id": 1, "channel_info": {}, "order": {"channel_order_refnum": "4", "retailops_order_id": '
-            + number
-            + "}}"
+            '{"client_id": 1, "channel_info": {}, "order": {"channel_order_refnum": "4",'
+            f' "retailops_order_id": {number}}}}}'
         )
         return [(problem.pointer, problem.rule) for problem in cancel.read(body).problems]
 
-    for good in ("9007199254740993", "18446744073709551616", "5.0", "9007199254740992.0", '"9007199254740993"'):
+    for good in (
+        "9007199254740993",
+        "18446744073709551616",
+        "5.0",
+        "9007199254740992.0",
+        '"9007199254740993"',
+    ):
         assert faults(good) == [], good
     for inexact in ("9007199254740994.0", "1e16", "1e300", "1" * 40):
         assert faults(inexact) == [("/order/retailops_order_id", "anyOf")], inexact
@@ -199,7 +212,7 @@ def test_a_schema_that_cannot_be_used_is_named(
     document = json.loads((SCHEMAS / "order_cancel_v1.json").read_text())
     document["links"][0][side].update(change)
     (tmp_path / "order_cancel_v1.json").write_text(json.dumps(document))
-    with pytest.raises(BrokenSchema, match="order_cancel_v1.json: ") as caught:
+    with pytest.raises(BrokenSchema, match=r"^order_cancel_v1\.json: ") as caught:
         load_contract(tmp_path)
     assert words in str(caught.value)
 

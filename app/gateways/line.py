@@ -1,0 +1,719 @@
+"""The only place where this project speaks HTTP to the outside, so that its dangers are met once.
+
+A call ends at its deadline whatever the vendor does, is never repeated or redirected behind the
+caller's back, reads no more than it was allowed to, and fails as one of the four gateway errors
+that say truly whether the work may have been done.
+
+What bounds a call: `requests` times out per read only, so a thread (`_Watchdog`) shuts the socket at
+the deadline.  The one thing nobody can interrupt is the system's name resolution (`getaddrinfo`).
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import importlib.metadata
+import ipaddress
+import logging
+import os
+import re
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from http.client import HTTPException
+from typing import Any, Final, Literal, cast
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.interface import VendorCall
+from app.gateways.policy import CallKind, Deadline, Gate, Visit, read_retry_after
+
+MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
+CONNECT_S: Final = 2.0
+KEEP_IDLE_S: Final = 15.0
+
+_READ_BYTES: Final = 64 * 1024
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_BAD_IN_HEADER: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_SURELY_NOT_DONE: Final = {408, 425, 429}
+_MOVED: Final = {301, 307, 308}
+
+log = logging.getLogger(__name__)
+
+# urllib3 writes whole addresses, and with them the keys that some vendors want in the query.  A filter,
+# unlike a level, outlives any later configuration of logging.
+for _talkative in ("connectionpool", "connection", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_talkative}").addFilter(lambda record: False)
+
+
+def _number(text: str) -> Decimal:
+    """A JSON number with a fraction, exactly as written; sizes no vendor means are refused."""
+    number = Decimal(text)
+    if number and not -30 <= number.adjusted() <= 30:
+        raise ValueError("a number is out of range")
+    return number
+
+
+_decoder: Final = msgspec.json.Decoder(float_hook=_number)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete HTTP answer, whatever its status.  Its `repr` shows neither headers nor body."""
+
+    vendor: str
+    method: str
+    path: str
+    """The path as the gateway wrote it: placeholders for ids, no query."""
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Looked up without regard to case."""
+    body: bytes = field(repr=False)
+    duration_s: float
+
+    def json(self) -> Any:
+        """The body read as JSON; numbers with a fraction are `Decimal`.
+
+        Raises `BrokenReply`: EMPTY_REPLY, HTML_REPLY or NOT_JSON.
+        """
+        if not self.body.strip():
+            raise self.broken("EMPTY_REPLY", "an empty body where JSON was expected")
+        if "html" in self.headers.get("Content-Type", "").lower() or self.body.lstrip()[:1] == b"<":
+            raise self.broken("HTML_REPLY", "a page where JSON was expected")
+        with suppress(msgspec.DecodeError, ValueError, RecursionError):
+            return _decoder.decode(self.body)
+        raise self.broken("NOT_JSON", "a body that is not JSON")
+
+    def json_object(self) -> dict[str, Any]:
+        """As `json`; raises `BrokenReply` WRONG_TYPE too, when it is no object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise self.broken("WRONG_TYPE", "JSON that is not an object")
+        return value
+
+    def broken(self, code: str, what: str) -> BrokenReply:
+        """The error to raise when this reply is not its vendor's contract; `what` holds no value of it."""
+        return BrokenReply(code, f"{self.vendor} answered {self.method} {self.path} with {what}")
+
+
+def judge(reply: Reply) -> GatewayError | None:
+    """What a status means when the gateway knows nothing better; None for 2xx.
+
+    * 301, 307, 308: the base URL is wrong and nothing was done: `Misconfigured`.  302 and 303 are also
+      what a server says after it has done a POST: `BrokenReply`, as for every status without a meaning.
+    * 401, 403, 407: `Misconfigured`.
+    * 408, 425, 429: `Unavailable`, surely not done.  Other 4xx: `Refused`.
+    * 5xx: `Unavailable`, outcome unknown, with Retry-After too (R11).
+    """
+    status = reply.status
+    said = f"{reply.vendor} answered {status} to {reply.method} {reply.path}"
+    if 200 <= status <= 299:
+        return None
+    if status in _MOVED:
+        return Misconfigured("REDIRECTED", f"{said}; redirects are not followed: correct its address")
+    if status in (401, 403, 407):
+        return Misconfigured(f"HTTP_{status}", f"{said}: it does not accept the key or its grants")
+    if status in _SURELY_NOT_DONE:
+        code = "THROTTLED" if status == 429 else f"HTTP_{status}"
+        return Unavailable(code, said, outcome_unknown=False, retry_after_s=_retry_after_s(reply))
+    if 400 <= status <= 499:
+        return Refused(f"HTTP_{status}", said)
+    if 500 <= status <= 599:
+        return Unavailable(
+            f"HTTP_{status}", said, outcome_unknown=True, retry_after_s=_retry_after_s(reply)
+        )
+    return BrokenReply("REDIRECTED" if status in (302, 303) else f"HTTP_{status}", said)
+
+
+def raise_for(reply: Reply) -> None:
+    """Raises what `judge` finds."""
+    error = judge(reply)
+    if error is not None:
+        raise error
+
+
+def _retry_after_s(reply: Reply) -> float | None:
+    return read_retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+
+
+class Line:
+    """One vendor's address, as seen by one key.
+
+    `headers` go with every call.  `patience_s` bounds a whole call, waiting at the gate included;
+    `connect_s` the part that connects.  Each value in `secrets` is blotted out wherever a message could
+    show it; queries, headers and bodies are never shown.  `setting` is what an operator would have to
+    correct.  Connections idle for longer than `keep_idle_s` are not used again, for the vendor may
+    have closed them.
+
+    Raises `Misconfigured` when the address is not https (or loopback) or a header cannot be sent.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        patience_s: float,
+        connect_s: float = CONNECT_S,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+        secrets: Collection[str] = (),
+        gate: Gate | None = None,
+        observe: Callable[[VendorCall], None] | None = None,
+        setting: str = "base_url",
+        keep_idle_s: float = KEEP_IDLE_S,
+    ) -> None:
+        self.vendor = vendor
+        is_loopback = _check_address(vendor, base_url, setting)
+        self._base_url = base_url.rstrip("/")
+        self._headers = _checked_headers(vendor, {**_OWN_HEADERS, **headers})
+        self._patience_s = patience_s
+        self._connect_s = connect_s
+        self._max_reply_bytes = max_reply_bytes
+        self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        self._gate = gate
+        self._observe = observe
+        self._keep_idle_s = keep_idle_s
+        with requests.Session() as session:
+            # Reads the proxy and certificate variables of the environment, which takes long; so once.
+            found = session.merge_environment_settings(self._base_url, {}, None, None, None)
+        self._verify: bool | str = True if found["verify"] is None else found["verify"]
+        self._proxies: dict[str, str] = {} if is_loopback else dict(found["proxies"])
+        self._mine = threading.local()
+        self._adapters: weakref.WeakSet[_Adapter] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Line({self.vendor!r})"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        kind: CallKind,
+        ids: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        json_body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        request_id: str = "",
+        patience_s: float | None = None,
+    ) -> Reply:
+        """One request, one complete answer of whatever status (see `judge`).
+
+        `path` is relative to the base URL; `{name}` in it is filled from `ids`, percent-encoded, while
+        errors and the journal show the placeholder.  A body that is not JSON names its Content-Type
+        in `headers`.  `patience_s` replaces the line's own for this call.
+
+        Raises `Unavailable` (surely not done when no byte of the request can have left; otherwise
+        outcome unknown), `BrokenReply` for an answer cut short, too large or not HTTP, `Misconfigured`
+        for a header that cannot be sent, and `ValueError` for an id that would change the path.
+        """
+        url = self._base_url + "/" + _fill(path, ids or {}).lstrip("/")
+        if params:
+            url += "?" + urlencode(params)
+        extra = {} if json_body is None else {"Content-Type": "application/json"}
+        if request_id:
+            extra["X-Request-Id"] = request_id
+        sent = {**self._headers, **_checked_headers(self.vendor, {**extra, **(headers or {})})}
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url, prepared.body = method, url, json_body
+        prepared.headers = requests.structures.CaseInsensitiveDict(sent)
+        if json_body is not None:
+            prepared.headers["Content-Length"] = str(len(json_body))
+
+        shown = path
+        for secret in self._secrets:
+            shown = shown.replace(secret, "***")
+        allowed_s = self._patience_s if patience_s is None else patience_s
+        started = time.monotonic()
+        end = deadline.within_s(allowed_s)
+        reply: Reply | None = None
+        outcome = "not_sent"
+        try:
+            if end.left_s() <= 0.0:
+                raise Unavailable("OUT_OF_TIME", f"{self.vendor} was not called: the time was over")
+            if self._gate is None:
+                reply = self._exchange(prepared, shown, end)
+            else:
+                # Half of the time at most goes to waiting: a call begun with none left to hear the answer
+                # would only make its outcome unknown.
+                with self._gate.enter(kind, end.within_s(end.left_s() / 2)) as visit:
+                    reply = self._visit(visit, prepared, shown, end, allowed_s)
+            outcome = _outcome(judge(reply))
+            return reply
+        except GatewayError as error:
+            if error.code not in _NOT_SENT:
+                outcome = _outcome(error)
+            raise
+        finally:
+            status = None if reply is None else reply.status
+            self._tell(
+                VendorCall(
+                    self.vendor, method, shown, status, outcome, time.monotonic() - started, request_id
+                )
+            )
+
+    def close(self) -> None:
+        """Closes every idle connection.  The line stays usable."""
+        with self._lock:
+            for adapter in list(self._adapters):
+                adapter.close()
+
+    def _visit(
+        self, visit: Visit, prepared: requests.PreparedRequest, shown: str, end: Deadline, allowed_s: float
+    ) -> Reply:
+        had_s = end.left_s()
+        try:
+            reply = self._exchange(prepared, shown, end)
+        except GatewayError as error:
+            # A vendor that was given a fraction of the usual time has not shown that it is ill.
+            if error.code not in ("TIMED_OUT", "CONNECT_FAILED") or had_s >= allowed_s / 2:
+                visit.failed()
+            raise
+        if reply.status >= 500:
+            visit.failed()
+        else:
+            visit.succeeded()
+        if reply.status in (429, 503):
+            visit.pause(_retry_after_s(reply) or 0.0)
+        return reply
+
+    def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
+        """Sends it; a read that met a connection the vendor had already given up is sent once more."""
+        attempt = _Attempt(end.at_s, self._connect_s)
+        reply, failure = self._try(prepared, shown, attempt)
+        if (
+            failure is not None
+            and failure.code == "CONNECTION_LOST"
+            and not attempt.is_fresh
+            and prepared.method in ("GET", "HEAD")
+            and end.left_s() > 0.0
+        ):
+            reply, failure = self._try(prepared, shown, _Attempt(end.at_s, self._connect_s))
+        if failure is not None:
+            raise failure
+        return cast(Reply, reply)
+
+    def _try(
+        self, prepared: requests.PreparedRequest, shown: str, attempt: _Attempt
+    ) -> tuple[Reply | None, GatewayError | None]:
+        """The reply or the error, returned: one raised here would drag along urllib3's, with the URL."""
+        answer: urllib3.BaseHTTPResponse | None = None
+        started = time.monotonic()
+        left_s = attempt.left_s()
+        is_whole = False
+        _current.attempt = attempt
+        _watchdog.watch(attempt)
+        try:
+            timeout = urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
+            answer = self._adapter().send(
+                prepared,
+                stream=True,
+                timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
+                verify=self._verify,
+                proxies=self._proxies,
+            ).raw
+            attempt.phase = "answering"
+            body = self._read(answer)
+            # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
+            is_whole = body is not None and not attempt.is_over()
+        except _TRANSPORT_ERRORS as error:
+            attempt.is_over()
+            return None, self._failure(attempt, error, f"{prepared.method} {shown}")
+        finally:
+            attempt.finish()
+            _current.attempt = None
+            if answer is not None and not is_whole:
+                answer.close()
+        if attempt.is_cut:
+            return None, self._failure(attempt, TimeoutError(), f"{prepared.method} {shown}")
+        if body is None:
+            what = f"{prepared.method} {shown} with more than {self._max_reply_bytes} bytes"
+            return None, BrokenReply("REPLY_TOO_LARGE", f"{self.vendor} answered {what}")
+        duration_s = time.monotonic() - started
+        method = prepared.method or ""
+        return Reply(self.vendor, method, shown, answer.status, answer.headers, body, duration_s), None
+
+    def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes | None:
+        """The decoded body; None as soon as it is above the cap, so that a small bomb stays small."""
+        pieces: list[bytes] = []
+        size = 0
+        while piece := answer.read(_READ_BYTES, decode_content=True):
+            size += len(piece)
+            if size > self._max_reply_bytes:
+                return None
+            pieces.append(piece)
+        answer.release_conn()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _failure(self, attempt: _Attempt, error: BaseException, request: str) -> GatewayError:
+        """What a failed attempt was, by how far it had come rather than by which library noticed."""
+        root = error
+        while (inner := root.__cause__ or root.__context__) is not None:
+            root = inner
+        is_late = attempt.is_cut or isinstance(root, TimeoutError)
+        match attempt.phase:
+            case "resolving":
+                return Unavailable("DNS_FAILED", f"{self.vendor}'s host name could not be resolved")
+            case "connecting":
+                why = "in time" if is_late else "there"
+                return Unavailable("CONNECT_FAILED", f"nobody answered {why} at {self.vendor}'s address")
+            case "securing":
+                why = "in time" if is_late else "(its certificate, or a proxy on the way)"
+                return Unavailable("TLS_FAILED", f"no secure connection to {self.vendor} could be made {why}")
+            case "idle":
+                return Unavailable("NOT_SENT", f"{request} could not be sent to {self.vendor}")
+        if is_late:
+            what = f"{self.vendor} did not answer {request} in time"
+            return Unavailable("TIMED_OUT", what, outcome_unknown=True)
+        if attempt.phase == "answering":
+            what = f"{self.vendor}'s answer to {request} broke off or cannot be decoded"
+            return BrokenReply("REPLY_CUT", what)
+        if isinstance(root, OSError):
+            what = f"{self.vendor} closed the connection without an answer to {request}"
+            return Unavailable("CONNECTION_LOST", what, outcome_unknown=True)
+        return BrokenReply("NOT_HTTP", f"{self.vendor} answered {request} with something that is not HTTP")
+
+    def _adapter(self) -> _Adapter:
+        """This thread's own, and this process's: a socket shared with a parent would mix up answers."""
+        mine = getattr(self._mine, "adapter", None)
+        if isinstance(mine, _Adapter) and self._mine.pid == os.getpid():
+            return mine
+        adapter = _Adapter(self._keep_idle_s)
+        self._mine.adapter, self._mine.pid = adapter, os.getpid()
+        with self._lock:
+            self._adapters.add(adapter)
+        return adapter
+
+    def _tell(self, vendor_call: VendorCall) -> None:
+        if self._observe is None:
+            return
+        try:
+            self._observe(vendor_call)
+        except Exception:
+            log.exception("the observer of vendor calls failed")
+
+
+_TRANSPORT_ERRORS: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+    UnicodeError,  # A host name that cannot be encoded.
+)
+_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED"}
+
+
+def _outcome(error: GatewayError | None) -> str:
+    """The journal's word: ok, refused, misconfigured, broken, unknown or not_done (and not_sent)."""
+    match error:
+        case None:
+            return "ok"
+        case Refused():
+            return "refused"
+        case Misconfigured():
+            return "misconfigured"
+        case BrokenReply():
+            return "broken"
+        case _:
+            return "unknown" if error.outcome_unknown else "not_done"
+
+
+def _check_address(vendor: str, base_url: str, setting: str) -> bool:
+    """Whether it is loopback.  Raises `Misconfigured` for an address no key may be sent to."""
+
+    def fault(rule: str) -> Misconfigured:
+        return Misconfigured("BAD_ADDRESS", f"{vendor}: the setting {setting} {rule}")
+
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise fault("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", base_url):
+        raise fault("must be a URL such as https://api.example.com/v1")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise fault("must hold neither user, password, query nor fragment")
+    is_loopback = host == "localhost"
+    with suppress(ValueError):
+        is_loopback = is_loopback or ipaddress.ip_address(host).is_loopback
+    if parts.scheme != "https" and not is_loopback:
+        raise fault("must begin with https: only a loopback address may do without")
+    return is_loopback
+
+
+def _checked_headers(vendor: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Raises `Misconfigured` naming the header that cannot be sent; http.client would show its value."""
+    for name, value in headers.items():
+        if _BAD_IN_HEADER.search(value) or value != value.strip():
+            raise Misconfigured("BAD_HEADER", f"{vendor}: the value for header {name} has illegal characters")
+    return dict(headers)
+
+
+def _fill(path: str, ids: Mapping[str, str]) -> str:
+    """The path with its ids.  Raises `ValueError` for one that is empty, dots only, or missing."""
+
+    def one(match: re.Match[str]) -> str:
+        value = ids.get(match[1], "")
+        if value in ("", ".", ".."):
+            raise ValueError(f"the id {match[1]} of path {path} is missing or would change the path")
+        return quote(value, safe=":")
+
+    return _PLACEHOLDER.sub(one, path)
+
+
+@functools.cache
+def _version() -> str:
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("retailops-channel")
+    return "0"  # Run from a checkout that was never installed.
+
+
+_OWN_HEADERS: Final = {
+    "User-Agent": f"retailops-channel/{_version()}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+}
+
+
+# Below: what it takes to end a call on time
+
+
+class _Attempt:
+    """One request under way: how far it has come, and the means to cut it off from another thread."""
+
+    __slots__ = ("_fd", "_lock", "at_s", "connect_s", "is_cut", "is_finished", "is_fresh", "phase")
+
+    def __init__(self, at_s: float, connect_s: float) -> None:
+        self.at_s = at_s
+        self.connect_s = connect_s
+        self.phase: Literal["idle", "resolving", "connecting", "securing", "sent", "answering"] = "idle"
+        self.is_fresh = False
+        self.is_cut = False
+        self.is_finished = False
+        self._fd = -1
+        self._lock = threading.Lock()
+
+    def left_s(self) -> float:
+        """At least a millisecond, for 0 would make a socket non-blocking."""
+        return max(0.001, self.at_s - time.monotonic())
+
+    def is_over(self) -> bool:
+        if not self.is_cut and time.monotonic() >= self.at_s:
+            self.is_cut = True
+        return self.is_cut
+
+    def hold(self, sock: socket.socket) -> None:
+        """Keeps a second handle on the connection: TLS and `Connection: close` take the first one away."""
+        with self._lock:
+            if self.is_cut:
+                raise TimeoutError
+            if self._fd < 0:
+                self._fd = os.dup(sock.fileno())
+
+    def cut(self) -> None:
+        """For the watchdog: wakes the thread that waits for this socket."""
+        with self._lock:
+            if self.is_finished:
+                return
+            self.is_cut = True
+            if self._fd >= 0:
+                handle = socket.socket(fileno=self._fd)
+                with suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)
+                handle.detach()
+
+    def finish(self) -> None:
+        with self._lock:
+            self.is_finished = True
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+
+class _Watchdog:
+    """One thread per process, started by the first call, that cuts off attempts past their time."""
+
+    def __init__(self) -> None:
+        self._wake = threading.Condition(threading.Lock())
+        self._heap: list[tuple[float, int, _Attempt]] = []
+        self._count = 0
+        self._thread: threading.Thread | None = None
+
+    def watch(self, attempt: _Attempt) -> None:
+        with self._wake:
+            self._count += 1
+            heapq.heappush(self._heap, (attempt.at_s, self._count, attempt))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="line-watchdog", daemon=True)
+                self._thread.start()
+            elif self._heap[0][2] is attempt:
+                self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            late: list[_Attempt] = []
+            with self._wake:
+                while self._heap and (self._heap[0][2].is_finished or self._heap[0][0] <= time.monotonic()):
+                    late.append(heapq.heappop(self._heap)[2])
+                if not late:
+                    self._wake.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
+            for attempt in late:
+                attempt.cut()
+
+
+class _Current(threading.local):
+    attempt: _Attempt | None = None
+
+
+_current = _Current()
+_watchdog = _Watchdog()
+
+
+def _begin_anew_after_fork() -> None:
+    global _watchdog
+    _watchdog = _Watchdog()
+
+
+os.register_at_fork(after_in_child=_begin_anew_after_fork)
+
+
+class _WatchedConnection(HTTPConnection):
+    """Tells the attempt how far it is and hands it the socket."""
+
+    idle_since: float = 0.0
+    _is_connecting: bool = False
+
+    def _new_conn(self) -> socket.socket:
+        attempt = _current.attempt
+        if attempt is None:
+            return super()._new_conn()
+        attempt.is_fresh = True
+        attempt.phase = "resolving"
+        host = self._dns_host.strip("[]")
+        places = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        attempt.phase = "connecting"
+        end = min(attempt.at_s, time.monotonic() + attempt.connect_s)
+        problem: OSError = TimeoutError()
+        for index, (family, kind, protocol, _, address) in enumerate(places):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                # An address that swallows packets must leave time for the next one.
+                share_s = (end - time.monotonic()) / (len(places) - index)
+                sock.settimeout(max(0.001, share_s))
+                sock.connect(address)
+                sock.settimeout(attempt.left_s())
+                attempt.hold(sock)
+            except OSError as error:
+                sock.close()
+                problem = error
+            else:
+                attempt.phase = "securing"
+                return sock
+        raise problem
+
+    def connect(self) -> None:
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
+        if _current.attempt is not None:
+            _current.attempt.phase = "idle"
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        attempt = _current.attempt
+        # What is sent while connecting asks a proxy for a tunnel and is not the request.
+        if attempt is not None and not self._is_connecting:
+            attempt.hold(self.sock)
+            # Else sending a large body would have to be over within the time for connecting.
+            self.sock.settimeout(attempt.left_s())
+            attempt.phase = "sent"
+        super().send(data)
+
+
+class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """Does not use a connection again that has idled for so long that the vendor may have closed it."""
+
+    ConnectionCls = _WatchedConnection
+    keep_idle_s: float = KEEP_IDLE_S
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        if not connection.is_closed and time.monotonic() - connection.idle_since > self.keep_idle_s:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+
+class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
+    ConnectionCls = _WatchedTlsConnection
+
+
+_POOLS: Final = {"http": _Pool, "https": _TlsPool}
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """One thread's connection to one vendor.
+
+    What `requests` does anew for each call although it cannot change between them (finding the pool,
+    looking for the certificate file) is done once here, and cookies are not kept at all.
+    """
+
+    def __init__(self, keep_idle_s: float) -> None:
+        self._keep_idle_s = keep_idle_s
+        self._pool: Any = None
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager: Any = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._pool is None or self._pool.pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+            self._pool.keep_idle_s = self._keep_idle_s
+            self._is_verified = False
+        return self._pool
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        if not self._is_verified:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            self._is_verified = True
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code = resp.status
+        response.raw = resp
+        return response

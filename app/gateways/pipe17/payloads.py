@@ -1,0 +1,533 @@
+"""Pipe17's JSON and our words, each way; a name Pipe17's public sources leave open stands here and nowhere else.
+
+What is read is read tolerantly (null is absent, unknown fields and text of a wrong kind are left out),
+because an order must not be lost for a field nobody needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, TypeVar
+
+import marshmallow
+import msgspec
+from marshmallow import fields
+
+from app.gateways import words
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+READY: Final = "readyForFulfillment"
+SENT: Final = "sentToFulfillment"
+CANCELLED: Final = frozenset({"canceled", "canceledRestock"})
+SHIPPED: Final = frozenset({"fulfilled", "partialFulfillment"})
+OVER: Final = frozenset({"fulfilled", "failed"})
+"""A request in one of these has nothing open; `failed` is also what one becomes whose units were all refused."""
+
+REJECTED: Final = "rejected"
+SALES: Final = frozenset({"", "sales"})
+"""Values of `orderType` that are orders; anything else is a transfer (contract 5.2, row 14)."""
+
+# Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
+EXT_FULFILLMENT_ID: Final = "extFulfillmentId"
+FULFILLMENT_TYPE: Final = "fulfillmentType"
+TRACKING_NUMBER: Final = "trackingNumber"
+CARRIER: Final = "shippingCarrier"
+CARRIER_CLASS: Final = "shippingClass"
+SHIP_DATE: Final = "actualShipDate"
+WEIGHT: Final = "weight"
+WEIGHT_UNIT: Final = "weightUnit"
+ON_HAND: Final = "onHand"
+UNAVAILABLE: Final = "unavailable"
+ITEM_STATUS: Final = "status"
+ITEM_FAILED: Final = "failed"
+
+ATTRIBUTE_LENGTH: Final = 100
+"""Longest attribute RetailOps takes; the shortest is 2."""
+
+
+# What is read
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a request goes; privacy rules may have blanked any of it."""
+
+    first_name: str
+    last_name: str
+    company: str
+    address1: str
+    address2: str
+    city: str
+    state: str
+    postal_code: str
+    country: str
+    email: str
+    phone: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a shipping request."""
+
+    unique_id: str
+    sku: str
+    name: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """A shipping request: to RetailOps it is an order."""
+
+    shipment_id: str
+    ext_shipment_id: str
+    ext_order_id: str
+    ext_reference_id: str
+    status: str
+    location_id: str
+    order_type: str
+    order_source: str
+    order_source_type: str
+    created_at: datetime | None
+    order_created_at: datetime | None
+    lines: tuple[Line, ...]
+    address: Address | None
+    shipping_code: str
+    carrier: str
+    carrier_class: str
+    shipping_price: str
+    currency: str
+    shipping_note: str
+    gift_note: str
+    incoterms: str
+    expected_delivery: datetime | None
+    expected_ship: datetime | None
+    ship_by: datetime | None
+    ship_after: datetime | None
+    ship_cancel_by: datetime | None
+    hold_until: datetime | None
+    tags: tuple[str, ...]
+
+    @property
+    def is_sale(self) -> bool:
+        """False for a transfer between warehouses, which is nobody's order."""
+        return self.order_type.lower() in SALES
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place Pipe17 routes to."""
+
+    location_id: str
+    name: str
+    status: str
+    fulfillment_integration_id: str
+
+
+@dataclass(frozen=True)
+class Fulfillment:
+    """Of a fulfilment, what tells whether it is ours."""
+
+    shipment_id: str
+    ext_fulfillment_id: str
+
+
+class _Text(fields.Field[str]):
+    """Text, or a number as text; a list gives its first text; anything else is nothing."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(data_key=key, load_default="")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, list):
+            value = value[0] if value else ""
+        if isinstance(value, str):
+            return value.strip()
+        return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
+
+
+class _Texts(fields.Field[tuple[str, ...]]):
+    """The texts of a list."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(data_key=key, load_default=())
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            return ()
+        return tuple(item.strip() for item in value if isinstance(item, str) and item.strip())
+
+
+class _Moment(fields.Field[datetime | None]):
+    """An ISO-8601 time, UTC unless it says otherwise; an unreadable one is nothing."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(data_key=key, load_default=None)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime | None:
+        if not isinstance(value, str):
+            return None
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+
+class _Number(fields.Field[Decimal]):
+    """A quantity; the one kind of field that must be right."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(data_key=key, required=True)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
+            try:
+                number = Decimal(value)
+            except InvalidOperation:
+                number = Decimal("nan")
+            if number.is_finite():
+                return number
+        raise marshmallow.ValidationError("must be a number")
+
+
+class _Reading(marshmallow.Schema):
+    """Null is the same as absent, and what we do not know is left alone."""
+
+    class Meta:
+        unknown = marshmallow.EXCLUDE
+
+    built: type[Any]
+
+    @marshmallow.pre_load
+    def _without_nulls(self, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
+
+    @marshmallow.post_load
+    def _build(self, data: Json, **kwargs: Any) -> Any:
+        return self.built(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items()})
+
+
+class _AddressSchema(_Reading):
+    built = Address
+    first_name = _Text("firstName")
+    last_name = _Text("lastName")
+    company = _Text("company")
+    address1 = _Text("address1")
+    address2 = _Text("address2")
+    city = _Text("city")
+    state = _Text("stateOrProvince")
+    postal_code = _Text("zipCodeOrPostalCode")
+    country = _Text("country")
+    email = _Text("email")
+    phone = _Text("phone")
+
+
+class _LineSchema(_Reading):
+    built = Line
+    unique_id = _Text("uniqueId")
+    sku = _Text("sku")
+    name = _Text("name")
+    quantity = _Number("quantity")
+
+
+class _ShipmentSchema(_Reading):
+    built = Shipment
+    shipment_id = fields.String(data_key="shipmentId", required=True, validate=marshmallow.validate.Length(min=1))
+    ext_shipment_id = _Text("extShipmentId")
+    ext_order_id = _Text("extOrderId")
+    ext_reference_id = _Text("extReferenceId")
+    status = _Text("status")
+    location_id = _Text("locationId")
+    order_type = _Text("orderType")
+    order_source = _Text("orderSource")
+    order_source_type = _Text("orderSourceType")
+    created_at = _Moment("createdAt")
+    order_created_at = _Moment("orderCreateTime")
+    lines = fields.List(fields.Nested(_LineSchema), data_key="lineItems", load_default=())
+    address = fields.Nested(_AddressSchema, data_key="shippingAddress", load_default=None)
+    shipping_code = _Text("shippingCode")
+    carrier = _Text("shippingCarrier")
+    carrier_class = _Text("shippingClass")
+    shipping_price = _Text("shippingPrice")
+    currency = _Text("currency")
+    shipping_note = _Text("shippingNote")
+    gift_note = _Text("giftNote")
+    incoterms = _Text("incoterms")
+    expected_delivery = _Moment("expectedDeliveryDate")
+    expected_ship = _Moment("expectedShipDate")
+    ship_by = _Moment("shipByDate")
+    ship_after = _Moment("shipAfterDate")
+    ship_cancel_by = _Moment("shipCancelByDate")
+    hold_until = _Moment("holdUntil")
+    tags = _Texts("tags")
+
+
+class _LocationSchema(_Reading):
+    built = Location
+    location_id = fields.String(data_key="locationId", required=True, validate=marshmallow.validate.Length(min=1))
+    name = _Text("name")
+    status = _Text("status")
+    fulfillment_integration_id = _Text("fulfillmentIntegrationId")
+
+
+class _FulfillmentSchema(_Reading):
+    built = Fulfillment
+    shipment_id = _Text("shipmentId")
+    ext_fulfillment_id = _Text(EXT_FULFILLMENT_ID)
+
+
+class _PaginationSchema(_Reading):
+    built = dict
+    last = fields.Boolean(truthy={True}, falsy={False}, load_default=None)
+    page_size = fields.Integer(data_key="pageSize", strict=True, load_default=0)
+
+
+_SCHEMAS: Final[Mapping[type[Any], marshmallow.Schema]] = {
+    Shipment: _ShipmentSchema(),
+    Location: _LocationSchema(),
+    Fulfillment: _FulfillmentSchema(),
+}
+_PAGINATION: Final = _PaginationSchema()
+
+
+def read(kind: type[T], row: object) -> T | None:
+    """One object of Pipe17's, or None when it is not of the form it must have."""
+    try:
+        found: T = _SCHEMAS[kind].load(row)  # type: ignore[arg-type]  # load() itself refuses what is no object.
+    except marshmallow.ValidationError:
+        return None
+    return found
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list: its rows as they came, and where the next page begins (None after the last)."""
+
+    rows: list[Any]
+    next_skip: int | None
+
+
+def read_page(body: Mapping[str, Any], key: str, *, skip: int, count: int) -> Page | None:
+    """A list's answer (contract 1.5), or None when it holds no such list."""
+    rows = body.get(key)
+    if not isinstance(rows, list):
+        return None
+    try:
+        pagination = _PAGINATION.load(body.get("pagination") or {})
+    except marshmallow.ValidationError:
+        pagination = {"last": None, "page_size": 0}
+    is_last = pagination["last"] is True or len(rows) < count
+    step = pagination["page_size"] if pagination["page_size"] > 0 else count
+    return Page(rows, None if is_last else skip + step)
+
+
+# From a shipping request to an order
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What stands in for what a request does not say (R20)."""
+
+    ship_code: str
+    currency: str
+
+
+def created_ms(shipment: Shipment) -> int | None:
+    """Milliseconds since 1970 of the request's creation, which orders the queue."""
+    at = shipment.created_at or shipment.order_created_at
+    return None if at is None else to_ms(at)
+
+
+def to_ms(at: datetime) -> int:
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+
+
+def to_order(shipment: Shipment, defaults: Defaults) -> words.Order | words.HeldBack:
+    """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money."""
+    problem = _problem(shipment)
+    created_at = shipment.order_created_at or shipment.created_at
+    address = shipment.address
+    if problem or created_at is None or address is None:
+        return words.HeldBack(shipment.shipment_id, problem)
+    return words.Order(
+        refnum=shipment.shipment_id,
+        created_at=created_at,
+        currency_code=shipment.currency.upper() or defaults.currency,
+        ship_service_code=ship_code(shipment) or defaults.ship_code,
+        shipping_address=to_address(address),
+        lines=tuple(_to_line(line, shipment) for line in shipment.lines),
+        email=address.email,
+        full_name=f"{address.first_name} {address.last_name}".strip() or address.company,
+        phone_number=address.phone,
+        gift_message=shipment.gift_note,
+        attributes=attributes(shipment),
+        tags=shipment.tags,
+        carries_money=False,
+    )
+
+
+def _problem(shipment: Shipment) -> str:
+    """Why no right order can be made of it; "" when one can."""
+    if shipment.created_at is None and shipment.order_created_at is None:
+        return "the shipping request has no time of creation"
+    address = shipment.address
+    if address is None or not (address.address1 or address.city or address.postal_code):
+        return "the shipping request has no address"
+    if any(line.quantity != line.quantity.to_integral_value() for line in shipment.lines):
+        return "a line's quantity is not a whole number"
+    ids = [line.unique_id for line in shipment.lines]
+    if not all(ids):
+        return "a line has no uniqueId, so its fulfilment could not be reported"
+    if len(set(ids)) != len(ids):
+        return "two lines have the same uniqueId"
+    return ""
+
+
+def to_sketch(shipment: Shipment) -> words.OrderSketch:
+    """What the core remembers of a request; a fraction of a unit counts as none."""
+    lines = tuple(words.SketchLine(line.unique_id, line.sku, int(line.quantity)) for line in shipment.lines)
+    return words.OrderSketch(shipment.shipment_id, lines)
+
+
+def ship_code(shipment: Shipment) -> str:
+    """The method: the code first, else carrier and class, which count only together (contract 4.1)."""
+    if shipment.shipping_code:
+        return shipment.shipping_code
+    if shipment.carrier and shipment.carrier_class:
+        return f"{shipment.carrier} {shipment.carrier_class}"
+    return ""
+
+
+def to_address(address: Address) -> words.Address:
+    return words.Address(
+        first_name=address.first_name,
+        last_name=address.last_name,
+        company=address.company,
+        address1=address.address1,
+        address2=address.address2,
+        city=address.city,
+        state_match=address.state,
+        postal_code=address.postal_code,
+        country_match=address.country,
+        phone_number=address.phone,
+    )
+
+
+def _to_line(line: Line, shipment: Shipment) -> words.OrderLine:
+    return words.OrderLine(
+        refnum=line.unique_id,
+        sku=line.sku,
+        quantity=int(line.quantity),
+        description=line.name,
+        expected_ship_date=shipment.expected_ship or shipment.ship_by,
+        expected_arrival_date=shipment.expected_delivery,
+    )
+
+
+def attributes(shipment: Shipment) -> tuple[words.Attribute, ...]:
+    """Original figures and dates, cut to what RetailOps takes; texts of one character are left out."""
+    price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
+    named = {
+        "ext_shipment_id": shipment.ext_shipment_id,
+        "ext_order_id": shipment.ext_order_id,
+        "order_source": shipment.order_source,
+        "order_source_type": shipment.order_source_type,
+        "location_id": shipment.location_id,
+        "shipping_code": shipment.shipping_code,
+        "shipping_carrier": shipment.carrier,
+        "shipping_class": shipment.carrier_class,
+        "shipping_price": price,
+        "shipping_note": shipment.shipping_note,
+        "incoterms": shipment.incoterms,
+        "ship_by_date": _iso(shipment.ship_by),
+        "ship_after_date": _iso(shipment.ship_after),
+        "ship_cancel_by_date": _iso(shipment.ship_cancel_by),
+        "expected_ship_date": _iso(shipment.expected_ship),
+        "expected_delivery_date": _iso(shipment.expected_delivery),
+        "hold_until": _iso(shipment.hold_until),
+    }
+    cut = {handle: value[:ATTRIBUTE_LENGTH].rstrip() for handle, value in named.items()}
+    return tuple(words.Attribute(handle, value) for handle, value in cut.items() if len(value) >= 2)
+
+
+def _iso(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+# What is written
+
+
+def since_text(since_ms: int) -> str:
+    """A time as Pipe17 writes it, 2026-01-31T08:30:49.767Z."""
+    return iso_ms(datetime.fromtimestamp(since_ms // 1000, UTC).replace(microsecond=since_ms % 1000 * 1000))
+
+
+def iso_ms(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def status_change(status: str, ext_reference_id: str = "") -> Json:
+    """Body of PUT /shipments/{id} (contract 2.6); an empty part is not touched."""
+    body = {"status": status, "extReferenceId": ext_reference_id}
+    return {name: value for name, value in body.items() if value}
+
+
+def fulfillment(package: words.Package) -> Json:
+    """Body of POST /fulfillments for one parcel (contract 3.6)."""
+    body: Json = {
+        "shipmentId": package.order_refnum,
+        EXT_FULFILLMENT_ID: package.key,
+        "lineItems": _fulfilled(package.lines),
+    }
+    if package.tracking_number:
+        body[TRACKING_NUMBER] = [package.tracking_number]
+    if package.carrier_name:
+        body[CARRIER] = package.carrier_name
+    if package.carrier_class_name:
+        body[CARRIER_CLASS] = package.carrier_class_name
+    if package.shipped_at is not None:
+        body[SHIP_DATE] = iso_ms(package.shipped_at)
+    if package.weight_kg is not None and package.weight_kg > 0:
+        body[WEIGHT] = package.weight_kg
+        body[WEIGHT_UNIT] = "kg"
+    return body
+
+
+def rejection(completion: words.Completion) -> Json:
+    """Body of POST /fulfillments for units that will never ship (contract 2.7)."""
+    return {
+        "shipmentId": completion.order_refnum,
+        EXT_FULFILLMENT_ID: rejection_id(completion.order_refnum),
+        FULFILLMENT_TYPE: REJECTED,
+        "lineItems": _fulfilled(completion.unshipped),
+    }
+
+
+def rejection_id(order_refnum: str) -> str:
+    """An order is completed once, so there is one rejection and its id follows from the order's."""
+    return f"{order_refnum}-{REJECTED}"
+
+
+def _fulfilled(lines: Sequence[words.PackageLine]) -> list[Json]:
+    return [{"uniqueId": line.line_refnum, "sku": line.sku, "quantity": line.quantity} for line in lines]
+
+
+def ingest(sku: str, location_id: str, on_hand: int, unavailable: int | None, ptype: str) -> Json:
+    """One stock event (contract 2.4): absolute; `committed` is Pipe17's own and never sent."""
+    event: Json = {"event": "ingest", "sku": sku, "locationId": location_id, ON_HAND: on_hand}
+    if unavailable is not None:
+        event[UNAVAILABLE] = unavailable
+    if ptype:
+        event["ptype"] = ptype
+    return event

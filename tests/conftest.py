@@ -1,0 +1,282 @@
+"""What every test may lean on: a sandboxed Pipe17, a channel server in front of it, and RetailOps' judgement."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask
+
+from app import create_app, settings
+from app.contract.schemas import Contract, load_contract
+from app.records.database import Database
+from app.sandbox.faults import RunningServer
+from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "key+of+the+first+channel+0000001"
+OTHER_KEY = "key+of+the+other+channel+0000002"
+PAIR = (1201, 32)
+
+CHANNEL = """
+[[channel]]
+name = "{name}"
+client_id = {client_id}
+channel_id = {channel_id}
+auth_keys = ["{key}"]
+gateways = ["pipe17"]
+
+[channel.pipe17]
+base_url = "{base_url}"
+api_key = "{api_key}"
+requests_per_s = 0
+parallel_calls = 0
+settle_seconds = 1
+{more}
+"""
+
+
+def channel_table(
+    sandbox_url: str,
+    *,
+    name: str = "first",
+    pair: tuple[int, int] = PAIR,
+    key: str = KEY,
+    api_key: str = LEGACY_KEY,
+    more: str = "",
+) -> str:
+    """One [[channel]] of channels.toml that points at a sandbox."""
+    return CHANNEL.format(
+        name=name,
+        client_id=pair[0],
+        channel_id=pair[1],
+        key=key,
+        base_url=sandbox_url + BASE_PATH,
+        api_key=api_key,
+        more=more,
+    )
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return load_contract()
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of a randomised test, printed so that a failure can be repeated with SEED=n."""
+    value = int(os.environ.get("SEED", random.SystemRandom().randrange(10**6)))
+    print(f"seed {value}")
+    return value
+
+
+@dataclass
+class Sandbox:
+    """A running vendor stand-in, asked what it holds."""
+
+    server: RunningServer
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def state(self) -> dict[str, Any]:
+        held: dict[str, Any] = requests.get(f"{self.url}/sandbox/state", timeout=10).json()
+        return held
+
+    def tell(self, path: str, body: Any, method: str = "POST") -> Any:
+        reply = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=10)
+        assert reply.status_code < 300, (reply.status_code, reply.text)
+        return reply.json()
+
+    def fault(self, **rule: Any) -> None:
+        self.tell("faults", rule)
+
+    def heal(self) -> None:
+        assert requests.delete(f"{self.url}/sandbox/faults", timeout=10).status_code < 300
+
+    def shipment(self, refnum: str) -> dict[str, Any]:
+        return next(item for item in self.state()["shipments"] if item["shipmentId"] == refnum)
+
+    def fulfilments(self, refnum: str) -> list[dict[str, Any]]:
+        return [item for item in self.state()["fulfillments"] if item["shipmentId"] == refnum]
+
+    def calls(self, template: str) -> int:
+        return int(self.state()["calls"].get(template, 0))
+
+
+@pytest.fixture
+def start_pipe17() -> Iterator[Callable[..., Sandbox]]:
+    """Start sandboxes that end with the test."""
+    running: list[RunningServer] = []
+
+    def start(**options: Any) -> Sandbox:
+        running.append(serve_pipe17(**options))
+        return Sandbox(running[-1])
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def pipe17(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
+    return start_pipe17()
+
+
+class Caller:
+    """RetailOps calling one channel of an application, every 200 judged as its production caller would (P4)."""
+
+    def __init__(self, app: Flask, contract: Contract, key: str = KEY, pair: tuple[int, int] = PAIR) -> None:
+        self.app = app
+        self.contract = contract
+        self.key = key
+        self.pair = pair
+
+    def post(self, callback: str, **fields: Any) -> Any:
+        body = {
+            "integration_auth_token": self.key,
+            "action": "SDK.anything",
+            "version": 1,
+            "client_id": self.pair[0],
+            "channel_info": {"id": self.pair[1]},
+            **fields,
+        }
+        return self.send(callback, json.dumps(body).encode())
+
+    def send(self, callback: str, raw: bytes, headers: dict[str, str] | None = None) -> Any:
+        reply = self.app.test_client().post(
+            f"/api/channel/{callback}_v1", data=raw, content_type="application/json", headers=headers
+        )
+        assert reply.content_type == "application/json"
+        if reply.status_code == 200:
+            assert self.contract.callbacks[callback].check_answer(reply.get_json()) == ()
+        return reply
+
+    def ask(self, callback: str, **fields: Any) -> dict[str, Any]:
+        reply = self.post(callback, **fields)
+        assert reply.status_code == 200, reply.get_data(as_text=True)
+        answer: dict[str, Any] = reply.get_json()
+        return answer
+
+    def pull(self, **fields: Any) -> list[dict[str, Any]]:
+        orders: list[dict[str, Any]] = self.ask("order_pull", **fields)["orders"]
+        return orders
+
+    def pull_all(self) -> list[list[dict[str, Any]]]:
+        pages, token = [], ""
+        while True:
+            answer = self.ask("order_pull", page_token=token)
+            pages.append(answer["orders"])
+            token = answer["next_page_token"]
+            if not token:
+                return pages
+
+    def acknowledge(self, *refnums: str) -> dict[str, Any]:
+        entries = [{"channel_order_refnum": refnum, "retailops_order_id": 70 + n} for n, refnum in enumerate(refnums)]
+        return self.ask("order_acknowledge", orders=entries)
+
+    def ship(self, order: dict[str, Any], shipment_id: int = 501, packages: int = 1, **package: Any) -> dict[str, Any]:
+        return self.ask(
+            "order_shipment_submit",
+            channel_order_refnum=order["channel_order_refnum"],
+            shipment=shipment_of(order, shipment_id, packages, **package),
+        )
+
+    def cancel(self, refnum: str) -> dict[str, Any]:
+        return self.ask("order_cancel", order={"channel_order_refnum": refnum})
+
+    @property
+    def database(self) -> Database:
+        database: Database = self.app.extensions["works"].database
+        return database
+
+
+def shipment_of(order: dict[str, Any], shipment_id: int, packages: int = 1, **package: Any) -> dict[str, Any]:
+    """All units of an order in one package, or one unit of its first line in each of several."""
+    lines = order["order_items"]
+    contents = [
+        {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], "quantity": line["quantity"]}
+        for line in lines
+    ]
+    if packages > 1:
+        contents = [{**contents[0], "quantity": 1}]
+    return {
+        "retailops_shipment_id": shipment_id,
+        "packages": [
+            {
+                "retailops_package_id": number,
+                "carrier_name": "UPS",
+                "carrier_class_name": "Ground",
+                "tracking_number": f"1Z{shipment_id}{number}",
+                "weight_kg": 1.5,
+                "date_shipped": "2026-02-03T15:00:00Z",
+                "package_items": contents,
+                **package,
+            }
+            for number in range(1, packages + 1)
+        ],
+    }
+
+
+def codes(answer: dict[str, Any], event_type: str | None = None) -> list[str]:
+    """The codes of an answer's events."""
+    return [event["code"] for event in answer["events"] if event_type in (None, event["event_type"])]
+
+
+def eventually(look: Callable[[], Any], patience_s: float = 15.0) -> Any:
+    """Wait for the background to get there."""
+    give_up_at = time.monotonic() + patience_s
+    while not (seen := look()):
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.05)
+    return seen
+
+
+@pytest.fixture
+def build_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Build applications that end with the test; `channels` is the text of channels.toml."""
+    built: list[Flask] = []
+    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+
+    def build(channels: str = "", **environment: str) -> Flask:
+        configured = settings.load(
+            {
+                "APP_ENV": "development",
+                "DATABASE_URL": f"sqlite:///{tmp_path}/channel.db",
+                "CHANNELS": channels or "# none",
+                **environment,
+            }
+        )
+        before = logging.getLogger().handlers[:]
+        app = create_app(configured)
+        logging.getLogger().handlers[:] = before  # pytest's own capture stays in place
+        built.append(app)
+        return app
+
+    yield build
+    for app in built:
+        app.extensions["works"].stop()
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+
+
+@pytest.fixture
+def retailops(build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract) -> Caller:
+    """RetailOps in front of a channel whose orders come from the sandbox of Pipe17."""
+    return Caller(build_app(channel_table(pipe17.url)), contract)
+
+
+@pytest.fixture
+def app(build_app: Callable[..., Flask]) -> Flask:
+    """pytest-flask's application: no channel, test key accepted."""
+    return build_app()

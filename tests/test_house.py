@@ -1,0 +1,58 @@
+"""The building itself: rooms stay apart, and the code keeps its own rules."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["lint-imports"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
+    ids=lambda command: " ".join(command),
+)
+def test_p29_the_rooms_stay_apart_and_the_code_is_clean(command: list[str]) -> None:
+    done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _uses(module: str) -> set[str]:
+    found = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if any(name == module or name.startswith(f"{module}.") for name in names):
+                found.add(path.relative_to(ROOT / "app").parts[0].removesuffix(".py"))
+    return found
+
+
+def test_p29_flask_and_requests_stay_where_they_belong() -> None:
+    assert _uses("flask") <= {"callbacks", "console", "cli", "sandbox", "__init__"}
+    assert _uses("requests") <= {"gateways", "cli", "sandbox"}
+    outside = [path.name for path in (ROOT / "app" / "gateways").rglob("*.py") if "import requests" in path.read_text()]
+    assert outside == ["line.py"]
+
+
+def test_p29_only_settings_reads_the_environment() -> None:
+    readers = {
+        str(path.relative_to(ROOT / "app"))
+        for path in (ROOT / "app").rglob("*.py")
+        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+    }
+    assert readers - {"cli/demo.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
+
+
+def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) -> None:  # type: ignore[no-untyped-def]
+    for path in ("/healthz", "/readyz", "/openapi.json", "/metrics", "/nowhere", "/api/channel/order_pull_v1"):
+        assert client.get(path).headers["X-Request-Id"]
