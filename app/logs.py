@@ -56,5 +56,7 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # Thread and process names stand in no line, and looking them up costs each one.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
     for chatty in ("urllib3", "alembic", "sqlalchemy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

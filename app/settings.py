@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 
 import marshmallow.fields as mf
 import marshmallow.validate as mv
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app import gateways
 from app.errors import SettingsFault
-from app.options import option, read_table
+from app.options import Explained, option, read_table
 
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
@@ -121,6 +123,35 @@ ENVIRONMENT_HELP = {
     "WEB_THREADS": "Threads in each web process, at least 2. Default 12.",
 }
 
+SECRET_VARIABLES = frozenset({"DATABASE_URL", "CHANNELS", "CONSOLE_TOKEN"})
+"""Variables that are, or may hold, a secret; they are shown only as set or not set."""
+
+
+def explain_environment(environ: Mapping[str, str] | None = None) -> list[Explained]:
+    """Every variable with its meaning and the value that holds; an empty `environ` gives the defaults."""
+    env = os.environ if environ is None else environ
+    defaults = {item.name.upper(): str(item.default) for item in fields(Settings)}
+    defaults["CHANNELS_FILE"] = "channels.toml"
+    defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", "production") == "production" else "on"
+    shown = []
+    for name, meaning in ENVIRONMENT_HELP.items():
+        given = env.get(name)
+        if name in SECRET_VARIABLES:
+            given = "set" if given else "not set"
+        shown.append(Explained(name, meaning, given or defaults[name]))
+    return shown
+
+
+def load_database_url(environ: Mapping[str, str] | None = None) -> str:
+    """Where the database is, for commands that need no channel.  Raises `SettingsFault`."""
+    env = os.environ if environ is None else environ
+    faults: list[str] = []
+    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults) == "production"
+    address = _database_url(env, is_production, faults)
+    if faults:
+        raise SettingsFault(faults)
+    return address
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (the process's own unless given) and channels.toml.
@@ -185,6 +216,11 @@ def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]
     value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value)
     if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
         faults.append("DATABASE_URL: must begin with sqlite:///, postgres:// or postgresql://")
+    else:
+        try:
+            make_url(value)
+        except (ArgumentError, ValueError):
+            faults.append("DATABASE_URL: cannot be read as an address such as postgresql://user:password@host/name")
     if value.startswith("sqlite:") and env.get("DYNO"):
         faults.append("DATABASE_URL: a dyno's disk vanishes at every restart, so SQLite cannot be used there")
     return value

@@ -29,7 +29,8 @@ def create_door(
     def serve(callback: Callback) -> Response:
         begun = time.perf_counter()
         note = Note()
-        reply = _reply(callback, reception, note, max_body=max_body, budget_s=budget_s)
+        request_id: str = g.request_id
+        reply = _reply(callback, reception, note, request_id, max_body=max_body, budget_s=budget_s)
         duration_s = time.perf_counter() - begun
         journal.callback(
             name=callback.name,
@@ -38,7 +39,7 @@ def create_door(
             status=reply.status_code,
             outcome=note.outcome,
             duration_s=duration_s,
-            request_id=g.request_id,
+            request_id=request_id,
         )
         metrics.CALLBACKS.labels(callback.name, reply.status_code).inc()
         metrics.CALLBACK_SECONDS.labels(callback.name).observe(duration_s)
@@ -62,19 +63,17 @@ def create_door(
     return door
 
 
-def _reply(callback: Callback, reception: Reception, note: Note, *, max_body: int, budget_s: float) -> Response:
+def _reply(
+    callback: Callback, reception: Reception, note: Note, request_id: str, *, max_body: int, budget_s: float
+) -> Response:
     deadline = Deadline.in_s(budget_s)
     try:
-        raw = body.read_object(
-            request.stream,
-            request.headers.get("Content-Encoding", "").strip().lower(),
-            request.content_length,
-            max_body,
-        )
+        encoding = request.headers.get("Content-Encoding", "").strip().lower()
+        raw = body.read_object(request.stream, encoding, request.content_length, max_body)
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)
             del raw
-            return json_reply(200, reception.receive(callback, parsed, g.request_id, deadline, note))
+            return json_reply(200, reception.receive(callback, parsed, request_id, deadline, note))
     except Rejected as error:
         note.outcome = error.code
         return rejection(error)
@@ -86,4 +85,4 @@ def _reply(callback: Callback, reception: Reception, note: Note, *, max_body: in
     except Exception:
         note.outcome = "INTERNAL_FAULT"
         log.exception("%s failed", callback.name)
-        return error_reply(500, "INTERNAL_FAULT", f"a fault of this server; request id {g.request_id}")
+        return error_reply(500, "INTERNAL_FAULT", f"a fault of this server; request id {request_id}")

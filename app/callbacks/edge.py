@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,8 +42,9 @@ def install(app: Flask) -> None:
     @app.before_request
     def take_request_id() -> None:
         given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        logs.request_id.set(g.request_id)
+        request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        g.request_id = request_id
+        logs.request_id.set(request_id)
 
     @app.after_request
     def give_request_id(reply: Response) -> Response:

@@ -114,7 +114,7 @@ class Gateway(ABC):
         raise NotImplementedError
 
     def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
-        """Tell the vendor these levels.  One result per change; raises when nothing can be told now."""
+        """Tell the vendor these levels.  A change without a result stays owed; raises when none has one."""
         raise NotImplementedError
 
     stock_batch: int = 500

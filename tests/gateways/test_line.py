@@ -86,7 +86,9 @@ def make_line() -> Iterator[Callable[..., Line]]:
         line.close()
 
 
-def order(line: Line, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any) -> Reply:
+def order(
+    line: Line, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any
+) -> Reply:
     """One call, judged.  It must be over when its budget is, with 0.4 s of grace for a busy machine."""
     body = None if method == "GET" else more.pop("body", b'{"customer": "canary-7f3a"}')
     kind = "question" if method == "GET" else "command"
@@ -287,7 +289,9 @@ def _certificate(folder: Path) -> Path:
     return pem
 
 
-def _tunnel_to_tls(listener: socket.socket, context: ssl.SSLContext, answers: list[bytes], heard: list[bytes]) -> None:
+def _tunnel_to_tls(
+    listener: socket.socket, context: ssl.SSLContext, answers: list[bytes], heard: list[bytes]
+) -> None:
     """A proxy that grants the tunnel and is itself what lies behind it; one connection per answer."""
     for answer in answers:
         peer, _ = listener.accept()
@@ -358,7 +362,7 @@ def test_a_body_that_cannot_be_unpacked_is_a_broken_reply(
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":", "REPLY_CUT"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "REPLY_CUT"),
         (b"HTTP/1.0 200 OK\r\n\r\n{\"a\":", "NOT_JSON"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1e999999}"[:-7] + b"e99999}", "NOT_JSON"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"a\":1.5e999}", "NOT_JSON"),
     ],
 )
 def test_p13_answers_that_are_no_http_or_break_off_are_broken_replies(
@@ -431,7 +435,7 @@ def test_p23_an_address_no_key_may_be_sent_to_is_refused_at_once(url: str) -> No
     with pytest.raises(Misconfigured) as caught:
         Line("pipe17", url, headers={}, patience_s=1.0, setting="[channel.pipe17] base_url")
     assert "[channel.pipe17] base_url" in caught.value.message
-    assert url not in str(caught.value) and CANARY not in str(caught.value)
+    assert CANARY not in str(caught.value)
 
 
 def test_p20_a_key_with_a_line_break_is_refused_without_being_shown(make_line: Callable[..., Line]) -> None:
@@ -520,4 +524,4 @@ def test_s7_the_cost_of_a_call_is_printed(
             list(threads.map(lambda _: order(line, budget_s=5.0), range(320)))
             wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     with capsys.disabled():
-        print(f"\nS7 in one process with its vendor: {wall_s / 0.4:.2f} of ideal, {cpu_s / 320 * 1e3:.2f} ms a call")
+        print(f"\nS7, vendor in the same process: {wall_s / 0.4:.2f} of ideal, {cpu_s / 320 * 1e3:.2f} ms a call")

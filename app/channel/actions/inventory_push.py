@@ -19,6 +19,9 @@ from app.records import stock
 
 _encode = msgspec.json.Encoder().encode
 
+_PLACE_OF = {"external": "vendor_name", "inflight": "po"}
+"""The field that says where units are, by quantity_type; for internal and unstated ones the facility."""
+
 
 class Levels(msgspec.Struct):
     """Stock by SKU as the bytes to keep, and the SKUs that were named twice."""
@@ -55,16 +58,11 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
     """A `StockDetail`: its place is the facility, the vendor or the purchase order, by type."""
     available = item.get("available_quantity")
     total = item.get("total_quantity")
-    kind = text(item.get("quantity_type"))
-    if kind == "external":
-        place = text(item.get("vendor_name"))
-    elif kind == "inflight":
-        place = text(item.get("po"))
-    else:
-        place = text(item.get("facility_name"))
+    kind = item.get("quantity_type")
+    place = item.get(_PLACE_OF.get(kind, "facility_name") if type(kind) is str else "facility_name")
     return (
-        kind,
-        place,
+        kind.strip() if type(kind) is str else "",
+        place.strip() if type(place) is str and "\x00" not in place else text(place),
         available if type(available) is int else whole(available),
         total if type(total) is int else whole(total),
     )

@@ -66,9 +66,7 @@ class Pipe17Options:
         "Empty: a bare API key, and every active location is served unless `locations` names some.",
         default="",
     )
-    orders: bool = option(
-        _switch(), "Bring shipping requests as orders; false leaves stock only.", default=True
-    )
+    orders: bool = option(_switch(), "Bring shipping requests as orders; false leaves stock only.", default=True)
     locations: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.Length(min=1)), values=mf.String(validate=_id())),
         "RetailOps facility name -> Pipe17 location id; only these are served. "
@@ -97,8 +95,8 @@ class Pipe17Options:
     )
     unavailable: str = option(
         mf.String(validate=mv.OneOf(["difference", "omit"])),
-        "Stock: `difference` reports total less available as unavailable; `omit` reports the total alone, for "
-        "a RetailOps whose difference is only what its own orders hold (Pipe17 subtracts those itself).",
+        "Stock: `difference` reports total less available as unavailable; `omit` reports the total alone, "
+        "where that difference is only what orders hold, which Pipe17 subtracts by itself.",
         default="difference",
     )
     ingest_batch: int = option(
@@ -112,7 +110,7 @@ class Pipe17Options:
         default="array",
     )
     ptype: str = option(
-        mf.String(), "`ptype` sent with each stock figure; empty sends none (contract 5.2, row 4).", default=""
+        mf.String(), "`ptype` sent with stock figures; empty sends none (contract 5.2, row 4).", default=""
     )
     shipments_path: str = option(
         mf.String(validate=mv.Regexp(r"^/[A-Za-z0-9_-]+\Z", error="must be a path such as /shipments")),

@@ -1,4 +1,4 @@
-"""Pipe17's JSON and our words, each way; a name Pipe17's public sources leave open stands here and nowhere else.
+"""Pipe17's JSON and our words, each way; names that public sources leave open stand here and nowhere else.
 
 What is read is read tolerantly (null is absent, unknown fields and text of a wrong kind are left out),
 because an order must not be lost for a field nobody needs.
@@ -28,7 +28,7 @@ SENT: Final = "sentToFulfillment"
 CANCELLED: Final = frozenset({"canceled", "canceledRestock"})
 SHIPPED: Final = frozenset({"fulfilled", "partialFulfillment"})
 OVER: Final = frozenset({"fulfilled", "failed"})
-"""A request in one of these has nothing open; `failed` is also what one becomes whose units were all refused."""
+"""A request in one of these has nothing open; `failed` may be one whose units were all refused."""
 
 REJECTED: Final = "rejected"
 SALES: Final = frozenset({"", "sales"})
@@ -92,6 +92,7 @@ class Shipment:
     ext_reference_id: str
     status: str
     location_id: str
+    fulfillment_integration_id: str
     order_type: str
     order_source: str
     order_source_type: str
@@ -217,6 +218,10 @@ class _Reading(marshmallow.Schema):
         return self.built(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items()})
 
 
+def _id(key: str) -> fields.String:
+    return fields.String(data_key=key, required=True, validate=marshmallow.validate.Length(min=1))
+
+
 class _AddressSchema(_Reading):
     built = Address
     first_name = _Text("firstName")
@@ -242,12 +247,13 @@ class _LineSchema(_Reading):
 
 class _ShipmentSchema(_Reading):
     built = Shipment
-    shipment_id = fields.String(data_key="shipmentId", required=True, validate=marshmallow.validate.Length(min=1))
+    shipment_id = _id("shipmentId")
     ext_shipment_id = _Text("extShipmentId")
     ext_order_id = _Text("extOrderId")
     ext_reference_id = _Text("extReferenceId")
     status = _Text("status")
     location_id = _Text("locationId")
+    fulfillment_integration_id = _Text("fulfillmentIntegrationId")
     order_type = _Text("orderType")
     order_source = _Text("orderSource")
     order_source_type = _Text("orderSourceType")
@@ -274,7 +280,7 @@ class _ShipmentSchema(_Reading):
 
 class _LocationSchema(_Reading):
     built = Location
-    location_id = fields.String(data_key="locationId", required=True, validate=marshmallow.validate.Length(min=1))
+    location_id = _id("locationId")
     name = _Text("name")
     status = _Text("status")
     fulfillment_integration_id = _Text("fulfillmentIntegrationId")
@@ -329,6 +335,11 @@ def read_page(body: Mapping[str, Any], key: str, *, skip: int, count: int) -> Pa
     is_last = pagination["last"] is True or len(rows) < count
     step = pagination["page_size"] if pagination["page_size"] > 0 else count
     return Page(rows, None if is_last else skip + step)
+
+
+def has_failed(item: object) -> bool:
+    """Whether a result of a bulk POST is a failure (contract 1.6); without a status it is a record."""
+    return isinstance(item, dict) and (item.get(ITEM_STATUS) == ITEM_FAILED or item.get("success") is False)
 
 
 # From a shipping request to an order

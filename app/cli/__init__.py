@@ -1,0 +1,91 @@
+"""`channel ...`: one table of commands, each imported when it is first asked for.
+
+Exit codes of every command: 0 done, 1 something failed, 2 the command line or the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NoReturn, cast
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import ChannelError, SettingsFault
+from app.records.database import DatabaseUnavailable
+
+COMMANDS = {
+    "db": "app.cli.db:db",
+    "deliveries": "app.cli.work:deliveries",
+    "demo": "app.cli.demo:demo",
+    "sandbox": "app.cli.sandbox:sandbox",
+    "settings": "app.cli.settings:settings",
+    "verify": "app.cli.verify:verify",
+}
+
+
+class Commands(click.Group):
+    """A command that cannot be imported stops only itself, and no fault the user can mend shows a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        try:
+            return cast(click.Command, getattr(importlib.import_module(module), attribute))
+        except Exception as error:
+            return _unloadable(cmd_name, error)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsFault as error:
+            for fault in error.faults:
+                click.echo(f"channel: {fault}", err=True)
+            ctx.exit(2)
+        except DatabaseUnavailable as error:
+            raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({error})") from error
+        except SQLAlchemyError as error:
+            # Its own text may hold the address, and with it the password.
+            raise click.ClickException(
+                f"DATABASE_URL: the database there cannot be used ({type(error).__name__})"
+            ) from error
+        except ChannelError as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # click ends quietly when nobody reads on
+        except OSError as error:
+            raise click.ClickException(f"{error.filename or type(error).__name__}: {error.strerror}") from error
+
+
+def _unloadable(name: str, error: Exception) -> click.Command:
+    reason = f"Cannot be loaded: {type(error).__name__}: {error}"
+
+    def fail(**_: object) -> NoReturn:
+        raise click.ClickException(f"`channel {name}`: {reason}")
+
+    return click.Command(
+        name,
+        callback=fail,
+        short_help=reason,
+        add_help_option=False,
+        params=[click.Argument(["rest"], nargs=-1)],
+        context_settings={"ignore_unknown_options": True},
+    )
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Run, verify and look after a RetailOps channel server.
+
+    Every command takes --json.  Exit codes: 0 done, 1 something failed, 2 the command line or the
+    configuration is wrong.
+    """
+
+
+def main() -> None:
+    """Entry of the console script."""
+    cli(prog_name="channel")

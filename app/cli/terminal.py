@@ -1,0 +1,56 @@
+"""How every command speaks: tables for people, JSON for programs, and a calm end on a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+PIPED_WIDTH = 160
+"""Columns of a table that nobody's window limits."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on one line.")
+
+
+def print_json(value: object) -> None:
+    """One line on standard output, sent at once."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def console() -> Console:
+    """Standard output as it is now; colour only on a terminal, and no text is taken for markup."""
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        file=sys.stdout,
+        force_terminal=is_terminal,
+        width=None if is_terminal else PIPED_WIDTH,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def new_table(title: str, *columns: str) -> Table:
+    """A plain table; the first column, which holds names, is never broken."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for position, column in enumerate(columns):
+        table.add_column(column, no_wrap=position == 0, overflow="fold")
+    return table
+
+
+def stop_signal() -> threading.Event:
+    """Set by SIGINT or SIGTERM from now on, in place of what they usually do.  Main thread only."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stopping

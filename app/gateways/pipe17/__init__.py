@@ -1,0 +1,97 @@
+"""Pipe17: order operations; RetailOps is one of its fulfilment sides.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.line import Line
+from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.pipe17.locations import name_key
+from app.gateways.pipe17.options import Pipe17Options
+from app.gateways.policy import Gate, LocalRate
+
+_gates: weakref.WeakValueDictionary[tuple[str, str], Gate] = weakref.WeakValueDictionary()
+_gates_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """A key, and one location it serves or all of them ("").  Two are equal when they overlap (R5)."""
+
+    key_digest: str
+    location_id: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Account)
+            and self.key_digest == other.key_digest
+            and (not self.location_id or not other.location_id or self.location_id == other.location_id)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.key_digest)
+
+
+class Pipe17Vendor:
+    """See `interface.Vendor`."""
+
+    token = Pipe17Gateway.token
+    options: type[Any] = Pipe17Options
+
+    def faults(self, options: Pipe17Options) -> list[str]:
+        found = []
+        # A call waits half of its patience at most, and stock gets three fifths of the rate (R14).
+        if options.requests_per_s and 1 / (0.6 * options.requests_per_s) > options.patience_s / 2:
+            found.append("requests_per_s is too low for patience_s: stock would never get its turn")
+        if len({name_key(name) for name in options.locations}) < len(options.locations):
+            found.append("locations: two facilities have the same name but for case and blanks")
+        return found
+
+    def brings_orders(self, options: Pipe17Options) -> bool:
+        return options.orders
+
+    def account_marks(self, options: Pipe17Options) -> list[Any]:
+        digest = _digest(options.api_key)
+        places = sorted(set(options.locations.values())) or [""]
+        return [Account(digest, location_id) for location_id in places]
+
+    def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        line = Line(
+            self.token,
+            options.base_url,
+            headers={"X-Pipe17-Key": options.api_key},
+            patience_s=options.patience_s,
+            secrets=(options.api_key,),
+            gate=_gate(options, tools),
+            observe=tools.observe,
+        )
+        return Pipe17Gateway(options, line, tools.channel)
+
+
+def _digest(api_key: str) -> str:
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def _gate(options: Pipe17Options, tools: Tools) -> Gate:
+    """One per key and address, shared by every channel of the process that has them (R14)."""
+    name = (options.base_url, _digest(options.api_key))
+    with _gates_lock:
+        gate = _gates.get(name)
+        if gate is None:
+            gate = Gate(
+                Pipe17Vendor.token,
+                rate=LocalRate(options.requests_per_s),
+                max_inside=max(1, tools.threads // 2),
+                concurrency=options.parallel_calls,
+            )
+            _gates[name] = gate
+        return gate
+
+
+VENDOR: Vendor = Pipe17Vendor()

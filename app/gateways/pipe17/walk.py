@@ -1,0 +1,63 @@
+"""The walk through Pipe17's queue: pages that shift, repeat or tie neither hide nor double a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from app.errors import BrokenReply
+from app.gateways.pipe17 import payloads
+
+Placed = tuple[int, payloads.Shipment | str]
+"""Milliseconds of creation, and the request; of one that cannot be read, only its id."""
+
+
+def in_order(pages: Iterable[list[Any]], until_ms: int) -> Iterator[list[Placed]]:
+    """The requests created up to `until_ms`, oldest first, each once, in chunks.
+
+    All requests of one millisecond stand in one chunk: those of the newest one are held until a later
+    page proves that no more of them come.  Raises `BrokenReply` when pages go on and bring nothing new.
+    """
+    seen: set[str] = set()
+    waiting: list[Placed] = []
+    newest_ms = 0
+    idle_pages = 0
+    for rows in pages:
+        fresh = [item for row in rows if (item := _placed(row, newest_ms)) and _is_new(item, seen)]
+        idle_pages = 0 if fresh else idle_pages + 1
+        if idle_pages == 2:
+            raise BrokenReply("PAGES_REPEAT", "pipe17 gives the same page of requests again and again")
+        waiting += fresh
+        newest_ms = max((ms for ms, _ in waiting), default=newest_ms)
+        if newest_ms > until_ms:
+            break
+        complete = [item for item in waiting if item[0] < newest_ms]
+        waiting = [item for item in waiting if item[0] >= newest_ms]
+        if complete:
+            yield sorted(complete, key=_moment)
+    rest = [item for item in waiting if item[0] <= until_ms]
+    if rest:
+        yield sorted(rest, key=_moment)
+
+
+def _placed(row: Any, newest_ms: int) -> Placed | None:
+    """A row without a usable time stands where it was found; one without an id cannot be named at all."""
+    shipment = payloads.read(payloads.Shipment, row)
+    if shipment is not None:
+        at_ms = payloads.created_ms(shipment)
+        return (newest_ms if at_ms is None else at_ms), shipment
+    shipment_id = row.get("shipmentId") if isinstance(row, dict) else None
+    return (newest_ms, shipment_id) if isinstance(shipment_id, str) and shipment_id else None
+
+
+def _is_new(item: Placed, seen: set[str]) -> bool:
+    shipment = item[1]
+    shipment_id = shipment if isinstance(shipment, str) else shipment.shipment_id
+    if shipment_id in seen:
+        return False
+    seen.add(shipment_id)
+    return True
+
+
+def _moment(item: Placed) -> int:
+    return item[0]

@@ -1,0 +1,349 @@
+"""`python -m tests.benchmarks [S1 S3 ...] [--rounds 3] [--seconds 3]`: each figure as a ratio, with its goal."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.channel.actions import inventory_push
+from app.contract.schemas import load_contract
+from app.gateways.line import Line
+from app.gateways.policy import Deadline
+from tests.benchmarks import floors
+from tests.benchmarks.bench import (
+    KEY,
+    ROOT,
+    Client,
+    Load,
+    Server,
+    await_port,
+    envelope,
+    free_port,
+    gunicorn,
+    inventory,
+    load,
+    median,
+    peak_kib,
+    post_bytes,
+    scratch,
+)
+
+PUSH = "/api/channel/inventory_push_v1"
+PRODUCT = "app:create_app()"
+IDEAL_16 = 16 / 0.02
+"""Requests per second of 16 connections that wait for nothing but a vendor's 20 ms."""
+
+
+class Options(argparse.Namespace):
+    """What the command line gives."""
+
+    names: list[str]
+    rounds: int
+    seconds: float
+
+
+def interleaved(rounds: int, *measures: Callable[[], float]) -> list[float]:
+    """The median of each measure, all of them taken in turn in every round."""
+    taken: list[list[float]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for number, measure in enumerate(measures):
+            taken[number].append(measure())
+    return [median(values) for values in taken]
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds of one call, with the garbage of the last one out of the way."""
+    gc.collect()
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def steady(port: int, raw: bytes, seconds: float, connections: int = 8) -> float:
+    """Requests per second; every answer must be a 200."""
+    result = load(port, lambda _: raw, connections=connections, duration_s=seconds)
+    assert set(result.statuses) == {200} and not result.failures, (result.statuses, result.failures)
+    return result.per_s
+
+
+def s1_s2(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A validated 10-row callback against bare WSGI, which parses and validates (S1) or only answers (S2)."""
+    raw = post_bytes(PUSH, inventory(10))
+    with (
+        gunicorn(PRODUCT, folder=folder) as ours,
+        gunicorn("tests.benchmarks.floors:parse_and_validate", folder=folder) as same,
+        gunicorn("tests.benchmarks.floors:trivial", folder=folder) as bare,
+    ):
+        for server in (ours, same, bare):
+            steady(server.port, raw, 1)
+        rates = interleaved(
+            options.rounds,
+            *(lambda server=server: steady(server.port, raw, options.seconds) for server in (ours, same, bare)),
+        )
+    print(f"    ours {rates[0]:.0f}/s, parse and validate {rates[1]:.0f}/s, trivial {rates[2]:.0f}/s")
+    yield "S1", rates[0] / rates[1], ">= 0.60"
+    yield "S2", rates[0] / rates[2], ">= 0.45"
+
+
+def s3(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A 10,000-row push in process: parse, validate, map, levels as bytes, against REF."""
+    body = inventory(10_000)
+    callback = load_contract().callbacks["inventory_push"]
+
+    def ours() -> None:
+        parsed = msgspec.json.decode(body)
+        levels = inventory_push.read(parsed, callback.read(parsed))
+        assert len(levels.by_sku) == 10_000
+
+    ours_s, reference_s = interleaved(
+        options.rounds * 3, lambda: timed(ours), lambda: timed(lambda: floors.reference(body))
+    )
+    print(f"    ours {ours_s * 1000:.0f} ms, REF {reference_s * 1000:.0f} ms, body {len(body) / 1e6:.1f} MB")
+    yield "S3", ours_s / reference_s, "<= 2.0"
+
+
+def s5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """Peak memory of the worker above idle for one push, in bodies; the same at 50,000 rows."""
+    for rows in (10_000, 50_000):
+        body = inventory(rows, key=KEY)
+        ratios = []
+        for _ in range(options.rounds):
+            with gunicorn(PRODUCT, folder=folder, environment=_channel("https://pipe17.invalid")) as server:
+                small = post_bytes(PUSH, inventory(10, key=KEY))
+                load(server.port, lambda _, raw=small: raw, connections=8, duration_s=0.5)
+                [worker] = server.workers()
+                idle = peak_kib(worker)
+                _send_once(server.port, post_bytes(PUSH, body))
+                ratios.append((peak_kib(worker) - idle) * 1024 / len(body))
+        yield f"S5 {rows} rows", median(ratios), "<= 6"
+
+
+def _send_once(port: int, raw: bytes) -> None:
+    client = Client(port)
+    assert client.send(raw, is_kept=False) == 200
+
+
+def _channel(base_url: str) -> dict[str, str]:
+    return {
+        "CHANNELS": f"""
+[[channel]]
+name = "bench"
+client_id = 1201
+channel_id = 32
+auth_keys = ["{KEY}"]
+gateways = ["pipe17"]
+[channel.pipe17]
+base_url = "{base_url}"
+api_key = "bench"
+requests_per_s = 0
+parallel_calls = 0
+[channel.pipe17.locations]
+"Dallas DC" = "00000000000000a1"
+"""
+    }
+
+
+@contextmanager
+def vendor() -> Iterator[int]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.vendor", str(port)], cwd=ROOT)
+    try:
+        await_port(port, process)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def s6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A callback with one 20 ms vendor call (order_pull, nothing to hand out), 16 connections, against ideal."""
+    raw = post_bytes("/api/channel/order_pull_v1", msgspec.json.encode(envelope(KEY)))
+    with (
+        vendor() as vendor_port,
+        gunicorn(
+            PRODUCT,
+            folder=folder,
+            workers=2,
+            threads=16,
+            environment={**_channel(f"http://127.0.0.1:{vendor_port}"), "WEB_THREADS": "64"},
+        ) as server,
+    ):
+        steady(server.port, raw, 1, 16)
+        [rate] = interleaved(options.rounds, lambda: steady(server.port, raw, options.seconds, 16))
+    print(f"    {rate:.0f}/s of {IDEAL_16:.0f}/s")
+    yield "S6", rate / IDEAL_16, ">= 0.65"
+
+
+def s7(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """1,000 vendor POSTs through the line from one process, 16 threads, 20 ms each, against ideal."""
+    body = b'{"status":"sentToFulfillment"}'
+    with vendor() as vendor_port:
+        line = Line("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
+
+        def thousand() -> None:
+            left = iter(range(1000))
+
+            def run() -> None:
+                for _ in left:
+                    reply = line.call("POST", "/things", json_body=body, deadline=Deadline.in_s(10), kind="command")
+                    assert reply.status == 200
+
+            threads = [threading.Thread(target=run) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        timed(thousand)
+        [taken] = interleaved(options.rounds, lambda: timed(thousand))
+    ideal = 1000 / 16 * 0.02
+    print(f"    {taken:.2f} s, ideal {ideal:.2f} s")
+    yield "S7", taken / ideal, "<= 1.4"
+
+
+def s10(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """p99 of a small callback beside a stream of 10,000-row pushes, against REF of one such push."""
+    body = inventory(10_000, key=KEY)
+    large = post_bytes(PUSH, body)
+    small = post_bytes("/api/channel/catalog_get_config_v1", msgspec.json.encode(envelope(KEY)))
+    ratios = []
+    with gunicorn(
+        PRODUCT, folder=folder, workers=2, threads=8, environment=_channel("https://pipe17.invalid")
+    ) as server:
+        for _ in range(options.rounds):
+            reference_s = median([timed(lambda: floors.reference(body)) for _ in range(5)])
+            found: list[Load] = []
+            stream = threading.Thread(
+                target=lambda: load(server.port, lambda _: large, connections=1, duration_s=options.seconds + 1)
+            )
+            stream.start()
+            time.sleep(0.5)
+            beside = threading.Thread(
+                target=lambda: found.append(
+                    load(server.port, lambda _: _paced(small), connections=4, duration_s=options.seconds)
+                )
+            )
+            beside.start()
+            beside.join()
+            stream.join()
+            ratios.append(found[0].quantile_s(0.99) / reference_s)
+            print(
+                f"    p50 {found[0].quantile_s(0.5) * 1000:.1f} ms, p99 {found[0].quantile_s(0.99) * 1000:.1f} ms, "
+                f"REF {reference_s * 1000:.0f} ms"
+            )
+    yield "S10", median(ratios), "<= 1.5"
+
+
+def _paced(raw: bytes) -> bytes:
+    """RetailOps does not hammer: about 200 small callbacks a second over four connections."""
+    time.sleep(0.02)
+    return raw
+
+
+def s11(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """Requests lost over reloads under load, with production's keep-alive of 0."""
+    raw = post_bytes(PUSH, inventory(10), is_kept=False)
+    port = free_port()
+    environment = {
+        "APP_ENV": "production",
+        "VERIFY_KEY": "on",
+        "PORT": str(port),
+        "DATABASE_URL": f"sqlite:///{folder}/reload.db",
+        "CHANNELS": "# none",
+    }
+    with open(folder / "reload.log", "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", PRODUCT],
+            cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        await_port(port, process)
+        found: list[Load] = []
+        traffic = threading.Thread(
+            target=lambda: found.append(
+                load(port, lambda _: raw, connections=8, duration_s=3 * options.seconds, is_kept=False)
+            )
+        )
+        traffic.start()
+        for _ in range(3):
+            time.sleep(options.seconds * 0.7)
+            process.send_signal(signal.SIGHUP)
+        traffic.join()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    [result] = found
+    lost = result.failures + sum(times for status, times in result.statuses.items() if status != 200)
+    print(f"    {len(result.seconds)} requests over 3 reloads, statuses {result.statuses}")
+    yield "S11", float(lost), "== 0"
+
+
+def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """Start to first answer, and a worker's memory, against a Flask application with the five packages."""
+
+    def start(application: str) -> tuple[float, int]:
+        begun = time.perf_counter()
+        with gunicorn(application, folder=folder) as server:
+            taken = time.perf_counter() - begun
+            return taken, _worker_kib(server)
+
+    start(PRODUCT)
+    seconds: list[list[float]] = [[], []]
+    memory: list[list[float]] = [[], []]
+    for _ in range(max(options.rounds, 3)):
+        for side, application in enumerate((PRODUCT, "tests.benchmarks.floors:five_packages()")):
+            taken, kib = start(application)
+            seconds[side].append(taken)
+            memory[side].append(kib)
+    ours_s, floor_s = median(seconds[0]), median(seconds[1])
+    ours_kib, floor_kib = median(memory[0]), median(memory[1])
+    print(f"    start {ours_s:.2f} s / {floor_s:.2f} s, worker {ours_kib / 1024:.0f} / {floor_kib / 1024:.0f} MiB")
+    yield "S12 start", ours_s / floor_s, "<= 2.0"
+    yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
+
+
+def _worker_kib(server: Server) -> int:
+    return max(peak_kib(worker, "VmRSS") for worker in server.workers())
+
+
+BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
+    "S1": s1_s2, "S3": s3, "S5": s5, "S6": s6, "S7": s7, "S10": s10, "S11": s11, "S12": s12,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help="S1 ... S12; S1 measures S2 too; all when none is named")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    options = parser.parse_args(namespace=Options())
+    rows = []
+    for name, benchmark in BENCHMARKS.items():
+        if options.names and name not in {"S1" if wanted == "S2" else wanted for wanted in options.names}:
+            continue
+        print(f"{name}: {benchmark.__doc__}", flush=True)
+        with scratch() as folder:
+            for row in benchmark(options, folder):
+                rows.append(row)
+                print(f"    {row[0]}: ratio {row[1]:.2f}, goal {row[2]}", flush=True)
+    print()
+    for label, ratio, goal in rows:
+        sign, bound = goal.split()
+        is_met = {">=": ratio >= float(bound), "<=": ratio <= float(bound), "==": ratio == float(bound)}[sign]
+        print(f"{label:16} {ratio:8.2f}   goal {goal:8} {'met' if is_met else 'NOT MET'}")
+
+
+if __name__ == "__main__":
+    main()

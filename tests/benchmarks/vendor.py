@@ -1,0 +1,72 @@
+"""A vendor that takes 20 ms for every call, in a process of its own: `python -m tests.benchmarks.vendor PORT`."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import sys
+import time
+from collections import deque
+
+DELAY_S = 0.02
+_BODIES = {
+    b"/locations": b'{"success":true,"code":200,"locations":[{"locationId":"00000000000000a1","name":"Dallas DC",'
+    b'"status":"active"}],"pagination":{"last":true,"pageSize":100}}',
+    b"/shipments": b'{"success":true,"code":200,"shipments":[],"pagination":{"last":true,"pageSize":100}}',
+}
+
+
+def main(port: int) -> None:
+    """One thread and an event loop, so that the vendor costs the machine as little as can be."""
+    listener = socket.create_server(("127.0.0.1", port), backlog=256)
+    listener.setblocking(False)
+    loop = selectors.DefaultSelector()
+    loop.register(listener, selectors.EVENT_READ)
+    received: dict[socket.socket, bytes] = {}
+    due: deque[tuple[float, socket.socket, bytes]] = deque()
+    while True:
+        timeout = max(0.0, due[0][0] - time.monotonic()) if due else None
+        for key, _ in loop.select(timeout):
+            if key.fileobj is listener:
+                peer, _ = listener.accept()
+                peer.setblocking(False)
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                received[peer] = b""
+                loop.register(peer, selectors.EVENT_READ)
+                continue
+            peer = key.fileobj
+            assert isinstance(peer, socket.socket)
+            try:
+                piece = peer.recv(65536)
+            except OSError:
+                piece = b""
+            if not piece:
+                loop.unregister(peer)
+                del received[peer]
+                peer.close()
+                continue
+            received[peer] += piece
+            answer = _answer_to(received[peer])
+            if answer is not None:
+                received[peer] = b""
+                due.append((time.monotonic() + DELAY_S, peer, answer))
+        while due and due[0][0] <= time.monotonic():
+            _, peer, answer = due.popleft()
+            if peer in received:
+                peer.sendall(answer)
+
+
+def _answer_to(request: bytes) -> bytes | None:
+    """The answer once the request is whole."""
+    head, mark, body = request.partition(b"\r\n\r\n")
+    if not mark:
+        return None
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    if length and len(body) < int(length):
+        return None
+    content = next((value for path, value in _BODIES.items() if path in head), b'{"success":true,"code":200}')
+    return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)) + content
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
