@@ -57,6 +57,6 @@ def configure(level: str, secrets: Iterable[str] = ()) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # Thread and process names stand in no line, and looking them up costs each one.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("urllib3", "alembic", "sqlalchemy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What every command about one order has to settle first: is there a source, does it do this, does it know the order."""
+"""What a command about one order settles first: is there a source, does it do this, does it know the order."""
 
 from __future__ import annotations
 

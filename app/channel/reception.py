@@ -71,9 +71,7 @@ class Reception:
         reading = callback.read(body)
         if reading.envelope:
             raise Malformed(reading)
-        channel_id = mapping(body["channel_info"]).get("id")
-        pair = (whole(body["client_id"]), None if text(channel_id) == "" else whole(channel_id))
-        standing, channel = self._routing.route(caller, pair)
+        standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.name if channel else standing
         note.order_refnum = _order_refnum(body)
         outcome = Outcome(_faults(callback, body, reading))
@@ -119,6 +117,12 @@ def _faults(callback: Callback, body: Mapping[str, Any], reading: Reading) -> li
     return events
 
 
+def _pair(body: Mapping[str, Any]) -> tuple[int, int | None]:
+    """(client_id, channel_info.id); 0 is a number here, but RetailOps writes "null" for none."""
+    channel_id = text(mapping(body["channel_info"]).get("id"))
+    return whole(body["client_id"]), whole(channel_id) if channel_id not in ("", "null") else None
+
+
 def _order_refnum(body: Mapping[str, Any]) -> str:
     return text(mapping(body.get("order")).get("channel_order_refnum")) or text(body.get("channel_order_refnum"))
 
@@ -147,7 +151,7 @@ def _answer_unreal(
     if callback.name == "order_pull":
         outcome.content["orders"] = [order_json(SYNTHETIC_ORDER)]
     if callback.name == "payment_credit":
-        outcome.content["amount"] = amount(mapping(body.get("credit")).get("amount"))
+        outcome.content["amount"] = max(amount(mapping(body.get("credit")).get("amount")), Decimal(0))
         outcome.content["refnum"] = "DRY-RUN"
 
 

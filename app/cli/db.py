@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from app.cli.terminal import json_option, print_json
+from app.errors import SettingsFault
 from app.records.database import Database
 from app.settings import load_database_url
 
@@ -21,7 +22,12 @@ def upgrade(as_json: bool) -> None:
 
     Needs DATABASE_URL and no other setting.
     """
-    database = Database(load_database_url())
+    try:
+        database = Database(load_database_url())
+    except ValueError as error:
+        raise SettingsFault(
+            ["DATABASE_URL: cannot be read; it looks like postgresql://user:password@host/name"]
+        ) from error
     try:
         ran = database.upgrade()
     finally:

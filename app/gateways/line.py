@@ -357,7 +357,6 @@ class Line:
             if size > self._max_reply_bytes:
                 return None
             pieces.append(piece)
-        answer.release_conn()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _failure(self, attempt: _Attempt, error: BaseException, request: str) -> GatewayError:

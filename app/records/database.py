@@ -19,6 +19,7 @@ import alembic.command
 import alembic.config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -104,16 +105,27 @@ class Database:
     def is_ready(self) -> bool:
         """True when the database answers and its schema is the one this code was written for."""
         try:
-            return self.pending() == []
+            return self._revision() == self._script().get_current_head()
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
 
     def pending(self) -> list[str]:
-        """The migrations that have not run yet, oldest first."""
-        script = ScriptDirectory.from_config(self._alembic())
+        """The migrations that have not run yet, oldest first.
+
+        Raises `SettingsFault` for a database that a newer version of this server has migrated.
+        """
+        try:
+            revisions = list(self._script().iterate_revisions("head", self._revision() or "base"))
+        except CommandError as error:
+            raise SettingsFault(["DATABASE_URL: the database was migrated by a newer version"]) from error
+        return [item.revision for item in reversed(revisions)]
+
+    def _revision(self) -> str | None:
         with self.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        return [item.revision for item in reversed(list(script.iterate_revisions("head", current or "base")))]
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def _script(self) -> ScriptDirectory:
+        return ScriptDirectory.from_config(self._alembic())
 
     def upgrade(self) -> list[str]:
         """Run the pending migrations and name them.  Two processes that start together run them once."""

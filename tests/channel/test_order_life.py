@@ -1,4 +1,4 @@
-"""The life of an order through the server: what each callback does, again, in another order, and when something is wrong."""
+"""The life of an order through the server: each callback, repeated, out of order, and when something is wrong."""
 
 from __future__ import annotations
 
@@ -147,9 +147,7 @@ def test_p10_more_packages_of_a_known_shipment_are_added(
     retailops.ship(order, 501, packages=1, package_items=[{**_first_line(order), "quantity": 1}])
     both = shipment_of(order, 501, 2)
     both["packages"][0]["package_items"] = [{**_first_line(order), "quantity": 1}]
-    answer = retailops.ask(
-        "order_shipment_submit", channel_order_refnum=order["channel_order_refnum"], shipment=both
-    )
+    answer = retailops.ask("order_shipment_submit", channel_order_refnum=order["channel_order_refnum"], shipment=both)
     assert codes(answer, "error") == []
     assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 2
 
@@ -302,9 +300,7 @@ def _last_line(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(retailops: Caller, order: dict[str, Any], **content: Any) -> dict[str, Any]:
-    return retailops.ask(
-        "order_complete", order={"channel_order_refnum": order["channel_order_refnum"], **content}
-    )
+    return retailops.ask("order_complete", order={"channel_order_refnum": order["channel_order_refnum"], **content})
 
 
 def test_r22_completing_registers_missing_shipments_and_rejects_only_named_units(
@@ -333,7 +329,11 @@ def test_r22_completing_registers_missing_shipments_and_rejects_only_named_units
 
 
 def _unit(line: dict[str, Any]) -> dict[str, Any]:
-    return {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], "ordered_quantity": line["quantity"]}
+    return {
+        "sku": line["sku"],
+        "channel_item_refnum": line["channel_item_refnum"],
+        "ordered_quantity": line["quantity"],
+    }
 
 
 def test_r22_shipped_units_stay_shipped_whatever_unshipped_items_says(
@@ -404,7 +404,9 @@ def test_r13_only_changed_stock_is_sent_and_a_facility_no_longer_named_becomes_z
 
 def _on_hand(pipe17: Sandbox, sku: str) -> list[int]:
     owned = {item["locationId"] for item in pipe17.state()["locations"] if item["name"] in ("Dallas DC", "Reno DC")}
-    return [item["onHand"] for item in pipe17.state()["inventory"] if item["sku"] == sku and item["locationId"] in owned]
+    return [
+        item["onHand"] for item in pipe17.state()["inventory"] if item["sku"] == sku and item["locationId"] in owned
+    ]
 
 
 def _unheard(retailops: Caller) -> int:

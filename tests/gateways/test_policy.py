@@ -103,6 +103,13 @@ def test_p14_five_failures_in_a_row_open_the_breaker_and_a_success_between_them_
     assert may_call(state, 0.0)[0]
 
 
+def test_p14_calls_begun_before_the_breaker_opened_do_not_keep_it_open_when_they_fail() -> None:
+    state = _opened()
+    for _ in range(16):
+        state = after_failure(state, 4.0)
+    assert may_call(state, 5.0)[0]
+
+
 def test_p14_half_open_lets_one_probe_through_and_its_report_decides() -> None:
     is_let, probing = may_call(_opened(), 5.0)
     assert is_let and not may_call(probing, 5.1)[0]

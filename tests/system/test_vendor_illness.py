@@ -90,10 +90,10 @@ def test_p15_one_vendors_illness_does_not_slow_callbacks_that_do_not_need_it(
     beside = _median_s(healthy)
     for thread in hanging:
         thread.join()
-    print(f"order_pull of the healthy channel: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside a hanging one")
+    print(
+        f"order_pull of the healthy channel: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside a hanging one"
+    )
     assert beside < alone * 5 + 0.1
-
-
 
 
 def _median_s(caller: Caller) -> float:

@@ -62,22 +62,22 @@ class Examiner:
                 return None, [_led("the fixture does not fit the request schema", problem) for problem in unfit], []
             answer = self._post(case, fixture)
         except OSError as error:
-            return None, [Problem.at("", "fixture", f"cannot be read: {type(error).__name__}")], []
+            return None, [Problem("", "fixture", f"cannot be read: {type(error).__name__}")], []
         except _NotAnObject as error:
-            return None, [Problem.at("", "fixture", f"the fixture {error}")], []
+            return None, [Problem("", "fixture", f"the fixture {error}")], []
         except BadSchema as error:
-            return None, [Problem.at("", "schema", f"the request schema is {error}")], []
+            return None, [Problem("", "schema", f"the request schema is {error}")], []
         except NoAnswer as error:
-            return None, [Problem.at("", error.rule, str(error))], []
+            return None, [Problem("", error.rule, str(error))], []
         if answer.status != 200:
-            return answer.status, [Problem.at("", "status", _instead_of(200, answer.status))], []
+            return answer.status, [Problem("", "status", _instead_of(200, answer.status))], []
         try:
             body = _object(answer.body)
             found = problems_in(body, case.answer_schema, is_answer=True)
         except _NotAnObject as error:
-            return 200, [Problem.at("", "body", f"the answer {error}")], []
+            return 200, [Problem("", "body", f"the answer {error}")], []
         except BadSchema as error:
-            return 200, [Problem.at("", "schema", f"the answer schema is {error}")], []
+            return 200, [Problem("", "schema", f"the answer schema is {error}")], []
         return 200, found, self._refusals(case, body, found)
 
     def _refusals(self, case: Case, body: dict[str, Any], found: list[Problem]) -> list[Problem]:
@@ -96,13 +96,13 @@ class Examiner:
         try:
             answer = self._post(case, {**fixture, "integration_auth_token": WRONG_KEY})
         except NoAnswer as error:
-            return [Problem.at("", error.rule, f"for a wrong key, {error}")]
+            return [Problem("", error.rule, f"for a wrong key, {error}")]
         if answer.status != 401:
-            return [Problem.at("", "status", f"for a wrong key, {_instead_of(401, answer.status)}")]
+            return [Problem("", "status", f"for a wrong key, {_instead_of(401, answer.status)}")]
         return []
 
     def _post(self, case: Case, fixture: dict[str, Any]) -> Answer:
-        self.tell(f"POST {case.href} {_encoded({**fixture, 'integration_auth_token': _MASK}).decode()}")
+        self.tell(f"POST {case.href} {_encoded({**fixture, 'integration_auth_token': _MASK}).decode().rstrip()}")
         answer = self.target.post(case.href, _encoded(fixture))
         self.tell(f"{answer.status} {self._masked(answer.body.decode('utf-8', 'replace'))}")
         return answer

@@ -1,0 +1,171 @@
+"""`channel settings` tells everything that can be set and everything that is wrong, and never a secret."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from app import cli, gateways
+from app.settings import ENVIRONMENT_HELP, Channel
+
+CANARY = "cAnArY0123456789"
+
+SOUND = {
+    "APP_ENV": "production",
+    "DATABASE_URL": f"postgresql://user:{CANARY}@db.example.com/channel",
+    "CONSOLE_TOKEN": f"{CANARY}console",
+    "PORT": "8080",
+    "EU_KEY": f"{CANARY}eu",
+    "CHANNELS": f"""
+        [[channel]]
+        name = "pipe17-eu"
+        client_id = 1201
+        channel_id = 32
+        auth_keys = ["${{EU_KEY}}"]
+        gateways = ["pipe17"]
+        [channel.pipe17]
+        api_key = "{CANARY}pipe17"
+        default_currency = "EUR"
+        """,
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (*ENVIRONMENT_HELP, "DYNO"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*args: str, **env: str) -> Result:
+    return CliRunner().invoke(cli.cli, ["settings", *args], env=env)
+
+
+def rows(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
+    tables = msgspec.json.decode(result.stdout)["tables"]
+    return {(table["table"], row["name"]): row for table in tables for row in table["settings"]}
+
+
+def test_p23_every_malformed_setting_is_told_at_once_with_its_name_and_never_its_value() -> None:
+    wrong = {
+        "APP_ENV": f"{CANARY}env",
+        "PUBLIC_URL": f"ftp://{CANARY}/path",
+        "DATABASE_URL": f"mysql://user:{CANARY}@db/channel",
+        "CHANNELS": f"""
+            surplus = 1
+            [[channel]]
+            name = "Upper Case"
+            client_id = "{CANARY}"
+            channel_id = 1.5
+            auth_keys = []
+            gateways = ["pipe17"]
+            sku_fanout = "{CANARY}"
+            colour = "{CANARY}"
+            [[channel]]
+            name = "second"
+            client_id = 497
+            channel_id = 21
+            auth_keys = ["{CANARY}_underscore"]
+            gateways = ["pigeon"]
+            [[channel]]
+            name = "third"
+            auth_keys = ["${{NOWHERE_SET}}"]
+            """,
+        "PORT": f"{CANARY}",
+        "VERIFY_KEY": "yes",
+        "MAX_BODY": "1",
+        "DELIVERIES": "sometimes",
+        "LOG_LEVEL": "loud",
+        "WEB_CONCURRENCY": "0",
+        "WEB_THREADS": "1",
+        "CONSOLE_TOKEN": f"{CANARY}token",
+    }
+    result = run(**wrong)
+    assert result.exit_code == 2
+    told = result.stderr
+    for name in wrong.keys() - {"CONSOLE_TOKEN"}:
+        assert name in told
+    for place in (
+        "surplus", "'Upper Case'.client_id", ".channel_id", ".auth_keys", ".sku_fanout", ".colour",
+        "'second'.auth_keys", "pigeon", "client_id/channel_id", "'third' names ${NOWHERE_SET}", "'third'.gateways",
+    ):  # fmt: skip
+        assert place in told, place
+    assert CANARY not in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({}, ["DATABASE_URL", "CHANNELS_FILE"]),
+        ({"APP_ENV": "development", "CHANNELS_FILE": "elsewhere.toml"}, ["elsewhere.toml", "CHANNELS_FILE"]),
+        ({"APP_ENV": "development", "CHANNELS": "[[channel]"}, ["CHANNELS: not TOML"]),
+        ({"APP_ENV": "development", "DYNO": "web.1"}, ["DATABASE_URL", "SQLite"]),
+    ],
+)
+def test_p23_what_is_missing_or_cannot_be_read_is_named(env: dict[str, str], named: list[str]) -> None:
+    result = run(**env)
+    assert result.exit_code == 2
+    for name in named:
+        assert name in result.stderr
+    assert CANARY not in result.output
+
+
+def test_a_faulty_configuration_as_json_holds_all_faults_and_no_value() -> None:
+    result = run("--json", PORT="none", LOG_LEVEL=CANARY)
+    shown = msgspec.json.decode(result.stdout)
+    assert result.exit_code == 2
+    assert shown["ok"] is False
+    assert {fault.partition(":")[0] for fault in shown["faults"]} == {
+        "DATABASE_URL", "channels.toml", "PORT", "LOG_LEVEL",
+    }  # fmt: skip
+    assert all(row["value"] is None for row in rows(result).values())
+    assert CANARY not in result.output
+
+
+def test_every_variable_and_every_key_is_shown_with_meaning_value_and_default() -> None:
+    result = run("--json", **SOUND)
+    assert result.exit_code == 0, result.output
+    shown = rows(result)
+    declared = {("environment", name) for name in ENVIRONMENT_HELP}
+    declared |= {("channel", item.name) for item in fields(Channel) if item.metadata}
+    declared |= {("channel.pipe17", item.name) for item in fields(gateways.vendor("pipe17").options) if item.metadata}
+    assert shown.keys() >= declared
+    assert all(row["meaning"] for row in shown.values())
+    assert (shown["environment", "PORT"]["value"], shown["environment", "PORT"]["default"]) == ("8080", "5000")
+    assert shown["channel", "name"]["value"] == "pipe17-eu"
+    assert shown["channel", "name"]["default"] == "(required)"
+    assert shown["channel.pipe17", "default_currency"]["value"] == "EUR"
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_p20_secrets_show_only_as_set_or_not_set(form: tuple[str, ...]) -> None:
+    result = run(*form, **SOUND)
+    assert result.exit_code == 0
+    assert CANARY not in result.output
+    assert "\x1b[" not in result.output
+    values = {place: row["value"] for place, row in rows(run("--json", **SOUND)).items()}
+    for place in (
+        ("environment", "DATABASE_URL"), ("environment", "CONSOLE_TOKEN"), ("environment", "CHANNELS"),
+        ("channel", "auth_keys"), ("channel.pipe17", "api_key"),
+    ):  # fmt: skip
+        assert values[place] == "set"
+    without = {name: value for name, value in SOUND.items() if name != "CONSOLE_TOKEN"}
+    assert rows(run("--json", **without))["environment", "CONSOLE_TOKEN"]["value"] == "not set"
+
+
+def test_a_command_that_cannot_be_loaded_stops_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.COMMANDS, "demo", "app.cli.nowhere:demo")
+    runner = CliRunner()
+    overview = runner.invoke(cli.cli, ["--help"])
+    assert overview.exit_code == 0
+    assert all(name in overview.output for name in cli.COMMANDS)
+    broken = runner.invoke(cli.cli, ["demo", "--once"])
+    assert (broken.exit_code, broken.exception.__class__) == (1, SystemExit)
+    assert "app.cli.nowhere" in broken.stderr
+    assert run(APP_ENV="development").exit_code == 0

@@ -1,0 +1,334 @@
+"""`channel verify` passes what RetailOps accepts and fails, with a pointed reason, what RetailOps would not."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from werkzeug.test import run_wsgi_app
+
+from app import cli, create_app, settings
+from app.sandbox.faults import Faults, RunningServer, serve
+
+ROOT = Path(__file__).resolve().parents[2]
+UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
+KEY = "a+stored/key0123456789abcdefghij"
+BASE = "/api/channel"
+
+Reply = tuple[int, str, bytes]
+Change = Callable[[str, int, dict[str, Any]], Reply | dict[str, Any] | None]
+"""Given callback, status and body of the right answer: another reply, another body, or None to leave it."""
+
+
+@pytest.fixture(scope="module")
+def channel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The real application with the test key on an empty database."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    folder = tmp_path_factory.mktemp("verified")
+    application = create_app(
+        settings.load(
+            {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{folder}/channel.db", "CHANNELS": "# none"}
+        )
+    )
+    root.handlers[:] = handlers
+    yield application
+    application.extensions["works"].stop()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class Wrong:
+    """The real application, its answers changed on the way out; remembers what it was sent."""
+
+    def __init__(self, application: Flask, change: Change = lambda *_: None) -> None:
+        self._application = application
+        self._change = change
+        self._lock = threading.Lock()
+        self.uris: list[str] = []
+        self.bodies: list[bytes] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raw = environ["wsgi.input"].getvalue()
+        with self._lock:
+            self.uris.append(environ["RAW_URI"])
+            self.bodies.append(raw)
+        pieces, status, headers = run_wsgi_app(self._application, environ)
+        body = b"".join(pieces)
+        callback = environ["PATH_INFO"].rpartition("/")[2].removesuffix("_v1")
+        changed = self._change(callback, int(status[:3]), msgspec.json.decode(body))
+        if isinstance(changed, dict):
+            changed = (int(status[:3]), "application/json", msgspec.json.encode(changed))
+        if changed is not None:
+            code, kind, body = changed
+            status, headers = f"{code} Changed", [("Content-Type", kind), ("Location", "/other")]  # type: ignore
+        start_response(status, list(headers))
+        return [body]
+
+
+@pytest.fixture
+def against(channel_server: Flask) -> Iterator[Callable[..., tuple[Result, dict[str, Any], Wrong]]]:
+    """Verify a server whose answers are changed; the result, its JSON report and the server."""
+    running: list[RunningServer] = []
+
+    def verify(
+        *args: str, change: Change = lambda *_: None, rules: tuple[dict[str, Any], ...] = (), path: str = BASE
+    ) -> tuple[Result, dict[str, Any], Wrong]:
+        wrong = Wrong(channel_server, change)
+        running.append(serve(wrong, faults=Faults(rules)))
+        result = run("--base-url", running[-1].url + path, "--json", *args)
+        return result, msgspec.json.decode(result.stdout) if result.stdout else {}, wrong
+
+    yield verify
+    for server in running:
+        server.stop()
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(cli.cli, ["verify", *args])
+
+
+def reasons(report: dict[str, Any]) -> str:
+    """Every problem of every test as `pointer|rule|message` lines."""
+    return "\n".join(
+        f"{problem['pointer']}|{problem['rule']}|{problem['message']}"
+        for result in report["results"]
+        for problem in result["problems"]
+    )
+
+
+def test_p3_our_server_passes_with_the_test_key_in_less_than_three_seconds(against: Any) -> None:
+    begun = time.monotonic()
+    result, report, _ = against()
+    assert result.exit_code == 0, reasons(report)
+    assert time.monotonic() - begun < 3
+    fixtures = sorted(file.name for file in (ROOT / "verifier_fixtures").glob("*_v1_ex_*.json"))
+    assert [item["fixture"] for item in report["results"]] == fixtures
+    assert all(item["ok"] and item["status"] == 200 and item["problems"] == [] for item in report["results"])
+    assert report["totals"]["tests"] == report["totals"]["passed"] == len(fixtures)
+    assert report["without_fixture"] == []
+
+
+def test_p3_it_says_so_in_the_words_of_the_sdks_tool(channel_server: Flask) -> None:
+    with serve(channel_server) as server:
+        result = run("-base-url", f"{server.url}{BASE}", "-actions=payment_credit", "-use-auth-key=false")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "local verify was successful")
+    assert "\x1b[" not in result.stdout
+
+
+def test_p3_our_server_passes_the_published_schemas_and_fixtures(against: Any) -> None:
+    if not UPSTREAM.is_dir():
+        pytest.skip("the published schemas are not here")
+    for tests in (UPSTREAM / "tests", ROOT / "verifier_fixtures"):
+        result, report, _ = against(
+            "--schema-path", str(UPSTREAM), "--tests-path", str(tests), "--actions", "catalog,inventory,order_"
+        )
+        if tests == UPSTREAM / "tests":
+            assert result.exit_code == 0, reasons(report)
+            assert report["totals"]["tests"] == 11
+    result, report, _ = against("--schema-path", str(UPSTREAM), "--tests-path", str(UPSTREAM / "tests"))
+    assert result.exit_code == 0
+    assert report["without_fixture"] == ["calculate_order"]
+
+
+def only(callback: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
+    """Change the good answers of one callback."""
+    return lambda name, status, body: change(body) if (name, status) == (callback, 200) else None
+
+
+def without(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != name}
+
+
+def first_order_without_date(body: dict[str, Any]) -> dict[str, Any]:
+    first, *others = body["orders"]
+    return {**body, "orders": [without(first, "channel_date_created"), *others]}
+
+
+def reply_to_good_key(reply: Reply) -> Change:
+    return lambda _, status, __: reply if status == 200 else None
+
+
+@pytest.mark.parametrize(
+    ("action", "change", "reason"),
+    [
+        ("order_cancel", lambda _, status, __: {} if status == 200 else None, "tells RetailOps nothing"),
+        (
+            "order_cancel",
+            lambda _, status, body: (403, "application/json", b"{}") if status == 401 else None,
+            "|status|for a wrong key, status 403 came instead of 401",
+        ),
+        (
+            "order_cancel",
+            lambda _, status, body: (200, "application/json", b"{}") if status == 401 else None,
+            "|status|for a wrong key, status 200 came instead of 401",
+        ),
+        ("order_pull", reply_to_good_key((200, "text/html", b"<h1>Hello</h1>")), "|body|the answer is not JSON"),
+        ("order_pull", reply_to_good_key((200, "application/json", b"")), "|body|the answer is empty"),
+        ("order_pull", reply_to_good_key((200, "application/json", b"[]")), "|body|the answer is JSON but not an obj"),
+        ("order_pull", reply_to_good_key((200, "application/json", b"{} x")), "|body|the answer is not JSON"),
+        ("order_pull", reply_to_good_key((201, "application/json", b"{}")), "|status|status 201 came instead of 200"),
+        ("inventory_push", only("inventory_push", lambda body: without(body, "events")), "/events|required|"),
+        (
+            "order_pull",
+            only("order_pull", first_order_without_date),
+            "/orders/0/channel_date_created|required|/orders/0/channel_date_created: is missing",
+        ),
+        ("order_pull", only("order_pull", lambda body: {**body, "orders": body["orders"] * 101}), "/orders|maxItems|"),
+        (
+            "order_pull",
+            only(
+                "order_pull",
+                lambda body: {**body, "orders": [{**body["orders"][0], "channel_date_created": "2026-01-01"}]},
+            ),
+            "/orders/0/channel_date_created|format|",
+        ),
+    ],
+)
+def test_p3_a_wrong_answer_fails_with_a_pointed_reason(against: Any, action: str, change: Change, reason: str) -> None:
+    result, report, _ = against("--actions", action, change=change)
+    assert result.exit_code == 1
+    assert reason in reasons(report)
+    assert report["totals"]["failed"] == report["totals"]["tests"] > 0
+
+
+def test_p3_what_theirs_passes_and_production_would_refuse_fails(against: Any, tmp_path: Path) -> None:
+    """The published answer schemas require nothing, so `{}` and an order without a date pass the SDK's tool."""
+    for file in (ROOT / "schemas").glob("*_v1.json"):
+        document = msgspec.json.decode(file.read_bytes())
+        document["links"][0]["targetSchema"] = {"type": "object"}
+        (tmp_path / file.name).write_bytes(msgspec.json.encode(document))
+    loose = ("--schema-path", str(tmp_path), "--actions")
+    assert against(*loose, "order")[0].exit_code == 0
+
+    result, report, _ = against(*loose, "order_acknowledge", change=lambda _, status, __: {} if status == 200 else None)
+    assert result.exit_code == 1
+    assert "RetailOps' production caller would refuse: body: is empty" in reasons(report)
+
+    result, report, _ = against(*loose, "order_pull", change=only("order_pull", first_order_without_date))
+    assert result.exit_code == 1
+    assert "production caller would refuse: /orders/0/channel_date_created" in reasons(report)
+
+
+def test_p8_a_redirect_is_a_failure_and_is_not_followed(against: Any) -> None:
+    result, report, server = against("--actions", "order_cancel", change=lambda *_: (302, "text/plain", b"elsewhere"))
+    assert result.exit_code == 1
+    assert "status 302 came instead of 200; redirects are not followed" in reasons(report)
+    assert {uri.rpartition("/")[2] for uri in server.uris} == {"order_cancel_v1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("slow", "timeout"), ("hang", "timeout"), ("drip_headers", "timeout"), ("drip_body", "timeout"),
+        ("reset_after", "connection"), ("half_body", "connection"), ("refuse", "connection"),
+    ],
+)  # fmt: skip
+def test_p3_a_late_or_broken_answer_is_told_and_the_run_goes_on(against: Any, kind: str, rule: str) -> None:
+    fault = {"kind": kind, "times": 1, "delay_s": 1.5}
+    result, report, _ = against("--actions", "catalog_get_config", "--timeout", "0.6", rules=(fault,))
+    assert result.exit_code == 1
+    first, *others = report["results"]
+    assert [problem["rule"] for problem in first["problems"]] == [rule]
+    assert first["ms"] < 1400
+    assert others
+    assert all(item["ok"] for item in others)
+
+
+def test_the_wrong_key_is_sent_only_after_success_and_stop_on_error_stops(against: Any) -> None:
+    nothing = reply_to_good_key((500, "application/json", b"{}"))
+    _, report, server = against("--actions", "order_cancel", change=nothing)
+    assert len(server.bodies) == report["totals"]["failed"] == 3
+    _, report, server = against("--actions", "order_cancel", "--stop-on-error", change=nothing)
+    assert len(server.bodies) == report["totals"]["failed"] == 1
+
+
+def test_requests_are_written_and_addressed_as_the_sdks_tool_does(against: Any) -> None:
+    _, _, server = against("--actions", "inventory,catalog_get", path=f"{BASE}/?a=1")
+    callbacks = [uri.removeprefix(f"{BASE}//").removesuffix("_v1?a=1") for uri in server.uris]
+    assert callbacks == ["inventory_push"] * 6 + ["catalog_get_config"] * 4
+    tokens = [msgspec.json.decode(body)["integration_auth_token"] for body in server.bodies]
+    assert tokens == ["RETAILOPS_SDK", "KDS_SPOLIATER"] * 5
+    for body in server.bodies:
+        assert body.endswith(b"}\n")
+        assert not {b"<"[0], b">"[0], b"&"[0]} & set(body)
+        assert list(msgspec.json.decode(body)) == sorted(msgspec.json.decode(body))
+
+
+@pytest.mark.parametrize("folder", ["retailops", ".retailops"])
+def test_p20_the_stored_key_is_sent_and_never_shown(
+    against: Any, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "integration_auth_token").write_text(KEY + "\n")
+    echo = reply_to_good_key((200, "application/json", msgspec.json.encode({"events": KEY})))
+    result, _, server = against("--actions", "order_cancel", "-use-auth-key", "--verbose", change=echo)
+    tokens = {msgspec.json.decode(body)["integration_auth_token"] for body in server.bodies}
+    assert tokens == {KEY}, "a server without this key answers 401, so no wrong key follows"
+    assert result.exit_code == 1
+    assert "***" in result.stderr
+    assert KEY not in result.output
+    assert "RETAILOPS_SDK" not in result.output
+
+
+def test_without_a_stored_key_nothing_is_sent(against: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_user(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("app.cli.verify.keys.pwd.getpwuid", no_such_user)
+    result, _, server = against("--use-auth-key")
+    assert (result.exit_code, server.bodies) == (1, [])
+    assert "~/retailops/integration_auth_token" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "named"),
+    [
+        (["--actions", "order_pull,typo"], 1, "'typo'"),
+        (["--actions", "order_pull,"], 1, "--actions"),
+        (["--schema-path", "nowhere"], 1, "--schema-path"),
+        (["--base-url", ""], 1, "--base-url"),
+        (["--base-url", "ftp://x"], 1, "--base-url"),
+        (["-nonsense"], 2, "option"),
+        (["--stop-on-error=perhaps"], 2, "stop-on-error"),
+        (["--timeout", "soon"], 2, "timeout"),
+    ],
+)
+def test_what_cannot_be_run_is_named(args: list[str], status: int, named: str) -> None:
+    result = run(*args)
+    assert result.exit_code == status
+    assert named in result.stderr
+
+
+def test_a_fixture_that_does_not_fit_is_not_sent_and_a_callback_without_fixture_is_told(
+    against: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "order_cancel_v1_ex_1.json").write_text('{"client_id": 1, "channel_info": {"id": 1}, "order": []}')
+    result, report, server = against("--tests-path", str(tmp_path), "--actions", "order_cancel,credit")
+    assert (result.exit_code, server.bodies) == (1, [])
+    assert "/order|type|the fixture does not fit the request schema: /order: must be of type object" in reasons(report)
+    assert report["without_fixture"] == ["payment_credit"]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result, _, _ = against("--tests-path", str(empty))
+    assert (result.exit_code, "--tests-path" in result.stderr) == (1, True)
+
+
+def test_a_schema_file_is_taken_too_and_its_folder_searched_when_the_tests_path_is_none(
+    against: Any, tmp_path: Path
+) -> None:
+    for source in (ROOT / "schemas" / "order_cancel_v1.json", ROOT / "verifier_fixtures" / "order_cancel_v1_ex_1.json"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    schema = str(tmp_path / "order_cancel_v1.json")
+    result, report, _ = against("--schema-path", schema, "--tests-path", str(tmp_path / "none"))
+    assert (result.exit_code, report["totals"]["tests"]) == (0, 1)

@@ -1,0 +1,190 @@
+"""Every vendor of the registry keeps the gateways' promise: accepted, or one of four errors that says truly
+whether the work may have been done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways import REGISTRY, vendor
+from app.gateways.interface import Accepted, Call, Kind, NotOurs, Verb, look_up, perform
+from app.gateways.policy import Deadline
+from app.gateways.words import COMMANDS
+from app.sandbox.faults import serve
+from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
+
+BUSINESS_VERBS = {
+    *COMMANDS, "settle_payment", "return_order", "credit_payment", "update_order", "push_catalog",
+}  # fmt: skip
+
+ANSWERS: list[tuple[str, dict[str, Any], type[GatewayError], bool]] = [
+    ("400", {"kind": "status", "code": 400}, Refused, False),
+    ("401", {"kind": "status", "code": 401}, Misconfigured, False),
+    ("403", {"kind": "status", "code": 403}, Misconfigured, False),
+    ("404", {"kind": "status", "code": 404}, Refused, False),
+    ("422", {"kind": "status", "code": 422}, Refused, False),
+    ("429", {"kind": "status", "code": 429, "retry_after": 7}, Unavailable, False),
+    ("500", {"kind": "status", "code": 500}, Unavailable, True),
+    ("502", {"kind": "status", "code": 502}, Unavailable, True),
+    ("503", {"kind": "status", "code": 503, "retry_after": 7}, Unavailable, True),
+    ("302", {"kind": "redirect", "location": "/elsewhere"}, BrokenReply, True),
+    ("HTML with 200", {"kind": "html"}, BrokenReply, True),
+    ("an empty body", {"kind": "empty"}, BrokenReply, True),
+    ("JSON cut short", {"kind": "truncated_json"}, BrokenReply, True),
+    ("JSON of a wrong type", {"kind": "wrong_type"}, BrokenReply, True),
+    ("half a body", {"kind": "half_body"}, BrokenReply, True),
+    ("a closed connection", {"kind": "refuse"}, Unavailable, True),
+    ("a reset after the work", {"kind": "reset_after"}, Unavailable, True),
+    ("silence", {"kind": "hang"}, Unavailable, True),
+    ("dripping headers", {"kind": "drip_headers"}, Unavailable, True),
+    ("a dripping body", {"kind": "drip_body"}, Unavailable, True),
+]
+"""A vendor's answer to a write, the error it is, and whether the work may have been done."""
+
+
+def call(kind: Kind = "command") -> Call:
+    return Call(Deadline.in_s(5), "request-1", kind)
+
+
+@pytest.fixture(params=sorted(REGISTRY))
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    assert request.param in TARGETS, f"{request.param} has no entry in conformance_targets.py"
+    with TARGETS[request.param]() as made:
+        yield made
+
+
+@pytest.mark.parametrize("token", sorted(REGISTRY))
+def test_every_vendor_declares_every_verb_and_has_what_it_declares(token: str) -> None:
+    with TARGETS[token]() as made:
+        gateway = made.gateway()
+    assert gateway.token == vendor(token).token == token
+    assert set(gateway.verbs) == BUSINESS_VERBS
+    for verb, declared in gateway.verbs.items():
+        if isinstance(declared, Verb):
+            assert verb in made.commands and callable(getattr(gateway, verb))
+        else:
+            assert isinstance(declared, NotOurs) and declared.code.isupper() and declared.message
+
+
+@pytest.mark.parametrize(("answer", "fault", "kind", "is_unknown"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_p13_a_failed_write_is_the_right_error_and_says_whether_it_may_be_done(
+    target: Target, answer: str, fault: dict[str, Any], kind: type[GatewayError], is_unknown: bool
+) -> None:
+    gateway = target.gateway()
+    target.server.faults.add({**fault, "match": {"method": "POST", "path_prefix": target.api_prefix}})
+    began = time.monotonic()
+    with pytest.raises(GatewayError) as caught:
+        perform(gateway, target.write, target.body(target.write), call())
+    assert (type(caught.value), caught.value.outcome_unknown) == (kind, is_unknown)
+    assert time.monotonic() - began < 2 * PATIENCE_S + 0.5
+    if "retry_after" in fault:
+        assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize(("answer", "fault", "kind", "is_unknown"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_p13_a_failed_read_is_never_taken_for_work_done(
+    target: Target, answer: str, fault: dict[str, Any], kind: type[GatewayError], is_unknown: bool
+) -> None:
+    gateway = target.gateway()
+    target.server.faults.add({**fault, "match": {"method": "GET", "path_prefix": target.api_prefix}})
+    reads: list[Callable[[], object]] = [
+        lambda: gateway.find_order(target.order_refnum, call("question")),
+        lambda: list(gateway.fetch_orders(None, 2**45, call("question"))),
+        lambda: perform(gateway, target.write, target.body(target.write), call()),
+    ]
+    for read in reads:
+        try:
+            found = read()
+        except GatewayError as error:
+            assert not error.outcome_unknown
+            assert type(error) in (kind, Refused)
+        else:
+            assert answer == "404" and found is None, "a missing object is the only failure that is an answer"
+
+
+def test_p13_a_vendor_that_is_not_there_has_done_nothing(target: Target) -> None:
+    gateway = target.gateway()
+    target.server.stop()
+    for verb in target.commands:
+        with pytest.raises(Unavailable) as caught:
+            perform(gateway, verb, target.body(verb), call())
+        assert not caught.value.outcome_unknown
+    assert gateway.check(call("question")).state == "unreachable"
+
+
+def test_p13_a_check_tells_a_refused_key_from_an_ill_vendor(target: Target) -> None:
+    gateway = target.gateway()
+    assert gateway.check(call("question")).state == "connected"
+    target.server.faults.add({"kind": "status", "code": 401, "times": 1})
+    assert gateway.check(call("question")).state == "refused"
+    target.server.faults.add({"kind": "html", "times": 1})
+    assert gateway.check(call("question")).state == "unreachable"
+
+
+def test_p9_every_command_whose_answer_is_lost_is_found_again_where_it_says_so(target: Target) -> None:
+    for verb, declared in target.gateway().verbs.items():
+        if not isinstance(declared, Verb) or declared.repeat != "lookup":
+            continue
+        with TARGETS[target.gateway().token]() as fresh:
+            gateway = fresh.gateway()
+            assert look_up(gateway, verb, fresh.body(verb), call()) is None
+            for method in ("POST", "PUT"):
+                fresh.server.faults.add({"kind": "reset_after", "match": {"method": method}})
+            with pytest.raises(GatewayError) as caught:
+                perform(gateway, verb, fresh.body(verb), call())
+            assert caught.value.outcome_unknown
+            fresh.server.faults.clear()
+            assert isinstance(look_up(gateway, verb, fresh.body(verb), call()), Accepted), verb
+
+
+def test_p8_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(target: Target) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def thief(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        heard.append(environ)
+        start("200 OK", [("Content-Type", "application/json")])
+        return [b'{"success": true}']
+
+    with serve(thief) as other:  # type: ignore[arg-type]
+        for code in (301, 302, 303, 307, 308):
+            target.server.faults.clear()
+            target.server.faults.add({"kind": "redirect", "code": code, "location": other.url + "/"})
+            gateway = target.gateway()
+            for verb in target.commands:
+                with pytest.raises(GatewayError):
+                    perform(gateway, verb, target.body(verb), call())
+            with pytest.raises(GatewayError):
+                gateway.push_inventory(target.stock, call("fact"))
+    assert heard == []
+
+
+def test_p20_no_key_and_no_word_of_a_vendor_is_in_an_error_or_a_log(
+    target: Target, caplog: pytest.LogCaptureFixture
+) -> None:
+    canary = "dana@canary.example"
+
+    def gossip(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start(status, [("Content-Type", "application/json"), ("X-Note", canary)])
+        return [b'{"success": false, "code": 400, "message": "%s", "errors": ["%s"]}' % ((canary.encode(),) * 2)]
+
+    shown = []
+    with caplog.at_level(logging.DEBUG), serve(gossip) as server:  # type: ignore[arg-type]
+        gateway = target.make(server.url + target.api_prefix)
+        for status in ("200 OK", "400 Bad", "401 No", "404 Gone", "409 Twice", "500 Ill"):
+            for verb in target.commands:
+                with pytest.raises(GatewayError) as caught:
+                    perform(gateway, verb, target.body(verb), call())
+                shown += [str(caught.value), repr(caught.value), caught.value.message]
+            with pytest.raises(GatewayError) as caught:
+                gateway.push_inventory(target.stock, call("fact"))
+            shown.append(repr(caught.value))
+            shown.append(repr(gateway.check(call("question"))))
+    everything = "\n".join([*shown, repr(vars(gateway)), repr(target.calls), caplog.text])
+    assert target.calls and shown
+    for secret in (*target.secrets, canary):
+        assert secret not in everything
