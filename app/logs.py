@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request this thread serves; stands in every line it writes."""
+
+GATHER_S = 0.2
 
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -49,9 +53,45 @@ class JsonLines(logging.Formatter):
         return text
 
 
+class GatheredLines(logging.Handler):
+    """Writes lines together, several times a second, because a write for each costs more than the rest of it.
+
+    A warning, and with it all before it, is written at once; so is the rest when the process ends.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: list[str] = []
+        self._thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+        except Exception:
+            self.handleError(record)
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif self._thread is None:  # begun late, for a thread does not outlive a fork
+            self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
+            self._thread.start()
+
+    def flush(self) -> None:
+        with self.lock or threading.RLock():
+            lines, self._lines = self._lines, []
+            if lines:
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
+
+    def _write_on(self) -> None:
+        while True:
+            time.sleep(GATHER_S)
+            self.flush()
+
+
 def configure(level: str, secrets: Iterable[str] = ()) -> None:
     """Send every logger's lines to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = GatheredLines(sys.stderr)
     handler.setFormatter(JsonLines(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]

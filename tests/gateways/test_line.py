@@ -86,9 +86,7 @@ def make_line() -> Iterator[Callable[..., Line]]:
         line.close()
 
 
-def order(
-    line: Line, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any
-) -> Reply:
+def order(line: Line, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any) -> Reply:
     """One call, judged.  It must be over when its budget is, with 0.4 s of grace for a busy machine."""
     body = None if method == "GET" else more.pop("body", b'{"customer": "canary-7f3a"}')
     kind = "question" if method == "GET" else "command"
@@ -292,9 +290,7 @@ def _certificate(folder: Path) -> Path:
     return pem
 
 
-def _tunnel_to_tls(
-    listener: socket.socket, context: ssl.SSLContext, answers: list[bytes], heard: list[bytes]
-) -> None:
+def _tunnel_to_tls(listener: socket.socket, context: ssl.SSLContext, answers: list[bytes], heard: list[bytes]) -> None:
     """A proxy that grants the tunnel and is itself what lies behind it; one connection per answer."""
     for answer in answers:
         peer, _ = listener.accept()
@@ -315,7 +311,7 @@ def test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certi
     pem = _certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    whole = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}'
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
     dripped = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n" + b" " * 60
     heard: list[bytes] = []
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
@@ -362,10 +358,10 @@ def test_a_body_that_cannot_be_unpacked_is_a_broken_reply(
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "NOT_HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, "NOT_HTTP"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":", "REPLY_CUT"),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":', "REPLY_CUT"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "REPLY_CUT"),
-        (b"HTTP/1.0 200 OK\r\n\r\n{\"a\":", "NOT_JSON"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"a\":1.5e999}", "NOT_JSON"),
+        (b'HTTP/1.0 200 OK\r\n\r\n{"a":', "NOT_JSON"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"a":1.5e999}', "NOT_JSON"),
     ],
 )
 def test_p13_answers_that_are_no_http_or_break_off_are_broken_replies(
@@ -500,9 +496,7 @@ def test_p15_a_hanging_vendor_holds_only_its_share_of_the_threads(
     assert max(took_s for code, took_s in results if code == "VENDOR_BUSY") < 0.3
 
 
-def test_many_cut_calls_leave_no_open_file_behind(
-    vendor: RunningServer, make_line: Callable[..., Line]
-) -> None:
+def test_many_cut_calls_leave_no_open_file_behind(vendor: RunningServer, make_line: Callable[..., Line]) -> None:
     line = make_line(vendor.url)
     order(line)
     before = len(os.listdir("/dev/fd"))
@@ -518,9 +512,7 @@ def test_many_cut_calls_leave_no_open_file_behind(
     assert len(os.listdir("/dev/fd")) <= before
 
 
-def test_s7_the_cost_of_a_call_is_printed(
-    make_line: Callable[..., Line], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_s7_the_cost_of_a_call_is_printed(make_line: Callable[..., Line], capsys: pytest.CaptureFixture[str]) -> None:
     with serve(Shop(), faults=Faults([{"kind": "slow", "delay_s": 0.02}])) as vendor:
         line = make_line(vendor.url, gate=Gate("pipe17", max_inside=16, rate=LocalRate(0.0)))
         with ThreadPoolExecutor(16) as threads:

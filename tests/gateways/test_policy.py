@@ -69,9 +69,7 @@ def test_the_next_try_is_never_before_the_vendors_wish_and_never_out_of_sight(
         ("Sat, 31 Jan 2026 08:29:00 GMT", 0.0), ("Sat, 31 Jan 2026 09:30:10 +0100", 10.0),
     ],
 )  # fmt: skip
-def test_retry_after_is_read_as_seconds_or_as_a_date_and_capped(
-    value: str | None, seconds: float | None
-) -> None:
+def test_retry_after_is_read_as_seconds_or_as_a_date_and_capped(value: str | None, seconds: float | None) -> None:
     assert read_retry_after(value, NOW) == seconds
 
 

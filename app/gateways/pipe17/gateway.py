@@ -14,7 +14,8 @@ from app.gateways.pipe17 import payloads, walk
 from app.gateways.pipe17.api import DUPLICATE, NOT_FOUND, PAGE, Api, unreadable
 from app.gateways.pipe17.locations import Locations
 from app.gateways.pipe17.options import OBJECT_ID, Pipe17Options
-from app.gateways.pipe17.payloads import Defaults, Fulfillment, Json, Shipment
+from app.gateways.pipe17.orders import Defaults, to_order, to_sketch
+from app.gateways.pipe17.payloads import Fulfillment, Json, Shipment
 from app.gateways.pipe17.stock import Stock
 from app.gateways.words import Event, about
 
@@ -104,7 +105,7 @@ class Pipe17Gateway(Gateway):
         return is_ready and not is_held and self._locations.is_ours(shipment)
 
     def _candidate(self, shipment: Shipment, at_ms: int) -> words.Candidate:
-        return words.Candidate(shipment.shipment_id, at_ms, payloads.to_order(shipment, self._defaults))
+        return words.Candidate(shipment.shipment_id, at_ms, to_order(shipment, self._defaults))
 
     def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
         """Left out: transfers, requests routed to others, and, unasked, what cannot be an id of Pipe17's."""
@@ -138,7 +139,7 @@ class Pipe17Gateway(Gateway):
         shipment = self._find(refnum, call)
         if shipment is None or not shipment.is_sale or not self._locations.is_ours(shipment):
             return None
-        return payloads.to_sketch(shipment)
+        return to_sketch(shipment)
 
     def check(self, call: Call) -> Health:
         try:

@@ -1,0 +1,133 @@
+"""How a shipping request becomes an order: quantities and addresses as they are, no money (R20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from app.gateways import words
+from app.gateways.pipe17.payloads import Address, Line, Shipment
+
+ATTRIBUTE_LENGTH: Final = 100
+"""Longest attribute RetailOps takes; the shortest is 2."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What stands in for what a request does not say (R20)."""
+
+    ship_code: str
+    currency: str
+
+
+def to_order(shipment: Shipment, defaults: Defaults) -> words.Order | words.HeldBack:
+    """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money."""
+    problem = _problem(shipment)
+    created_at = shipment.order_created_at or shipment.created_at
+    address = shipment.address
+    if problem or created_at is None or address is None:
+        return words.HeldBack(shipment.shipment_id, problem)
+    return words.Order(
+        refnum=shipment.shipment_id,
+        created_at=created_at,
+        currency_code=shipment.currency.upper() or defaults.currency,
+        ship_service_code=ship_code(shipment) or defaults.ship_code,
+        shipping_address=to_address(address),
+        lines=tuple(_to_line(line, shipment) for line in shipment.lines),
+        email=address.email,
+        full_name=f"{address.first_name} {address.last_name}".strip() or address.company,
+        phone_number=address.phone,
+        gift_message=shipment.gift_note,
+        attributes=attributes(shipment),
+        tags=shipment.tags,
+        carries_money=False,
+    )
+
+
+def _problem(shipment: Shipment) -> str:
+    """Why no right order can be made of it; "" when one can."""
+    if shipment.created_at is None and shipment.order_created_at is None:
+        return "the shipping request has no time of creation"
+    address = shipment.address
+    if address is None or not (address.address1 or address.city or address.postal_code):
+        return "the shipping request has no address"
+    if any(line.quantity != line.quantity.to_integral_value() for line in shipment.lines):
+        return "a line's quantity is not a whole number"
+    ids = [line.unique_id for line in shipment.lines]
+    if not all(ids):
+        return "a line has no uniqueId, so its fulfilment could not be reported"
+    if len(set(ids)) != len(ids):
+        return "two lines have the same uniqueId"
+    return ""
+
+
+def to_sketch(shipment: Shipment) -> words.OrderSketch:
+    """What the core remembers of a request; a fraction of a unit counts as none."""
+    lines = tuple(words.SketchLine(line.unique_id, line.sku, int(line.quantity)) for line in shipment.lines)
+    return words.OrderSketch(shipment.shipment_id, lines)
+
+
+def ship_code(shipment: Shipment) -> str:
+    """The method: the code first, else carrier and class, which count only together (contract 4.1)."""
+    if shipment.shipping_code:
+        return shipment.shipping_code
+    if shipment.carrier and shipment.carrier_class:
+        return f"{shipment.carrier} {shipment.carrier_class}"
+    return ""
+
+
+def to_address(address: Address) -> words.Address:
+    return words.Address(
+        first_name=address.first_name,
+        last_name=address.last_name,
+        company=address.company,
+        address1=address.address1,
+        address2=address.address2,
+        city=address.city,
+        state_match=address.state,
+        postal_code=address.postal_code,
+        country_match=address.country,
+        phone_number=address.phone,
+    )
+
+
+def _to_line(line: Line, shipment: Shipment) -> words.OrderLine:
+    return words.OrderLine(
+        refnum=line.unique_id,
+        sku=line.sku,
+        quantity=int(line.quantity),
+        description=line.name,
+        expected_ship_date=shipment.expected_ship or shipment.ship_by,
+        expected_arrival_date=shipment.expected_delivery,
+    )
+
+
+def attributes(shipment: Shipment) -> tuple[words.Attribute, ...]:
+    """Original figures and dates, cut to what RetailOps takes; texts of one character are left out."""
+    price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
+    named = {
+        "ext_shipment_id": shipment.ext_shipment_id,
+        "ext_order_id": shipment.ext_order_id,
+        "order_source": shipment.order_source,
+        "order_source_type": shipment.order_source_type,
+        "location_id": shipment.location_id,
+        "shipping_code": shipment.shipping_code,
+        "shipping_carrier": shipment.carrier,
+        "shipping_class": shipment.carrier_class,
+        "shipping_price": price,
+        "shipping_note": shipment.shipping_note,
+        "incoterms": shipment.incoterms,
+        "ship_by_date": _iso(shipment.ship_by),
+        "ship_after_date": _iso(shipment.ship_after),
+        "ship_cancel_by_date": _iso(shipment.ship_cancel_by),
+        "expected_ship_date": _iso(shipment.expected_ship),
+        "expected_delivery_date": _iso(shipment.expected_delivery),
+        "hold_until": _iso(shipment.hold_until),
+    }
+    cut = {handle: value[:ATTRIBUTE_LENGTH].rstrip() for handle, value in named.items()}
+    return tuple(words.Attribute(handle, value) for handle, value in cut.items() if len(value) >= 2)
+
+
+def _iso(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
