@@ -47,7 +47,11 @@ class JsonLines(logging.Formatter):
                 f"{frame.filename.rpartition('/app/')[2]}:{frame.lineno} {frame.name}"
                 for frame in traceback.extract_tb(record.exc_info[2])
             ]
-        text = msgspec.json.encode(line).decode()
+        return self.format_fields(line)
+
+    def format_fields(self, fields: dict[str, Any]) -> str:
+        """A line from its fields, secrets blotted out."""
+        text = msgspec.json.encode(fields).decode()
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
@@ -76,6 +80,10 @@ class GatheredLines(logging.Handler):
             self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
             self._thread.start()
 
+    def add(self, line: str) -> None:
+        """A line that is formatted already, to be written with the next ones."""
+        self._lines.append(line)
+
     def flush(self) -> None:
         with self.lock or threading.RLock():
             lines, self._lines = self._lines, []
@@ -87,6 +95,17 @@ class GatheredLines(logging.Handler):
         while True:
             time.sleep(GATHER_S)
             self.flush()
+
+
+def write(logger: logging.Logger, fields: Iterable[dict[str, Any]]) -> None:
+    """INFO lines by the hundred from a thread of their own: what is known of each is all there is to look up."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, GatheredLines) and isinstance(handler.formatter, JsonLines):
+            for line in fields:
+                handler.add(handler.formatter.format_fields({"level": "INFO", "logger": logger.name, **line}))
+            handler.flush()
 
 
 def configure(level: str, secrets: Iterable[str] = ()) -> None:

@@ -13,6 +13,19 @@ CALLBACK_SECONDS = Histogram(
     ["callback"],
     buckets=(0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 12),
 )
+_answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+
+def callback_answered(callback: str, status: int, duration_s: float) -> None:
+    """Count an answer; the labelled counters are looked up once each."""
+    key = (callback, status)
+    found = _answered.get(key)
+    if found is None:
+        found = _answered[key] = (CALLBACKS.labels(callback, status), CALLBACK_SECONDS.labels(callback))
+    found[0].inc()
+    found[1].observe(duration_s)
+
+
 VENDOR_CALLS = Counter(
     "channel_vendor_calls_total", "Calls to vendors, by vendor and HTTP status (0: no answer).", ["vendor", "status"]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -21,12 +21,19 @@ _CHUNK = 64 * 1024
 _one_large_body = threading.Lock()
 
 
-def read_object(stream: IO[bytes], encoding: str, declared_length: int | None, limit: int) -> bytes:
-    """The inflated bytes.  Raises `Rejected` 413 above `limit`, counted while inflating, 400 for bad gzip."""
-    if declared_length is not None and declared_length > limit:
+def read_object(environ: Mapping[str, Any], limit: int) -> bytes:
+    """The inflated bytes of a WSGI request's body, with or without a declared length.
+
+    Raises `Rejected` 413 above `limit`, counted while inflating, 400 for bad gzip.
+    """
+    stream: IO[bytes] = environ["wsgi.input"]
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
-        raw = stream.read(limit + 1)
+        # Without a length the server ends the stream where a chunked body ends, and at once where there is none.
+        raw = stream.read(int(declared) if declared.isdecimal() else limit + 1)
         if len(raw) > limit:
             raise _too_large(limit)
         return raw

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from app import metrics
 from app.callbacks import body
-from app.callbacks.replies import error_reply, json_reply, rejection
+from app.callbacks.edge import REQUEST_ID
+from app.callbacks.replies import error_reply, json_bytes_reply, rejection
 from app.channel.reception import Note, Reception
 from app.contract.schemas import Callback, Contract
 from app.errors import Rejected
@@ -29,7 +30,7 @@ def create_door(
     def serve(callback: Callback) -> Response:
         begun = time.perf_counter()
         note = Note()
-        request_id: str = g.request_id
+        request_id: str = request.environ[REQUEST_ID]
         reply = _reply(callback, reception, note, request_id, max_body=max_body, budget_s=budget_s)
         duration_s = time.perf_counter() - begun
         journal.callback(
@@ -41,15 +42,7 @@ def create_door(
             duration_s=duration_s,
             request_id=request_id,
         )
-        metrics.CALLBACKS.labels(callback.name, reply.status_code).inc()
-        metrics.CALLBACK_SECONDS.labels(callback.name).observe(duration_s)
-        log.info(
-            "%s %s %s",
-            callback.name,
-            reply.status_code,
-            note.outcome,
-            extra={"channel": note.channel, "order": note.order_refnum, "duration_ms": int(duration_s * 1000)},
-        )
+        metrics.callback_answered(callback.name, reply.status_code, duration_s)
         return reply
 
     for callback in contract.callbacks.values():
@@ -68,12 +61,11 @@ def _reply(
 ) -> Response:
     deadline = Deadline.in_s(budget_s)
     try:
-        encoding = request.headers.get("Content-Encoding", "").strip().lower()
-        raw = body.read_object(request.stream, encoding, request.content_length, max_body)
+        raw = body.read_object(request.environ, max_body)
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)
             del raw
-            return json_reply(200, reception.receive(callback, parsed, request_id, deadline, note))
+            return json_bytes_reply(200, reception.receive(callback, parsed, request_id, deadline, note))
     except Rejected as error:
         note.outcome = error.code
         return rejection(error)

@@ -17,7 +17,12 @@ _encode = msgspec.json.Encoder().encode
 
 def json_reply(status: int, content: Any) -> Response:
     """A JSON answer."""
-    return Response(_encode(content), status, mimetype="application/json")
+    return json_bytes_reply(status, _encode(content))
+
+
+def json_bytes_reply(status: int, content: bytes) -> Response:
+    """A JSON answer that is encoded already."""
+    return Response(content, status, content_type="application/json")
 
 
 def error_reply(status: int, code: str, message: str) -> Response:

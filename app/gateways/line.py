@@ -131,9 +131,7 @@ def judge(reply: Reply) -> GatewayError | None:
     if 400 <= status <= 499:
         return Refused(f"HTTP_{status}", said)
     if 500 <= status <= 599:
-        return Unavailable(
-            f"HTTP_{status}", said, outcome_unknown=True, retry_after_s=_retry_after_s(reply)
-        )
+        return Unavailable(f"HTTP_{status}", said, outcome_unknown=True, retry_after_s=_retry_after_s(reply))
     return BrokenReply("REDIRECTED" if status in (302, 303) else f"HTTP_{status}", said)
 
 
@@ -261,11 +259,7 @@ class Line:
             raise
         finally:
             status = None if reply is None else reply.status
-            self._tell(
-                VendorCall(
-                    self.vendor, method, shown, status, outcome, time.monotonic() - started, request_id
-                )
-            )
+            self._tell(VendorCall(self.vendor, method, shown, status, outcome, time.monotonic() - started, request_id))
 
     def close(self) -> None:
         """Closes every idle connection.  The line stays usable."""
@@ -320,13 +314,17 @@ class Line:
         _watchdog.watch(attempt)
         try:
             timeout = urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
-            answer = self._adapter().send(
-                prepared,
-                stream=True,
-                timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
-                verify=self._verify,
-                proxies=self._proxies,
-            ).raw
+            answer = (
+                self._adapter()
+                .send(
+                    prepared,
+                    stream=True,
+                    timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
+                    verify=self._verify,
+                    proxies=self._proxies,
+                )
+                .raw
+            )
             attempt.phase = "answering"
             body = self._read(answer)
             # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.

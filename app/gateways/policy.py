@@ -210,9 +210,7 @@ class Rate(Protocol):
 class LocalRate:
     """The rate of one vendor key within this process.  Thread-safe."""
 
-    def __init__(
-        self, rate: float, *, burst: float | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate: float, *, burst: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._bucket = TokenBucket.full(rate, clock(), burst=burst)
         self._lock = threading.Lock()

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from app import logs
 from app.gateways.interface import VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import journal
@@ -101,6 +102,7 @@ class Journal:
             lines.append(self._lines.popleft())
         if not lines:
             return
+        logs.write(log, (_log_fields(line) for line in lines if line["kind"] == "callback"))
         try:
             with self._database.write() as connection:
                 connection.execute(insert(journal), lines)
@@ -109,3 +111,8 @@ class Journal:
             log.warning("the journal waits for the database: %s", error)
         except Exception:
             log.exception("journal lines were lost")
+
+
+def _log_fields(line: dict[str, Any]) -> dict[str, Any]:
+    """A journal line for whoever reads the log instead."""
+    return {**line, "at": line["at"].isoformat(timespec="milliseconds"), "message": f"{line['name']} {line['outcome']}"}

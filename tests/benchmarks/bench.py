@@ -94,8 +94,8 @@ def gunicorn(
 ) -> Iterator[Server]:
     """Serve `module:callable` with the product's worker class and settings; ready when the block begins."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
-    command += ["--worker-class", "gthread", "--threads", str(threads), "--keep-alive", "5", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "--bind", f"127.0.0.1:{port}"]
+    command += ["--workers", str(workers), "--threads", str(threads)]
     settings = {"APP_ENV": "demo", "DATABASE_URL": f"sqlite:///{folder}/bench.db", "CHANNELS": "# none"}
     with open(folder / "gunicorn.log", "ab") as log:
         process = subprocess.Popen(

@@ -133,9 +133,7 @@ def serve_pipe17(
 ) -> RunningServer:
     """The sandbox on loopback; its API is at `.url + "/api/v3"`.  Faults: `.faults` or `/sandbox/faults`."""
     faults = Faults()
-    app = create_sandbox(
-        keys, clock, shipments=shipments, rng_seed=seed, state_file=state_file, faults=faults
-    )
+    app = create_sandbox(keys, clock, shipments=shipments, rng_seed=seed, state_file=state_file, faults=faults)
     return serve(app, port=port, faults=faults)
 
 

@@ -142,9 +142,7 @@ _FULFILLMENT_CREATE = {
     **_all(text, "shippingCarrier shippingClass"),
     **_all(moment, "actualShipDate expectedArrivalDate actualArrivalDate"),
     "fulfillmentType": one_of("rejected"),
-    "lineItems": records(
-        {**_all(filled_text, "uniqueId sku"), "quantity": number}, "uniqueId", "sku", "quantity"
-    ),
+    "lineItems": records({**_all(filled_text, "uniqueId sku"), "quantity": number}, "uniqueId", "sku", "quantity"),
     "shippingCharge": number,
     "weight": number_or_text,
     "weightUnit": _WEIGHT_UNIT,
@@ -272,8 +270,7 @@ _ALL = (
         alternate_ids={"ext": "extFulfillmentId"},
         short=_short("fulfillmentId extFulfillmentId shipmentId"),
         filters=_same(
-            "shipmentId orderId extOrderId locationId fulfillmentId extFulfillmentId "
-            "fulfillmentType integration"
+            "shipmentId orderId extOrderId locationId fulfillmentId extFulfillmentId fulfillmentType integration"
         ),
     ),
     Entity(
@@ -286,10 +283,7 @@ _ALL = (
         alternate_ids={"ext": "extOrderId", "api": "extOrderApiId"},
         short=_short("orderId extOrderId email status shipByDate fulfilledAt expectedDeliveryDate tags"),
         filters={
-            **_same(
-                "orderId extOrderId status routingStatus email locationId orderSource "
-                "orderSourceType integration"
-            ),
+            **_same("orderId extOrderId status routingStatus email locationId orderSource orderSourceType integration"),
             "requireShippingLabels": ("requireShippingLabels", "boolean"),
             "tags": ("tags", "contains"),
         },

@@ -133,9 +133,7 @@ def problems(body: Mapping[str, Any], fields: Mapping[str, Check], required: Seq
     return found
 
 
-def refuse_problems(
-    body: Mapping[str, Any], fields: Mapping[str, Check], required: Sequence[str] = ()
-) -> None:
+def refuse_problems(body: Mapping[str, Any], fields: Mapping[str, Check], required: Sequence[str] = ()) -> None:
     """Raises `Failure` 400 that names every faulty field."""
     found = problems(body, fields, required)
     if found:

@@ -57,9 +57,7 @@ def open_shipment(
     """Stores a shipping request and commits its stock.  Without a status, routing decides it."""
     location = state.tables["locations"].get(fields.get("locationId", ""), {})
     order = state.tables["orders"].get(fields.get("orderId", ""), {})
-    version = 1 + sum(
-        1 for other in state.tables["shipments"].values() if other["extOrderId"] == fields["extOrderId"]
-    )
+    version = 1 + sum(1 for other in state.tables["shipments"].values() if other["extOrderId"] == fields["extOrderId"])
     suffix = "" if version == 1 else f".{version}"
     shipment: Json = {
         "extShipmentId": f"{fields['extOrderId']}{suffix}",
@@ -87,8 +85,7 @@ def _first_status(state: State, fields: Mapping[str, Any]) -> str:
         return "onHold"
     location_id = fields.get("locationId", "")
     is_stocked = all(
-        stock.has_stock(state, line["sku"], location_id, line["quantity"])
-        for line in fields.get("lineItems", [])
+        stock.has_stock(state, line["sku"], location_id, line["quantity"]) for line in fields.get("lineItems", [])
     )
     return "readyForFulfillment" if is_stocked else "pendingInventory"
 
@@ -142,9 +139,7 @@ def release_shipment(state: State, shipment: Json) -> None:
     set_shipment_status(state, shipment, "readyForFulfillment")
 
 
-def set_shipment_status(
-    state: State, shipment: Json, status: str, more: Mapping[str, Any] | None = None
-) -> None:
+def set_shipment_status(state: State, shipment: Json, status: str, more: Mapping[str, Any] | None = None) -> None:
     changes: Json = {"status": status, **(more or {})}
     if status == "sentToFulfillment":
         changes["sentToFulfillmentAt"] = state.stamp()
@@ -217,9 +212,7 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     """A repeated `extFulfillmentId` is told first (409), for a repeat would exceed the open units as well."""
-    ours = [
-        row for row in state.tables["fulfillments"].values() if row.get("integration") == caller.integration
-    ]
+    ours = [row for row in state.tables["fulfillments"].values() if row.get("integration") == caller.integration]
     ext_id = body.get("extFulfillmentId")
     if ext_id is not None and any(row.get("extFulfillmentId") == ext_id for row in ours):
         raise Failure(409, "extFulfillmentId exists already")
@@ -232,16 +225,12 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
         raise Failure(400, f"the shipment is {shipment['status']} and takes no fulfillment")
     _refuse_lines(state, shipment, body["lineItems"])
 
-    copied: Json = {
-        name: shipment[name] for name in ("extOrderId", "orderId", "locationId") if name in shipment
-    }
+    copied: Json = {name: shipment[name] for name in ("extOrderId", "orderId", "locationId") if name in shipment}
     fulfillment = state.add("fulfillments", {**copied, **body}, integration=caller.integration)
     is_rejected = body.get("fulfillmentType") == "rejected"
     event = _event(shipment, "shipCancelRestock" if is_rejected else "fulfill")
     for line in body["lineItems"]:
-        _move_line(
-            state, shipment, event, line["sku"], line["quantity"], "fulfillment", fulfillment["fulfillmentId"]
-        )
+        _move_line(state, shipment, event, line["sku"], line["quantity"], "fulfillment", fulfillment["fulfillmentId"])
         if not is_rejected:
             for own in shipment["lineItems"]:
                 if own["uniqueId"] == line["uniqueId"]:

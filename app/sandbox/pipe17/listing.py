@@ -38,13 +38,9 @@ MAX_COUNT = 500
 def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Json:
     """The list's rows and pagination.  Raises `Failure` 400 for a parameter Pipe17 does not have."""
     extra = {"totals", "ledger"} if entity.path == "inventory" else set()
-    unknown = [
-        name for name in query if name not in _COMMON and name not in entity.filters and name not in extra
-    ]
+    unknown = [name for name in query if name not in _COMMON and name not in entity.filters and name not in extra]
     if unknown:
-        raise Failure(
-            400, "unknown parameter", [f"{name} is not a parameter of this list" for name in unknown]
-        )
+        raise Failure(400, "unknown parameter", [f"{name} is not a parameter of this list" for name in unknown])
     _refuse_exclusive(query)
     count = _integer(query, "count", DEFAULT_COUNT, 1, MAX_COUNT)
     skip = _integer(query, "skip", 0, 0, 2**31)

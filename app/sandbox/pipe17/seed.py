@@ -70,9 +70,7 @@ def _add_integrations(state: State) -> None:
     )
     for integration_id, name in named:
         ours = integration_id == INTEGRATION_ID
-        fields = [
-            {"path": path, "type": kind, "secret": False, "value": value} for path, kind, value in SETTINGS
-        ]
+        fields = [{"path": path, "type": kind, "secret": False, "value": value} for path, kind, value in SETTINGS]
         entities = (("shipments", "in"), ("fulfillments", "out"), ("inventory", "out"), ("products", "both"))
         state.add(
             "integrations",
@@ -265,9 +263,7 @@ def _plain_request(state: State, shift: timedelta) -> Json:
     location = rng.choice((DALLAS, RENO))
     method = rng.choice(({"shippingCode": "GROUND"}, {"shippingCarrier": "UPS", "shippingClass": "Ground"}))
     address = {**AUSTIN, "address2": f"Unit {number}", "email": f"buyer{number}@example.com"}
-    return _request(
-        state, lines, address, shift, location=location, currency="USD", shippingPrice=5, **method
-    )
+    return _request(state, lines, address, shift, location=location, currency="USD", shippingPrice=5, **method)
 
 
 def _odd_requests(state: State) -> list[Callable[[timedelta], object]]:
@@ -366,9 +362,7 @@ def _odd_requests(state: State) -> list[Callable[[timedelta], object]]:
             currency="USD",
             shippingCode="GROUND",
         ),
-        lambda shift: _request(
-            state, [_line(1, "CANDLE", 2)], MALMO, shift, currency="SEK", shippingCode="POSTNORD"
-        ),
+        lambda shift: _request(state, [_line(1, "CANDLE", 2)], MALMO, shift, currency="SEK", shippingCode="POSTNORD"),
         lambda shift: _request(
             state,
             [_line(1, "BOWL", 1)],
@@ -404,6 +398,4 @@ def _add_requests_outside_the_queue(state: State) -> None:
         shippingCode="GROUND",
         holdUntil=state.stamp(shift=timedelta(days=3)),
     )
-    _request(
-        state, [_line(1, "KNIFE", 4)], ZURICH, shift, location=FOREIGN, currency="EUR", shippingCode="POST"
-    )
+    _request(state, [_line(1, "KNIFE", 4)], ZURICH, shift, location=FOREIGN, currency="EUR", shippingCode="POST")
