@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import logging
 
 from flask import Flask
 
@@ -24,6 +24,9 @@ from app.settings import Settings
 
 INLINE_DELIVERY_THREADS = 4
 """Threads of a web process that deliver in the background, beside those that serve callbacks."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Works:
@@ -88,8 +91,9 @@ def create_app(configured: Settings | None = None) -> Flask:
         )
     )
     app.extensions["works"] = works
+    if configured.verify_key and configured.app_env == "production":
+        log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
     works.journal.start()
     if configured.deliveries == "inline":
         works.dispatcher.start()
-    atexit.register(works.stop)
     return app

@@ -6,22 +6,38 @@ import gc
 from typing import Any
 
 from app import settings as _settings
+from app.errors import SettingsFault
+from app.records.database import Database, DatabaseUnavailable
 
-_configured = _settings.load()
+try:
+    _configured = _settings.load()
+except SettingsFault as error:
+    raise SystemExit(f"the configuration cannot be used:\n{error}") from None
 
 bind = f"0.0.0.0:{_configured.port}"
 workers = _configured.web_concurrency
 worker_class = "gthread"
 threads = _configured.web_threads
-graceful_timeout = 18
+graceful_timeout = 19
 timeout = 60
 keepalive = 0 if _configured.app_env == "production" else 5
 """Behind a platform's proxy no connection is kept: kept ones split unevenly between workers and are lost
 at a reload.  Verifiers and developers talk to the server directly and profit."""
-no_control_socket = True
+control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = _configured.log_level.lower()
+
+
+def on_starting(server: Any) -> None:
+    """Before any worker: SQLite migrates itself; PostgreSQL without its migrations is a reason not to start."""
+    database = Database(_configured.database_url)
+    try:
+        database.prepare()
+    except (SettingsFault, DatabaseUnavailable) as error:
+        raise SystemExit(f"the database cannot be used: {error}") from None
+    finally:
+        database.close()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -29,3 +45,10 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The last request is answered: let what runs in the background end, while there is still time to record it."""
+    works = getattr(worker.wsgi, "extensions", {}).get("works")
+    if works is not None:
+        works.stop()

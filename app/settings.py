@@ -10,13 +10,15 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import marshmallow.fields as mf
 import marshmallow.validate as mv
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app import gateways
 from app.errors import SettingsFault
@@ -214,6 +216,10 @@ def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]
     value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value)
     if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
         faults.append("DATABASE_URL: must begin with sqlite:///, postgres:// or postgresql://")
+    try:
+        make_url(value)
+    except (ArgumentError, ValueError):
+        faults.append("DATABASE_URL: cannot be read as a database address")
     if value.startswith("sqlite:") and env.get("DYNO"):
         faults.append("DATABASE_URL: a dyno's disk vanishes at every restart, so SQLite cannot be used there")
     return value
@@ -265,45 +271,54 @@ def _channel(
     table = _expanded(table, here, env, found)
     own = {key: value for key, value in table.items() if key not in gateways.REGISTRY}
     channel = read_table(Channel, own, here, found)
-    if channel is None or found:
-        faults.extend(found)
+    if channel is not None:
+        found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in _key_rules(key))
+        if channel.pair in FIXTURE_PAIRS and not channel.allow_fixture_pair:
+            found.append(
+                f"{here}: client_id and channel_id are those of the SDK's fixtures, which certification sends with "
+                "the real key; use the real numbers or set allow_fixture_pair = true"
+            )
+    vendors = _vendors(table, here, found)
+    faults.extend(found)
+    if found or channel is None:
         return None
-    found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in _key_rules(key))
-    if channel.pair in FIXTURE_PAIRS and not channel.allow_fixture_pair:
-        found.append(
-            f"{here}: client_id/channel_id are those of the SDK's fixtures, which certification sends with the "
-            "real key; use the real numbers or set allow_fixture_pair = true"
-        )
+    return replace(channel, auth_keys=tuple(channel.auth_keys), gateways=tuple(channel.gateways), vendors=vendors)
+
+
+def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str, Any]:
+    """The options of every gateway the channel names, even where the channel's own keys are at fault."""
+    named = table.get("gateways")
+    tokens = [token for token in named if isinstance(token, str)] if isinstance(named, list) else []
     vendors: dict[str, Any] = {}
     sources: list[str] = []
-    for token in channel.gateways:
+    for token in tokens:
         if token not in gateways.REGISTRY:
-            found.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(gateways.REGISTRY)}")
+            faults.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(gateways.REGISTRY)}")
             continue
-        vendor = gateways.vendor(token)
-        options = read_table(vendor.options, table.get(token, {}), f"{here}.{token}", found)
+        try:
+            vendor = gateways.vendor(token)
+        except ImportError as error:
+            faults.append(f"{here}.gateways: gateway '{token}' cannot be loaded: {type(error).__name__}")
+            continue
+        given = table.get(token, {})
+        options = read_table(vendor.options, given, f"{here}.{token}", faults) if isinstance(given, dict) else None
         if options is None:
             continue
         vendors[token] = options
-        found.extend(f"{here}.{token}: {rule}" for rule in vendor.faults(options))
+        faults.extend(f"{here}.{token}: {rule}" for rule in vendor.faults(options))
         if vendor.brings_orders(options):
             sources.append(token)
     if len(sources) > 1:
-        found.append(
+        faults.append(
             f"{here}.gateways: {' and '.join(sources)} both bring orders; one order source per channel "
             "(set orders = false in the other's table)"
         )
-    found.extend(
-        f"{here}: table '{token}' is given but gateways does not name it"
-        for token in gateways.REGISTRY
-        if token in table and token not in channel.gateways
-    )
-    faults.extend(found)
-    if found:
-        return None
-    values = {item.name: getattr(channel, item.name) for item in fields(Channel)}
-    frozen = {"auth_keys": tuple(channel.auth_keys), "gateways": tuple(channel.gateways), "vendors": vendors}
-    return Channel(**{**values, **frozen})
+    for token in gateways.REGISTRY:
+        if token in table and token not in tokens:
+            faults.append(f"{here}: table '{token}' is given but gateways does not name it")
+        elif token in table and not isinstance(table[token], dict):
+            faults.append(f"{here}.{token}: must be a table")
+    return vendors
 
 
 def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) -> Any:

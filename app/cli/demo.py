@@ -41,6 +41,8 @@ base_url = "PIPE17_URL"
 api_key = "{LEGACY_KEY}"
 requests_per_s = 0
 settle_seconds = 2
+
+[channel.pipe17.locations]
 """
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +80,9 @@ class Stage:
         process.wait()
 
     def start_server(self) -> None:
-        channels = CHANNELS.replace("PIPE17_URL", self.sandbox_url + BASE_PATH)
+        ours = [item for item in self.pipe17()["locations"] if item["name"] in ("Dallas DC", "Reno DC")]
+        locations = "".join(f'"{item["name"]}" = "{item["locationId"]}"\n' for item in ours)
+        channels = CHANNELS.replace("PIPE17_URL", self.sandbox_url + BASE_PATH) + locations
         command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
         configuration = {
             "APP_ENV": "demo",

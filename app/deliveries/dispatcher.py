@@ -81,7 +81,7 @@ class Dispatcher:
         """Something may be due: look now."""
         self._wake.set()
 
-    def stop(self, timeout_s: float = 18.0) -> None:
+    def stop(self, timeout_s: float = 6.0) -> None:
         """Claim nothing more, let running attempts end and record them."""
         self._stopping.set()
         self._wake.set()

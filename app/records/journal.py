@@ -44,7 +44,7 @@ class Journal:
         """Write what is left and end."""
         self._stopping.set()
         if self._thread:
-            self._thread.join(5)
+            self._thread.join(2)
 
     def callback(
         self,

@@ -34,9 +34,7 @@ def refused() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def answers() -> dict[str, Any]:
     """One good answer for each callback, by callback."""
-    return {
-        name.removesuffix(".json"): body for name, body in _bodies(Path(__file__).parent / "answers").items()
-    }
+    return {name.removesuffix(".json"): body for name, body in _bodies(Path(__file__).parent / "answers").items()}
 
 
 @pytest.fixture(scope="session")

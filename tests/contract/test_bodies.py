@@ -39,9 +39,7 @@ def test_p1_every_example_is_read_without_a_fault(contract: Contract, fixtures: 
         assert callback_of(contract, file).read(body) == Reading(), file
 
 
-def test_every_refused_body_names_exactly_its_place_rule_and_class(
-    contract: Contract, refused: dict[str, Any]
-) -> None:
+def test_every_refused_body_names_exactly_its_place_rule_and_class(contract: Contract, refused: dict[str, Any]) -> None:
     counted = dict.fromkeys(contract.callbacks, 0)
     for file, case in refused.items():
         callback = callback_of(contract, file)
@@ -81,9 +79,7 @@ def optional(schema: dict[str, Any], value: Any) -> Iterator[tuple[Any, str, dic
 def test_action_and_version_are_never_a_reason_to_refuse(contract: Contract, value: object) -> None:
     for callback in contract.callbacks.values():
         body = {"client_id": 1, "channel_info": {"id": 1}}
-        with_them = callback.read(
-            {**body, "action": value, "version": value, "integration_auth_token": value}
-        )
+        with_them = callback.read({**body, "action": value, "version": value, "integration_auth_token": value})
         assert told(with_them) == told(callback.read(body))
         assert with_them.envelope == ()
 
@@ -171,9 +167,7 @@ def test_twenty_problems_are_told_and_the_rest_is_counted(contract: Contract) ->
 
 
 def test_a_fault_of_the_envelope_is_never_hidden_behind_others(contract: Contract) -> None:
-    bad = dict.fromkeys(
-        ("product_amt", "subtotal_amt", "discount_amt", "shipping_amt", "tax_amt", "refund_amt"), "?"
-    )
+    bad = dict.fromkeys(("product_amt", "subtotal_amt", "discount_amt", "shipping_amt", "tax_amt", "refund_amt"), "?")
     order = {
         "grand_total": "?",
         "retailops_order_id": "?",
@@ -255,9 +249,7 @@ def test_what_upstream_publishes_as_example_is_read(contract: Contract, upstream
         assert callback_of(contract, file.name).read(json.loads(file.read_text())).is_clean, file.name
 
 
-def test_our_first_two_examples_satisfy_the_published_request_schemas(
-    upstream: Path, fixtures: dict[str, Any]
-) -> None:
+def test_our_first_two_examples_satisfy_the_published_request_schemas(upstream: Path, fixtures: dict[str, Any]) -> None:
     # From the third on they show what old callers send beside the contract.
     for file, body in fixtures.items():
         name, number = file.removesuffix(".json").split("_v1_ex_")

@@ -262,9 +262,7 @@ def test_events_are_mended_in_form_only(contract: Contract) -> None:
         ("order_pull", {"next_page_token": "", "orders": None}),
     ],
 )
-def test_what_cannot_be_mended_is_a_fault_of_ours(
-    contract: Contract, name: str, answer: dict[str, Any]
-) -> None:
+def test_what_cannot_be_mended_is_a_fault_of_ours(contract: Contract, name: str, answer: dict[str, Any]) -> None:
     with pytest.raises(BadAnswer) as caught:
         mend(contract.callbacks[name], answer)
     assert caught.value.problems

@@ -66,9 +66,7 @@ def test_p30_shared_blocks_are_equal_wherever_they_stand(contract: Contract) -> 
             if "title" not in part:
                 continue
             # A block may be null in one callback and needed in another, and is described by its role.
-            block = {
-                key: value for key, value in part.items() if key not in ("description", "type", "x-newer")
-            }
+            block = {key: value for key, value in part.items() if key not in ("description", "type", "x-newer")}
             first, expected = seen.setdefault(part["title"], (where, block))
             assert block == expected, f"{where} differs from {first}"
 
@@ -78,9 +76,7 @@ def test_p30_what_comes_in_is_spelled_in_few_ways(contract: Contract) -> None:
     for callback in contract.callbacks.values():
         for where, part in parts(callback.request_schema, callback.name):
             if "enum" not in part and not {"properties", "items"} & part.keys():
-                spelling = json.dumps(
-                    {key: part[key] for key in part if key != "description"}, sort_keys=True
-                )
+                spelling = json.dumps({key: part[key] for key in part if key != "description"}, sort_keys=True)
                 spellings.setdefault(spelling, where)
     # anything, object, text, number id, client id, units, amount, wanted amount, text id, key
     assert len(spellings) == 10, sorted(spellings.values())
@@ -89,9 +85,7 @@ def test_p30_what_comes_in_is_spelled_in_few_ways(contract: Contract) -> None:
 def test_p30_no_field_is_one_that_nothing_can_satisfy(contract: Contract) -> None:
     for place, schema in both_sides(contract):
         for where, part in parts(schema, place):
-            verdict = jsonschema_rs.canonicalize(
-                part, draft=jsonschema_rs.Draft4, offline=True
-            ).satisfiability()
+            verdict = jsonschema_rs.canonicalize(part, draft=jsonschema_rs.Draft4, offline=True).satisfiability()
             assert verdict != jsonschema_rs.canonical.Satisfiability.NO, where
 
 
@@ -206,9 +200,7 @@ def test_a_broken_file_is_named_with_what_is_wrong(tmp_path: Path, content: str,
         ("targetSchema", {"properties": None}, "must name its properties"),
     ],
 )
-def test_a_schema_that_cannot_be_used_is_named(
-    tmp_path: Path, side: str, change: dict[str, Any], words: str
-) -> None:
+def test_a_schema_that_cannot_be_used_is_named(tmp_path: Path, side: str, change: dict[str, Any], words: str) -> None:
     document = json.loads((SCHEMAS / "order_cancel_v1.json").read_text())
     document["links"][0][side].update(change)
     (tmp_path / "order_cancel_v1.json").write_text(json.dumps(document))

@@ -82,9 +82,7 @@ class Pipe17:
         path = f"/inventory?sku={sku}&locationId={self.location('Dallas DC')}&keys=*"
         return self.api("GET", path)[1]["inventory"][0]
 
-    def fulfil(
-        self, shipment: Any, ext_id: str, *lines: tuple[str, str, float], **more: object
-    ) -> tuple[int, Any]:
+    def fulfil(self, shipment: Any, ext_id: str, *lines: tuple[str, str, float], **more: object) -> tuple[int, Any]:
         items = [{"uniqueId": uid, "sku": sku, "quantity": quantity} for uid, sku, quantity in lines]
         body = {"shipmentId": shipment["shipmentId"], "extFulfillmentId": ext_id, "lineItems": items, **more}
         return self.api("POST", "/fulfillments", body)
@@ -243,9 +241,7 @@ def test_the_integration_moves_a_shipment_only_along_the_legal_ways(pipe17: Pipe
     for status_word in ("sentToFulfillment", "canceled", "failed"):
         assert pipe17.api("PUT", path, {"status": status_word})[0] == 400
     assert pipe17.shipment(shipment["shipmentId"])["canceledByType"] == "integration"
-    foreign = next(
-        row for row in pipe17.state()["shipments"] if row["locationId"] == pipe17.location("Rotterdam DC")
-    )
+    foreign = next(row for row in pipe17.state()["shipments"] if row["locationId"] == pipe17.location("Rotterdam DC"))
     assert pipe17.api("PUT", f"/shipments/{foreign['shipmentId']}", {"tags": []})[0] == 400
 
 
@@ -276,17 +272,12 @@ def test_a_fulfilment_moves_shipment_order_and_stock(pipe17: Pipe17) -> None:
     order_id = pipe17.api("POST", "/orders", order, key=SELLING_KEY)[1]["order"]["orderId"]
     shipment = pipe17.api("GET", f"/shipments?orderId={order_id}&keys=*")[1]["shipments"][0]
     before = pipe17.stock("BOWL")
-    status, body = pipe17.fulfil(
-        shipment, "RO-1", ("a", "BOWL", 1), trackingNumber=["1Z"], shippingCarrier="UPS"
-    )
+    status, body = pipe17.fulfil(shipment, "RO-1", ("a", "BOWL", 1), trackingNumber=["1Z"], shippingCarrier="UPS")
     assert (status, body["fulfillment"]["orderId"]) == (200, order_id)
     assert pipe17.shipment(shipment["shipmentId"])["status"] == "partialFulfillment"
     assert pipe17.stock("BOWL")["onHand"] == before["onHand"] - 1
     assert pipe17.stock("BOWL")["committed"] == before["committed"] - 1
-    assert (
-        pipe17.api("GET", f"/orders/{order_id}", key=SELLING_KEY)[1]["order"]["status"]
-        == "partialFulfillment"
-    )
+    assert pipe17.api("GET", f"/orders/{order_id}", key=SELLING_KEY)[1]["order"]["status"] == "partialFulfillment"
     assert pipe17.fulfil(shipment, "RO-2", ("a", "BOWL", 1), ("b", "TRAY", 1))[0] == 200
     assert pipe17.shipment(shipment["shipmentId"])["status"] == "fulfilled"
     order = pipe17.api("GET", f"/orders/{order_id}", key=SELLING_KEY)[1]["order"]
@@ -394,10 +385,7 @@ def test_a_product_of_another_integration_takes_mapped_product_only(pipe17: Pipe
     assert pipe17.api("PUT", f"/products/{unowned['productId']}", {"name": "Renamed"})[0] == 200
     mapped = {"integrationId": INTEGRATION_ID, "extProductId": "RO-778", "status": "published"}
     assert pipe17.api("PUT", f"/products/{foreign['productId']}", {"mappedProduct": mapped})[0] == 200
-    assert (
-        pipe17.api("PUT", f"/products/{foreign['productId']}", {"mappedProduct": {"bufferInventory": 3}})[0]
-        == 200
-    )
+    assert pipe17.api("PUT", f"/products/{foreign['productId']}", {"mappedProduct": {"bufferInventory": 3}})[0] == 200
     whole = pipe17.api("GET", f"/products/{foreign['productId']}")[1]["product"]
     own = [row for row in whole["published"] if row["integrationId"] == INTEGRATION_ID]
     assert len(own) == 1
@@ -441,9 +429,7 @@ def test_locations_are_created_for_the_integration_and_found_by_it(pipe17: Pipe1
     assert status == 200
     link = {"externalSystem": [{"integrationId": INTEGRATION_ID, "locationValue": "W3"}]}
     assert pipe17.api("PUT", f"/locations/{answer['location']['locationId']}", link)[0] == 200
-    assert [row["name"] for row in pipe17.api("GET", "/locations?extLocationId=W3")[1]["locations"]] == [
-        "Third DC"
-    ]
+    assert [row["name"] for row in pipe17.api("GET", "/locations?extLocationId=W3")[1]["locations"]] == ["Third DC"]
     assert pipe17.api("POST", "/locations", body | {"address": {"country": "USA"}})[0] == 400
 
 
@@ -578,9 +564,7 @@ def test_p25_every_call_is_recorded_with_its_request_id(pipe17: Pipe17) -> None:
     assert (last["path"], last["status"], last["request_id"]) == ("/api/v3/shipments?count=1", 200, "req-17")
 
 
-def test_a_killed_sandbox_remembers_everything_when_it_is_back(
-    tmp_path: Path, session: requests.Session
-) -> None:
+def test_a_killed_sandbox_remembers_everything_when_it_is_back(tmp_path: Path, session: requests.Session) -> None:
     state_file = tmp_path / "pipe17.json"
     with serve_pipe17(state_file=state_file) as server:
         pipe17 = Pipe17(server, session)
@@ -596,9 +580,7 @@ def test_a_killed_sandbox_remembers_everything_when_it_is_back(
         assert after == before
         assert pipe17.fulfil(shipment, "RO-1", ("1", "BOWL", 1))[0] == 409
         assert pipe17.fulfil(shipment, "RO-2", ("1", "BOWL", 1))[0] == 200
-        assert pipe17.new_shipment(("BOWL", 1))["shipmentId"] not in {
-            row["shipmentId"] for row in before["shipments"]
-        }
+        assert pipe17.new_shipment(("BOWL", 1))["shipmentId"] not in {row["shipmentId"] for row in before["shipments"]}
 
 
 def test_without_org_wide_access_a_key_lists_only_what_its_integration_owns(pipe17: Pipe17) -> None:
