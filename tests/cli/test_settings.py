@@ -91,7 +91,8 @@ def test_p23_every_malformed_setting_is_told_at_once_with_its_name_and_never_its
     for name in wrong.keys() - {"CONSOLE_TOKEN"}:
         assert name in told
     for place in (
-        "surplus", "'Upper Case'.client_id", ".channel_id", ".auth_keys", ".sku_fanout", ".colour",
+        "surplus",
+        "'Upper Case'.client_id", ".channel_id", ".auth_keys", ".sku_fanout", ".colour",
         "'second'.auth_keys", "pigeon", "client_id and channel_id are", "'third' names ${NOWHERE_SET}", "'third'.gateways",
     ):  # fmt: skip
         assert place in told, place
