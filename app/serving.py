@@ -26,7 +26,8 @@ at a reload.  Verifiers and developers talk to the server directly and profit.""
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
-loglevel = _configured.log_level.lower()
+# In detail gunicorn would write every address it is asked for, whatever somebody put into it.
+loglevel = "info" if _configured.log_level == "DEBUG" else _configured.log_level.lower()
 
 
 def on_starting(server: Any) -> None:

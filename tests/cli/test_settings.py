@@ -93,7 +93,8 @@ def test_p23_every_malformed_setting_is_told_at_once_with_its_name_and_never_its
     for place in (
         "surplus",
         "'Upper Case'.client_id", ".channel_id", ".auth_keys", ".sku_fanout", ".colour",
-        "'second'.auth_keys", "pigeon", "client_id and channel_id are", "'third' names ${NOWHERE_SET}", "'third'.gateways",
+        "'second'.auth_keys", "pigeon", "client_id and channel_id are", "'third' names ${NOWHERE_SET}",
+        "'third'.gateways",
     ):  # fmt: skip
         assert place in told, place
     assert CANARY not in result.output
