@@ -47,7 +47,9 @@ class Database:
     def _sqlite(self) -> Engine:
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0})
+        engine = create_engine(
+            self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0}
+        )
 
         @event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:
