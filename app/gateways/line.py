@@ -4,20 +4,18 @@ A call ends at its deadline whatever the vendor does, is never repeated or redir
 caller's back, reads no more than it was allowed to, and fails as one of the four gateway errors
 that say truly whether the work may have been done.
 
-What bounds a call: `requests` times out per read only, so a thread (`_Watchdog`) shuts the socket at
-the deadline.  The one thing nobody can interrupt is the system's name resolution (`getaddrinfo`).
+What bounds a call: `requests` times out per read only, so `wire` shuts the socket at the deadline.  The one
+thing nobody can interrupt is the system's name resolution (`getaddrinfo`).
 """
 
 from __future__ import annotations
 
 import functools
-import heapq
 import importlib.metadata
 import ipaddress
 import logging
 import os
 import re
-import socket
 import threading
 import time
 import weakref
@@ -27,22 +25,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from http.client import HTTPException
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import requests
 import requests.adapters
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.policy import CallKind, Deadline, Gate, Visit, read_retry_after
+from app.gateways.wire import KEEP_IDLE_S, POOLS, Attempt, watched
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
-KEEP_IDLE_S: Final = 15.0
 
 _READ_BYTES: Final = 64 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -288,7 +285,7 @@ class Line:
 
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
         """Sends it; a read that met a connection the vendor had already given up is sent once more."""
-        attempt = _Attempt(end.at_s, self._connect_s)
+        attempt = Attempt(end.at_s, self._connect_s)
         reply, failure = self._try(prepared, shown, attempt)
         if (
             failure is not None
@@ -297,46 +294,43 @@ class Line:
             and prepared.method in ("GET", "HEAD")
             and end.left_s() > 0.0
         ):
-            reply, failure = self._try(prepared, shown, _Attempt(end.at_s, self._connect_s))
+            reply, failure = self._try(prepared, shown, Attempt(end.at_s, self._connect_s))
         if failure is not None:
             raise failure
         return cast(Reply, reply)
 
     def _try(
-        self, prepared: requests.PreparedRequest, shown: str, attempt: _Attempt
+        self, prepared: requests.PreparedRequest, shown: str, attempt: Attempt
     ) -> tuple[Reply | None, GatewayError | None]:
         """The reply or the error, returned: one raised here would drag along urllib3's, with the URL."""
         answer: urllib3.BaseHTTPResponse | None = None
         started = time.monotonic()
         left_s = attempt.left_s()
         is_whole = False
-        _current.attempt = attempt
-        _watchdog.watch(attempt)
-        try:
-            timeout = urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
-            answer = (
-                self._adapter()
-                .send(
-                    prepared,
-                    stream=True,
-                    timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
-                    verify=self._verify,
-                    proxies=self._proxies,
+        with watched(attempt):
+            try:
+                timeout = urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
+                answer = (
+                    self._adapter()
+                    .send(
+                        prepared,
+                        stream=True,
+                        timeout=timeout,  # type: ignore[arg-type]  # The adapter takes urllib3's, undocumented.
+                        verify=self._verify,
+                        proxies=self._proxies,
+                    )
+                    .raw
                 )
-                .raw
-            )
-            attempt.phase = "answering"
-            body = self._read(answer)
-            # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
-            is_whole = body is not None and not attempt.is_over()
-        except _TRANSPORT_ERRORS as error:
-            attempt.is_over()
-            return None, self._failure(attempt, error, f"{prepared.method} {shown}")
-        finally:
-            attempt.finish()
-            _current.attempt = None
-            if answer is not None and not is_whole:
-                answer.close()
+                attempt.phase = "answering"
+                body = self._read(answer)
+                # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
+                is_whole = body is not None and not attempt.is_over()
+            except _TRANSPORT_ERRORS as error:
+                attempt.is_over()
+                return None, self._failure(attempt, error, f"{prepared.method} {shown}")
+            finally:
+                if answer is not None and not is_whole:
+                    answer.close()
         if attempt.is_cut:
             return None, self._failure(attempt, TimeoutError(), f"{prepared.method} {shown}")
         if body is None:
@@ -357,7 +351,7 @@ class Line:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _failure(self, attempt: _Attempt, error: BaseException, request: str) -> GatewayError:
+    def _failure(self, attempt: Attempt, error: BaseException, request: str) -> GatewayError:
         """What a failed attempt was, by how far it had come rather than by which library noticed."""
         root = error
         while (inner := root.__cause__ or root.__context__) is not None:
@@ -487,195 +481,6 @@ _OWN_HEADERS: Final = {
 }
 
 
-# Below: what it takes to end a call on time
-
-
-class _Attempt:
-    """One request under way: how far it has come, and the means to cut it off from another thread."""
-
-    __slots__ = ("_fd", "_lock", "at_s", "connect_s", "is_cut", "is_finished", "is_fresh", "phase")
-
-    def __init__(self, at_s: float, connect_s: float) -> None:
-        self.at_s = at_s
-        self.connect_s = connect_s
-        self.phase: Literal["idle", "resolving", "connecting", "securing", "sent", "answering"] = "idle"
-        self.is_fresh = False
-        self.is_cut = False
-        self.is_finished = False
-        self._fd = -1
-        self._lock = threading.Lock()
-
-    def left_s(self) -> float:
-        """At least a millisecond, for 0 would make a socket non-blocking."""
-        return max(0.001, self.at_s - time.monotonic())
-
-    def is_over(self) -> bool:
-        if not self.is_cut and time.monotonic() >= self.at_s:
-            self.is_cut = True
-        return self.is_cut
-
-    def hold(self, sock: socket.socket) -> None:
-        """Keeps a second handle on the connection: TLS and `Connection: close` take the first one away."""
-        with self._lock:
-            if self.is_cut:
-                raise TimeoutError
-            if self._fd < 0:
-                self._fd = os.dup(sock.fileno())
-
-    def cut(self) -> None:
-        """For the watchdog: wakes the thread that waits for this socket."""
-        with self._lock:
-            if self.is_finished:
-                return
-            self.is_cut = True
-            if self._fd >= 0:
-                handle = socket.socket(fileno=self._fd)
-                with suppress(OSError):
-                    handle.shutdown(socket.SHUT_RDWR)
-                handle.detach()
-
-    def finish(self) -> None:
-        with self._lock:
-            self.is_finished = True
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
-
-
-class _Watchdog:
-    """One thread per process, started by the first call, that cuts off attempts past their time."""
-
-    def __init__(self) -> None:
-        self._wake = threading.Condition(threading.Lock())
-        self._heap: list[tuple[float, int, _Attempt]] = []
-        self._count = 0
-        self._thread: threading.Thread | None = None
-
-    def watch(self, attempt: _Attempt) -> None:
-        with self._wake:
-            self._count += 1
-            heapq.heappush(self._heap, (attempt.at_s, self._count, attempt))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="line-watchdog", daemon=True)
-                self._thread.start()
-            elif self._heap[0][2] is attempt:
-                self._wake.notify()
-
-    def _run(self) -> None:
-        while True:
-            late: list[_Attempt] = []
-            with self._wake:
-                while self._heap and (self._heap[0][2].is_finished or self._heap[0][0] <= time.monotonic()):
-                    late.append(heapq.heappop(self._heap)[2])
-                if not late:
-                    self._wake.wait(self._heap[0][0] - time.monotonic() if self._heap else None)
-            for attempt in late:
-                attempt.cut()
-
-
-class _Current(threading.local):
-    attempt: _Attempt | None = None
-
-
-_current = _Current()
-_watchdog = _Watchdog()
-
-
-def _begin_anew_after_fork() -> None:
-    global _watchdog
-    _watchdog = _Watchdog()
-
-
-os.register_at_fork(after_in_child=_begin_anew_after_fork)
-
-
-class _WatchedConnection(HTTPConnection):
-    """Tells the attempt how far it is and hands it the socket."""
-
-    idle_since: float = 0.0
-    _is_connecting: bool = False
-
-    def _new_conn(self) -> socket.socket:
-        attempt = _current.attempt
-        if attempt is None:
-            return super()._new_conn()
-        attempt.is_fresh = True
-        attempt.phase = "resolving"
-        host = self._dns_host.strip("[]")
-        places = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        attempt.phase = "connecting"
-        end = min(attempt.at_s, time.monotonic() + attempt.connect_s)
-        problem: OSError = TimeoutError()
-        for index, (family, kind, protocol, _, address) in enumerate(places):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                # An address that swallows packets must leave time for the next one.
-                share_s = (end - time.monotonic()) / (len(places) - index)
-                sock.settimeout(max(0.001, share_s))
-                sock.connect(address)
-                sock.settimeout(attempt.left_s())
-                attempt.hold(sock)
-            except OSError as error:
-                sock.close()
-                problem = error
-            else:
-                attempt.phase = "securing"
-                return sock
-        raise problem
-
-    def connect(self) -> None:
-        self._is_connecting = True
-        try:
-            super().connect()
-        finally:
-            self._is_connecting = False
-        if _current.attempt is not None:
-            _current.attempt.phase = "idle"
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        attempt = _current.attempt
-        # What is sent while connecting asks a proxy for a tunnel and is not the request.
-        if attempt is not None and not self._is_connecting:
-            attempt.hold(self.sock)
-            # Else sending a large body would have to be over within the time for connecting.
-            self.sock.settimeout(attempt.left_s())
-            attempt.phase = "sent"
-        super().send(data)
-
-
-class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    """Does not use a connection again that has idled for so long that the vendor may have closed it."""
-
-    ConnectionCls = _WatchedConnection
-    keep_idle_s: float = KEEP_IDLE_S
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection: Any = super()._get_conn(timeout)
-        if not connection.is_closed and time.monotonic() - connection.idle_since > self.keep_idle_s:
-            connection.close()
-        return connection
-
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.idle_since = time.monotonic()
-        super()._put_conn(conn)
-
-
-class _TlsPool(_Pool, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _WatchedTlsConnection
-
-
-_POOLS: Final = {"http": _Pool, "https": _TlsPool}
-
-
 class _Adapter(requests.adapters.HTTPAdapter):
     """One thread's connection to one vendor.
 
@@ -690,11 +495,11 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager: Any = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
