@@ -24,21 +24,12 @@ class SettingsFault(ChannelError):
 class Rejected(ChannelError):
     """A request that gets no 200: the status, a stable code, and a sentence without any value of it."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        retry_after_s: int | None = None,
-        allow: str | None = None,
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
-        self.allow = allow
 
 
 class GatewayError(ChannelError):
@@ -51,9 +42,6 @@ class GatewayError(ChannelError):
     outcome_unknown = False
     """True when the vendor may have done the work although we got no usable answer."""
 
-    is_final = False
-    """True when repeating the same call cannot help."""
-
     def __init__(self, code: str, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
@@ -63,8 +51,6 @@ class GatewayError(ChannelError):
 
 class Refused(GatewayError):
     """The vendor understood and said no; surely not done, and saying it again changes nothing."""
-
-    is_final = True
 
     def __init__(self, code: str, message: str, *, association: tuple[str, str] | None = None) -> None:
         super().__init__(code, message)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -27,7 +28,8 @@ class JsonLines(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)
+        found = {form for secret in secrets if len(secret) >= 6 for form in _forms(secret)}
+        self._secrets = sorted(found, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -51,10 +53,18 @@ class JsonLines(logging.Formatter):
 
     def format_fields(self, fields: dict[str, Any]) -> str:
         """A line from its fields, secrets blotted out."""
-        text = msgspec.json.encode(fields).decode()
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return msgspec.json.encode({name: self._blotted(value) for name, value in fields.items()}).decode()
+
+    def _blotted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, "***")
+        return value
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may stand in a text: as it is, in JSON, and in an address."""
+    return {secret, msgspec.json.encode(secret).decode()[1:-1], quote(secret, safe="")}
 
 
 class GatheredLines(logging.Handler):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from gunicorn import glogging as _glogging  # type: ignore[import-untyped]
+
+from app import logs as _logs
 from app import settings as _settings
 from app.errors import SettingsFault
 from app.records.database import Database, DatabaseUnavailable
@@ -16,7 +19,7 @@ except SettingsFault as error:
 
 bind = f"0.0.0.0:{_configured.port}"
 workers = _configured.web_concurrency
-worker_class = "gthread"
+worker_class = "app.callbacks.worker.Worker"
 threads = _configured.web_threads
 graceful_timeout = 19
 timeout = 60
@@ -30,15 +33,25 @@ errorlog = "-"
 loglevel = "info" if _configured.log_level == "DEBUG" else _configured.log_level.lower()
 
 
+class logger_class(_glogging.Logger):  # type: ignore[misc]
+    """The setting of this name: gunicorn's own lines as JSON objects like all others, secrets blotted out."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(_logs.JsonLines(_configured.secrets()))
+
+
 def on_starting(server: Any) -> None:
     """Before any worker: SQLite migrates itself; PostgreSQL without its migrations is a reason not to start."""
-    database = Database(_configured.database_url)
     try:
-        database.prepare()
+        database = Database(_configured.database_url)
+        try:
+            database.prepare()
+        finally:
+            database.close()
     except (SettingsFault, DatabaseUnavailable) as error:
         raise SystemExit(f"the database cannot be used: {error}") from None
-    finally:
-        database.close()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -65,7 +65,8 @@ def _reply(
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)
             del raw
-            return json_bytes_reply(200, reception.receive(callback, parsed, request_id, deadline, note))
+            received = reception.read(callback, parsed, note)
+        return json_bytes_reply(200, reception.answer(received, request_id, deadline, note))
     except Rejected as error:
         note.outcome = error.code
         return rejection(error)

@@ -27,7 +27,12 @@ def json_bytes_reply(status: int, content: bytes) -> Response:
 
 def error_reply(status: int, code: str, message: str) -> Response:
     """A refusal in the form every callback's answer has: a list of events."""
-    return json_reply(status, {"events": [event_json(Event("error", code, message))]})
+    return json_reply(status, error_body(code, message))
+
+
+def error_body(code: str, message: str) -> dict[str, Any]:
+    """What stands in a refusal."""
+    return {"events": [event_json(Event("error", code, message))]}
 
 
 def rejection(error: Rejected) -> Response:
@@ -37,6 +42,4 @@ def rejection(error: Rejected) -> Response:
     reply = error_reply(error.status, error.code, error.message)
     if error.retry_after_s is not None:
         reply.headers["Retry-After"] = str(error.retry_after_s)
-    if error.allow is not None:
-        reply.headers["Allow"] = error.allow
     return reply

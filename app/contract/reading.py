@@ -79,11 +79,6 @@ def optional_amount(value: object) -> Decimal | None:
     return found if found else Decimal(0)
 
 
-def flag(value: object) -> bool:
-    """True for true, 1, "1" and "true"; everything else is False."""
-    return text(value).casefold() in ("1", "true")
-
-
 def entries(value: object) -> list[Any]:
     """The list, or an empty one for null and absent."""
     return value if isinstance(value, list) else []

@@ -6,6 +6,8 @@ import gzip
 import json
 import random
 import re
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.channel.actions import order_pull
 from app.contract.schemas import Contract, load_contract
+from app.sandbox.pipe17 import INTEGRATION_KEY
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes
 
 FIXTURES = sorted((ROOT / "verifier_fixtures").glob("*_v1_ex_*.json"))
@@ -207,6 +211,9 @@ def test_the_body_may_be_gzip_and_is_counted_while_it_inflates(retailops: Caller
     assert len(bomb) < 100_000
     assert retailops.send("catalog_get_config", bomb, {"Content-Encoding": "gzip"}).status_code == 413
     assert retailops.send("catalog_get_config", packed[:-9], {"Content-Encoding": "gzip"}).status_code == 400
+    assert retailops.send("catalog_get_config", packed + b"more", {"Content-Encoding": "gzip"}).status_code == 400
+    empty = gzip.compress(b"") * 100_000
+    assert retailops.send("catalog_get_config", empty + packed, {"Content-Encoding": "gzip"}).status_code == 413
     assert retailops.send("catalog_get_config", packed, {"Content-Encoding": "br"}).status_code == 400
     assert retailops.send("catalog_get_config", b" " * (33 * 1024 * 1024)).status_code == 413
 
@@ -327,3 +334,60 @@ def test_metrics_need_the_console_token(build_app: Callable[..., Flask]) -> None
     assert client.get("/metrics").status_code == 401
     given = client.get("/metrics", headers={"Authorization": "Bearer token-of-the-operator"})
     assert given.status_code == 200 and b"channel_callbacks_total" in given.data
+
+
+def test_p15_a_large_callback_at_an_ill_vendor_does_not_hold_up_a_large_push_of_a_healthy_channel(
+    start_pipe17: Callable[..., Sandbox], build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    """R8: the attempt holds no process lock; R14 wants one large body *parsed* at a time."""
+    ill, well = start_pipe17(), start_pipe17()
+    app = build_app(
+        channel_table(ill.url, more="patience_s = 4")
+        + channel_table(well.url, name="other", pair=(1201, 33), key=OTHER_KEY, api_key=INTEGRATION_KEY)
+    )
+    sick, healthy = Caller(app, contract), Caller(app, contract, OTHER_KEY, (1201, 33))
+    refnum = sick.pull()[0]["channel_order_refnum"]
+    ill.fault(kind="hang")
+    padding = "x" * 1_100_000
+    entries = [{"channel_order_refnum": refnum, "retailops_order_id": 1}]
+    slow = threading.Thread(target=sick.post, args=("order_acknowledge",), kwargs={"orders": entries, "note": padding})
+    slow.start()
+    time.sleep(0.3)
+    begun = time.monotonic()
+    rows = [{"sku": "A", "quantity_available": 1}]
+    assert healthy.post("inventory_push", inventory_updates=rows, note=padding).status_code == 200
+    took_s = time.monotonic() - begun
+    slow.join()
+    assert took_s < 1.5
+
+
+def test_r3_the_journal_says_which_unconfigured_pair_came(retailops: Caller) -> None:
+    assert retailops.post("order_pull", channel_info={"id": "99"}).status_code == 200
+    retailops.app.extensions["works"].journal.flush()
+    with retailops.database.read() as connection:
+        rows = connection.exec_driver_sql("select channel, outcome from journal where kind = 'callback'").all()
+    assert [tuple(row) for row in rows] == [("unconfigured", "CHANNEL_NOT_CONFIGURED 1201/99")]
+
+
+@pytest.mark.parametrize(("environment", "status"), [("development", 500), ("production", 200)])
+def test_p18_an_order_found_wrong_at_the_last_look_is_left_out_in_production_and_a_fault_in_development(
+    environment: str,
+    status: int,
+    build_app: Callable[..., Flask],
+    pipe17: Sandbox,
+    contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caller = Caller(build_app(channel_table(pipe17.url), APP_ENV=environment), contract)
+    first, *others = [order["channel_order_refnum"] for order in caller.pull()]
+    own = order_pull.order_json
+    monkeypatch.setattr(order_pull, "mend", lambda _callback, content: (content, []))
+    monkeypatch.setattr(
+        order_pull, "order_json", lambda order: own(order) | ({"currency_code": 7} if order.refnum == first else {})
+    )
+    reply = caller.post("order_pull")
+    assert reply.status_code == status
+    if status == 200:
+        assert [order["channel_order_refnum"] for order in reply.get_json()["orders"]] == others
+    assert "left out of an answer" in caplog.text

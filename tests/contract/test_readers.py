@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from app.contract.reading import (
     amount,
     entries,
-    flag,
     identifier,
     mapping,
     moment,
@@ -87,11 +86,6 @@ def test_zero_has_one_form() -> None:
     assert [str(amount(value)) for value in ("-0.00", -0.0, 0, "0E-9")] == ["0"] * 4
 
 
-def test_removed_is_read_in_every_spelling() -> None:
-    assert all(flag(value) for value in (True, 1, 1.0, "1", "true", "True", " true "))
-    assert not any(flag(value) for value in (False, 0, 0.0, "0", "false", "", None, [], "no"))
-
-
 def test_null_lists_and_objects_are_empty() -> None:
     assert entries(None) == []
     assert entries([None]) == [None]
@@ -139,4 +133,3 @@ def test_no_reader_of_text_fails(value: object) -> None:
     assert "\x00" not in text(value)
     assert identifier(value) in ("", text(value))
     assert moment(value) is None or moment(value).tzinfo is UTC  # type: ignore[union-attr]
-    assert flag(value) in (True, False)

@@ -600,7 +600,7 @@ def test_stock_is_told_absolute_per_location(empty: Sandbox) -> None:
 
     # Nobody knows where units without details are, and other kinds of stock are on no shelf.
     untold = push(gateway, StockChange("MUG-RED", StockLevel(99), second.sent))["MUG-RED"]
-    assert (untold.sent, untold.refusal) == (second.sent, "")
+    assert untold.sent == second.sent and "facilities" in untold.refusal
     bought = StockLevel(5, (StockDetail("inflight", "PO-1", 5, 5),))
     push(gateway, StockChange("MUG-RED", bought, second.sent))
     assert stock_of(empty, "MUG-RED")[DALLAS] == (0, 0)

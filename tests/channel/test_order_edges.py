@@ -1,0 +1,109 @@
+"""Orders that must not stop coming, come alive again, or cost their neighbours."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.conftest import Caller, Sandbox, codes, eventually
+
+
+def refnums(orders: list[dict[str, Any]]) -> list[str]:
+    return [order["channel_order_refnum"] for order in orders]
+
+
+def test_p17_an_order_still_comes_to_a_caller_that_never_uses_tokens(retailops: Caller) -> None:
+    """Contract 1.6 and 4.5: the caller may only ever send a blank token; R18 puts such orders behind, not away."""
+    first = refnums(retailops.pull())
+    assert 0 < len(first) < 100
+    for _ in range(6):
+        assert sorted(refnums(retailops.pull())) == sorted(first)
+
+
+def test_r18_the_operator_is_told_of_orders_handed_out_five_times(
+    retailops: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        refnum = refnums(retailops.pull())[0]
+        for _ in range(6):
+            retailops.pull_all()
+    assert refnum in str([vars(record) for record in caplog.records])
+
+
+def test_r18_an_order_cancelled_at_its_source_is_never_given_as_one_to_ship(retailops: Caller, pipe17: Sandbox) -> None:
+    refnum = refnums(retailops.pull())[0]
+    pipe17.tell(f"shipments/{refnum}/cancel", {})
+    named = retailops.pull(specific_orders=[{"channel_refnum": refnum}])
+    assert [order["cancel"] for order in named] in ([], [True])
+
+
+def test_p18_one_unreadable_request_costs_no_other_named_order(retailops: Caller, pipe17: Sandbox) -> None:
+    good, bad = refnums(retailops.pull())[:2]
+    pipe17.fault(kind="wrong_type", match={"path_prefix": f"/api/v3/shipments/{bad}"})
+    reply = retailops.post("order_pull", specific_orders=[{"channel_refnum": bad}, {"channel_refnum": good}])
+    assert reply.status_code == 200
+    assert refnums(reply.get_json()["orders"]) == [good]
+
+
+def test_p11_a_retailops_number_told_later_reaches_the_vendor(retailops: Caller, pipe17: Sandbox) -> None:
+    """The caller of contract 1.6 always sent 0 at first; R9: a correction is forwarded with an info event."""
+    refnum = refnums(retailops.pull())[0]
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 0}])
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 4711}])
+    assert eventually(lambda: pipe17.shipment(refnum).get("extReferenceId"), 3) == "4711"
+
+
+def test_two_equal_boxes_without_numbers_are_two_fulfilments(retailops: Caller, pipe17: Sandbox) -> None:
+    order = next(o for o in retailops.pull() if o["order_items"][0]["quantity"] >= 2)
+    refnum, line = order["channel_order_refnum"], order["order_items"][0]
+    retailops.acknowledge(refnum)
+    box = {
+        "retailops_package_id": 0,
+        "carrier_name": "UPS",
+        "package_items": [{"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], "quantity": 1}],
+    }
+    shipment = {"retailops_shipment_id": 0, "packages": [box, box]}
+    for _ in range(2):
+        retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=shipment)
+    assert len(pipe17.fulfilments(refnum)) == 2
+
+
+def test_r22_unshipped_items_that_name_no_line_of_the_order_complete_nothing(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    order = retailops.pull()[0]
+    refnum = order["channel_order_refnum"]
+    retailops.acknowledge(refnum)
+    wrong = retailops.ask(
+        "order_complete",
+        order={"channel_order_refnum": refnum, "unshipped_items": [{"sku": "NOT-ON-IT", "unshipped_quantity": 1}]},
+    )
+    assert wrong["status"] == "fail"
+
+
+def test_p11_unshipped_items_named_in_a_second_completion_go_on(retailops: Caller, pipe17: Sandbox) -> None:
+    """R9: only where money moved is a correction refused, and Pipe17 moves none."""
+    order = retailops.pull()[0]
+    refnum = order["channel_order_refnum"]
+    retailops.acknowledge(refnum)
+    lines = [
+        {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], "unshipped_quantity": line["quantity"]}
+        for line in order["order_items"]
+    ]
+    some = {**lines[0], "unshipped_quantity": 0}
+    retailops.ask("order_complete", order={"channel_order_refnum": refnum, "unshipped_items": [some]})
+    assert not pipe17.fulfilments(refnum)
+    again = retailops.ask("order_complete", order={"channel_order_refnum": refnum, "unshipped_items": lines})
+    assert again["status"] == "success", codes(again)
+    assert pipe17.fulfilments(refnum)
+
+
+def test_an_order_number_that_belongs_to_another_order_cancels_nothing(retailops: Caller, pipe17: Sandbox) -> None:
+    """Contract 5, order_cancel: refnum and id that belong to different orders."""
+    first, second = refnums(retailops.pull())[:2]
+    retailops.acknowledge(first, second)  # first is RetailOps' 70, second 71
+    answer = retailops.ask("order_cancel", order={"channel_order_refnum": first, "retailops_order_id": 71})
+    assert answer["status"] == "fail"
+    assert pipe17.shipment(first)["status"] == "sentToFulfillment"

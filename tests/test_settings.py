@@ -1,0 +1,47 @@
+"""Configurations that look sound and cannot work are faults, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from app import settings
+from app.errors import SettingsFault
+
+CHANNEL = """
+[[channel]]
+name = "first"
+client_id = 1201
+channel_id = 32
+auth_keys = ["{key}"]
+gateways = [{gateways}]
+[channel.pipe17]
+api_key = "some-pipe17-key"
+orders = false
+"""
+
+
+def load(key: str = "key+of+the+first+channel+0000001", gateways: str = '"pipe17"', database: str = "a.db") -> None:
+    channels = CHANNEL.format(key=key, gateways=gateways)
+    settings.load({"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{database}", "CHANNELS": channels})
+
+
+def test_p23_a_gateway_named_twice_is_a_fault() -> None:
+    load()
+    with pytest.raises(SettingsFault):
+        load(gateways='"pipe17", "pipe17"')
+
+
+def test_p23_a_key_anybody_could_guess_is_a_fault() -> None:
+    with pytest.raises(SettingsFault):
+        load(key="x")
+
+
+def test_p23_a_database_in_memory_is_a_fault_for_every_connection_would_have_its_own() -> None:
+    for address in (":memory:", "", "file:x?mode=memory&uri=true"):
+        with pytest.raises(SettingsFault):
+            load(database=address)
+
+
+def test_p20_the_databases_password_is_kept_out_of_the_log() -> None:
+    environment = {"APP_ENV": "development", "DATABASE_URL": "postgres://user:a%2Fpass+word@db/x", "CHANNELS": "# none"}
+    assert "a/pass+word" in settings.load(environment).secrets()
