@@ -48,7 +48,7 @@ def order_json(order: Order) -> dict[str, Any]:
         "channel_date_created": moment_text(order.created_at),
         "currency_code": currency,
         "ship_service_code": order.ship_service_code,
-        "cancel": False,
+        "cancel": order.is_cancelled,
         "currency_values": {
             "shipping_amt": as_number(order.shipping_amount, currency),
             "tax_amt": as_number(order.tax_amount, currency),

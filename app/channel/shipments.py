@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, Package, PackageLine, SketchLine, about
 
+HASHED = "h-"
+"""How the key of a package begins that is known by its contents."""
+
 
 @dataclass(frozen=True)
 class Shipped:
@@ -33,10 +37,17 @@ class Shipped:
 def read_shipments(order_refnum: str, shipments: Iterable[Any]) -> list[Shipped]:
     """Every package once; of a package named twice the last one counts."""
     found = {}
+    alike: Counter[str] = Counter()
     for shipment in map(mapping, shipments):
         shipment_id = identifier(shipment.get("retailops_shipment_id"))
         for raw in map(mapping, entries(shipment.get("packages"))):
             shipped = _read_package(order_refnum, shipment_id, raw)
+            key = shipped.package.key
+            alike[key] += 1
+            if key.startswith(HASHED) and alike[key] > 1:
+                # Without numbers of their own two equal boxes are told apart by their place in the payload.
+                numbered = msgspec.structs.replace(shipped.package, key=f"{key}.{alike[key]}")
+                shipped = replace(shipped, package=numbered)
             found[shipped.package.key] = shipped
     return list(found.values())
 
@@ -70,7 +81,7 @@ def _key(
     if shipment_id and package_id:
         return f"{shipment_id}-{package_id}"
     contents = (order_refnum, shipment_id, package_id, tracking_number, sorted(map(_as_tuple, stated)))
-    return f"h-{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
+    return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
 
 
 def _as_tuple(line: PackageLine) -> tuple[str, str, int]:

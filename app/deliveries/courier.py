@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from app.deliveries import transitions
 from app.deliveries.transitions import Delivery, Settled
-from app.errors import GatewayError, Misconfigured
+from app.errors import BrokenReply, GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway, Verb, look_up, perform
 from app.gateways.policy import Deadline
 
@@ -44,21 +44,24 @@ class Courier:
             return self._attempt(delivery, deadline, is_inline)
         except Exception:
             log.exception("delivery %s: %s failed inside this server", delivery.id, delivery.verb)
-            error = Misconfigured("INTERNAL_FAULT", "this server could not make the call; see its log")
-            error.outcome_unknown = True
+            error = BrokenReply("INTERNAL_FAULT", "this server could not make the call; see its log")
             return transitions.after_error(
-                delivery, Verb("never"), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
+                delivery, self._verb(delivery), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
             )
+
+    def _verb(self, delivery: Delivery) -> Verb:
+        """How the call behaves; one that nobody carries out any more is kept, for the gateway may come back."""
+        gateway = self._gateways.get((delivery.channel, delivery.gateway))
+        verb = gateway.verbs.get(delivery.verb) if gateway else None
+        return verb if isinstance(verb, Verb) else Verb("safe")
 
     def _attempt(self, delivery: Delivery, deadline: Deadline, is_inline: bool) -> Settled:
         now = self._clock()
         gateway = self._gateways.get((delivery.channel, delivery.gateway))
-        verb = gateway.verbs.get(delivery.verb) if gateway else None
-        if gateway is None or not isinstance(verb, Verb):
+        verb = self._verb(delivery)
+        if gateway is None or not isinstance(gateway.verbs.get(delivery.verb), Verb):
             error = Misconfigured("GATEWAY_GONE", "the channel no longer has this gateway")
-            return transitions.after_error(
-                delivery, Verb("safe"), error, now=now, is_inline=is_inline, roll=self._roll()
-            )
+            return transitions.after_error(delivery, verb, error, now=now, is_inline=is_inline, roll=self._roll())
         call = Call(deadline, delivery.request_id, "command")
         if transitions.must_park(delivery, verb):
             return transitions.parked_as_unknown(delivery, now)

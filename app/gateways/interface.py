@@ -15,7 +15,7 @@ import msgspec
 
 from app.errors import GatewayError, Refused
 from app.gateways import words
-from app.gateways.policy import Deadline
+from app.gateways.policy import Deadline, LocalRate, Rate
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
@@ -65,6 +65,8 @@ class Accepted:
     """The vendor has it.  `events` tell RetailOps anything worth knowing, such as "already so" (P12)."""
 
     events: tuple[words.Event, ...] = ()
+    refnum: str = ""
+    """The vendor's own number of what it made; of a refund RetailOps is told it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ class Gateway(ABC):
     """Every command by business verb: how it behaves, or why it is not carried out."""
 
     brings_orders: bool = False
+
+    gives_store_credit: bool = False
+    """True when a refund can become store credit at this vendor instead of going to the payment."""
+
+    refunds_unshipped: bool = True
+    """True when completing an order gives back what its unshipped units cost."""
 
     settle_s: float = 60.0
     """How long a create may stay invisible at the vendor after it was done (R11)."""
@@ -150,8 +158,10 @@ class Tools:
 
     channel: str
     threads: int
-    """Threads of this process that may serve callbacks (R14: half of them inside one vendor)."""
+    """Threads of this process that may call vendors (R14: half of them inside one)."""
     observe: Callable[[VendorCall], None] = field(default=lambda call: None)
+    rate: Callable[[str, float], Rate] = field(default=lambda key, per_s: LocalRate(per_s))
+    """The rate of one vendor key, known by a digest, in calls a second: all processes share it (R14)."""
 
 
 def perform(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted:

@@ -115,6 +115,8 @@ class Order(msgspec.Struct, frozen=True):
     payments: tuple[Payment, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     tags: tuple[str, ...] = ()
+    is_cancelled: bool = False
+    """True when it was called off at its source; RetailOps is told so with the order itself (R18)."""
     carries_money: bool = True
     """False for a source that knows quantities only; then sums are not checked (R20)."""
 
@@ -147,13 +149,20 @@ class OrderSketch(msgspec.Struct, frozen=True):
 
     refnum: str
     lines: tuple[SketchLine, ...]
+    currency_code: str = ""
+    payments: tuple[Payment, ...] = ()
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """RetailOps has the order; its own number may be unknown ("")."""
+    """RetailOps has the order; its own number may be unknown ("").
+
+    A correction tells the number of an order acknowledged before, and which one was told then.
+    """
 
     order_refnum: str
     retailops_order_id: str = ""
+    is_correction: bool = False
+    previous_order_id: str = ""
 
 
 class PackageLine(msgspec.Struct, frozen=True):
@@ -186,10 +195,51 @@ class Cancellation(msgspec.Struct, frozen=True):
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """RetailOps is done with the order; `unshipped` names units that will never ship."""
+    """RetailOps is done with the order; `unshipped` names units that will never ship.
+
+    `number` counts the completions of the order: a later one names further units.
+    """
 
     order_refnum: str
     unshipped: tuple[PackageLine, ...] = ()
+    number: int = 1
+
+
+class RefundLine(msgspec.Struct, frozen=True):
+    """What part of a refund is for: units of an order line without their tax, or tax, or shipping."""
+
+    kind: Literal["line_item", "tax", "shipping"]
+    amount: Decimal
+    line_refnum: str = ""
+    sku: str = ""
+    quantity: int = 1
+    reason: str = ""
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Money that goes back to the customer from one payment, in that payment's currency.
+
+    `key` names the refund for ever, at us and at the vendor; one that is tried again keeps it.  `lines`
+    may be absent or come to less than `amount`, which alone says what is paid.
+    """
+
+    order_refnum: str
+    key: str
+    payment_refnum: str
+    amount: Decimal
+    currency_code: str
+    to_store_credit: bool = False
+    lines: tuple[RefundLine, ...] = ()
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """Money to be collected from a payment that is only authorised so far."""
+
+    order_refnum: str
+    key: str
+    payment_refnum: str
+    amount: Decimal
+    currency_code: str
 
 
 class StockDetail(msgspec.Struct, frozen=True, array_like=True):
@@ -227,12 +277,21 @@ class StockSent(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
-COMMANDS: Mapping[str, type[Acknowledgement] | type[Package] | type[Cancellation] | type[Completion]] = {
+CommandBody = Acknowledgement | Package | Cancellation | Completion | Refund | Settlement
+"""The body of a verb that can be owed."""
+
+COMMANDS: Mapping[str, type[CommandBody]] = {
     "acknowledge_order": Acknowledgement,
     "submit_shipment": Package,
     "cancel_order": Cancellation,
     "complete_order": Completion,
+    "settle_payment": Settlement,
+    "return_order": Refund,
+    "credit_payment": Refund,
+    "refund_payment": Refund,
 }
-"""The business verbs that can be owed, and the body each one takes."""
+"""The business verbs that can be owed, and the body each one takes.
 
-CommandBody = Acknowledgement | Package | Cancellation | Completion
+Three of them give money back and may be one call at the vendor; they differ in what they are for and
+who decides (R10): a return, a credit, and what a cancellation or completion leaves unpaid-for.
+"""

@@ -19,7 +19,7 @@ from app.channel.running import Command, Plan, run
 from app.contract.reading import entries, identifier, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
-from app.errors import GatewayError
+from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
 from app.gateways.words import Acknowledgement, Event, about
 
@@ -46,7 +46,10 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
     for item in wanted:
         named = about("order_refnum", item.order_refnum)
         try:
-            order = remembered.get(item.order_refnum) or orders.find(desk, asked, item.order_refnum)
+            order = remembered.get(item.order_refnum)
+            if order is None and asked.deadline.left_s() <= 0.0:
+                raise Unavailable("OUT_OF_TIME", "the time of the callback was over")
+            order = order or orders.find(desk, asked, item.order_refnum)
         except GatewayError as error:
             outcome.events.append(unavailable_event(source, error, named))
             continue
@@ -69,15 +72,18 @@ def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -
 
     def correct(connection: Connection) -> Plan:
         before = orders.known(connection, channel, [refnum])[refnum]
-        if not item.retailops_order_id or item.retailops_order_id == before.retailops_order_id:
+        number, previous = item.retailops_order_id, before.retailops_order_id
+        if not number or number == previous:
             return Plan()
-        orders.set_acknowledged(
-            connection, channel, refnum, before.acknowledged_at or desk.clock(), item.retailops_order_id
-        )
-        if not before.retailops_order_id:
-            return Plan()
-        message = "the order was acknowledged before under another RetailOps number; the new one is taken"
-        return Plan([Event("warning", "RETAILOPS_ID_CHANGED", message, about("order_id", item.retailops_order_id))])
+        orders.set_acknowledged(connection, channel, refnum, before.acknowledged_at or desk.clock(), number)
+        if previous:
+            message = "the order was acknowledged before under another RetailOps number; the new one is taken"
+            event = Event("warning", "RETAILOPS_ID_CHANGED", message, about("order_id", number))
+        else:
+            message = "the order was acknowledged before without a RetailOps number; it is passed on now"
+            event = Event("info", "RETAILOPS_ID_ADDED", message, about("order_id", number))
+        corrected = Acknowledgement(refnum, number, is_correction=True, previous_order_id=previous)
+        return Plan([event], [Owed(source.token, "acknowledge_order", corrected, named)])
 
     meaning = ("acknowledge", item.retailops_order_id)
     return Command("order_acknowledge", refnum, refnum, meaning, plan, correct)

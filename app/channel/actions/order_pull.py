@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -29,6 +30,9 @@ from app.records.tables import handed_out, held_back
 PAGE = 100
 TIRED_AFTER = 5
 """Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
+
+TIRED_FOR = timedelta(days=7)
+"""An order its source has not offered for so long is not looked for any more."""
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +71,13 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
-        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+        refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
+        serial = [f"{asked.channel.name}/{refnum}" for refnum in refnums]
+        with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
             for order in page.orders:
-                _hand_out(connection, desk, asked, order, page.pull_ms)
+                _remember(connection, asked, order)
+                if not wanted.named:
+                    _count(connection, desk, asked, order.refnum, page.pull_ms)
             _note_held_back(connection, desk, asked, page)
     return Outcome(content=content)
 
@@ -115,23 +123,31 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.name)
         place = paging.start(_now_ms(desk))
     page = _Page(place.until_ms)
+    while not _filled(desk, asked, source, place, page, secret):
+        # Behind the fresh ones, on the same page: RetailOps may never come back with a token (contract 1.6).
+        if place.is_second_leg or not _has_tired(desk, asked.channel.name, place):
+            break
+        place = Place(True, 0, b"\0" * 8, place.until_ms)
+    return page
+
+
+def _filled(desk: Desk, asked: Asked, source: Gateway, place: Place, page: _Page, secret: bytes) -> bool:
+    """Take what this leg has to give; True when the page is full, or the source broke off, and a token says where."""
     last: Candidate | None = None
     try:
         for candidate, is_tired in _from_place(desk, asked, source, place):
             if len(page.orders) == PAGE:
-                page.next_token = paging.token(_after(place, last), secret)
-                return page
+                break
             if is_tired == place.is_second_leg:
                 page.take(candidate)
             last = candidate
+        else:
+            return False
     except GatewayError:
         if not page.orders:
             raise
-        page.next_token = paging.token(_after(place, last), secret)
-        return page
-    if not place.is_second_leg and _has_tired(desk, asked.channel.name, place):
-        page.next_token = paging.token(Place(True, 0, b"\0" * 8, place.until_ms), secret)
-    return page
+    page.next_token = paging.token(_after(place, last), secret)
+    return True
 
 
 def _after(place: Place, last: Candidate | None) -> Place:
@@ -174,26 +190,31 @@ def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
                 handed_out.c.state == "open",
                 handed_out.c.times >= TIRED_AFTER,
                 handed_out.c.last_pull_ms != place.until_ms,
+                handed_out.c.last_handed_at > desk.clock() - TIRED_FOR,
             )
             .limit(1)
         ).first()
     return row is not None
 
 
-def _hand_out(connection: Connection, desk: Desk, asked: Asked, order: Order, pull_ms: int) -> None:
+def _remember(connection: Connection, asked: Asked, order: Order) -> None:
+    lines = tuple(SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
+    sketch = OrderSketch(order.refnum, lines, order.currency_code, order.payments)
+    orders.remember(connection, asked.channel.name, sketch)
+
+
+def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_ms: int) -> None:
     """Count the hand-out once per walk, however often its page is asked for."""
     channel = asked.channel.name
-    lines = tuple(SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
-    orders.remember(connection, channel, OrderSketch(order.refnum, lines))
-    connection.execute(
+    times = connection.execute(
         update(handed_out)
-        .where(
-            handed_out.c.channel == channel,
-            handed_out.c.refnum == order.refnum,
-            handed_out.c.last_pull_ms != pull_ms,
-        )
+        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.last_pull_ms != pull_ms)
         .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=desk.clock())
-    )
+        .returning(handed_out.c.times)
+    ).scalar()
+    if times == TIRED_AFTER:
+        message = "channel %s: an order was handed out %s times and never acknowledged; others go first now"
+        log.warning(message, channel, times, extra={"order": refnum})
 
 
 def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:

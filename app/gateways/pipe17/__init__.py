@@ -13,9 +13,9 @@ from app.gateways.line import Line
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
 from app.gateways.pipe17.options import Pipe17Options
-from app.gateways.policy import Gate, LocalRate
+from app.gateways.policy import Gate
 
-_gates: weakref.WeakValueDictionary[tuple[str, str], Gate] = weakref.WeakValueDictionary()
+_gates: weakref.WeakValueDictionary[tuple[str, object], Gate] = weakref.WeakValueDictionary()
 _gates_lock = threading.Lock()
 
 
@@ -80,13 +80,14 @@ def _digest(api_key: str) -> str:
 
 def _gate(options: Pipe17Options, tools: Tools) -> Gate:
     """One per key and address, shared by every channel of the process that has them (R14)."""
-    name = (options.base_url, _digest(options.api_key))
+    key = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
+    name = (key, tools.rate)
     with _gates_lock:
         gate = _gates.get(name)
         if gate is None:
             gate = Gate(
                 Pipe17Vendor.token,
-                rate=LocalRate(options.requests_per_s),
+                rate=tools.rate(key, options.requests_per_s),
                 max_inside=max(1, tools.threads // 2),
                 concurrency=options.parallel_calls,
             )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
 from app.gateways import words
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Verb
 from app.gateways.line import Line
@@ -22,6 +22,8 @@ from app.gateways.words import Event, about
 FULFILLMENTS: Final = "/fulfillments"
 FEW: Final = 3
 """Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
+
+UNREADABLE: Final = "the shipping request cannot be read"
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Pipe17Gateway(Gateway):
         ),
         "credit_payment": NotOurs(
             "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
+        ),
+        "refund_payment": NotOurs(
+            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
         ),
         "update_order": NotOurs(
             "warning", "UPDATE_NOT_PASSED_ON",
@@ -86,7 +91,7 @@ class Pipe17Gateway(Gateway):
             found = []
             for at_ms, shipment in chunk:
                 if isinstance(shipment, str):
-                    held = words.HeldBack(shipment, "the shipping request cannot be read")
+                    held = words.HeldBack(shipment, UNREADABLE)
                     found.append(words.Candidate(shipment, at_ms, held))
                 elif not shipment.is_sale:
                     transfers.append(shipment.shipment_id)
@@ -111,18 +116,32 @@ class Pipe17Gateway(Gateway):
         """Left out: transfers, requests routed to others, and, unasked, what cannot be an id of Pipe17's."""
         wanted = list(dict.fromkeys(refnum for refnum in refnums if OBJECT_ID.fullmatch(refnum)))
         found: list[Shipment] = []
+        unreadable_ids: list[str] = []
         if len(wanted) <= FEW:
-            found = [item for refnum in wanted if (item := self._find(refnum, call))]
+            for refnum in wanted:
+                try:
+                    shipment = self._find(refnum, call)
+                except BrokenReply:
+                    unreadable_ids.append(refnum)
+                else:
+                    found += [shipment] if shipment else []
+            if unreadable_ids and not found:
+                raise unreadable(self._shipment)
         for at in range(0, len(wanted), PAGE) if len(wanted) > FEW else ():
-            found += self._find_many(wanted[at : at + PAGE], call)
+            readable, broken = self._find_many(wanted[at : at + PAGE], call)
+            found += readable
+            unreadable_ids += broken
         return [
-            self._candidate(shipment, payloads.created_ms(shipment) or 0)
-            for shipment in found
-            if shipment.is_sale and self._locations.is_ours(shipment)
+            *(words.Candidate(item, 0, words.HeldBack(item, UNREADABLE)) for item in unreadable_ids),
+            *(
+                self._candidate(shipment, payloads.created_ms(shipment) or 0)
+                for shipment in found
+                if shipment.is_sale and self._locations.is_ours(shipment)
+            ),
         ]
 
-    def _find_many(self, ids: Sequence[str], call: Call) -> list[Shipment]:
-        """One list call for at most a page of ids.
+    def _find_many(self, ids: Sequence[str], call: Call) -> tuple[list[Shipment], list[str]]:
+        """One list call for at most a page of ids: the requests, and the ids of those that cannot be read.
 
         Raises `BrokenReply` when the list did not heed them, which it is not proven to do: an order left
         out for that would read as unknown.
@@ -132,7 +151,9 @@ class Pipe17Gateway(Gateway):
         found = [item for row in rows if (item := payloads.read(Shipment, row))]
         if any(shipment.shipment_id not in ids for shipment in found):
             raise unreadable(self._shipments)
-        return found
+        named = {row.get("shipmentId") for row in rows if isinstance(row, dict)}
+        read = {shipment.shipment_id for shipment in found}
+        return found, [item for item in ids if item in named and item not in read]
 
     def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
         """None also for what cannot be an id of Pipe17's, without a call."""
@@ -161,6 +182,9 @@ class Pipe17Gateway(Gateway):
             return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
         reference = wanted.retailops_order_id
         if shipment.status == payloads.SENT or shipment.status in payloads.SHIPPED:
+            if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
+                self._put(wanted.order_refnum, payloads.reference_change(reference), call)
+                return Accepted()
             if reference and shipment.ext_reference_id not in ("", reference):
                 message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
                 return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
@@ -205,7 +229,7 @@ class Pipe17Gateway(Gateway):
         events: list[Event] = []
         is_written = False
         is_wanted = bool(wanted.unshipped) and self._options.reject_unshipped
-        if is_wanted and not self._is_rejected(wanted.order_refnum, call):
+        if is_wanted and not self._is_rejected(wanted, call):
             is_written, events = self._reject(wanted, call)
         return Accepted((*events, *self._what_is_open(wanted, call, may_fail=not is_written)))
 
@@ -215,13 +239,15 @@ class Pipe17Gateway(Gateway):
                 is_there = self._has_fulfillment(body.order_refnum, body.key, call)
                 return Accepted() if is_there else None
             case words.Completion():
-                if not self._is_rejected(body.order_refnum, call):
+                if not self._is_rejected(body, call):
                     return None
                 return Accepted(self._what_is_open(body, call, may_fail=False))
             case words.Cancellation() | words.Acknowledgement():
                 shipment = self._find(body.order_refnum, call)
                 states = payloads.CANCELLED if isinstance(body, words.Cancellation) else (payloads.SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
+            case words.Refund() | words.Settlement():
+                return None  # Never owed to Pipe17, which moves no money (R24).
 
     # Facts
 
@@ -269,8 +295,8 @@ class Pipe17Gateway(Gateway):
                     return True
         return False
 
-    def _is_rejected(self, refnum: str, call: Call) -> bool:
-        return self._has_fulfillment(refnum, payloads.rejection_id(refnum), call)
+    def _is_rejected(self, wanted: words.Completion, call: Call) -> bool:
+        return self._has_fulfillment(wanted.order_refnum, payloads.rejection_id(wanted), call)
 
     def _fulfil(self, fulfillment: Json, call: Call) -> None:
         """Raises `Refused` also when it is answered like a list, with a failed item (contract 1.6)."""

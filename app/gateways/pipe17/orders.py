@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.gateways import words
-from app.gateways.pipe17.payloads import Address, Line, Shipment
+from app.gateways.pipe17.payloads import CANCELLED, Address, Line, Shipment
 
 ATTRIBUTE_LENGTH: Final = 100
 """Longest attribute RetailOps takes; the shortest is 2."""
@@ -41,6 +41,7 @@ def to_order(shipment: Shipment, defaults: Defaults) -> words.Order | words.Held
         gift_message=shipment.gift_note,
         attributes=attributes(shipment),
         tags=shipment.tags,
+        is_cancelled=shipment.status in CANCELLED,
         carries_money=False,
     )
 

@@ -367,6 +367,11 @@ def status_change(status: str, ext_reference_id: str = "") -> Json:
     return {name: value for name, value in body.items() if value}
 
 
+def reference_change(ext_reference_id: str) -> Json:
+    """Body of PUT /shipments/{id} that tells only our number of it."""
+    return {"extReferenceId": ext_reference_id}
+
+
 def fulfillment(package: words.Package) -> Json:
     """Body of POST /fulfillments for one parcel (contract 3.6)."""
     body: Json = {
@@ -392,15 +397,16 @@ def rejection(completion: words.Completion) -> Json:
     """Body of POST /fulfillments for units that will never ship (contract 2.7)."""
     return {
         "shipmentId": completion.order_refnum,
-        EXT_FULFILLMENT_ID: rejection_id(completion.order_refnum),
+        EXT_FULFILLMENT_ID: rejection_id(completion),
         FULFILLMENT_TYPE: REJECTED,
         "lineItems": _fulfilled(completion.unshipped),
     }
 
 
-def rejection_id(order_refnum: str) -> str:
-    """An order is completed once, so there is one rejection and its id follows from the order's."""
-    return f"{order_refnum}-{REJECTED}"
+def rejection_id(completion: words.Completion) -> str:
+    """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
+    further = f"-{completion.number}" if completion.number > 1 else ""
+    return f"{completion.order_refnum}-{REJECTED}{further}"
 
 
 def _fulfilled(lines: Sequence[words.PackageLine]) -> list[Json]:

@@ -90,8 +90,9 @@ class Stock:
 
     def _figures(self, change: StockChange, served: Served) -> tuple[_Told, list[_Figure]]:
         told = _Told(change.sku, _read_note(change.sent))
-        if not change.level.details:
-            return told, []  # Without details nobody knows where the units are.
+        if not change.level.details and change.level.quantity_available > 0:
+            told.refusals.append("its units are stated without the facilities that hold them")
+            return told, []
         totals = self._by_location(told, change.level, served)
         gone = (set(told.note) | self._doubted.get(change.sku, set())) - set(totals)
         own = [_Figure(told, location_id, *totals[location_id]) for location_id in sorted(totals)]
@@ -104,7 +105,7 @@ class Stock:
         """Units per location; facilities of one location are added up."""
         totals: Note = {}
         for detail in level.details:
-            if detail.quantity_type != "internal":
+            if detail.quantity_type not in ("internal", ""):  # RetailOps leaves it empty where it is not filled
                 continue
             location_id = served.find(detail.place)
             if location_id is None:
@@ -112,8 +113,8 @@ class Stock:
                 told.refusals.append(f"{place} is no location of Pipe17 that this channel serves")
                 continue
             on_hand, unavailable = totals.get(location_id, (0, 0))
-            held = max(detail.total - detail.available, 0)
-            totals[location_id] = (on_hand + detail.total, (unavailable or 0) + held)
+            total = max(detail.total, detail.available)  # What may be sold is there, also where no total is given.
+            totals[location_id] = (on_hand + total, (unavailable or 0) + total - detail.available)
         if self._options.unavailable == "omit":
             return {location_id: (on_hand, None) for location_id, (on_hand, _) in totals.items()}
         return totals
