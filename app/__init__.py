@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from datetime import timedelta
 
 from flask import Flask
 
@@ -18,8 +20,11 @@ from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
 from app.gateways.interface import Gateway, Tools, VendorCall
+from app.gateways.policy import Rate
 from app.records.database import Database
 from app.records.journal import Journal
+from app.records.rates import rates_of
+from app.records.retention import Retention, Terms
 from app.settings import Settings
 
 INLINE_DELIVERY_THREADS = 4
@@ -32,14 +37,23 @@ log = logging.getLogger(__name__)
 class Works:
     """Everything of one process behind its front: records, gateways, background threads."""
 
-    def __init__(self, configured: Settings, *, delivery_threads: int) -> None:
+    def __init__(self, configured: Settings, *, delivery_threads: int, callback_threads: int = 0) -> None:
         self.database = Database(configured.database_url)
         self.database.prepare()
         self.journal = Journal(self.database)
-        self.gateways = create_gateways(configured, self.journal)
+        processes = configured.web_concurrency + (configured.deliveries == "worker")
+        # A process that only delivers has its senders of facts inside a vendor besides.
+        threads = callback_threads or delivery_threads + 2
+        self.gateways = create_gateways(configured, self.journal, rates_of(self.database, processes), threads)
         self.courier = Courier(self.gateways)
+        terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
-            self.database, self.courier, self.gateways, consequences.apply, threads=delivery_threads
+            self.database,
+            self.courier,
+            self.gateways,
+            consequences.apply_late,
+            threads=delivery_threads,
+            idle=Retention(self.database, terms, utc_now).turn,
         )
 
     def stop(self) -> None:
@@ -49,7 +63,9 @@ class Works:
         self.database.close()
 
 
-def create_gateways(configured: Settings, journal: Journal) -> dict[tuple[str, str], Gateway]:
+def create_gateways(
+    configured: Settings, journal: Journal, rate: Callable[[str, float], Rate], threads: int
+) -> dict[tuple[str, str], Gateway]:
     """Every gateway of every channel by (channel, vendor token)."""
     built = {}
     for channel in configured.channels:
@@ -58,7 +74,7 @@ def create_gateways(configured: Settings, journal: Journal) -> dict[tuple[str, s
             journal.vendor_call(name, call)
             metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
 
-        tools = Tools(channel.name, configured.web_threads, observe)
+        tools = Tools(channel.name, threads, observe, rate)
         for token in channel.gateways:
             built[(channel.name, token)] = gateways.vendor(token).create(channel.vendors[token], tools)
     return built
@@ -71,7 +87,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     """
     configured = configured or settings.load()
     logs.configure(configured.log_level, configured.secrets())
-    works = Works(configured, delivery_threads=INLINE_DELIVERY_THREADS)
+    works = Works(configured, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads)
     contract = load_contract()
     desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)

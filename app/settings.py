@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import marshmallow.fields as mf
 import marshmallow.validate as mv
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app import gateways
@@ -26,6 +26,9 @@ from app.options import Explained, option, read_table
 
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
+
+SHORTEST_KEY = 8
+"""Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
 
 FIXTURE_PAIRS = frozenset({(497, 21), (0, 0)})
 """(client_id, channel id) of the SDK's fixtures, which certification sends with the production key (R4)."""
@@ -61,6 +64,16 @@ class Channel:
         "Answer of catalog_get_config: whether RetailOps pushes related SKUs along with a changed one.",
         default="no_fanout",
     )
+    refunds_paid_by: str = option(
+        mf.String(validate=mv.OneOf(["order_returned", "payment_credit"])),
+        "Which callback pays for a return where RetailOps may send both; the other one only records it.",
+        default="order_returned",
+    )
+    credit_repeat_hours: float = option(
+        mf.Float(validate=mv.Range(min=1, max=24 * 366)),
+        "How long payment_credit with the same amount and parents counts as the same request, in hours.",
+        default=24.0,
+    )
     allow_fixture_pair: bool = option(
         mf.Boolean(truthy={True}, falsy={False}),
         "Allow the SDK fixtures' pairs 497/21 and 0/0, which certification sends with the real key.",
@@ -94,12 +107,13 @@ class Settings:
     console_token: str = field(default="", repr=False)
     deliveries: str = "inline"
     log_level: str = "INFO"
+    journal_days: int = 90
     web_concurrency: int = 2
     web_threads: int = 12
 
     def secrets(self) -> list[str]:
         """Every secret this process knows, so that its log can keep them out."""
-        found = [self.console_token]
+        found = [self.console_token, make_url(self.database_url).password or ""]
         for channel in self.channels:
             found.extend(channel.auth_keys)
             for options in channel.vendors.values():
@@ -119,6 +133,7 @@ ENVIRONMENT_HELP = {
     "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages; without it they do not exist.",
     "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
+    "JOURNAL_DAYS": "How many days the journal and dismissed late news are kept. Default 90.",
     "WEB_CONCURRENCY": "Web worker processes, at least 1. Default 2.",
     "WEB_THREADS": "Threads in each web process, at least 2. Default 12.",
 }
@@ -173,6 +188,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         console_token=env.get("CONSOLE_TOKEN", ""),
         deliveries=_one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults),
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
+        journal_days=_whole(env, "JOURNAL_DAYS", 90, 1, 3650, faults),
         web_concurrency=_whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults),
         web_threads=_whole(env, "WEB_THREADS", 12, 2, 256, faults),
     )
@@ -217,12 +233,20 @@ def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]
     if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
         faults.append("DATABASE_URL: must begin with sqlite:///, postgres:// or postgresql://")
     try:
-        make_url(value)
+        address = make_url(value)
     except (ArgumentError, ValueError):
         faults.append("DATABASE_URL: cannot be read as a database address")
+    else:
+        if value.startswith("sqlite:") and _is_in_memory(address):
+            faults.append("DATABASE_URL: must name a file; in memory every connection would have its own database")
     if value.startswith("sqlite:") and env.get("DYNO"):
         faults.append("DATABASE_URL: a dyno's disk vanishes at every restart, so SQLite cannot be used there")
     return value
+
+
+def _is_in_memory(address: URL) -> bool:
+    path = address.database or ""
+    return not path or ":memory:" in path or "memory" in address.query.get("mode", "")
 
 
 def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[Channel, ...]:
@@ -291,7 +315,9 @@ def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str
     tokens = [token for token in named if isinstance(token, str)] if isinstance(named, list) else []
     vendors: dict[str, Any] = {}
     sources: list[str] = []
-    for token in tokens:
+    if len(set(tokens)) < len(tokens):
+        faults.append(f"{here}.gateways: a gateway is named twice")
+    for token in dict.fromkeys(tokens):
         if token not in gateways.REGISTRY:
             faults.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(gateways.REGISTRY)}")
             continue
@@ -346,6 +372,8 @@ def _key_rules(key: str) -> list[str]:
         rules.append("the SDK's public test key can never be a channel's key")
     elif "_" in key:
         rules.append("a key must not contain an underscore; RetailOps would cut it there")
+    if len(key) < SHORTEST_KEY:
+        rules.append(f"a key must have at least {SHORTEST_KEY} characters; the SDK's generator makes 32")
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         rules.append("a key must be printable ASCII without blanks")
     return rules

@@ -21,6 +21,7 @@ from app.contract.schemas import Contract, load_contract
 from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+from tests.postgres import NoPostgres, PostgresServer, running_postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "key+of+the+first+channel+0000001"
@@ -242,8 +243,54 @@ def eventually(look: Callable[[], Any], patience_s: float = 15.0) -> Any:
     return seen
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: runs on SQLite and again on PostgreSQL")
+    config.addinivalue_line("markers", "postgresql: needs a PostgreSQL server; `-m 'not postgresql'` leaves them out")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
+        both = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+        metafunc.parametrize("database_url", both, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server of this run's own.  Where none is installed tests are skipped, but never under CI=true."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except NoPostgres as reason:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(reason))
+
+
 @pytest.fixture
-def build_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The database of the test's applications, empty: SQLite unless the test runs on both."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path}/channel.db"
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest form, as `channel db upgrade` does."""
+    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    database.upgrade()
+    database.close()
+
+
+@pytest.fixture
+def build_app(database_url: str) -> Iterator[Callable[..., Flask]]:
     """Build applications that end with the test; `channels` is the text of channels.toml."""
     built: list[Flask] = []
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
@@ -252,11 +299,13 @@ def build_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         configured = settings.load(
             {
                 "APP_ENV": "development",
-                "DATABASE_URL": f"sqlite:///{tmp_path}/channel.db",
+                "DATABASE_URL": database_url,
                 "CHANNELS": channels or "# none",
                 **environment,
             }
         )
+        if configured.database_url.startswith("postgresql"):
+            migrate(database_url)
         before = logging.getLogger().handlers[:]
         app = create_app(configured)
         logging.getLogger().handlers[:] = before  # pytest's own capture stays in place

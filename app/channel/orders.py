@@ -11,8 +11,17 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.channel.desk import Asked, Desk
+from app.channel.money import rounded
 from app.gateways.words import OrderSketch, Package, PackageLine, SketchLine
+from app.records import refunds
 from app.records.tables import handed_out, packages
+
+
+class Rejected(msgspec.Struct):
+    """Units by order line that RetailOps said will never ship, and in how many completions it said so."""
+
+    units: dict[str, int]
+    times: int = 0
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class KnownOrder:
     lines: tuple[SketchLine, ...]
     acknowledged_at: datetime | None
     retailops_order_id: str
+    rejected: Rejected
 
 
 def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[str, KnownOrder]:
@@ -38,6 +48,7 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
             msgspec.json.decode(row.lines, type=tuple[SketchLine, ...]),
             row.acknowledged_at,
             row.retailops_order_id,
+            msgspec.json.decode(row.rejected, type=Rejected) if row.rejected else Rejected({}),
         )
         for row in rows
     }
@@ -57,13 +68,17 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
     sketch = source.find_order(refnum, asked.call("question"))
     if sketch is None:
         return None
-    with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+    with desk.database.write(wait_s=max(asked.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]) as connection:
         remember(connection, channel, sketch)
         return known(connection, channel, [refnum])[refnum]
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
-    """Keep an order's lines unless they are kept already."""
+    """Keep an order's lines unless they are kept already, and its payments as they are now."""
+    currency = sketch.currency_code
+    payments = [msgspec.structs.replace(item, amount=rounded(item.amount, currency)) for item in sketch.payments]
+    if payments:
+        refunds.remember_payments(connection, channel, sketch.refnum, currency, payments)
     if not known(connection, channel, [sketch.refnum]):
         connection.execute(
             insert(handed_out),
@@ -74,6 +89,27 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
 def set_state(connection: Connection, channel: str, refnum: str, state: str) -> None:
     """open, cancelled or completed."""
     _update(connection, channel, refnum, state=state)
+
+
+def add_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine]) -> None:
+    """These units will never ship."""
+    _count_rejected(connection, channel, refnum, lines, 1)
+
+
+def forget_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine]) -> None:
+    """The vendor refused to take these units back: they are open again."""
+    _count_rejected(connection, channel, refnum, lines, -1)
+
+
+def _count_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], sign: int) -> None:
+    found = known(connection, channel, [refnum]).get(refnum)
+    if found is None:
+        return
+    units = Counter(found.rejected.units)
+    for line in lines:
+        units[line.line_refnum] += sign * line.quantity
+    kept = Rejected({line: count for line, count in units.items() if count > 0}, found.rejected.times + (sign > 0))
+    _update(connection, channel, refnum, rejected=msgspec.json.encode(kept))
 
 
 def set_acknowledged(

@@ -16,6 +16,7 @@ import msgspec
 
 from app.channel.actions import action
 from app.channel.desk import Asked, Desk
+from app.channel.late_news import LateNews
 from app.channel.order_json import order_json
 from app.channel.outcome import Outcome, answer, event_json, more_problems_event, problem_event
 from app.channel.routing import Routing, Standing
@@ -25,6 +26,7 @@ from app.contract.schemas import Callback, Reading
 from app.errors import Rejected
 from app.gateways.policy import Deadline
 from app.gateways.words import Address, Event, IdentifierType, Order, OrderLine
+from app.settings import Channel
 
 _ENTRY_NAMES: Mapping[str, tuple[IdentifierType, str]] = {
     "inventory_push": ("sku_number", "sku"),
@@ -49,6 +51,19 @@ class Note:
     outcome: str = ""
 
 
+@dataclass(frozen=True)
+class Received:
+    """A callback that was understood, before anything is done for it."""
+
+    callback: Callback
+    body: Mapping[str, Any]
+    reading: Reading
+    standing: Standing
+    channel: Channel | None
+    wanted: Any
+    """The callback's own part in our types; None where nothing can come of it."""
+
+
 class Malformed(Rejected):
     """A body that cannot be taken as the callback (R6): 400, each fault as an event."""
 
@@ -66,15 +81,11 @@ class Reception:
         self._desk = desk
         self._routing = routing
         self._raises_on_bad_answer = raises_on_bad_answer
+        self._late_news = LateNews(desk.database, desk.clock)
         self._known_good: set[tuple[str, bytes]] = set()
 
-    def receive(
-        self, callback: Callback, body: dict[str, Any], request_id: str, deadline: Deadline, note: Note
-    ) -> bytes:
-        """The body of a 200, encoded.
-
-        Raises `Rejected` (400, 401, 503), `DatabaseUnavailable`, and outside production `BadAnswer`.
-        """
+    def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
+        """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
         reading = callback.read(body)
         if reading.envelope:
@@ -82,16 +93,32 @@ class Reception:
         standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.name if channel else standing
         note.order_refnum = _order_refnum(body)
+        is_of_use = standing != "unconfigured" and not reading.problems
+        wanted = action(callback.name).read(body, reading) if is_of_use else None
+        return Received(callback, body, reading, standing, channel, wanted)
+
+    def answer(self, received: Received, request_id: str, deadline: Deadline, note: Note) -> bytes:
+        """Do what is asked; the body of a 200, encoded.
+
+        Raises `Rejected` 503, `DatabaseUnavailable`, and `BadAnswer` for an answer RetailOps would throw
+        away: where it can be mended by leaving orders out, in development only.
+        """
+        callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
         outcome = Outcome(_faults(callback, body, reading))
         if channel is None:
-            _answer_unreal(standing, callback, body, reading, outcome)
+            _answer_unreal(received, outcome)
         elif not reading.problems:
             asked = Asked(callback, body, reading, channel, request_id, deadline)
-            doing = action(callback.name)
-            done = doing.carry_out(doing.read(body, reading), asked, self._desk)
+            done = action(callback.name).carry_out(received.wanted, asked, self._desk)
             outcome = Outcome([*outcome.events, *done.events], done.content)
         note.outcome = _summary(outcome)
-        return self._checked(callback, answer(callback.name, outcome), note)
+        if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
+            note.outcome += " {}/{}".format(*_pair(body))
+        given = answer(callback.name, outcome)
+        if channel is not None and "events" in given:
+            late = self._late_news.for_answer(channel.name, callback.name, body, request_id, deadline)
+            given["events"].extend(map(event_json, late))
+        return self._checked(callback, given, note)
 
     def _checked(self, callback: Callback, given: dict[str, Any], note: Note) -> bytes:
         """The answer as RetailOps' caller will take it; a fault here is ours.
@@ -104,12 +131,12 @@ class Reception:
         try:
             checked, held = mend(callback, given)
         except BadAnswer as error:
-            if self._raises_on_bad_answer:
-                raise
             log.error("an answer of %s breaks its schema: %s", callback.name, error)
             raise
         for item in held:
             log.error("channel %s: an order was left out of an answer: %s", note.channel, item.problems[0].message)
+        if held and self._raises_on_bad_answer:
+            raise BadAnswer(tuple(problem for item in held for problem in item.problems))
         if checked is not given:
             return _encode(checked)
         if len(encoded) <= KNOWN_GOOD_BYTES and len(self._known_good) < KNOWN_GOOD:
@@ -154,22 +181,19 @@ def _summary(outcome: Outcome) -> str:
     return "DRY_RUN" if any(event.code == "DRY_RUN" for event in outcome.events) else "success"
 
 
-def _answer_unreal(
-    standing: Standing, callback: Callback, body: Mapping[str, Any], reading: Reading, outcome: Outcome
-) -> None:
+def _answer_unreal(received: Received, outcome: Outcome) -> None:
     """A caller that may only look: the test key (R2) or a pair no channel has (R3).  Reads no record."""
-    if standing == "unconfigured":
+    if received.standing == "unconfigured":
         message = "no channel of this server has this client_id and channel_info.id; nothing was done"
         outcome.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))
         return
-    if reading.problems:
+    if received.reading.problems:
         return
-    action(callback.name).read(body, reading)
     outcome.events.insert(0, Event("info", "DRY_RUN", "test key: the request was checked and nothing was done"))
-    if callback.name == "order_pull":
+    if received.callback.name == "order_pull":
         outcome.content["orders"] = [order_json(SYNTHETIC_ORDER)]
-    if callback.name == "payment_credit":
-        outcome.content["amount"] = max(amount(mapping(body.get("credit")).get("amount")), Decimal(0))
+    if received.callback.name == "payment_credit":
+        outcome.content["amount"] = max(amount(mapping(received.body.get("credit")).get("amount")), Decimal(0))
         outcome.content["refnum"] = "DRY-RUN"
 
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
-from app.deliveries import outbox
+from app.deliveries import outbox, transitions
+from app.deliveries.operating import NEVER_KNOWN
 from app.deliveries.outbox import Owed, Told
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import Rejected
@@ -27,6 +28,12 @@ from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
 """How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""
+
+LAST_WAIT_S = 1.0
+"""How long T1 waits for the writer even when the budget is spent: what was found out so far should be kept."""
+
+GIVING_BACK = ("return_order", "refund_payment")
+"""The verbs of money this server itself owes the customer (R10)."""
 
 _EVENTS = list[Event]
 
@@ -83,8 +90,16 @@ def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]
     settled = _attempt(desk, asked, begun)
     told = _finish(desk, begun, settled)
     desk.wake_deliveries()
+    channel = asked.channel.name
     return [
-        [*own, *(event for item in told.get(row_id or 0, []) for event in events_of(item))]
+        [
+            *own,
+            *(
+                event
+                for item in told.get(row_id or 0, [])
+                for event in events_of(item, is_held=_is_vendors_decision(desk, channel, item.gateway, item.verb))
+            ),
+        ]
         for row_id, own in begun.rows
     ]
 
@@ -106,7 +121,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
     begun = _Begun(token=outbox.new_lease())
     channel = asked.channel.name
     serial = [f"{channel}/{command.order_refnum}" for command in wanted]
-    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+    with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
         free_lanes: dict[tuple[str, str], bool] = {}
         for command in wanted:
             row = _bound(connection, channel, command)
@@ -117,7 +132,9 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
             elif row.digest == command.digest:
                 plan, base = Plan(), msgspec.json.decode(row.events, type=_EVENTS)
             else:
-                plan, base = command.correct(connection), msgspec.json.decode(row.events, type=_EVENTS)
+                plan = command.correct(connection)
+                # A correction that goes on is the news; what was said before it has been said.
+                base = [] if plan.owed else msgspec.json.decode(row.events, type=_EVENTS)
             owed, busy = _attemptable(desk, asked, connection, command, plan, free_lanes)
             own = [*base, *plan.events, *busy]
             row_id = int(row.id) if row is not None else None
@@ -230,11 +247,19 @@ def _attempt(desk: Desk, asked: Asked, begun: _Begun) -> dict[int, Settled]:
     for delivery in begun.attempts:
         lane = (delivery.gateway, delivery.lane)
         if lane in stopped:
+            if _is_vendors_decision(desk, delivery.channel, delivery.gateway, delivery.verb):
+                settled[delivery.id] = transitions.not_tried(delivery, desk.clock())
             continue
         settled[delivery.id] = desk.courier.attempt(delivery, asked.deadline, is_inline=True)
         if settled[delivery.id].state not in ("delivered", "refused"):
             stopped.add(lane)
     return settled
+
+
+def _is_vendors_decision(desk: Desk, channel: str, gateway: str, verb: str) -> bool:
+    known = desk.gateways.get((channel, gateway))
+    declared = known.verbs.get(verb) if known else None
+    return isinstance(declared, Verb) and declared.decided_by == "vendor"
 
 
 def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int, list[Told]]:
@@ -245,11 +270,12 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int,
     if not begun.attempts:
         with desk.database.read() as connection:
             return outbox.of_commands(connection, row_ids)
-    with desk.database.write() as connection:
+    serial = [f"{delivery.channel}/{delivery.lane}" for delivery in begun.attempts]
+    with desk.database.write(serial=serial) as connection:
         now = desk.clock()
         untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
         if untried:
-            outbox.give_back(connection, untried, token=begun.token)
+            outbox.give_back(connection, untried, token=begun.token, now=now)
         for delivery in begun.attempts:
             outcome = settled.get(delivery.id)
             if outcome and outbox.record(connection, delivery, outcome, token=begun.token, now=now):
@@ -260,12 +286,23 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int,
     return told
 
 
-def events_of(told: Told) -> list[Event]:
-    """What RetailOps hears of one call to a vendor, by what has become of it so far."""
+def events_of(told: Told, *, is_held: bool) -> list[Event]:
+    """What RetailOps hears of one call to a vendor, by what has become of it so far.
+
+    `is_held` is true where the vendor decides: then a call without an outcome is no success.  A process
+    that was killed in the middle of one leaves it owed, and nobody knows yet whether it was done (R10).
+    """
     reason = f" ({told.code})" if told.code else ""
-    match told.state:
+    state = "checking" if is_held and told.state in ("owed", "parked") else told.state
+    match state:
         case "delivered":
             return list(told.events)
+        case "owed" | "parked" if told.verb in GIVING_BACK:
+            message = f"the refund is kept here; {told.gateway} has not accepted it yet{reason}"
+            return [Event("warning", "REFUND_OWED", message, told.about)]
+        case "refused" if told.verb == "refund_payment":
+            message = f"{told.gateway} refused to give the money back{reason}; an operator has to look"
+            return [Event("warning", "REFUND_REFUSED", message, told.about)]
         case "owed" if not told.code:
             message = f"{told.gateway} is told after the earlier calls for this order"
             return [Event("warning", "QUEUED", message, told.about)]
@@ -278,6 +315,9 @@ def events_of(told: Told) -> list[Event]:
         case "parked":
             message = f"kept here; {told.gateway} did not take it{reason}, an operator has to decide"
             return [Event("warning", "PARKED", message, told.about)]
+        case "dropped" if told.code == NEVER_KNOWN:
+            message = f"nobody found out whether {told.gateway} did it; an operator gave up looking"
+            return [Event("error", "OUTCOME_UNKNOWN", message, told.about)]
         case "dropped":
             return [Event("warning", "GIVEN_UP", f"an operator gave up telling {told.gateway}{reason}", told.about)]
     return [Event("error", told.code, told.message, told.about)]

@@ -15,9 +15,11 @@ from app.errors import ChannelError, SettingsFault
 from app.records.database import DatabaseUnavailable
 
 COMMANDS = {
+    "callbacks": "app.cli.callbacks:callbacks",
     "db": "app.cli.db:db",
-    "deliveries": "app.cli.work:deliveries",
+    "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
+    "refunds": "app.cli.refunds:refunds",
     "sandbox": "app.cli.sandbox:sandbox",
     "settings": "app.cli.settings:settings",
     "verify": "app.cli.verify:verify",

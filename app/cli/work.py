@@ -1,4 +1,4 @@
-"""`channel deliveries`: the calls owed to vendors, and the process that makes them."""
+"""`channel deliveries work`: the process that makes the calls owed to vendors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,7 @@ STOP_WITHIN_S = 17.5
 log = logging.getLogger(__name__)
 
 
-@click.group()
-def deliveries() -> None:
-    """Make the calls that are owed to vendors."""
-
-
-@deliveries.command()
+@click.command()
 @json_option
 def work(as_json: bool) -> None:
     """Deliver until SIGTERM or SIGINT, then end within 18 seconds.

@@ -10,8 +10,9 @@ import logging
 import queue
 import random
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -24,7 +25,7 @@ from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
 from app.gateways.words import StockSent
-from app.records import stock
+from app.records import late_news, stock
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,23 @@ log = logging.getLogger(__name__)
 ATTEMPT_S = 15.0
 """How long one background attempt may take, look-up included."""
 
-LEASE_S = 45.0
-"""How long a claimed call stays with its claimer; after that it counts as possibly done."""
+LEASE_S = 30.0
+"""How long a claimed call stays with its claimer, who may have died; after that it counts as possibly done."""
 
 IDLE_S = 0.5
 """How often the tables are looked at when nobody has woken us."""
+
+STREAMS_S = 60.0
+"""How often it is looked for calls of gateways that are no longer configured; they end up parked."""
+
+LONGEST_REST_S = 5.0
+"""How long nothing is claimed for a vendor whose breaker is open, at most."""
+
+BUSY_REST_S = 0.25
+"""The same for one that had no turn for us."""
+
+Stream = tuple[str, str]
+"""(channel, gateway)."""
 
 Apply = Callable[[Connection, Delivery, Settled, datetime], None]
 
@@ -53,6 +66,7 @@ class Dispatcher:
         *,
         threads: int,
         clock: Callable[[], datetime] = utc_now,
+        idle: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._courier = courier
@@ -60,13 +74,18 @@ class Dispatcher:
         self._apply = apply
         self._threads = threads
         self._clock = clock
+        self._idle = idle
         self._streams = [key for key, gateway in gateways.items() if gateway.takes_stock]
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._outcomes: queue.SimpleQueue[tuple[Delivery, str, Settled]] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Delivery, str, Settled]] = []
-        self._inside: Counter[tuple[str, str]] = Counter()
-        self._sending: set[tuple[str, str]] = set()
+        self._inside: Counter[Stream] = Counter()
+        self._sending: set[Stream] = set()
+        self._resting: dict[Stream, float] = {}
+        """Streams whose vendor was not even called lately, and until when (monotonic) none is claimed."""
+        self._owed_streams: set[Stream] = set()
+        self._look_for_streams_at_s = 0.0
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
@@ -99,6 +118,8 @@ class Dispatcher:
         while not self._stopping.is_set():
             try:
                 has_more = self._turn(self._pool)
+                if not has_more:
+                    self._idle()
             except DatabaseUnavailable as error:
                 log.warning("deliveries wait for the database: %s", error)
                 has_more = False
@@ -116,26 +137,24 @@ class Dispatcher:
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         """Record, claim, hand to the pool.  True when there may be more to claim at once."""
-        with self._lock:
-            free = self._threads - sum(self._inside.values())
-            share = max(1, self._threads // 2)
-            blocked = [key for key, count in self._inside.items() if count >= share]
         self._drain()
-        claimed: list[Delivery] = []
-        token = ""
-        if self._unrecorded or free > 0:
-            # A look without the writer's lock first: most turns find nothing due.
-            if free > 0 and not self._unrecorded and not self._is_anything_due():
-                free = 0
-            if self._unrecorded or free > 0:
-                with self._database.write() as connection:
-                    self._record(connection)
-                    if free > 0:
-                        token, claimed = outbox.claim(
-                            connection, now=self._clock(), lease_s=LEASE_S, limit=free, blocked=blocked
-                        )
-                self._unrecorded.clear()
-        for delivery in claimed:
+        free, room = self._room()
+        # A look without the writer's lock first: most turns find nothing due.
+        due = self._due(list(room)) if room else []
+        claimed: list[tuple[str, Delivery]] = []
+        if self._unrecorded or due:
+            with self._database.write(serial=_lanes(item for item, _, _ in self._unrecorded)) as connection:
+                self._record(connection)
+                for stream in due:
+                    token, found = outbox.claim(
+                        connection, *stream, now=self._clock(), lease_s=LEASE_S, limit=min(room[stream], free)
+                    )
+                    claimed.extend((token, delivery) for delivery in found)
+                    free -= len(found)
+                    if free == 0:
+                        break
+            self._unrecorded.clear()
+        for token, delivery in claimed:
             with self._lock:
                 self._inside[(delivery.channel, delivery.gateway)] += 1
             pool.submit(self._deliver, delivery, token)
@@ -145,11 +164,31 @@ class Dispatcher:
                     continue
                 self._sending.add(stream)
             pool.submit(self._send_stock, stream)
-        return len(claimed) > 0 and free > len(claimed)
+        return bool(claimed)
 
-    def _is_anything_due(self) -> bool:
+    def _room(self) -> tuple[int, dict[Stream, int]]:
+        """How many calls may be claimed now, and of each stream: at most half of the threads for one (R14),
+        and none while its vendor takes no call at all."""
+        now_s = time.monotonic()
+        if now_s >= self._look_for_streams_at_s:
+            self._look_for_streams_at_s = now_s + STREAMS_S
+            with self._database.read() as connection:
+                self._owed_streams = outbox.streams(connection)
+        with self._lock:
+            free = self._threads - sum(self._inside.values())
+            share = max(1, self._threads // 2)
+            room = {
+                stream: min(free, share - self._inside[stream])
+                for stream in {*self._gateways, *self._owed_streams}
+                if self._resting.get(stream, 0.0) <= now_s
+            }
+        return free, {stream: number for stream, number in room.items() if number > 0}
+
+    def _due(self, streams: list[Stream]) -> list[Stream]:
         with self._database.read() as connection:
-            return outbox.is_anything_due(connection, self._clock())
+            due = outbox.due_streams(connection, streams, self._clock())
+        random.shuffle(due)  # when threads are few, no stream is always the last
+        return due
 
     def _drain(self) -> None:
         while True:
@@ -161,7 +200,7 @@ class Dispatcher:
     def _record_only(self) -> None:
         self._drain()
         if self._unrecorded:
-            with self._database.write() as connection:
+            with self._database.write(serial=_lanes(item for item, _, _ in self._unrecorded)) as connection:
                 self._record(connection)
             self._unrecorded.clear()
 
@@ -183,11 +222,17 @@ class Dispatcher:
                 extra={"channel": delivery.channel, "gateway": delivery.gateway, "order": delivery.lane},
             )  # fmt: skip
         self._outcomes.put((delivery, token, settled))
+        stream = (delivery.channel, delivery.gateway)
         with self._lock:
-            self._inside[(delivery.channel, delivery.gateway)] -= 1
+            self._inside[stream] -= 1
+            if settled.code in UNTRIED_CODES:
+                # Its next ones would fare the same: a backlog must not be turned over for nothing.
+                pause_s = (settled.next_try_at - self._clock()).total_seconds()
+                longest_s = LONGEST_REST_S if settled.code == "BREAKER_OPEN" else BUSY_REST_S
+                self._resting[stream] = time.monotonic() + min(max(pause_s, 0.0), longest_s)
         self._wake.set()
 
-    def _send_stock(self, stream: tuple[str, str]) -> None:
+    def _send_stock(self, stream: Stream) -> None:
         try:
             while not self._stopping.is_set() and self._send_batch(*stream):
                 pass
@@ -232,7 +277,10 @@ class Dispatcher:
                     extra={"channel": channel, "sku": item.sku},
                 )
         with self._database.write() as connection:
-            return stock.record(connection, batch, sent) and bool(sent)
+            is_recorded = stock.record(connection, batch, sent)
+            if is_recorded:
+                late_news.note_refused_stock(connection, channel, token, sent, call.request_id, now)
+        return is_recorded and bool(sent)
 
     def _postpone(self, batch: stock.Batch, error: GatewayError) -> None:
         was_tried = error.code not in UNTRIED_CODES
@@ -240,3 +288,8 @@ class Dispatcher:
         until = self._clock() + timedelta(seconds=pause_s)
         with self._database.write() as connection:
             stock.postpone(connection, batch, until=until, was_tried=was_tried, error=error.code)
+
+
+def _lanes(deliveries: Iterable[Delivery]) -> list[str]:
+    """What `Database.write` is to keep apart: the orders whose records the outcomes may change."""
+    return [f"{delivery.channel}/{delivery.lane}" for delivery in deliveries]

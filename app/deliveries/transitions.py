@@ -6,7 +6,7 @@ and holds nothing, while the same refusal later has to wait for a person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -45,13 +45,6 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A look-up was made first; `nothing` means the vendor shows no trace yet."""
-
-    accepted: Accepted | None
-
-
-@dataclass(frozen=True)
 class Settled:
     """The delivery's next state, to be written under its lease."""
 
@@ -63,21 +56,23 @@ class Settled:
     code: str = ""
     error: str = ""
     events: tuple[Event, ...] = ()
+    refnum: str = ""
+    """The vendor's own number of what it made, where it gave one."""
 
 
 def must_look_up(delivery: Delivery, verb: Verb) -> bool:
     """True when the vendor has to be asked before anything may be sent again."""
-    return is_held_decision(delivery, verb) or (delivery.is_possibly_done and verb.repeat == "lookup")
+    return verb.repeat == "lookup" and (is_held_decision(delivery, verb) or delivery.is_possibly_done)
 
 
 def is_held_decision(delivery: Delivery, verb: Verb) -> bool:
-    """True when the vendor decides and may have: RetailOps was told "unknown", so it is only looked up (R10)."""
+    """True when the vendor decides and may have: RetailOps was told "unknown", so it is found out (R10)."""
     return delivery.state == "checking" or (delivery.is_possibly_done and verb.decided_by == "vendor")
 
 
 def must_park(delivery: Delivery, verb: Verb) -> bool:
     """True when it may have been done and this vendor gives no way to know."""
-    return delivery.is_possibly_done and verb.repeat == "never" and not is_held_decision(delivery, verb)
+    return verb.repeat == "never" and (is_held_decision(delivery, verb) or delivery.is_possibly_done)
 
 
 def may_send_again(delivery: Delivery, verb: Verb, settle_s: float, now: datetime) -> bool:
@@ -104,7 +99,13 @@ def parked_as_unknown(delivery: Delivery, now: datetime) -> Settled:
 
 def after_acceptance(delivery: Delivery, accepted: Accepted, now: datetime) -> Settled:
     """The vendor has it."""
-    return Settled("delivered", delivery.attempts + 1, False, now, now, events=accepted.events)
+    return Settled("delivered", delivery.attempts + 1, False, now, now, events=accepted.events, refnum=accepted.refnum)
+
+
+def not_tried(delivery: Delivery, now: datetime) -> Settled:
+    """What the vendor decides is not owed behind a call that stayed open: it was not done (R10)."""
+    message = "it was not tried, because an earlier part has no outcome yet"
+    return _settled(delivery, "refused", now, code="NOT_TRIED", error=message)
 
 
 def after_error(
@@ -133,9 +134,12 @@ def after_error(
 
 
 def after_look_up_error(delivery: Delivery, error: GatewayError, *, now: datetime, roll: float) -> Settled:
-    """The look-up itself failed: nothing is known that was not known before."""
-    pause = timedelta(seconds=next_try_s(max(delivery.attempts, 1), error.retry_after_s, roll))
-    return _settled(delivery, delivery.state, now + pause, code=error.code, error=error.message)
+    """The look-up itself failed: nothing is known that was not known before, but it counts as a try."""
+    attempts = delivery.attempts + (1 if error.code not in UNTRIED_CODES else 0)
+    pause = timedelta(seconds=next_try_s(max(attempts, 1), error.retry_after_s, roll))
+    state: State = "parked" if attempts >= MAX_TRIES else delivery.state
+    settled = _settled(delivery, state, now + pause, code=error.code, error=error.message)
+    return replace(settled, attempts=attempts)
 
 
 def _settled(delivery: Delivery, state: State, next_try_at: datetime, *, code: str = "", error: str = "") -> Settled:

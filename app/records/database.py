@@ -2,7 +2,11 @@
 
 SQLite: WAL, `synchronous=FULL`, and one writer per process at a time, because writers that queue inside
 the process wait a tenth as long as writers that compete for the file (R8).  PostgreSQL: ordinary
-transactions, serialised per order by an advisory lock where a caller asks for it.
+transactions, serialised per order by advisory locks where a caller asks for it; taken first and in one
+order, they also keep two transactions from waiting for each other's rows.
+
+No transaction lasts: locks, statements and connections that do not come are given up in seconds, so
+that a callback still has its answer (503) in time.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +24,32 @@ import alembic.command
 import alembic.config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from app.errors import ChannelError, SettingsFault
+from app.records.patience import Watch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+LOCK_S = 4
+"""How long PostgreSQL lets a transaction wait for a row, an order or a table."""
+
+STATEMENT_S = 8
+"""How long PostgreSQL works on one statement."""
+
+TRANSACTION_S = 10.0
+"""How long a connection may be in use before it is cut off; a server that hangs enforces no limit of its own."""
+
+CONNECTIONS = 12
+"""Connections of one process to PostgreSQL at most; platforms allow as few as 20 in all."""
+
 log = logging.getLogger(__name__)
+
+_watch = Watch()
 
 
 class DatabaseUnavailable(ChannelError):
@@ -42,11 +63,14 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
+        self._is_closed = False
+        self._head = self._script().get_current_head()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
 
     def _sqlite(self) -> Engine:
         if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            with _as_folder_fault():
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
             self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0}
         )
@@ -60,21 +84,51 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            is_write = connection.get_execution_options().get("is_write")
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+            options = connection.get_execution_options()
+            if not options.get("is_write"):
+                connection.exec_driver_sql("BEGIN")
+                return
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={options['busy_ms']}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
 
     def _postgresql(self) -> Engine:
-        return create_engine(
+        limits = {
+            "statement_timeout": STATEMENT_S * 1000,
+            "lock_timeout": LOCK_S * 1000,
+            "idle_in_transaction_session_timeout": int(TRANSACTION_S * 1000),
+        }
+        engine = create_engine(
             self.url,
             hide_parameters=True,
-            pool_size=8,
-            max_overflow=56,
-            pool_timeout=5,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 3},
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            pool_timeout=LOCK_S,
+            connect_args={
+                "connect_timeout": 3,
+                "tcp_user_timeout": int(TRANSACTION_S * 1000),
+                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+                "application_name": "retailops-channel",
+            },
         )
+
+        @event.listens_for(engine, "checkout")
+        def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
+            record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                # The server may have been away; the pool answers this by connecting anew.
+                _watch.end(record.info.pop("watched"))
+                raise DisconnectionError from error
+
+        @event.listens_for(engine, "checkin")
+        def _end_use(_connection: Any, record: Any) -> None:
+            if "watched" in record.info:
+                _watch.end(record.info.pop("watched"))
+
+        return engine
 
     @contextmanager
     def write(self, *, wait_s: float = 5.0, serial: Iterable[str] = ()) -> Iterator[Connection]:
@@ -83,32 +137,43 @@ class Database:
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
         Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails.
         """
+        give_up_at = time.monotonic() + max(wait_s, 0.0)
         if self.is_sqlite and not self._writer.acquire(timeout=max(wait_s, 0.0)):
             raise DatabaseUnavailable("another writer holds the database")
         try:
-            with _as_unavailable(), self.engine.connect() as connection:
-                connection = connection.execution_options(is_write=True)
+            with self._connection() as connection:
+                if self.is_sqlite:
+                    left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
+                    connection = connection.execution_options(is_write=True, busy_ms=left_ms)
                 with connection.begin():
-                    if not self.is_sqlite:
-                        for name in sorted(set(serial)):  # one order of taking them, so that no two wait crosswise
-                            connection.execute(
-                                text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name}
-                            )
+                    if not self.is_sqlite and (names := sorted(set(serial))):
+                        connection.execute(_LOCK_NAMES, {"names": names})
                     yield connection
         finally:
             if self.is_sqlite:
                 self._writer.release()
 
     @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if self._is_closed:
+            raise DatabaseUnavailable("this process is about to end")
+        with _as_unavailable(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent read.  Raises `DatabaseUnavailable` when the database fails."""
-        with _as_unavailable(), self.engine.connect() as connection, connection.begin():
+        """A read: on SQLite of one moment, on PostgreSQL each statement of its own.
+
+        Raises `DatabaseUnavailable` when the database fails.
+        """
+        with self._connection() as connection, connection.begin():
             yield connection
 
     def is_ready(self) -> bool:
         """True when the database answers and its schema is the one this code was written for."""
         try:
-            return self._revision() == self._script().get_current_head()
+            with self.read() as connection:
+                return _revision(connection) == self._head
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
 
@@ -117,28 +182,27 @@ class Database:
 
         Raises `SettingsFault` for a database that a newer version of this server has migrated.
         """
+        with self.read() as connection:
+            return self._pending(connection)
+
+    def _pending(self, connection: Connection) -> list[str]:
         try:
-            revisions = list(self._script().iterate_revisions("head", self._revision() or "base"))
-        except CommandError as error:
+            revisions = list(self._script().iterate_revisions("head", _revision(connection) or "base"))
+        except (CommandError, RevisionError) as error:
             raise SettingsFault(["DATABASE_URL: the database was migrated by a newer version"]) from error
         return [item.revision for item in reversed(revisions)]
-
-    def _revision(self) -> str | None:
-        with self.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
 
     def _script(self) -> ScriptDirectory:
         return ScriptDirectory.from_config(self._alembic())
 
-    def upgrade(self) -> list[str]:
+    def upgrade(self, to: str = "head") -> list[str]:
         """Run the pending migrations and name them.  Two processes that start together run them once."""
-        with self._migration_lock():
-            pending = self.pending()
+        with self._alone() as connection:
+            pending = self._pending(connection)
             if pending:
-                with self.write() as connection:
-                    config = self._alembic()
-                    config.attributes["connection"] = connection
-                    alembic.command.upgrade(config, "head")
+                config = self._alembic()
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, to)
         return pending
 
     def prepare(self) -> None:
@@ -152,7 +216,8 @@ class Database:
             raise SettingsFault(["DATABASE_URL: the database lacks migrations; run `channel db upgrade` first"])
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Give back every connection; a thread that still wants one is told that there is none."""
+        self._is_closed = True
         self.engine.dispose()
 
     def _alembic(self) -> alembic.config.Config:
@@ -161,18 +226,38 @@ class Database:
         return config
 
     @contextmanager
-    def _migration_lock(self) -> Iterator[None]:
-        if self.is_sqlite and self.url.database:
-            with open(f"{self.url.database}.migrating", "w") as lock:
+    def _alone(self) -> Iterator[Connection]:
+        """A write transaction no other process migrates beside; it may take long."""
+        if self.is_sqlite:
+            with _as_folder_fault():
+                lock = open(f"{self.url.database}.migrating", "w")  # noqa: SIM115 - closed below
+            with lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
+                with self.write() as connection:
+                    yield connection
             return
-        with self.engine.connect() as connection:
-            connection.execute(text("select pg_advisory_lock(727001)"))
-            try:
-                yield
-            finally:
-                connection.execute(text("select pg_advisory_unlock(727001)"))
+        engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
+        with _as_unavailable(), engine.begin() as connection:
+            connection.execute(text("select pg_advisory_xact_lock(727001)"))
+            yield connection
+
+
+_LOCK_NAMES = text(
+    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
+)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _as_folder_fault() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = type(error).__name__
+        raise SettingsFault([f"DATABASE_URL: the database's folder cannot be made or written: {kind}"]) from error
 
 
 @contextmanager

@@ -32,6 +32,8 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -97,20 +99,23 @@ class Journal:
 
     def flush(self) -> None:
         """Write what is buffered; keep it when the database does not take it."""
-        lines = []
-        while self._lines:
-            lines.append(self._lines.popleft())
-        if not lines:
-            return
-        logs.write(log, (_log_fields(line) for line in lines if line["kind"] == "callback"))
-        try:
-            with self._database.write() as connection:
-                connection.execute(insert(journal), lines)
-        except DatabaseUnavailable as error:
-            self._lines.extendleft(reversed(lines))
-            log.warning("the journal waits for the database: %s", error)
-        except Exception:
-            log.exception("journal lines were lost")
+        with self._flushing:
+            fresh = []
+            while self._lines:
+                fresh.append(self._lines.popleft())
+            logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
+            self._logged.extend(fresh)
+            if not self._logged:
+                return
+            try:
+                with self._database.write() as connection:
+                    connection.execute(insert(journal), list(self._logged))
+            except DatabaseUnavailable as error:
+                log.warning("the journal waits for the database: %s", error)
+                return
+            except Exception:
+                log.exception("journal lines were lost")
+            self._logged.clear()
 
 
 def _log_fields(line: dict[str, Any]) -> dict[str, Any]:

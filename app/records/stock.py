@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import StockChange, StockLevel, StockSent
@@ -15,28 +15,33 @@ from app.records.tables import fact_streams, stock
 
 
 def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[str, bytes]) -> None:
-    """Keep the levels; a SKU whose level changed is owed anew with a higher `seq`."""
+    """Keep the levels; a SKU whose level changed is owed anew with a higher `seq`.
+
+    Pushes for one gateway follow one another: the counter's row is held until the transaction ends.
+    """
     seq = _next_seq(connection, channel, gateway)
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(stock).values(
-        channel=bindparam("channel"),
-        gateway=bindparam("gateway"),
-        sku=bindparam("sku"),
-        level=bindparam("level"),
-        seq=bindparam("seq"),
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=[stock.c.channel, stock.c.gateway, stock.c.sku],
-        set_={"level": statement.excluded.level, "seq": statement.excluded.seq},
-        where=stock.c.level != statement.excluded.level,
-    )
-    connection.execute(
-        statement,
-        [
-            {"channel": channel, "gateway": gateway, "sku": sku, "level": level, "seq": seq}
-            for sku, level in levels.items()
-        ],
-    )
+    keys = {"channel": channel, "gateway": gateway, "seq": seq}
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            f"insert into stock (channel, gateway, sku, level, seq) values (?, ?, ?, ?, ?) {_KEEP_CHANGED}",
+            [(channel, gateway, sku, level, seq) for sku, level in levels.items()],
+        )
+        return
+    # One statement with two arrays: a row for each level would cost a round trip's work each.
+    connection.execute(_ACCEPT_ARRAYS, {**keys, "skus": list(levels), "levels": list(levels.values())})
+
+
+_KEEP_CHANGED = """
+    on conflict (channel, gateway, sku) do update set level = excluded.level, seq = excluded.seq
+    where stock.level <> excluded.level
+"""
+_ACCEPT_ARRAYS = text(
+    f"""
+    insert into stock (channel, gateway, sku, level, seq)
+    select cast(:channel as text), cast(:gateway as text), sku, level, cast(:seq as bigint)
+    from unnest(cast(:skus as text[]), cast(:levels as bytea[])) as pushed (sku, level) {_KEEP_CHANGED}
+    """
+)
 
 
 def _next_seq(connection: Connection, channel: str, gateway: str) -> int:
@@ -65,16 +70,9 @@ def claim(
 ) -> Batch | None:
     """Take the stream and its oldest unheard levels; None when nothing is owed, due or free.
 
-    One sender per (channel, gateway), so no two calls for one SKU overlap.
+    One sender per (channel, gateway), so no two calls for one SKU overlap.  The stream is taken before the
+    levels are read: what was read earlier another sender might have replaced at the vendor by a newer one.
     """
-    owed = connection.execute(
-        select(stock)
-        .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.seq > stock.c.sent_seq)
-        .order_by(stock.c.seq, stock.c.sku)
-        .limit(limit)
-    ).all()
-    if not owed:
-        return None
     row = connection.execute(
         update(fact_streams)
         .where(
@@ -88,8 +86,18 @@ def claim(
     ).first()
     if row is None:
         return None
+    owed = connection.execute(
+        select(stock)
+        .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.seq > stock.c.sent_seq)
+        .order_by(stock.c.seq, stock.c.sku)
+        .limit(limit)
+    ).all()
     changes = tuple(StockChange(item.sku, msgspec.json.decode(item.level, type=StockLevel), item.sent) for item in owed)
-    return Batch(channel, gateway, token, row.attempts, changes, {item.sku: item.seq for item in owed})
+    batch = Batch(channel, gateway, token, row.attempts, changes, {item.sku: item.seq for item in owed})
+    if not owed:
+        _release(connection, batch, attempts=0, next_try_at=None, last_error="")
+        return None
+    return batch
 
 
 def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> bool:
@@ -99,13 +107,27 @@ def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> b
     """
     if not _release(connection, batch, attempts=0, next_try_at=None, last_error=""):
         return False
-    for item in sent:
+    if sent:
         connection.execute(
-            update(stock)
-            .where(and_(stock.c.channel == batch.channel, stock.c.gateway == batch.gateway, stock.c.sku == item.sku))
-            .values(sent=item.sent, sent_seq=batch.seqs[item.sku], refusal=item.refusal)
-        )
+            _RECORD,
+            [
+                {"of_sku": item.sku, "was": item.sent, "heard": batch.seqs[item.sku], "because": item.refusal,
+                 "of_channel": batch.channel, "of_gateway": batch.gateway}
+                for item in sent
+            ],
+        )  # fmt: skip
     return True
+
+
+_RECORD = (
+    update(stock)
+    .where(
+        stock.c.channel == bindparam("of_channel"),
+        stock.c.gateway == bindparam("of_gateway"),
+        stock.c.sku == bindparam("of_sku"),
+    )
+    .values(sent=bindparam("was"), sent_seq=bindparam("heard"), refusal=bindparam("because"))
+)
 
 
 def postpone(connection: Connection, batch: Batch, *, until: datetime, was_tried: bool, error: str) -> None:

@@ -7,12 +7,14 @@ holds an address of Pipe17 traffic except the body of a delivery that is still o
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -52,6 +54,27 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
+class Amount(TypeDecorator[Decimal]):
+    """Money, kept as whole ten-thousandths so that both databases add and compare it exactly.
+
+    Raises ValueError for an amount with more than four decimals.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
+        if value is None:
+            return None
+        scaled = value.scaleb(4)
+        if scaled != scaled.to_integral_value():
+            raise ValueError("an amount has more than four decimals")
+        return int(scaled)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-4)
+
+
 handed_out = Table(
     "handed_out",
     metadata,
@@ -60,11 +83,12 @@ handed_out = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     Column("state", String(16), nullable=False, server_default="open"),
     Column("lines", LargeBinary, nullable=False),
+    Column("rejected", LargeBinary),
     Column("times", Integer, nullable=False, server_default="0"),
     Column("last_pull_ms", BigInteger, nullable=False, server_default="0"),
     Column("last_handed_at", Moment),
     Column("acknowledged_at", Moment),
-    Column("retailops_order_id", String(32), nullable=False, server_default=""),
+    Column("retailops_order_id", Text, nullable=False, server_default=""),
 )
 """What `order_pull` gave away or a callback asked about, for every order source (R18)."""
 
@@ -84,11 +108,59 @@ packages = Table(
     Column("channel", String(63), primary_key=True),
     Column("order_refnum", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("retailops_shipment_id", String(32), nullable=False),
+    Column("retailops_shipment_id", Text, nullable=False),
     Column("lines", LargeBinary, nullable=False),
     Column("registered_at", Moment, nullable=False),
 )
 """Parcels registered for an order: what has shipped, as far as this server knows (R21, R22)."""
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("order_refnum", Text, primary_key=True),
+    Column("refnum", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("processing_type", String(32), nullable=False),
+    Column("payment_type", Text, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("captured", Amount, nullable=False, server_default="0"),
+    Column("capturing", Amount, nullable=False, server_default="0"),
+)
+"""What was charged for each order, payment by payment; of an authorised one, what has been captured."""
+
+Index("ix_payments_refnum", payments.c.channel, payments.c.refnum)
+
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("order_refnum", Text, nullable=False),
+    Column("payment_refnum", Text, nullable=False),
+    Column("callback", String(40), nullable=False),
+    Column("natural_key", Text, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("currency_code", String(3), nullable=False),
+    Column("is_store_credit", Boolean, nullable=False, server_default=text("false")),
+    Column("lines", LargeBinary, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("refnum", Text, nullable=False, server_default=""),
+    Column("matched_callback", String(40), nullable=False, server_default=""),
+    Column("matched_key", Text, nullable=False, server_default=""),
+    Column("repeats", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("told_at", Moment),
+    Column("released_at", Moment),
+    UniqueConstraint("channel", "key"),
+)
+"""Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23)."""
+
+Index("ix_refunds_order_refnum", refunds.c.channel, refunds.c.order_refnum)
+Index("ix_refunds_natural_key", refunds.c.channel, refunds.c.callback, refunds.c.natural_key)
 
 commands = Table(
     "commands",
@@ -107,6 +179,8 @@ commands = Table(
     UniqueConstraint("channel", "callback", "natural_key"),
 )
 """The ledger of natural keys: a command with an effect binds its key for ever (R9)."""
+
+Index("ix_commands_order_refnum", commands.c.channel, commands.c.order_refnum)
 
 deliveries = Table(
     "deliveries",
@@ -132,6 +206,7 @@ deliveries = Table(
     Column("request_id", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("closed_at", Moment),
+    Column("dropped_because", Text),
 )
 """Calls owed to vendors; the body goes when the call is delivered, the line stays (R8, R12, R28)."""
 
@@ -148,6 +223,8 @@ Index(
 )
 Index(
     "ix_deliveries_due",
+    deliveries.c.channel,
+    deliveries.c.gateway,
     deliveries.c.next_try_at,
     deliveries.c.id,
     sqlite_where=text("state in ('owed', 'checking')"),
@@ -211,3 +288,48 @@ journal = Table(
 
 Index("ix_journal_at", journal.c.at)
 Index("ix_journal_order_refnum", journal.c.channel, journal.c.order_refnum)
+
+late_news = Table(
+    "late_news",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("gateway", String(32), nullable=False),
+    Column("callback", String(40), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("code", String(80), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("about", LargeBinary, nullable=False),
+    Column("delivery_id", BigInteger),
+    Column("request_id", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("told_at", Moment),
+    Column("told_to", String(64), nullable=False, server_default=""),
+    Column("told_request_id", String(64), nullable=False, server_default=""),
+    Column("dismissed_at", Moment),
+)
+"""What turned out after a callback was answered, until RetailOps and the operator know it (R15)."""
+
+Index("ix_late_news_told_at", late_news.c.told_at)
+Index("ix_late_news_subject", late_news.c.channel, late_news.c.subject)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("fact_tokens", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("question_until", Float, nullable=False, server_default="0"),
+    Column("command_until", Float, nullable=False, server_default="0"),
+)
+"""What is left of each vendor key's rate, shared by all processes of one PostgreSQL; unlogged, for a crash may
+forget it (R14)."""
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("due_at", Moment, nullable=False),
+)
+"""Work that one process at a time does now and then: whoever moves `due_at` on has the turn."""

@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from tests.benchmarks import floors
+from tests.benchmarks import durable, floors
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -114,13 +114,18 @@ def s3(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S3", ours_s / reference_s, "<= 2.0"
 
 
+def s4(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A 10,000-row push over HTTP, accepted durably, against REF; the same at 50,000 rows; both databases."""
+    yield from durable.s4(options.rounds, folder)
+
+
 def s5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """Peak memory of the worker above idle for one push, in bodies; the same at 50,000 rows."""
     for rows in (10_000, 50_000):
         body = inventory(rows, key=KEY)
         ratios = []
         for _ in range(options.rounds):
-            with gunicorn(PRODUCT, folder=folder, environment=_channel("https://pipe17.invalid")) as server:
+            with gunicorn(PRODUCT, folder=folder, environment=channel("https://pipe17.invalid")) as server:
                 small = post_bytes(PUSH, inventory(10, key=KEY))
                 load(server.port, lambda _, raw=small: raw, connections=8, duration_s=0.5)
                 [worker] = server.workers()
@@ -135,7 +140,7 @@ def _send_once(port: int, raw: bytes) -> None:
     assert client.send(raw, is_kept=False) == 200
 
 
-def _channel(base_url: str) -> dict[str, str]:
+def channel(base_url: str) -> dict[str, str]:
     return {
         "CHANNELS": f"""
 [[channel]]
@@ -177,7 +182,7 @@ def s6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
             folder=folder,
             workers=2,
             threads=16,
-            environment={**_channel(f"http://127.0.0.1:{vendor_port}"), "WEB_THREADS": "64"},
+            environment={**channel(f"http://127.0.0.1:{vendor_port}"), "WEB_THREADS": "64"},
         ) as server,
     ):
         steady(server.port, raw, 1, 16)
@@ -213,6 +218,16 @@ def s7(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S7", taken / ideal, "<= 1.4"
 
 
+def s8(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A durable accept against the same callback kept nowhere, its tail, and beside a backlog of 100,000."""
+    yield from durable.s8(options.rounds, options.seconds, folder)
+
+
+def s9(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """Draining owed calls of 20 ms with 16 threads, against ideal; both databases."""
+    yield from durable.s9(options.rounds, folder, vendor)
+
+
 def s10(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """p99 of a small callback beside a stream of 10,000-row pushes, against REF of one such push."""
     body = inventory(10_000, key=KEY)
@@ -220,7 +235,7 @@ def s10(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     small = post_bytes("/api/channel/catalog_get_config_v1", msgspec.json.encode(envelope(KEY)))
     ratios = []
     with gunicorn(
-        PRODUCT, folder=folder, workers=2, threads=8, environment=_channel("https://pipe17.invalid")
+        PRODUCT, folder=folder, workers=2, threads=8, environment=channel("https://pipe17.invalid")
     ) as server:
         for _ in range(options.rounds):
             reference_s = median([timed(lambda: floors.reference(body)) for _ in range(5)])
@@ -312,7 +327,8 @@ def _worker_kib(server: Server) -> int:
 
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
-    "S1": s1_s2, "S3": s3, "S5": s5, "S6": s6, "S7": s7, "S10": s10, "S11": s11, "S12": s12,
+    "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12,
 }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from collections import deque
 
 DELAY_S = 0.02
 _BODIES = {
+    b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"0000000000000001",'
+    b'"status":"sentToFulfillment","lineItems":[]}}',
     b"/locations": b'{"success":true,"code":200,"locations":[{"locationId":"00000000000000a1","name":"Dallas DC",'
     b'"status":"active"}],"pagination":{"last":true,"pageSize":100}}',
     b"/shipments": b'{"success":true,"code":200,"shipments":[],"pagination":{"last":true,"pageSize":100}}',

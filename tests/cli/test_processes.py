@@ -66,7 +66,7 @@ def test_db_upgrade_needs_only_the_database_and_names_what_it_ran(tmp_path: Path
         ("mysql://u:{canary}@h/x", 2),
         ("postgres://u:{canary}@h:port/x", 2),
         ("postgres://u:{canary}@127.0.0.1:1/x", 1),
-        ("sqlite:////dev/null/x", 1),
+        ("sqlite:////dev/null/x", 2),
     ],
 )
 def test_db_upgrade_says_what_is_wrong_without_the_password(tmp_path: Path, address: str, status: int) -> None:

@@ -1,7 +1,8 @@
 """RetailOps calls an order off.
 
 Nothing shipped: the order is cancelled where it came from.  Something shipped: fail, an event names the
-shipment, and nothing changes (R21).  Cancelled before: the stored answer (R9).
+shipment, and nothing changes (R21).  Cancelled before: the stored answer (R9).  Where the source moves
+money, everything that is left of the order's payments is given back first.
 """
 
 from __future__ import annotations
@@ -11,33 +12,42 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders
+from app.channel import orders, refunds
 from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import mapping, text
+from app.contract.reading import identifier, mapping, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
 from app.gateways.words import Cancellation, Event, about
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> str:
-    """The order's refnum."""
-    return text(mapping(body.get("order")).get("channel_order_refnum"))
+def read(body: Mapping[str, Any], reading: Reading) -> tuple[str, str]:
+    """The order's refnum, and RetailOps' number for it."""
+    order = mapping(body.get("order"))
+    return text(order.get("channel_order_refnum")), identifier(order.get("retailops_order_id"))
 
 
-def carry_out(refnum: str, asked: Asked, desk: Desk) -> Outcome:
+def carry_out(wanted: tuple[str, str], asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same cancellation is being carried out elsewhere."""
-    return for_known_order(desk, asked, "cancel_order", refnum, _cancel)
+    refnum, retailops_order_id = wanted
+
+    def cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+        return _cancel(desk, asked, source, order, retailops_order_id)
+
+    return for_known_order(desk, asked, "cancel_order", refnum, cancel)
 
 
-def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, retailops_order_id: str) -> Outcome:
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
         now_known = orders.known(connection, asked.channel.name, [order.refnum])[order.refnum]
+        if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
+            message = "the RetailOps number belongs to another order; nothing was changed"
+            return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
         shipped = orders.parcels(connection, asked.channel.name, order.refnum)
         if shipped:
             message = "a shipment of this order is registered; nothing was changed"
@@ -47,7 +57,13 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder)
             )
         if now_known.state == "completed":
             return Plan([Event("error", "ALREADY_COMPLETED", "the order is completed; nothing was changed", named)])
-        return Plan(owed=[Owed(source.token, "cancel_order", Cancellation(order.refnum), named)])
+        owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum), named)]
+        if refunds.moves_money(source, "refund_payment"):
+            purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
+            owed[:0] = refunds.give_back_everything(
+                connection, asked.channel.name, source, order.refnum, purpose, desk.clock()
+            )
+        return Plan(owed=owed)
 
     command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan)
     [events] = run(desk, asked, [command])

@@ -1,8 +1,8 @@
 """RetailOps is done with an order.
 
 Shipments of the payload that are not registered yet are registered first; only units named in
-`unshipped_items`, less those shipped, are rejected; own arithmetic only warns; neither list given and
-something open is a failure that changes nothing (R22).
+`unshipped_items`, less those shipped, are rejected, and given back where the source moves money; own
+arithmetic only warns; neither list given and something open is a failure that changes nothing (R22).
 """
 
 from __future__ import annotations
@@ -10,21 +10,47 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders
+from app.channel import orders, refunds
 from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
+from app.channel.money import rounded
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, find_line, package_command, read_shipments
-from app.contract.reading import entries, mapping, text, whole
+from app.contract.reading import amount, entries, mapping, text, whole
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
-from app.gateways.words import Completion, Event, PackageLine, about
+from app.gateways.words import Completion, Event, PackageLine, RefundLine, about
+from app.records.refunds import charges
+
+
+@dataclass(frozen=True)
+class Unshipped:
+    """Units that will not ship, and what RetailOps says they cost; 0 where it does not say."""
+
+    line: PackageLine
+    unit_price: Decimal
+    extended_price: Decimal
+
+    def price_of(self, units: int) -> Decimal:
+        """What `units` of them cost.
+
+        The exact price of the line where it agrees with its unit price but for the cents that rounding
+        a unit loses; else unit price times units, for it is unsaid which units the line's price covers.
+        """
+        stated = self.line.quantity
+        by_unit = self.unit_price * stated
+        is_agreed = not self.unit_price or abs(self.extended_price - by_unit) <= Decimal("0.01") * stated
+        if stated and self.extended_price and is_agreed:
+            return self.extended_price * units / stated
+        return self.unit_price * units
 
 
 @dataclass(frozen=True)
@@ -33,7 +59,7 @@ class Wanted:
 
     refnum: str
     shipped: list[Shipped]
-    unshipped: tuple[PackageLine, ...]
+    unshipped: tuple[Unshipped, ...]
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
@@ -41,7 +67,13 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     order = mapping(body.get("order"))
     refnum = text(order.get("channel_order_refnum"))
     unshipped = tuple(
-        PackageLine(text(item.get("channel_item_refnum")), text(item.get("sku")), whole(item.get("unshipped_quantity")))
+        Unshipped(
+            PackageLine(
+                text(item.get("channel_item_refnum")), text(item.get("sku")), whole(item.get("unshipped_quantity"))
+            ),
+            max(amount(item.get("effective_unit_price")), Decimal(0)),
+            max(amount(item.get("effective_extended_price")), Decimal(0)),
+        )
         for item in entries(order.get("unshipped_items"))
     )
     return Wanted(refnum, read_shipments(refnum, entries(order.get("shipments"))), unshipped)
@@ -66,47 +98,91 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        if orders.known(connection, channel, [order.refnum])[order.refnum].state == "cancelled":
+        known = orders.known(connection, channel, [order.refnum])[order.refnum]
+        if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", named)])
         shipped = orders.shipped_units(orders.parcels(connection, channel, order.refnum))
-        open_units = Counter({line.refnum: line.quantity - shipped[line.refnum] for line in order.lines})
-        rejected, events = _rejected(order, open_units, wanted.unshipped)
+        before = Counter(known.rejected.units)
+        open_units = Counter(
+            {line.refnum: line.quantity - shipped[line.refnum] - before[line.refnum] for line in order.lines}
+        )
+        rejected, prices, events = _rejected(order, open_units, before, wanted.unshipped)
         still_open = sum(units for units in open_units.values() if units > 0)
-        if still_open and not wanted.shipped and not wanted.unshipped:
+        named_lines = [find_line(order.lines, item.line.line_refnum, item.line.sku) for item in wanted.unshipped]
+        if still_open and not wanted.shipped and not any(named_lines):
             message = "units are open and neither shipments nor unshipped_items say what became of them"
             return Plan([Event("error", "UNITS_UNACCOUNTED", message, named)])
         if still_open:
             message = "by this server's count units are neither shipped nor named as unshipped"
             events.append(Event("warning", "UNITS_OPEN", message, named))
         orders.set_state(connection, channel, order.refnum, "completed")
-        return Plan(events, [Owed(source.token, "complete_order", Completion(order.refnum, rejected), named)])
+        orders.add_rejected(connection, channel, order.refnum, rejected)
+        owed = _give_back(connection, desk, asked, source, order.refnum, prices, events)
+        completion = Completion(order.refnum, rejected, known.rejected.times + 1)
+        return Plan(events, [*owed, Owed(source.token, "complete_order", completion, named)])
 
-    def refuse(connection: Connection) -> Plan:
-        message = "the order was completed before with other unshipped_items; nothing was changed"
-        return Plan([Event("error", "COMPLETED_OTHERWISE", message, named)])
+    def correct(connection: Connection) -> Plan:
+        if refunds.moves_money(source, "refund_payment"):
+            message = "the order was completed before with other unshipped_items; nothing was changed"
+            return Plan([Event("error", "COMPLETED_OTHERWISE", message, named)])
+        message = "the order was completed before with other unshipped_items; what is new in them is passed on"
+        further = plan(connection)
+        return Plan([Event("info", "COMPLETION_CORRECTED", message, named), *further.events], further.owed)
 
-    meaning = ("complete", sorted((item.line_refnum, item.sku, item.quantity) for item in wanted.unshipped))
-    return Command("order_complete", order.refnum, order.refnum, meaning, plan, refuse)
+    named_units = sorted((item.line.line_refnum, item.line.sku, item.line.quantity) for item in wanted.unshipped)
+    meaning = ("complete", named_units)
+    return Command("order_complete", order.refnum, order.refnum, meaning, plan, correct)
+
+
+def _give_back(
+    connection: Connection,
+    desk: Desk,
+    asked: Asked,
+    source: Gateway,
+    refnum: str,
+    prices: list[RefundLine],
+    events: list[Event],
+) -> list[Owed]:
+    """The refund of the rejected units, at most what is left; a smaller one is told in `events`."""
+    if not source.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
+        return []
+    channel, named = asked.channel.name, about("order_refnum", refnum)
+    payments = charges(connection, channel, refnum)
+    currency = payments[0].currency_code if payments else ""
+    lines = tuple(msgspec.structs.replace(line, amount=rounded(line.amount, currency)) for line in prices)
+    wanted = sum((line.amount for line in lines), Decimal(0))
+    if wanted > refunds.left_of(payments) and not refunds.is_same_amount(wanted, refunds.left_of(payments)):
+        message = "the units that will not ship cost more than is left of the payments; what is left goes back"
+        events.append(Event("warning", "REFUND_CUT", message, named))
+    purpose = refunds.Purpose("order_complete", refnum, f"ro-complete-{refnum}", named, lines=lines)
+    return refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock())
 
 
 def _rejected(
-    order: orders.KnownOrder, open_units: Counter[str], unshipped: tuple[PackageLine, ...]
-) -> tuple[tuple[PackageLine, ...], list[Event]]:
-    """The units to reject, taken off `open_units`; shipped ones stay shipped whatever the payload says."""
+    order: orders.KnownOrder, open_units: Counter[str], before: Counter[str], unshipped: tuple[Unshipped, ...]
+) -> tuple[tuple[PackageLine, ...], list[RefundLine], list[Event]]:
+    """The units to reject, taken off `open_units`, and their prices.
+
+    Shipped ones stay shipped, and units rejected `before` are not rejected again.
+    """
     rejected: list[PackageLine] = []
+    prices: list[RefundLine] = []
     events: list[Event] = []
-    for item in unshipped:
+    for stated in unshipped:
+        item = stated.line
         line = find_line(order.lines, item.line_refnum, item.sku)
         if line is None:
             message = "no such line on the order; it was left out"
             where = about("orderitem_refnum", item.line_refnum) or about("sku_number", item.sku)
             events.append(Event("warning", "LINE_UNKNOWN", message, where))
             continue
-        units = min(item.quantity, max(open_units[line.refnum], 0))
-        if units < item.quantity:
+        wanted = max(item.quantity - before[line.refnum], 0)
+        units = min(wanted, max(open_units[line.refnum], 0))
+        if units < wanted:
             message = "units named as unshipped are registered as shipped; they stay shipped"
             events.append(Event("warning", "SHIPPED_ALREADY", message, about("orderitem_refnum", line.refnum)))
         open_units[line.refnum] -= units
         if units:
             rejected.append(PackageLine(line.refnum, line.sku, units))
-    return tuple(rejected), events
+            prices.append(RefundLine("line_item", stated.price_of(units), line.refnum, line.sku, units))
+    return tuple(rejected), prices, events

@@ -1,24 +1,290 @@
-"""Goods came back to RetailOps; the order's source says what it does about it."""
+"""Goods came back to RetailOps, and their price goes back to the customer, once (R22, R23).
+
+A return is known by RetailOps' number.  It pays what RetailOps says and no more than is left of the
+order's payments, newest first; a refund the source has not accepted yet is a warning, and stands in
+`payment_transactions` only once it has.  What is no refund is recorded only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
-from app.channel.commands import declined
+import msgspec
+from sqlalchemy import Connection
+
+from app.channel import orders, refunds
+from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
+from app.channel.money import as_number, rounded
 from app.channel.outcome import Outcome
-from app.contract.reading import mapping, text
+from app.channel.running import Command, Plan, run
+from app.channel.shipments import Shipped, find_line, read_shipments
+from app.contract.reading import amount, entries, identifier, mapping, text, whole
 from app.contract.schemas import Reading
+from app.gateways.interface import Gateway
+from app.gateways.words import Event, PackageLine, RefundLine, about
+from app.records import refunds as ledger
+from app.records.refunds import Charge, Entry
+
+REFUND, STORE_CREDIT = "refund", "storecredit"
+
+CALLBACK = "order_returned"
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> str:
-    """The order's refnum; no gateway needs more of the body yet."""
-    return text(mapping(body.get("order")).get("channel_order_refnum"))
+@dataclass(frozen=True)
+class Wanted:
+    """The return as RetailOps states it."""
+
+    refnum: str
+    key: str
+    """RetailOps' number; a return without one is known by its contents."""
+    action: str
+    amount: Decimal
+    lines: tuple[RefundLine, ...]
+    shipped: list[Shipped]
+
+    @property
+    def meaning(self) -> object:
+        """What makes two requests the same return: order, money and goods, but no free text."""
+        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines if line.kind == "line_item")
+        return (self.refnum, self.action, str(self.amount.normalize()), units)
 
 
-def carry_out(refnum: str, asked: Asked, desk: Desk) -> Outcome:
-    """The event that says what the source does instead."""
-    outcome = Outcome()
-    declined(desk, asked, "return_order", outcome, refnum)
-    return outcome
+def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+    """Order number, what came back, and what is to go back for it."""
+    order, returned = mapping(body.get("order")), mapping(body.get("return"))
+    refnum = text(order.get("channel_order_refnum"))
+    found = Wanted(
+        refnum,
+        identifier(returned.get("retailops_return_id")),
+        text(returned.get("refund_action")).casefold().replace("_", "").replace(" ", ""),
+        amount(returned.get("refund_amt")),
+        tuple(_lines(returned)),
+        read_shipments(refnum, entries(order.get("shipments"))),
+    )
+    if found.key:
+        return found
+    digest = hashlib.sha256(msgspec.json.encode(found.meaning)).hexdigest()[:24]
+    return Wanted(refnum, f"h-{digest}", found.action, found.amount, found.lines, found.shipped)
+
+
+def _lines(returned: Mapping[str, Any]) -> list[RefundLine]:
+    """Goods less what is withheld for restocking, without tax; then tax, then shipping."""
+    lines, reason = [], ""
+    for item in map(mapping, entries(returned.get("items"))):
+        reason = text(item.get("reason"))
+        goods = amount(item.get("subtotal_amt")) or amount(item.get("product_amt"))
+        goods += amount(item.get("giftwrap_amt")) + amount(item.get("recycling_amt"))
+        lines.append(
+            RefundLine(
+                "line_item",
+                goods - amount(item.get("restock_fee_amt")),
+                text(item.get("channel_item_refnum")),
+                text(item.get("sku")),
+                whole(item.get("quantity")),
+                reason,
+            )
+        )
+    for name, kind in (("tax_amt", "tax"), ("shipping_amt", "shipping")):
+        if charged := amount(returned.get(name)):
+            lines.append(RefundLine(kind, charged, reason=reason))  # type: ignore[arg-type]
+    return lines
+
+
+def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
+    """Raises `Rejected` 503 while the same return is being carried out elsewhere."""
+
+    def give_back(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+        return _Return(desk, asked, source, order, wanted).carry_out()
+
+    return for_known_order(desk, asked, "return_order", wanted.refnum, give_back)
+
+
+class _Return:
+    """One return being carried out."""
+
+    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> None:
+        self._desk = desk
+        self._asked = asked
+        self._channel = asked.channel.name
+        self._source = source
+        self._order = order
+        self._wanted = wanted
+        self._named = about("order_refnum", order.refnum)
+        self._is_altered = False
+
+    def carry_out(self) -> Outcome:
+        wanted = self._wanted
+        command = Command(CALLBACK, wanted.key, self._order.refnum, wanted.meaning, self._plan, self._refuse_change)
+        [events] = run(self._desk, self._asked, [command])
+        if self._is_altered:
+            return Outcome(events)
+        with self._desk.database.read() as connection:
+            entries = ledger.of_source(connection, self._channel, CALLBACK, wanted.key)
+            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order.refnum)}
+        accepted = [entry for entry in entries if entry.state == "accepted"]
+        untold = [entry.id for entry in accepted if entry.told_at is None]
+        if untold:
+            with self._desk.database.write() as connection:
+                ledger.note_told(connection, untold, self._desk.clock())
+        credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
+        to_payments = [entry for entry in accepted if not entry.is_store_credit]
+        transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
+        return Outcome(events, {"payment_transactions": transactions, "store_credit": credit})
+
+    def _refuse_change(self, connection: Connection) -> Plan:
+        self._is_altered = True
+        message = "a return of this number was taken before with other contents; nothing was changed"
+        return Plan([Event("error", "REFUND_ALTERED", message, self._named)])
+
+    def _plan(self, connection: Connection) -> Plan:
+        wanted = self._wanted
+        source = (CALLBACK, wanted.key)
+        entries = ledger.of_order(connection, self._channel, self._order.refnum)
+        before = ledger.of_source(connection, self._channel, *source)
+        if any(entry.is_in_effect or entry.order_refnum != self._order.refnum for entry in before):
+            return self._refuse_change(connection)
+        payments = ledger.charges(connection, self._channel, self._order.refnum)
+        currency = payments[0].currency_code if payments else ""
+        money = rounded(wanted.amount, currency)
+        units, lines, events = self._goods(connection, entries, currency)
+        purpose = refunds.Purpose(
+            CALLBACK, wanted.key, f"ro-return-{wanted.key}", self._named, lines=lines, units=units
+        )
+        if reason := self._why_unpaid(money):
+            return Plan([*events, *self._record(connection, before, purpose, money, reason)])
+        held = self._matched(connection, entries, before, purpose, money)
+        if held is not None:
+            return Plan([*events, held])
+        left = refunds.left_of(payments)
+        if left <= 0:
+            message = "nothing is left of the order's payments; no money was given back"
+            return Plan([*events, Event("error", "NOTHING_LEFT", message, self._named)])
+        if money > left and not refunds.is_same_amount(money, left):
+            message = "less than this return asks for is left of the order's payments; what is left goes back"
+            events.append(Event("warning", "REFUND_CUT", message, self._named))
+        is_credit = wanted.action == STORE_CREDIT and self._source.gives_store_credit
+        if wanted.action == STORE_CREDIT and not is_credit:
+            message = f"{self._source.token} gives no store credit; the money goes back to the payment"
+            events.append(Event("warning", "NO_STORE_CREDIT", message, self._named))
+        released = next((entry.matched for entry in before if entry.released_at is not None), ("", ""))
+        purpose = replace(purpose, to_store_credit=is_credit, matched=released)
+        owed = refunds.hold(connection, self._channel, self._source, payments, money, purpose, self._desk.clock())
+        return Plan(events, owed)
+
+    def _why_unpaid(self, money: Decimal) -> str:
+        """Why this return is recorded only, or "" when it is to be paid here."""
+        if money <= 0:
+            return "it asks for no money"
+        if not self._wanted.action:
+            return "it names no refund_action"
+        if self._wanted.action not in (REFUND, STORE_CREDIT):
+            return "its refund_action is none that moves money"
+        if self._asked.channel.refunds_paid_by != CALLBACK:
+            return "payment_credit pays on this channel"
+        return ""
+
+    def _record(
+        self, connection: Connection, before: Sequence[Entry], purpose: refunds.Purpose, money: Decimal, reason: str
+    ) -> list[Event]:
+        money = max(money, Decimal(0))
+        message = f"the return was recorded and nothing was paid: {reason}"
+        is_doubtful = money > 0 and not self._wanted.action
+        events = [Event("warning" if is_doubtful else "info", "RETURN_RECORDED", message, self._named)]
+        known = [entry for entry in before if entry.state == "recorded"]
+        if [(entry.amount, entry.lines) for entry in known] == [(money, purpose.units)]:
+            return events
+        if known:
+            events.append(Event("info", "RETURN_CORRECTED", "it was recorded before otherwise", self._named))
+        ledger.put(
+            connection, self._channel, purpose.entry(self._order.refnum, None, money, "recorded"), self._desk.clock()
+        )
+        return events
+
+    def _matched(
+        self,
+        connection: Connection,
+        entries: Sequence[Entry],
+        before: Sequence[Entry],
+        purpose: refunds.Purpose,
+        money: Decimal,
+    ) -> Event | None:
+        """The event for goods whose price a credit has given back already; None when this return has to pay."""
+        source = (CALLBACK, self._wanted.key)
+        known = next((entry for entry in before if entry.state == "matched"), None)
+        if known is not None and known.released_at is not None:
+            return None
+        if known is not None and not refunds.is_same_amount(known.amount, money):
+            message = "this return was held to be paid by a credit, with other money; nothing was changed"
+            return Event("error", "REFUND_ALTERED", message, self._named)
+        piece = refunds.same_money(entries, "payment_credit", money, source)
+        if piece is None:
+            return None
+        if known is None or known.matched != piece[0].source:
+            entry = purpose.entry(self._order.refnum, None, money, "matched")
+            entry = replace(entry, matched=piece[0].source)
+            ledger.put(connection, self._channel, entry, self._desk.clock())
+        if any(entry.state != "accepted" for entry in piece):
+            message = "it is being found out whether a credit of the same amount was paid; send this return again"
+            return Event("error", "CREDIT_PENDING", message, self._named)
+        message = "a credit of the same amount was paid for this order; nothing was paid again"
+        return Event("warning", "ALREADY_CREDITED", message, self._named)
+
+    def _goods(
+        self, connection: Connection, entries: Sequence[Entry], currency: str
+    ) -> tuple[tuple[PackageLine, ...], tuple[RefundLine, ...], list[Event]]:
+        """What came back by order line, and what the money is for.
+
+        Units are at most those shipped and not returned before (contract 4.6); the money is RetailOps'.
+        """
+        shipped = orders.shipped_units(orders.parcels(connection, self._channel, self._order.refnum))
+        stated: Counter[str] = Counter()
+        for package in self._wanted.shipped:
+            for part in package.stated:
+                line = find_line(self._order.lines, part.line_refnum, part.sku)
+                if line is not None:
+                    stated[line.refnum] += part.quantity
+        before = refunds.returned_units(entries, (CALLBACK, self._wanted.key))
+        units: dict[str, PackageLine] = {}
+        lines: list[RefundLine] = []
+        events: list[Event] = []
+        for item in self._wanted.lines:
+            money = rounded(item.amount, currency)
+            if item.kind != "line_item":
+                lines.append(msgspec.structs.replace(item, amount=money))
+                continue
+            known = find_line(self._order.lines, item.line_refnum, item.sku)
+            if known is None:
+                named = about("orderitem_refnum", item.line_refnum) or about("sku_number", item.sku)
+                events.append(Event("warning", "LINE_UNKNOWN", "no such line on the order; its money counts", named))
+                continue
+            there = units[known.refnum].quantity if known.refnum in units else 0
+            out = max(shipped[known.refnum], stated[known.refnum]) - before.get(known.refnum, 0) - there
+            quantity = min(item.quantity, max(out, 0))
+            if quantity < item.quantity:
+                message = "more units came back than shipped and were not returned before; the money goes by RetailOps"
+                where = about("orderitem_refnum", known.refnum)
+                events.append(Event("warning", "MORE_THAN_SHIPPED", message, where))
+            lines.append(RefundLine("line_item", money, known.refnum, known.sku, quantity, item.reason))
+            units[known.refnum] = PackageLine(known.refnum, known.sku, there + quantity)
+        counted = tuple(line for line in units.values() if line.quantity)
+        return counted, tuple(line for line in lines if line.amount > 0), events
+
+
+def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:
+    """A refund as RetailOps reads it (SDK contract, block P)."""
+    processing_type = payment.processing_type if payment else ""
+    is_known = processing_type in refunds.PROCESSING_TYPES
+    return {
+        "payment_processing_type": processing_type if is_known else refunds.PROCESSING_TYPES[0],
+        "transaction_type": "credit",
+        "payment_type": payment.payment_type if payment else "none",
+        "amount": as_number(entry.amount, entry.currency_code),
+        "status": "success",
+        "refnum": entry.refnum,
+    }

@@ -1,24 +1,135 @@
-"""RetailOps asks the channel to collect money; the order's source says what it does about it."""
+"""RetailOps asks the channel to collect money: what is only authorised is captured, and never twice.
+
+A transaction is known by order, payment series, its place in the list and its amount.  At most what is
+still uncaptured is captured; what was charged from the start needs no call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from app.channel.commands import declined
+from sqlalchemy import Connection
+
+from app.channel import orders, refunds
+from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
+from app.channel.money import rounded
 from app.channel.outcome import Outcome
-from app.contract.reading import mapping, text
+from app.channel.running import Command, Plan, run
+from app.contract.reading import amount, entries, identifier, mapping, text
 from app.contract.schemas import Reading
+from app.deliveries.outbox import Owed
+from app.gateways.interface import Gateway
+from app.gateways.words import Event, Settlement, about
+from app.records import refunds as ledger
+
+COLLECTS = ("charge", "capture", "")
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> str:
-    """The order's refnum; no gateway needs more of the body yet."""
-    return text(mapping(body.get("order")).get("channel_order_refnum"))
+@dataclass(frozen=True)
+class Transaction:
+    """One payment to be collected."""
+
+    position: int
+    kind: str
+    processing_type: str
+    amount: Decimal
+    refnum: str
 
 
-def carry_out(refnum: str, asked: Asked, desk: Desk) -> Outcome:
-    """The event that says what the source does instead."""
-    outcome = Outcome()
-    declined(desk, asked, "settle_payment", outcome, refnum)
-    return outcome
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be collected for one order."""
+
+    refnum: str
+    series: str
+    currency_code: str
+    transactions: tuple[Transaction, ...]
+
+
+def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+    """Transactions that RetailOps itself counts as failed are nothing to collect."""
+    payment = mapping(body.get("payment"))
+    transactions = tuple(
+        Transaction(
+            position,
+            text(item.get("transaction_type")),
+            text(item.get("payment_processing_type")),
+            amount(item.get("amount")),
+            text(item.get("refnum")),
+        )
+        for position, item in enumerate(map(mapping, entries(payment.get("payment_transactions"))))
+        if text(item.get("status")) in ("", "success")
+    )
+    return Wanted(
+        text(mapping(body.get("order")).get("channel_order_refnum")),
+        identifier(payment.get("payment_series_id")),
+        text(payment.get("currency_code")),
+        transactions,
+    )
+
+
+def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
+    """Each transaction stands alone.  Raises `Rejected` 503 while one of them is being collected elsewhere."""
+
+    def settle(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+        commands = [_command(desk, asked, source, order.refnum, wanted, item) for item in wanted.transactions]
+        outcome = Outcome()
+        for events in run(desk, asked, commands):
+            outcome.events.extend(events)
+        return outcome
+
+    return for_known_order(desk, asked, "settle_payment", wanted.refnum, settle)
+
+
+def _command(desk: Desk, asked: Asked, source: Gateway, refnum: str, wanted: Wanted, item: Transaction) -> Command:
+    channel, named = asked.channel.name, about("order_refnum", refnum)
+    spelled = format(item.amount.normalize(), "f")
+    natural_key = f"{refnum}/{wanted.series or '-'}/{item.position}/{spelled}"
+
+    def plan(connection: Connection) -> Plan:
+        payments = ledger.charges(connection, channel, refnum)
+        currency = payments[0].currency_code if payments else ""
+        if fault := _fault(item, wanted.currency_code, currency):
+            return Plan([Event("error", *fault, named)])
+        money = rounded(item.amount, currency)
+        meant = [payment for payment in payments if payment.refnum == item.refnum] or payments
+        if item.kind == "auth":
+            if money > sum((payment.amount for payment in meant), Decimal(0)):
+                return Plan([Event("error", "NOT_AUTHORISED", "more than this order's payments come to", named)])
+            return Plan()
+        owed: list[Owed] = []
+        rest = money
+        for payment in reversed(meant):
+            part = min(rest, payment.uncaptured)
+            if part > 0:
+                ledger.hold_capture(connection, channel, refnum, payment.refnum, part)
+                key = f"ro-settle-{natural_key}-{len(owed) + 1}"
+                body = Settlement(refnum, key, payment.refnum, part, payment.currency_code)
+                owed.append(Owed(source.token, "settle_payment", body, named))
+                rest -= part
+        charged = sum((payment.amount - payment.uncaptured for payment in meant), Decimal(0))
+        if rest > charged and not refunds.is_same_amount(rest, charged):
+            message = "more than this order's payments come to; what they come to is collected"
+            return Plan([Event("error", "NOT_COVERED", message, named)], owed)
+        if not owed:
+            return Plan([Event("info", "ALREADY_COLLECTED", "this money has been collected", named)])
+        return Plan((), owed)
+
+    return Command("order_settle_payment", natural_key, refnum, ("settle", spelled), plan, plan)
+
+
+def _fault(item: Transaction, stated: str, currency: str) -> tuple[str, str] | None:
+    """Why the transaction cannot be collected here: an event's code and message."""
+    if stated and currency and stated != currency:
+        return "CURRENCY_DIFFERS", "the order was paid in another currency; nothing was collected"
+    if item.processing_type not in ("", *refunds.PROCESSING_TYPES):
+        return "PROCESSING_UNKNOWN", "the channel does not process this kind of payment; nothing was collected"
+    if item.kind not in ("auth", *COLLECTS):
+        return "NOT_A_COLLECTION", "this transaction_type collects nothing"
+    if item.amount <= 0:
+        return "NO_AMOUNT", "there is no amount to collect"
+    return None

@@ -1,28 +1,243 @@
-"""RetailOps asks the channel to give money back; the order's source says what it does about it.
+"""RetailOps asks the channel to give money back; the vendor decides, and the answer says what became of it.
 
-The answer has no events and no order number: its status and message are all RetailOps learns.
+The answer has no events and no order number: its status and message are all RetailOps learns, and the
+payments it names as parents lead to the order.  The same request again within a day is the same credit,
+and one that a return has paid already is not paid twice (R23).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Literal
 
+import msgspec
+from sqlalchemy import Connection
+
+from app.channel import refunds
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
+from app.channel.money import rounded
 from app.channel.outcome import Outcome
-from app.contract.reading import entries, mapping, text
+from app.channel.running import Command, Plan, run
+from app.contract.reading import amount, entries, mapping, text
 from app.contract.schemas import Reading
+from app.deliveries import outbox
+from app.gateways.interface import Gateway
+from app.gateways.words import Event, about
+from app.records import refunds as ledger
+from app.records.refunds import Charge, Entry
+
+CALLBACK = "payment_credit"
+
+Status = Literal["success", "fail", "decline", "timeout"]
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> str:
+@dataclass(frozen=True)
+class Wanted:
+    """The credit as RetailOps states it."""
+
+    amount: Decimal
+    payment_type: str
     """How the first parent was paid; an answer has to repeat it."""
-    parents = entries(mapping(body.get("credit")).get("parent_payment_transactions"))
-    return text(mapping(parents[0]).get("payment_type")) if parents else ""
+    parents: tuple[str, ...]
 
 
-def carry_out(payment_type: str, asked: Asked, desk: Desk) -> Outcome:
-    """Fail with amount 0 where the source moves no money (R24)."""
-    outcome = Outcome(content={"payment_type": payment_type or "none"})
-    declined(desk, asked, "credit_payment", outcome)
-    return outcome
+def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+    """The amount and the numbers of the payments it is to come from."""
+    credit = mapping(body.get("credit"))
+    parents = [mapping(item) for item in entries(credit.get("parent_payment_transactions"))]
+    refnums = sorted({text(item.get("refnum")) for item in parents} - {""})
+    return Wanted(amount(credit.get("amount")), text(parents[0].get("payment_type")) if parents else "", tuple(refnums))
+
+
+def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
+    """Fail with amount 0 where the source moves no money (R24).
+
+    Raises `Rejected` 503 while the same credit is being carried out elsewhere.
+    """
+    outcome = Outcome(content={"payment_type": wanted.payment_type or "none"})
+    source = desk.order_source(asked.channel)
+    if declined(desk, asked, "credit_payment", outcome) or source is None:
+        return outcome
+    with desk.database.read() as connection:
+        homes = ledger.homes(connection, asked.channel.name, wanted.parents)
+        if len(homes) != 1:
+            return _not_one_order(outcome, is_found=bool(homes))
+        credit = _Credit(desk, asked, source, homes.pop(), wanted, connection)
+    if credit.amount <= 0:
+        return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
+    return credit.carry_out(outcome)
+
+
+def _not_one_order(outcome: Outcome, *, is_found: bool) -> Outcome:
+    if is_found:
+        message = "the parent payments belong to different orders; ask for each order by itself"
+        return _answered(outcome, "fail", Event("error", "PARENTS_DIFFER", message))
+    message = "no payment of this channel has a number among parent_payment_transactions"
+    return _answered(outcome, "fail", Event("error", "PARENTS_UNKNOWN", message))
+
+
+def _answered(
+    outcome: Outcome, status: Status, event: Event | None, paid: Decimal = Decimal(0), refnum: str = ""
+) -> Outcome:
+    """The outcome with these words, which are all the answer holds."""
+    events = [event] if event else []
+    return Outcome(events, {**outcome.content, "status": status, "amount": paid, "refnum": refnum})
+
+
+class _Credit:
+    """One credit being carried out."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        asked: Asked,
+        source: Gateway,
+        order_refnum: str,
+        wanted: Wanted,
+        connection: Connection,
+    ) -> None:
+        self._desk = desk
+        self._asked = asked
+        self._channel = asked.channel.name
+        self._source = source
+        self._order_refnum = order_refnum
+        self._parents = wanted.parents
+        self._named = about("order_refnum", order_refnum)
+        payments = ledger.charges(connection, self._channel, order_refnum)
+        self.amount = rounded(wanted.amount, payments[0].currency_code)
+        meaning = (order_refnum, str(self.amount.normalize()), wanted.parents)
+        self._digest = hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]
+        self._natural_key = self._standing_key(connection)
+        self._is_new = False
+
+    def carry_out(self, outcome: Outcome) -> Outcome:
+        meaning = (self._digest,)
+        command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
+        [events] = run(self._desk, self._asked, [command])
+        with self._desk.database.read() as connection:
+            mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
+            matched = next((entry for entry in mine if entry.state == "matched"), None)
+            paying = ledger.of_source(connection, self._channel, *matched.matched) if matched else mine
+            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order_refnum)}
+        paying = [entry for entry in paying if entry.is_in_effect]
+        accepted = [entry for entry in paying if entry.state == "accepted"]
+        if not paying:
+            return self._unpaid(outcome, events)
+        self._note(mine, accepted, is_unpaid=not self._is_new)
+        return self._paid(outcome, matched, paying, accepted, payments)
+
+    def _standing_key(self, connection: Connection) -> str:
+        """The key this request answers to: an earlier one of the same meaning, or the next (R23).
+
+        Without an order or request id in the body, a repeat is told from a second credit by time, and by
+        an operator's word.
+        """
+        earlier = [
+            entry
+            for entry in ledger.of_order(connection, self._channel, self._order_refnum)
+            if entry.callback == CALLBACK and entry.natural_key.startswith(f"{self._digest}-")
+        ]
+        if not earlier:
+            return f"{self._digest}-1"
+        last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
+        rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
+        window = timedelta(hours=self._asked.channel.credit_repeat_hours)
+        is_settled = any(entry.state in ("accepted", "matched") for entry in rows) and not any(
+            entry.state in ("owed", "parked") for entry in rows
+        )
+        is_over = any(
+            entry.released_at is not None or (entry.created_at and entry.created_at + window <= self._desk.clock())
+            for entry in rows
+        )
+        if is_settled and is_over:
+            return f"{self._digest}-{_ordinal(last.natural_key) + 1}"
+        return last.natural_key
+
+    def _plan(self, connection: Connection) -> Plan:
+        source = (CALLBACK, self._natural_key)
+        entries = ledger.of_order(connection, self._channel, self._order_refnum)
+        mine = [entry for entry in entries if entry.source == source]
+        if any(entry.is_in_effect for entry in mine):
+            return Plan()
+        before = next((entry for entry in mine if entry.state == "matched"), None)
+        key = f"ro-credit-{self._natural_key}"
+        purpose = refunds.Purpose(CALLBACK, self._natural_key, key, self._named)
+        if self._asked.channel.refunds_paid_by == "order_returned":
+            piece = refunds.same_money(entries, "order_returned", self.amount, source)
+            if piece is not None:
+                if before is None or before.matched != piece[0].source:
+                    self._is_new = before is None
+                    entry = replace(
+                        purpose.part(1).entry(self._order_refnum, None, self.amount, "matched"),
+                        currency_code=piece[0].currency_code,
+                        matched=piece[0].source,
+                    )
+                    ledger.put(connection, self._channel, entry, self._desk.clock())
+                return Plan()
+        if not outbox.is_lane_free(connection, self._channel, self._source.token, self._order_refnum):
+            message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
+            return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
+        payments = [
+            item
+            for item in ledger.charges(connection, self._channel, self._order_refnum)
+            if item.refnum in self._parents
+        ]
+        left = refunds.left_of(payments)
+        if self.amount > left and not refunds.is_same_amount(self.amount, left):
+            message = "more than is left of these payments; nothing was given back"
+            return Plan([Event("error", "DECLINED", message, self._named)])
+        self._is_new = True
+        drawn = refunds.best_first(payments, self.amount)
+        return Plan(
+            owed=refunds.hold(connection, self._channel, self._source, drawn, self.amount, purpose, self._desk.clock())
+        )
+
+    def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
+        """Keep that RetailOps was told, and for the operator that it asked again."""
+        untold = [entry.id for entry in accepted if entry.told_at is None]
+        if untold or is_unpaid:
+            with self._desk.database.write() as connection:
+                ledger.note_told(connection, untold, self._desk.clock())
+                if is_unpaid:
+                    ledger.note_repeat(connection, mine[0].id)
+
+    def _unpaid(self, outcome: Outcome, events: Sequence[Event]) -> Outcome:
+        event = next((item for item in events if item.event_type == "error"), None)
+        message = f"{self._source.token} has not done it; nothing was given back"
+        event = event or Event("error", "NOT_DONE", message, self._named)
+        return _answered(outcome, "decline" if event.code == "DECLINED" else "fail", event)
+
+    def _paid(
+        self,
+        outcome: Outcome,
+        matched: Entry | None,
+        paying: Sequence[Entry],
+        accepted: Sequence[Entry],
+        payments: Mapping[str, Charge],
+    ) -> Outcome:
+        paid = sum((entry.amount for entry in accepted), Decimal(0))
+        if len(accepted) < len(paying):
+            message = "it is not known yet whether the money went back; it is being found out, ask again to learn it"
+            return _answered(outcome, "timeout", Event("error", "OUTCOME_UNKNOWN", message, self._named), paid)
+        refnum = accepted[0].refnum
+        payment = payments.get(accepted[0].payment_refnum)
+        content = dict(outcome.content)
+        if payment is not None and payment.payment_type:
+            content["payment_type"] = payment.payment_type
+        outcome = Outcome(content=content)
+        if matched is not None or not self._is_new:
+            message = f"same as {refnum}, nothing paid again"
+            return _answered(outcome, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
+        if paid < self.amount and not refunds.is_same_amount(paid, self.amount):
+            message = "only a part was given back; ask for the rest by itself"
+            return _answered(outcome, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)
+        return _answered(outcome, "success", None, paid, refnum)
+
+
+def _ordinal(natural_key: str) -> int:
+    return int(natural_key.rpartition("-")[2])

@@ -47,6 +47,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("state", sa.String(length=16), server_default="open", nullable=False),
         sa.Column("lines", sa.LargeBinary(), nullable=False),
+        sa.Column("rejected", sa.LargeBinary(), nullable=True),
         sa.Column("times", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_pull_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("last_handed_at", sa.BigInteger(), nullable=True),

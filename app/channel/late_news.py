@@ -1,0 +1,124 @@
+"""Late news between a vendor's word and RetailOps' next answer: what counts as news, and when it is told (R15)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from app.deliveries.transitions import Delivery, Settled
+from app.gateways.policy import Deadline
+from app.gateways.words import Association, Event
+from app.records import late_news
+from app.records.database import Database, DatabaseUnavailable
+from app.records.tables import commands, deliveries
+
+LOOK_EVERY_S = 1.0
+"""How often a process looks whether any channel has news; between that an answer costs no query."""
+
+TIME_NEEDED_S = 6.0
+"""Less than this left of a callback's budget, and the news waits: a busy database must not make it late."""
+
+log = logging.getLogger(__name__)
+
+
+def note(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
+    """Keep what a background attempt brought to light, for the callback it belongs to is answered."""
+    found = _news(delivery, settled)
+    if not found:
+        return
+    row = connection.execute(
+        select(commands.c.callback, commands.c.begun_at, deliveries.c.about)
+        .join(commands, commands.c.id == deliveries.c.command_id)
+        .where(deliveries.c.id == delivery.id)
+    ).one()
+    own = msgspec.json.decode(row.about, type=tuple[Association, ...])
+    asked = f"{row.callback} of {row.begun_at:%Y-%m-%d %H:%M} UTC for order {delivery.lane}"
+    for event in found:
+        late_news.note(
+            connection,
+            channel=delivery.channel,
+            gateway=delivery.gateway,
+            callback=row.callback,
+            subject=delivery.lane,
+            event=Event("warning", f"LATE_{event.code}", f"{asked}: {event.message}", event.associations or own),
+            request_id=delivery.request_id,
+            now=now,
+            delivery_id=delivery.id if settled.state == "parked" else None,
+        )
+
+
+def _news(delivery: Delivery, settled: Settled) -> list[Event]:
+    """A call that stopped, a held decision that was found out, or a warning that came with late success."""
+    match settled.state:
+        case "parked":
+            message = f"{delivery.gateway} did not take it ({_reason(settled)}); it is kept, an operator has to decide"
+            return [Event("warning", settled.code or "PARKED", message)]
+        case "refused":
+            message = f"{delivery.gateway} has not done it ({_reason(settled)})"
+            return [Event("warning", settled.code or "REFUSED", message)]
+        case "delivered":
+            found = [event for event in settled.events if event.event_type != "info"]
+            if delivery.state == "checking":
+                message = f"its outcome was unknown then; {delivery.gateway} has done it"
+                found.insert(0, Event("warning", "DONE", message))
+            return found
+    return []
+
+
+def _reason(settled: Settled) -> str:
+    return settled.error or settled.code
+
+
+class LateNews:
+    """Tells each channel's news in its answers; one per process."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._looking = threading.Lock()
+        self._look_at_s = 0.0
+        self._channels: set[str] = set()
+
+    def for_answer(
+        self, channel: str, callback: str, body: Mapping[str, Any], request_id: str, deadline: Deadline
+    ) -> list[Event]:
+        """Warnings to add to an answer that is otherwise complete; marked as told.
+
+        Never raises for the database: news that cannot be read now waits for another answer.
+        """
+        if time.monotonic() >= self._look_at_s:
+            self._look()
+        if channel not in self._channels or deadline.left_s() < TIME_NEEDED_S:
+            return []
+        asked = hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
+        try:
+            with self._database.read() as connection:
+                if not late_news.is_any_for(connection, channel, asked, self._clock()):
+                    return []
+            with self._database.write(wait_s=0.5) as connection:
+                return late_news.tell(connection, channel, asked, request_id, self._clock())
+        except DatabaseUnavailable as error:
+            log.warning("channel %s: late news waits for the database: %s", channel, error)
+            return []
+
+    def _look(self) -> None:
+        """One thread looks; the others go by what was seen last."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._look_at_s = time.monotonic() + LOOK_EVERY_S
+            with self._database.read() as connection:
+                self._channels = late_news.channels_with_news(connection, self._clock())
+        except DatabaseUnavailable:
+            self._channels = set()
+            self._look_at_s = time.monotonic() + 5 * LOOK_EVERY_S
+        finally:
+            self._looking.release()

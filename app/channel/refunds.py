@@ -1,0 +1,184 @@
+"""Money that goes back: held in the ledger first, then owed to the order's source (R10, R22, R23).
+
+Cancellation, completion, return and credit meet here, so that all four draw on the same remainder of
+each payment.  Everything runs inside T1 of the command, where one order is changed by one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.deliveries.outbox import Owed
+from app.gateways.interface import Gateway, Verb
+from app.gateways.words import Association, PackageLine, Refund, RefundLine
+from app.records import refunds
+from app.records.refunds import Charge, Entry
+
+NEARLY = Decimal("1e-7")
+"""RetailOps' caller has used 32-bit floats, which keep 24 bits of an amount (R7)."""
+
+PROCESSING_TYPES = ("channel_payment", "channel_giftcert")
+"""What an answer may say of who processes a payment (SDK contract, block P)."""
+
+_MOVERS = {"order_cancel": "refund_payment", "order_complete": "refund_payment", "order_returned": "return_order"}
+
+
+def is_same_amount(one: Decimal, other: Decimal) -> bool:
+    """True when the two differ by no more than RetailOps' floats may."""
+    return abs(one - other) <= max(abs(one), abs(other)) * NEARLY
+
+
+def moves_money(source: Gateway, verb: str) -> bool:
+    """True when the source carries this money verb out."""
+    return isinstance(source.verbs.get(verb), Verb)
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a refund is for: which callback and natural key asked, and what its calls and events name."""
+
+    callback: str
+    natural_key: str
+    key: str
+    """Names the refund at the vendor, with the number of its part behind it (see `part`)."""
+    about: tuple[Association, ...] = ()
+    to_store_credit: bool = False
+    lines: tuple[RefundLine, ...] = ()
+    units: tuple[PackageLine, ...] = ()
+    """The returned units, kept with the entry so that none is returned twice."""
+    matched: tuple[str, str] = ("", "")
+
+    @property
+    def verb(self) -> str:
+        """The verb its calls are owed under."""
+        return _MOVERS.get(self.callback, "credit_payment")
+
+    def part(self, number: int) -> Purpose:
+        """The refund's first, second... part; the returned units stand on the first, to be counted once.
+
+        A whole return keeps its plain key.  Every other key is numbered, so that no two orders' keys meet.
+        """
+        if self.callback == "order_returned" and number == 1:
+            return self
+        return replace(self, key=f"{self.key}-{number}", units=self.units if number == 1 else ())
+
+    def entry(self, order_refnum: str, charge: Charge | None, amount: Decimal, state: refunds.State) -> Entry:
+        """A row of the ledger; its currency is the payment's."""
+        return Entry(
+            key=self.key,
+            order_refnum=order_refnum,
+            payment_refnum=charge.refnum if charge else "",
+            callback=self.callback,
+            natural_key=self.natural_key,
+            amount=amount,
+            currency_code=charge.currency_code if charge else "",
+            state=state,
+            is_store_credit=self.to_store_credit,
+            lines=self.units,
+            matched=self.matched,
+        )
+
+
+def hold(
+    connection: Connection,
+    channel: str,
+    source: Gateway,
+    charges: Sequence[Charge],
+    wanted: Decimal,
+    purpose: Purpose,
+    now: datetime,
+) -> list[Owed]:
+    """Hold `wanted` on these payments of one order, the first ones first, and give the calls to be owed.
+
+    Holds less where less is left.  Inside a write transaction that is serial for the order.
+    """
+    owed: list[Owed] = []
+    lines = list(purpose.lines)
+    rest = wanted
+    for charge in charges:
+        amount = charge.left if is_same_amount(rest, charge.left) else min(rest, charge.left)
+        if amount <= 0:
+            continue
+        part = purpose.part(len(owed) + 1)
+        refunds.put(connection, channel, part.entry(charge.order_refnum, charge, amount, "owed"), now)
+        body = Refund(
+            order_refnum=charge.order_refnum,
+            key=part.key,
+            payment_refnum=charge.refnum,
+            amount=amount,
+            currency_code=charge.currency_code,
+            to_store_credit=purpose.to_store_credit,
+            lines=_take(lines, amount),
+        )
+        owed.append(Owed(source.token, purpose.verb, body, purpose.about))
+        rest -= amount
+        if rest <= 0:
+            break
+    return owed
+
+
+def _take(lines: list[RefundLine], amount: Decimal) -> tuple[RefundLine, ...]:
+    """As much of the lines as fits the amount, taken off them; the units go with a line's first part."""
+    taken = []
+    while lines and amount > 0:
+        line = lines.pop(0)
+        part = min(line.amount, amount)
+        taken.append(msgspec.structs.replace(line, amount=part))
+        amount -= part
+        if part < line.amount:
+            lines.insert(0, msgspec.structs.replace(line, amount=line.amount - part, quantity=0))
+    return tuple(taken)
+
+
+def left_of(charges: Iterable[Charge]) -> Decimal:
+    """What may still go back of these payments together."""
+    return sum((charge.left for charge in charges), Decimal(0))
+
+
+def best_first(charges: Sequence[Charge], wanted: Decimal) -> list[Charge]:
+    """The payments in the order to draw on: the newest that can bear it alone, else newest first."""
+    alone = [charge for charge in charges if charge.left >= wanted or is_same_amount(charge.left, wanted)]
+    return [alone[0]] if alone else list(charges)
+
+
+def give_back_everything(
+    connection: Connection, channel: str, source: Gateway, order_refnum: str, purpose: Purpose, now: datetime
+) -> list[Owed]:
+    """Hold all that is left of an order, for its cancellation."""
+    charges = refunds.charges(connection, channel, order_refnum)
+    return hold(connection, channel, source, charges, left_of(charges), purpose, now)
+
+
+def same_money(
+    entries: Collection[Entry], callback: str, amount: Decimal, except_for: tuple[str, str]
+) -> list[Entry] | None:
+    """What `callback` has paid, or holds to pay, in one piece of this very amount, unless it was matched before (R23).
+
+    `except_for` is the asking source: its own earlier match does not count.
+    """
+    spent = {entry.matched for entry in entries if entry.source != except_for}
+    pieces: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.callback == callback and entry.is_in_effect and entry.source not in spent:
+            pieces.setdefault(entry.source, []).append(entry)
+    for piece in pieces.values():
+        if is_same_amount(sum((entry.amount for entry in piece), Decimal(0)), amount):
+            return piece
+    return None
+
+
+def returned_units(entries: Iterable[Entry], except_for: tuple[str, str]) -> dict[str, int]:
+    """Units returned by order line, leaving out one source and what came to nothing."""
+    units: dict[str, int] = {}
+    for entry in entries:
+        counts = entry.is_in_effect or entry.state in ("recorded", "matched")
+        if counts and entry.callback == "order_returned" and entry.source != except_for:
+            for line in entry.lines:
+                units[line.line_refnum] = units.get(line.line_refnum, 0) + line.quantity
+    return units

@@ -1,0 +1,201 @@
+"""`channel callbacks`: did order 496 get through, when, and what did they say?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from sqlalchemy import Connection, func, select, tuple_
+
+from app.cli.deliveries import show_moments
+from app.cli.filters import iso, moment, records, when
+from app.cli.terminal import console, json_option, new_table, print_json
+from app.deliveries.courier import utc_now
+from app.records import story
+from app.records.story import Story
+from app.records.tables import commands, deliveries, journal
+from app.settings import Settings
+
+LOOKED_BACK = timedelta(days=7)
+"""How far the journal is searched for a request id, which it is not sorted by."""
+
+
+@click.group()
+def callbacks() -> None:
+    """See what RetailOps asked, what it was answered, and what became of it."""
+
+
+@callbacks.command("list")
+@click.option("--order", default="", help="Only callbacks about this order (the channel's number).")
+@click.option("--channel", default="", help="Only this channel; also: unconfigured, dry_run.")
+@click.option("--callback", default="", help="Only this callback, such as order_cancel.")
+@click.option("--outcome", default="", help="Only this outcome: success, or an event's or a fault's code.")
+@click.option("--since", type=moment, metavar="WHEN", help="Answered since then: 30m, 2h, 7d or an ISO time.")
+@click.option("--until", type=moment, metavar="WHEN", help="Answered before then.")
+@click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="Show at most so many. Default 50.")
+@json_option
+def list_(limit: int, as_json: bool, **chosen: Any) -> None:
+    """Show the latest callbacks, newest first, and what the vendors have taken of each."""
+    with records() as (configured, database), database.read() as connection:
+        found = _answered(connection, chosen, limit, _channels(configured, chosen["channel"]))
+        if chosen["order"]:
+            for name in _channels(configured, chosen["channel"]):
+                found += _from_ledger(connection, name, chosen, {item["request_id"] for item in found})
+            found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
+        _add_vendors(connection, found)
+    if as_json:
+        print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in found]})
+        return
+    if not found:
+        click.echo("No such callback is in the journal.")
+        return
+    rows = new_table("Callbacks", "When (UTC)", "Callback", "Order", "Status", "Outcome", "Took", "Vendors", "Request")
+    for item in found:
+        vendors = ", ".join(f"{call['vendor']} {call['state']}" for call in item["calls"])
+        rows.add_row(
+            when(item["at"]), item["callback"], f"{item['order'] or '-'} ({item['channel']})",
+            str(item["status"] or "?"), item["outcome"],
+            f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "?", vendors or "-", item["request_id"],
+        )  # fmt: skip
+    console().print(rows)
+    console().print("The whole story: channel callbacks show --order ORDER, or show REQUEST")
+
+
+@callbacks.command()
+@click.argument("request_id", metavar="[REQUEST]", required=False, default="")
+@click.option("--order", default="", help="Everything about this order instead.")
+@click.option("--channel", default="", help="Only on this channel.")
+@click.option("--since", type=moment, metavar="WHEN", help="How far back to look for a request. Default 7d.")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
+    """Tell the story of a request (its id stands in the reply's X-Request-Id) or of an order."""
+    if bool(request_id) == bool(order):
+        raise click.UsageError("name either a request id or --order", ctx)
+    found: list[Story] = []
+    with records() as (configured, database), database.read() as connection:
+        if order:
+            told = [story.of_order(connection, name, order) for name in _channels(configured, channel)]
+        else:
+            told = [story.of_request(connection, request_id, since or utc_now() - LOOKED_BACK)]
+        found = [item for item in told if item is not None]
+    if as_json:
+        print_json({"stories": [_story_json(item) for item in found]})
+    else:
+        for item in found:
+            _show_story(item, is_order=bool(order))
+    if not found:
+        what = f"order {order} on {channel or 'any channel'}" if order else f"request {request_id}"
+        hint = "" if order else "; look further back with --since 90d"
+        click.echo(f"channel: there is no trace of {what}{hint}", err=True)
+        ctx.exit(1)
+
+
+def _show_story(told: Story, *, is_order: bool) -> None:
+    out = console()
+    out.print(
+        f"{'Order' if is_order else 'Request about order'} {told.order_refnum or '-'}, channel {told.channel or '-'}"
+    )
+    for line in told.now:
+        out.print(f"  {line}")
+    show_moments(told.moments)
+    out.print()
+
+
+def _story_json(told: Story) -> dict[str, Any]:
+    return {
+        "channel": told.channel,
+        "order": told.order_refnum,
+        "now": told.now,
+        "moments": [
+            {"at": iso(item.at), "who": item.who, "what": item.what, "request_id": item.request_id}
+            for item in told.moments
+        ],
+    }
+
+
+def _channels(configured: Settings, asked: str) -> list[str]:
+    return [asked] if asked else [channel.name for channel in configured.channels]
+
+
+def _answered(
+    connection: Connection, chosen: dict[str, Any], limit: int, channels: Sequence[str]
+) -> list[dict[str, Any]]:
+    query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
+    if chosen["order"]:
+        query = query.where(journal.c.channel.in_(channels), journal.c.order_refnum == chosen["order"])
+    elif chosen["channel"]:
+        query = query.where(journal.c.channel == chosen["channel"])
+    if chosen["callback"]:
+        query = query.where(journal.c.name == chosen["callback"])
+    if chosen["outcome"]:
+        query = query.where(func.lower(journal.c.outcome) == chosen["outcome"].lower())
+    if chosen["since"]:
+        query = query.where(journal.c.at >= chosen["since"])
+    if chosen["until"]:
+        query = query.where(journal.c.at < chosen["until"])
+    return [_line(row, row.order_refnum) for row in connection.execute(query)]
+
+
+def _line(row: Any, order: str) -> dict[str, Any]:
+    return {
+        "at": row.at,
+        "callback": row.name,
+        "channel": row.channel,
+        "order": order,
+        "status": row.status,
+        "outcome": row.outcome,
+        "duration_ms": row.duration_ms,
+        "request_id": row.request_id,
+    }
+
+
+def _from_ledger(connection: Connection, channel: str, chosen: dict[str, Any], known: set[str]) -> list[dict[str, Any]]:
+    """What the journal does not list under the order: callbacks about many orders, and lines lost in a kill."""
+    found = []
+    for command, line in story.callbacks_of(connection, channel, chosen["order"]):
+        item = (
+            _line(line, command.order_refnum)
+            if line is not None
+            else {
+                "at": command.begun_at,
+                "callback": command.callback,
+                "channel": channel,
+                "order": command.order_refnum,
+                "status": None,
+                "outcome": "in the ledger",
+                "duration_ms": None,
+                "request_id": command.request_id,
+            }
+        )
+        is_wanted = (
+            item["request_id"] not in known
+            and chosen["callback"] in ("", item["callback"])
+            and chosen["outcome"].lower() in ("", item["outcome"].lower())
+            and (chosen["since"] is None or item["at"] >= chosen["since"])
+            and (chosen["until"] is None or item["at"] < chosen["until"])
+        )
+        if is_wanted:
+            found.append(item)
+    return found
+
+
+def _add_vendors(connection: Connection, found: list[dict[str, Any]]) -> None:
+    """To each callback the calls it owed and how they stand now."""
+    orders = {(item["channel"], item["order"]) for item in found if item["order"]}
+    calls: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    if orders:
+        rows = connection.execute(
+            select(deliveries)
+            .join(commands, commands.c.id == deliveries.c.command_id)
+            .where(tuple_(commands.c.channel, commands.c.order_refnum).in_(list(orders)))
+            .order_by(deliveries.c.id)
+        )
+        for row in rows:
+            calls.setdefault((row.channel, row.lane, row.request_id), []).append(
+                {"id": row.id, "vendor": row.gateway, "verb": row.verb, "state": row.state, "last_code": row.last_code}
+            )
+    for item in found:
+        item["calls"] = calls.get((item["channel"], item["order"], item["request_id"]), [])

@@ -1,0 +1,513 @@
+"""`channel deliveries`: what is owed to vendors, what is stuck, and what to do about it at three in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+from sqlalchemy import Row, func, select
+
+from app import gateways
+from app.cli.filters import iso, moment, records, when
+from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.work import work
+from app.deliveries import operating
+from app.deliveries.courier import utc_now
+from app.deliveries.operating import Wanted
+from app.deliveries.transitions import OPEN_STATES
+from app.errors import GatewayError
+from app.gateways.interface import Tools, Verb
+from app.gateways.words import Association
+from app.records import late_news as news_records
+from app.records import story
+from app.records.database import Database
+from app.records.story import Moment
+from app.records.tables import commands, fact_streams, late_news, stock
+from app.settings import Settings
+
+Command = Callable[..., Any]
+
+
+@click.group()
+def deliveries() -> None:
+    """Look after the calls that are owed to vendors.
+
+    A call is owed until the vendor has it.  `parked` means: given up by the machine, kept for you; the
+    order's later calls wait for it.  Mend the cause and `retry`, or give it up with `drop`.
+    """
+
+
+deliveries.add_command(work)
+
+
+def _filters(states: Sequence[str]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(
+            [
+                click.option("--order", default="", help="Only calls for this order (the channel's number)."),
+                click.option("--channel", default="", help="Only this channel, by its name in channels.toml."),
+                click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17."),
+                click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated."),
+                click.option(
+                    "--since", type=moment, metavar="WHEN", help="Owed since then: 30m, 2h, 7d or an ISO time."
+                ),
+                click.option("--until", type=moment, metavar="WHEN", help="Owed before then."),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _wanted(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> Wanted:
+    states = chosen["states"] or (default_states if not ids else ())
+    return Wanted(
+        ids=ids,
+        order=chosen["order"],
+        channel=chosen["channel"],
+        gateway=chosen["vendor"],
+        states=() if "any" in states else states,
+        since=chosen["since"],
+        until=chosen["until"],
+    )
+
+
+@deliveries.command("list")
+@_filters([*operating.STATES, "any"])
+@click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="Show at most so many. Default 50.")
+@json_option
+def list_(limit: int, as_json: bool, **chosen: Any) -> None:
+    """Show what is open: owed, checking (being found out) and parked; other states with --state.
+
+    Below it: late news that nobody has dismissed, and stock that a vendor has not heard.
+    """
+    with records() as (_, database):
+        wanted = _wanted(chosen, OPEN_STATES)
+        with database.read() as connection:
+            rows = operating.find(connection, wanted, limit)
+            total = operating.count(connection, wanted)
+            shown = [_brief(row, operating.held_by(connection, row)) for row in rows]
+        news, unheard = _open_news(database, wanted), _unheard_stock(database, wanted)
+    if as_json:
+        print_json({"deliveries": shown, "total": total, "late_news": news, "stock": unheard})
+        return
+    _show_list(shown, total, news, unheard, is_default=not chosen["states"])
+
+
+def _show_list(
+    shown: list[dict[str, Any]],
+    total: int,
+    news: list[dict[str, Any]],
+    unheard: list[dict[str, Any]],
+    *,
+    is_default: bool,
+) -> None:
+    out = console()
+    if shown:
+        columns = (
+            "Id",
+            "State",
+            "Order",
+            "Call",
+            "Tries",
+            "Owed since (UTC)",
+            "Next try (UTC)",
+            "Last said",
+            "Waits for",
+        )
+        rows = new_table("Calls to vendors", *columns)
+        for item in shown:
+            rows.add_row(
+                str(item["id"]), _loud(item["state"]), f"{item['order']} ({item['channel']})",
+                f"{item['vendor']} {item['verb']}", str(item["attempts"]), _short(item["created_at"]),
+                _short(item["next_try_at"]) if item["state"] in ("owed", "checking") else "",
+                item["last_code"] or "-", str(item["held_by"] or ""),
+            )  # fmt: skip
+        out.print(rows)
+        if total > len(shown):
+            out.print(f"{total - len(shown)} more; see --limit.")
+    else:
+        out.print("Nothing is open." if is_default else "No such calls.")
+    if news:
+        rows = new_table(
+            "\nLate news not dismissed (channel deliveries drop nN)", "Id", "Of", "Order or SKU", "Told", "News"
+        )
+        for item in news:
+            rows.add_row(f"n{item['id']}", item["callback"], f"{item['subject']} ({item['channel']})",
+                         _short(item["told_at"]) or "not yet", f"{item['code']}: {item['message']}")  # fmt: skip
+        out.print(rows)
+    for item in unheard:
+        why = f"; last said {item['last_error']}" if item["last_error"] else ""
+        out.print(f"Stock of {item['skus']} SKUs is owed to {item['vendor']} (channel {item['channel']}){why}.")
+    if any(item["state"] == "parked" for item in shown):
+        out.print("\nA parked call: channel deliveries show ID, then retry ID or drop ID.")
+
+
+@deliveries.command()
+@click.argument("delivery_id", metavar="ID", type=click.IntRange(min=1))
+@json_option
+def show(delivery_id: int, as_json: bool) -> None:
+    """Everything about one call: its command, its attempts, what was said, and what it waits for.
+
+    Of what the call says only the names of its fields are shown, because the rest is personal data.
+    """
+    with records() as (_, database), database.read() as connection:
+        rows = operating.find(connection, Wanted(ids=[delivery_id]))
+        if not rows:
+            raise click.ClickException(f"there is no delivery {delivery_id}")
+        [row] = rows
+        holder = operating.held_by(connection, row)
+        command = connection.execute(select(commands).where(commands.c.id == row.command_id)).one()
+        last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
+        lines = story.lines_of(connection, row.request_id, row.created_at, last)
+        news = connection.execute(
+            select(late_news).where(late_news.c.delivery_id == row.id, late_news.c.request_id == row.request_id)
+        ).all()
+    full = {
+        **_brief(row, holder),
+        "callback": command.callback,
+        "natural_key": command.natural_key,
+        "command_begun_at": iso(command.begun_at),
+        "is_possibly_done": row.is_possibly_done,
+        "last_attempt_at": iso(row.last_attempt_at),
+        "closed_at": iso(row.closed_at),
+        "last_error": row.last_error,
+        "about": [f"{item.identifier_type} {item.identifier}" for item in _about(row.about)],
+        "body": _body_shape(row.body),
+        "request_id": row.request_id,
+        "dropped_because": row.dropped_because,
+        "late_news": [_news(item) for item in news],
+        "journal": [{"at": iso(line.at), "who": line.who, "what": line.what} for line in lines],
+    }
+    if as_json:
+        print_json(full)
+    else:
+        _show_one(full, holder, lines)
+
+
+def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Moment]) -> None:
+    out = console()
+    out.print(f"Delivery {full['id']}: {full['vendor']} {full['verb']}, {_loud(full['state'])}")
+    facts = {
+        "Order": f"{full['order']} (channel {full['channel']})",
+        "Asked by": f"{full['callback']} at {_short(full['command_begun_at'])} UTC, request {full['request_id']}",
+        "About": ", ".join(full["about"]) or "-",
+        "Tries": f"{full['attempts']}, last {_short(full['last_attempt_at']) or 'never'}",
+        "Last said": f"{full['last_code']}: {full['last_error']}" if full["last_code"] else "nothing yet",
+        "Perhaps done": "yes, the last attempt had no usable answer" if full["is_possibly_done"] else "no",
+        "Next try": _short(full["next_try_at"]) if full["state"] in ("owed", "checking") else "-",
+        "Waits for": f"delivery {holder.id}, {holder.state}" if holder is not None else "nothing before it",
+        "It says": full["body"],
+        "Late news": "; ".join(f"n{item['id']} {item['code']}, told {_short(item['told_at']) or 'not yet'}"
+                               for item in full["late_news"]) or "-",
+    }  # fmt: skip
+    if full["dropped_because"]:
+        facts["Given up"] = f"{_short(full['closed_at'])}: {full['dropped_because']}"
+    table = new_table("", "", "")
+    table.show_header = False
+    for name, value in facts.items():
+        table.add_row(name, value)
+    out.print(table)
+    show_moments(lines)
+    if full["state"] == "parked":
+        out.print(f"\nMend the cause, then: channel deliveries retry {full['id']}")
+        out.print(f"or give it up for good: channel deliveries drop {full['id']}")
+
+
+def show_moments(lines: Sequence[Moment]) -> None:
+    """A story's moments as a table; what repeats itself without change stands once, with a count."""
+    rows = new_table("\nWhat happened (UTC)", "When", "Who", "What", "Request")
+    at = 0
+    while at < len(lines):
+        first, last = lines[at], at
+        while last + 1 < len(lines) and _same(lines[last + 1]) == _same(first):
+            last += 1
+        again = f" ({last - at} times more, until {when(lines[last].at)})" if last > at else ""
+        rows.add_row(when(first.at), first.who, first.what + again, first.request_id)
+        at = last + 1
+    if lines:
+        console().print(rows)
+
+
+def _same(moment: Moment) -> tuple[str, str, str]:
+    return moment.who, moment.what.rpartition(", after ")[0] or moment.what, moment.request_id
+
+
+@deliveries.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@_filters(OPEN_STATES)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
+@click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_context
+def retry(
+    ctx: click.Context,
+    /,
+    ids: tuple[int, ...],
+    limit: int | None,
+    even_if_done: bool,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Put calls back to be tried now: those named, or all parked ones that the filters choose.
+
+    A call that may have been done is looked up at the vendor first.  Exit code 1 when one of them could
+    not be put back.
+    """
+    wanted = _chosen(ctx, ids, chosen)
+    with records() as (configured, database):
+        verb_of = _declared(configured)
+        now = utc_now()
+        with database.read() as connection:
+            rows = list(reversed(operating.find(connection, wanted)))[:limit]
+        done: list[dict[str, Any]] = []
+        failed = _missing(ids, rows)
+        for row in rows:
+            verb = verb_of(row)
+            reason = operating.why_not_retried(row, verb, now, even_if_done=even_if_done)
+            if not reason and verb is not None and not dry_run:
+                with database.write(serial=[operating.order_of(row)]) as connection:
+                    if operating.retry(connection, row, verb, now):
+                        news_records.dismiss(connection, now, delivery_ids=[row.id])
+                    else:
+                        reason = "it changed while this command ran; look again"
+            _sort(row, reason, done, failed)
+    _report("would be tried now" if dry_run else "is tried now", done, failed, dry_run=dry_run, as_json=as_json)
+    ctx.exit(1 if failed else 0)
+
+
+@deliveries.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@_filters(OPEN_STATES)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
+@click.option("--reason", default="no reason given", help="Kept with the call.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_context
+def drop(
+    ctx: click.Context,
+    /,
+    ids: tuple[str, ...],
+    limit: int | None,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Give calls up for good: those named, or all parked ones that the filters choose.
+
+    The vendor is never told, what the call says is deleted, and the order's later calls go on.  An id
+    like n7 dismisses that piece of late news instead.
+    """
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
+    delivery_ids, news_ids = _split(ctx, ids)
+    with records() as (configured, database):
+        verb_of = _declared(configured)
+        now = utc_now()
+        rows: list[Row[Any]] = []
+        if delivery_ids or not news_ids:
+            wanted = _chosen(ctx, delivery_ids, chosen)
+            with database.read() as connection:
+                rows = list(reversed(operating.find(connection, wanted)))[:limit]
+        done: list[dict[str, Any]] = []
+        failed = _missing(delivery_ids, rows)
+        open_rows = []
+        for row in rows:
+            if why := operating.why_not_dropped(row, now):
+                _sort(row, why, done, failed)
+            else:
+                open_rows.append(row)
+        if open_rows and not (yes or dry_run):
+            _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
+            click.confirm("Give up what is listed above for good?", abort=True)
+        for row in open_rows:
+            why = ""
+            if not dry_run:
+                with database.write(serial=[operating.order_of(row)]) as connection:
+                    if operating.drop(connection, row, verb_of(row), reason, now):
+                        news_records.dismiss(connection, now, delivery_ids=[row.id])
+                    else:
+                        why = "it changed while this command ran; look again"
+            _sort(row, why, done, failed)
+        dismissed = _dismiss(database, news_ids, now, dry_run=dry_run)
+        failed += [{"id": f"n{item}", "reason": "no such late news is open"} for item in news_ids - dismissed]
+        done += [{"id": f"n{item}", "order": "", "channel": "", "call": "late news"} for item in sorted(dismissed)]
+    _report("would be given up" if dry_run else "is given up", done, failed, dry_run=dry_run, as_json=as_json)
+    ctx.exit(1 if failed else 0)
+
+
+def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> Wanted:
+    if not ids and not any(chosen.values()):
+        raise click.UsageError(
+            "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
+        )
+    return _wanted(chosen, ("parked",), ids)
+
+
+def _split(ctx: click.Context, ids: Sequence[str]) -> tuple[list[int], set[int]]:
+    numbers, news = [], set()
+    for given in ids:
+        digits = given.removeprefix("n")
+        if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
+            raise click.BadParameter(f"'{given}' is neither a delivery such as 12 nor late news such as n7", ctx)
+        if given.startswith("n"):
+            news.add(int(digits))
+        else:
+            numbers.append(int(digits))
+    return numbers, news
+
+
+def _dismiss(database: Database, ids: set[int], now: datetime, *, dry_run: bool) -> set[int]:
+    if not ids:
+        return set()
+    if dry_run:
+        with database.read() as connection:
+            is_open = late_news.c.id.in_(ids) & late_news.c.dismissed_at.is_(None)
+            return set(connection.execute(select(late_news.c.id).where(is_open)).scalars())
+    with database.write() as connection:
+        return news_records.dismiss(connection, now, news_ids=ids)
+
+
+def _declared(configured: Settings) -> Callable[[Row[Any]], Verb | None]:
+    """How a call behaves at its vendor, by the gateways as they are configured now."""
+    declared = {}
+    for channel in configured.channels:
+        for token in channel.gateways:
+            try:
+                built = gateways.vendor(token).create(channel.vendors[token], Tools(channel.name, 2))
+            except GatewayError:
+                continue
+            declared[channel.name, token] = built.verbs
+
+    def verb_of(row: Row[Any]) -> Verb | None:
+        found = declared.get((row.channel, row.gateway), {}).get(row.verb)
+        return found if isinstance(found, Verb) else None
+
+    return verb_of
+
+
+def _missing(ids: Sequence[int], rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    known = {row.id for row in rows}
+    return [{"id": item, "reason": "there is no such delivery"} for item in dict.fromkeys(ids) if item not in known]
+
+
+def _line(row: Row[Any]) -> dict[str, Any]:
+    return {"id": row.id, "order": row.lane, "channel": row.channel, "call": f"{row.gateway} {row.verb}"}
+
+
+def _sort(row: Row[Any], reason: str, done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> None:
+    if reason:
+        failed.append({"id": row.id, "reason": reason})
+    else:
+        done.append(_line(row))
+
+
+def _report(
+    what: str, done: list[dict[str, Any]], failed: list[dict[str, Any]], *, dry_run: bool, as_json: bool
+) -> None:
+    if as_json:
+        print_json({"dry_run": dry_run, "done": done, "failed": failed})
+        return
+    for item in done:
+        order = f" for order {item['order']} ({item['channel']})" if item["order"] else ""
+        click.echo(f"{item['id']}: {item['call']}{order} {what}")
+    for item in failed:
+        click.echo(f"{item['id']}: not done: {item['reason']}", err=True)
+    if not done and not failed:
+        click.echo("No call matches.")
+
+
+def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "state": row.state,
+        "channel": row.channel,
+        "order": row.lane,
+        "vendor": row.gateway,
+        "verb": row.verb,
+        "attempts": row.attempts,
+        "created_at": iso(row.created_at),
+        "next_try_at": iso(row.next_try_at),
+        "last_code": row.last_code,
+        "held_by": holder.id if holder is not None else None,
+        "is_under_way": operating.is_under_way(row, utc_now()),
+    }
+
+
+def _news(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "channel": row.channel,
+        "callback": row.callback,
+        "subject": row.subject,
+        "code": row.code,
+        "message": row.message,
+        "at": iso(row.at),
+        "told_at": iso(row.told_at),
+        "dismissed_at": iso(row.dismissed_at),
+        "delivery": row.delivery_id,
+    }
+
+
+def _open_news(database: Database, wanted: Wanted) -> list[dict[str, Any]]:
+    query = select(late_news).where(late_news.c.dismissed_at.is_(None)).order_by(late_news.c.id.desc()).limit(100)
+    for column, value in (
+        (late_news.c.subject, wanted.order),
+        (late_news.c.channel, wanted.channel),
+        (late_news.c.gateway, wanted.gateway),
+    ):
+        if value:
+            query = query.where(column == value)
+    with database.read() as connection:
+        return [_news(row) for row in connection.execute(query)]
+
+
+def _unheard_stock(database: Database, wanted: Wanted) -> list[dict[str, Any]]:
+    if wanted.order:
+        return []
+    with database.read() as connection:
+        owed = connection.execute(
+            select(stock.c.channel, stock.c.gateway, func.count().label("skus"), fact_streams.c.last_error)
+            .join_from(
+                stock,
+                fact_streams,
+                (stock.c.channel == fact_streams.c.channel) & (stock.c.gateway == fact_streams.c.gateway),
+            )
+            .where(stock.c.seq > stock.c.sent_seq)
+            .group_by(stock.c.channel, stock.c.gateway, fact_streams.c.last_error)
+        ).all()
+    return [
+        {"channel": row.channel, "vendor": row.gateway, "skus": row.skus, "last_error": row.last_error}
+        for row in owed
+        if wanted.channel in ("", row.channel) and wanted.gateway in ("", row.gateway)
+    ]
+
+
+def _about(raw: bytes) -> tuple[Association, ...]:
+    return msgspec.json.decode(raw, type=tuple[Association, ...])
+
+
+def _body_shape(body: bytes | None) -> str:
+    """Names of fields and a size, never what is in them."""
+    if body is None:
+        return "deleted: nobody needs it any more"
+    named = msgspec.json.decode(body)
+    fields = ", ".join(named) if isinstance(named, dict) else "unreadable"
+    return f"{len(body)} bytes: {fields}"
+
+
+def _loud(state: str) -> str:
+    return "PARKED" if state == "parked" else state
+
+
+def _short(moment: str | None) -> str:
+    return moment[:19].replace("T", " ") if moment else ""

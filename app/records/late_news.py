@@ -1,0 +1,160 @@
+"""What turned out after a callback was answered: kept for the operator, told to RetailOps once (R15).
+
+A row is told to the first answer that can carry it.  For a while after that it is told again to the same
+request only, because the answer that carried it may have been lost on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, or_, select, update
+
+from app.gateways.words import Association, Event, StockSent, about
+from app.records.tables import Moment, late_news
+
+DONE = "LATE_DONE"
+"""The one code that is no failure: once RetailOps knows it, nobody has to do anything."""
+
+STOCK_REFUSED = "LATE_STOCK_REFUSED"
+
+TOLD_AT_ONCE = 20
+"""Most late news in one answer."""
+
+REPEATABLE_FOR = timedelta(minutes=10)
+"""How long a repeat of the request that heard it hears it again."""
+
+REFUSED_SKUS_KEPT = 100
+"""Refused SKUs of one gateway that wait to be told; beyond that only the log and the stock rows tell."""
+
+_ABOUT = tuple[Association, ...]
+
+
+def note(
+    connection: Connection,
+    *,
+    channel: str,
+    gateway: str,
+    callback: str,
+    subject: str,
+    event: Event,
+    request_id: str,
+    now: datetime,
+    delivery_id: int | None = None,
+) -> None:
+    """Keep one piece of news.  `subject` is the order or SKU; `delivery_id` the parked delivery it is about."""
+    connection.execute(
+        insert(late_news),
+        {
+            "channel": channel,
+            "gateway": gateway,
+            "callback": callback,
+            "subject": subject,
+            "code": event.code[:80],
+            "message": event.message,
+            "about": msgspec.json.encode(event.associations),
+            "delivery_id": delivery_id,
+            "request_id": request_id,
+            "at": now,
+        },
+    )
+
+
+def note_refused_stock(
+    connection: Connection, channel: str, gateway: str, sent: Sequence[StockSent], request_id: str, now: datetime
+) -> None:
+    """Keep the SKUs a gateway finally refused, each once until an operator dismisses it."""
+    refused = {item.sku: item.refusal for item in sent if item.refusal}
+    if not refused:
+        return
+    of_stock = and_(late_news.c.channel == channel, late_news.c.gateway == gateway, late_news.c.code == STOCK_REFUSED)
+    known = set(
+        connection.execute(
+            select(late_news.c.subject).where(
+                of_stock, late_news.c.subject.in_(refused), late_news.c.dismissed_at.is_(None)
+            )
+        ).scalars()
+    )
+    waiting = connection.execute(
+        select(func.count()).select_from(late_news).where(of_stock, late_news.c.told_at.is_(None))
+    ).scalar_one()
+    fresh = [sku for sku in refused if sku not in known]
+    for sku in fresh[: max(REFUSED_SKUS_KEPT - int(waiting), 0)]:
+        message = f"inventory_push was answered before {gateway} was told: it refuses this SKU ({refused[sku]})"
+        note(
+            connection,
+            channel=channel,
+            gateway=gateway,
+            callback="inventory_push",
+            subject=sku,
+            event=Event("warning", STOCK_REFUSED, message, about("sku_number", sku)),
+            request_id=request_id,
+            now=now,
+        )
+
+
+def channels_with_news(connection: Connection, now: datetime) -> set[str]:
+    """The channels whose next answer may have something to tell."""
+    may_be_told = or_(late_news.c.told_at.is_(None), late_news.c.told_at > now - REPEATABLE_FOR)
+    return set(connection.execute(select(late_news.c.channel).where(may_be_told).distinct()).scalars())
+
+
+def is_any_for(connection: Connection, channel: str, asked: str, now: datetime) -> bool:
+    """True when `tell` would find something for this request; costs no write lock."""
+    row = connection.execute(select(late_news.c.id).where(_to_be_told(channel, asked, now)).limit(1)).first()
+    return row is not None
+
+
+def tell(connection: Connection, channel: str, asked: str, request_id: str, now: datetime) -> list[Event]:
+    """The oldest news for this answer, marked as told.  `asked` is a digest of the request's content."""
+    rows = connection.execute(
+        select(late_news)
+        .where(_to_be_told(channel, asked, now))
+        .order_by(late_news.c.id)
+        .limit(TOLD_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    fresh = [row.id for row in rows if row.told_at is None]
+    if fresh:
+        connection.execute(
+            update(late_news)
+            .where(late_news.c.id.in_(fresh))
+            .values(told_at=now, told_to=asked, told_request_id=request_id)
+        )
+        connection.execute(
+            update(late_news).where(late_news.c.id.in_(fresh), late_news.c.code == DONE).values(dismissed_at=now)
+        )
+    return [event_of(row) for row in rows]
+
+
+def event_of(row: Any) -> Event:
+    """A row as RetailOps reads it: always a warning, so that no answer fails for it."""
+    return Event("warning", row.code, row.message, msgspec.json.decode(row.about, type=_ABOUT))
+
+
+def dismiss(
+    connection: Connection,
+    now: datetime,
+    *,
+    news_ids: Collection[int] = (),
+    delivery_ids: Collection[int] = (),
+) -> set[int]:
+    """The operator knows: nothing of it is told any more.  Returns the ids that were open."""
+    rows = connection.execute(
+        update(late_news)
+        .where(
+            or_(late_news.c.id.in_(news_ids), late_news.c.delivery_id.in_(delivery_ids)),
+            late_news.c.dismissed_at.is_(None),
+        )
+        .values(dismissed_at=now, told_at=func.coalesce(late_news.c.told_at, literal(now, Moment)))
+        .returning(late_news.c.id)
+    )
+    return set(rows.scalars())
+
+
+def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
+    is_repeat = and_(late_news.c.told_to == asked, late_news.c.told_at > now - REPEATABLE_FOR)
+    return and_(late_news.c.channel == channel, or_(late_news.c.told_at.is_(None), is_repeat))

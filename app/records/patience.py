@@ -1,0 +1,71 @@
+"""Ends a wait for a database server that has stopped to answer: no driver times a read out by itself."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+
+
+class Watched:
+    """One use of a connection: a second handle on its socket, so that no other can be meant."""
+
+    __slots__ = ("fd", "until_s")
+
+    def __init__(self, fd: int, until_s: float) -> None:
+        self.fd = fd
+        self.until_s = until_s
+
+    def __lt__(self, other: Watched) -> bool:
+        return self.until_s < other.until_s
+
+
+class Watch:
+    """One thread per process, begun by the first use, that shuts the sockets of overdue uses.
+
+    Whoever waits on such a socket is woken with the driver's error for a lost connection.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._uses: list[Watched] = []
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def begin(self, fileno: int, seconds: float) -> Watched:
+        """Watch a socket that is to be free again within `seconds`."""
+        use = Watched(os.dup(fileno), time.monotonic() + seconds)
+        with self._changed:
+            if self._pid != os.getpid():  # begun late and anew, for a thread does not outlive a fork
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="database-watch", daemon=True)
+                self._thread.start()
+            heapq.heappush(self._uses, use)
+            if self._uses[0] is use:
+                self._changed.notify()
+        return use
+
+    def end(self, use: Watched) -> None:
+        """It is free again."""
+        with self._changed:
+            if use.fd >= 0:
+                os.close(use.fd)
+                use.fd = -1
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                while self._uses and (self._uses[0].fd < 0 or self._uses[0].until_s <= time.monotonic()):
+                    self._cut(heapq.heappop(self._uses))
+                self._changed.wait(self._uses[0].until_s - time.monotonic() if self._uses else None)
+
+    def _cut(self, use: Watched) -> None:
+        if use.fd < 0:
+            return
+        handle = socket.socket(fileno=use.fd)
+        with suppress(OSError):
+            handle.shutdown(socket.SHUT_RDWR)
+        handle.detach()

@@ -1,0 +1,213 @@
+"""How long anything is kept: each table names its clock here, and nowhere else (R28).
+
+A table that holds personal data, or that would grow without end for no use, has a `Clock` in `CLOCKS`; every
+other table says in `KEPT` why it may stay.  A table that is in neither turns a test red.  The purge runs in
+the idle time of whichever process delivers; no outside scheduler is needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
+
+from app.records.database import Database
+from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news
+
+BATCH = 500
+"""Rows of one purging transaction."""
+
+TURN_S = 0.1
+"""How long a purge keeps its thread before the deliveries are looked at again."""
+
+EVERY = timedelta(hours=1)
+LEASE = timedelta(minutes=5)
+"""A process that dies while it purges is followed by another after this."""
+
+LOOK_EVERY = timedelta(minutes=1)
+"""How often a process looks whether it is time."""
+
+REDACTED = "REDACTED"
+"""The code of an open delivery whose body is gone: it can only be dropped."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long: journal lines and what has the same worth, and bodies nobody could deliver."""
+
+    journal: timedelta = timedelta(days=90)
+    bodies: timedelta = timedelta(days=180)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One rule.  `expired` selects the keys of what is past its date, `purge` ends it for these rows.
+
+    `purge` runs later than `expired` and in another transaction, so it has to look again.
+    """
+
+    table: str
+    rule: str
+    expired: Callable[[datetime, Terms], Select[Any]]
+    purge: Callable[[Connection, Sequence[Any], datetime, Terms], object]
+
+
+def _old_lines(now: datetime, terms: Terms) -> Select[Any]:
+    return select(journal.c.id).where(journal.c.at < now - terms.journal).order_by(journal.c.at)
+
+
+def _delete_lines(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
+    return connection.execute(delete(journal).where(journal.c.id.in_([row.id for row in rows])))
+
+
+def _stale_bodies(now: datetime, terms: Terms) -> Select[Any]:
+    changed_at = func.coalesce(deliveries.c.last_attempt_at, deliveries.c.created_at)
+    return select(deliveries.c.id).where(
+        IS_OPEN,
+        deliveries.c.body.is_not(None),
+        changed_at < now - terms.bodies,
+        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+    )
+
+
+def _redact(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
+    """Parked without a body: what waited behind a parked call for so long is as old as that call."""
+    still_stale = _stale_bodies(now, terms).where(deliveries.c.id.in_([row.id for row in rows]))
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(still_stale))
+        .values(
+            body=None,
+            state="parked",
+            last_code=REDACTED,
+            last_error=f"it was kept for {terms.bodies.days} days; what it said is gone, so it can only be dropped",
+            lease_token=None,
+            lease_until=None,
+        )
+    )
+
+
+def _needless_held_back(now: datetime, terms: Terms) -> Select[Any]:
+    has_left = exists().where(
+        handed_out.c.channel == held_back.c.channel,
+        handed_out.c.refnum == held_back.c.refnum,
+        or_(handed_out.c.acknowledged_at.is_not(None), handed_out.c.state != "open"),
+    )
+    return select(held_back.c.channel, held_back.c.refnum).where(or_(held_back.c.since < now - terms.journal, has_left))
+
+
+def _delete_held_back(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
+    keys = [(row.channel, row.refnum) for row in rows]
+    return connection.execute(delete(held_back).where(tuple_(held_back.c.channel, held_back.c.refnum).in_(keys)))
+
+
+def _dismissed_news(now: datetime, terms: Terms) -> Select[Any]:
+    return select(late_news.c.id).where(late_news.c.dismissed_at < now - terms.journal)
+
+
+def _delete_news(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
+    return connection.execute(delete(late_news).where(late_news.c.id.in_([row.id for row in rows])))
+
+
+CLOCKS: list[Clock] = [
+    Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
+    Clock(
+        "deliveries",
+        "a body goes when the call is delivered, refused or dropped; of an open one 180 days after its last change",
+        _stale_bodies,
+        _redact,
+    ),
+    Clock(
+        "held_back",
+        "a row goes when RetailOps has the order, at the latest after JOURNAL_DAYS",
+        _needless_held_back,
+        _delete_held_back,
+    ),
+    Clock("late_news", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
+]
+
+KEPT: Mapping[str, str] = {
+    "handed_out": "order numbers, lines as ids and quantities: an order must never be handed out again (R18)",
+    "packages": "shipment numbers and quantities: what shipped must not be cancelled or refunded (R21, R22)",
+    "payments": "payment numbers and amounts: nothing may be refunded beyond them",
+    "refunds": "the refund ledger: ids and amounts, never purged (R9)",
+    "commands": "the ledger of natural keys: ids, digests and events, never purged (R9)",
+    "stock": "SKUs and quantities, one row each",
+    "fact_streams": "one row for each gateway",
+    "chores": "one row for each chore",
+    "rates": "one row for each key of a vendor, known by its digest",
+}
+
+
+class Retention:
+    """Purges a little whenever it is called, when it is time and this process has the turn."""
+
+    def __init__(self, database: Database, terms: Terms, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._terms = terms
+        self._clock = clock
+        self._look_at = datetime.min.replace(tzinfo=UTC)
+        self._due_at: datetime | None = None
+        """What this process wrote into the chore's row; None while it has no turn."""
+        self._position = 0
+        self._purged = 0
+
+    def turn(self) -> bool:
+        """Purge for at most a moment; True when there is more.  Raises `DatabaseUnavailable`."""
+        now = self._clock()
+        if self._due_at is None and (now < self._look_at or not self._take_turn(now)):
+            return False
+        stop_at_s = time.monotonic() + TURN_S
+        while self._position < len(CLOCKS):
+            if not self._purge_batch(CLOCKS[self._position]):
+                self._position += 1
+            if self._due_at is None:
+                return False
+            if time.monotonic() >= stop_at_s:
+                return True
+        with self._database.write() as connection:
+            self._move_on(connection, self._clock() + EVERY)
+        if self._purged:
+            log.info("retention: %s rows were past their date", self._purged)
+        self._due_at = None
+        return False
+
+    def _take_turn(self, now: datetime) -> bool:
+        self._look_at = now + LOOK_EVERY
+        with self._database.read() as connection:
+            due_at = connection.execute(select(chores.c.due_at).where(chores.c.name == "retention")).scalar()
+        if due_at is None or due_at > now:
+            return False
+        self._due_at, self._position, self._purged = due_at, 0, 0
+        with self._database.write() as connection:
+            return self._move_on(connection, now + LEASE)
+
+    def _purge_batch(self, clock: Clock) -> bool:
+        """True when a batch was purged, so that there may be another."""
+        now = self._clock()
+        with self._database.read() as connection:
+            rows = connection.execute(clock.expired(now, self._terms).limit(BATCH)).all()
+        if not rows:
+            return False
+        with self._database.write() as connection:
+            if self._move_on(connection, now + LEASE):
+                clock.purge(connection, rows, now, self._terms)
+                self._purged += len(rows)
+        return len(rows) == BATCH
+
+    def _move_on(self, connection: Connection, due_at: datetime) -> bool:
+        """Keep the turn, or learn that another process has taken it over."""
+        kept = connection.execute(
+            update(chores)
+            .where(and_(chores.c.name == "retention", chores.c.due_at == self._due_at))
+            .values(due_at=due_at)
+        )
+        self._due_at = due_at if kept.rowcount == 1 else None
+        return self._due_at is not None

@@ -1,0 +1,64 @@
+"""The journal while the database is away: lines are kept, and each is logged once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+import app.records.journal
+from app import logs
+from app.records.database import Database
+from app.records.journal import Journal
+
+
+def test_a_callback_is_logged_once_however_long_the_database_is_away(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    database = Database(f"sqlite:///{folder}/channel.db")
+    folder.rmdir()
+    journal = Journal(database)
+    journal.callback(
+        name="order_pull", channel="first", order_refnum="", status=200, outcome="success", duration_s=0.1,
+        request_id="once-only",
+    )  # fmt: skip
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    with open(tmp_path / "log", "w", encoding="utf-8") as stream:
+        handler = logs.GatheredLines(stream)
+        handler.setFormatter(logs.JsonLines())
+        root.handlers[:] = [handler]
+        root.setLevel("INFO")
+        try:
+            for _ in range(3):
+                journal.flush()
+            handler.flush()
+        finally:
+            root.handlers[:] = before
+            root.setLevel(level)
+    database.close()
+    assert (tmp_path / "log").read_text().count("once-only") == 1
+
+
+def test_when_too_many_lines_wait_for_the_database_the_oldest_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.records.journal, "KEPT_LINES", 3)
+    folder = tmp_path / "gone"
+    database = Database(f"sqlite:///{folder}/channel.db")
+    folder.rmdir()
+    journal = Journal(database)
+    for number in range(5):
+        journal.callback(
+            name="order_pull", channel="first", order_refnum="", status=200, outcome="success", duration_s=0.1,
+            request_id=f"line-{number}",
+        )  # fmt: skip
+        journal.flush()
+    folder.mkdir()
+    database.prepare()
+    for _ in range(2):
+        journal.flush()
+    with database.read() as connection:
+        kept = connection.exec_driver_sql("select request_id from journal order by request_id").scalars().all()
+    database.close()
+    assert kept == ["line-2", "line-3", "line-4"]

@@ -1,0 +1,132 @@
+"""The records have one form on both databases, however a deployment got there (R27)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+
+from app.errors import SettingsFault
+from app.records.database import Database
+from app.records.tables import metadata
+from app.settings import load_database_url
+from tests.conftest import eventually
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Empty: no migration has run."""
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+def open_database(url: str) -> Database:
+    return Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+
+
+def test_p26_migrations_end_in_the_form_the_code_was_written_for(database: Database) -> None:
+    assert database.pending() == database.upgrade()
+    assert database.pending() == [] and database.is_ready()
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_p26_a_filled_database_of_the_first_form_is_carried_over_whole(
+    database: Database, database_url: str, build_app: Callable[..., Flask]
+) -> None:
+    database.upgrade("0001")
+    assert not database.is_ready()
+    first = sa.MetaData()
+    with database.write() as connection:
+        first.reflect(connection)
+        for table in first.sorted_tables:
+            if table.name != "alembic_version":
+                connection.execute(table.insert(), [_row(table, number) for number in (1, 2)])
+    before = _contents(database, first)
+    assert len(before) >= 8
+    database.upgrade()
+    assert _contents(database, first) == before
+    app = build_app()
+    assert app.test_client().get("/readyz").status_code == 200
+    with database.write() as connection:  # numbers go on where they were
+        connection.execute(sa.text("delete from deliveries"))
+        connection.execute(sa.text("delete from commands where id = 1"))
+
+
+def _row(table: sa.Table, number: int) -> dict[str, Any]:
+    """A value of the right kind in every column; times of the past, states as the code writes them."""
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        if column.name == "state":
+            row[column.name] = "owed" if table.name == "deliveries" else "open"
+        elif column.name in ("id", "command_id"):
+            row[column.name] = number
+        elif isinstance(column.type, sa.Boolean):
+            row[column.name] = False
+        elif isinstance(column.type, sa.Integer):
+            row[column.name] = 1_700_000_000_000 if isinstance(column.type, sa.BigInteger) else number
+        elif isinstance(column.type, sa.LargeBinary):
+            row[column.name] = b"[]"
+        else:
+            row[column.name] = f"{column.name[:8]} {number}"
+    return row
+
+
+def _contents(database: Database, tables: sa.MetaData) -> dict[str, list[Any]]:
+    with database.read() as connection:
+        return {
+            table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=repr)
+            for table in tables.sorted_tables
+            if table.name != "alembic_version"
+        }
+
+
+def test_r27_processes_that_migrate_at_once_run_each_migration_once(database_url: str) -> None:
+    ran: list[list[str]] = []
+
+    def upgrade() -> None:
+        own = open_database(database_url)
+        ran.append(own.upgrade())
+        own.close()
+
+    threads = [threading.Thread(target=upgrade) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, ran))[:3] == [0, 0, 0] and max(map(len, ran)) >= 4
+
+
+def test_r27_only_sqlite_migrates_itself_at_start(database: Database) -> None:
+    if database.is_sqlite:
+        database.prepare()
+        assert database.is_ready()
+        return
+    with pytest.raises(SettingsFault, match="channel db upgrade"):
+        database.prepare()
+    database.upgrade()
+    database.prepare()
+
+
+def test_r27_a_database_of_a_newer_version_is_refused(database: Database) -> None:
+    database.upgrade()
+    with database.write() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(SettingsFault, match="newer version"):
+        database.prepare()
+
+
+def test_a_closed_database_opens_no_connection_any_more(database: Database) -> None:
+    database.upgrade()
+    database.close()
+    eventually(lambda: not database.is_ready())

@@ -1,0 +1,181 @@
+"""The deliveries as a queue of many processes: claimed once, in the order of each lane, however long it is."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.deliveries import outbox
+from app.deliveries.transitions import Delivery, after_acceptance
+from app.gateways.interface import Accepted
+from app.records.database import Database
+from app.records.tables import commands, deliveries
+from tests.conftest import migrate
+from tests.records.test_migrations import open_database
+
+pytestmark = pytest.mark.both_databases
+
+START = datetime(2026, 2, 3, 12, tzinfo=UTC)
+STREAM = ("first", "pipe17")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    migrate(database_url)
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+def fill(database: Database, lanes: int, calls: int, *, stream: tuple[str, str] = STREAM, **values: Any) -> None:
+    """`calls` owed calls in each of `lanes` lanes, all due; the later ones of a lane stand behind the first."""
+    numbers = "with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)"
+    with database.write() as connection:
+        connection.execute(
+            sa.insert(commands),
+            {"id": 1, "channel": stream[0], "callback": "order_update", "natural_key": "k", "order_refnum": "r",
+             "digest": "d", "events": b"[]", "request_id": "q", "begun_at": START, "lease_until": START},
+        )  # fmt: skip
+        row = {"state": "owed", "next_try_at": START, "lease_token": None, "lease_until": None, **values}
+        moments = {name: int(value.timestamp() * 1000) for name, value in row.items() if isinstance(value, datetime)}
+        connection.execute(
+            sa.text(
+                f"{numbers} insert into deliveries (channel, gateway, verb, lane, command_id, body, about, state, "
+                "next_try_at, lease_token, lease_until, request_id, created_at) select :channel, :gateway, 'verb', "
+                "'lane ' || (i % :lanes), 1, null, cast('[]' as bytea_), :state, "
+                "cast(:next_try_at as bigint), :lease_token, cast(:lease_until as bigint), 'q', 0 from n".replace(
+                    "bytea_", "blob" if database.is_sqlite else "bytea"
+                )
+            ),
+            {"channel": stream[0], "gateway": stream[1], "count": lanes * calls, "lanes": lanes, **row, **moments},
+        )
+        if not database.is_sqlite:
+            connection.execute(sa.text("analyze deliveries"))
+
+
+def claim(database: Database, limit: int, now: datetime = START) -> tuple[str, list[Delivery]]:
+    with database.write() as connection:
+        return outbox.claim(connection, *STREAM, now=now, lease_s=30, limit=limit)
+
+
+def deliver(database: Database, token: str, delivery: Delivery, now: datetime = START) -> bool:
+    with database.write() as connection:
+        settled = after_acceptance(delivery, Accepted(), now)
+        return outbox.record(connection, delivery, settled, token=token, now=now)
+
+
+def test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order(database_url: str, seed: int) -> None:
+    migrate(database_url)
+    databases = [open_database(database_url) for _ in range(4)]
+    fill(databases[0], lanes=25, calls=8)
+    done: list[tuple[float, Delivery]] = []
+    roll = random.Random(seed)
+
+    def work(own: Database) -> None:
+        idle = 0
+        while idle < 3:
+            token, claimed = claim(own, roll.randint(1, 9))
+            idle = 0 if claimed else idle + 1
+            for delivery in claimed:
+                begun = time.monotonic()
+                time.sleep(roll.random() * 0.002)
+                assert deliver(own, token, delivery)
+                done.append((begun, delivery))
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for own in databases:
+        own.close()
+    by_lane: dict[str, list[int]] = defaultdict(list)
+    for _, delivery in sorted(done, key=lambda item: item[0]):
+        by_lane[delivery.lane].append(delivery.id)
+    assert len(done) == 200
+    assert all(ids == sorted(ids) and len(set(ids)) == 8 for ids in by_lane.values())
+
+
+def test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done(database: Database) -> None:
+    fill(database, lanes=1, calls=1)
+    dead, [first] = claim(database, 5)
+    assert not first.is_possibly_done
+    assert claim(database, 5, START + timedelta(seconds=29))[1] == []
+    alive, [second] = claim(database, 5, START + timedelta(seconds=31))
+    assert (second.id, second.is_possibly_done) == (first.id, True)
+    assert not deliver(database, dead, first), "who lost the lease can write no outcome"
+    assert deliver(database, alive, second)
+
+
+def test_r12_the_next_of_a_lane_is_due_as_soon_as_the_one_before_is_closed(database: Database) -> None:
+    fill(database, lanes=1, calls=3)
+    for _ in range(3):
+        token, claimed = claim(database, 9)
+        assert len(claimed) == 1
+        assert claim(database, 9)[1] == []
+        assert deliver(database, token, claimed[0])
+
+
+def test_p26_a_backlog_of_100000_is_claimed_from_by_index(database: Database) -> None:
+    """Ten thousand orders with ten calls each: what stands behind another costs the claims nothing."""
+    fill(database, lanes=10_000, calls=10)
+    other = ("second", "pipe17")
+    with database.write() as connection:
+        connection.execute(sa.update(deliveries).where(deliveries.c.id % 10 == 3).values(channel=other[0]))
+    taken_s = []
+    seen: set[str] = set()
+    for _ in range(40):
+        begun = time.perf_counter()
+        _, claimed = claim(database, 16)
+        taken_s.append(time.perf_counter() - begun)
+        assert claimed and seen.isdisjoint(item.lane for item in claimed)
+        seen.update(item.lane for item in claimed)
+    median_ms = sorted(taken_s)[20] * 1000
+    print(f"a claim of 16 out of 100,000: {median_ms:.1f} ms in the median, {max(taken_s) * 1000:.1f} ms at most")
+    assert median_ms < 50
+    with database.read() as connection:
+        begun = time.perf_counter()
+        assert outbox.due_streams(connection, [STREAM, other, ("no", "such")], START) != []
+        assert outbox.is_lane_free(connection, *STREAM, "lane 100000")
+        assert not outbox.is_lane_free(connection, *STREAM, "lane 5")
+        assert time.perf_counter() - begun < 0.1
+
+
+def test_p26_claims_and_lanes_are_found_by_their_partial_indexes(database: Database) -> None:
+    fill(database, lanes=2_000, calls=5)
+    used: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.lstrip().startswith(("SELECT", "WITH")):
+            explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+            cursor.execute(explain + statement, parameters)
+            used.append(" ".join(str(row) for row in cursor.fetchall()))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    with database.write() as connection:
+        outbox.claim(connection, *STREAM, now=START, lease_s=30, limit=4)
+        assert "ix_deliveries_due" in used[0] and "ix_deliveries_lane" in used[0], used[0]
+        used.clear()
+        outbox.is_lane_free(connection, *STREAM, "lane 7")
+        outbox.wake_lane(connection, *STREAM, "lane 7", START)
+        assert all("ix_deliveries_lane" in plan for plan in used) and len(used) == 2, used
+        used.clear()
+        outbox.due_streams(connection, [STREAM, ("a", "b")], START)
+        assert "ix_deliveries_due" in used[0], used[0]
+
+
+def test_p26_calls_of_a_gateway_that_is_gone_are_still_known(database: Database) -> None:
+    fill(database, lanes=2, calls=1, stream=("left", "over"))
+    with database.read() as connection:
+        assert outbox.streams(connection) == {("left", "over")}
+        assert outbox.due_streams(connection, [STREAM, ("left", "over")], START) == [("left", "over")]
+        assert outbox.due_streams(connection, [], START) == []

@@ -1,0 +1,158 @@
+"""Stock is state, not a queue: accepted whole, sent by one sender at a time, and the newest value wins (R13)."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from app.gateways.words import StockLevel, StockSent
+from app.records import stock
+from app.records.database import Database
+from app.records.tables import fact_streams
+from app.records.tables import stock as stock_table
+from tests.conftest import migrate
+from tests.records.test_migrations import open_database
+
+pytestmark = pytest.mark.both_databases
+
+START = datetime(2026, 2, 3, 12, tzinfo=UTC)
+STREAM = ("first", "pipe17")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    migrate(database_url)
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+def level(quantity: int) -> bytes:
+    return msgspec.json.encode(StockLevel(quantity, ()))
+
+
+def accept(database: Database, **quantities: int) -> None:
+    with database.write() as connection:
+        stock.accept(connection, *STREAM, {sku: level(quantity) for sku, quantity in quantities.items()})
+
+
+def claim(database: Database, token: str, now: datetime = START, limit: int = 500) -> stock.Batch | None:
+    with database.write() as connection:
+        return stock.claim(connection, *STREAM, token=token, limit=limit, now=now, lease_s=30)
+
+
+def record(database: Database, batch: stock.Batch) -> bool:
+    with database.write() as connection:
+        sent = [StockSent(change.sku, level(change.level.quantity_available), "") for change in batch.changes]
+        return stock.record(connection, batch, sent)
+
+
+def owed(database: Database) -> int:
+    with database.read() as connection:
+        return stock.owed_count(connection)
+
+
+def test_p27_only_what_changed_is_owed_anew(database: Database) -> None:
+    accept(database, A=1, B=2)
+    batch = claim(database, "t1")
+    assert batch and {item.sku: item.level.quantity_available for item in batch.changes} == {"A": 1, "B": 2}
+    assert record(database, batch) and owed(database) == 0
+    accept(database, A=1, B=3, C=0)
+    batch = claim(database, "t2")
+    assert batch and [(item.sku, item.level.quantity_available) for item in batch.changes] == [("B", 3), ("C", 0)]
+
+
+def test_p27_a_value_that_changed_while_it_was_sent_is_sent_again(database: Database) -> None:
+    accept(database, A=1)
+    batch = claim(database, "t1")
+    accept(database, A=2)
+    assert batch and claim(database, "t2") is None, "one sender at a time"
+    assert record(database, batch) and owed(database) == 1
+    again = claim(database, "t3")
+    assert again and again.changes[0].level.quantity_available == 2 and record(database, again) and owed(database) == 0
+
+
+def test_p27_a_sender_that_died_is_followed_and_can_record_nothing(database: Database) -> None:
+    accept(database, A=1)
+    dead = claim(database, "dead")
+    accept(database, A=2)
+    alive = claim(database, "alive", START + timedelta(seconds=31))
+    assert dead and alive and alive.changes[0].level.quantity_available == 2
+    assert not record(database, dead) and record(database, alive) and owed(database) == 0
+
+
+def test_p27_a_stream_with_nothing_owed_is_left_free(database: Database) -> None:
+    accept(database, A=1)
+    batch = claim(database, "t1")
+    assert batch and record(database, batch)
+    assert claim(database, "t2") is None
+    accept(database, A=9)
+    assert claim(database, "t3") is not None
+
+
+def test_p27_p26_with_many_senders_and_pushes_the_vendor_never_goes_back_in_time(database_url: str, seed: int) -> None:
+    migrate(database_url)
+    databases = [open_database(database_url) for _ in range(4)]
+    vendor: dict[str, int] = {}
+    steps_back: list[str] = []
+    is_over = threading.Event()
+    roll = random.Random(seed)
+
+    def push(own: Database) -> None:
+        for quantity in range(1, 40):
+            accept(own, **{f"SKU{number}": quantity for number in range(roll.randint(1, 30))})
+        is_over.set()
+
+    def send(own: Database, name: str) -> None:
+        turn = 0
+        while not is_over.is_set() or owed(own):
+            turn += 1
+            batch = claim(own, f"{name}{turn}", limit=7)
+            if batch is None:
+                time.sleep(0.001)
+                continue
+            for change in batch.changes:
+                if change.level.quantity_available < vendor.get(change.sku, 0):
+                    steps_back.append(change.sku)
+                vendor[change.sku] = change.level.quantity_available
+                time.sleep(roll.random() * 0.0005)
+            record(own, batch)
+
+    threads = [threading.Thread(target=push, args=(databases[0],), daemon=True)]
+    threads += [
+        threading.Thread(target=send, args=(own, f"s{number}"), daemon=True) for number, own in enumerate(databases[1:])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert steps_back == []
+    with databases[0].read() as connection:
+        kept = {
+            row.sku: msgspec.json.decode(row.level, type=StockLevel).quantity_available
+            for row in connection.execute(sa.select(stock_table))
+        }
+        assert connection.execute(sa.select(fact_streams.c.lease_token)).scalar() is None
+    assert vendor == kept
+    for own in databases:
+        own.close()
+
+
+def test_p27_ten_thousand_levels_are_accepted_in_one_go(database: Database) -> None:
+    levels = {f"SKU-{number:06d}": level(number) for number in range(10_000)}
+    taken = []
+    for round_number in range(3):
+        begun = time.perf_counter()
+        with database.write() as connection:
+            stock.accept(connection, *STREAM, levels)
+        taken.append(time.perf_counter() - begun)
+        levels = {sku: level(round_number * 7 + number) for number, sku in enumerate(levels)}
+    print(f"10,000 levels: new {taken[0] * 1000:.0f} ms, changed {taken[2] * 1000:.0f} ms")
+    assert owed(database) == 10_000 and max(taken) < 2

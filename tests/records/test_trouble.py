@@ -1,0 +1,215 @@
+"""A database that is locked, full, gone or slow: 503 in time, nothing half-written, and well again by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from app.contract.schemas import Contract
+from app.records import database as database_module
+from app.records.tables import commands, deliveries, journal, packages
+from app.records.tables import stock as stock_table
+from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
+from tests.postgres import PostgresServer, running_postgres
+
+
+def push(retailops: Caller, quantity: int, rows: int = 1) -> Any:
+    updates = [{"sku": f"T{number}", "quantity_available": quantity} for number in range(rows)]
+    return retailops.post("inventory_push", inventory_updates=updates)
+
+
+def refused_for_now(reply: Any) -> bool:
+    return reply.status_code == 503 and int(reply.headers["Retry-After"]) > 0 and codes(reply.get_json()) != []
+
+
+def statuses_in_journal(retailops: Caller) -> list[int]:
+    with retailops.database.read() as connection:
+        wanted = sa.select(journal.c.status).where(journal.c.name == "inventory_push").order_by(journal.c.id)
+        return list(connection.execute(wanted).scalars())
+
+
+def count(retailops: Caller, table: sa.Table) -> int:
+    with retailops.database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+def test_p7_a_locked_sqlite_is_503_in_time_and_200_again_by_itself(retailops: Caller, tmp_path: Path) -> None:
+    assert push(retailops, 1).status_code == 200
+    holder = sqlite3.connect(tmp_path / "channel.db", isolation_level=None)
+    holder.execute("begin immediate")
+    took: list[tuple[bool, float]] = []
+
+    def ask() -> None:
+        begun = time.monotonic()
+        took.append((refused_for_now(push(retailops, 2)), time.monotonic() - begun))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(is_refused and seconds < 12 for is_refused, seconds in took), took
+    assert retailops.app.test_client().get("/readyz").status_code == 200, "reading goes on beside a writer"
+    holder.execute("rollback")
+    holder.close()
+    assert push(retailops, 3).status_code == 200
+    eventually(lambda: statuses_in_journal(retailops) == [200, 503, 503, 503, 200])
+
+
+def test_p10_a_full_disk_is_503_leaves_nothing_half_written_and_passes(
+    build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract, tmp_path: Path
+) -> None:
+    retailops = Caller(build_app(channel_table(pipe17.url), DELIVERIES="worker"), contract)
+    orders = retailops.pull()
+    retailops.acknowledge(*[order["channel_order_refnum"] for order in orders])
+    with closing(sqlite3.connect(tmp_path / "channel.db")) as connection:
+        connection.execute("vacuum")  # no page is free inside the file
+    is_full = True
+
+    @sa.event.listens_for(retailops.database.engine, "begin")
+    def _limit(connection: sa.Connection) -> None:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one()) if is_full else 2**30
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    assert refused_for_now(push(retailops, 5, rows=5_000))
+    assert count(retailops, stock_table) == 0
+    for number, order in enumerate(orders):  # the last pages may have room for a few
+        before = [count(retailops, table) for table in (commands, deliveries, packages)]
+        calls = pipe17.calls("POST /fulfillments")
+        reply = retailops.post("order_shipment_submit", **_shipment(order, number))
+        if reply.status_code != 200:
+            break
+    assert refused_for_now(reply)
+    assert [count(retailops, table) for table in (commands, deliveries, packages)] == before
+    assert pipe17.calls("POST /fulfillments") == calls, "what could not be kept was not done"
+    is_full = False
+    assert push(retailops, 5, rows=5_000).status_code == 200
+    assert codes(retailops.ask("order_shipment_submit", **_shipment(order, number))) == []
+    assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 1
+
+
+def _shipment(order: dict[str, Any], number: int) -> dict[str, Any]:
+    long = {name: name[0] * 250 for name in ("tracking_number", "carrier_name", "carrier_class_name")}
+    return {
+        "channel_order_refnum": order["channel_order_refnum"],
+        "shipment": shipment_of(order, 501 + number, **long),
+    }
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that may be stopped."""
+    with running_postgres(is_durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def beside(
+    own_postgres: PostgresServer, build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract
+) -> Iterator[Caller]:
+    """RetailOps before an application on that server."""
+    with own_postgres.database() as url:
+        migrate(url)
+        yield Caller(build_app(channel_table(pipe17.url), DATABASE_URL=url), contract)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("is_crash", [False, True], ids=["stopped", "crashed"])
+def test_p26_a_postgresql_that_goes_and_comes_back_costs_only_the_answers_in_between(
+    beside: Caller, own_postgres: PostgresServer, pipe17: Sandbox, is_crash: bool
+) -> None:
+    orders = beside.pull()
+    beside.acknowledge(*[order["channel_order_refnum"] for order in orders])
+    pipe17.fault(kind="status", code=503, times=1, match={"method": "POST"})
+    assert codes(beside.ship(orders[0])) == ["OWED"]
+    assert push(beside, 1).status_code == 200
+    own_postgres.stop(is_crash=is_crash)
+    for _ in range(3):
+        begun = time.monotonic()
+        assert refused_for_now(push(beside, 2)) and time.monotonic() - begun < 12
+    assert beside.app.test_client().get("/readyz").status_code == 503
+    assert beside.app.test_client().get("/healthz").status_code == 200
+    own_postgres.start()
+    assert push(beside, 3).status_code == 200, "the first use of a dead connection is not an error"
+    eventually(lambda: len(pipe17.fulfilments(orders[0]["channel_order_refnum"])) == 1)
+    eventually(lambda: statuses_in_journal(beside) == [200, 503, 503, 503, 200])
+
+
+@pytest.mark.postgresql
+def test_p7_a_postgresql_that_is_locked_is_503_in_time(beside: Caller) -> None:
+    assert push(beside, 1).status_code == 200
+    url = beside.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as holder:
+        holder.execute("lock table stock, fact_streams in access exclusive mode")
+        begun = time.monotonic()
+        assert refused_for_now(push(beside, 2))
+        assert time.monotonic() - begun < 12
+    assert push(beside, 3).status_code == 200
+
+
+@pytest.mark.postgresql
+def test_p7_a_postgresql_that_hangs_is_given_up_in_time(
+    beside: Caller, own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TRANSACTION_S", 1.5)
+    assert push(beside, 1).status_code == 200
+    with own_postgres.frozen():
+        begun = time.monotonic()
+        assert refused_for_now(push(beside, 2))
+        assert time.monotonic() - begun < 6
+    eventually(lambda: push(beside, 3).status_code == 200)
+
+
+@pytest.mark.postgresql
+def test_p10_a_write_that_is_cut_off_leaves_nothing(beside: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "TRANSACTION_S", 0.5)
+    with pytest.raises(database_module.DatabaseUnavailable), beside.database.write() as connection:
+        connection.execute(sa.insert(journal), [_line("half")])
+        connection.execute(sa.text("select pg_sleep(5)"))
+    with beside.database.read() as connection:
+        assert connection.execute(sa.select(journal.c.id).where(journal.c.name == "half")).first() is None
+
+
+def _line(name: str) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC), "kind": "callback", "channel": "c", "name": name, "order_refnum": "", "status": 200,
+        "outcome": "", "duration_ms": 1, "request_id": "r",
+    }  # fmt: skip
+
+
+@pytest.mark.postgresql
+def test_p26_orders_touched_crosswise_by_many_never_wait_for_each_other(beside: Caller) -> None:
+    """Pulls, and acknowledgements of the same orders in opposite order: PostgreSQL would call it a deadlock."""
+    refnums = [order["channel_order_refnum"] for order in beside.pull()]
+    found: list[int] = []
+
+    def ask(callback: str, **fields: Any) -> None:
+        for _ in range(6):
+            found.append(beside.post(callback, **fields).status_code)
+
+    def entries(named: list[str]) -> list[dict[str, Any]]:
+        return [{"channel_order_refnum": refnum, "retailops_order_id": 5} for refnum in named]
+
+    pull = {"specific_orders": [{"channel_refnum": refnum} for refnum in refnums]}
+    threads = [
+        threading.Thread(target=ask, args=("order_acknowledge",), kwargs={"orders": entries(refnums)}),
+        threading.Thread(target=ask, args=("order_acknowledge",), kwargs={"orders": entries(refnums[::-1])}),
+        threading.Thread(target=ask, args=("order_pull",), kwargs=pull),
+        threading.Thread(target=ask, args=("order_pull",)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {200} and len(found) == 24

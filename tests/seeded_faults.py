@@ -1,0 +1,353 @@
+"""Shows that the tests can fail: each known fault, put into a scratch copy, must turn its promise red.
+
+`python -m tests.seeded_faults [name ...]` first runs the named tests on an unharmed copy, then one fault
+after another.  It ends with 0 only if the copy was green and every fault is red.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+LEFT_BEHIND = (".git", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "instance")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One small replacement and the tests that must notice."""
+
+    name: str
+    promise: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    patience_s: float = 60.0
+    """Tests that wait for ever have noticed too; this is how long that takes."""
+
+
+FAULTS = (
+    Fault(
+        "compare-keys-as-text",
+        "P2",
+        "app/channel/routing.py",
+        "matches = [hmac.compare_digest(known, given) for known, _ in self._keys]",
+        "matches = [bool(given) and known.lower().startswith(given.lower()) for known, _ in self._keys]",
+        ("tests/callbacks/test_door.py::test_p2_every_wrong_key_gets_one_and_the_same_401_and_nothing_happens",),
+    ),
+    Fault(
+        "send-unjudged-answers",
+        "P4",
+        "app/contract/outgoing.py",
+        "    problems = callback.check_answer(answer)\n    if not problems:",
+        "    problems = ()\n    if not problems:",
+        ("tests/contract/test_caller.py::test_what_cannot_be_mended_is_a_fault_of_ours",),
+    ),
+    Fault(
+        "one-bad-row-costs-all",
+        "P5",
+        "app/channel/actions/inventory_push.py",
+        "        if bad and index in bad:\n            continue\n",
+        "        if bad:\n            return Levels({}, [])\n",
+        ("tests/callbacks/test_door.py::test_p5_one_bad_row_never_costs_the_others",),
+    ),
+    Fault(
+        "value-in-problem",
+        "P6",
+        "app/contract/problems.py",
+        "yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))",
+        "yield Problem.at(pointer_to(place, pointer), rule, f'{value}')",
+        ("tests/callbacks/test_door.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
+    ),
+    Fault(
+        "skip-the-watchdog",
+        "P7",
+        "app/gateways/wire.py",
+        "                attempt.cut()\n",
+        "                pass\n",
+        (
+            "tests/gateways/test_line.py::"
+            "test_p7_p13_each_fault_ends_in_time_as_the_error_that_is_true_of_it_and_tells_no_secret[drip_body-TIMED_OUT]",
+        ),
+        patience_s=15.0,
+    ),
+    Fault(
+        "follow-redirects",
+        "P8",
+        "app/gateways/line.py",
+        "                body = self._read(answer)\n",
+        "                if 300 <= answer.status < 400 and answer.headers.get('Location'):\n"
+        "                    prepared.url = answer.headers['Location']\n"
+        "                    return self._try(prepared, shown, attempt)\n"
+        "                body = self._read(answer)\n",
+        ("tests/gateways/test_line.py::test_p8_a_redirect_is_never_followed",),
+    ),
+    Fault(
+        "ignore-possibly-done",
+        "P9",
+        "app/deliveries/transitions.py",
+        '    return verb.repeat == "lookup" and (is_held_decision(delivery, verb) or delivery.is_possibly_done)',
+        "    return False",
+        (
+            "tests/channel/test_refunds.py::test_p9_a_refund_of_unknown_outcome_is_looked_up_and_paid_once",
+            "tests/channel/test_order_life.py::test_r10_a_cancellation_of_unknown_outcome_is_found_out_in_the_background",
+        ),
+    ),
+    Fault(
+        "no-time-to-settle",
+        "P9",
+        "app/deliveries/transitions.py",
+        "now - delivery.last_attempt_at >= timedelta(seconds=settle_s)",
+        "now >= delivery.last_attempt_at",
+        ("tests/system/test_kill.py::test_p9_nothing_is_sent_again_before_the_vendor_had_its_time_to_show_it",),
+    ),
+    Fault(
+        "drop-the-ledger",
+        "P10",
+        "app/channel/running.py",
+        "                plan, base = Plan(),",
+        "                plan, base = command.plan(connection),",
+        (
+            "tests/channel/test_refunds.py::test_p10_ten_equal_requests_at_once_pay_once",
+            "tests/channel/test_order_life.py::test_p10_a_shipment_ten_times_at_once_is_one_fulfilment_per_package",
+        ),
+    ),
+    Fault(
+        "swallow-corrections",
+        "P11",
+        "app/channel/running.py",
+        "        elif row.digest == command.digest:",
+        "        elif row.digest:",
+        ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
+    ),
+    Fault(
+        "hammer-a-sick-vendor",
+        "P14",
+        "app/gateways/policy.py",
+        "    threshold: int = 5",
+        "    threshold: int = 1_000_000",
+        ("tests/gateways/test_line.py::test_p14_a_sick_vendor_is_left_alone_after_five_failures",),
+    ),
+    Fault(
+        "acknowledged-when-pulled",
+        "P17",
+        "app/channel/actions/order_pull.py",
+        ".values(times=handed_out.c.times + 1,",
+        ".values(acknowledged_at=desk.clock(), times=handed_out.c.times + 1,",
+        ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
+    ),
+    Fault(
+        "page-begins-with-the-last-order",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "if at > (place.after_ms, place.after_key)",
+        "if at >= (place.after_ms, place.after_key)",
+        (
+            "tests/channel/test_order_life.py::test_p18_every_order_is_reached_once_while_others_arrive_and_are_acknowledged",
+        ),
+    ),
+    Fault(
+        "refund-what-is-asked",
+        "P19",
+        "app/channel/refunds.py",
+        "amount = charge.left if is_same_amount(rest, charge.left) else min(rest, charge.left)",
+        "amount = rest",
+        (
+            "tests/channel/test_refunds.py::test_p19_a_return_draws_on_the_newest_payment_first_and_on_no_more_than_is_left",
+        ),
+    ),
+    Fault(
+        "secrets-in-the-log",
+        "P20",
+        "app/logs.py",
+        '                value = value.replace(secret, "***")\n',
+        "                pass\n",
+        ("tests/test_logs.py::test_p20_a_secret_is_blotted_out_where_it_stands_in_json_or_in_an_address",),
+    ),
+    Fault(
+        "unknown-cancellation-is-success",
+        "P22",
+        "app/channel/running.py",
+        'state = "checking" if is_held and told.state in ("owed", "parked") else told.state',
+        "state = told.state",
+        ("tests/system/test_kill.py::test_p22_a_cancellation_cut_off_by_a_kill_is_unknown_until_it_is_found_out",),
+    ),
+    Fault(
+        "record-without-the-lease",
+        "P22",
+        "app/deliveries/outbox.py",
+        "        .where(and_(deliveries.c.id == delivery.id, deliveries.c.lease_token == token))\n",
+        "        .where(and_(deliveries.c.id == delivery.id, True))\n",
+        (
+            "tests/records/test_outbox.py::test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done",
+        ),
+    ),
+    Fault(
+        "forget-the-dead-sender",
+        "P22",
+        "app/deliveries/outbox.py",
+        "row.attempts, row.is_possibly_done or row.lease_token is not None,",
+        "row.attempts, row.is_possibly_done,",
+        (
+            "tests/records/test_outbox.py::test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done",
+        ),
+    ),
+    Fault(
+        "overtake-within-an-order",
+        "P26",
+        "app/deliveries/outbox.py",
+        "        earlier.c.id < deliveries.c.id,\n",
+        "        earlier.c.id < 0,\n",
+        ("tests/records/test_outbox.py::test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order",),
+    ),
+    Fault(
+        "keep-the-oldest-stock",
+        "P27",
+        "app/records/stock.py",
+        "do update set level = excluded.level, seq",
+        "do update set seq",
+        ("tests/channel/test_order_life.py::test_p27_the_newest_stock_wins_after_the_vendor_was_away",),
+    ),
+    Fault(
+        "forget-what-changed-while-sending",
+        "P27",
+        "app/records/stock.py",
+        'sent_seq=bindparam("heard")',
+        "sent_seq=stock.c.seq",
+        ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
+    ),
+    Fault(
+        "forget-the-coalescing-key",
+        "P27",
+        "app/records/stock.py",
+        "    where stock.level <> excluded.level\n",
+        "",
+        ("tests/records/test_stock.py::test_p27_only_what_changed_is_owed_anew",),
+    ),
+    Fault(
+        "unconfigured-pair-looks-like-success",
+        "P31",
+        "app/channel/reception.py",
+        'outcome.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))',
+        'outcome.events.insert(0, Event("info", "CHANNEL_NOT_CONFIGURED", message))',
+        (
+            "tests/callbacks/test_door.py::test_p31_a_real_key_for_an_unconfigured_pair_changes_nothing_and_never_looks_like_success",
+        ),
+    ),
+    Fault(
+        "keep-stale-bodies",
+        "P32",
+        "app/records/retention.py",
+        '            body=None,\n            state="parked",',
+        '            state="parked",',
+        (
+            "tests/records/test_retention.py::test_p32_a_body_nobody_could_deliver_is_redacted_180_days_after_its_last_change",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run of pytest said."""
+
+    failed: tuple[str, ...]
+    passed: int
+    trouble: str
+    seconds: float
+
+    @property
+    def is_red(self) -> bool:
+        """A test said no; a module that cannot be imported says nothing about a promise."""
+        return bool(self.failed) and not self.trouble
+
+    @property
+    def is_green(self) -> bool:
+        return not self.failed and self.passed > 0 and not self.trouble
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.seeded_faults", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help="Only these faults; without any, all.")
+    names = parser.parse_args().names
+    unknown = set(names) - {fault.name for fault in FAULTS}
+    if unknown:
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}")
+    chosen = [fault for fault in FAULTS if not names or fault.name in names]
+    with tempfile.TemporaryDirectory(prefix="channel-faults-") as scratch:
+        copy = Path(scratch) / "tree"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+        tests = list(dict.fromkeys(test for fault in chosen for test in fault.tests))
+        unharmed = _run(copy, tests, patience_s=300.0)
+        print(
+            f"unharmed: {unharmed.passed} passed, {len(unharmed.failed)} failed, {unharmed.seconds:.0f} s", flush=True
+        )
+        if not unharmed.is_green:
+            print(f"the named tests must be green first: {unharmed.trouble or ', '.join(unharmed.failed)}")
+            return 1
+        width = max(len(fault.name) for fault in chosen)
+        missed = 0
+        for fault in chosen:
+            word, seconds = _try(copy, fault)
+            missed += word != "red"
+            print(f"{fault.name:{width}}  {fault.promise:4}  {word}  {seconds:.1f} s", flush=True)
+    print("every fault was noticed" if not missed else f"{missed} of {len(chosen)} faults were not noticed")
+    return 1 if missed else 0
+
+
+def _try(copy: Path, fault: Fault) -> tuple[str, float]:
+    file = copy / fault.file
+    sound = file.read_text()
+    times = sound.count(fault.old)
+    if times != 1:
+        return f"does not fit: its text stands {times} times in {fault.file}", 0.0
+    file.write_text(sound.replace(fault.old, fault.new))
+    try:
+        verdict = _run(copy, fault.tests, patience_s=fault.patience_s)
+    finally:
+        file.write_text(sound)
+    if verdict.is_red:
+        return "red", verdict.seconds
+    return (f"no verdict: {verdict.trouble}" if verdict.trouble else "GREEN"), verdict.seconds
+
+
+def _run(copy: Path, tests: Iterable[str], *, patience_s: float) -> Verdict:
+    """Each test on SQLite only: a fault needs to be noticed once."""
+    report = copy / "verdict.xml"
+    report.unlink(missing_ok=True)
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not postgresql", f"--junitxml={report}"]
+    # Bytecode of a file that was changed twice within its timestamp's second would be stale.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(copy), "SEED": "1"}
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=copy, env=environment, capture_output=True, text=True, timeout=patience_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Verdict(("the run had no end",), 0, "", time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    if done.returncode not in (0, 1) or not report.exists():
+        return Verdict(
+            (), 0, f"pytest ended with {done.returncode}: {(done.stdout + done.stderr)[-600:].strip()}", seconds
+        )
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    failed = tuple(case.get("name", "") for case in cases if case.find("failure") is not None)
+    broken = [case for case in cases if case.find("error") is not None]
+    passed = [case for case in cases if not list(case)]
+    trouble = f"{len(broken)} tests could not be set up or ended" if broken and not failed else ""
+    return Verdict(failed, len(passed), trouble, seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Real processes that can be killed at any moment: the vendor's stand-in, the web server, the delivery worker.
+
+`python -m tests.system.stage ...` is `channel ...` in a hurry (see `hurry`), for workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+import requests
+from flask import Flask
+
+from app.contract.schemas import load_contract
+from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.retailops import RetailOps
+from app.settings import ENVIRONMENT_HELP
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "key+of+the+channel+under+fire+01"
+CLIENT_ID, CHANNEL_ID = 1201, 32
+
+PATIENCE_S = 1.0
+"""What the server waits for one answer of the vendor."""
+
+SETTLE_S = 4.0
+"""How long the server lets a create stay unseen; what the vendor does late or shows late stays well below."""
+
+CHANNELS = f"""
+[[channel]]
+name = "fire"
+client_id = {CLIENT_ID}
+channel_id = {CHANNEL_ID}
+auth_keys = ["{KEY}"]
+gateways = ["pipe17"]
+
+[channel.pipe17]
+base_url = "VENDOR_URL{BASE_PATH}"
+api_key = "{INTEGRATION_KEY}"
+integration_id = "{INTEGRATION_ID}"
+requests_per_s = 0
+parallel_calls = 0
+patience_s = {PATIENCE_S}
+settle_seconds = {SETTLE_S}
+"""
+
+
+def hurry() -> None:
+    """Leases, budgets and pauses of seconds instead of minutes, so that a run sees many of them end.
+
+    Their order is kept: an attempt ends well before its lease does.  A name that is gone is an error.
+    """
+    import app
+    from app.channel import running
+    from app.deliveries import dispatcher, transitions
+    from app.gateways import policy
+
+    own_next_try_s = policy.next_try_s
+
+    def soon(attempt: int, retry_after_s: float | None, roll: float) -> float:
+        return min(own_next_try_s(attempt, retry_after_s, roll), 1.5)
+
+    for module, name, value in (
+        (app, "BUDGET_S", 4.0),
+        (running, "BUDGET_S", 4.0),
+        (running, "PATIENCE_MARGIN_S", 2.0),
+        (running, "TWIN_WAIT_S", 1.0),
+        (dispatcher, "ATTEMPT_S", 3.5),
+        (dispatcher, "LEASE_S", 6.0),
+        (dispatcher, "next_try_s", soon),
+        (transitions, "next_try_s", soon),
+    ):
+        if not hasattr(module, name):
+            raise AttributeError(f"{module.__name__} has no {name} any more; correct hurry()")
+        setattr(module, name, value)
+    policy.BreakerRules.__init__.__defaults__ = (5, 0.5, 2.0, 4.0)  # type: ignore[misc]
+
+
+def create_hurried_app() -> Flask:
+    """What gunicorn serves in a hurry."""
+    from app import create_app
+
+    hurry()
+    return create_app()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Stage:
+    """The processes of a run.  Each is the leader of its own group, so that a kill takes its children along."""
+
+    folder: Path
+    database_url: str
+    deliveries: str = "inline"
+    is_hurried: bool = True
+    shipments: int = 12
+    vendor_seed: int = 17
+    vendor_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_port)
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def vendor_url(self) -> str:
+        return f"http://127.0.0.1:{self.vendor_port}"
+
+    @property
+    def server_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def retailops(self) -> RetailOps:
+        """A caller of its own, for one thread."""
+        return RetailOps(f"{self.server_url}/api/channel", KEY, CLIENT_ID, CHANNEL_ID, load_contract())
+
+    # Starting
+
+    def start(self) -> None:
+        self.start_vendor()
+        self.prepare_database()
+        self.start_server()
+        self.start_worker()
+        self.await_ready()
+
+    def start_vendor(self) -> None:
+        command = [sys.executable, "-m", "app.cli", "sandbox", "pipe17", "--port", str(self.vendor_port)]
+        kept = ["--state", str(self.folder / "pipe17.json")]
+        drawn = ["--shipments", str(self.shipments), "--seed", str(self.vendor_seed)]
+        self._start("vendor", [*command, *kept, *drawn])
+        self._await("vendor", f"{self.vendor_url}/sandbox/settings")
+
+    def prepare_database(self) -> None:
+        command = [sys.executable, "-m", "app.cli", "db", "upgrade"]
+        subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True, timeout=60)
+
+    def start_server(self) -> None:
+        factory = "tests.system.stage:create_hurried_app()" if self.is_hurried else "app:create_app()"
+        self._start("server", [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", factory])
+
+    def start_worker(self) -> None:
+        """The delivery worker, where the web processes do not deliver."""
+        if self.deliveries == "worker":
+            module = "tests.system.stage" if self.is_hurried else "app.cli"
+            self._start("worker", [sys.executable, "-m", module, "deliveries", "work"])
+
+    def await_ready(self) -> None:
+        self._await("server", f"{self.server_url}/readyz")
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, env=self._environment(), start_new_session=True
+            )
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+        own = {
+            "APP_ENV": "demo",
+            "CHANNELS": CHANNELS.replace("VENDOR_URL", self.vendor_url),
+            "DATABASE_URL": self.database_url,
+            "DELIVERIES": self.deliveries,
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": "2",
+            "WEB_THREADS": "16",
+        }
+        return inherited | own
+
+    def _await(self, name: str, url: str, patience_s: float = 60.0) -> None:
+        give_up_at = time.monotonic() + patience_s
+        while time.monotonic() < give_up_at:
+            code = self._processes[name].poll()
+            assert code is None, f"the {name} ended with {code}: {self.log_tail(name)}"
+            with suppress(requests.RequestException):
+                if requests.get(url, timeout=2).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"the {name} did not start: {self.log_tail(name)}")
+
+    # Killing
+
+    def kill(self, name: str) -> bool:
+        """SIGKILL a process and all its children at once; False when it is not running."""
+        process = self._processes.pop(name, None)
+        if process is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+
+    def kill_one_web_process(self, choice: int) -> bool:
+        """SIGKILL one of gunicorn's workers; gunicorn itself lives on and forks another."""
+        master = self._processes.get("server")
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(master.pid).children() if master else []
+            if children:
+                children[choice % len(children)].kill()
+                return True
+        return False
+
+    def revive(self) -> None:
+        """Start again whatever has ended, as a platform would."""
+        for name, start in (("server", self.start_server), ("worker", self.start_worker)):
+            process = self._processes.get(name)
+            if process is None or process.poll() is not None:
+                self.kill(name)
+                start()
+
+    def stop(self) -> None:
+        """End everything, politely first."""
+        for process in self._processes.values():
+            process.send_signal(signal.SIGTERM)
+        for name in list(self._processes):
+            with suppress(subprocess.TimeoutExpired):
+                self._processes[name].wait(20)
+            self.kill(name)
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # What can be seen and set at the vendor
+
+    def vendor(self) -> dict[str, Any]:
+        """All the vendor holds."""
+        held: dict[str, Any] = requests.get(f"{self.vendor_url}/sandbox/state", timeout=20).json()
+        return held
+
+    def tell_vendor(self, path: str, body: dict[str, Any], method: str = "POST") -> None:
+        reply = requests.request(method, f"{self.vendor_url}/sandbox/{path}", json=body, timeout=20)
+        assert reply.status_code < 300, (path, reply.status_code, reply.text)
+
+    def heal_vendor(self) -> None:
+        assert requests.delete(f"{self.vendor_url}/sandbox/faults", timeout=20).status_code < 300
+
+    def add_products(self, skus: list[str]) -> None:
+        """Goods nobody orders, so that their stock is moved by stock pushes alone."""
+        reply = requests.post(
+            f"{self.vendor_url}{BASE_PATH}/products",
+            json=[{"sku": sku, "name": sku, "status": "active", "types": ["simple"]} for sku in skus],
+            headers={"X-Pipe17-Key": LEGACY_KEY},
+            timeout=20,
+        )
+        assert reply.status_code == 200 and "failed" not in reply.text, reply.text
+
+    # What the processes said
+
+    def log_text(self, name: str) -> str:
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def log_tail(self, name: str) -> str:
+        return "\n".join(self.log_text(name).splitlines()[-15:])
+
+
+if __name__ == "__main__":
+    from app.cli import main
+
+    hurry()
+    main()

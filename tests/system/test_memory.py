@@ -1,0 +1,34 @@
+"""A server that has answered for long is no larger than one that has answered for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.benchmarks.__main__ import PUSH, channel
+from tests.benchmarks.bench import KEY, Client, gunicorn, inventory, load, peak_kib, post_bytes
+
+GROWTH_MIB = 40
+
+
+def test_p28_memory_is_bounded_over_large_pushes_and_many_small_callbacks(tmp_path: Path) -> None:
+    environment = {**channel("https://pipe17.invalid"), "DELIVERIES": "worker"}
+    small = post_bytes(PUSH, inventory(10))
+    with gunicorn("app:create_app()", folder=tmp_path, environment=environment) as server:
+        client = Client(server.port)
+        for first in (0, 1):  # the first pushes make the pools, buffers and caches what they will be
+            assert client.send(post_bytes(PUSH, inventory(10_000, key=KEY, first=first)), is_kept=True) == 200
+        [worker] = server.workers()
+        before = peak_kib(worker, "VmRSS")
+        for first in range(2, 20):
+            assert client.send(post_bytes(PUSH, inventory(10_000, key=KEY, first=first)), is_kept=True) == 200
+        after_large = peak_kib(worker, "VmRSS")
+        answered = 0
+        while answered < 50_000:
+            result = load(server.port, lambda _: small, connections=8, duration_s=3)
+            assert set(result.statuses) == {200} and not result.failures
+            answered += len(result.seconds)
+        after_small = peak_kib(worker, "VmRSS")
+        client.close()
+    figures = [f"{kib / 1024:.0f}" for kib in (before, after_large, after_small)]
+    print(f"resident MiB: {figures[0]} at first, {figures[1]} after 20 pushes, {figures[2]} after {answered} callbacks")
+    assert max(after_large, after_small) - before < GROWTH_MIB * 1024

@@ -1,0 +1,324 @@
+"""Two web servers and two workers on one PostgreSQL behave as one (P26), and a stop of any loses nothing (P21)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+
+from app.contract.schemas import Contract
+from app.records.database import Database
+from app.records.tables import commands, deliveries
+from app.sandbox.retailops import RetailOps
+from app.settings import ENVIRONMENT_HELP, load_database_url
+from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
+
+pytestmark = pytest.mark.postgresql
+
+
+class Processes:
+    """Real web servers and delivery workers; whatever still runs ends with the test."""
+
+    def __init__(self, folder: Path, database_url: str, channels: str, **environment: str) -> None:
+        self._folder = folder
+        self._running: list[subprocess.Popen[bytes]] = []
+        inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
+        self._environment = {
+            **inherited, "PYTHONPATH": str(ROOT), "APP_ENV": "production", "DATABASE_URL": database_url,
+            "CHANNELS": channels, "DELIVERIES": "worker", "WEB_CONCURRENCY": "1", "WEB_THREADS": "12", **environment,
+        }  # fmt: skip
+
+    def web(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
+        """A gunicorn that is ready, and its address."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        command = ["gunicorn", "--config", "python:app.serving", "--bind", f"127.0.0.1:{port}", "app:create_app()"]
+        process = self.start(command, PORT=str(port), **environment)
+        eventually(lambda: self._is_ready(process, f"http://127.0.0.1:{port}/readyz"), 30)
+        return process, f"http://127.0.0.1:{port}"
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """A `channel deliveries work`."""
+        return self.start(["app.cli", "deliveries", "work"])
+
+    def log(self) -> str:
+        return (self._folder / "processes.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        for process in self._running:
+            process.kill()
+            process.wait()
+
+    def start(self, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
+        with open(self._folder / "processes.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT, env={**self._environment, **environment}, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._running.append(process)
+        return process
+
+    def _is_ready(self, process: subprocess.Popen[bytes], url: str) -> bool:
+        assert process.poll() is None, self.log()[-3000:]
+        with suppress(requests.RequestException):
+            return requests.get(url, timeout=2).status_code == 200
+        return False
+
+
+@pytest.fixture
+def run(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Processes]]:
+    """Processes on the migrated database of the test."""
+    started: list[Processes] = []
+
+    def start(channels: str, **environment: str) -> Processes:
+        migrate(database_url)
+        started.append(Processes(tmp_path, database_url, channels, **environment))
+        return started[-1]
+
+    yield start
+    for processes in started:
+        processes.stop()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    migrate(database_url)
+    opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    yield opened
+    opened.close()
+
+
+def caller(url: str, contract: Contract) -> RetailOps:
+    return RetailOps(f"{url}/api/channel", KEY, *PAIR, contract)
+
+
+def in_parallel(*works: Callable[[], Any]) -> list[Any]:
+    results: list[Any] = [None] * len(works)
+
+    def do(number: int, work: Callable[[], Any]) -> None:
+        results[number] = work()
+
+    threads = [threading.Thread(target=do, args=item) for item in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.both_databases
+def test_p26_p10_p18_two_servers_answer_as_one(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract, database: Database
+) -> None:
+    """Pages of one walk from both in turn; a shipment ten times at once at both is one fulfilment."""
+    pipe17.tell("shipments", {"count": 240})
+    processes = run(channel_table(pipe17.url), **({"DELIVERIES": "inline"} if database.is_sqlite else {}))
+    addresses = [processes.web()[1] for _ in range(2)]
+    one, other = (caller(address, contract) for address in addresses)
+    if not database.is_sqlite:
+        processes.worker(), processes.worker()
+    orders: list[dict[str, Any]] = []
+    token, turn = "", 0
+    while True:
+        heard = (one, other)[turn % 2].call("order_pull", page_token=token)
+        assert heard.is_accepted, heard.answer
+        orders += heard.answer["orders"]
+        named = [{"channel_order_refnum": item["channel_order_refnum"]} for item in heard.answer["orders"]]
+        entries = [{**item, "retailops_order_id": number + 1} for number, item in enumerate(named)]
+        assert (other, one)[turn % 2].call("order_acknowledge", orders=entries).codes("error") == []
+        token, turn = heard.answer["next_page_token"], turn + 1
+        if not token:
+            break
+    refnums = [order["channel_order_refnum"] for order in orders]
+    assert turn >= 3 and len(refnums) == len(set(refnums)) >= 200
+    assert one.call("order_pull").answer["orders"] == []
+
+    order = orders[0]
+    fields = {"channel_order_refnum": order["channel_order_refnum"], "shipment": shipment_of(order, 501)}
+    callers = [caller(address, contract) for address in addresses * 5]
+    answers = in_parallel(*(lambda who=who: who.call("order_shipment_submit", **fields) for who in callers))
+    assert all(heard.is_accepted and heard.codes("error") == [] for heard in answers), [item.answer for item in answers]
+    assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 1
+    for who in (one, other, *callers):
+        who.close()
+
+
+def test_p26_p22_a_killed_worker_is_followed_by_another_and_nothing_is_done_twice(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract, database: Database
+) -> None:
+    processes = run(channel_table(pipe17.url))
+    retailops = caller(processes.web()[1], contract)
+    orders = retailops.pull_all()[:4]
+    entries = [{"channel_order_refnum": order["channel_order_refnum"], "retailops_order_id": 7} for order in orders]
+    retailops.call("order_acknowledge", orders=entries)
+    posts = {"method": "POST", "path_prefix": "/api/v3/fulfillments"}
+    pipe17.fault(kind="status", code=429, times=4, match=posts)
+    for number, order in enumerate(orders):
+        fields = {"channel_order_refnum": order["channel_order_refnum"], "shipment": shipment_of(order, 501 + number)}
+        assert retailops.call("order_shipment_submit", **fields).codes() == ["OWED"]
+    pipe17.heal()
+    pipe17.fault(kind="hang", works=True, match=posts)  # it does the work and says nothing
+    doomed = processes.worker()
+    eventually(lambda: pipe17.calls("POST /fulfillments") > 0, 20)
+    doomed.send_signal(signal.SIGKILL)
+    doomed.wait()
+    pipe17.heal()
+    with database.read() as connection:
+        held = connection.execute(sa.select(sa.func.count()).where(deliveries.c.lease_token.is_not(None))).scalar_one()
+    assert held >= 1, "the dead worker still holds a call"
+    processes.worker(), processes.worker()
+    time.sleep(1)
+    with database.write() as connection:  # instead of waiting until the dead worker's leases end
+        connection.execute(sa.update(deliveries).where(deliveries.c.lease_token.is_not(None)).values(lease_until=None))
+        connection.execute(
+            sa.update(deliveries).where(deliveries.c.state == "owed").values(next_try_at=deliveries.c.created_at)
+        )
+
+    def is_all_delivered() -> bool:
+        with database.read() as connection:
+            query = sa.select(sa.func.count()).where(deliveries.c.state.in_(("owed", "checking", "parked")))
+            return int(connection.execute(query).scalar_one()) == 0
+
+    eventually(is_all_delivered, 30)
+    for order in orders:
+        assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 1
+    retailops.close()
+
+
+def test_p26_p14_all_processes_together_keep_to_the_vendors_rate(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract
+) -> None:
+    per_s = 12.0
+    channels = channel_table(pipe17.url).replace("requests_per_s = 0", f"requests_per_s = {per_s}")
+    processes = run(channels)
+    servers = [processes.web()[1] for _ in range(2)]
+    processes.worker(), processes.worker()
+
+    def calls() -> int:
+        return sum(pipe17.state()["calls"].values())
+
+    def ask(address: str, seconds: float) -> int:
+        who = caller(address, contract)
+        stop_at, answered = time.monotonic() + seconds, 0
+        while time.monotonic() < stop_at:
+            answered += who.call("order_pull").status == 200
+        who.close()
+        return answered
+
+    in_parallel(*(lambda address=address: ask(address, 1.5) for address in servers))  # the burst is used up
+    before, begun = calls(), time.monotonic()
+    in_parallel(*(lambda address=address: ask(address, 4) for address in servers * 2))
+    seen, took_s = calls() - before, time.monotonic() - begun
+    print(f"{seen} calls in {took_s:.1f} s by four processes, {per_s} a second allowed")
+    assert 0.6 * per_s * took_s <= seen <= per_s * took_s + 2
+
+
+def test_p26_p27_with_two_workers_the_newest_stock_is_the_last_the_vendor_hears(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract, database: Database, seed: int
+) -> None:
+    processes = run(channel_table(pipe17.url))
+    callers = [caller(processes.web()[1], contract) for _ in range(2)]
+    processes.worker(), processes.worker()
+    roll = random.Random(seed)
+    state = pipe17.state()
+    sku, facility = state["inventory"][0]["sku"], state["locations"][0]
+    pipe17.fault(kind="slow", delay_s=0.15, match={"path_prefix": "/api/v3/inventory"})
+
+    def push(quantity: int) -> None:
+        detail = [{"quantity_type": "internal", "facility_name": facility["name"], "available_quantity": quantity,
+                   "total_quantity": quantity}]  # fmt: skip
+        rows = [{"sku": sku, "quantity_available": quantity, "quantity_detail": detail}]
+        assert roll.choice(callers).call("inventory_push", inventory_updates=rows).is_accepted
+
+    for quantity in range(100, 130):
+        push(quantity)
+        time.sleep(0.03)
+
+    def heard() -> int:
+        rows = pipe17.state()["inventory"]
+        [row] = [row for row in rows if (row["sku"], row["locationId"]) == (sku, facility["locationId"])]
+        return int(row["onHand"])
+
+    eventually(lambda: heard() == 129, 20)
+    time.sleep(1)
+    assert heard() == 129, "nothing older came later"
+    for who in callers:
+        who.close()
+
+
+@pytest.mark.both_databases
+def test_p21_sigterm_under_traffic_answers_what_was_begun_and_ends_within_20_s(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract, database: Database
+) -> None:
+    processes = run(channel_table(pipe17.url), **({"DELIVERIES": "inline"} if database.is_sqlite else {}))
+    server, address = processes.web(WEB_CONCURRENCY="2")
+    first = caller(address, contract)
+    pipe17.tell("shipments", {"count": 150})
+    orders = first.pull_all()
+    pipe17.fault(kind="slow", delay_s=0.3)
+    waiting = iter(orders)
+    lock = threading.Lock()
+    answered: list[str] = []
+    unanswered: list[str] = []
+    is_over = threading.Event()
+
+    def work() -> None:
+        who = caller(address, contract)
+        while not is_over.is_set():
+            with lock:
+                refnum = next(waiting)["channel_order_refnum"]
+            try:
+                heard = who.call(
+                    "order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 1}]
+                )
+            except requests.RequestException:
+                unanswered.append(refnum)
+                break
+            (answered if heard.is_accepted else unanswered).append(refnum)
+        who.close()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    begun = time.monotonic()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(20) == 0
+    assert time.monotonic() - begun < 20
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        bound = set(connection.execute(sa.select(commands.c.order_refnum)).scalars())
+        still_leased = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.lease_token.is_not(None))).all()
+        owed = set(connection.execute(sa.select(deliveries.c.lane).where(deliveries.c.state == "owed")).scalars())
+    assert len(answered) > 10
+    assert set(answered) <= bound, "what was answered is kept"
+    assert bound.isdisjoint(unanswered), "what was begun was answered"
+    assert still_leased == []
+    for refnum in answered:
+        assert pipe17.shipment(refnum)["status"] == "sentToFulfillment" or refnum in owed
+    first.close()
+
+
+def test_r27_with_pending_migrations_nothing_starts_and_the_command_is_named(tmp_path: Path, postgres_url: str) -> None:
+    processes = Processes(tmp_path, postgres_url, "# none")
+    worker = processes.worker()
+    assert worker.wait(30) == 2
+    web = processes.start(["gunicorn", "--config", "python:app.serving", "app:create_app()"])
+    assert web.wait(30) != 0
+    assert processes.log().count("channel db upgrade") >= 2 and "Traceback" not in processes.log()
