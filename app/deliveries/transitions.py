@@ -88,7 +88,8 @@ def after_empty_look_up(delivery: Delivery, verb: Verb, settle_s: float, now: da
     if held and now >= settled_at:
         return _settled(delivery, "refused", now, code="NOT_DONE", error="the vendor shows no trace of it")
     state: State = "checking" if held else delivery.state
-    return _settled(delivery, state, max(settled_at, now + timedelta(seconds=1)))
+    next_try_at = max(settled_at, now + timedelta(seconds=1))
+    return _settled(delivery, state, next_try_at, code="NOT_VISIBLE_YET", error="the vendor shows no trace of it yet")
 
 
 def parked_as_unknown(delivery: Delivery, now: datetime) -> Settled:

@@ -181,7 +181,7 @@ class Pipe17Gateway(Gateway):
             message = "the shipping request was cancelled in Pipe17; do not ship it"
             return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
         reference = wanted.retailops_order_id
-        if shipment.status == payloads.SENT or shipment.status in payloads.SHIPPED:
+        if shipment.status in (payloads.SENT, *payloads.SHIPPED, *payloads.OVER):
             if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
                 self._put(wanted.order_refnum, payloads.reference_change(reference), call)
                 return Accepted()
