@@ -275,7 +275,7 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int,
         now = desk.clock()
         untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
         if untried:
-            outbox.give_back(connection, untried, token=begun.token, until=now + outbox.BEHIND)
+            outbox.give_back(connection, untried, token=begun.token, now=now)
         for delivery in begun.attempts:
             outcome = settled.get(delivery.id)
             if outcome and outbox.record(connection, delivery, outcome, token=begun.token, now=now):
