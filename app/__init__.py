@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from flask import Flask
@@ -20,7 +20,6 @@ from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
 from app.gateways.interface import Gateway, Tools, VendorCall
-from app.gateways.policy import Rate
 from app.records.database import Database
 from app.records.journal import Journal
 from app.records.rates import rates_of
@@ -44,7 +43,16 @@ class Works:
         processes = configured.web_concurrency + (configured.deliveries == "worker")
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
-        self.gateways = create_gateways(configured, self.journal, rates_of(self.database, processes), threads)
+        tools = Tools(
+            "",
+            threads,
+            rate=rates_of(self.database, processes),
+            database=self.database,
+            clock=utc_now,
+            wake=lambda: self.dispatcher.wake(),
+            public_url=configured.public_url,
+        )
+        self.gateways = create_gateways(configured, self.journal, tools)
         self.courier = Courier(self.gateways)
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
@@ -63,9 +71,7 @@ class Works:
         self.database.close()
 
 
-def create_gateways(
-    configured: Settings, journal: Journal, rate: Callable[[str, float], Rate], threads: int
-) -> dict[tuple[str, str], Gateway]:
+def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dict[tuple[str, str], Gateway]:
     """Every gateway of every channel by (channel, vendor token)."""
     built = {}
     for channel in configured.channels:
@@ -74,9 +80,9 @@ def create_gateways(
             journal.vendor_call(name, call)
             metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
 
-        tools = Tools(channel.name, threads, observe, rate)
+        lent = replace(tools, channel=channel.name, observe=observe)
         for token in channel.gateways:
-            built[(channel.name, token)] = gateways.vendor(token).create(channel.vendors[token], tools)
+            built[(channel.name, token)] = gateways.vendor(token).create(channel.vendors[token], lent)
     return built
 
 
@@ -106,6 +112,11 @@ def create_app(configured: Settings | None = None) -> Flask:
             console_token=configured.console_token,
         )
     )
+    for token in sorted({token for _, token in works.gateways}):
+        mine = {channel: gateway for (channel, name), gateway in works.gateways.items() if name == token}
+        inbound = gateways.vendor(token).inbound(mine)
+        if inbound is not None:
+            app.register_blueprint(inbound)
     app.extensions["works"] = works
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")

@@ -14,18 +14,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.deliveries import outbox
 from app.deliveries.courier import Courier, utc_now
+from app.deliveries.facts import FactSender
 from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
-from app.errors import GatewayError, Misconfigured
-from app.gateways.interface import Call, Gateway
-from app.gateways.policy import Deadline, next_try_s
-from app.gateways.words import StockSent
-from app.records import late_news, stock
+from app.gateways.interface import Gateway
+from app.gateways.policy import Deadline
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -75,9 +73,9 @@ class Dispatcher:
         self._threads = threads
         self._clock = clock
         self._idle = idle
-        self._streams = [key for key, gateway in gateways.items() if gateway.takes_stock]
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
         self._outcomes: queue.SimpleQueue[tuple[Delivery, str, Settled]] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Delivery, str, Settled]] = []
         self._inside: Counter[Stream] = Counter()
@@ -92,7 +90,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin to deliver; returns at once."""
-        self._pool = ThreadPoolExecutor(self._threads + len(self._streams), thread_name_prefix="delivery")
+        self._pool = ThreadPoolExecutor(self._threads + len(self._facts.streams), thread_name_prefix="delivery")
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
@@ -158,12 +156,12 @@ class Dispatcher:
             with self._lock:
                 self._inside[(delivery.channel, delivery.gateway)] += 1
             pool.submit(self._deliver, delivery, token)
-        for stream in self._streams:
+        for stream in self._facts.streams:
             with self._lock:
                 if stream in self._sending:
                     continue
                 self._sending.add(stream)
-            pool.submit(self._send_stock, stream)
+            pool.submit(self._send_facts, stream)
         return bool(claimed)
 
     def _room(self) -> tuple[int, dict[Stream, int]]:
@@ -232,62 +230,12 @@ class Dispatcher:
                 self._resting[stream] = time.monotonic() + min(max(pause_s, 0.0), longest_s)
         self._wake.set()
 
-    def _send_stock(self, stream: Stream) -> None:
+    def _send_facts(self, stream: Stream) -> None:
         try:
-            while not self._stopping.is_set() and self._send_batch(*stream):
-                pass
-        except DatabaseUnavailable as error:
-            log.warning("stock for %s waits for the database: %s", stream, error)
-        except Exception:
-            log.exception("stock for %s could not be sent", stream)
+            self._facts.send(*stream)
         finally:
             with self._lock:
                 self._sending.discard(stream)
-
-    def _send_batch(self, channel: str, token: str) -> bool:
-        """Send the oldest unheard levels; True when there may be more."""
-        gateway = self._gateways[(channel, token)]
-        now = self._clock()
-        with self._database.read() as connection:
-            if not stock.is_owed(connection, channel, token, now):
-                return False
-        with self._database.write() as connection:
-            batch = stock.claim(
-                connection, channel, token,
-                token=outbox.new_lease(), limit=gateway.stock_batch, now=now, lease_s=LEASE_S,
-            )  # fmt: skip
-        if batch is None:
-            return False
-        call = Call(Deadline.in_s(ATTEMPT_S), f"stock-{batch.token}", "fact")
-        try:
-            sent: list[StockSent] = gateway.push_inventory(batch.changes, call)
-        except GatewayError as error:
-            self._postpone(batch, error)
-            return False
-        except Exception:
-            log.exception("stock for %s/%s failed inside this server", channel, token)
-            self._postpone(batch, Misconfigured("INTERNAL_FAULT", "this server could not make the call"))
-            return False
-        for item in sent:
-            if item.refusal:
-                log.warning(
-                    "%s refuses the stock of a SKU: %s",
-                    token,
-                    item.refusal,
-                    extra={"channel": channel, "sku": item.sku},
-                )
-        with self._database.write() as connection:
-            is_recorded = stock.record(connection, batch, sent)
-            if is_recorded:
-                late_news.note_refused_stock(connection, channel, token, sent, call.request_id, now)
-        return is_recorded and bool(sent)
-
-    def _postpone(self, batch: stock.Batch, error: GatewayError) -> None:
-        was_tried = error.code not in UNTRIED_CODES
-        pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
-        until = self._clock() + timedelta(seconds=pause_s)
-        with self._database.write() as connection:
-            stock.postpone(connection, batch, until=until, was_tried=was_tried, error=error.code)
 
 
 def _lanes(deliveries: Iterable[Delivery]) -> list[str]:

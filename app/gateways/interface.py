@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from app.errors import GatewayError, Refused
 from app.gateways import words
 from app.gateways.policy import Deadline, LocalRate, Rate
+from app.records.database import Database
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
@@ -86,6 +88,9 @@ class Gateway(ABC):
     takes_stock: ClassVar[bool] = False
     """True when stock levels are forwarded to this vendor."""
 
+    takes_catalog: bool = False
+    """True when the catalogue is kept for this vendor: it is told changes, or shows products itself."""
+
     verbs: ClassVar[Mapping[str, Verb | NotOurs]] = {}
     """Every command by business verb: how it behaves, or why it is not carried out."""
 
@@ -113,6 +118,13 @@ class Gateway(ABC):
         """These orders whatever their state, in any order; unknown ones are left out."""
         raise NotImplementedError
 
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> words.CalledOff:
+        """Orders called off at the source; `since_ms` is the `until_ms` of the last answer, None at the first time.
+
+        Only for a source whose queue does not offer them again by itself (R18).
+        """
+        return words.CalledOff((), since_ms or 0)
+
     def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
         """What the source says of one order, or None when it does not know it."""
         raise NotImplementedError
@@ -125,8 +137,19 @@ class Gateway(ABC):
         """Tell the vendor these levels.  A change without a result stays owed; raises when none has one."""
         raise NotImplementedError
 
+    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[words.ProductSent]:
+        """Tell the vendor these products.  A change without a result stays owed; raises when none has one."""
+        raise NotImplementedError
+
+    catalog_batch: int = 50
+    """How many changed products one `push_catalog` may be given."""
+
     stock_batch: int = 500
     """How many changed SKUs one `push_inventory` may be given."""
+
+    def flows(self) -> Mapping[str, str]:
+        """Why each part of the work rests just now, "" where it runs; no call is made.  Empty: nothing can rest."""
+        return {}
 
     @abstractmethod
     def check(self, call: Call) -> Health:
@@ -151,6 +174,12 @@ class Vendor(Protocol):
     def create(self, options: Any, tools: Tools) -> Gateway:
         """The gateway of one channel.  Makes no call."""
 
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """A Flask blueprint for what this vendor calls or fetches here, or None.
+
+        `gateways` are this vendor's by channel name; the blueprint brings its whole paths and its own checks.
+        """
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -162,6 +191,13 @@ class Tools:
     observe: Callable[[VendorCall], None] = field(default=lambda call: None)
     rate: Callable[[str, float], Rate] = field(default=lambda key, per_s: LocalRate(per_s))
     """The rate of one vendor key, known by a digest, in calls a second: all processes share it (R14)."""
+    database: Database | None = None
+    """The records, for a vendor that keeps what it is asked for (carts, orders, a feed)."""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    wake: Callable[[], None] = lambda: None
+    """Tells the deliveries that something may be due."""
+    public_url: str = ""
+    """Where others reach this server; "" when nobody has said."""
 
 
 def perform(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted:

@@ -82,6 +82,8 @@ class OrderLine(msgspec.Struct, frozen=True):
     unit_tax: Decimal = Decimal(0)
     expected_ship_date: datetime | None = None
     expected_arrival_date: datetime | None = None
+    source_sku: str = ""
+    """What the source calls the SKU, where RetailOps calls it otherwise."""
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -142,6 +144,7 @@ class SketchLine(msgspec.Struct, frozen=True):
     refnum: str
     sku: str
     quantity: int
+    source_sku: str = ""
 
 
 class OrderSketch(msgspec.Struct, frozen=True):
@@ -151,6 +154,13 @@ class OrderSketch(msgspec.Struct, frozen=True):
     lines: tuple[SketchLine, ...]
     currency_code: str = ""
     payments: tuple[Payment, ...] = ()
+
+
+class CalledOff(msgspec.Struct, frozen=True):
+    """Orders that were called off at their source, and up to when, by its clock, that is known."""
+
+    refnums: tuple[str, ...]
+    until_ms: int
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
@@ -171,6 +181,8 @@ class PackageLine(msgspec.Struct, frozen=True):
     line_refnum: str
     sku: str
     quantity: int
+    source_sku: str = ""
+    """What the source calls the SKU, where RetailOps calls it otherwise."""
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -277,12 +289,102 @@ class StockSent(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One record of the catalogue as RetailOps stated it; None is what was never stated (R26).
+
+    `product_id` is RetailOps' id of the object and `source_type` what kind of object it is; `number` is ours,
+    whole, stable and never given twice, for vendors that want integers.
+    """
+
+    sku: str = ""
+    product_id: str = ""
+    source_type: str = ""
+    parent_sku: str = ""
+    title: str | None = None
+    description: str | None = None
+    vendor: str | None = None
+    price: Decimal | None = None
+    sale_price: Decimal | None = None
+    currency: str | None = None
+    images: tuple[str, ...] | None = None
+    url: str | None = None
+    categories: tuple[str, ...] | None = None
+    options: tuple[tuple[str, str], ...] | None = None
+    """Name and value of what tells variants apart, such as colour."""
+    requires_shipping: bool | None = None
+    taxable: bool | None = None
+    is_enabled: bool | None = None
+    weight: Decimal | None = None
+    key: str = ""
+    number: int = 0
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A product with its variants, each as stated; a simple product has none."""
+
+    item: Item
+    variants: tuple[Item, ...] = ()
+
+    @property
+    def is_enabled(self) -> bool:
+        """False when RetailOps switched it off, or every one of its variants."""
+        parts = self.variants or (self.item,)
+        return self.item.is_enabled is not False and any(part.is_enabled is not False for part in parts)
+
+    @property
+    def units(self) -> tuple[Item, ...]:
+        """What can be bought: the variants, with what only the product states filled in, or the product itself."""
+        return tuple(_inherited(self.item, variant) for variant in self.variants) or (self.item,)
+
+
+_OWN = frozenset({"sku", "product_id", "source_type", "parent_sku", "key", "number", "is_enabled"})
+
+
+def _inherited(product: Item, variant: Item) -> Item:
+    missing = {
+        name: value
+        for name in Item.__struct_fields__
+        if name not in _OWN and getattr(variant, name) is None and (value := getattr(product, name)) is not None
+    }
+    if product.is_enabled is False:
+        missing["is_enabled"] = False
+    return msgspec.structs.replace(variant, **missing)
+
+
+class ProductChange(msgspec.Struct, frozen=True):
+    """A product a gateway has not heard as it is now; `product` is None when it is no product any more.
+
+    `sent` is the gateway's own note (its JSON) of what it last told, None before the first time.
+    """
+
+    key: str
+    product: Product | None
+    sent: bytes | None = None
+
+
+class ProductSent(msgspec.Struct, frozen=True):
+    """What became of one `ProductChange`: the note to keep, and of each refused SKU the sentence."""
+
+    key: str
+    sent: bytes
+    refusals: tuple[Refusal, ...] = ()
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A vendor's final no to one record of the catalogue."""
+
+    reason: str
+    sku: str = ""
+    product_id: str = ""
+
+
 CommandBody = Acknowledgement | Package | Cancellation | Completion | Refund | Settlement
 """The body of a verb that can be owed."""
 
 COMMANDS: Mapping[str, type[CommandBody]] = {
     "acknowledge_order": Acknowledgement,
     "submit_shipment": Package,
+    "correct_shipment": Package,
     "cancel_order": Cancellation,
     "complete_order": Completion,
     "settle_payment": Settlement,

@@ -7,19 +7,21 @@ request only, because the answer that carried it may have been lost on its way.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, or_, select, update
 
-from app.gateways.words import Association, Event, StockSent, about
+from app.gateways.words import Association, Event
 from app.records.tables import Moment, late_news
 
 DONE = "LATE_DONE"
 """The one code that is no failure: once RetailOps knows it, nobody has to do anything."""
 
-STOCK_REFUSED = "LATE_STOCK_REFUSED"
+REFUSED = {"inventory_push": "LATE_STOCK_REFUSED", "catalog_push": "LATE_PRODUCT_REFUSED"}
+"""The code of a refused fact, by the callback that stated it."""
 
 TOLD_AT_ONCE = 20
 """Most late news in one answer."""
@@ -27,7 +29,7 @@ TOLD_AT_ONCE = 20
 REPEATABLE_FOR = timedelta(minutes=10)
 """How long a repeat of the request that heard it hears it again."""
 
-REFUSED_SKUS_KEPT = 100
+REFUSED_FACTS_KEPT = 100
 """Refused SKUs of one gateway that wait to be told; beyond that only the log and the stock rows tell."""
 
 _ABOUT = tuple[Association, ...]
@@ -63,34 +65,50 @@ def note(
     )
 
 
-def note_refused_stock(
-    connection: Connection, channel: str, gateway: str, sent: Sequence[StockSent], request_id: str, now: datetime
+@dataclass(frozen=True)
+class RefusedFact:
+    """A SKU or product a vendor finally refused to hear about; `reason` holds no value."""
+
+    subject: str
+    reason: str
+    about: tuple[Association, ...]
+
+
+def note_refused(
+    connection: Connection,
+    channel: str,
+    gateway: str,
+    callback: str,
+    refused: Sequence[RefusedFact],
+    request_id: str,
+    now: datetime,
 ) -> None:
-    """Keep the SKUs a gateway finally refused, each once until an operator dismisses it."""
-    refused = {item.sku: item.refusal for item in sent if item.refusal}
-    if not refused:
+    """Keep the facts of an answered push that a gateway refused, each once until an operator dismisses it."""
+    by_subject = {fact.subject: fact for fact in refused}
+    if not by_subject:
         return
-    of_stock = and_(late_news.c.channel == channel, late_news.c.gateway == gateway, late_news.c.code == STOCK_REFUSED)
+    code = REFUSED[callback]
+    of_kind = and_(late_news.c.channel == channel, late_news.c.gateway == gateway, late_news.c.code == code)
     known = set(
         connection.execute(
             select(late_news.c.subject).where(
-                of_stock, late_news.c.subject.in_(refused), late_news.c.dismissed_at.is_(None)
+                of_kind, late_news.c.subject.in_(by_subject), late_news.c.dismissed_at.is_(None)
             )
         ).scalars()
     )
     waiting = connection.execute(
-        select(func.count()).select_from(late_news).where(of_stock, late_news.c.told_at.is_(None))
+        select(func.count()).select_from(late_news).where(of_kind, late_news.c.told_at.is_(None))
     ).scalar_one()
-    fresh = [sku for sku in refused if sku not in known]
-    for sku in fresh[: max(REFUSED_SKUS_KEPT - int(waiting), 0)]:
-        message = f"inventory_push was answered before {gateway} was told: it refuses this SKU ({refused[sku]})"
+    fresh = [fact for subject, fact in by_subject.items() if subject not in known]
+    for fact in fresh[: max(REFUSED_FACTS_KEPT - int(waiting), 0)]:
+        message = f"{callback} was answered before {gateway} was told: it refuses this SKU ({fact.reason})"
         note(
             connection,
             channel=channel,
             gateway=gateway,
-            callback="inventory_push",
-            subject=sku,
-            event=Event("warning", STOCK_REFUSED, message, about("sku_number", sku)),
+            callback=callback,
+            subject=fact.subject,
+            event=Event("warning", code, message, fact.about),
             request_id=request_id,
             now=now,
         )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, func, select, text, update
 
 from app.gateways.words import StockChange, StockLevel, StockSent
-from app.records.tables import fact_streams, stock
+from app.records import streams
+from app.records.tables import stock
 
 
 def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[str, bytes]) -> None:
@@ -19,7 +18,7 @@ def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[s
 
     Pushes for one gateway follow one another: the counter's row is held until the transaction ends.
     """
-    seq = _next_seq(connection, channel, gateway)
+    seq = streams.next_seq(connection, channel, gateway)
     keys = {"channel": channel, "gateway": gateway, "seq": seq}
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(
@@ -44,25 +43,7 @@ _ACCEPT_ARRAYS = text(
 )
 
 
-def _next_seq(connection: Connection, channel: str, gateway: str) -> int:
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(fact_streams).values(channel=channel, gateway=gateway, seq=1)
-    statement = statement.on_conflict_do_update(
-        index_elements=[fact_streams.c.channel, fact_streams.c.gateway], set_={"seq": fact_streams.c.seq + 1}
-    )
-    return int(connection.execute(statement.returning(fact_streams.c.seq)).scalar_one())
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Changed SKUs one sender holds the stream for."""
-
-    channel: str
-    gateway: str
-    token: str
-    attempts: int
-    changes: tuple[StockChange, ...]
-    seqs: Mapping[str, int]
+Batch = streams.Batch[StockChange]
 
 
 def claim(
@@ -70,21 +51,10 @@ def claim(
 ) -> Batch | None:
     """Take the stream and its oldest unheard levels; None when nothing is owed, due or free.
 
-    One sender per (channel, gateway), so no two calls for one SKU overlap.  The stream is taken before the
-    levels are read: what was read earlier another sender might have replaced at the vendor by a newer one.
+    One sender per (channel, gateway), so no two calls for one SKU overlap.
     """
-    row = connection.execute(
-        update(fact_streams)
-        .where(
-            fact_streams.c.channel == channel,
-            fact_streams.c.gateway == gateway,
-            or_(fact_streams.c.lease_until.is_(None), fact_streams.c.lease_until <= now),
-            or_(fact_streams.c.next_try_at.is_(None), fact_streams.c.next_try_at <= now),
-        )
-        .values(lease_token=token, lease_until=now + timedelta(seconds=lease_s))
-        .returning(fact_streams.c.attempts)
-    ).first()
-    if row is None:
+    attempts = streams.take(connection, channel, gateway, token=token, now=now, lease_s=lease_s)
+    if attempts is None:
         return None
     owed = connection.execute(
         select(stock)
@@ -93,9 +63,9 @@ def claim(
         .limit(limit)
     ).all()
     changes = tuple(StockChange(item.sku, msgspec.json.decode(item.level, type=StockLevel), item.sent) for item in owed)
-    batch = Batch(channel, gateway, token, row.attempts, changes, {item.sku: item.seq for item in owed})
+    batch = Batch(channel, gateway, token, attempts, changes, {item.sku: item.seq for item in owed})
     if not owed:
-        _release(connection, batch, attempts=0, next_try_at=None, last_error="")
+        streams.release(connection, batch)
         return None
     return batch
 
@@ -105,7 +75,7 @@ def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> b
 
     False, and nothing written, when somebody else holds the stream now.
     """
-    if not _release(connection, batch, attempts=0, next_try_at=None, last_error=""):
+    if not streams.release(connection, batch):
         return False
     if sent:
         connection.execute(
@@ -130,22 +100,25 @@ _RECORD = (
 )
 
 
-def postpone(connection: Connection, batch: Batch, *, until: datetime, was_tried: bool, error: str) -> None:
-    """Nothing could be told now; the current levels are sent again later."""
-    _release(connection, batch, attempts=batch.attempts + was_tried, next_try_at=until, last_error=error)
-
-
-def _release(connection: Connection, batch: Batch, **values: object) -> bool:
-    result = connection.execute(
-        update(fact_streams)
-        .where(
-            fact_streams.c.channel == batch.channel,
-            fact_streams.c.gateway == batch.gateway,
-            fact_streams.c.lease_token == batch.token,
+def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
+    """What this server itself knows of these SKUs has changed (a reservation, R25): they are told anew."""
+    if skus:
+        seq = streams.next_seq(connection, channel, gateway)
+        connection.execute(
+            update(stock)
+            .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus))
+            .values(seq=seq)
         )
-        .values(lease_token=None, lease_until=None, **values)
+
+
+def levels_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, StockLevel]:
+    """What RetailOps stated last; a SKU it never named is left out."""
+    rows = connection.execute(
+        select(stock.c.sku, stock.c.level).where(
+            stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus)
+        )
     )
-    return result.rowcount == 1
+    return {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
 
 
 def owed_count(connection: Connection) -> int:
@@ -157,16 +130,13 @@ def owed_count(connection: Connection) -> int:
 
 def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
     """True when the gateway has levels to hear and may be tried now; costs no write lock."""
-    is_waiting = select(fact_streams.c.channel).where(
-        fact_streams.c.channel == channel, fact_streams.c.gateway == gateway, fact_streams.c.next_try_at > now
-    )
     row = connection.execute(
         select(stock.c.sku)
         .where(
             stock.c.channel == channel,
             stock.c.gateway == gateway,
             stock.c.seq > stock.c.sent_seq,
-            ~is_waiting.exists(),
+            ~streams.is_waiting(channel, gateway, now),
         )
         .limit(1)
     ).first()

@@ -270,6 +270,77 @@ fact_streams = Table(
 )
 """One row per (channel, gateway) that hears facts: the counter of `seq`, and who sends just now (R13)."""
 
+catalogue = Table(
+    "catalogue",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("root_key", Text, nullable=False),
+    Column("identity", Text, nullable=False, server_default=""),
+    Column("parent_sku", Text, nullable=False, server_default=""),
+    Column("sku", Text, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("item", LargeBinary, nullable=False),
+    Column("is_enabled", Boolean, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    UniqueConstraint("channel", "key"),
+)
+"""The catalogue as RetailOps stated it last, a row for each product and each variant (R13, R26).
+
+`key` never changes; `root_key` is the row's own, or that of the product it is a variant of; `identity` is
+RetailOps' object, "" until it has named one; `title` is folded for searching.
+"""
+
+Index("ix_catalogue_sku", catalogue.c.channel, catalogue.c.sku)
+Index(
+    "ix_catalogue_identity",
+    catalogue.c.channel,
+    catalogue.c.identity,
+    sqlite_where=text("identity <> ''"),
+    postgresql_where=text("identity <> ''"),
+)
+Index("ix_catalogue_root", catalogue.c.channel, catalogue.c.root_key)
+Index(
+    "ix_catalogue_parent_sku",
+    catalogue.c.channel,
+    catalogue.c.parent_sku,
+    sqlite_where=text("parent_sku <> ''"),
+    postgresql_where=text("parent_sku <> ''"),
+)
+
+catalogue_heard = Table(
+    "catalogue_heard",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("root_key", Text, primary_key=True),
+    Column("sent", LargeBinary),
+    Column("seq", BigInteger, nullable=False),
+    Column("sent_seq", BigInteger, nullable=False, server_default="0"),
+    Column("refusal", Text, nullable=False, server_default=""),
+)
+"""How far each gateway has heard each product with its variants; owed where seq > sent_seq (R13)."""
+
+Index(
+    "ix_catalogue_heard_owed",
+    catalogue_heard.c.channel,
+    catalogue_heard.c.gateway,
+    catalogue_heard.c.seq,
+    sqlite_where=text("seq > sent_seq"),
+    postgresql_where=text("seq > sent_seq"),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("path", Text, nullable=False),
+    UniqueConstraint("channel", "path"),
+)
+"""Every category a product ever stood in, so that it keeps one number for ever."""
+
 journal = Table(
     "journal",
     metadata,

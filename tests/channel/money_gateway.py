@@ -380,6 +380,9 @@ class TillVendor:
     def account_marks(self, options: TillOptions) -> list[Any]:
         return [options.base_url]
 
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        return None
+
     def create(self, options: TillOptions, tools: Tools) -> Gateway:
         line = Line(self.token, options.base_url, headers={"X-Till-Key": KEY}, patience_s=options.patience_s,
                     observe=tools.observe)  # fmt: skip

@@ -62,7 +62,7 @@ def hurry() -> None:
     """
     import app
     from app.channel import running
-    from app.deliveries import dispatcher, transitions
+    from app.deliveries import dispatcher, facts, transitions
     from app.gateways import policy
 
     own_next_try_s = policy.next_try_s
@@ -77,7 +77,9 @@ def hurry() -> None:
         (running, "TWIN_WAIT_S", 1.0),
         (dispatcher, "ATTEMPT_S", 3.5),
         (dispatcher, "LEASE_S", 6.0),
-        (dispatcher, "next_try_s", soon),
+        (facts, "ATTEMPT_S", 3.5),
+        (facts, "LEASE_S", 6.0),
+        (facts, "next_try_s", soon),
         (transitions, "next_try_s", soon),
     ):
         if not hasattr(module, name):

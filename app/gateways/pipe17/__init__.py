@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.gateways.line import Line
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
 from app.gateways.pipe17.options import Pipe17Options
+from app.gateways.pipe17.webhooks import create_webhooks
 from app.gateways.policy import Gate
 
 _gates: weakref.WeakValueDictionary[tuple[str, object], Gate] = weakref.WeakValueDictionary()
@@ -50,6 +52,8 @@ class Pipe17Vendor:
             found.append("requests_per_s is too low for patience_s: stock would never get its turn")
         if len({name_key(name) for name in options.locations}) < len(options.locations):
             found.append("locations: two facilities have the same name but for case and blanks")
+        if options.integration_refresh_s == 0 and options.entity_directions != "ours":
+            found.append("entity_directions counts only where integration_refresh_s is not 0")
         return found
 
     def brings_orders(self, options: Pipe17Options) -> bool:
@@ -59,6 +63,10 @@ class Pipe17Vendor:
         digest = _digest(options.api_key)
         places = sorted(set(options.locations.values())) or [""]
         return [Account(digest, location_id) for location_id in places]
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The webhooks' address, where a channel has a key for it."""
+        return create_webhooks({name: item for name, item in gateways.items() if isinstance(item, Pipe17Gateway)})
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

@@ -1,0 +1,143 @@
+"""Sends facts: of each gateway the oldest unheard products, then the oldest unheard stock, one call at a time (R13)."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from app.deliveries.outbox import new_lease
+from app.deliveries.transitions import UNTRIED_CODES
+from app.errors import GatewayError, Misconfigured
+from app.gateways.interface import Call, Gateway
+from app.gateways.policy import Deadline, next_try_s
+from app.gateways.words import about
+from app.records import catalogue, late_news, stock, streams
+from app.records.database import Database, DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_S = 15.0
+"""How long one batch may take."""
+
+LEASE_S = 30.0
+"""How long a sender holds a stream; it may have died."""
+
+Sent = TypeVar("Sent")
+Change = TypeVar("Change")
+
+
+class FactSender:
+    """Tells gateways what they have not heard, for one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        gateways: Mapping[tuple[str, str], Gateway],
+        clock: Callable[[], datetime],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._gateways = gateways
+        self._clock = clock
+        self._is_stopping = is_stopping
+        self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
+
+    def send(self, channel: str, token: str) -> None:
+        """Send batch after batch until nothing is owed or due, or the vendor does not take it."""
+        try:
+            while not self._is_stopping():
+                if not (self._send_catalogue(channel, token) or self._send_stock(channel, token)):
+                    return
+        except DatabaseUnavailable as error:
+            log.warning("facts for %s/%s wait for the database: %s", channel, token, error)
+        except Exception:
+            log.exception("facts for %s/%s could not be sent", channel, token)
+
+    def _send_catalogue(self, channel: str, token: str) -> bool:
+        gateway = self._gateways[(channel, token)]
+        now = self._clock()
+        with self._database.read() as connection:
+            if not catalogue.is_owed(connection, channel, token, now):
+                return False
+        lease = new_lease()
+        with self._database.write() as connection:
+            batch = catalogue.claim(
+                connection, channel, token, token=lease, limit=gateway.catalog_batch, now=now, lease_s=LEASE_S
+            )
+        if batch is None:
+            return False
+        call = Call(Deadline.in_s(ATTEMPT_S), f"catalog-{lease}", "fact")
+        sent = self._try(batch, gateway.push_catalog, call)
+        if sent is None:
+            return False
+        refused = [
+            late_news.RefusedFact(
+                refusal.sku or item.key,
+                refusal.reason,
+                about("product_id", refusal.product_id) + about("sku_number", refusal.sku),
+            )
+            for item in sent
+            for refusal in item.refusals
+        ]
+        with self._database.write() as connection:
+            is_recorded = catalogue.record(connection, batch, sent)
+            if is_recorded:
+                late_news.note_refused(connection, channel, token, "catalog_push", refused, call.request_id, now)
+        self._log_refused(channel, token, refused)
+        return is_recorded and bool(sent)
+
+    def _send_stock(self, channel: str, token: str) -> bool:
+        gateway = self._gateways[(channel, token)]
+        now = self._clock()
+        with self._database.read() as connection:
+            if not stock.is_owed(connection, channel, token, now):
+                return False
+        lease = new_lease()
+        with self._database.write() as connection:
+            batch = stock.claim(
+                connection, channel, token, token=lease, limit=gateway.stock_batch, now=now, lease_s=LEASE_S
+            )
+        if batch is None:
+            return False
+        call = Call(Deadline.in_s(ATTEMPT_S), f"stock-{lease}", "fact")
+        sent = self._try(batch, gateway.push_inventory, call)
+        if sent is None:
+            return False
+        refused = [
+            late_news.RefusedFact(item.sku, item.refusal, about("sku_number", item.sku))
+            for item in sent
+            if item.refusal
+        ]
+        with self._database.write() as connection:
+            is_recorded = stock.record(connection, batch, sent)
+            if is_recorded:
+                late_news.note_refused(connection, channel, token, "inventory_push", refused, call.request_id, now)
+        self._log_refused(channel, token, refused)
+        return is_recorded and bool(sent)
+
+    def _try(
+        self, batch: streams.Batch[Change], push: Callable[[Sequence[Change], Call], list[Sent]], call: Call
+    ) -> list[Sent] | None:
+        """What the vendor took; None when it took nothing and the stream waits."""
+        try:
+            return push(batch.changes, call)
+        except GatewayError as error:
+            self._postpone(batch, error)
+        except Exception:
+            log.exception("facts for %s/%s failed inside this server", batch.channel, batch.gateway)
+            self._postpone(batch, Misconfigured("INTERNAL_FAULT", "this server could not make the call"))
+        return None
+
+    def _postpone(self, batch: streams.Batch[Any], error: GatewayError) -> None:
+        was_tried = error.code not in UNTRIED_CODES
+        pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
+        until = self._clock() + timedelta(seconds=pause_s)
+        with self._database.write() as connection:
+            streams.postpone(connection, batch, until=until, was_tried=was_tried, error=error.code)
+
+    def _log_refused(self, channel: str, token: str, refused: Sequence[late_news.RefusedFact]) -> None:
+        for fact in refused:
+            log.warning("%s refuses a fact: %s", token, fact.reason, extra={"channel": channel, "sku": fact.subject})

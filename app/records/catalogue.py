@@ -1,0 +1,185 @@
+"""The catalogue as state: what RetailOps stated last of each product, and how far each gateway has heard it.
+
+What is owed to a gateway is a product with all its variants, because that is what vendors are told (R13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from app.gateways.words import Item, Product, ProductChange, ProductSent
+from app.records import streams
+from app.records.tables import catalogue, catalogue_heard, categories
+
+MANY = 500
+"""How many keys one statement names."""
+
+Batch = streams.Batch[ProductChange]
+
+
+def item_of(row: Row[tuple[object, ...]]) -> Item:
+    """A row's statement with the names we gave it."""
+    return msgspec.structs.replace(msgspec.json.decode(row.item, type=Item), key=row.key, number=row.number)
+
+
+def of_roots(connection: Connection, channel: str, root_keys: Collection[str]) -> dict[str, Product]:
+    """These products with their variants, in the order RetailOps first named them."""
+    found: dict[str, Product] = {}
+    keys = list(root_keys)
+    for at in range(0, len(keys), MANY):
+        rows = connection.execute(
+            select(catalogue)
+            .where(catalogue.c.channel == channel, catalogue.c.root_key.in_(keys[at : at + MANY]))
+            .order_by(catalogue.c.number)
+        ).all()
+        found.update(_grouped(rows))
+    return found
+
+
+def _grouped(rows: Iterable[Row[tuple[object, ...]]]) -> dict[str, Product]:
+    by_root: dict[str, list[Item]] = {}
+    for row in rows:
+        by_root.setdefault(row.root_key, []).append(item_of(row))
+    return {root: product for root, items in by_root.items() if (product := _product(root, items))}
+
+
+def _product(root_key: str, items: Sequence[Item]) -> Product | None:
+    """None where only variants are known: their product has gone to another root."""
+    root = next((item for item in items if item.key == root_key), None)
+    return None if root is None else Product(root, tuple(item for item in items if item is not root))
+
+
+def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, tuple[Product, Item]]:
+    """Each SKU's product, and of that the unit that can be bought; unknown SKUs are left out."""
+    wanted = set(skus)
+    roots: set[str] = set()
+    for at in range(0, len(wanted), MANY):
+        some = sorted(wanted)[at : at + MANY]
+        roots |= set(
+            connection.execute(
+                select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
+            ).scalars()
+        )
+    return {
+        unit.sku: (product, unit)
+        for product in of_roots(connection, channel, roots).values()
+        for unit in product.units
+        if unit.sku in wanted
+    }
+
+
+def of_number(connection: Connection, channel: str, number: int) -> Product | None:
+    """The product that has this number, or one of whose variants has it."""
+    root = connection.execute(
+        select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.number == number)
+    ).scalar()
+    return None if root is None else of_roots(connection, channel, [root]).get(root)
+
+
+def search(connection: Connection, channel: str, title: str, limit: int) -> list[Product]:
+    """Products whose title, or a variant's, holds this text whatever its case."""
+    roots = connection.execute(
+        select(catalogue.c.root_key)
+        .where(catalogue.c.channel == channel, catalogue.c.title.contains(title.casefold(), autoescape=True))
+        .group_by(catalogue.c.root_key)
+        .order_by(func.min(catalogue.c.number))
+        .limit(limit)
+    ).scalars()
+    return list(of_roots(connection, channel, list(roots)).values())
+
+
+def walk(connection: Connection, channel: str) -> Iterator[Product]:
+    """Every product, one at a time, in bounded memory."""
+    rows = connection.execution_options(yield_per=MANY).execute(
+        select(catalogue).where(catalogue.c.channel == channel).order_by(catalogue.c.root_key, catalogue.c.number)
+    )
+    for root_key, group in groupby(rows, key=lambda row: row.root_key):
+        if product := _product(root_key, [item_of(row) for row in group]):
+            yield product
+
+
+def category_numbers(connection: Connection, channel: str) -> dict[str, int]:
+    """The number of every category path a product ever stood in."""
+    rows = connection.execute(
+        select(categories.c.path, categories.c.number)
+        .where(categories.c.channel == channel)
+        .order_by(categories.c.number)
+    )
+    return {row.path: row.number for row in rows}
+
+
+def claim(
+    connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
+) -> Batch | None:
+    """Take the stream and its oldest unheard products; None when nothing is owed, due or free."""
+    attempts = streams.take(connection, channel, gateway, token=token, now=now, lease_s=lease_s)
+    if attempts is None:
+        return None
+    owed = connection.execute(
+        select(catalogue_heard)
+        .where(
+            catalogue_heard.c.channel == channel,
+            catalogue_heard.c.gateway == gateway,
+            catalogue_heard.c.seq > catalogue_heard.c.sent_seq,
+        )
+        .order_by(catalogue_heard.c.seq, catalogue_heard.c.root_key)
+        .limit(limit)
+    ).all()
+    products = of_roots(connection, channel, [row.root_key for row in owed])
+    changes = tuple(ProductChange(row.root_key, products.get(row.root_key), row.sent) for row in owed)
+    batch = Batch(channel, gateway, token, attempts, changes, {row.root_key: row.seq for row in owed})
+    if not owed:
+        streams.release(connection, batch)
+        return None
+    return batch
+
+
+def record(connection: Connection, batch: Batch, sent: Sequence[ProductSent]) -> bool:
+    """The vendor answered for these products; what it refused waits for the next change.
+
+    False, and nothing written, when somebody else holds the stream now.
+    """
+    if not streams.release(connection, batch):
+        return False
+    if sent:
+        connection.execute(
+            _RECORD,
+            [
+                {"of_root": item.key, "was": item.sent, "heard": batch.seqs[item.key],
+                 "because": "; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals)),
+                 "of_channel": batch.channel, "of_gateway": batch.gateway}
+                for item in sent
+            ],
+        )  # fmt: skip
+    return True
+
+
+_RECORD = (
+    update(catalogue_heard)
+    .where(
+        catalogue_heard.c.channel == bindparam("of_channel"),
+        catalogue_heard.c.gateway == bindparam("of_gateway"),
+        catalogue_heard.c.root_key == bindparam("of_root"),
+    )
+    .values(sent=bindparam("was"), sent_seq=bindparam("heard"), refusal=bindparam("because"))
+)
+
+
+def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
+    """True when the gateway has products to hear and may be tried now; costs no write lock."""
+    row = connection.execute(
+        select(catalogue_heard.c.root_key)
+        .where(
+            catalogue_heard.c.channel == channel,
+            catalogue_heard.c.gateway == gateway,
+            catalogue_heard.c.seq > catalogue_heard.c.sent_seq,
+            ~streams.is_waiting(channel, gateway, now),
+        )
+        .limit(1)
+    ).first()
+    return row is not None

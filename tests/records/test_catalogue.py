@@ -1,0 +1,141 @@
+"""The catalogue is state: absent fields stay, only what changed is owed, and a product goes with its variants (R13)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.gateways.words import Item, Product, ProductSent, Refusal
+from app.records import catalogue, cataloguing
+from app.records.cataloguing import Statement
+from app.records.database import Database
+from tests.conftest import migrate
+from tests.records.test_migrations import open_database
+
+pytestmark = pytest.mark.both_databases
+
+NOW = datetime(2026, 2, 3, 12, tzinfo=UTC)
+STREAM = ("first", "rally")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    migrate(database_url)
+    opened = open_database(database_url)
+    yield opened
+    opened.close()
+
+
+def push(database: Database, *statements: Statement) -> list[Item]:
+    with database.write() as connection:
+        return cataloguing.accept(connection, "first", ["rally"], statements, NOW)
+
+
+def one(product_id: int, parent: int | None = None, **fields: object) -> Statement:
+    return Statement(f"product:{product_id}", {"product_id": str(product_id), **fields}, parent)
+
+
+def bare(sku: str, **fields: object) -> Statement:
+    return Statement("", {"sku": sku, **fields})
+
+
+def claim(database: Database, now: datetime = NOW, limit: int = 50) -> catalogue.Batch | None:
+    with database.write() as connection:
+        return catalogue.claim(connection, *STREAM, token="t", limit=limit, now=now, lease_s=30)
+
+
+def hear(database: Database, *refused: str) -> list[tuple[str, list[str]]]:
+    """Take everything owed as a vendor would; the products as SKU and variants' SKUs."""
+    told: list[tuple[str, list[str]]] = []
+    while batch := claim(database):
+        told += [_shown(change.product) for change in batch.changes]
+        sent = [ProductSent(change.key, b"1", tuple(Refusal("no", sku) for sku in refused)) for change in batch.changes]
+        with database.write() as connection:
+            assert catalogue.record(connection, batch, sent)
+    return sorted(told)
+
+
+def _shown(product: Product | None) -> tuple[str, list[str]]:
+    return ("gone", []) if product is None else (product.item.sku, [item.sku for item in product.variants])
+
+
+def unit(database: Database, sku: str) -> Item:
+    with database.read() as connection:
+        return catalogue.of_skus(connection, "first", [sku])[sku][1]
+
+
+def test_p27_absent_fields_stay_and_only_what_changed_is_owed(database: Database) -> None:
+    push(database, one(1, sku="P", title="Mug", price=Decimal("12.50")), one(2, 0, sku="P-1"), one(3, 0, sku="P-2"))
+    assert hear(database) == [("P", ["P-1", "P-2"])]
+    push(database, one(1, sku="P", price=Decimal("12.5")), one(2, 0, sku="P-1"))
+    assert hear(database) == [], "the same again is no change"
+    push(database, one(2, sku="P-1", price=Decimal("13.00")))
+    assert hear(database) == [("P", ["P-1", "P-2"])], "a variant by itself still belongs to its product"
+    assert (unit(database, "P-1").price, unit(database, "P-1").title) == (Decimal("13.00"), "Mug")
+    assert (unit(database, "P-2").price, unit(database, "P-2").number) == (Decimal("12.50"), 3)
+    push(database, one(1, is_enabled=False))
+    assert hear(database) and unit(database, "P-2").is_enabled is False
+
+
+def test_variants_that_come_before_their_product_join_it_by_its_sku(database: Database) -> None:
+    push(database, bare("P-1", parent_sku="P"), bare("P-2", parent_sku="P"))
+    assert hear(database) == [("P-1", []), ("P-2", [])]
+    push(database, bare("P", title="Mug"))
+    assert hear(database) == [("P", ["P-1", "P-2"]), ("gone", []), ("gone", [])]
+
+
+def test_an_object_keeps_its_row_when_its_sku_changes_and_a_sku_has_one_object(database: Database) -> None:
+    push(database, bare("A", title="Tea"))
+    number = unit(database, "A").number
+    push(database, one(7, sku="A"))
+    assert (unit(database, "A").number, unit(database, "A").title) == (number, "Tea"), "known by SKU, now by id"
+    push(database, one(7, sku="B"))
+    assert unit(database, "B").number == number
+    displaced = push(database, one(8, sku="B"))
+    assert [item.product_id for item in displaced] == ["7"] and unit(database, "B").product_id == "8"
+
+
+def test_what_a_vendor_refused_waits_for_the_next_change_and_a_lost_sender_is_followed(database: Database) -> None:
+    push(database, bare("A"))
+    assert hear(database, "A") == [("A", [])] and hear(database) == []
+    push(database, bare("A", title="new"))
+    assert claim(database) is not None and claim(database) is None, "one sender at a time"
+    batch = claim(database, NOW + timedelta(seconds=31))
+    assert batch and batch.changes[0].sent == b"1"
+
+
+def test_products_are_found_by_number_and_by_title_whatever_its_case(database: Database) -> None:
+    push(database, one(1, sku="P", title="Große Tasse 50%"), one(2, 0, sku="P-1"), bare("Q", categories=("A", "A > B")))
+    with database.read() as connection:
+        assert [item.item.sku for item in catalogue.search(connection, "first", "GROSSE", 10)] == ["P"]
+        assert catalogue.search(connection, "first", "0_", 10) == [] == catalogue.search(connection, "other", "a", 10)
+        found = catalogue.of_number(connection, "first", unit(database, "P-1").number)
+        assert found and found.item.sku == "P"
+        assert {product.item.sku for product in catalogue.walk(connection, "first")} == {"P", "Q"}
+        assert list(catalogue.category_numbers(connection, "first")) == ["A", "A > B"]
+
+
+def test_p27_random_pushes_leave_what_a_plain_dictionary_would_hold(database: Database, seed: int) -> None:
+    rng = random.Random(seed)
+    expected: dict[str, dict[str, object]] = {}
+    for _ in range(30):
+        statements = []
+        for sku in rng.sample("ABCDEFGH", rng.randint(1, 6)):
+            fields = {
+                name: value
+                for name, value in (("title", rng.choice("xyz")), ("price", Decimal(rng.randint(1, 3))))
+                if rng.random() < 0.6
+            }
+            statements.append(bare(sku, **fields))
+            expected.setdefault(sku, {}).update(fields)
+        push(database, *statements)
+        if rng.random() < 0.3:
+            hear(database)
+    hear(database)
+    for sku, fields in expected.items():
+        held = unit(database, sku)
+        assert {name: getattr(held, name) for name in fields} == fields, sku
