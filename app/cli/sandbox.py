@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from app.cli.terminal import console, json_option, new_table, print_json, stop_signal
-from app.sandbox import pipe17
+from app.sandbox import pipe17, rally
 from app.sandbox.faults import RunningServer
 
 
@@ -41,7 +41,20 @@ def _start_pipe17(port: int, shipments: int, seed: int, state: Path | None) -> t
     return server, Running("pipe17", server.url + pipe17.BASE_PATH, f"{server.url}/sandbox/", accounts)
 
 
-SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer, Running]]] = {"pipe17": _start_pipe17}
+def _start_rally(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
+    """Rally has nothing of its own to grow: its catalogue and its orders come from the connector."""
+    server = rally.serve_rally(port, state_file=state)
+    accounts = [
+        Account(merchant.api_keys[0], merchant.organization_id, f"{merchant.name}, client id {merchant.client_id}")
+        for merchant in rally.default_merchants()
+    ]
+    return server, Running("rally", server.url + rally.BASE_PATH, f"{server.url}/sandbox/", accounts)
+
+
+SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer, Running]]] = {
+    "pipe17": _start_pipe17,
+    "rally": _start_rally,
+}
 
 
 @click.command()
@@ -49,10 +62,14 @@ SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer,
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback; 0 (default) takes a free one."
 )
-@click.option("--shipments", type=click.IntRange(min=0), default=12, help="Shipping requests waiting.  Default 12.")
-@click.option("--seed", type=int, default=17, help="Number the made-up data grows from.  Default 17.")
 @click.option(
-    "--state", type=click.Path(path_type=Path, dir_okay=False), help="File that keeps the state over restarts."
+    "--shipments", type=click.IntRange(min=0), default=12, help="Pipe17: shipping requests waiting.  Default 12."
+)
+@click.option("--seed", type=int, default=17, help="Pipe17: number the made-up data grows from.  Default 17.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that keeps the state over restarts; with `all` one for each vendor, its name in front.",
 )
 @json_option
 def sandbox(vendor: str, port: int, shipments: int, seed: int, state: Path | None, as_json: bool) -> None:
@@ -66,8 +83,10 @@ def sandbox(vendor: str, port: int, shipments: int, seed: int, state: Path | Non
         running = []
         for position, name in enumerate(chosen):
             own_port = port + position if port else 0
+            # Two vendors in one file would read each other's state.
+            own_state = state.with_name(f"{name}-{state.name}") if state and len(chosen) > 1 else state
             try:
-                server, shown = SANDBOXES[name](own_port, shipments, seed, state)
+                server, shown = SANDBOXES[name](own_port, shipments, seed, own_state)
             except OSError as error:
                 raise click.ClickException(f"--port or --state: {name} cannot start: {error.strerror}") from error
             except (ValueError, LookupError, TypeError) as error:

@@ -16,6 +16,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -47,9 +48,15 @@ class Match(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     method: str = ""
     path_prefix: str = ""
+    headers: dict[str, list[str]] = {}
+    """Each of these must be there with one of its values, for instance the keys of one merchant."""
 
-    def covers(self, method: str, path: str) -> bool:
-        return self.method.upper() in ("", method) and path.startswith(self.path_prefix)
+    def covers(self, method: str, path: str, headers: Mapping[str, str] | Message) -> bool:
+        return (
+            self.method.upper() in ("", method)
+            and path.startswith(self.path_prefix)
+            and all(headers.get(name) in values for name, values in self.headers.items())
+        )
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,11 +112,11 @@ class Faults:
         with self._lock:
             return [msgspec.to_builtins(rule) for rule in self._rules]
 
-    def take(self, method: str, path: str) -> Rule | None:
+    def take(self, method: str, path: str, headers: Mapping[str, str] | Message) -> Rule | None:
         """The rule for this request, used up by one."""
         with self._lock:
             for rule in self._rules:
-                if not rule.match.covers(method, path):
+                if not rule.match.covers(method, path, headers):
                     continue
                 if rule.times is not None:
                     rule.times -= 1
@@ -163,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.count_request()
         path = self.path.partition("?")[0]
         is_exempt = path.startswith(_EXEMPT_PREFIX)
-        rule = None if is_exempt else self.server.faults.take(self.command, path)
+        rule = None if is_exempt else self.server.faults.take(self.command, path, self.headers)
         if rule is not None and rule.kind == "refuse" and not rule.does_work():
             self.close_connection = True
             return
