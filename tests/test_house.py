@@ -38,7 +38,9 @@ def _uses(module: str) -> set[str]:
 
 
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
-    assert _uses("flask") <= {"callbacks", "console", "cli", "sandbox", "__init__"}
+    assert _uses("flask") <= {"callbacks", "console", "cli", "sandbox", "__init__", "gateways"}
+    inbound = {path.name for path in (ROOT / "app" / "gateways").rglob("*.py") if "from flask" in path.read_text()}
+    assert inbound <= {"hooks.py", "feed_server.py"}, "of a vendor only what it calls or fetches here"
     assert _uses("requests") <= {"gateways", "cli", "sandbox"}
     outside = [path.name for path in (ROOT / "app" / "gateways").rglob("*.py") if "import requests" in path.read_text()]
     assert outside == ["line.py"]
@@ -50,7 +52,7 @@ def test_p29_only_settings_reads_the_environment() -> None:
         for path in (ROOT / "app").rglob("*.py")
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers - {"cli/demo.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
+    assert readers - {"cli/demo/stage.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
 
 
 def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,86 @@
+"""`channel demo`: the whole order life on loopback, against a real server and real sandboxes, with no account."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import asdict
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.demo import pipe17
+from app.cli.demo.playing import Step, play
+from app.cli.demo.stage import Stage, staged
+
+ACTS = (pipe17,)
+"""One for each vendor: `channel` gives its table, `OrderLife` its steps."""
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def demo(once: bool, as_json: bool) -> None:
+    """Play RetailOps through a whole order life against a real server and sandboxed vendors, on loopback."""
+    console = Console(stderr=as_json)
+
+    def show(step: Step) -> None:
+        console.print(f"  {'held  ' if step.held else 'FAILED'} {step.name}")
+
+    with staged() as stage:
+        console.print("Starting the vendors' sandboxes and the channel server ...")
+        for act in ACTS:
+            stage.start_sandbox(act.VENDOR)
+        stage.start_server("".join(act.channel(stage) for act in ACTS))
+        steps: list[Step] = []
+        all_held = True
+        for act in ACTS:
+            life = act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR))
+            console.print(f"{act.VENDOR}:")
+            played = play(
+                life.steps(), lambda step: console.print(f"  {'held  ' if step.held else 'FAILED'} {step.name}")
+            )
+            all_held = all_held and len(played) == len(life.steps()) and all(step.held for step in played)
+            steps += played
+        if as_json:
+            result = {"held": all_held, "steps": [asdict(step) for step in steps]}
+            click.echo(msgspec.json.encode(result).decode())
+        else:
+            console.print(_table(steps))
+            console.print("Every step held." if all_held else "[bold]A step did not hold.[/bold]")
+        if not once and all_held:
+            _stay_up(stage, console)
+        elif not all_held:
+            for name, lines in stage.last_lines():
+                console.print(f"\nlast lines of the log of {name}:", *lines, sep="\n", markup=False)
+    sys.exit(0 if all_held else 1)
+
+
+def _table(steps: list[Step]) -> Table:
+    table = Table(show_lines=False)
+    table.add_column("step")
+    table.add_column("held")
+    table.add_column("s", justify="right")
+    table.add_column("what was seen")
+    for step in steps:
+        table.add_row(step.name, "yes" if step.held else "NO", f"{step.seconds:.1f}", step.detail)
+    return table
+
+
+def _stay_up(stage: Stage, console: Console) -> None:
+    console.print(
+        f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"
+    )
+    for act in ACTS:
+        console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/state")
+        console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
+    console.print("Press Ctrl-C to stop.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        while stage.is_up():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        console.print("Stopping.")

@@ -1,0 +1,249 @@
+"""The demo's Pipe17 act: shipping requests become orders, shipments become fulfilments, stock arrives, an outage."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from app.cli.demo.playing import Steps, accepted, eventually, expect
+from app.cli.demo.stage import Stage
+from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY
+from app.sandbox.retailops import Heard, RetailOps, shipment
+
+VENDOR = "pipe17"
+PAIR = (1201, 32)
+KEY = "demo+key+of+the+pipe17+channel01"
+
+CHANNEL = f"""
+[[channel]]
+name = "pipe17-demo"
+client_id = {PAIR[0]}
+channel_id = {PAIR[1]}
+auth_keys = ["{KEY}"]
+gateways = ["pipe17"]
+
+[channel.pipe17]
+base_url = "PIPE17_URL"
+api_key = "{LEGACY_KEY}"
+requests_per_s = 0
+settle_seconds = 2
+
+[channel.pipe17.locations]
+"""
+
+
+def channel(stage: Stage) -> str:
+    """The [[channel]] of channels.toml for the running sandbox."""
+    ours = [item for item in stage.held(VENDOR)["locations"] if item["name"] in ("Dallas DC", "Reno DC")]
+    locations = "".join(f'"{item["name"]}" = "{item["locationId"]}"\n' for item in ours)
+    return CHANNEL.replace("PIPE17_URL", stage.sandbox_url(VENDOR) + BASE_PATH) + locations
+
+
+class OrderLife:
+    """The demo's steps, in order; each returns the sentence for the table or raises `Failed`."""
+
+    def __init__(self, stage: Stage, retailops: RetailOps) -> None:
+        self.stage = stage
+        self.ro = retailops
+        self.orders: list[dict[str, Any]] = []
+
+    def steps(self) -> Steps:
+        return [
+            ("catalog_get_config: how to push the catalogue", self.configuration),
+            ("order_pull: shipping requests become orders", self.pull),
+            ("order_acknowledge: Pipe17 sees them accepted", self.acknowledge),
+            ("inventory_push: stock arrives at Pipe17", self.stock),
+            ("order_shipment_submit: a fulfilment per package", self.ship),
+            ("the same shipment again: nothing twice", self.ship_again),
+            ("order_cancel: an unshipped order", self.cancel),
+            ("order_cancel: a shipped order is refused", self.cancel_shipped),
+            ("order_complete: the rest will not ship", self.complete),
+            ("settle, return, credit: honest about money", self.money),
+            ("Pipe17 is killed: honest answers", self.outage),
+            ("Pipe17 is back: what is owed arrives, once", self.recovery),
+        ]
+
+    def configuration(self) -> str:
+        heard = accepted(self.ro.call("catalog_get_config"))
+        return f"sku_fanout {heard.answer['sku_fanout']}"
+
+    def pull(self) -> str:
+        self.orders = self.ro.pull_all()
+        ready = [item for item in self.stage.held(VENDOR)["shipments"] if item["status"] == "readyForFulfillment"]
+        expect(len(self.orders) >= 6, f"only {len(self.orders)} orders came")
+        return f"{len(self.orders)} orders of {len(ready)} waiting requests; the rest is held back or not for sale"
+
+    def acknowledge(self) -> str:
+        entries = [
+            {"channel_order_refnum": order["channel_order_refnum"], "retailops_order_id": 7000 + number}
+            for number, order in enumerate(self.orders)
+        ]
+        heard = accepted(self.ro.call("order_acknowledge", orders=entries))
+        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        taken = self._statuses()
+        refnums = [order["channel_order_refnum"] for order in self.orders]
+        eventually(
+            lambda: all(self._statuses()[refnum] == "sentToFulfillment" for refnum in refnums), "the acknowledgement"
+        )
+        expect(not self.ro.pull_all(), "acknowledged orders were handed out again")
+        return f"{len(refnums)} requests sentToFulfillment; the next pull is empty ({len(taken)} requests in all)"
+
+    def stock(self) -> str:
+        updates = [
+            {
+                "sku": sku,
+                "quantity_available": "40",
+                "quantity_detail": [
+                    {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 30 + index,
+                     "total_quantity": 35 + index, "estimated_availability_date": ""},
+                    {"quantity_type": "internal", "facility_name": "Reno DC", "available_quantity": "10",
+                     "total_quantity": "10", "estimated_availability_date": None},
+                ],
+            }
+            for index, sku in enumerate(sorted({line["sku"] for order in self.orders for line in order["order_items"]}))
+        ]  # fmt: skip
+        heard = accepted(self.ro.call("inventory_push", inventory_updates=updates))
+        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        first = updates[0]["sku"]
+
+        def has_arrived() -> bool:
+            held = [item for item in self.stage.held(VENDOR)["inventory"] if item["sku"] == first]
+            return any(item["onHand"] == 35 for item in held) and any(item["onHand"] == 10 for item in held)
+
+        waited = eventually(has_arrived, "the stock")
+        return f"{len(updates)} SKUs at two locations, ingested {waited:.1f} s after the answer"
+
+    def ship(self) -> str:
+        self.two_parcels = next(
+            order for order in self.orders if sum(line["quantity"] for line in order["order_items"]) >= 2
+        )
+        lines = self.two_parcels["order_items"]
+        units = [(index, 1) for index, line in enumerate(lines) for _ in range(line["quantity"])]
+        self.first_shipment = shipment(self.two_parcels, 501, [units[0]], [units[1]])
+        heard = self._submit(self.two_parcels, self.first_shipment)
+        expect(not heard.codes(), f"events {heard.codes()}")
+        return f"{self._fulfilments(self.two_parcels)} fulfilments for one shipment of two packages"
+
+    def ship_again(self) -> str:
+        before = self._fulfilments(self.two_parcels)
+        for _ in range(3):
+            expect(not self._submit(self.two_parcels, self.first_shipment).codes("error"), "the repeat was refused")
+        expect(self._fulfilments(self.two_parcels) == before == 2, "the number of fulfilments changed")
+        return "three repeats, still 2 fulfilments"
+
+    def cancel(self) -> str:
+        self.unshipped = next(order for order in self.orders if order is not self.two_parcels)
+        refnum = self.unshipped["channel_order_refnum"]
+        for _ in range(2):
+            heard = accepted(
+                self.ro.call("order_cancel", order={"retailops_order_id": 0, "channel_order_refnum": refnum})
+            )
+            expect(heard.answer["status"] == "success", f"status {heard.answer['status']}, {heard.codes()}")
+        expect(self._statuses()[refnum] == "canceledRestock", f"Pipe17 says {self._statuses()[refnum]}")
+        return "asked twice, success twice, cancelled once at Pipe17"
+
+    def cancel_shipped(self) -> str:
+        refnum = self.two_parcels["channel_order_refnum"]
+        heard = accepted(self.ro.call("order_cancel", order={"channel_order_refnum": refnum}))
+        expect(heard.answer["status"] == "fail", "a shipped order was cancelled")
+        return f"status fail, event {heard.codes()[0]}"
+
+    def complete(self) -> str:
+        order = next(
+            item
+            for item in self.orders
+            if item is not self.two_parcels
+            and item is not self.unshipped
+            and sum(line["quantity"] for line in item["order_items"]) >= 2
+        )
+        first = order["order_items"][0]
+        missing = [
+            {
+                "channel_item_refnum": line["channel_item_refnum"],
+                "sku": line["sku"],
+                "ordered_quantity": line["quantity"],
+                "unshipped_quantity": line["quantity"] - (1 if line is first else 0),
+            }
+            for line in order["order_items"]
+        ]
+        heard = accepted(
+            self.ro.call(
+                "order_complete",
+                order={
+                    "channel_order_refnum": order["channel_order_refnum"],
+                    "grand_total": "0",
+                    "shipments": [shipment(order, 601, [(0, 1)])],
+                    "unshipped_items": missing,
+                },
+            )
+        )
+        expect(heard.answer["status"] == "success", f"status fail, {heard.codes()}")
+        held = [
+            item
+            for item in self.stage.held(VENDOR)["fulfillments"]
+            if item["shipmentId"] == order["channel_order_refnum"]
+        ]
+        rejected = [item for item in held if item.get("fulfillmentType") == "rejected"]
+        expect(len(held) == 2 and len(rejected) == 1, f"{len(held)} fulfilments, {len(rejected)} rejected")
+        return "a shipment never submitted before is registered, the rest rejected"
+
+    def money(self) -> str:
+        order = {"channel_order_refnum": self.two_parcels["channel_order_refnum"]}
+        settled = accepted(self.ro.call("order_settle_payment", order=order, payment={"currency_code": "USD"}))
+        returned = accepted(
+            self.ro.call("order_returned", order=order, **{"return": {"retailops_return_id": 9, "refund_amt": 5}})
+        )
+        credit = accepted(
+            self.ro.call(
+                "payment_credit",
+                credit={"amount": 5, "parent_payment_transactions": [{"payment_type": "Visa", "refnum": "p1"}]},
+            )
+        )
+        expect(credit.answer["status"] == "fail" and credit.answer["amount"] == 0, "a credit was claimed")
+        expect(settled.codes() == ["NOT_APPLICABLE"], f"settle says {settled.codes()}")
+        expect(returned.codes() == ["NO_MONEY_MOVED"], f"returned says {returned.codes()}")
+        return "NOT_APPLICABLE, NO_MONEY_MOVED, and a credit that fails with amount 0"
+
+    def outage(self) -> str:
+        self.late = next(
+            order
+            for order in self.orders
+            if order is not self.two_parcels
+            and order is not self.unshipped
+            and self._statuses()[order["channel_order_refnum"]] == "sentToFulfillment"
+        )
+        self.stage.kill_sandbox(VENDOR)
+        parcel = [(index, line["quantity"]) for index, line in enumerate(self.late["order_items"])]
+        heard = accepted(self._post_shipment(self.late, shipment(self.late, 701, parcel)))
+        expect(heard.codes("warning") == ["OWED"], f"events {heard.codes()}")
+        pulled = self.ro.call("order_pull", page_token="", specific_orders=[])
+        expect(pulled.status == 503, f"order_pull answered {pulled.status}")
+        other = {"channel_order_refnum": self.late["channel_order_refnum"]}
+        cancelled = accepted(self.ro.call("order_cancel", order=other))
+        expect(cancelled.answer["status"] == "fail", "a cancellation was claimed")
+        return "shipment kept (OWED), order_pull 503 with Retry-After, cancel fails"
+
+    def recovery(self) -> str:
+        self.stage.start_sandbox(VENDOR)
+        waited = eventually(lambda: self._fulfilments(self.late) == 1, "the owed fulfilment")
+        time.sleep(1)
+        expect(self._fulfilments(self.late) == 1, "the fulfilment arrived more than once")
+        return f"1 fulfilment, {waited:.1f} s after the restart"
+
+    def _submit(self, order: dict[str, Any], shipped: dict[str, Any]) -> Heard:
+        return accepted(self._post_shipment(order, shipped))
+
+    def _post_shipment(self, order: dict[str, Any], shipped: dict[str, Any]) -> Heard:
+        return self.ro.call(
+            "order_shipment_submit",
+            channel_order_refnum=order["channel_order_refnum"],
+            retailops_order_id=0,
+            shipment=shipped,
+        )
+
+    def _fulfilments(self, order: dict[str, Any]) -> int:
+        refnum = order["channel_order_refnum"]
+        return sum(item["shipmentId"] == refnum for item in self.stage.held(VENDOR)["fulfillments"])
+
+    def _statuses(self) -> dict[str, str]:
+        return {item["shipmentId"]: item["status"] for item in self.stage.held(VENDOR)["shipments"]}

@@ -1,0 +1,150 @@
+"""The processes of the demo: the vendors' sandboxes, the channel server under gunicorn, and RetailOps calling it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+
+from app.contract.schemas import load_contract
+from app.sandbox.retailops import RetailOps
+from app.settings import ENVIRONMENT_HELP
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Stage:
+    """Starts and ends the processes and says what they hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server_port = _free_port()
+        self.server_url = f"http://127.0.0.1:{self.server_port}"
+        self._ports: dict[str, int] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._callers: list[RetailOps] = []
+
+    def retailops(self, key: str, pair: tuple[int, int]) -> RetailOps:
+        """RetailOps as the caller of one channel."""
+        self._callers.append(RetailOps(f"{self.server_url}/api/channel", key, *pair, load_contract()))
+        return self._callers[-1]
+
+    def sandbox_url(self, vendor: str) -> str:
+        """Where the vendor's stand-in listens; the same after a restart."""
+        return f"http://127.0.0.1:{self._ports.setdefault(vendor, _free_port())}"
+
+    def start_sandbox(self, vendor: str) -> None:
+        """Raises `ClickException` when it does not start."""
+        address = self.sandbox_url(vendor)
+        command = [sys.executable, "-m", "app.cli", "sandbox", vendor, "--port", str(self._ports[vendor])]
+        self._start(vendor, [*command, "--state", str(self.folder / f"{vendor}.json")], {})
+        self._await(f"{address}/sandbox/state", vendor)
+
+    def kill_sandbox(self, vendor: str) -> None:
+        """The vendor is gone from one moment to the next; its state stays in its file."""
+        process = self._processes.pop(vendor)
+        process.kill()
+        process.wait()
+
+    def held(self, vendor: str) -> dict[str, Any]:
+        """What the sandbox of a vendor holds."""
+        state: dict[str, Any] = requests.get(f"{self.sandbox_url(vendor)}/sandbox/state", timeout=5).json()
+        return state
+
+    def start_server(self, channels: str) -> None:
+        """Raises `ClickException` when it does not start."""
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
+        self._start("server", command, self.configuration(channels))
+        self._await(f"{self.server_url}/readyz", "server")
+
+    def configuration(self, channels: str) -> dict[str, str]:
+        """The server's environment; a command that is run beside it gets the same."""
+        return {
+            "APP_ENV": "demo",
+            "CHANNELS": channels,
+            "PORT": str(self.server_port),
+            "PUBLIC_URL": self.server_url,
+            "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
+        }
+
+    def run(self, *arguments: str, channels: str) -> str:
+        """Run a `channel` command as an operator would; its output.  Raises `RuntimeError` when it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            cwd=ROOT, env={**_inherited(), **self.configuration(channels)}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"`channel {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-300:]}")
+        return done.stdout
+
+    def _start(self, name: str, command: list[str], configuration: dict[str, str]) -> None:
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, env={**_inherited(), **configuration}
+            )
+
+    def _await(self, url: str, name: str) -> None:
+        give_up_at = time.monotonic() + 30
+        while time.monotonic() < give_up_at:
+            if self._processes[name].poll() is not None:
+                break
+            try:
+                if requests.get(url, timeout=2).status_code == 200:
+                    return
+            except requests.RequestException:
+                time.sleep(0.1)
+        raise click.ClickException(f"{name} did not start; its log is {self.folder / f'{name}.log'}")
+
+    def stop(self) -> None:
+        """End everything, the server first, so that nothing calls into the dark."""
+        for caller in self._callers:
+            caller.close()
+        for name in sorted(self._processes, key=lambda name: name != "server"):
+            self._processes[name].send_signal(signal.SIGTERM)
+        for process in self._processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def is_up(self) -> bool:
+        """True while the server runs."""
+        return self._processes["server"].poll() is None
+
+    def last_lines(self) -> Iterator[tuple[str, list[str]]]:
+        """The end of every log, by process."""
+        for path in sorted(self.folder.glob("*.log")):
+            yield path.stem, path.read_text(errors="replace").splitlines()[-15:]
+
+
+def _inherited() -> dict[str, str]:
+    """The environment less our own settings: a demo must not meet anybody's real configuration."""
+    return {name: value for name, value in os.environ.items() if name not in ENVIRONMENT_HELP and name != "DYNO"}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """A stage in a folder of its own, both gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="channel-demo-") as folder:
+        stage = Stage(Path(folder))
+        try:
+            yield stage
+        finally:
+            stage.stop()
