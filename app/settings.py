@@ -296,7 +296,7 @@ def _channel(
     own = {key: value for key, value in table.items() if key not in gateways.REGISTRY}
     channel = read_table(Channel, own, here, found)
     if channel is not None:
-        found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in _key_rules(key))
+        found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in key_rules(key))
         if channel.pair in FIXTURE_PAIRS and not channel.allow_fixture_pair:
             found.append(
                 f"{here}: client_id and channel_id are those of the SDK's fixtures, which certification sends with "
@@ -365,8 +365,9 @@ def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
 
 
-def _key_rules(key: str) -> list[str]:
-    """What RetailOps can carry: it takes back whatever follows the last underscore (SDK contract 1.3)."""
+def key_rules(key: str) -> list[str]:
+    """The rules a key breaks, none if RetailOps can carry it: it takes back what follows the last underscore
+    (SDK contract 1.3)."""
     rules = []
     if key == TEST_KEY:
         rules.append("the SDK's public test key can never be a channel's key")

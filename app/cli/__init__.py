@@ -15,12 +15,19 @@ from app.errors import ChannelError, SettingsFault
 from app.records.database import DatabaseUnavailable
 
 COMMANDS = {
+    "auth-key": "app.cli.auth_key:auth_key",
     "callbacks": "app.cli.callbacks:callbacks",
+    "certify": "app.cli.certify:certify",
+    "check": "app.cli.check:check",
     "db": "app.cli.db:db",
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
+    "new-gateway": "app.cli.new_gateway:new_gateway",
+    "pipe17": "app.cli.pipe17:pipe17",
+    "rally": "app.cli.rally:rally",
     "refunds": "app.cli.refunds:refunds",
     "sandbox": "app.cli.sandbox:sandbox",
+    "send": "app.cli.send:send",
     "settings": "app.cli.settings:settings",
     "verify": "app.cli.verify:verify",
 }

@@ -10,8 +10,12 @@ import click
 import msgspec
 
 from app.cli.terminal import console, json_option, new_table, print_json, stop_signal
-from app.sandbox import pipe17, rally
+from app.sandbox import pipe17, rally, retailops, retailrocket
 from app.sandbox.faults import RunningServer
+
+
+POLL_EVERY_S = 15.0
+"""How often Retail Rocket's stand-in fetches the feed; the vendor pauses 15 minutes to 2 hours."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -51,9 +55,28 @@ def _start_rally(port: int, shipments: int, seed: int, state: Path | None) -> tu
     return server, Running("rally", server.url + rally.BASE_PATH, f"{server.url}/sandbox/", accounts)
 
 
+def _start_retailops(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
+    """RetailOps' own API, which only certification uses; it registers nothing beyond its own life."""
+    server, _ = retailops.serve_certifier(port)
+    accounts = [Account(retailops.API_KEY, None, "the API key for `channel certify --retailops-url`")]
+    return server, Running("retailops", server.url, f"{server.url}/sandbox/state", accounts)
+
+
+def _start_retailrocket(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
+    """It polls the feed that `PUT /sandbox/settings {"feed_url": ...}` names."""
+    server = retailrocket.serve_retailrocket(port, state_file=state, poll_every_s=POLL_EVERY_S)
+    accounts = [
+        Account(retailrocket.API_KEY, retailrocket.PARTNER_ID, "api_key and partner_id of a store"),
+        Account(retailrocket.SECOND_API_KEY, retailrocket.SECOND_PARTNER_ID, "those of another store"),
+    ]
+    return server, Running("retailrocket", server.url, f"{server.url}/sandbox/", accounts)
+
+
 SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer, Running]]] = {
     "pipe17": _start_pipe17,
     "rally": _start_rally,
+    "retailops": _start_retailops,
+    "retailrocket": _start_retailrocket,
 }
 
 

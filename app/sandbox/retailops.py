@@ -7,14 +7,27 @@ The real caller names its own actions, sends null for empty lists and mixes numb
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import msgspec
 import requests
 
 from app.contract.problems import Problem
-from app.contract.schemas import Contract
+from app.contract.schemas import SCHEMAS, Contract, load_contract
+from app.sandbox.faults import RunningServer, serve
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+CERTIFY_PATH = "/integration/channel/certify.json"
+
+API_KEY = "sandbox+key+of+the+retailops+api"
+"""The public key of the stand-in's API."""
+
+FIXTURES = SCHEMAS.parent / "verifier_fixtures"
 
 ACTIONS = {
     "catalog_get_config": "SDK.catalog.get_config",
@@ -110,6 +123,96 @@ class RetailOps:
     def close(self) -> None:
         """Give back the connections."""
         self._session.close()
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A channel RetailOps has certified: its handle, and one endpoint for each action."""
+
+    handle: str = field(repr=False)
+    endpoints: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """What RetailOps is going to send: whatever follows the handle's last underscore."""
+        return self.handle.rpartition("_")[2]
+
+    def as_json(self) -> dict[str, Any]:
+        """For people, so without the key."""
+        return {"handle": f"{self.handle.rpartition('_')[0]}_***", "endpoints": self.endpoints}
+
+
+class Certifier:
+    """RetailOps' certification endpoint as WSGI (contract 1.8).
+
+    For each action it sends the first fixture with the real key, which must give 200 and a valid answer, and
+    then with `!!!` in front of the key, where everything but that counts as refused.
+    """
+
+    def __init__(self, contract: Contract, api_key: str = API_KEY) -> None:
+        self._contract = contract
+        self._api_key = api_key
+        self.registered: list[Registered] = []
+        self.asked: list[dict[str, Any]] = []
+        """The bodies of all requests, for tests."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status, answer = self._answer(environ)
+        start_response(status, [("Content-Type", "application/json")])
+        return [msgspec.json.encode(answer)]
+
+    def _answer(self, environ: WSGIEnvironment) -> tuple[str, dict[str, Any]]:
+        if environ["PATH_INFO"] == "/sandbox/state":
+            return "200 OK", {"registered": [registered.as_json() for registered in self.registered]}
+        if environ["PATH_INFO"] != CERTIFY_PATH or environ["REQUEST_METHOD"] != "POST":
+            return "404 Not Found", {"ERROR": "no such method", "ERRORCODE": "NOT_FOUND"}
+        if parse_qs(environ.get("QUERY_STRING", "")).get("apikey") != [self._api_key]:
+            return "401 Unauthorized", {"ERROR": "the API key is not valid", "ERRORCODE": "BAD_APIKEY"}
+        try:
+            asked = msgspec.json.decode(environ["wsgi.input"].read(), type=dict[str, Any])
+            key, target, name = (asked[part] for part in ("integration_auth_key", "target_url", "integration_name"))
+            actions: list[str] = asked["supported_actions"]
+        except (msgspec.MsgspecError, KeyError):
+            return "200 OK", {"status": "error", "message": "the request cannot be read"}
+        self.asked.append(asked)
+        results = [self._try(action, str(target), str(key)) for action in actions]
+        if not all(result["status"] == "success" for result in results):
+            return "200 OK", {"status": "error", "message": "not all actions passed", "action_results": results}
+        handle = f"{str(name).upper().replace(' ', '_')}_{key}"
+        self.registered.append(Registered(handle, {action: f"{target}/{action}" for action in actions}))
+        return "200 OK", {"status": "success", "message": "channel registered", "action_results": results}
+
+    def _try(self, action: str, target: str, key: str) -> dict[str, Any]:
+        result = {"action": action, "version": 1, "target_url": f"{target}/{action}", "status": "error"}
+        try:
+            fixture = msgspec.json.decode((FIXTURES / f"{action}_v1_ex_1.json").read_bytes(), type=dict[str, Any])
+        except OSError:
+            return {**result, "message": "there is no such action"}
+        try:
+            problems = self._problems(action, target, {**fixture, "integration_auth_token": key})
+            if problems:
+                return {**result, "message": problems[0]}
+            if not self._problems(action, target, {**fixture, "integration_auth_token": f"!!!{key}"}):
+                return {**result, "message": "a wrong key was accepted"}
+        except requests.RequestException as error:
+            return {**result, "message": f"the server cannot be reached ({type(error).__name__})"}
+        return {**result, "status": "success", "message": ""}
+
+    def _problems(self, action: str, target: str, body: dict[str, Any]) -> Sequence[str]:
+        reply = requests.post(f"{target}/{action}_v1", data=msgspec.json.encode(body), timeout=20)
+        if reply.status_code != 200:
+            return [f"status {reply.status_code}, expected 200"]
+        try:
+            answer = msgspec.json.decode(reply.content)
+        except msgspec.DecodeError:
+            return ["the answer is not JSON"]
+        return [problem.message for problem in self._contract.callbacks[action].judge(answer)]
+
+
+def serve_certifier(port: int = 0) -> tuple[RunningServer, Certifier]:
+    """RetailOps' API on loopback, as far as certification needs it; port 0 takes a free one."""
+    certifier = Certifier(load_contract())
+    return serve(certifier, port=port), certifier
 
 
 def shipment(order: dict[str, Any], shipment_id: int, *parcels: list[tuple[int, int]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from werkzeug.test import run_wsgi_app
 
 from app import cli, create_app, settings
 from app.sandbox.faults import Faults, RunningServer, serve
+from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[2]
 UPSTREAM = ROOT.parent / "shared" / "reference" / "retailops" / "master"
@@ -114,6 +116,9 @@ def test_p3_our_server_passes_with_the_test_key_in_less_than_three_seconds(again
     assert [item["fixture"] for item in report["results"]] == fixtures
     assert all(item["ok"] and item["status"] == 200 and item["problems"] == [] for item in report["results"])
     assert report["totals"]["tests"] == report["totals"]["passed"] == len(fixtures)
+    checks = [check for item in report["results"] for check in item["checks"]]
+    assert report["totals"]["requests"] == len(checks) > 200
+    assert all(check["ms"] <= report["totals"]["slowest_ms"] for check in checks)
     assert report["without_fixture"] == []
 
 
@@ -211,11 +216,11 @@ def test_p3_what_theirs_passes_and_production_would_refuse_fails(against: Any, t
 
     result, report, _ = against(*loose, "order_acknowledge", change=lambda _, status, __: {} if status == 200 else None)
     assert result.exit_code == 1
-    assert "RetailOps' production caller would refuse: body: is empty" in reasons(report)
+    assert "|minProperties|body: is empty, which tells RetailOps nothing" in reasons(report)
 
     result, report, _ = against(*loose, "order_pull", change=only("order_pull", first_order_without_date))
     assert result.exit_code == 1
-    assert "production caller would refuse: /orders/0/channel_date_created" in reasons(report)
+    assert "RetailOps would throw the whole answer away: /orders/0/channel_date_created" in reasons(report)
 
 
 def test_p8_a_redirect_is_a_failure_and_is_not_followed(against: Any) -> None:
@@ -243,24 +248,93 @@ def test_p3_a_late_or_broken_answer_is_told_and_the_run_goes_on(against: Any, ki
     assert all(item["ok"] for item in others)
 
 
-def test_the_wrong_key_is_sent_only_after_success_and_stop_on_error_stops(against: Any) -> None:
+def tokens(server: Wrong) -> list[Any]:
+    """The keys of all bodies that were sent, "absent" where there was none."""
+    sent = []
+    for raw in server.bodies:
+        with suppress(msgspec.DecodeError):
+            body = msgspec.json.decode(raw)
+            sent.append(body.get("integration_auth_token", "absent") if isinstance(body, dict) else "no object")
+    return sent
+
+
+def test_a_server_that_fails_is_still_asked_for_its_401_and_stop_on_error_stops(against: Any) -> None:
     nothing = reply_to_good_key((500, "application/json", b"{}"))
     _, report, server = against("--actions", "order_cancel", change=nothing)
-    assert len(server.bodies) == report["totals"]["failed"] == 3
+    assert report["totals"]["failed"] == 3
+    assert tokens(server).count("RETAILOPS_SDK") == tokens(server).count("KDS_SPOLIATER") == 3
     _, report, server = against("--actions", "order_cancel", "--stop-on-error", change=nothing)
-    assert len(server.bodies) == report["totals"]["failed"] == 1
+    assert report["totals"]["failed"] == tokens(server).count("KDS_SPOLIATER") == 1
 
 
-def test_requests_are_written_and_addressed_as_the_sdks_tool_does(against: Any) -> None:
-    _, _, server = against("--actions", "inventory,catalog_get", path=f"{BASE}/?a=1")
+def test_every_callback_is_tried_once_in_all_the_ways_the_sdks_tool_does_not_know(against: Any) -> None:
+    key = "RETAILOPS_SDK"
+    _, report, server = against("--actions", "order_cancel")
+    first, *others = report["results"]
+    assert [check["name"] for check in first["checks"]] == [
+        "the right key", "a wrong key", "no key", "null as key", "a number as key", "a list that holds the key",
+        "an empty key", "the key with a blank before it", "the key with a blank behind it", "the key behind !!!",
+        "GET", "a body that breaks off", "a list as body", "the same call again", "two slashes before the callback",
+    ]  # fmt: skip
+    assert [[check["name"] for check in other["checks"]] for other in others] == [["the right key", "a wrong key"]] * 2
+    assert tokens(server)[:10] == [
+        key, "KDS_SPOLIATER", "absent", None, 12345, [key], "", f" {key}", f"{key} ", f"!!!{key}",
+    ]  # fmt: skip
+    statuses = [check["status"] for check in first["checks"]]
+    assert statuses == [200] + [401] * 9 + [405, 400, 400, 200, 200]
+
+
+def test_several_tests_at_once_find_the_same_in_the_same_order(against: Any) -> None:
+    change = only("order_pull", first_order_without_date)
+    _, alone, _ = against(change=change)
+    result, together, _ = against("--jobs", "6", change=change)
+    assert result.exit_code == 1
+    for report in (alone, together):
+        assert report["totals"]["failed"] == 4
+    assert [item["problems"] for item in together["results"]] == [item["problems"] for item in alone["results"]]
+
+
+def test_p3_its_replay_sends_what_the_sdks_tool_sends_where_and_in_its_order(against: Any) -> None:
+    flags = ("--as-sdk-tool", "--actions", "inventory,catalog_get")
+    _, _, server = against(*flags, path=f"{BASE}/?a=1")
     callbacks = [uri.removeprefix(f"{BASE}//").removesuffix("_v1?a=1") for uri in server.uris]
     assert callbacks == ["inventory_push"] * 6 + ["catalog_get_config"] * 4
-    tokens = [msgspec.json.decode(body)["integration_auth_token"] for body in server.bodies]
-    assert tokens == ["RETAILOPS_SDK", "KDS_SPOLIATER"] * 5
+    assert tokens(server) == ["RETAILOPS_SDK", "KDS_SPOLIATER"] * 5
     for body in server.bodies:
         assert body.endswith(b"}\n")
         assert not {b"<"[0], b">"[0], b"&"[0]} & set(body)
         assert list(msgspec.json.decode(body)) == sorted(msgspec.json.decode(body))
+    _, report, server = against("--as-sdk-tool", "--actions", "order_cancel,typo,cancel")
+    assert report == {"ok": True, "results": report["results"]}
+    assert len(report["results"]) == 6, "unknown names are passed over, and a callback two names match runs twice"
+    nothing = reply_to_good_key((500, "application/json", b"{}"))
+    result, _, server = against("--as-sdk-tool", "--actions", "order_cancel", change=nothing)
+    assert (result.exit_code, tokens(server)) == (1, ["RETAILOPS_SDK"] * 3)
+
+
+def test_a_base_url_without_a_path_is_taken(channel_server: Flask) -> None:
+    def below(environ: dict[str, Any], start_response: Any) -> Any:
+        return channel_server({**environ, "PATH_INFO": BASE + environ["PATH_INFO"]}, start_response)
+
+    for slash in ("", "/"):
+        with serve(below) as server:
+            result = run("--base-url", server.url + slash, "--actions", "order_cancel")
+        assert result.exit_code == 0, result.output
+
+
+def test_p31_a_pair_that_no_channel_has_is_told_although_the_form_is_right(
+    build_app: Any, pipe17: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "retailops").mkdir()
+    (tmp_path / "retailops" / "integration_auth_token").write_text(conftest.KEY)
+    with serve(build_app(conftest.channel_table(pipe17.url))) as server:
+        result = run("--base-url", server.url + BASE, "--use-auth-key")
+    assert result.exit_code == 0, result.output
+    assert "tests: error CHANNEL_NOT_CONFIGURED: no channel of this server has" in result.stdout
+    assert "this run shows that its answers have the right form, not that a channel works" in result.stdout
+    assert "can be read by other users; chmod 600 it" in result.stderr
+    assert conftest.KEY not in result.output
 
 
 @pytest.mark.parametrize("folder", ["retailops", ".retailops"])
@@ -272,8 +346,7 @@ def test_p20_the_stored_key_is_sent_and_never_shown(
     (tmp_path / folder / "integration_auth_token").write_text(KEY + "\n")
     echo = reply_to_good_key((200, "application/json", msgspec.json.encode({"events": KEY})))
     result, _, server = against("--actions", "order_cancel", "-use-auth-key", "--verbose", change=echo)
-    tokens = {msgspec.json.decode(body)["integration_auth_token"] for body in server.bodies}
-    assert tokens == {KEY}, "a server without this key answers 401, so no wrong key follows"
+    assert tokens(server).count(KEY) == 3, "a server without this key answers 401, so nothing is repeated"
     assert result.exit_code == 1
     assert "***" in result.stderr
     assert KEY not in result.output
@@ -300,6 +373,10 @@ def test_without_a_stored_key_nothing_is_sent(against: Any, tmp_path: Path, monk
         (["--base-url", ""], 1, "--base-url"),
         (["--base-url", "ftp://x"], 1, "--base-url"),
         (["-nonsense"], 2, "option"),
+        (["-use-auth-key", "certify"], 2, "`channel certify`"),
+        (["install-auth-key", "x"], 2, "`channel auth-key install`"),
+        (["nonsense"], 2, "'nonsense'"),
+        (["--junit", "nowhere/verify.xml"], 2, "--junit"),
         (["--stop-on-error=perhaps"], 2, "stop-on-error"),
         (["--timeout", "soon"], 2, "timeout"),
     ],

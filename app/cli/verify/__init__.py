@@ -2,106 +2,95 @@
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from app.cli.terminal import console, json_option, print_json
 from app.cli.verify.exchange import Target
-from app.cli.verify.keys import stored_key
-from app.cli.verify.plan import Plan, make_plan
-from app.cli.verify.trial import Examiner, Result
-from app.contract.schemas import SCHEMAS, load_contract
+from app.cli.verify.flags import GoFlags
+from app.cli.verify.keys import Secret, find_key
+from app.cli.verify.plan import make_plan
+from app.cli.verify.run import run
+from app.cli.verify.sdk_tool import Verdict, replay
+from app.cli.verify.show import Progress, write_junit
+from app.contract.schemas import SCHEMAS
 from app.settings import TEST_KEY
 
 FIXTURES = SCHEMAS.parent / "verifier_fixtures"
 
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """Sums of a run; `tests` counts those that ran."""
-
-    tests: int
-    passed: int
-    failed: int
-    ms: int
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What --json prints."""
-
-    ok: bool
-    results: list[Result]
-    totals: Totals
-    without_fixture: list[str]
-
-
-class GoFlags(click.Command):
-    """A command that also takes its flags the way Go programs do: one dash, `-flag=value`, `-switch=true`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(_with_two_dashes(args, self.get_params(ctx), ctx)))
-
-
-def _with_two_dashes(args: Sequence[str], params: Sequence[click.Parameter], ctx: click.Context) -> Iterator[str]:
-    switches = {
-        name.removeprefix("--"): option.is_flag
-        for option in params
-        if isinstance(option, click.Option)
-        for name in option.opts
-        if name.startswith("--")
-    }
-    rest = iter(args)
-    for arg in rest:
-        if arg == "--":
-            yield arg
-            yield from rest
-            return
-        written = re.fullmatch(r"--?([a-z-]+)(?:=(.*))?", arg, re.DOTALL)
-        name, value = written.groups() if written else ("", None)
-        if name not in switches:
-            yield arg
-        elif not switches[name]:
-            yield f"--{name}" if value is None else f"--{name}={value}"
-            if value is None:
-                yield from (following for following in [next(rest, None)] if following is not None)
-        elif value is None or value in _TRUE:
-            yield f"--{name}"
-        elif value not in _FALSE:
-            raise click.BadOptionUsage(name, f"Option '--{name}' is a switch; it takes true or false.", ctx)
+_ELSEWHERE = {
+    "certify": "channel certify",
+    "generate-auth-key": "channel auth-key generate",
+    "show-auth-key": "channel auth-key show",
+    "install-auth-key": "channel auth-key install",
+}
+"""Commands of the SDK's tool and what they are here."""
 
 
 @click.command(cls=GoFlags)
-@click.option("--base-url", default="http://localhost:5000/api/channel", show_default=True, help="Server under test.")
+@click.argument("command", required=False, metavar="")
+@click.argument("rest", nargs=-1, metavar="")
+@click.option(
+    "--base-url",
+    default="http://localhost:5000/api/channel",
+    show_default=True,
+    help="Address of the server under test.",
+)
 @click.option(
     "--schema-path",
     type=click.Path(path_type=Path),
     default=SCHEMAS,
-    help="Folder of schemas, or one schema file.  Default: the schemas of this project.",
+    help="Folder of schemas, or one schema file.  The schemas of this project are the default.",
 )
 @click.option(
     "--tests-path",
     type=click.Path(path_type=Path),
     default=FIXTURES,
-    help="Folder of fixtures; if it is no folder, the schema's own is searched.  Default: this project's.",
+    help="Folder of fixtures; if it is no folder, the schema's own is searched.  This project's are the default.",
 )
-@click.option("--actions", default="", help="Comma list; only callbacks whose name contains one of these words.")
-@click.option("--use-auth-key", is_flag=True, help="Use the key stored in ~/retailops or ~/.retailops.")
-@click.option("--stop-on-error", is_flag=True, help="Stop at the first failure.")
+@click.option(
+    "--actions",
+    default="",
+    help="Comma list: only callbacks whose name contains one of these words.  A word no callback has is an error.",
+)
+@click.option(
+    "--use-auth-key",
+    is_flag=True,
+    help="Use the key stored below ~/retailops or ~/.retailops in place of the public test key.",
+)
+@click.option("--stop-on-error", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--verbose", is_flag=True, help="Show bodies on standard error; keys are masked.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0.05, 3600), default=15.0, help="Seconds for one exchange."
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.05, 3600),
+    default=15.0,
+    show_default=True,
+    help="Seconds for one whole exchange.",
 )
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many tests run at the same time."
+)
+@click.option(
+    "--junit",
+    "junit_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a JUnit file as well, one test case for each request.",
+)
+@click.option(
+    "--as-sdk-tool",
+    is_flag=True,
+    help="Do only what the SDK's own tool does, as leniently, to see whether it would pass.",
+)
+@click.option("--api-key", hidden=True, expose_value=False, help="The SDK's tool takes it here too; `certify` uses it.")
+@click.option("--integration-name", hidden=True, expose_value=False, help="As --api-key.")
 @json_option
+@click.pass_context
 def verify(
+    ctx: click.Context,
+    command: str | None,
+    rest: tuple[str, ...],
     base_url: str,
     schema_path: Path,
     tests_path: Path,
@@ -110,65 +99,96 @@ def verify(
     stop_on_error: bool,
     verbose: bool,
     timeout_s: float,
+    jobs: int,
+    junit_file: Path | None,
+    as_sdk_tool: bool,
     as_json: bool,
 ) -> None:
-    """Verify a channel server the way the RetailOps SDK's verifier does, and a little more strictly.
+    """Verify a channel server the way the RetailOps SDK's verifier does, and more strictly.
 
-    Every fixture is sent with the key, which must give 200 and a valid answer, and then with a wrong
-    key, which must give 401.  Answers that RetailOps' production caller would throw away fail too.
-    Flags may be written with one dash.  Exit codes: 0 all is well, 1 it is not, 2 unknown flags.
+    Every fixture is sent with the key, which must give 200 and a valid answer, and with a wrong key, which
+    must give 401.  Answers that RetailOps' production caller would throw away fail too.  Once for every
+    callback it also tries absent, empty, padded and non-text keys, another method, broken bodies, a
+    repeated call and an address with two slashes.
+
+    The fixtures belong to no real account (client 497 and 0, orders 496 and 'string', SKU S12345), but with
+    --use-auth-key a server that has such an order will act on it: certification does the same.
+
+    Flags may be written with one dash.  Exit codes: 0 all is well, 1 it is not, 2 the command line is wrong.
     """
-    plan = make_plan(schema_path, tests_path, actions)
-    key = stored_key() if use_auth_key else TEST_KEY
-    target = Target(base_url, timeout_s)
-    examiner = Examiner(target, key, load_contract(), _tell if verbose else lambda _: None)
+    _refuse_other_commands(ctx, command, rest)
+    if junit_file and (as_sdk_tool or not junit_file.parent.is_dir()):
+        reason = "cannot be written with --as-sdk-tool" if as_sdk_tool else f"there is no folder {junit_file.parent}"
+        raise click.BadParameter(f"{reason}.", param_hint="--junit")
+    plan = make_plan(schema_path, tests_path, actions, is_lenient=as_sdk_tool)
+    key, name = _key(use_auth_key)
     out = None if as_json else console()
     if out and not tests_path.is_dir():
         out.print(f"--tests-path: {tests_path} is no folder, so fixtures are looked for beside the schemas")
+    target = Target(base_url, timeout_s, follows_redirects=as_sdk_tool)
     try:
-        report = _run(plan, examiner, stop_on_error=stop_on_error, out=out)
+        if as_sdk_tool:
+            verdicts = replay(plan, target, key, stop_on_error=stop_on_error, on_verdict=_show if out else _nothing)
+            ctx.exit(_sum_up(verdicts, as_json))
+        progress = Progress(out, [case.fixture.name for case in plan.cases]) if out else None
+        if progress:
+            progress.head(Secret(key).masked(base_url), name)
+        report = run(
+            plan,
+            target,
+            key,
+            jobs=jobs,
+            stop_on_error=stop_on_error,
+            on_result=progress.show if progress else _nothing,
+            tell=_tell if verbose else _nothing,
+        )
     finally:
         target.close()
-    if as_json:
+    if junit_file:
+        write_junit(report, junit_file)
+    if progress:
+        progress.sum_up(report)
+    else:
         print_json(report)
-    elif out:
-        _sum_up(report, out)
-    raise SystemExit(0 if report.ok else 1)
+    ctx.exit(0 if report.ok else 1)
 
 
-def _run(plan: Plan, examiner: Examiner, *, stop_on_error: bool, out: Console | None) -> Report:
-    begun = time.perf_counter()
-    results: list[Result] = []
-    for case in plan.cases:
-        result = examiner.examine(case)
-        results.append(result)
-        if out:
-            _show(result, out)
-        if stop_on_error and not result.ok:
-            break
-    passed = sum(result.ok for result in results)
-    failed = len(results) - passed
-    totals = Totals(len(results), passed, failed, round((time.perf_counter() - begun) * 1000))
-    return Report(failed == 0, results, totals, list(plan.without_fixture))
+def _refuse_other_commands(ctx: click.Context, command: str | None, rest: tuple[str, ...]) -> None:
+    """The SDK's tool takes flags first and then a command; anything else ends it without a word."""
+    if command in _ELSEWHERE:
+        raise click.UsageError(f"'{command}' of the SDK's tool is `{_ELSEWHERE[command]}` here.", ctx)
+    if command not in (None, "verify") or rest:
+        raise click.UsageError(f"'{(command, *rest)[-1]}' is no command; flags begin with a dash.", ctx)
+
+
+def _key(use_auth_key: bool) -> tuple[str, str]:
+    """The key to use and what to call it.  Raises `NoKey`: never another key than the one asked for."""
+    if not use_auth_key:
+        return TEST_KEY, "the SDK's public test key"
+    stored = find_key()
+    if stored.is_exposed:
+        _tell(f"channel: {stored.file} can be read by other users; chmod 600 it")
+    return stored.key, f"the key in {stored.file}"
 
 
 def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _show(result: Result, out: Console) -> None:
-    verdict = Text("ok", "green") if result.ok else Text("FAILED", "bold red")
-    out.print(Text.assemble(f"{result.fixture}  ", verdict, f"  {result.ms} ms"), soft_wrap=True)
-    for problem in result.problems:
-        out.print(f"    {problem.message}  [{problem.rule}]", soft_wrap=True)
+def _nothing(_: object) -> None:
+    pass
 
 
-def _sum_up(report: Report, out: Console) -> None:
-    if report.without_fixture:
-        out.print(f"not tested, no fixture: {', '.join(report.without_fixture)}", soft_wrap=True)
-    out.print(f"{report.totals.tests} tests in {report.totals.ms / 1000:.2f} s")
-    failed = report.totals.failed
-    if report.ok:
-        out.print("local verify was successful")
+def _show(verdict: Verdict) -> None:
+    click.echo(f"{verdict.fixture}  {'ok' if verdict.ok else f'FAILED  {verdict.reason}'}")
+
+
+def _sum_up(verdicts: list[Verdict], as_json: bool) -> int:
+    failed = sum(not verdict.ok for verdict in verdicts)
+    if as_json:
+        print_json({"ok": not failed, "results": verdicts})
+    elif failed:
+        click.echo(f"local verify failed with {failed} error{'s' if failed > 1 else ''}")
     else:
-        out.print(f"local verify failed with {failed} error{'s' if failed > 1 else ''}")
+        click.echo("local verify was successful")
+    return 1 if failed else 0

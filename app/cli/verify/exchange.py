@@ -1,11 +1,12 @@
-"""One POST and its whole answer within a fixed time, from a server that nobody vouches for."""
+"""One request and its whole answer within a fixed time, from a server that nobody vouches for."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -32,72 +33,103 @@ class NoAnswer(ChannelError):
 
 
 class BadAddress(ChannelError):
-    """The base URL cannot be used."""
+    """An address cannot be used; the message names the flag."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and inflated body."""
+    """Status, inflated body, headers as they came, and how long all of it took."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ms: int = 0
 
 
 class Target:
-    """The server under test.  Redirects are not followed, cookies not kept, proxies not asked."""
+    """A server under test, for any number of threads.  Cookies are not kept, proxies not asked.
 
-    def __init__(self, base_url: str, timeout_s: float) -> None:
+    Redirects are followed only where `follows_redirects` says so.  `flag` is the option the address came
+    from: errors name it and never the address, which may hold a key.
+    """
+
+    def __init__(
+        self, base_url: str, timeout_s: float, *, flag: str = "--base-url", follows_redirects: bool = False
+    ) -> None:
         try:
             parts = urlsplit(base_url)
             is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             is_address = False
         if not is_address:
-            raise BadAddress("--base-url: must be http(s)://host[:port], with or without a path")
+            raise BadAddress(f"{flag}: must be http(s)://host[:port], with or without a path")
         self._parts = parts
         self._timeout_s = timeout_s
-        self._session = _new_session()
+        self._flag = flag
+        self._follows_redirects = follows_redirects
+        self._of_thread = threading.local()
+        self._lock = threading.Lock()
+        self._sessions: list[requests.Session] = []
 
-    def address(self, href: str) -> str:
-        """Base URL and href joined as plain text, the base's query kept at the end (contract 1.1)."""
-        scheme, host, path, query, _ = self._parts
-        return urlunsplit((scheme, host, path + href, query, ""))
+    def path(self, href: str, *, is_doubled: bool = False) -> str:
+        """Path of the base URL and href joined as plain text (contract 1.1); `is_doubled`: with two slashes."""
+        return self._parts.path.rstrip("/") + "/" + href if is_doubled else self._parts.path + href
 
-    def post(self, href: str, body: bytes) -> Answer:
+    def post(self, path: str, body: bytes, query: str = "") -> Answer:
         """Raises `NoAnswer`."""
+        return self.send("POST", path, body, query)
+
+    def send(self, method: str, path: str, body: bytes | None = None, query: str = "") -> Answer:
+        """`path` as `path()` makes it; without a `query` the base URL's own is kept.  Raises `NoAnswer`."""
+        scheme, host, _, own_query, _ = self._parts
+        request = requests.Request(
+            method,
+            urlunsplit((scheme, host, path, query or own_query, "")),
+            data=body,
+            headers={"Content-Type": "application/json"} if body is not None else {},
+        )
         arrived: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
         # `requests` counts its timeout anew for each read, so a server that drips would never be late.
-        threading.Thread(
-            target=self._exchange, args=(self._session, self.address(href), body, arrived), daemon=True
-        ).start()
+        threading.Thread(target=self._exchange, args=(self._session(), request, arrived), daemon=True).start()
         try:
             outcome = arrived.get(timeout=self._timeout_s + _GRACE_S)
         except queue.Empty:
-            self._session = _new_session()  # the old one stays with the thread that is left behind
+            del self._of_thread.session  # stays with the thread that is left behind
             raise self._late() from None
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
     def close(self) -> None:
-        self._session.close()
+        with self._lock:
+            for session in self._sessions:
+                session.close()
 
-    def _exchange(self, session: requests.Session, address: str, body: bytes, arrived: queue.SimpleQueue[Any]) -> None:
-        end_s = time.monotonic() + self._timeout_s
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = _new_session()
+            with self._lock:
+                self._sessions.append(session)
+        return session
+
+    def _exchange(self, session: requests.Session, request: requests.Request, arrived: queue.SimpleQueue[Any]) -> None:
+        begun_s = time.monotonic()
+        end_s = begun_s + self._timeout_s
         try:
-            with session.post(
-                address,
-                data=body,
-                headers={"Content-Type": "application/json"},
+            with session.send(
+                session.prepare_request(request),
                 timeout=self._timeout_s,
-                allow_redirects=False,
+                allow_redirects=self._follows_redirects,
                 stream=True,
             ) as reply:
-                arrived.put(Answer(reply.status_code, self._whole(reply, end_s)))
+                body = self._whole(reply, end_s)
+                ms = round((time.monotonic() - begun_s) * 1000)
+                arrived.put(Answer(reply.status_code, body, reply.headers, ms))
         except NoAnswer as error:
             arrived.put(error)
         except _TRANSPORT_ERRORS as error:
-            arrived.put(self._late() if time.monotonic() >= end_s else _cut(error))
+            arrived.put(self._late() if time.monotonic() >= end_s else self._cut(error))
         except Exception as error:
             arrived.put(error)
 
@@ -114,6 +146,22 @@ class Target:
     def _late(self) -> NoAnswer:
         return NoAnswer("timeout", f"no whole answer came within {self._timeout_s:g} s")
 
+    def _cut(self, error: Exception) -> NoAnswer:
+        root = _root(error)
+        match error:
+            case requests.exceptions.SSLError():
+                return NoAnswer("connection", "no secure connection: the certificate is not accepted")
+            case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
+                return NoAnswer("connection", "the answer broke off or cannot be decoded")
+            case requests.exceptions.TooManyRedirects():
+                return NoAnswer("connection", "too many redirects")
+            case requests.ConnectionError() if isinstance(root, ConnectionRefusedError):
+                return NoAnswer("connection", f"nobody listens at {self._flag}")
+            case requests.ConnectionError() if "resol" in type(root).__name__.lower() or "gai" in type(root).__name__:
+                return NoAnswer("connection", f"the host of {self._flag} has no address")
+            case _:
+                return NoAnswer("connection", f"the connection failed ({type(root).__name__})")
+
 
 class _Verbatim(requests.adapters.HTTPAdapter):
     """Sends the path as it is: `requests` would make one slash of the two the SDK's tool sends."""
@@ -127,23 +175,12 @@ class _Verbatim(requests.adapters.HTTPAdapter):
 def _new_session() -> requests.Session:
     session = requests.Session()
     session.trust_env = False
+    session.max_redirects = 10
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": "retailops-channel-verify"})
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Verbatim())
     return session
-
-
-def _cut(error: Exception) -> NoAnswer:
-    match error:
-        case requests.exceptions.SSLError():
-            return NoAnswer("connection", "no secure connection: the certificate is not accepted")
-        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
-            return NoAnswer("connection", "the answer broke off or cannot be decoded")
-        case requests.ConnectionError() if isinstance(_root(error), ConnectionRefusedError):
-            return NoAnswer("connection", "nobody listens at --base-url")
-        case _:
-            return NoAnswer("connection", f"the connection failed ({type(_root(error)).__name__})")
 
 
 def _root(error: BaseException) -> BaseException:

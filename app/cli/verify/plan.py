@@ -6,11 +6,13 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from app.cli.verify.reference import Reference
 from app.contract.problems import Schema
 from app.errors import ChannelError
 
@@ -19,15 +21,33 @@ class NoPlan(ChannelError):
     """Nothing can be verified so; the message names the flag or the file to change."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """One fixture for one link: where it goes and what both sides must satisfy."""
+@dataclass(eq=False)
+class Link:
+    """One address of a schema file and what both sides must satisfy, compiled when first asked."""
 
-    callback: str
-    fixture: Path
     href: str
     request_schema: Schema
     answer_schema: Schema
+
+    @cached_property
+    def request(self) -> Reference:
+        """Raises `BadSchema`.  Nothing that comes in is held to a format (R7)."""
+        return Reference(self.request_schema, {})
+
+    @cached_property
+    def answer(self) -> Reference:
+        """Raises `BadSchema`."""
+        return Reference(self.answer_schema)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fixture for one link.  `is_first_of_callback`: the one that carries what is tried once per callback."""
+
+    callback: str
+    fixture: Path
+    link: Link
+    is_first_of_callback: bool
 
 
 @dataclass(frozen=True)
@@ -38,25 +58,24 @@ class Plan:
     without_fixture: tuple[str, ...]
 
 
-def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
+def make_plan(schema_path: Path, tests_path: Path, actions: str, *, is_lenient: bool = False) -> Plan:
     """Collect what `--schema-path`, `--tests-path` and `--actions` name.
 
     Raises `NoPlan`: no schema, no fixture, an action that no schema has, a file that is no hyper-schema.
+    `is_lenient` collects as the SDK's tool does: unknown actions are passed over, and a callback that two
+    of them match is tried twice.
     """
     cases: list[Case] = []
     without_fixture: list[str] = []
-    files = _chosen(_schema_files(schema_path), actions)
-    for file in files:
-        links = _links(file)
+    files = _schema_files(schema_path)
+    for file in _matching(files, actions) if is_lenient else _chosen(files, actions):
+        links = [Link(link["href"], link["schema"], link["targetSchema"]) for link in _links(file)]
         folder = tests_path if tests_path.is_dir() else file.parent
         fixtures = sorted(folder.glob(f"{glob.escape(file.stem)}_ex_*.json"))
         if not fixtures:
             without_fixture.append(_callback(file))
         for fixture in fixtures:
-            for link in links:
-                cases.append(
-                    Case(_callback(file), fixture, link["href"], link["schema"], link["targetSchema"]),
-                )
+            cases.extend(Case(_callback(file), fixture, link, fixture is fixtures[0]) for link in links)
     if not cases:
         raise NoPlan(f"--tests-path: {tests_path} holds no <callback>_v1_ex_<n>.json for these schemas")
     return Plan(tuple(cases), tuple(without_fixture))
@@ -71,16 +90,23 @@ def _schema_files(schema_path: Path) -> list[Path]:
     return files
 
 
+def _matching(files: list[Path], actions: str) -> list[Path]:
+    """The files whose name contains an entry of the list, entry by entry."""
+    if not actions:
+        return files
+    return [file for entry in actions.split(",") for file in files if fnmatchcase(file.name, f"*{entry}*v1.json")]
+
+
 def _chosen(files: list[Path], actions: str) -> list[Path]:
-    """The files that match, pattern by pattern; one that matches two patterns is tested once."""
+    """The same, but an entry that matches nothing is an error and a file that two match is tested once."""
     if not actions.strip():
         return files
     chosen: dict[Path, None] = {}
-    for action in (entry.strip() for entry in actions.split(",")):
-        matching = [file for file in files if fnmatchcase(file.name, f"*{action}*v1.json")] if action else []
+    for entry in (entry.strip() for entry in actions.split(",")):
+        matching = _matching(files, entry) if entry else []
         if not matching:
             known = ", ".join(_callback(file) for file in files)
-            raise NoPlan(f"--actions: no schema is named like '{action}'; known: {known}")
+            raise NoPlan(f"--actions: no schema is named like '{entry}'; known: {known}")
         chosen.update(dict.fromkeys(matching))
     return list(chosen)
 

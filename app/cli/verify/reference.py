@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,8 +13,10 @@ import referencing
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing.exceptions import Unresolvable
 
-from app.contract.formats import is_date_time
+from app.contract.formats import OUTGOING
 from app.contract.problems import KEPT, Problem, Schema, pointer_to
+
+Formats = Mapping[str, Callable[[object], bool]]
 
 
 def _is_integer(_checker: object, value: object) -> bool:
@@ -27,30 +29,56 @@ _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     type_checker=jsonschema.Draft4Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
-_DATES = jsonschema.FormatChecker(formats=())
-_DATES.checks("date-time")(lambda value: not isinstance(value, str) or is_date_time(value))
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (type(None), "null"), (bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"),
+)  # fmt: skip
 
 
 class BadSchema(ValueError):
     """The schema itself cannot be used; the message says why."""
 
 
-def problems_in(value: object, schema: Schema, *, is_answer: bool) -> list[Problem]:
-    """At most 20 problems, each without any value of the body.  Raises `BadSchema`.
+class Reference:
+    """One schema, checked once, and asked about many bodies.
 
-    An answer is held to full dates, a request to no format at all (R7).  No address is ever opened.
+    `formats`: what is held to a format (R7).  An answer is held to full dates, a request to none.
+    Raises `BadSchema`.  No address is ever opened.
     """
-    try:
-        _Validator.check_schema(schema)
-        validator = _Validator(schema, registry=referencing.Registry(), format_checker=_DATES if is_answer else None)
-        found = (problem for error in validator.iter_errors(value) for problem in _problems(error))
-        return list(dict.fromkeys(islice(found, KEPT)))
-    except SchemaError as error:
-        raise BadSchema(f"not valid as draft 4 at {pointer_to(list(error.absolute_path)) or 'its root'}") from error
-    except Unresolvable as error:
-        raise BadSchema("a $ref leads out of links[0].schema or targetSchema") from error
-    except (re.error, RecursionError) as error:
-        raise BadSchema(f"cannot be applied: {type(error).__name__}") from error
+
+    def __init__(self, schema: Schema, formats: Formats = OUTGOING) -> None:
+        checker = jsonschema.FormatChecker(formats=())
+        for name, is_right in formats.items():
+            checker.checks(name)(lambda value, is_right=is_right: not isinstance(value, str) or is_right(value))
+        try:
+            _Validator.check_schema(schema)
+        except SchemaError as error:
+            raise BadSchema(f"not valid as draft 4 at {pointer_to(list(error.absolute_path)) or 'its root'}") from error
+        self._validator = _Validator(schema, registry=referencing.Registry(), format_checker=checker)
+
+    def is_valid(self, value: object) -> bool:
+        """Raises `BadSchema`."""
+        return not self.problems(value)
+
+    def problems(self, value: object) -> list[Problem]:
+        """All problems, each without any value of the body; beyond 20 they are counted in one more.
+
+        Raises `BadSchema`.
+        """
+        try:
+            found = dict.fromkeys(
+                problem for error in self._validator.iter_errors(value) for problem in _problems(error)
+            )
+        except Unresolvable as error:
+            raise BadSchema("a $ref leads out of links[0].schema or targetSchema") from error
+        except (re.error, RecursionError) as error:
+            raise BadSchema(f"cannot be applied: {type(error).__name__}") from error
+        # A date is held to a format and, for validators that know none, to a pattern: one fault.
+        dates = {problem.pointer for problem in found if problem.rule == "format"}
+        found = {each: None for each in found if each.rule != "pattern" or each.pointer not in dates}
+        kept = list(islice(found, KEPT))
+        if len(found) > KEPT:
+            kept.append(Problem("", "more", f"{len(found) - KEPT} more problems of this answer are not listed"))
+        return kept
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
@@ -65,16 +93,28 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         return
     form = error.schema.get("x-form") if isinstance(error.schema, dict) else None
     match rule:
-        case _ if form:
-            text = f"must be {form}"
         case "type":
-            text = "must be of type " + (wanted if isinstance(wanted, str) else " or ".join(wanted))
+            kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            text = f"must be {form or f'of type {kinds}'}, not {_kind(error.instance)}"
         case "enum":
             text = "must be one of " + ", ".join(msgspec.json.encode(option).decode() for option in wanted)
         case "format" if wanted == "date-time":
-            text = "must be a date and time with offset as in RFC 3339"
+            text = "must be a date and time with offset as in RFC 3339, such as 2026-01-02T03:04:05Z"
+        case _ if form:
+            text = f"must be {form}"
+        case "maxItems" | "minItems":
+            limit = "at most" if rule == "maxItems" else "at least"
+            text = f"has {len(error.instance)} elements, {limit} {wanted} are allowed"  # type: ignore[arg-type]
+        case "minLength" | "maxLength":
+            text = f"must have {'at least' if rule == 'minLength' else 'at most'} {wanted} characters"
+        case "minimum" | "maximum":
+            text = f"must be {'at least' if rule == 'minimum' else 'at most'} {wanted}"
         case _ if isinstance(wanted, str | int | float):
             text = f"breaks the rule {rule}: {wanted}"
         case _:
             text = f"breaks the rule {rule}"
     yield Problem.at(pointer_to(place), rule, text)
+
+
+def _kind(value: object) -> str:
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "object")

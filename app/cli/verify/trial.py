@@ -1,4 +1,4 @@
-"""The trial of one fixture: good key, then bad key, as the SDK's tool does it, and then RetailOps' own eyes."""
+"""The trial of one fixture: what the SDK's tool does with it, then RetailOps' own eyes, then what neither expects."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from app.cli.verify.bodies import NotAnObject, read_object, texts, written
 from app.cli.verify.exchange import Answer, NoAnswer, Target
+from app.cli.verify.keys import Secret
 from app.cli.verify.plan import Case
-from app.cli.verify.reference import BadSchema, problems_in
+from app.cli.verify.probes import ONCE_PER_CALLBACK, WITH_A_WRONG_KEY, WRONG_KEY, Probe
+from app.cli.verify.reference import BadSchema
+from app.cli.verify.report import Check, Result, Said
 from app.contract.problems import Problem
 from app.contract.schemas import Contract
 
-WRONG_KEY = "KDS_SPOLIATER"
-"""What the SDK's tool sends to see a 401."""
+_MESSAGE = 200
+"""Characters of a server's message that are repeated."""
 
-_MASK = "***"
-_ESCAPED = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026"}
+_THROWN_AWAY = "RetailOps would throw the whole answer away"
+"""What its production caller does with an answer that breaks one of its rules (contract 1.6)."""
 
-
-class Result(msgspec.Struct, frozen=True):
-    """What became of one fixture.  `status` is that of the good key's answer, None when there was none."""
-
-    callback: str
-    fixture: str
-    ok: bool
-    status: int | None
-    ms: int
-    problems: list[Problem]
+_HINTS = {
+    401: "the server does not accept this key: switch on its test key, or store the real one and use --use-auth-key",
+    403: "a key that is not accepted must be answered with 401",
+    404: "nothing is served at this address; is --base-url right?",
+    405: "every callback is a POST",
+    415: "the body is sent as application/json",
+    422: "only 200 is read; tell what is wrong in `events`",
+    429: "the server limits requests",
+}
 
 
 @dataclass(frozen=True)
@@ -39,108 +40,179 @@ class Examiner:
 
     target: Target
     key: str
+    secret: Secret
     contract: Contract
     tell: Callable[[str], None]
 
     def examine(self, case: Case) -> Result:
-        """Send one fixture with the key and, if the SDK's tool would be content, with a wrong one."""
-        begun = time.perf_counter()
-        status, problems, refusals = self._with_the_key(case)
-        if not problems:
-            problems = self._with_a_wrong_key(case)
-        ms = round((time.perf_counter() - begun) * 1000)
-        problems = [*problems, *refusals]
-        return Result(case.callback, case.fixture.name, not problems, status, ms, problems)
-
-    def _with_the_key(self, case: Case) -> tuple[int | None, list[Problem], list[Problem]]:
-        """The status, what the SDK's tool minds, and what only RetailOps' production caller minds."""
+        """Send a fixture with the key, with a wrong key and, for the first of a callback, in all other ways."""
         try:
-            fixture = _object(case.fixture.read_bytes())
-            fixture["integration_auth_token"] = self.key
-            unfit = problems_in(fixture, case.request_schema, is_answer=False)
-            if unfit:
-                return None, [_led("the fixture does not fit the request schema", problem) for problem in unfit], []
-            answer = self._post(case, fixture)
+            fixture = {**read_object(case.fixture.read_bytes()), "integration_auth_token": self.key}
+            unfit = case.link.request.problems(fixture)
         except OSError as error:
-            return None, [Problem("", "fixture", f"cannot be read: {type(error).__name__}")], []
-        except _NotAnObject as error:
-            return None, [Problem("", "fixture", f"the fixture {error}")], []
+            return _unsent(case, [Problem("", "fixture", f"cannot be read: {type(error).__name__}")])
+        except NotAnObject as error:
+            return _unsent(case, [Problem("", "fixture", f"the fixture {error}")])
         except BadSchema as error:
-            return None, [Problem("", "schema", f"the request schema is {error}")], []
-        except NoAnswer as error:
-            return None, [Problem("", error.rule, str(error))], []
-        if answer.status != 200:
-            return answer.status, [Problem("", "status", _instead_of(200, answer.status))], []
-        try:
-            body = _object(answer.body)
-            found = problems_in(body, case.answer_schema, is_answer=True)
-        except _NotAnObject as error:
-            return 200, [Problem("", "body", f"the answer {error}")], []
-        except BadSchema as error:
-            return 200, [Problem("", "schema", f"the answer schema is {error}")], []
-        return 200, found, self._refusals(case, body, found)
+            return _unsent(case, [Problem("", "schema", f"the request schema is {error}")])
+        if unfit:
+            return _unsent(case, [_led("the fixture does not fit the request schema", problem) for problem in unfit])
+        probes = (WITH_A_WRONG_KEY, *(ONCE_PER_CALLBACK if case.is_first_of_callback else ()))
+        good, body = self._good(case, fixture, "the right key", self.target.path(case.link.href))
+        checks, untried = [good], 0
+        if good.status is None:  # a server that hangs is not asked ten times more
+            untried = len(probes)
+        else:
+            for probe in probes:
+                checks.append(self._probe(case, fixture, probe))
+            if case.is_first_of_callback and body is not None:
+                checks += self._again(case, fixture, good, body)
+        problems = [problem for check in checks for problem in check.problems]
+        ms = sum(check.ms for check in checks)
+        said = [] if body is None else self._said(body)
+        return Result(case.callback, case.fixture.name, not problems, good.status, ms, problems, checks, said, untried)
 
-    def _refusals(self, case: Case, body: dict[str, Any], found: list[Problem]) -> list[Problem]:
+    def _good(self, case: Case, fixture: dict[str, Any], name: str, path: str) -> tuple[Check, dict[str, Any] | None]:
+        """A request that must be served, and the answer's object where it was a 200."""
+        answer, check = self._send(case, name, "POST", path, written(fixture), "200 and a valid answer")
+        if answer is None:
+            return check, None
+        if answer.status != 200:
+            check.problems.insert(0, Problem("", "status", self._instead_of("200", answer)))
+            return check, None
+        try:
+            body = read_object(answer.body)
+            check.problems[:0] = self._judged(case, body)
+        except NotAnObject as error:
+            kind = answer.headers.get("Content-Type", "") or "no Content-Type"
+            check.problems.insert(0, Problem("", "body", f"the answer {error}; it came as {kind[:60]}"))
+            return check, None
+        except BadSchema as error:
+            check.problems.insert(0, Problem("", "schema", f"the answer schema is {error}"))
+        return check, body
+
+    def _judged(self, case: Case, body: dict[str, Any]) -> list[Problem]:
+        """What the schema minds, and what RetailOps' caller does, which fills, and only then validates."""
         callback = self.contract.callbacks.get(case.callback)
-        if callback is None:
-            return []
-        told = {(problem.pointer, problem.rule) for problem in found}
+        refused = [] if callback is None else callback.judge(body)
+        minded = case.link.answer.problems(body)
+        places = {problem.pointer for problem in refused}
+        found = [
+            Problem(each.pointer, each.rule, f"{each.message}; {_THROWN_AWAY}")
+            if each.pointer in places and each.rule != "more"
+            else each
+            for each in minded
+        ]
+        told = {problem.pointer for problem in minded}
+        return [*found, *(_thrown_away(problem) for problem in refused if problem.pointer not in told)]
+
+    def _probe(self, case: Case, fixture: dict[str, Any], probe: Probe) -> Check:
+        path = self.target.path(case.link.href)
+        body = probe.body(fixture, self.key)
+        answer, check = self._send(case, probe.name, probe.method, path, body, probe.expected)
+        if answer is not None and not probe.is_expected(answer.status):
+            is_served = 200 <= answer.status < 300
+            hint = probe.why if is_served else f"the SDK's verifier takes nothing but {probe.expected} for a refusal"
+            text = f"for {probe.name}, {self._instead_of(probe.expected, answer, hint)}"
+            check.problems.insert(0, Problem("", "status", text))
+        return check
+
+    def _again(self, case: Case, fixture: dict[str, Any], good: Check, body: dict[str, Any]) -> list[Check]:
+        """What RetailOps may do at any time: repeat a call, and join the address with two slashes."""
+        told = {(problem.pointer, problem.rule) for problem in good.problems}
+        checks = []
+        ways = {
+            "the same call again": self.target.path(case.link.href),
+            "two slashes before the callback": self.target.path(case.link.href, is_doubled=True),
+        }
+        for name, path in ways.items():
+            check, repeated = self._good(case, fixture, name, path)
+            new = [_led(f"for {name}", each) for each in check.problems if (each.pointer, each.rule) not in told]
+            if repeated is not None and (body.get("status"), repeated.get("status")) == ("success", "fail"):
+                text = "the first time it was a success; RetailOps repeats a call whose answer it did not get"
+                new.append(Problem("/status", "repeat", f"for {name}, /status: is fail; {text}"))
+            check.problems[:] = new
+            checks.append(check)
+        return checks
+
+    def _send(
+        self, case: Case, name: str, method: str, path: str, body: bytes | None, expected: str
+    ) -> tuple[Answer | None, Check]:
+        """The exchange and its check, in which so far only a leak or a missing answer can stand."""
+        self.tell(f"{method} {path} {self._masked(body or b'')}".rstrip())
+        begun = time.perf_counter()
+        try:
+            answer = self.target.send(method, path, body)
+        except NoAnswer as error:
+            lead = "" if name == "the right key" else f"for {name}, "
+            self.tell(f"no answer: {error}")
+            ms = round((time.perf_counter() - begun) * 1000)
+            return None, Check(name, method, path, expected, None, ms, [Problem("", error.rule, f"{lead}{error}")])
+        self.tell(f"{answer.status} in {answer.ms} ms {self._masked(answer.body)}")
+        return answer, Check(name, method, path, expected, answer.status, answer.ms, self._leaks(name, answer))
+
+    def _instead_of(self, expected: str, answer: Answer, hint: str = "") -> str:
+        if 300 <= answer.status < 400:
+            place = self._masked(answer.headers.get("Location", "").partition("?")[0].encode())[:120]
+            hint = f"redirects are not followed ({place or 'no Location'})"
+        elif answer.status >= 500:
+            hint = "the server failed; its log says why"
+        hint = hint or _HINTS.get(answer.status, "")
+        return f"status {answer.status} came instead of {expected}" + (f"; {hint}" if hint else "")
+
+    def _leaks(self, name: str, answer: Answer) -> list[Problem]:
+        """A key that comes back ends in somebody's log."""
+        text = f"the answer for {name} holds the key that was sent"
+        found = [
+            Problem("", "leak", f"{text}, in the header {header}")
+            for header, value in answer.headers.items()
+            if self.secret.is_in(value)
+        ]
+        if self.secret.is_in(answer.body.decode("utf-8", "replace")):
+            try:
+                places = [place for place, inner in texts(read_object(answer.body)) if self.secret.is_in(inner)]
+            except (NotAnObject, RecursionError):
+                places = []
+            place = places[0] if places else ""
+            found.append(Problem(place, "leak", f"{place or 'body'}: {text}"))
+        return found
+
+    def _said(self, body: dict[str, Any]) -> list[Said]:
+        """Events, and the status of a callback that has no events, as far as they have the right form."""
+        events = body.get("events")
+        if not isinstance(events, list):
+            message = body.get("message")
+            if body.get("status") in (None, "success") or not isinstance(message, str):
+                return []
+            return [self._as_said("status", body.get("status"), message)]
         return [
-            _led("RetailOps' production caller would refuse", problem)
-            for problem in callback.judge(body)
-            if (problem.pointer, problem.rule) not in told
+            self._as_said(event.get("event_type"), event.get("code"), event.get("message"))
+            for event in events
+            if isinstance(event, dict)
         ]
 
-    def _with_a_wrong_key(self, case: Case) -> list[Problem]:
-        fixture = _object(case.fixture.read_bytes())
-        try:
-            answer = self._post(case, {**fixture, "integration_auth_token": WRONG_KEY})
-        except NoAnswer as error:
-            return [Problem("", error.rule, f"for a wrong key, {error}")]
-        if answer.status != 401:
-            return [Problem("", "status", f"for a wrong key, {_instead_of(401, answer.status)}")]
-        return []
+    def _as_said(self, *words: object) -> Said:
+        return Said(*(self._masked(str(word or "").encode())[:_MESSAGE] for word in words))
 
-    def _post(self, case: Case, fixture: dict[str, Any]) -> Answer:
-        self.tell(f"POST {case.href} {_encoded({**fixture, 'integration_auth_token': _MASK}).decode().rstrip()}")
-        answer = self.target.post(case.href, _encoded(fixture))
-        self.tell(f"{answer.status} {self._masked(answer.body.decode('utf-8', 'replace'))}")
-        return answer
-
-    def _masked(self, text: str) -> str:
-        for form in (self.key, self.key.replace("/", "\\/"), WRONG_KEY):
-            text = text.replace(form, _MASK)
-        return text
+    def _masked(self, raw: bytes) -> str:
+        """Without keys, and without what would move a terminal's cursor."""
+        text = self.secret.masked(raw.decode("utf-8", "replace"))
+        return "".join(character if character.isprintable() else " " for character in text).rstrip()
 
 
-class _NotAnObject(ValueError):
-    """Bytes that are not one JSON object; the message goes on after a subject."""
+def secret_of(key: str) -> Secret:
+    """Everything of a run that must not be shown."""
+    return Secret(key, WRONG_KEY)
 
 
-def _object(raw: bytes) -> dict[str, Any]:
-    if not raw.strip():
-        raise _NotAnObject("is empty; it must be a JSON object")
-    try:
-        value = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        raise _NotAnObject("is not JSON; it must be a JSON object") from None
-    if not isinstance(value, dict):
-        raise _NotAnObject("is JSON but not an object")
-    return value
+def _unsent(case: Case, problems: list[Problem]) -> Result:
+    return Result(case.callback, case.fixture.name, False, None, 0, problems, [], [])
 
 
-def _encoded(fixture: dict[str, Any]) -> bytes:
-    """As the SDK's tool writes it: sorted keys, HTML's characters escaped, a newline at the end."""
-    raw = msgspec.json.encode(fixture, order="sorted")
-    for character, escape in _ESCAPED.items():
-        raw = raw.replace(character, escape)
-    return raw + b"\n"
+def _thrown_away(problem: Problem) -> Problem:
+    """An answer of nothing at all is read by RetailOps, which learns nothing from it."""
+    return problem if problem.rule == "minProperties" else _led(_THROWN_AWAY, problem)
 
 
 def _led(lead: str, problem: Problem) -> Problem:
     return Problem(problem.pointer, problem.rule, f"{lead}: {problem.message}")
-
-
-def _instead_of(expected: int, status: int) -> str:
-    remark = "; redirects are not followed" if 300 <= status < 400 else ""
-    return f"status {status} came instead of {expected}{remark}"

@@ -1,0 +1,177 @@
+"""What RetailOps is asked at certification, what it can carry, and what its answer means (contract 1.8)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from app.cli.verify.bodies import NotAnObject, read_object
+from app.cli.verify.exchange import Answer, NoAnswer, Target
+from app.cli.verify.keys import Secret
+
+RETAILOPS_URL = "https://api.retailops.com"
+
+CERTIFY_PATH = "/integration/channel/certify.json"
+
+NOT_CERTIFIED = frozenset({"payment_credit"})
+"""Callbacks that RetailOps added after its list for certification was made; sent only when asked for by name."""
+
+NAME_LENGTH = 40
+"""Characters of an integration name.  Nothing is documented; the handle also holds the key."""
+
+_HINTS = {
+    400: "RetailOps could not read the request",
+    401: "RetailOps does not accept the API key",
+    403: "RetailOps does not accept the API key for this",
+    404: "--retailops-url is not the address of RetailOps' API",
+    405: "--retailops-url is not the address of RetailOps' API",
+    429: "RetailOps limits requests; try again later",
+}
+
+
+class ActionResult(msgspec.Struct, frozen=True):
+    """What RetailOps says of one callback."""
+
+    action: str
+    ok: bool
+    message: str
+
+
+class Certification(msgspec.Struct, frozen=True):
+    """The outcome.  `status` is the HTTP status, None when no answer came; `faults` is empty where `ok`."""
+
+    ok: bool
+    status: int | None
+    message: str
+    actions: list[ActionResult]
+    faults: list[str]
+
+
+def name_rules(name: str) -> list[str]:
+    """The rules an integration name breaks.
+
+    RetailOps makes a handle of it, in capitals, blanks as underscores, an underscore and the key behind.
+    """
+    rules = []
+    if not name:
+        return ["the name must not be empty"]
+    if re.search(r"[_\s]", name):
+        rules.append("the name must hold neither underscores nor blanks; RetailOps splits name and key at underscores")
+    if re.sub(r"[_\s]", "", name) and not re.fullmatch(r"[A-Za-z0-9.-]+", re.sub(r"[_\s]", "", name)):
+        rules.append("the name may hold letters A to Z, digits, hyphens and dots only")
+    if len(name) > NAME_LENGTH:
+        rules.append(f"the name must have at most {NAME_LENGTH} characters")
+    return rules
+
+
+def address_rules(base_url: str) -> list[str]:
+    """The rules a base URL breaks: RetailOps appends `/<callback>_v1` to it as text (contract 1.1)."""
+    try:
+        parts = urlsplit(base_url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        return ["must be http(s)://host[:port], with or without a path"]
+    rules = []
+    if parts.query or parts.fragment or base_url.endswith(("?", "#")):
+        rules.append("must have no query and no fragment; RetailOps appends the callback's name behind it")
+    if parts.username is not None or parts.password is not None:
+        rules.append("must hold no user name and no password; RetailOps would store them")
+    return rules
+
+
+def address_doubts(base_url: str) -> list[str]:
+    """What may be meant, but not for RetailOps' own servers."""
+    parts = urlsplit(base_url)
+    doubts = []
+    if parts.scheme == "http":
+        doubts.append("--base-url: http sends the key and customers' addresses unencrypted; use https")
+    if _is_private(parts.hostname or ""):
+        doubts.append("--base-url: RetailOps' servers cannot reach an address of this machine or network")
+    return doubts
+
+
+def ask_retailops(
+    target: Target, api_key: str, auth_key: str, base_url: str, name: str, actions: Sequence[str]
+) -> Certification:
+    """Send the request.  No message of the outcome holds one of the keys."""
+    secret = Secret(api_key, auth_key)
+    body = {
+        "integration_auth_key": auth_key,
+        "version": 1,
+        "target_url": base_url.rstrip("/"),
+        "supported_actions": list(actions),
+        "integration_name": name,
+    }
+    try:
+        # The key of the API travels in the query: RetailOps takes it nowhere else.
+        path, query = target.path(CERTIFY_PATH), f"apikey={quote(api_key, safe='')}"
+        answer = target.post(path, msgspec.json.encode(body), query)
+    except NoAnswer as error:
+        fault = f"{error}; whether RetailOps went on is unknown" if error.rule == "timeout" else str(error)
+        return Certification(False, None, "", [], [fault])
+    return _judged(answer, actions, secret)
+
+
+def _judged(answer: Answer, actions: Sequence[str], secret: Secret) -> Certification:
+    faults = [] if answer.status == 200 else [_status_fault(answer.status)]
+    try:
+        said = read_object(answer.body)
+    except NotAnObject as error:
+        kind = _text(answer.headers.get("Content-Type"), secret) or "no Content-Type"
+        faults.append(f"the answer of RetailOps {error}; it came as {kind}")
+        return Certification(False, answer.status, "", [], faults)
+    message = _text(said.get("message"), secret)
+    if said.get("ERROR"):
+        code = _text(said.get("ERRORCODE"), secret)
+        text = _text(said["ERROR"], secret)
+        faults.append(f"RetailOps' API gateway refused: {text}{f' ({code})' if code else ''}")
+    elif said.get("status") != "success":
+        status = _text(said.get("status"), secret)
+        faults.append(f"RetailOps says {status}: {message}" if status else "RetailOps did not say whether it succeeded")
+    results = _results(said.get("action_results"), secret)
+    faults += [f"{result.action}: {result.message or 'failed'}" for result in results if not result.ok]
+    named = {result.action for result in results}
+    # Whether a success comes with a result for each action is not documented; one that has some must have all.
+    faults += [f"{action}: RetailOps said nothing about it" for action in actions if results and action not in named]
+    return Certification(not faults, answer.status, message, results, faults)
+
+
+def _results(given: Any, secret: Secret) -> list[ActionResult]:
+    return [
+        ActionResult(
+            _text(result.get("action"), secret), result.get("status") == "success", _text(result.get("message"), secret)
+        )
+        for result in (given if isinstance(given, list) else [])
+        if isinstance(result, dict)
+    ]
+
+
+def _status_fault(status: int) -> str:
+    hint = _HINTS.get(status, "")
+    if 300 <= status < 400:
+        hint = "redirects are not followed, for the API key stands in the address; correct --retailops-url"
+    elif status >= 500:
+        hint = "RetailOps itself failed; try again later"
+    return f"RetailOps answered with status {status}" + (f": {hint}" if hint else "")
+
+
+def _text(value: object, secret: Secret) -> str:
+    """Text of a foreign server for a terminal: short, without keys and control characters."""
+    text = secret.masked(value if isinstance(value, str) else "" if value is None else str(value))
+    return "".join(character if character.isprintable() else " " for character in text)[:500]
+
+
+def _is_private(host: str) -> bool:
+    if host == "localhost" or host.endswith((".local", ".localhost", ".internal")):
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

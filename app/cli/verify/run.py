@@ -1,0 +1,55 @@
+"""All tests of a plan against one server, one after the other or several at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from app.cli.verify.exchange import Target
+from app.cli.verify.plan import Case, Plan
+from app.cli.verify.report import Report, Result, new_report
+from app.cli.verify.trial import Examiner, secret_of
+from app.contract.schemas import load_contract
+
+
+def run(
+    plan: Plan,
+    target: Target,
+    key: str,
+    *,
+    jobs: int = 1,
+    stop_on_error: bool = False,
+    on_result: Callable[[Result], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Examine every case; results are handed on in the plan's order as soon as they are there."""
+    examiner = Examiner(target, key, secret_of(key), load_contract(), tell)
+    begun = time.perf_counter()
+    results = []
+    for result in _results(plan, examiner, jobs, stop_on_error):
+        results.append(result)
+        on_result(result)
+    return new_report(results, list(plan.without_fixture), round((time.perf_counter() - begun) * 1000))
+
+
+def _results(plan: Plan, examiner: Examiner, jobs: int, stop_on_error: bool) -> Iterator[Result]:
+    stopping = threading.Event()
+
+    def examine(case: Case) -> Result | None:
+        if stopping.is_set():
+            return None
+        result = examiner.examine(case)
+        if stop_on_error and not result.ok:
+            stopping.set()
+        return result
+
+    if jobs == 1:  # in this thread, which Ctrl-C ends at once
+        yield from (result for case in plan.cases if (result := examine(case)) is not None)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            yield from (result for result in pool.map(examine, plan.cases) if result is not None)
+        finally:
+            stopping.set()

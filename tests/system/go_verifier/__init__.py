@@ -1,0 +1,100 @@
+"""The SDK's verifier for tests: its algorithm as a Go program with gojsonschema, or the tool itself where there is one.
+
+`RETAILOPS_SDK_VERIFY` may name the real tool; then tests of it run too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = Path(__file__).with_name("main.go")
+
+GOPATHS = (None, "/usr/share/gocode")
+"""Where libraries may lie: as `go env` says, and where Debian's package golang-github-xeipuuv-gojsonschema-dev is."""
+
+_OURS = frozenset({"pattern", "minItems", "minimum", "not", "required"})
+"""Keywords of our answer schemas that the published ones do not have."""
+
+
+class NoGo(Exception):
+    """The program cannot be built here; says why."""
+
+
+@dataclass(frozen=True)
+class GoVerifier:
+    """A built program."""
+
+    program: Path
+
+    @classmethod
+    def build(cls, folder: Path) -> GoVerifier:
+        """Raises `NoGo`."""
+        go = shutil.which("go")
+        if go is None:
+            raise NoGo("Go is not installed")
+        program = folder / "verify"
+        complaint = ""
+        for gopath in GOPATHS:
+            where = {"GOPATH": gopath} if gopath else {}
+            # Without modules nothing is ever downloaded.
+            environment = {**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOCACHE": str(folder / "cache"), **where}
+            command = [go, "build", "-o", str(program), str(SOURCE)]
+            built = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+            if built.returncode == 0:
+                return cls(program)
+            complaint = built.stderr
+        raise NoGo(f"gojsonschema is not installed: {(complaint.strip().splitlines() or ['no reason'])[0]}")
+
+    def run(
+        self, base_url: str, schemas: Path, tests: Path, key: str, actions: str = "", *, timeout_s: float = 15.0
+    ) -> subprocess.CompletedProcess[str]:
+        """One run over the callbacks of `schemas`, or those whose name holds one of the `actions`."""
+        command = [
+            str(self.program), "-base-url", base_url, "-schema-path", str(schemas), "-tests-path", str(tests),
+            "-timeout", f"{timeout_s}s", "-actions", actions,
+        ]  # fmt: skip
+        environment = {**os.environ, "VERIFIER_KEY": key}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    def verdicts(self, pairs: Iterable[tuple[Any, Any]]) -> list[bool]:
+        """gojsonschema's verdict on each (schema, value)."""
+        lines = "\n".join(json.dumps({"Schema": schema, "Value": value}) for schema, value in pairs)
+        said = subprocess.run([str(self.program), "-judge"], input=lines, capture_output=True, text=True, timeout=120)
+        assert said.returncode == 0, said.stdout
+        return [line == "true" for line in said.stdout.split()]
+
+
+def published_schemas(folder: Path) -> Path:
+    """Our schemas in `folder`, their answers made as loose as the published ones."""
+    for file in (ROOT / "schemas").glob("*_v1.json"):
+        document = json.loads(file.read_text())
+        for link in document["links"]:
+            link["targetSchema"] = _loose(link["targetSchema"], may_be_null=file.stem != "catalog_push_v1")
+        (folder / file.name).write_text(json.dumps(document))
+    return folder
+
+
+def _loose(schema: dict[str, Any], *, may_be_null: bool) -> dict[str, Any]:
+    dropped = _OURS | set(schema.get("x-stricter", ()))
+    loose = {name: part for name, part in schema.items() if name not in dropped}
+    if "enum" in loose:
+        loose["enum"] = [*schema["enum"], *schema.get("x-accepted", ())]
+    if schema.get("type") == "array" and may_be_null:
+        loose["type"] = ["array", "null"]
+    if "items" in loose:
+        loose["items"] = _loose(schema["items"], may_be_null=may_be_null)
+    if "properties" in loose:
+        loose["properties"] = {
+            name: _loose(part, may_be_null=may_be_null)
+            for name, part in schema["properties"].items()
+            if not part.get("x-newer")
+        }
+    return loose
