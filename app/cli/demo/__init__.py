@@ -12,11 +12,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.demo import pipe17
+from app.cli.demo import pipe17, rally, retailrocket
 from app.cli.demo.playing import Step, play
 from app.cli.demo.stage import Stage, staged
 
-ACTS = (pipe17,)
+ACTS = (pipe17, rally, retailrocket)
 """One for each vendor: `channel` gives its table, `OrderLife` its steps."""
 
 

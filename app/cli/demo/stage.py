@@ -34,6 +34,7 @@ class Stage:
         self._ports: dict[str, int] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._callers: list[RetailOps] = []
+        self._channels = ""
 
     def retailops(self, key: str, pair: tuple[int, int]) -> RetailOps:
         """RetailOps as the caller of one channel."""
@@ -64,25 +65,28 @@ class Stage:
 
     def start_server(self, channels: str) -> None:
         """Raises `ClickException` when it does not start."""
+        self._channels = channels
         command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
-        self._start("server", command, self.configuration(channels))
+        self._start("server", command, self._configuration())
         self._await(f"{self.server_url}/readyz", "server")
 
-    def configuration(self, channels: str) -> dict[str, str]:
-        """The server's environment; a command that is run beside it gets the same."""
+    def _configuration(self) -> dict[str, str]:
         return {
             "APP_ENV": "demo",
-            "CHANNELS": channels,
+            "CHANNELS": self._channels,
             "PORT": str(self.server_port),
             "PUBLIC_URL": self.server_url,
             "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
         }
 
-    def run(self, *arguments: str, channels: str) -> str:
-        """Run a `channel` command as an operator would; its output.  Raises `RuntimeError` when it fails."""
+    def run(self, *arguments: str) -> str:
+        """Run a `channel` command beside the server, as an operator would; its output.
+
+        Raises `RuntimeError` when it fails.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
-            cwd=ROOT, env={**_inherited(), **self.configuration(channels)}, capture_output=True, text=True, timeout=60,
+            cwd=ROOT, env={**_inherited(), **self._configuration()}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"`channel {' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-300:]}")

@@ -1,0 +1,41 @@
+"""What observers will want to hear of the orders that are handed out, kept until their moment comes (R17)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from app.channel.desk import Desk
+from app.gateways.interface import Gateway
+from app.gateways.words import Order, Purchase
+from app.records import observed
+from app.settings import Channel
+
+log = logging.getLogger(__name__)
+
+
+def see(connection: Connection, desk: Desk, channel: Channel, orders: Sequence[Order]) -> None:
+    """Let each observer of the channel put down what it wants of these orders; it cannot fail the pull.
+
+    Orders without money are nothing to report (R20), nor are those that are called off.
+    """
+    for gateway in desk.gateways_of(channel):
+        if not gateway.observes:
+            continue
+        wanted = [
+            purchase
+            for order in orders
+            if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.name))
+        ]
+        if wanted:
+            observed.see(connection, channel.name, gateway.token, wanted, desk.clock())
+
+
+def _purchase(gateway: Gateway, order: Order, channel: str) -> Purchase | None:
+    try:
+        return gateway.purchase_of(order)
+    except Exception:
+        log.exception("channel %s: an order cannot be put down for %s", channel, gateway.token)
+        return None

@@ -1,0 +1,51 @@
+"""Retail Rocket: personalisation; a side feed that gets goods, stock and purchases.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.retailrocket.feed_server import create_feed_server
+from app.gateways.retailrocket.gateway import RetailRocketGateway, feed_of
+from app.gateways.retailrocket.options import RetailRocketOptions
+
+_FACTS_SHARE: Final = 0.6
+"""Of the rate facts get three fifths, and a call waits half of its patience at most (R14)."""
+
+
+class RetailRocketVendor:
+    """See `interface.Vendor`."""
+
+    token = RetailRocketGateway.token
+    options: type[Any] = RetailRocketOptions
+
+    def faults(self, options: RetailRocketOptions) -> list[str]:
+        found = []
+        if options.reports_purchases and not options.api_key:
+            found.append('api_key is needed for order_source = "server"')
+        if options.reports_purchases and not options.currency:
+            found.append('currency is needed for order_source = "server": two currencies must not be mixed')
+        if options.purchase_route == "csv" and not options.consent:
+            found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
+        if options.products_per_s and 1 / (_FACTS_SHARE * options.products_per_s) > options.single_call_s / 2:
+            found.append("products_per_s is too low for single_call_s: goods would never get their turn")
+        return found
+
+    def brings_orders(self, options: RetailRocketOptions) -> bool:
+        return False
+
+    def account_marks(self, options: RetailRocketOptions) -> list[Any]:
+        """Two channels would overwrite each other's goods, whose numbers they share."""
+        return [options.partner_id]
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The feeds of the channels in feed mode."""
+        stores = {channel: store for channel, gateway in gateways.items() if (store := feed_of(gateway))}
+        return create_feed_server(stores) if stores else None
+
+    def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
+        return RetailRocketGateway(options, tools)
+
+
+VENDOR: Vendor = RetailRocketVendor()

@@ -1,0 +1,272 @@
+"""The feed as kept: one build that holds, who may build the next, and its text in compressed pieces.
+
+It is in the database because several processes, on machines of their own, serve the same text, and because
+a platform's disk vanishes at every restart.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Row, case, delete, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.deliveries.outbox import new_lease
+from app.records.database import Database
+from app.records.tables import feed_pieces, feeds
+
+PIECE_BYTES = 256 * 1024
+"""Compressed bytes of one row, about; a row is what a process holds of the text at a time."""
+
+LEASE_S = 120.0
+"""How long a builder that has died keeps the others from building."""
+
+LOOK_AGAIN = timedelta(hours=24)
+"""A feed is looked at this often though nothing has changed: goods that are gone leave it by their age."""
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A unit that Retail Rocket would silently skip."""
+
+    sku: str
+    product_id: str
+    reason: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a build came to.  `left_out` names the first of the units left out, `left_out_count` counts all.
+
+    `gone` is since when (seconds since 1970) each number is listed only as unavailable.
+    """
+
+    offers: int = 0
+    left_out_count: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    gone: dict[int, int] = {}
+
+
+@dataclass(frozen=True)
+class Current:
+    """The build that holds."""
+
+    build: int
+    etag: str
+    modified_at: datetime
+    size: int
+    packed_size: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The right to build, until the lease ends; what the last build listed, and what it reported."""
+
+    token: str
+    build: int
+    changes: int
+    etag: str
+    listed: bytes
+    report: Report
+
+
+class BuildLost(Exception):
+    """Another process builds now, for this one took too long."""
+
+
+class FeedStore:
+    """The feed of one channel."""
+
+    def __init__(self, database: Database, channel: str, gateway: str) -> None:
+        self.database = database
+        self._keys = {"channel": channel, "gateway": gateway}
+        self._is_this = (feeds.c.channel == channel) & (feeds.c.gateway == gateway)
+        self._is_piece = (feed_pieces.c.channel == channel) & (feed_pieces.c.gateway == gateway)
+
+    def mark(self, now: datetime) -> None:
+        """Something the feed shows may have changed."""
+        with self.database.write() as connection:
+            kind = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            is_clean = feeds.c.changes == feeds.c.built_changes
+            connection.execute(
+                kind(feeds)
+                .values(**self._keys, changes=1, changed_at=now)
+                .on_conflict_do_update(
+                    index_elements=[feeds.c.channel, feeds.c.gateway],
+                    set_={
+                        "changes": feeds.c.changes + 1,
+                        "changed_at": case((is_clean, kind(feeds).excluded.changed_at), else_=feeds.c.changed_at),
+                    },
+                )
+            )
+
+    def current(self) -> Current | None:
+        """What is to be served; None before the first build."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                select(feeds.c.build, feeds.c.etag, feeds.c.modified_at, feeds.c.size, feeds.c.packed_size).where(
+                    self._is_this
+                )
+            ).first()
+        return Current(*row) if row is not None and row.build else None
+
+    def report(self) -> tuple[Report, datetime | None, bool]:
+        """What the last build came to, when it was, and whether changes wait for the next."""
+        with self.database.read() as connection:
+            row = connection.execute(select(feeds).where(self._is_this)).first()
+        if row is None:
+            return Report(), None, False
+        return _report(row), row.built_at, row.changes > row.built_changes
+
+    def is_due(self, now: datetime, delay_s: float, form: str) -> bool:
+        """Whether somebody should build now: for changes, for another form, or because a day has passed."""
+        known = (
+            feeds.c.lease_until,
+            feeds.c.changed_at,
+            feeds.c.changes,
+            feeds.c.built_changes,
+            feeds.c.built_at,
+            feeds.c.form,
+        )
+        with self.database.read() as connection:
+            row = connection.execute(select(*known).where(self._is_this)).first()
+        if row is None or (row.lease_until is not None and row.lease_until > now):
+            return False
+        has_waited = row.changed_at is not None and row.changed_at <= now - timedelta(seconds=delay_s)
+        if row.changes > row.built_changes and has_waited:
+            return True
+        return row.built_at is not None and (row.form != form or row.built_at <= now - LOOK_AGAIN)
+
+    def take(self, now: datetime) -> Turn | None:
+        """Become the one who builds; None when another process is."""
+        token = new_lease()
+        with self.database.write() as connection:
+            row = connection.execute(
+                update(feeds)
+                .where(self._is_this, or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now))
+                .values(
+                    lease_token=token,
+                    lease_until=now + timedelta(seconds=LEASE_S),
+                    begun_builds=feeds.c.begun_builds + 1,
+                )
+                .returning(feeds)
+            ).first()
+        if row is None:
+            return None
+        return Turn(token, row.begun_builds, row.changes, row.etag, row.listed or b"", _report(row))
+
+    def keep(self, turn: Turn, now: datetime) -> None:
+        """Go on building.  Raises `BuildLost`."""
+        self._end(turn, lease_until=now + timedelta(seconds=LEASE_S))
+
+    def give_up(self, turn: Turn) -> None:
+        """Build nothing this time; another may at once."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(feeds)
+                .where(self._is_this, feeds.c.lease_token == turn.token)
+                .values(lease_token=None, lease_until=None)
+            )
+
+    def leave(self, turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> None:
+        """The content is what it was: the build that holds stays.  Raises `BuildLost`."""
+        self._end(turn, **_after(turn, now, form, listed, report))
+
+    def publish(
+        self, turn: Turn, now: datetime, form: str, etag: str, content: Iterable[bytes], listed: bytes, report: Report
+    ) -> None:
+        """Keep the text and then, in one step, make it the one that is served.  Raises `BuildLost`.
+
+        The build before it stays whole, for somebody may be reading it.
+        """
+        size, packed_size = self._write(turn, content)
+        self._end(
+            turn,
+            **_after(turn, now, form, listed, report),
+            build=turn.build,
+            etag=etag,
+            modified_at=now,
+            size=size,
+            packed_size=packed_size,
+        )
+
+    def _write(self, turn: Turn, content: Iterable[bytes]) -> tuple[int, int]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        size = packed_size = position = 0
+        waiting: list[bytes] = []
+        held = 0
+        for text in content:
+            size += len(text)
+            packed = packer.compress(text)
+            waiting.append(packed)
+            held += len(packed)
+            if held >= PIECE_BYTES:
+                self._keep_piece(turn, position, b"".join(waiting))
+                packed_size, position, held = packed_size + held, position + 1, 0
+                waiting.clear()
+        last = b"".join([*waiting, packer.flush()])
+        self._keep_piece(turn, position, last)
+        return size, packed_size + len(last)
+
+    def _keep_piece(self, turn: Turn, position: int, data: bytes) -> None:
+        with self.database.write() as connection:
+            connection.execute(
+                insert(feed_pieces), {**self._keys, "build": turn.build, "position": position, "data": data}
+            )
+
+    def _end(self, turn: Turn, **values: object) -> None:
+        with self.database.write() as connection:
+            before = connection.execute(select(feeds.c.build).where(self._is_this)).scalar()
+            if (
+                connection.execute(
+                    update(feeds).where(self._is_this, feeds.c.lease_token == turn.token).values(**values)
+                ).rowcount
+                != 1
+            ):
+                raise BuildLost
+            if "build" in values:
+                kept = [before or 0, turn.build]
+                connection.execute(delete(feed_pieces).where(self._is_piece, feed_pieces.c.build.not_in(kept)))
+
+    def pieces(self, current: Current) -> Iterator[bytes]:
+        """The compressed text (gzip) of a build.  Raises `LookupError` when it was replaced twice meanwhile."""
+        given = position = 0
+        while given < current.packed_size:
+            with self.database.read() as connection:
+                data = connection.execute(
+                    select(feed_pieces.c.data).where(
+                        self._is_piece, feed_pieces.c.build == current.build, feed_pieces.c.position == position
+                    )
+                ).scalar()
+            if data is None:
+                raise LookupError("this build of the feed is gone")
+            yield bytes(data)
+            given, position = given + len(data), position + 1
+
+    def text(self, current: Current) -> Iterator[bytes]:
+        """The same text as it reads.  Raises `LookupError`."""
+        opener = zlib.decompressobj(31)
+        for piece in self.pieces(current):
+            while piece:
+                yield opener.decompress(piece, PIECE_BYTES)
+                piece = opener.unconsumed_tail
+
+
+def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> dict[str, object]:
+    return {
+        "built_changes": turn.changes,
+        # What changed during the build waits its time from now on.
+        "changed_at": now,
+        "built_at": now,
+        "form": form,
+        "listed": listed,
+        "report": msgspec.json.encode(report),
+        "lease_token": None,
+        "lease_until": None,
+    }
+
+
+def _report(row: Row[tuple[object, ...]]) -> Report:
+    return msgspec.json.decode(row.report, type=Report) if row.report else Report()

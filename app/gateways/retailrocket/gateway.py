@@ -1,0 +1,129 @@
+"""Retail Rocket as a side feed: goods, stock flags and purchases, none of which can hurt the order life (R17, R29)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Final, cast
+
+from app.errors import GatewayError, Misconfigured, Refused
+from app.gateways import words
+from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, NotOurs, Tools, Verb
+from app.gateways.retailrocket.api import TOKEN, Api, encode
+from app.gateways.retailrocket.feed import FeedBuilder
+from app.gateways.retailrocket.feed_store import FeedStore
+from app.gateways.retailrocket.offers import Availability
+from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.retailrocket.product_api import ProductApi, read_flags
+from app.gateways.retailrocket.purchases import Purchases
+from app.gateways.words import COMMANDS, ProductSent, StockSent
+
+FACTS_AT_A_TIME: Final = 2000
+"""In feed mode a change is only noted, so that many may be at once."""
+
+_NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part in orders")
+
+
+class RetailRocketGateway(Gateway):
+    """One store of one channel."""
+
+    token: ClassVar[str] = TOKEN
+    is_observer: ClassVar[bool] = True
+    takes_stock: ClassVar[bool] = True
+    takes_catalog = True
+
+    def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:
+        """Raises `Misconfigured` without records, or when no key may be sent to one of the addresses."""
+        if tools.database is None:
+            raise Misconfigured("NO_RECORDS", "retailrocket: a feed and a ledger need the records")
+        own = (tools.database, tools.channel, TOKEN)
+        self._api = Api(options, tools)
+        self._availability = Availability(options)
+        self._clock = tools.clock
+        self._feed = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
+        self._products = ProductApi(options, self._api, *own)
+        self._purchases = Purchases(options, self._api, *own, tools.clock)
+        self._public_url = tools.public_url
+        self._channel = tools.channel
+        if options.reports_purchases:
+            self.observes = "completion" if options.when == "completion" else "acknowledgement"
+        # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
+        report = Verb("safe" if options.purchase_repeat == "once" else "never")
+        self._verbs: Mapping[str, Verb | NotOurs] = {
+            **dict.fromkeys(COMMANDS, _NOT_OURS), "push_catalog": _NOT_OURS, "report_purchase": report,
+        }  # fmt: skip
+        if self._feed is not None:
+            self.catalog_batch = self.stock_batch = FACTS_AT_A_TIME
+
+    @property
+    def verbs(self) -> Mapping[str, Verb | NotOurs]:  # type: ignore[override]
+        return self._verbs
+
+    @property
+    def feed(self) -> FeedStore | None:
+        """What is served; None in Product API mode."""
+        return self._feed.store if self._feed else None
+
+    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[ProductSent]:
+        """In feed mode no call is made: the feed is built anew."""
+        if self._feed is None:
+            return self._products.push_catalog(changes, call)
+        self._feed.store.mark(self._clock())
+        return [ProductSent(change.key, b"{}") for change in changes]
+
+    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[StockSent]:
+        """In feed mode the feed is built anew where a product came or went; quantities are no news."""
+        if self._feed is None:
+            return self._products.push_inventory(changes, call)
+        flags = {change.sku: self._availability.of(change.level) for change in changes}
+        if any(flags[change.sku] != read_flags(change.sent) for change in changes):
+            self._feed.store.mark(self._clock())
+        return [StockSent(change.sku, encode(flags[change.sku])) for change in changes]
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """Builds the feed when it is due."""
+        if self._feed is not None:
+            self._feed.build_if_due(is_stopping)
+
+    def purchase_of(self, order: words.Order) -> words.Purchase | None:
+        return self._purchases.of(order) if self.observes else None
+
+    def report_purchase(self, wanted: words.Purchase, call: Call) -> Accepted:
+        """See `Purchases.report`."""
+        return self._purchases.report(wanted, call)
+
+    def check(self, call: Call) -> Health:
+        findings = self._findings()
+        try:
+            self._api.read_nothing(call)
+        except (Misconfigured, Refused) as error:
+            return Health("refused", error.message, findings)
+        except GatewayError as error:
+            return Health("unreachable", error.message, findings)
+        return Health("connected", "", findings)
+
+    def _findings(self) -> tuple[Finding, ...]:
+        purchases = Finding("purchases", "ok" if self.observes else "off", _said_of_purchases(self.observes))
+        if self._feed is None:
+            return (purchases,)
+        report, built_at, is_waiting = self._feed.store.report()
+        address = f"{self._public_url or '<PUBLIC_URL>'}/feeds/{TOKEN}/{self._channel}.xml"
+        if built_at is None:
+            return purchases, Finding("feed", "off", f"{address} is built once the catalogue holds goods")
+        said = f"{address}: {report.offers} offers, built {built_at:%Y-%m-%d %H:%M} UTC"
+        if is_waiting:
+            said += ", changes wait for the next build"
+        found = [purchases, Finding("feed", "ok", said, address if self._public_url else "")]
+        if report.left_out_count:
+            why = ", ".join(dict.fromkeys(item.reason for item in report.left_out[:50]))
+            message = f"{report.left_out_count} units are left out ({why}); `channel retailrocket feed` names them"
+            found.append(Finding("left out", "attention", message))
+        return tuple(found)
+
+
+def _said_of_purchases(observes: str) -> str:
+    return f"reported at {observes}" if observes else "order_source is site: this server reports none"
+
+
+def feed_of(gateway: Gateway) -> FeedStore | None:
+    """The feed of a gateway of this vendor."""
+    return cast(RetailRocketGateway, gateway).feed

@@ -1,0 +1,214 @@
+"""Product API mode: every changed product is sent whole, and again only when something of it changed (contract 2.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Call
+from app.gateways.retailrocket.api import Api, encode
+from app.gateways.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
+from app.records import catalogue, stock
+from app.records.database import Database
+
+Note = dict[str, str]
+"""Stock id ("" where there is none) -> digest of the product as it was told last, availability apart.
+
+What can be had is told by stock pushes alone: they keep note of it, and two notes of one thing would part."""
+
+Flags = dict[str, bool]
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """One product as it is to be told."""
+
+    product: Product
+    offers: tuple[Offer, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def stock_ids(self) -> list[str]:
+        return [stock_id for stock_id, _ in self.offers[0].stocks] or [""] if self.offers else []
+
+
+class ProductApi:
+    """Used by one sender at a time (R13)."""
+
+    def __init__(self, options: RetailRocketOptions, api: Api, database: Database, channel: str, gateway: str) -> None:
+        self._currency = options.currency
+        self._offers = Offers(options)
+        self._availability = Availability(options)
+        self._api = api
+        self._database = database
+        self._channel = channel
+        self._gateway = gateway
+
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+        """Raises a `GatewayError` when not one product could be settled."""
+        sent: list[ProductSent] = []
+        for change in changes:
+            try:
+                sent.append(self._tell_change(change, call))
+            except GatewayError:
+                if not sent:
+                    raise
+                break
+        return sent
+
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+        """Tells the products of SKUs that came or went; quantities alone are no news (contract 5).
+
+        Raises a `GatewayError` when not one SKU could be settled.
+        """
+        flags = {change.sku: self._availability.of(change.level) for change in changes}
+        turned = [change.sku for change in changes if flags[change.sku] != read_flags(change.sent)]
+        with self._database.read() as connection:
+            known = catalogue.of_skus(connection, self._channel, turned)
+        told: dict[str, str] = {}
+        sent: list[StockSent] = []
+        for change in changes:
+            found = known.get(change.sku)
+            refusal = ""
+            if found is not None:
+                product, _ = found
+                try:
+                    if product.item.key not in told:
+                        told[product.item.key] = self._tell_flags(product, flags, call)
+                except GatewayError:
+                    if not sent:
+                        raise
+                    break
+                refusal = told[product.item.key]
+            sent.append(StockSent(change.sku, encode(flags[change.sku]), refusal))
+        return sent
+
+    def _tell_change(self, change: ProductChange, call: Call) -> ProductSent:
+        if change.product is None:
+            return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is told.
+        telling = self._telling(change.product, {})
+        note = _read_note(change.sent)
+        refusals = list(telling.refusals)
+        now: Note = {}
+        for stock_id in telling.stock_ids:
+            digest = self._digest(telling, stock_id)
+            if note.get(stock_id) != digest:
+                refused = self._send(telling, stock_id, call)
+                if refused:
+                    refusals.append(Refusal(refused, change.product.item.sku, change.product.item.product_id))
+                    continue
+            now[stock_id] = digest
+        return ProductSent(change.key, encode(now), tuple(refusals))
+
+    def _tell_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
+        """Why it was refused, or ""."""
+        telling = self._telling(product, flags)
+        refused = [self._send(telling, stock_id, call) for stock_id in telling.stock_ids]
+        return next(filter(None, refused), "")
+
+    def _telling(self, product: Product, flags: Mapping[str, Flags]) -> _Telling:
+        """`flags` are what is being told just now; of other SKUs what was told last holds."""
+        units = product.units
+        others = [unit.sku for unit in units if unit.sku not in flags]
+        with self._database.read() as connection:
+            notes = stock.notes_of(connection, self._channel, self._gateway, others)
+            unheard = [sku for sku in others if read_flags(notes.get(sku)) is None]
+            levels = stock.levels_of(connection, self._channel, self._gateway, unheard)
+        offers, refusals = [], []
+        for unit in units:
+            known = flags.get(unit.sku) or read_flags(notes.get(unit.sku))
+            now = self._availability.of(levels.get(unit.sku)) if known is None else known
+            offer = self._offers.of(product, unit, now, self._currency)
+            if isinstance(offer, Offer):
+                offers.append(offer)
+            elif unit.is_enabled is not False:
+                refusals.append(Refusal(offer, unit.sku, unit.product_id))
+        return _Telling(product, tuple(offers), tuple(refusals))
+
+    def _send(self, telling: _Telling, stock_id: str, call: Call) -> str:
+        """Why it was refused, or ""."""
+        kind = "productsgroup" if telling.product.variants else "products"
+        body = encode(self._body(telling, stock_id))
+        try:
+            self._api.send_product(kind, telling.product.item.number, stock_id, body, call)
+        except Refused as error:
+            return error.message
+        return ""
+
+    def _digest(self, telling: _Telling, stock_id: str) -> str:
+        """Of all that is told, but for what can be had."""
+        alike = tuple(
+            replace(offer, is_available=True, stocks=tuple((name, True) for name, _ in offer.stocks))
+            for offer in telling.offers
+        )
+        enabled = [unit.is_enabled is not False for unit in telling.product.units]
+        said = (self._body(replace(telling, offers=alike), stock_id), enabled)
+        return hashlib.sha256(encode(said)).hexdigest()[:32]
+
+    def _body(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
+        first = telling.offers[0]
+        stocked = {"stockId": stock_id} if stock_id else {}
+        if not telling.product.variants:
+            return {"id": first.number, **self._fields(first, stock_id), **_paths(self._offers, first), **stocked}
+        group = self._group_fields(telling, stock_id)
+        variants = {str(offer.number): {**self._fields(offer, stock_id), **stocked} for offer in telling.offers}
+        return {"groupId": telling.product.item.number, **group, **stocked, "products": variants}
+
+    def _group_fields(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
+        """What the product itself states, where that is enough, else its first variant's."""
+        root: Item = telling.product.item
+        own = self._offers.of(telling.product, root, {}, self._currency)
+        offer = own if isinstance(own, Offer) else telling.offers[0]
+        fields = {**self._fields(offer, stock_id), **_paths(self._offers, offer)}
+        is_any = any(_is_there(item, stock_id) for item in telling.offers)
+        return fields | {"name": offer.name, "isAvailable": is_any}
+
+    def _fields(self, offer: Offer, stock_id: str) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "name": offer.name,
+            "price": offer.price,
+            "oldPrice": offer.old_price,
+            "url": offer.url,
+            "pictureUrl": offer.picture,
+            "isAvailable": _is_there(offer, stock_id),
+        }
+        if offer.vendor:
+            fields["vendor"] = offer.vendor
+        if offer.description:
+            fields["description"] = offer.description
+        if offer.params:
+            fields["params"] = dict(offer.params)
+        return fields
+
+
+def _is_there(offer: Offer, stock_id: str) -> bool:
+    return dict(offer.stocks).get(stock_id, offer.is_available)
+
+
+def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:
+    """The deepest path of each branch; a slash inside a name would part it (contract 2.2)."""
+    paths = ["/".join(level.replace("/", "-") for level in offers.levels(path)) for path in offer.categories]
+    deepest = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
+    return {"categoryPaths": list(dict.fromkeys(deepest))}
+
+
+def read_flags(sent: bytes | None) -> Flags | None:
+    """What was told of a SKU; None when nothing was, or in a form that is not ours any more."""
+    try:
+        return msgspec.json.decode(sent, type=Flags) if sent else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _read_note(sent: bytes | None) -> Note:
+    try:
+        return msgspec.json.decode(sent, type=Note) if sent else {}
+    except msgspec.DecodeError:
+        return {}

@@ -1,0 +1,102 @@
+"""Orders that observers will be told of, and which of them have come to that point (R17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, exists, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.gateways.words import Purchase
+from app.records.tables import deliveries, handed_out, observed_orders
+
+AT_A_TIME = 100
+
+_STEPS = {"acknowledgement": "acknowledge_order", "completion": "complete_order"}
+"""The verb the order's own source has to have taken first, for only what is committed is reported."""
+
+
+@dataclass(frozen=True)
+class Ripe:
+    """An order whose moment has come; `is_void` when it was cancelled before."""
+
+    purchase: Purchase
+    is_void: bool
+    unshipped: dict[str, int]
+    """Units by order line that will never ship."""
+
+
+class _Rejected(msgspec.Struct):
+    units: dict[str, int]
+
+
+def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[Purchase], now: datetime) -> None:
+    """Keep what is to be told of these orders; of one seen again the newest holds."""
+    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(observed_orders)
+    statement = insert.on_conflict_do_update(
+        index_elements=[observed_orders.c.channel, observed_orders.c.gateway, observed_orders.c.refnum],
+        set_={"body": insert.excluded.body, "seen_at": insert.excluded.seen_at},
+    )
+    rows = {
+        purchase.order_refnum: {
+            "channel": channel,
+            "gateway": gateway,
+            "refnum": purchase.order_refnum,
+            "body": msgspec.json.encode(purchase),
+            "seen_at": now,
+        }
+        for purchase in purchases
+    }
+    connection.execute(statement, list(rows.values()))
+
+
+def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> list[Ripe]:
+    """Orders whose source has taken the step that counts, and those that were cancelled."""
+    has_come = {
+        "acknowledgement": handed_out.c.acknowledged_at.is_not(None),
+        "completion": handed_out.c.state == "completed",
+    }[moment]
+    is_under_way = exists().where(
+        deliveries.c.channel == channel,
+        deliveries.c.lane == observed_orders.c.refnum,
+        deliveries.c.gateway != gateway,
+        deliveries.c.verb == _STEPS[moment],
+        deliveries.c.state.in_(("owed", "checking", "parked")),
+    )
+    rows = connection.execute(
+        select(observed_orders.c.body, handed_out.c.state, handed_out.c.rejected)
+        .join(
+            handed_out,
+            and_(handed_out.c.channel == observed_orders.c.channel, handed_out.c.refnum == observed_orders.c.refnum),
+        )
+        .where(
+            observed_orders.c.channel == channel,
+            observed_orders.c.gateway == gateway,
+            or_(handed_out.c.state == "cancelled", and_(has_come, ~is_under_way)),
+        )
+        .order_by(handed_out.c.acknowledged_at, observed_orders.c.refnum)
+        .limit(AT_A_TIME)
+        .with_for_update(skip_locked=True, of=observed_orders)
+    )
+    return [
+        Ripe(
+            msgspec.json.decode(row.body, type=Purchase),
+            row.state == "cancelled",
+            msgspec.json.decode(row.rejected, type=_Rejected).units if row.rejected else {},
+        )
+        for row in rows
+    ]
+
+
+def forget(connection: Connection, channel: str, gateway: str, refnums: Sequence[str]) -> None:
+    """They are owed now, or will never be."""
+    connection.execute(
+        delete(observed_orders).where(
+            observed_orders.c.channel == channel,
+            observed_orders.c.gateway == gateway,
+            observed_orders.c.refnum.in_(refnums),
+        )
+    )

@@ -1,0 +1,444 @@
+"""The feed Retail Rocket fetches: complete, valid whatever RetailOps sends, built once, served from what was built."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app import settings as configuration
+from app.contract.schemas import Contract
+from app.gateways.interface import Call
+from app.gateways.policy import Deadline
+from app.gateways.retailrocket import yml
+from app.gateways.retailrocket.feed import FeedBuilder, Numbers
+from app.gateways.retailrocket.feed_store import BuildLost
+from app.gateways.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.words import Item, Product, StockDetail, StockLevel
+from app.records import cataloguing, stock
+from app.records.cataloguing import Statement
+from app.records.database import Database
+from tests.conftest import KEY, PAIR, Caller, codes, eventually, migrate
+
+CHANNEL = """
+[[channel]]
+name = "shop"
+client_id = {pair[0]}
+channel_id = {pair[1]}
+auth_keys = ["{key}"]
+gateways = ["retailrocket"]
+
+[channel.retailrocket]
+partner_id = "5a5b5c5d5e5f5a5b5c5d5e5f"
+shop_url = "https://shop.example"
+feed_delay_s = 0
+api_url = "http://127.0.0.1:9/api"
+{more}
+"""
+FEED = "/feeds/retailrocket/shop.xml"
+
+
+def channel(more: str = "") -> str:
+    return CHANNEL.format(pair=PAIR, key=KEY, more=more)
+
+
+def record(sku: str, **fields: Any) -> dict[str, Any]:
+    """A record of a catalogue push that lacks nothing."""
+    feed = {
+        "SKU": sku,
+        "Title": f"Title of {sku}",
+        "Price": "12.50",
+        "Currency": "USD",
+        "URL": f"/p/{sku}",
+        "Images": [f"https://shop.example/i/{sku}.jpg", "https://shop.example/i/second.jpg"],
+        "Categories": ["Garden/Hoses"],
+    }
+    return {"feed_data": {"General": {key: value for key, value in (feed | fields).items() if value is not None}}}
+
+
+PATHS = """
+[channel.catalog]
+sku = "General.SKU"
+title = "General.Title"
+price = "General.Price"
+currency = "General.Currency"
+url = "General.URL"
+images = "General.Images"
+categories = "General.Categories"
+parent_sku = "General.Parent"
+sale_price = "General.Sale"
+enabled = "General.Enabled"
+options = "General.Options"
+vendor = "General.Vendor"
+"""
+
+
+class Shop:
+    """RetailOps in front of a channel with a feed, and who fetches it."""
+
+    def __init__(self, app: Flask, contract: Contract) -> None:
+        self.caller = Caller(app, contract)
+        self._client = app.test_client()
+
+    def push(self, *records: dict[str, Any]) -> list[str]:
+        answer = self.caller.ask("catalog_push", template_output={"data": {"products": list(records)}})
+        return codes(answer)
+
+    def stock(self, **levels: int) -> None:
+        rows = [{"sku": sku, "quantity_available": units, "quantity_detail": []} for sku, units in levels.items()]
+        assert self.caller.ask("inventory_push", inventory_updates=rows)["events"] == []
+
+    def get(self, **headers: str) -> Any:
+        with self._client.get(
+            FEED, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        ) as reply:
+            reply.get_data()
+        return reply
+
+    def offers(self) -> dict[str, ET.Element]:
+        reply = self.get()
+        if reply.status_code != 200:
+            return {}
+        return {offer.findtext("name") or "": offer for offer in ET.fromstring(reply.data).iter("offer")}
+
+    def await_offers(self, look: Callable[[dict[str, ET.Element]], bool]) -> dict[str, ET.Element]:
+        found: dict[str, ET.Element] = {}
+
+        def seen() -> bool:
+            found.clear()
+            found.update(self.offers())
+            return look(found)
+
+        eventually(seen)
+        return found
+
+
+@pytest.fixture
+def shop(build_app: Callable[..., Flask], contract: Contract) -> Shop:
+    return Shop(build_app(channel() + PATHS), contract)
+
+
+def test_goods_variants_categories_and_stock_come_out_as_the_vendor_wants_them(shop: Shop) -> None:
+    assert shop.get().status_code == 503
+    shop.push(
+        record("HOSE", Sale="10", Vendor="Aqua & Sons"),
+        record("SHIRT", Title="Shirt", Categories=["Clothes/Men", "New"]),
+        record(
+            "SHIRT-M",
+            Parent="SHIRT",
+            Title=None,
+            Options={"Size": "M", "Colour": 'dark "blue"'},
+            URL=None,
+            Categories=None,
+        ),
+        record("SHIRT-L", Parent="SHIRT", Title="Shirt L", Options={"Size": "L"}, Categories=None),
+    )
+    shop.stock(HOSE=3, **{"SHIRT-M": 0, "SHIRT-L": 1})
+    offers = shop.await_offers(
+        lambda found: found.get("Shirt L") is not None and found["Shirt L"].get("available") == "true"
+    )
+    assert set(offers) == {"Title of HOSE", "Shirt", "Shirt L"}
+    hose, medium, large = offers["Title of HOSE"], offers["Shirt"], offers["Shirt L"]
+    assert [hose.get("available"), medium.get("available"), large.get("available")] == ["true", "false", "true"]
+    assert (hose.findtext("price"), hose.findtext("oldprice"), hose.findtext("vendor")) == (
+        "10",
+        "12.50",
+        "Aqua & Sons",
+    )
+    assert (
+        hose.findtext("url") == "https://shop.example/p/HOSE"
+        and medium.findtext("url") == "https://shop.example/p/SHIRT"
+    )
+    assert [len(offer.findall("picture")) for offer in offers.values()] == [1, 1, 1]
+    assert hose.get("group_id") is None and medium.get("group_id") == large.get("group_id") is not None
+    assert {param.get("name"): param.text for param in medium.findall("param")} == {
+        "Size": "M",
+        "Colour": 'dark "blue"',
+    }
+    root = ET.fromstring(shop.get().data)
+    categories = {item.text: item for item in root.iter("category")}
+    assert set(categories) == {"Garden", "Hoses", "Clothes", "Men", "New"}
+    assert categories["Hoses"].get("parentId") == categories["Garden"].get("id") != categories["Hoses"].get("id")
+    assert [item.text for item in hose.findall("categoryId")] == [categories["Hoses"].get("id")]
+    assert all((offer.get("id") or "").isdigit() for offer in root.iter("offer"))
+    assert datetime.strptime(root.get("date") or "", "%Y-%m-%d %H:%M")
+
+
+def test_regional_stocks_say_where_each_thing_is(build_app: Callable[..., Flask], contract: Contract) -> None:
+    regional = channel('[channel.retailrocket.stock_ids]\nDallas = "north"\nReno = "west"\n"Reno 2" = "west"')
+    shop = Shop(build_app(regional + PATHS), contract)
+    shop.push(record("HOSE"))
+    detail = [
+        {"quantity_type": "internal", "facility_name": name, "available_quantity": units, "total_quantity": units}
+        for name, units in (("Dallas", 0), ("Reno", 0), ("Reno 2", 4), ("Elsewhere", 9))
+    ]
+    rows = [{"sku": "HOSE", "quantity_available": 13, "quantity_detail": detail}]
+    shop.caller.ask("inventory_push", inventory_updates=rows)
+
+    def stocks(found: dict[str, ET.Element]) -> dict[str | None, str | None]:
+        return {item.get("id"): item.findtext("available") for offer in found.values() for item in offer.iter("stock")}
+
+    offers = shop.await_offers(lambda found: stocks(found) == {"north": "false", "west": "true"})
+    assert offers["Title of HOSE"].get("available") == "false", "with stocks the truth is in each of them"
+
+
+def test_what_lacks_a_required_element_is_left_out_and_named_to_the_operator(shop: Shop) -> None:
+    shop.push(
+        record("GOOD"),
+        record("NO-PRICE", Price=None),
+        record("ZERO", Price="0"),
+        record("NO-PICTURE", Images=[]),
+        record("LONG", URL="https://shop.example/" + "x" * 600),
+        record("EUROS", Currency="EUR"),
+    )
+    shop.await_offers(lambda found: set(found) == {"Title of GOOD"})
+    gateway = shop.caller.app.extensions["works"].gateways[("shop", "retailrocket")]
+    report, _, _ = gateway.feed.report()
+    assert report.left_out_count == 5
+    assert {item.sku: item.reason for item in report.left_out} == {
+        "NO-PRICE": "without price",
+        "ZERO": "without price",
+        "NO-PICTURE": "without picture",
+        "LONG": "without url",
+        "EUROS": "priced in another currency than the store's",
+    }
+    health = gateway.check(Call(Deadline.in_s(2), "r", "question"))
+    assert {finding.name: finding.state for finding in health.findings}["left out"] == "attention"
+    shop.stock(GOOD=1)  # and RetailOps hears nothing of it (R17)
+
+
+def test_what_is_unchanged_is_answered_with_304_and_what_changed_with_the_new_feed(shop: Shop) -> None:
+    shop.push(record("HOSE"))
+    shop.await_offers(bool)
+    whole = shop.get()
+    packed = shop.get(Accept_Encoding="gzip")
+    assert gzip.decompress(packed.data) == whole.data
+    assert packed.headers["Content-Encoding"] == "gzip" and packed.headers["Vary"] == "Accept-Encoding"
+    assert int(whole.headers["Content-Length"]) == len(whole.data) and len(packed.data) == int(
+        packed.headers["Content-Length"]
+    )
+    etags = {whole.headers["ETag"], packed.headers["ETag"]}
+    assert len(etags) == 2
+    for known in ({"If_None_Match": etag} for etag in etags):
+        again = shop.get(**known)
+        assert (again.status_code, again.data) == (304, b"")
+    assert shop.get(If_Modified_Since=whole.headers["Last-Modified"]).status_code == 304
+    assert shop.get(If_None_Match='"other"', If_Modified_Since=whole.headers["Last-Modified"]).status_code == 200
+    shop.push(record("HOSE"))  # said again, nothing is new
+    time.sleep(1.5)
+    assert shop.get(If_None_Match=whole.headers["ETag"]).status_code == 304
+    shop.push(record("HOSE", Title="Another"))
+    shop.await_offers(lambda found: "Another" in found)
+    assert shop.get(If_None_Match=whole.headers["ETag"]).status_code == 200
+
+
+def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop) -> None:
+    shop.push(record("HOSE"))
+    shop.stock(HOSE=5)
+    shop.await_offers(lambda found: found != {} and found["Title of HOSE"].get("available") == "true")
+    works = shop.caller.app.extensions["works"]
+    store = works.gateways[("shop", "retailrocket")].feed
+
+    def is_owed() -> bool:
+        with works.database.read() as connection:
+            return stock.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
+
+    eventually(lambda: not is_owed())
+    eventually(lambda: not store.report()[2])
+    before = store.report()[1]
+    shop.stock(HOSE=4)
+    eventually(lambda: not is_owed())
+    time.sleep(1.2)
+    assert store.report()[1:] == (before, False)
+    shop.stock(HOSE=0)
+    shop.await_offers(lambda found: found["Title of HOSE"].get("available") == "false")
+
+
+def test_there_is_no_feed_of_an_unknown_channel_nor_of_one_in_product_api_mode(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    shop = Shop(build_app(channel('mode = "product_api"') + PATHS), contract)
+    assert shop.get().status_code == 404
+    shop = Shop(build_app(channel() + PATHS), contract)
+    reply = shop.caller.app.test_client().get("/feeds/retailrocket/other.xml")
+    assert (reply.status_code, reply.content_type) == (404, "application/json")
+    assert shop.caller.app.test_client().post(FEED).status_code == 405
+
+
+# The builder by itself, with a clock to move
+
+
+class Yard:
+    """A builder on a database of its own."""
+
+    def __init__(self, database: Database, **options: Any) -> None:
+        self.database = database
+        self.now = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+        self.options = RetailRocketOptions(partner_id="p", shop_url="https://shop.example", **options)
+        self.builder = self.another()
+
+    def another(self) -> FeedBuilder:
+        """What another process has."""
+        return FeedBuilder(self.options, self.database, "shop", "retailrocket", lambda: self.now)
+
+    def keep(self, *items: dict[str, Any]) -> None:
+        statements = [Statement(item.pop("identity", ""), item) for item in items]
+        with self.database.write() as connection:
+            cataloguing.accept(connection, "shop", ["retailrocket"], statements, self.now)
+        self.builder.store.mark(self.now)
+
+    def build(self, builder: FeedBuilder | None = None) -> bool:
+        chosen = builder or self.builder
+        chosen._look_at_s = 0.0
+        return chosen.build_if_due(lambda: False)
+
+    def text(self) -> bytes:
+        current = self.builder.store.current()
+        return b"".join(self.builder.store.text(current)) if current else b""
+
+    def offers(self) -> dict[str, str]:
+        found = ET.fromstring(self.text()).iter("offer")
+        return {offer.findtext("name") or "": offer.get("available") or "" for offer in found}
+
+
+def item(sku: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "sku": sku,
+        "title": sku,
+        "price": Decimal("5"),
+        "url": f"https://shop.example/{sku}",
+        "images": ("https://shop.example/i.jpg",),
+        "categories": ("A/B",),
+        **fields,
+    }
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    migrate(database_url)
+    opened = Database(configuration.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.both_databases
+def test_goods_that_are_gone_stay_unavailable_for_their_days_and_then_leave(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=0, available_when_unstated=True)
+    yard.keep(item("KEPT"), item("GOES"), item("NEVER", is_enabled=False))
+    assert yard.build() and yard.offers() == {"KEPT": "true", "GOES": "true"}
+    yard.keep(item("GOES", is_enabled=False))
+    assert yard.build() and yard.offers() == {"KEPT": "true", "GOES": "false"}
+    yard.now += timedelta(days=29)
+    assert yard.build() and yard.offers() == {"KEPT": "true", "GOES": "false"}
+    yard.now += timedelta(days=1)
+    assert yard.build() and yard.offers() == {"KEPT": "true"}
+    yard.keep(item("GOES", is_enabled=True))
+    assert yard.build() and yard.offers() == {"KEPT": "true", "GOES": "true"}
+
+
+@pytest.mark.both_databases
+def test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=600)
+    other = yard.another()
+    yard.keep(item("A"))
+    yard.now += timedelta(seconds=599)
+    assert not yard.build() and not yard.build(other)
+    yard.keep(item("B"))
+    yard.now += timedelta(seconds=1)
+    turn = other.store.take(yard.now)
+    assert turn is not None
+    assert not yard.build(), "somebody builds already"
+    yard.now += timedelta(seconds=121)
+    assert yard.build(), "whoever dies while building is followed by another"
+    with pytest.raises(BuildLost):
+        other.store.leave(turn, yard.now, "", b"", other.store.report()[0])
+    assert set(yard.offers()) == {"A", "B"}
+    assert not yard.build() and not yard.build(other)
+    current = other.store.current()
+    assert current and b"".join(other.store.text(current)) == yard.text()
+
+
+def test_a_reader_of_the_build_before_ends_what_it_began(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=0)
+    yard.keep(*(item(f"S{number}", description="x" * 3000 + str(number)) for number in range(300)))
+    assert yard.build()
+    before = yard.builder.store.current()
+    assert before is not None
+    reading = yard.builder.store.pieces(before)
+    first = next(reading)
+    yard.keep(item("NEW"))
+    assert yard.build()
+    text = gzip.decompress(first + b"".join(reading))
+    assert len(text) == before.size and b"<name>NEW" not in text
+    assert len(ET.fromstring(text).findall("shop/offers/offer")) == 300
+
+
+def test_a_build_that_is_to_stop_leaves_the_feed_and_the_turn(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=0)
+    yard.keep(item("A"))
+    assert not yard.builder.build_if_due(lambda: True)
+    assert yard.builder.store.current() is None
+    assert yard.build()
+
+
+def test_the_feed_is_built_for_a_catalogue_that_was_there_first_and_again_for_other_options(
+    database: Database,
+) -> None:
+    yard = Yard(database, feed_delay_s=0)
+    with database.write() as connection:
+        cataloguing.accept(connection, "shop", [], [Statement("", item("A", url="/a"))], yard.now)
+    assert yard.build() and b"https://shop.example/a<" in yard.text()
+    yard.options = RetailRocketOptions(partner_id="p", shop_url="https://moved.example", feed_delay_s=0)
+    yard.builder = yard.another()
+    assert yard.build() and b"https://moved.example/a<" in yard.text()
+
+
+TEXTS = st.text(st.characters(codec=None), max_size=60)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    title=TEXTS, description=TEXTS, vendor=TEXTS, category=TEXTS, option=TEXTS, value=TEXTS, stock_id=TEXTS, shop=TEXTS
+)
+def test_whatever_text_retailops_sends_the_feed_is_valid_xml(
+    title: str, description: str, vendor: str, category: str, option: str, value: str, stock_id: str, shop: str
+) -> None:
+    options = RetailRocketOptions(partner_id="p", stock_ids={"Dallas": stock_id} if stock_id else {})
+    offers = Offers(options)
+    stated = Item(
+        sku="A", title=f"T {title}", description=description, vendor=vendor, price=Decimal("1.0"), number=7,
+        url=f"https://shop.example/?q={'a&b<c>'}", images=("https://shop.example/ü.jpg",),
+        categories=(f"Top/{category}",), options=((f"o{option}", f"v{value}"),),
+    )  # fmt: skip
+    flags = Availability(options).of(StockLevel(1, (StockDetail("internal", "Dallas", 1, 1),)))
+    offer = offers.of(Product(stated), stated, flags, "")
+    assert isinstance(offer, Offer)
+    numbers = {path: number for number, path in enumerate(offer.categories, 1)}
+    tree = [(number, 0, offers.levels(path)[-1]) for path, number in numbers.items()]
+    when = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+    document = yml.head(when) + yml.shop(shop, "https://a.example/?a&b", tree) + yml.offer(offer, numbers) + yml.TAIL
+    root = ET.fromstring(document)
+    read = root.find("shop/offers/offer")
+    assert read is not None and read.findtext("name") == offer.name
+    assert (read.findtext("description") or "") == offer.description
+    assert [(param.get("name"), param.text) for param in read.findall("param")] == list(offer.params)
+
+
+def test_the_set_of_numbers_is_a_set(seed: int) -> None:
+    roll = random.Random(seed)
+    ours, theirs = {roll.randrange(1, 9000) for _ in range(500)}, {roll.randrange(1, 20000) for _ in range(900)}
+    first, second = Numbers(), Numbers()
+    assert all(first.add(number) for number in ours) and all(second.add(number) for number in theirs)
+    assert not any(first.add(number) for number in ours)
+    assert list(Numbers(first.packed()).without(second)) == sorted(ours - theirs)
