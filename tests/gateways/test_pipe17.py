@@ -404,7 +404,8 @@ def test_a_package_beyond_what_is_open_is_refused_in_our_own_words(empty: Sandbo
 @pytest.mark.parametrize("status", ["canceledRestock", "canceled"])
 def test_a_request_is_cancelled_once(empty: Sandbox, status: str) -> None:
     refnum = request(empty)["shipmentId"]
-    gateway = connect(empty, cancel_status=status)
+    empty.tell(f"integrations/{INTEGRATION_ID}", {"settings": {"cancel_status": status}}, "PUT")
+    gateway = connect(empty)
     assert gateway.cancel_order(Cancellation(refnum), call()).events == ()
     assert empty.shipment(refnum)["status"] == status
     assert codes(gateway.cancel_order(Cancellation(refnum), call()).events) == [("info", "ALREADY_CANCELLED")]
@@ -622,7 +623,7 @@ def test_one_refused_figure_costs_no_other(empty: Sandbox) -> None:
 
 def test_a_batch_refused_as_a_whole_is_searched_for_the_one_to_blame(empty: Sandbox) -> None:
     empty.fault(kind="status", code=400, times=3, match={"method": "POST", "path_prefix": BASE_PATH})
-    skus = ["MUG-RED", "MUG-BLUE", "BOWL", "TRAY"]
+    skus = ["MUG-RED", "PLATE-S", "BOWL", "TRAY"]
     found = push(connect(empty), *(StockChange(sku, level(dallas=(5, 5))) for sku in skus))
     assert [sku for sku in skus if found[sku].refusal] == ["MUG-RED"]
     assert all(stock_of(empty, sku)[DALLAS] == (5, 0) for sku in skus[1:])

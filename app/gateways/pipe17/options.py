@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -31,6 +31,11 @@ def _id(*, is_optional: bool = False) -> mv.Regexp:
 
 def _switch() -> mf.Boolean:
     return mf.Boolean(truthy={True}, falsy={False})
+
+
+def _table() -> mf.Dict:
+    filled = mv.Length(min=1)
+    return mf.Dict(keys=mf.String(validate=filled), values=mf.String(validate=filled))
 
 
 def _address(value: str) -> None:
@@ -66,11 +71,70 @@ class Pipe17Options:
         "Empty: a bare API key, and every active location is served unless `locations` names some.",
         default="",
     )
+    integration_refresh_s: float = option(
+        mf.Float(validate=mv.Range(0, 86400)),
+        "How long what Pipe17 says of the integration (toggle, settings, directions, grants) is believed, in "
+        "seconds; while it is switched off it is read at least every minute. 0 never reads it.",
+        default=600.0,
+    )
+    entity_directions: str = option(
+        mf.String(validate=mv.OneOf(["ours", "pipe17", "ignore"])),
+        "Whose side the In/Out ticks of the integration are seen from; ignore runs every flow (contract 3.12).",
+        default="ours",
+    )
     orders: bool = option(_switch(), "Bring shipping requests as orders; false leaves stock only.", default=True)
+    inventory: bool = option(
+        _switch(), "Report stock. Used where Pipe17's own setting cannot be read, as the next ones are.", default=True
+    )
+    catalog: bool = option(_switch(), "Tell which products RetailOps has.", default=True)
+    returns: bool = option(_switch(), "Tell what RetailOps has taken back.", default=True)
+    location_filter: Sequence[str] = option(
+        mf.List(mf.String(validate=_id())), "Location ids that alone are served; empty: all owned ones.", default=tuple
+    )
+    sku_mapping: Mapping[str, str] = option(_table(), "Pipe17 SKU -> RetailOps SKU, where they differ.", default=dict)
+    apply_buffer: bool = option(
+        _switch(),
+        "Subtract Pipe17's buffer from stock published to a channel; never from ingested stock.",
+        default=False,
+    )
+    inventory_mode: str = option(
+        mf.String(validate=mv.OneOf(["snapshot", "delta"])),
+        "snapshot tells every location of a changed SKU; delta only the figures that changed.",
+        default="snapshot",
+    )
+    shipping_methods: Mapping[str, str] = option(
+        _table(),
+        'Shipping code, or carrier and class with a blank between -> ship_service_code; "*" is any other.',
+        default=dict,
+    )
+    create_products: bool = option(_switch(), "Create products Pipe17 does not know.", default=False)
+    create_returns: bool = option(_switch(), "Create a return where Pipe17 has none.", default=False)
+    poll_overlap_minutes: float = option(
+        mf.Float(validate=mv.Range(0, 1440)),
+        "How far every poll for cancellations and for products looks back beyond the last one, in minutes.",
+        default=10.0,
+    )
+    product_poll_minutes: float = option(
+        mf.Float(validate=mv.Range(0, 1440)),
+        "How often Pipe17 is asked which products its people want published or unpublished, in minutes; with 0 that "
+        "is seen only when RetailOps next changes the product.",
+        default=10.0,
+    )
+    webhook_path_key: str = option(
+        mf.String(validate=mv.Regexp(r"^(?:[A-Za-z0-9_-]{24,128})?\Z", error="must be 24 to 128 of A-Za-z0-9-_")),
+        "Secret last part of the address Pipe17's webhooks call (/pipe17/hooks/<key>); empty: no such address.",
+        default="",
+        secret=True,
+    )
     locations: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.Length(min=1)), values=mf.String(validate=_id())),
         "RetailOps facility name -> Pipe17 location id; only these are served. "
         "Empty: Pipe17 is asked for its locations and a facility is the one of the same name.",
+        default=dict,
+    )
+    facilities: Mapping[str, str] = option(
+        _table(),
+        "RetailOps facility name -> name of the Pipe17 location, where no location has the facility's name.",
         default=dict,
     )
     default_ship_code: str = option(
@@ -99,6 +163,16 @@ class Pipe17Options:
         "where that difference is only what orders hold, which Pipe17 subtracts by itself.",
         default="difference",
     )
+    external_stock: bool = option(
+        _switch(),
+        "Stock: report units at RetailOps' vendors too, a vendor being the location of its name as a facility is.",
+        default=False,
+    )
+    inflight_location: str = option(
+        mf.String(validate=_id(is_optional=True)),
+        "Stock: location id at which units on purchase orders are reported as `future`; empty reports none.",
+        default="",
+    )
     ingest_batch: int = option(
         mf.Integer(strict=True, validate=mv.Range(1, 500)),
         "Stock figures in one POST; contract 2.4 suggests about 100.",
@@ -106,7 +180,7 @@ class Pipe17Options:
     )
     bulk_post: str = option(
         mf.String(validate=mv.OneOf(["array", "single"])),
-        "Form of POST /inventory: an array of figures, or one figure per call.",
+        "Form of POST /inventory and /products: an array of records, or one record per call.",
         default="array",
     )
     ptype: str = option(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,17 +13,28 @@ from app.gateways.pipe17.payloads import CANCELLED, Address, Line, Shipment
 ATTRIBUTE_LENGTH: Final = 100
 """Longest attribute RetailOps takes; the shortest is 2."""
 
+ANY_METHOD: Final = "*"
+"""Name in the table of shipping methods that stands for any it does not list."""
+
 
 @dataclass(frozen=True)
 class Defaults:
-    """What stands in for what a request does not say (R20)."""
+    """What stands in for what a request does not say (R20), and what its words are called at RetailOps."""
 
     ship_code: str
     currency: str
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """Shipping method -> ship_service_code; "*" is any other."""
+    partner_skus: Mapping[str, str] = field(default_factory=dict)
+    """RetailOps' SKU by Pipe17's, where they differ."""
 
 
-def to_order(shipment: Shipment, defaults: Defaults) -> words.Order | words.HeldBack:
-    """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money."""
+def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> words.Order | words.HeldBack:
+    """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money.
+
+    Lines stay as they are, also those of a bundle that Pipe17 has broken up or kept (contract 4.1).
+    `facility` is RetailOps' name of the place the request was routed to.
+    """
     problem = _problem(shipment)
     created_at = shipment.order_created_at or shipment.created_at
     address = shipment.address
@@ -32,14 +44,14 @@ def to_order(shipment: Shipment, defaults: Defaults) -> words.Order | words.Held
         refnum=shipment.shipment_id,
         created_at=created_at,
         currency_code=shipment.currency.upper() or defaults.currency,
-        ship_service_code=ship_code(shipment) or defaults.ship_code,
+        ship_service_code=ship_service_code(shipment, defaults),
         shipping_address=to_address(address),
-        lines=tuple(_to_line(line, shipment) for line in shipment.lines),
+        lines=tuple(_to_line(line, shipment, defaults.partner_skus) for line in shipment.lines),
         email=address.email,
         full_name=f"{address.first_name} {address.last_name}".strip() or address.company,
         phone_number=address.phone,
         gift_message=shipment.gift_note,
-        attributes=attributes(shipment),
+        attributes=attributes(shipment, facility),
         tags=shipment.tags,
         is_cancelled=shipment.status in CANCELLED,
         carries_money=False,
@@ -63,10 +75,26 @@ def _problem(shipment: Shipment) -> str:
     return ""
 
 
-def to_sketch(shipment: Shipment) -> words.OrderSketch:
+def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> words.OrderSketch:
     """What the core remembers of a request; a fraction of a unit counts as none."""
-    lines = tuple(words.SketchLine(line.unique_id, line.sku, int(line.quantity)) for line in shipment.lines)
+    lines = tuple(
+        words.SketchLine(line.unique_id, partner_skus.get(line.sku, line.sku), int(line.quantity), line.sku)
+        for line in shipment.lines
+    )
     return words.OrderSketch(shipment.shipment_id, lines)
+
+
+def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
+    """RetailOps' word for the method: by our own table, else as Pipe17 names it, else the default.
+
+    Pipe17 has mapped the method already (contract 4.1); a code that our table lacks is passed on as it is, so
+    that RetailOps shows it, unless the table has a "*".
+    """
+    method = ship_code(shipment)
+    if not method:
+        return defaults.ship_code
+    by_name = {name.casefold(): code for name, code in defaults.methods.items()}
+    return by_name.get(method.casefold()) or by_name.get(ANY_METHOD) or method
 
 
 def ship_code(shipment: Shipment) -> str:
@@ -93,10 +121,11 @@ def to_address(address: Address) -> words.Address:
     )
 
 
-def _to_line(line: Line, shipment: Shipment) -> words.OrderLine:
+def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) -> words.OrderLine:
     return words.OrderLine(
         refnum=line.unique_id,
-        sku=line.sku,
+        sku=partner_skus.get(line.sku, line.sku),
+        source_sku=line.sku,
         quantity=int(line.quantity),
         description=line.name,
         expected_ship_date=shipment.expected_ship or shipment.ship_by,
@@ -104,7 +133,7 @@ def _to_line(line: Line, shipment: Shipment) -> words.OrderLine:
     )
 
 
-def attributes(shipment: Shipment) -> tuple[words.Attribute, ...]:
+def attributes(shipment: Shipment, facility: str = "") -> tuple[words.Attribute, ...]:
     """Original figures and dates, cut to what RetailOps takes; texts of one character are left out."""
     price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
     named = {
@@ -113,6 +142,8 @@ def attributes(shipment: Shipment) -> tuple[words.Attribute, ...]:
         "order_source": shipment.order_source,
         "order_source_type": shipment.order_source_type,
         "location_id": shipment.location_id,
+        "facility_name": facility,
+        "bundles": ", ".join(dict.fromkeys(line.bundle_sku for line in shipment.lines if line.bundle_sku)),
         "shipping_code": shipment.shipping_code,
         "shipping_carrier": shipment.carrier,
         "shipping_class": shipment.carrier_class,

@@ -6,7 +6,7 @@ because an order must not be lost for a field nobody needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 import marshmallow
 import msgspec
 from marshmallow import fields
-
-from app.gateways import words
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -30,21 +28,12 @@ SHIPPED: Final = frozenset({"fulfilled", "partialFulfillment"})
 OVER: Final = frozenset({"fulfilled", "failed"})
 """A request in one of these has nothing open; `failed` may be one whose units were all refused."""
 
-REJECTED: Final = "rejected"
 SALES: Final = frozenset({"", "sales"})
 """Values of `orderType` that are orders; anything else is a transfer (contract 5.2, row 14)."""
 
 # Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
 EXT_FULFILLMENT_ID: Final = "extFulfillmentId"
-FULFILLMENT_TYPE: Final = "fulfillmentType"
 TRACKING_NUMBER: Final = "trackingNumber"
-CARRIER: Final = "shippingCarrier"
-CARRIER_CLASS: Final = "shippingClass"
-SHIP_DATE: Final = "actualShipDate"
-WEIGHT: Final = "weight"
-WEIGHT_UNIT: Final = "weightUnit"
-ON_HAND: Final = "onHand"
-UNAVAILABLE: Final = "unavailable"
 ITEM_STATUS: Final = "status"
 ITEM_FAILED: Final = "failed"
 
@@ -76,6 +65,7 @@ class Line:
     sku: str
     name: str
     quantity: Decimal
+    bundle_sku: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +83,7 @@ class Shipment:
     order_source: str
     order_source_type: str
     created_at: datetime | None
+    updated_at: datetime | None
     order_created_at: datetime | None
     lines: tuple[Line, ...]
     address: Address | None
@@ -127,6 +118,11 @@ class Location:
     status: str
     fulfillment_integration_id: str
 
+    @property
+    def is_active(self) -> bool:
+        """False for one nothing is routed to."""
+        return self.status.lower() == "active"
+
 
 @dataclass(frozen=True)
 class Fulfillment:
@@ -134,9 +130,21 @@ class Fulfillment:
 
     shipment_id: str
     ext_fulfillment_id: str
+    fulfillment_id: str
+    tracking_number: str
+    """The first one, where there are several."""
 
 
-class _Text(fields.Field[str]):
+@dataclass(frozen=True)
+class Tracking:
+    """A tracking number that stands beside a fulfilment (contract 3.7)."""
+
+    tracking_id: str
+    fulfillment_id: str
+    number: str
+
+
+class Text(fields.Field[str]):
     """Text, or a number as text; a list gives its first text; anything else is nothing."""
 
     def __init__(self, key: str) -> None:
@@ -195,7 +203,7 @@ class _Number(fields.Field[Decimal]):
         raise marshmallow.ValidationError("must be a number")
 
 
-class _Reading(marshmallow.Schema):
+class Reading(marshmallow.Schema):
     """Null is the same as absent, and what we do not know is left alone."""
 
     class Meta:
@@ -218,53 +226,55 @@ def _id(key: str) -> fields.String:
     return fields.String(data_key=key, required=True, validate=marshmallow.validate.Length(min=1))
 
 
-class _AddressSchema(_Reading):
+class _AddressSchema(Reading):
     built = Address
-    first_name = _Text("firstName")
-    last_name = _Text("lastName")
-    company = _Text("company")
-    address1 = _Text("address1")
-    address2 = _Text("address2")
-    city = _Text("city")
-    state = _Text("stateOrProvince")
-    postal_code = _Text("zipCodeOrPostalCode")
-    country = _Text("country")
-    email = _Text("email")
-    phone = _Text("phone")
+    first_name = Text("firstName")
+    last_name = Text("lastName")
+    company = Text("company")
+    address1 = Text("address1")
+    address2 = Text("address2")
+    city = Text("city")
+    state = Text("stateOrProvince")
+    postal_code = Text("zipCodeOrPostalCode")
+    country = Text("country")
+    email = Text("email")
+    phone = Text("phone")
 
 
-class _LineSchema(_Reading):
+class _LineSchema(Reading):
     built = Line
-    unique_id = _Text("uniqueId")
-    sku = _Text("sku")
-    name = _Text("name")
+    unique_id = Text("uniqueId")
+    sku = Text("sku")
+    name = Text("name")
     quantity = _Number("quantity")
+    bundle_sku = Text("bundleSKU")
 
 
-class _ShipmentSchema(_Reading):
+class _ShipmentSchema(Reading):
     built = Shipment
     shipment_id = _id("shipmentId")
-    ext_shipment_id = _Text("extShipmentId")
-    ext_order_id = _Text("extOrderId")
-    ext_reference_id = _Text("extReferenceId")
-    status = _Text("status")
-    location_id = _Text("locationId")
-    fulfillment_integration_id = _Text("fulfillmentIntegrationId")
-    order_type = _Text("orderType")
-    order_source = _Text("orderSource")
-    order_source_type = _Text("orderSourceType")
+    ext_shipment_id = Text("extShipmentId")
+    ext_order_id = Text("extOrderId")
+    ext_reference_id = Text("extReferenceId")
+    status = Text("status")
+    location_id = Text("locationId")
+    fulfillment_integration_id = Text("fulfillmentIntegrationId")
+    order_type = Text("orderType")
+    order_source = Text("orderSource")
+    order_source_type = Text("orderSourceType")
     created_at = _Moment("createdAt")
+    updated_at = _Moment("updatedAt")
     order_created_at = _Moment("orderCreateTime")
     lines = fields.List(fields.Nested(_LineSchema), data_key="lineItems", load_default=())
     address = fields.Nested(_AddressSchema, data_key="shippingAddress", load_default=None)
-    shipping_code = _Text("shippingCode")
-    carrier = _Text("shippingCarrier")
-    carrier_class = _Text("shippingClass")
-    shipping_price = _Text("shippingPrice")
-    currency = _Text("currency")
-    shipping_note = _Text("shippingNote")
-    gift_note = _Text("giftNote")
-    incoterms = _Text("incoterms")
+    shipping_code = Text("shippingCode")
+    carrier = Text("shippingCarrier")
+    carrier_class = Text("shippingClass")
+    shipping_price = Text("shippingPrice")
+    currency = Text("currency")
+    shipping_note = Text("shippingNote")
+    gift_note = Text("giftNote")
+    incoterms = Text("incoterms")
     expected_delivery = _Moment("expectedDeliveryDate")
     expected_ship = _Moment("expectedShipDate")
     ship_by = _Moment("shipByDate")
@@ -274,21 +284,30 @@ class _ShipmentSchema(_Reading):
     tags = _Texts("tags")
 
 
-class _LocationSchema(_Reading):
+class _LocationSchema(Reading):
     built = Location
     location_id = _id("locationId")
-    name = _Text("name")
-    status = _Text("status")
-    fulfillment_integration_id = _Text("fulfillmentIntegrationId")
+    name = Text("name")
+    status = Text("status")
+    fulfillment_integration_id = Text("fulfillmentIntegrationId")
 
 
-class _FulfillmentSchema(_Reading):
+class _FulfillmentSchema(Reading):
     built = Fulfillment
-    shipment_id = _Text("shipmentId")
-    ext_fulfillment_id = _Text(EXT_FULFILLMENT_ID)
+    shipment_id = Text("shipmentId")
+    ext_fulfillment_id = Text(EXT_FULFILLMENT_ID)
+    fulfillment_id = Text("fulfillmentId")
+    tracking_number = Text(TRACKING_NUMBER)
 
 
-class _PaginationSchema(_Reading):
+class _TrackingSchema(Reading):
+    built = Tracking
+    tracking_id = _id("trackingId")
+    fulfillment_id = Text("fulfillmentId")
+    number = Text(TRACKING_NUMBER)
+
+
+class _PaginationSchema(Reading):
     built = dict
     last = fields.Boolean(truthy={True}, falsy={False}, load_default=None)
     page_size = fields.Integer(data_key="pageSize", strict=True, load_default=0)
@@ -297,6 +316,7 @@ class _PaginationSchema(_Reading):
 _SCHEMAS: Final[Mapping[type[Any], marshmallow.Schema]] = {
     Shipment: _ShipmentSchema(),
     Location: _LocationSchema(),
+    Tracking: _TrackingSchema(),
     Fulfillment: _FulfillmentSchema(),
 }
 _PAGINATION: Final = _PaginationSchema()
@@ -349,75 +369,10 @@ def to_ms(at: datetime) -> int:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
-# What is written
-
-
-def since_text(since_ms: int) -> str:
+def moment_text(at_ms: int) -> str:
     """A time as Pipe17 writes it, 2026-01-31T08:30:49.767Z."""
-    return iso_ms(datetime.fromtimestamp(since_ms // 1000, UTC).replace(microsecond=since_ms % 1000 * 1000))
+    return iso_ms(datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000))
 
 
 def iso_ms(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-def status_change(status: str, ext_reference_id: str = "") -> Json:
-    """Body of PUT /shipments/{id} (contract 2.6); an empty part is not touched."""
-    body = {"status": status, "extReferenceId": ext_reference_id}
-    return {name: value for name, value in body.items() if value}
-
-
-def reference_change(ext_reference_id: str) -> Json:
-    """Body of PUT /shipments/{id} that tells only our number of it."""
-    return {"extReferenceId": ext_reference_id}
-
-
-def fulfillment(package: words.Package) -> Json:
-    """Body of POST /fulfillments for one parcel (contract 3.6)."""
-    body: Json = {
-        "shipmentId": package.order_refnum,
-        EXT_FULFILLMENT_ID: package.key,
-        "lineItems": _fulfilled(package.lines),
-    }
-    if package.tracking_number:
-        body[TRACKING_NUMBER] = [package.tracking_number]
-    if package.carrier_name:
-        body[CARRIER] = package.carrier_name
-    if package.carrier_class_name:
-        body[CARRIER_CLASS] = package.carrier_class_name
-    if package.shipped_at is not None:
-        body[SHIP_DATE] = iso_ms(package.shipped_at)
-    if package.weight_kg is not None and package.weight_kg > 0:
-        body[WEIGHT] = package.weight_kg
-        body[WEIGHT_UNIT] = "kg"
-    return body
-
-
-def rejection(completion: words.Completion) -> Json:
-    """Body of POST /fulfillments for units that will never ship (contract 2.7)."""
-    return {
-        "shipmentId": completion.order_refnum,
-        EXT_FULFILLMENT_ID: rejection_id(completion),
-        FULFILLMENT_TYPE: REJECTED,
-        "lineItems": _fulfilled(completion.unshipped),
-    }
-
-
-def rejection_id(completion: words.Completion) -> str:
-    """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
-    further = f"-{completion.number}" if completion.number > 1 else ""
-    return f"{completion.order_refnum}-{REJECTED}{further}"
-
-
-def _fulfilled(lines: Sequence[words.PackageLine]) -> list[Json]:
-    return [{"uniqueId": line.line_refnum, "sku": line.sku, "quantity": line.quantity} for line in lines]
-
-
-def ingest(sku: str, location_id: str, on_hand: int, unavailable: int | None, ptype: str) -> Json:
-    """One stock event (contract 2.4): absolute; `committed` is Pipe17's own and never sent."""
-    event: Json = {"event": "ingest", "sku": sku, "locationId": location_id, ON_HAND: on_hand}
-    if unavailable is not None:
-        event[UNAVAILABLE] = unavailable
-    if ptype:
-        event["ptype"] = ptype
-    return event

@@ -1,27 +1,53 @@
-"""RetailOps' stock as Pipe17 hears it: one absolute `ingest` event per SKU and location (contract 2.4)."""
+"""RetailOps' stock as Pipe17 hears it: one absolute `ingest` event per SKU and location (contract 2.4).
+
+Counts are told as they are on the shelf: Pipe17's buffer is for what a channel is told, never for what a
+warehouse reports (contract 4.1).
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 import msgspec
 
-from app.errors import BrokenReply, GatewayError, Refused
+from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.pipe17 import payloads
+from app.gateways.pipe17 import bodies
 from app.gateways.pipe17.api import Api
+from app.gateways.pipe17.bulk import post_each
+from app.gateways.pipe17.definition import IntegrationSettings
+from app.gateways.pipe17.integration import FORBIDDEN
+from app.gateways.pipe17.known_products import KnownProducts, Match, unread
 from app.gateways.pipe17.locations import Locations, Served
+from app.gateways.pipe17.locks import Locks
 from app.gateways.pipe17.options import Pipe17Options
-from app.gateways.words import StockChange, StockLevel, StockSent
+from app.gateways.pipe17.payloads import Json
+from app.gateways.words import StockChange, StockDetail, StockSent
 
-Note = dict[str, tuple[int, int | None]]
-"""Location id -> onHand and unavailable as Pipe17 accepted them last."""
+PATH: Final = "/inventory"
 
-PATH = "/inventory"
-_REASON_LENGTH = 120
+INTERNAL: Final = ("internal", "")
+"""`quantity_type` of units in a facility; RetailOps leaves it empty where it is not filled."""
+
+EXTERNAL: Final = "external"
+INFLIGHT: Final = "inflight"
+
+log = logging.getLogger(__name__)
+
+
+class Figure(msgspec.Struct, frozen=True, array_like=True):
+    """What one location has of a SKU; None is what is not told."""
+
+    on_hand: int
+    unavailable: int | None = None
+    future: int | None = None
+
+
+Note = dict[str, list[int | None]]
+"""By location id the figures as Pipe17 accepted them last, without those that were not told at the end."""
 
 
 @dataclass
@@ -29,6 +55,7 @@ class _Told:
     """What is to be told of one SKU, and what has become of it so far."""
 
     sku: str
+    pipe17_sku: str
     note: Note
     missing: set[str] = field(default_factory=set)
     """Locations Pipe17 has not answered for yet."""
@@ -40,11 +67,12 @@ class _Told:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class _Row:
+    """One figure on its way."""
+
     told: _Told
     location_id: str
-    on_hand: int
-    unavailable: int | None
+    figure: Figure
     is_gone: bool = False
     """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
 
@@ -52,30 +80,44 @@ class _Figure:
 class Stock:
     """Sends levels.  Used by one sender at a time (R13)."""
 
-    def __init__(self, options: Pipe17Options, api: Api, locations: Locations) -> None:
+    def __init__(self, options: Pipe17Options, api: Api, locations: Locations, known: KnownProducts) -> None:
         self._options = options
         self._api = api
         self._locations = locations
-        self._batch = options.ingest_batch if options.bulk_post == "array" else 1
+        self._known = known
+        self._locks = Locks(api)
+        self._batch = options.ingest_batch if options.bulk_post == "array" else None
         self._doubted: dict[str, set[str]] = {}
         """Per SKU the locations Pipe17 may have heard of without our knowing."""
+        self._is_blind = False
 
-    def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
 
-        Every location of a changed SKU is told, also one whose figures equal the note: an attempt whose
-        outcome is unknown, here or in another process, may have told Pipe17 something else since.
+        A SKU whose stock nobody wants (not tracked, locked) is settled without a word.  Every location of a
+        changed SKU is told, also one whose figures equal the note: an attempt whose outcome is unknown, here or
+        in another process, may have told Pipe17 something else since.  The inventory mode "delta" leaves those
+        out all the same.
         Raises a `GatewayError` when not one SKU could be settled.
         """
         served = self._locations.served(call)
+        matches = self._matches([change.sku for change in changes], settings, call)
+        sure = [change for change in changes if matches[change.sku].is_sure]
+        if not sure:
+            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+        locked = self._locks.of(served.ids, call)
         all_told: list[_Told] = []
-        figures: list[_Figure] = []
-        for change in changes:
-            told, own = self._figures(change, served)
+        rows: list[_Row] = []
+        for change in sure:
+            told, own = self._rows(change, matches[change.sku], served)
+            own = [row for row in own if (told.pipe17_sku, row.location_id) not in locked]
+            if settings.inventory_mode == "delta":
+                own = [row for row in own if row.is_gone or self._is_news(row)]
+            told.missing = {row.location_id for row in own}
             all_told.append(told)
-            figures += own
+            rows += own
         try:
-            self._send(figures, call)
+            self._send(rows, call)
         except GatewayError:
             settled = [told for told in all_told if not told.missing]
             if not settled:
@@ -83,111 +125,123 @@ class Stock:
             return self._results(settled)
         return self._results(all_told)
 
+    def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
+        """Without leave to read products nothing is skipped and only the setting's pairs count."""
+        try:
+            found = self._known.find(skus, settings.sku_mapping, call)
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
+            if not self._is_blind:
+                log.warning("pipe17 does not show its products (%s): stock is told for every SKU", error.code)
+            self._is_blind = True
+            return unread(skus, settings.sku_mapping)
+        self._is_blind = False
+        return found
+
     def _results(self, settled: Sequence[_Told]) -> list[StockSent]:
         for told in settled:
             self._doubted.pop(told.sku, None)
         return [told.result() for told in settled]
 
-    def _figures(self, change: StockChange, served: Served) -> tuple[_Told, list[_Figure]]:
-        told = _Told(change.sku, _read_note(change.sent))
+    def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Told, list[_Row]]:
+        told = _Told(change.sku, match.pipe17_sku, _read_note(change.sent))
+        if match.product is not None and match.product.is_locked:
+            return told, []
+        if not match.pipe17_sku:
+            told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
+            return told, []
         if not change.level.details and change.level.quantity_available > 0:
             told.refusals.append("its units are stated without the facilities that hold them")
             return told, []
-        totals = self._by_location(told, change.level, served)
+        totals = self._by_location(told, change.level.details, served)
         gone = (set(told.note) | self._doubted.get(change.sku, set())) - set(totals)
-        own = [_Figure(told, location_id, *totals[location_id]) for location_id in sorted(totals)]
-        zero = 0 if self._options.unavailable == "difference" else None
-        own += [_Figure(told, place, 0, zero, is_gone=True) for place in sorted(gone & set(served.ids))]
-        told.missing = {figure.location_id for figure in own}
+        own = [_Row(told, location_id, totals[location_id]) for location_id in sorted(totals)]
+        own += [_Row(told, place, self._nothing(told, place), is_gone=True) for place in sorted(gone & set(served.ids))]
         return told, own
 
-    def _by_location(self, told: _Told, level: StockLevel, served: Served) -> Note:
+    def _nothing(self, told: _Told, location_id: str) -> Figure:
+        was_future = location_id == self._options.inflight_location or len(told.note.get(location_id, ())) > 2
+        return self._figure(0, 0, 0 if was_future else None)
+
+    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Figure:
+        return Figure(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
+
+    def _by_location(self, told: _Told, details: Sequence[StockDetail], served: Served) -> dict[str, Figure]:
         """Units per location; facilities of one location are added up."""
-        totals: Note = {}
-        for detail in level.details:
-            if detail.quantity_type not in ("internal", ""):  # RetailOps leaves it empty where it is not filled
-                continue
-            location_id = served.find(detail.place)
-            if location_id is None:
-                place = f"facility '{detail.place}'"
-                told.refusals.append(f"{place} is no location of Pipe17 that this channel serves")
-                continue
-            on_hand, unavailable = totals.get(location_id, (0, 0))
+        shelf: dict[str, tuple[int, int]] = {}
+        coming: dict[str, int] = {}
+        for detail in details:
             total = max(detail.total, detail.available)  # What may be sold is there, also where no total is given.
-            totals[location_id] = (on_hand + total, (unavailable or 0) + total - detail.available)
-        if self._options.unavailable == "omit":
-            return {location_id: (on_hand, None) for location_id, (on_hand, _) in totals.items()}
-        return totals
+            if detail.quantity_type == INFLIGHT:
+                place = self._options.inflight_location
+                if place in served.ids:
+                    coming[place] = coming.get(place, 0) + total
+                continue
+            location_id = self._place(told, detail, served)
+            if location_id:
+                on_hand, unavailable = shelf.get(location_id, (0, 0))
+                shelf[location_id] = (on_hand + total, unavailable + total - detail.available)
+        if self._options.inflight_location in shelf:
+            coming.setdefault(self._options.inflight_location, 0)
+        return {
+            location_id: self._figure(*shelf.get(location_id, (0, 0)), coming.get(location_id))
+            for location_id in (*shelf, *(place for place in coming if place not in shelf))
+        }
 
-    def _send(self, figures: Sequence[_Figure], call: Call) -> None:
-        batches = deque(figures[at : at + self._batch] for at in range(0, len(figures), self._batch))
-        while batches:
-            batch = batches.popleft()
-            try:
-                reasons = self._tell(batch, call)
-            except Refused as error:
-                if len(batch) > 1:
-                    # One figure must not cost the others: find it by halves.
-                    batches.extendleft((batch[len(batch) // 2 :], batch[: len(batch) // 2]))
-                    continue
-                reasons = [error.message]
-            except GatewayError as error:
-                if error.outcome_unknown:
-                    for figure in batch:
-                        self._doubted.setdefault(figure.told.sku, set()).add(figure.location_id)
-                raise
-            for figure, reason in zip(batch, reasons, strict=True):
-                _settle(figure, reason)
+    def _place(self, told: _Told, detail: StockDetail, served: Served) -> str:
+        """The location whose shelf holds the units, or "" where they are not told."""
+        is_external = detail.quantity_type == EXTERNAL and self._options.external_stock
+        if detail.quantity_type not in INTERNAL and not is_external:
+            return ""
+        location_id = served.find(detail.place)
+        if location_id is None and not self._locations.is_filtered_out(detail.place):
+            kind = "vendor" if is_external else "facility"
+            told.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
+        return location_id or ""
 
-    def _tell(self, batch: Sequence[_Figure], call: Call) -> list[str]:
-        """Per figure why it was refused, "" when it was taken."""
-        events = [
-            payloads.ingest(
-                figure.told.sku, figure.location_id, figure.on_hand, figure.unavailable, self._options.ptype
-            )
-            for figure in batch
-        ]
-        posted = events if self._options.bulk_post == "array" else events[0]
-        results = self._api.write("POST", PATH, posted, call).get("inventory")
-        if not isinstance(results, list):
-            return [""] * len(batch)  # One object, or only "queued" (202): the whole was taken.
-        return _reasons(batch, results)
+    def _is_news(self, row: _Row) -> bool:
+        if row.location_id in self._doubted.get(row.told.sku, ()):
+            return True
+        return row.told.note.get(row.location_id) != _noted(row.figure)
 
+    def _send(self, rows: Sequence[_Row], call: Call) -> None:
+        events = [self._event(row) for row in rows]
+        names = ("sku", "locationId")
+        try:
+            for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
+                _settle(rows[place], reason)
+        except GatewayError as error:
+            if error.outcome_unknown:
+                for row in rows:
+                    if row.location_id in row.told.missing:
+                        self._doubted.setdefault(row.told.sku, set()).add(row.location_id)
+            raise
 
-def _reasons(batch: Sequence[_Figure], results: list[Any]) -> list[str]:
-    """Answers by the SKU and location they repeat, else by their place (contract 1.6)."""
-    found: dict[tuple[str, str], str] = {}
-    for place, result in enumerate(results):
-        row = result if isinstance(result, dict) else {}
-        echo = row.get("inventory") if isinstance(row.get("inventory"), dict) else row
-        key = (str(echo.get("sku", "")), str(echo.get("locationId", ""))) if echo else ("", "")
-        if not all(key) and place < len(batch):
-            key = (batch[place].told.sku, batch[place].location_id)
-        found[key] = _reason(row)
-    try:
-        return [found[figure.told.sku, figure.location_id] for figure in batch]
-    except KeyError:
-        message = f"pipe17 answered POST {PATH} without a result for every figure"
-        raise BrokenReply("RESULTS_MISSING", message) from None
+    def _event(self, row: _Row) -> Json:
+        told, figure = row.told, row.figure
+        event = bodies.ingest(told.pipe17_sku, row.location_id, figure.on_hand, figure.unavailable, self._options.ptype)
+        if figure.future is not None:
+            event[bodies.FUTURE] = figure.future
+        if told.sku != told.pipe17_sku:
+            event["vendorSKU"] = told.sku
+        return event
 
 
-def _reason(result: dict[str, Any]) -> str:
-    if not payloads.has_failed(result):
-        return ""
-    said = result.get("message")
-    reason = " ".join(said.split())[:_REASON_LENGTH] if isinstance(said, str) else ""
-    return f"pipe17 refused it: {reason or 'no reason given'}"
-
-
-def _settle(figure: _Figure, reason: str) -> None:
-    told = figure.told
-    told.missing.discard(figure.location_id)
+def _settle(row: _Row, reason: str) -> None:
+    told = row.told
+    told.missing.discard(row.location_id)
     if reason:
         told.refusals.append(reason)
-    elif figure.is_gone:
-        told.note.pop(figure.location_id, None)
+    elif row.is_gone:
+        told.note.pop(row.location_id, None)
     else:
-        told.note[figure.location_id] = (figure.on_hand, figure.unavailable)
+        told.note[row.location_id] = _noted(row.figure)
+
+
+def _noted(figure: Figure) -> list[int | None]:
+    figures = [figure.on_hand, figure.unavailable]
+    return figures if figure.future is None else [*figures, figure.future]
 
 
 def _read_note(sent: bytes | None) -> Note:

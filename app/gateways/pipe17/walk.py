@@ -1,13 +1,15 @@
-"""The walk through Pipe17's queue: pages that shift, repeat or tie neither hide nor double a request."""
+"""Walks through Pipe17's lists: pages that shift, repeat or tie neither hide nor double anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from app.errors import BrokenReply
+from app.errors import BrokenReply, GatewayError
 from app.gateways.pipe17 import payloads
 
+T = TypeVar("T")
 Placed = tuple[int, payloads.Shipment | str]
 """Milliseconds of creation, and the request; of one that cannot be read, only its id."""
 
@@ -38,6 +40,47 @@ def in_order(pages: Iterable[list[Any]], until_ms: int) -> Iterator[list[Placed]
     rest = [item for item in waiting if item[0] <= until_ms]
     if rest:
         yield sorted(rest, key=_moment)
+
+
+@dataclass(frozen=True)
+class Changed(Generic[T]):
+    """What a list of changes held, each object once.
+
+    `until_ms` is the newest change seen, and where the next walk begins; `is_all` is False when the walk broke off.
+    """
+
+    items: tuple[T, ...]
+    until_ms: int
+    is_all: bool
+
+
+def changed(
+    pages: Iterable[list[Any]], read: Callable[[Any], tuple[str, int | None, T] | None], since_ms: int
+) -> Changed[T]:
+    """A list in the order of its changes; `read` gives of a row id, time of the change and what is to be kept.
+
+    Raises a `GatewayError` when nothing came that the next walk could go on from.
+    """
+    found: dict[str, T] = {}
+    newest_ms = 0
+    is_in_order = is_all = True
+    try:
+        for rows in pages:
+            fresh = 0
+            for object_id, at_ms, item in filter(None, map(read, rows)):
+                fresh += object_id not in found
+                found[object_id] = item
+                if at_ms is not None:
+                    is_in_order = is_in_order and at_ms >= newest_ms
+                    newest_ms = max(newest_ms, at_ms)
+            if rows and not fresh:
+                break  # Pages that repeat themselves must not keep us here.
+    except GatewayError:
+        # What came is the oldest part, and the next walk goes on from there, if the list kept its order.
+        if not found or not is_in_order:
+            raise
+        is_all = False
+    return Changed(tuple(found.values()), max(since_ms, newest_ms), is_all)
 
 
 def _placed(row: Any, newest_ms: int) -> Placed | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 from flask import Flask, Response, request
@@ -13,6 +14,14 @@ from app.sandbox.pipe17.entities import ENTITIES
 from app.sandbox.pipe17.fields import Failure, Json, refuse_problems
 from app.sandbox.pipe17.seed import add_shipments, seed
 from app.sandbox.pipe17.state import ApiKey, Settings, State, decode, encode
+
+
+class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What the pages of Pipe17 let its people do to an integration; what is empty stays as it is."""
+
+    status: str = ""
+    settings: dict[str, Any] = {}
+    entities: dict[str, Literal["in", "out", "both", ""]] = {}
 
 
 def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) -> None:
@@ -42,14 +51,9 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
     @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
     def rules() -> Response:
         if request.method == "POST":
-            rule = _plain_body()
-            match = rule.get("match")
-            if not (isinstance(match, dict) and match.get("path_prefix")):
-                # Without a path of its own a rule would also hit this page, which must be able to clear it.
-                rule = {**rule, "match": {**(match or {}), "path_prefix": fault_prefix}}
             try:
-                faults.add(rule)
-            except (ValueError, TypeError, msgspec.MsgspecError) as fault:
+                faults.add(_plain_body(), within=fault_prefix)
+            except ValueError as fault:
                 raise Failure(400, str(fault)) from None
         elif request.method == "DELETE":
             faults.clear()
@@ -114,21 +118,69 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
 
     @app.put("/sandbox/integrations/<integration_id>")
     def integration(integration_id: str) -> Response:
-        """`status` sets it; `settings` (path to value) changes setting fields or adds them."""
+        """`status` sets it, also to `deleted`; `settings` (path to value) changes setting fields or adds them;
+        `entities` (name to direction, "" unticks) changes the In/Out ticks."""
         body = _body()
+        try:
+            change = msgspec.convert(body, IntegrationChange)
+        except msgspec.ValidationError as fault:
+            raise Failure(400, str(fault)) from None
         with state.lock:
             stored = state.tables["integrations"].get(integration_id)
             if stored is None:
                 raise Failure(404, "No results")
             fields = {field["path"]: field for field in stored["settings"]["fields"]}
-            for path, value in body.get("settings", {}).items():
+            for path, value in change.settings.items():
                 known = fields.get(path, {"path": path, "type": "string", "secret": False})
                 fields[path] = known | {"value": value}
             changed = {"fields": list(fields.values())}
-            status = body.get("status", stored["status"])
-            state.change("integrations", stored, {"status": status, "settings": changed})
+            ticks = {row["name"]: row for row in stored["entities"]}
+            for name, direction in change.entities.items():
+                ticks[name] = {**ticks.get(name, {}), "name": name, "direction": direction}
+            entities = [row for row in ticks.values() if row["direction"]]
+            status = change.status or stored["status"]
+            state.change("integrations", stored, {"status": status, "settings": changed, "entities": entities})
             state.save()
             return _json({"integration": stored})
+
+    @app.put("/sandbox/products/<sku>")
+    def product(sku: str) -> Response:
+        """What its users tick: `published` changes the integration's row it names, and `inventoryNotTracked`,
+        with `locationId` of one stock record, says who is not to be told stock."""
+        body = _body()
+        with state.lock:
+            stored = state.products_by_sku.get(sku)
+            row = state.stock_rows.get((sku, body.get("locationId", "")))
+            if stored is None or ("locationId" in body and row is None):
+                raise Failure(404, "No results")
+            flag = {"inventoryNotTracked": body["inventoryNotTracked"]} if "inventoryNotTracked" in body else {}
+            given = body.get("published")
+            if given is not None:
+                named = given["integrationId"]
+                own: Json = next((item for item in stored["published"] if item["integrationId"] == named), {})
+                others = [item for item in stored["published"] if item["integrationId"] != named]
+                state.change("products", stored, {"published": [*others, {**own, **given}]})
+            if row is not None:
+                state.change("inventory", row, flag)
+            elif flag:
+                state.change("products", stored, flag)
+            state.save()
+            return _json({"product": stored})
+
+    @app.post("/sandbox/products")
+    def more_products() -> Response:
+        """`count` further products, tracked and made by a user; their SKUs begin with `prefix`."""
+        body = _body()
+        if not _is_count(body.get("count"), low=1):
+            raise Failure(400, "count must be an integer from 1 to 10000")
+        prefix = str(body.get("prefix", "EXTRA-"))
+        with state.lock:
+            skus = [f"{prefix}{number:05d}" for number in range(1, int(body["count"]) + 1)]
+            for sku in skus:
+                fields = {"sku": sku, "name": sku, "status": "active", "types": ["simple"], "published": []}
+                state.add("products", fields, integration=None)
+            state.save()
+        return _json({"skus": skus})
 
     @app.put("/sandbox/keys")
     def key() -> Response:

@@ -353,6 +353,13 @@ _ALL = (
         filters=_same("integrationId status connectorId"),
     ),
     Entity(
+        "mappings",
+        "mapping",
+        "uuid",
+        short=_short("uuid description"),
+        filters=_same("uuid originId"),
+    ),
+    Entity(
         "returns",
         "return",
         "returnId",

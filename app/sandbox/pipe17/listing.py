@@ -71,6 +71,10 @@ def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Jso
 
 def find_one(state: State, entity: Entity, caller: ApiKey, identifier: str) -> Json:
     """By id or by `ext:`, `api:`, `ref:`.  Raises `Failure` 404."""
+    if not _is_restricted(state, entity, caller):
+        plain = state.tables[entity.path].get(identifier)
+        if plain is not None and state.is_visible(plain):
+            return plain
     prefix, colon, rest = identifier.partition(":")
     alternate = entity.alternate_ids.get(prefix) if colon else None
     for row in visible_rows(state, entity, caller):
@@ -83,13 +87,19 @@ def visible_rows(state: State, entity: Entity, caller: ApiKey) -> list[Json]:
     """What this key may see, created long enough ago to have become visible."""
     rows = [row for row in state.tables[entity.path].values() if state.is_visible(row)]
     own = caller.integration
-    if own is None:
+    if own is None or not _is_restricted(state, entity, caller):
         return rows
     if entity.path == "integrations":
         return [row for row in rows if row["integrationId"] == own]
-    if entity.path in ("shipments", "fulfillments", "locations") and not state.settings.org_wide_access:
-        return [row for row in rows if own in (row.get("fulfillmentIntegrationId"), row.get("integration"))]
-    return rows
+    return [row for row in rows if own in (row.get("fulfillmentIntegrationId"), row.get("integration"))]
+
+
+def _is_restricted(state: State, entity: Entity, caller: ApiKey) -> bool:
+    """True when the key sees only a part of the collection."""
+    if caller.integration is None:
+        return False
+    owned = ("shipments", "fulfillments", "locations")
+    return entity.path == "integrations" or (entity.path in owned and not state.settings.org_wide_access)
 
 
 def shown(row: Json, entity: Entity, keys: str) -> Json:

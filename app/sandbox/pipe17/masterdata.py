@@ -104,6 +104,7 @@ def _refuse_webhook(state: State, body: Json) -> None:
 def create_return(state: State, caller: ApiKey, body: Json) -> Json:
     if body.get("orderId", "") not in ("", *state.tables["orders"]):
         raise Failure(400, "orderId is unknown")
+    _refuse_taken(state, caller, "returns", "extReturnId", body)
     return state.add("returns", {"status": "pending", **body}, integration=caller.integration)
 
 
@@ -112,12 +113,25 @@ def update_return(state: State, caller: ApiKey, stored: Json, body: Json) -> Jso
 
 
 def create_receipt(state: State, caller: ApiKey, body: Json) -> Json:
-    """Kept as a document only: the event `receive` belongs to arrivals, which the sandbox does not have."""
+    """A receipt for a return says that its goods are here; the event `receive` belongs to arrivals, which the
+    sandbox does not have."""
     if body["locationId"] not in state.tables["locations"]:
         raise Failure(400, "locationId is unknown")
     if body.get("returnId", "") not in ("", *state.tables["returns"]):
         raise Failure(400, "returnId is unknown")
-    return state.add("receipts", body, integration=caller.integration)
+    _refuse_taken(state, caller, "receipts", "extReceiptId", body)
+    receipt = state.add("receipts", body, integration=caller.integration)
+    returned = state.tables["returns"].get(body.get("returnId", ""))
+    if returned is not None:
+        state.change("returns", returned, {"status": "received"})
+    return receipt
+
+
+def _refuse_taken(state: State, caller: ApiKey, collection: str, name: str, body: Json) -> None:
+    """A number of the caller's own names one document for ever, also while that is not visible yet."""
+    for stored in state.tables[collection].values():
+        if name in body and stored.get(name) == body[name] and stored.get("integration") == caller.integration:
+            raise Failure(409, f"{name} exists already")
 
 
 def create_tracking(state: State, caller: ApiKey, body: Json) -> Json:

@@ -58,6 +58,25 @@ SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("returns.create", "boolean", False),
     ("poll_overlap_minutes", "number", 10),
 )
+TICKS: tuple[tuple[str, str], ...] = (
+    ("shipments", "in"),
+    ("fulfillments", "out"),
+    ("inventory", "out"),
+    ("products", "both"),
+    ("locations", "both"),
+    ("returns", "both"),
+    ("receipts", "out"),
+)
+"""The In/Out ticks of our integration, seen from its own side."""
+
+MAPPING: Json = {
+    "description": "Shipping requests to RetailOps",
+    "originId": "baseline",
+    "mappings": [
+        {"enabled": True, "source": "giftNote", "target": "gift_message", "type": "string"},
+        {"enabled": False, "source": "tags", "target": "tags", "type": "array"},
+    ],
+}
 AUSTIN: Json = {
     "firstName": "Dana", "lastName": "Example", "company": "", "address1": "100 Sample Street",
     "address2": "Unit 4", "city": "Austin", "stateOrProvince": "TX", "zipCodeOrPostalCode": "78701",

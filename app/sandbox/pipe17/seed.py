@@ -19,11 +19,13 @@ from app.sandbox.pipe17.samples import (
     LONDON,
     LONG_TEXT,
     MALMO,
+    MAPPING,
     METRE_SKU,
     OSAKA,
     PRODUCTS,
     RENO,
     SETTINGS,
+    TICKS,
     ZURICH,
 )
 from app.sandbox.pipe17.state import (
@@ -71,7 +73,7 @@ def _add_integrations(state: State) -> None:
     for integration_id, name in named:
         ours = integration_id == INTEGRATION_ID
         fields = [{"path": path, "type": kind, "secret": False, "value": value} for path, kind, value in SETTINGS]
-        entities = (("shipments", "in"), ("fulfillments", "out"), ("inventory", "out"), ("products", "both"))
+        entities = [{"name": name, "direction": way} for name, way in TICKS]
         state.add(
             "integrations",
             {
@@ -84,11 +86,14 @@ def _add_integrations(state: State) -> None:
                 "environment": "sandbox",
                 "settings": {"fields": fields if ours else []},
                 "connection": {"fields": []},
-                "entities": [{"name": entity, "direction": way} for entity, way in entities] if ours else [],
+                "entities": entities if ours else [],
             },
             integration=None,
             object_id=integration_id,
         )
+    own = state.tables["integrations"][INTEGRATION_ID]
+    mapping = state.add("mappings", {"mappingId": state.new_id("mapping"), **MAPPING}, integration=INTEGRATION_ID)
+    own["entities"][0]["mappingUuid"] = mapping["uuid"]
 
 
 def _add_locations(state: State) -> None:

@@ -57,6 +57,7 @@ DEFAULT_KEYS = (
             "inventory": "crl",
             "locations": "crul",
             "integrations": "rul",
+            "mappings": "rl",
             "returns": "crul",
             "receipts": "crl",
             "trackings": "crul",

@@ -1,0 +1,156 @@
+"""`channel pipe17 ...`: what has to be set up at Pipe17 once, before the first order comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from app import settings as configuration
+from app.cli.terminal import console, json_option, new_table, print_json
+from app.gateways.interface import Call, Tools
+from app.gateways.pipe17 import VENDOR
+from app.gateways.pipe17.definition import definition
+from app.gateways.pipe17.facilities import Place, Step
+from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.policy import Deadline
+
+PATIENCE_S = 60.0
+"""How long one command may take, with all its calls."""
+
+LEGACY = (
+    "channel '{name}' uses a bare API key (no integration_id), Pipe17's legacy way. It works, but nothing can be "
+    "read from Pipe17's pages: no on/off toggle, In/Out ticks or settings (channels.toml alone counts), no channel "
+    "SKUs or publishing state of its own on products, no inventory buffer, no location that names us, so every "
+    "active location is served unless `locations` names some."
+)
+"""What is lost with the legacy way (contract 1.2)."""
+
+channel_option = click.option("--channel", "wanted", help="Only this channel of channels.toml.  Default: all of them.")
+
+
+@click.group()
+def pipe17() -> None:
+    """Set up a Pipe17 account: its locations and the setting fields of our connector."""
+
+
+@pipe17.command("settings-definition")
+def settings_definition() -> None:
+    """Print the setting fields to paste into the connector's definition at Pipe17, as JSON.
+
+    Without them (or with a bare API key, Pipe17's legacy way) channels.toml alone says how each channel behaves.
+    """
+    click.echo(msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode())
+
+
+@pipe17.group()
+def locations() -> None:
+    """The locations Pipe17 routes to, and the RetailOps facilities they are."""
+
+
+@locations.command("list")
+@channel_option
+@json_option
+@click.pass_context
+def list_locations(ctx: click.Context, wanted: str | None, as_json: bool) -> None:
+    """Show every location the key is shown: whose it is, which facility, whether it is served.
+
+    Exit code 1 when a channel serves none.
+    """
+    found = {name: gateway.facilities.listing(_call()) for name, gateway in _gateways(ctx, wanted)}
+    if as_json:
+        print_json({"channels": [{"channel": name, "locations": places} for name, places in found.items()]})
+    else:
+        for name, places in found.items():
+            _show_places(name, places)
+    ctx.exit(0 if all(any(place.is_served for place in places) for places in found.values()) else 1)
+
+
+@locations.command("sync")
+@click.argument("facilities", nargs=-1)
+@channel_option
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would be done.")
+@click.option("--take-over", "takes_over", is_flag=True, help="Take locations that name another 3PL integration.")
+@click.option("--address1", default="", help="Street of locations that have to be created.")
+@click.option("--city", default="", help="City of locations that have to be created.")
+@click.option("--state", default="", help="State or province, two letters inside the US.")
+@click.option("--zip", "postal_code", default="", help="Postal code of locations that have to be created.")
+@click.option("--country", default="", help="Two-letter country code; needed to create a location.")
+@json_option
+@click.pass_context
+def sync_locations(
+    ctx: click.Context,
+    facilities: tuple[str, ...],
+    wanted: str | None,
+    is_dry: bool,
+    takes_over: bool,
+    address1: str,
+    city: str,
+    state: str,
+    postal_code: str,
+    country: str,
+    as_json: bool,
+) -> None:
+    """Find or create a location for each RetailOps facility and let Pipe17 route to us there.
+
+    Without FACILITIES those that channels.toml names (`locations`, `facilities`) are taken.  A facility is the
+    location with its configured id, the one of the same name, or the one of its configured name, in this order.
+    Exit code 1 when a facility could not be brought there.
+    """
+    country = country.upper()
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        raise click.UsageError("--country must be a two-letter code such as US")
+    given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
+    address = {name: value for name, value in {**given, "country": country}.items() if value}
+    done: dict[str, list[Step]] = {}
+    for name, gateway in _gateways(ctx, wanted):
+        names = facilities or gateway.facilities.configured
+        if not names:
+            raise click.UsageError(f"channel '{name}' names no facility; give their names as arguments")
+        done[name] = gateway.facilities.sync(names, address, _call(), is_dry=is_dry, takes_over=takes_over)
+    if as_json:
+        print_json({"dry_run": is_dry, "channels": [{"channel": name, "steps": item} for name, item in done.items()]})
+    else:
+        for name, steps in done.items():
+            _show_steps(name, steps)
+    ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
+
+
+def _gateways(ctx: click.Context, wanted: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:
+    """The Pipe17 account of each channel meant; one with a bare key is told what it loses."""
+    configured = configuration.load()
+    found = [item for item in configured.channels if VENDOR.token in item.vendors and wanted in (None, item.name)]
+    if not found:
+        whom = f"channel '{wanted}'" if wanted else "no channel"
+        click.echo(f"channel: {whom} has {'no ' if wanted else ''}pipe17 among its gateways", err=True)
+        ctx.exit(2)
+    for channel in found:
+        options: Any = channel.vendors[VENDOR.token]
+        if not options.integration_id:
+            click.echo(LEGACY.format(name=channel.name), err=True)
+        gateway = VENDOR.create(options, Tools(channel.name, 2))
+        assert isinstance(gateway, Pipe17Gateway)
+        yield channel.name, gateway
+
+
+def _call() -> Call:
+    return Call(Deadline.in_s(PATIENCE_S), "channel-pipe17", "command")
+
+
+def _show_places(channel: str, places: Sequence[Place]) -> None:
+    table = new_table(
+        f"Locations of channel '{channel}'", "Id", "Name", "Status", "3PL integration", "Facility", "Served"
+    )
+    for item in places:
+        served = "yes" if item.is_served else "no"
+        table.add_row(item.location_id, item.name, item.status, item.owner, item.facility, served)
+    console().print(table)
+
+
+def _show_steps(channel: str, steps: Sequence[Step]) -> None:
+    table = new_table(f"Facilities of channel '{channel}'", "Facility", "Location", "Id", "Done", "To do")
+    for item in steps:
+        table.add_row(item.facility, item.location, item.location_id, item.done, item.note)
+    console().print(table)

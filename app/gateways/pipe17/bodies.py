@@ -1,0 +1,112 @@
+"""What Pipe17 is sent; names that public sources leave open stand here and in `payloads`, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.gateways import words
+from app.gateways.pipe17.payloads import EXT_FULFILLMENT_ID, TRACKING_NUMBER, Json, iso_ms
+
+# Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
+REJECTED: Final = "rejected"
+FULFILLMENT_TYPE: Final = "fulfillmentType"
+CARRIER: Final = "shippingCarrier"
+CARRIER_CLASS: Final = "shippingClass"
+SHIP_DATE: Final = "actualShipDate"
+WEIGHT: Final = "weight"
+WEIGHT_UNIT: Final = "weightUnit"
+ON_HAND: Final = "onHand"
+UNAVAILABLE: Final = "unavailable"
+FUTURE: Final = "future"
+
+
+def status_change(status: str, ext_reference_id: str = "") -> Json:
+    """Body of PUT /shipments/{id} (contract 2.6); an empty part is not touched."""
+    body = {"status": status, "extReferenceId": ext_reference_id}
+    return {name: value for name, value in body.items() if value}
+
+
+def reference_change(ext_reference_id: str) -> Json:
+    """Body of PUT /shipments/{id} that tells only our number of it."""
+    return {"extReferenceId": ext_reference_id}
+
+
+def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
+    """Body of POST /fulfillments for one parcel (contract 3.6); `pipe17_skus` by RetailOps' SKU, where they differ."""
+    body: Json = {
+        "shipmentId": package.order_refnum,
+        EXT_FULFILLMENT_ID: package.key,
+        "lineItems": _fulfilled(package.lines, pipe17_skus),
+    }
+    if package.tracking_number:
+        body[TRACKING_NUMBER] = [package.tracking_number]
+    if package.carrier_name:
+        body[CARRIER] = package.carrier_name
+    if package.carrier_class_name:
+        body[CARRIER_CLASS] = package.carrier_class_name
+    if package.shipped_at is not None:
+        body[SHIP_DATE] = iso_ms(package.shipped_at)
+    if package.weight_kg is not None and package.weight_kg > 0:
+        body[WEIGHT] = package.weight_kg
+        body[WEIGHT_UNIT] = "kg"
+    return body
+
+
+def tracking(package: words.Package, fulfillment_id: str) -> Json:
+    """Body of POST /trackings: a number that was mended after its fulfilment was made (contract 3.7)."""
+    return {"fulfillmentId": fulfillment_id, **tracking_change(package)}
+
+
+def tracking_change(package: words.Package) -> Json:
+    """Body of PUT /trackings/{id}."""
+    return {TRACKING_NUMBER: package.tracking_number, CARRIER: package.carrier_name}
+
+
+def rejection(completion: words.Completion, pipe17_skus: Mapping[str, str]) -> Json:
+    """Body of POST /fulfillments for units that will never ship (contract 2.7)."""
+    return {
+        "shipmentId": completion.order_refnum,
+        EXT_FULFILLMENT_ID: rejection_id(completion),
+        FULFILLMENT_TYPE: REJECTED,
+        "lineItems": _fulfilled(completion.unshipped, pipe17_skus),
+    }
+
+
+def rejection_id(completion: words.Completion) -> str:
+    """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
+    further = f"-{completion.number}" if completion.number > 1 else ""
+    return f"{completion.order_refnum}-{REJECTED}{further}"
+
+
+def _fulfilled(lines: Sequence[words.PackageLine], pipe17_skus: Mapping[str, str]) -> list[Json]:
+    """Each line under the SKU its request has, which is remembered with the order since it was fetched."""
+    return [
+        {
+            "uniqueId": line.line_refnum,
+            "sku": line.source_sku or pipe17_skus.get(line.sku, line.sku),
+            "quantity": line.quantity,
+        }
+        for line in lines
+    ]
+
+
+def new_location(name: str, address: Mapping[str, str], integration_id: str) -> Json:
+    """Body of POST /locations (contract 2.2)."""
+    body: Json = {"name": name, "address": dict(address), "status": "active"}
+    return {**body, **location_owner(integration_id)} if integration_id else body
+
+
+def location_owner(integration_id: str) -> Json:
+    """Body of PUT /locations/{id} that lets routed requests reach an integration (contract 3.10)."""
+    return {"fulfillmentIntegrationId": integration_id}
+
+
+def ingest(sku: str, location_id: str, on_hand: int, unavailable: int | None, ptype: str) -> Json:
+    """One stock event (contract 2.4): absolute; `committed` is Pipe17's own and never sent."""
+    event: Json = {"event": "ingest", "sku": sku, "locationId": location_id, ON_HAND: on_hand}
+    if unavailable is not None:
+        event[UNAVAILABLE] = unavailable
+    if ptype:
+        event["ptype"] = ptype
+    return event

@@ -1,0 +1,345 @@
+"""What Pipe17 says of our own integration: its switch, its settings, what it may do, read again now and then.
+
+Pipe17 only stores these; obeying them is this code's duty (contract 1.2, 4.1).  With a bare API key there
+is nothing to read: channels.toml alone counts, and a missing grant is a fault of the key.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.interface import Call
+from app.gateways.pipe17.api import NOT_FOUND, Api
+from app.gateways.pipe17.definition import IntegrationSettings, local_settings, merged
+from app.gateways.pipe17.integration_record import IntegrationRecord, count_rules, read_integration
+from app.gateways.pipe17.options import Pipe17Options
+
+Flow = Literal["orders", "states", "fulfillments", "trackings", "inventory", "catalog", "returns"]
+
+PATH: Final = "/integrations/{id}"
+MAPPING_PATH: Final = "/mappings/{id}"
+FORBIDDEN: Final = "HTTP_403"
+
+OFF_STATUSES: Final = frozenset({"disabled", "deleted"})
+"""Values of `status` that stop everything; how a toggled-off integration reads is [inferred*] (contract 3.12)."""
+
+CONNECTED: Final = "connected"
+ERROR: Final = "error"
+
+OFF_REFRESH_S: Final = 60.0
+"""While everything is off the switch is looked at this often, so that turning it on is noticed."""
+
+RETRY_S: Final = 30.0
+"""After a refresh that failed, what was read before counts for so long."""
+
+SPARE_S: Final = 4.0
+"""Reporting our state and reading field mappings are left out of a call that has less time than this."""
+
+TICKS: Final[Mapping[Flow, tuple[str, Literal["in", "out", "any"]]]] = {
+    "orders": ("shipments", "in"),
+    "states": ("shipments", "in"),
+    "fulfillments": ("fulfillments", "out"),
+    "trackings": ("fulfillments", "out"),
+    "inventory": ("inventory", "out"),
+    "catalog": ("products", "any"),
+    "returns": ("returns", "any"),
+}
+"""Per flow the entity that has to be ticked, and its direction as seen from our side; `states` are those we give
+to shipping requests: acknowledged, cancelled."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FlowState:
+    """Whether a flow runs, and if not, why: a sentence for the operator."""
+
+    is_on: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the last reading gave."""
+
+    settings: IntegrationSettings
+    record: IntegrationRecord | None = None
+    """None where it may not be read."""
+    is_gone: bool = False
+
+
+class Integration:
+    """One integration as the gateway sees it.  Thread-safe; asks Pipe17 lazily and never holds a lock meanwhile."""
+
+    def __init__(
+        self, options: Pipe17Options, api: Api, channel: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._api = api
+        self._channel = channel
+        self._clock = clock
+        self._id = options.integration_id
+        self._refresh_s = options.integration_refresh_s
+        self._directions = options.entity_directions
+        self._local = local_settings(options)
+        self._lock = threading.Lock()
+        self._read: _Read | None = None if self._id and self._refresh_s else _Read(self._local)
+        self._due_at = 0.0
+        self._is_refreshing = False
+        self._no_grant: dict[Flow, str] = {}
+        self._on_trial: set[Flow] = set()
+        """Flows that had no grant and are tried again since the last refresh."""
+        self._told: set[str] = set()
+        """What was logged already, so that it is logged once."""
+        self._may_report = True
+
+    # What the others ask
+
+    def settings(self, call: Call) -> IntegrationSettings:
+        """What counts now.  Raises a `GatewayError` only while it has never been read."""
+        return self._current(call).settings
+
+    def why_off(self, flow: Flow, call: Call) -> str:
+        """Why the flow does not run now, or "".  Raises as `settings` does."""
+        current = self._current(call)
+        return self._why(flow, current)
+
+    @contextmanager
+    def using(self, flow: Flow, call: Call) -> Iterator[IntegrationSettings]:
+        """The settings, for as long as the flow is used.
+
+        Raises `Unavailable` SWITCHED_OFF, surely not done, while the flow is off; a 403 inside switches it
+        off until the next refresh and goes on as the error it is.
+        """
+        current = self._current(call)
+        if why := self._why(flow, current):
+            message = f"the flow '{flow}' is off: {why}"
+            raise Unavailable(SWITCHED_OFF, message, retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
+        try:
+            yield current.settings
+        except Misconfigured as error:
+            if error.code == FORBIDDEN and self._id:
+                self._switch_off(flow, error)
+            raise
+        if flow in self._on_trial:
+            with self._lock:
+                self._on_trial.discard(flow)
+            self._say(current)
+
+    def lacks_grant(self, flow: Flow) -> bool:
+        """Whether Pipe17 answered 403 to this flow since the last refresh."""
+        return flow in self._no_grant
+
+    def is_switched_off(self) -> bool:
+        """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
+        with self._lock:
+            return self._read is not None and bool(self._why_all(self._read))
+
+    def flows(self) -> dict[str, FlowState]:
+        """Every flow as it stands by what was read last; no call is made."""
+        with self._lock:
+            current = self._read or _Read(self._local)
+        return {flow: FlowState(not why, why) for flow in TICKS for why in [self._why(flow, current)]}
+
+    def look(self, call: Call) -> str | None:
+        """Read it now and tell Pipe17 nothing: its status, or None where it is not shown.
+
+        Raises a `GatewayError` where asking again may help.
+        """
+        found = self._ask(self._read, call)
+        with self._lock:
+            self._read = found
+        return found.record.status if found.record else None
+
+    def report(self, problem: str, call: Call) -> None:
+        """Tell Pipe17's pages what keeps us from working, or with "" that nothing does.
+
+        Never raises and never touches an integration that is switched off.  Without the grant it is only logged.
+        """
+        with self._lock:
+            record = self._read.record if self._read else None
+            may_report = self._may_report
+        if problem and self._is_news(f"problem: {problem}"):
+            log.warning("channel %s: pipe17's integration cannot work: %s", self._channel, problem)
+        status = ERROR if problem else CONNECTED
+        if record is None or record.status in OFF_STATUSES or not may_report or call.deadline.left_s() < SPARE_S:
+            return
+        if (record.status, record.error_text if problem else "") == (status, problem):
+            return
+        self._report(record, status, problem, call)
+
+    def forget(self) -> None:
+        """What is known may be stale: the next use reads it again."""
+        with self._lock:
+            self._due_at = 0.0
+
+    # Reading
+
+    def _current(self, call: Call) -> _Read:
+        if not self._id or not self._refresh_s:
+            assert self._read is not None
+            return self._read
+        with self._lock:
+            before = self._read
+            if before is not None and (self._is_refreshing or self._clock() < self._due_at):
+                return before
+            self._is_refreshing = True
+        try:
+            return self._refresh(before, call)
+        finally:
+            with self._lock:
+                self._is_refreshing = False
+
+    def _refresh(self, before: _Read | None, call: Call) -> _Read:
+        try:
+            found = self._ask(before, call)
+        except GatewayError as error:
+            if before is None:
+                raise
+            log.info("channel %s: pipe17's integration cannot be read now (%s)", self._channel, error.code)
+            with self._lock:
+                self._due_at = self._clock() + min(RETRY_S, self._refresh_s)
+            return before
+        is_off = self._why_all(found) != ""
+        pause_s = min(OFF_REFRESH_S, self._refresh_s) if is_off else self._refresh_s
+        with self._lock:
+            self._read = found
+            self._due_at = self._clock() + pause_s
+            self._on_trial |= set(self._no_grant)
+            self._no_grant.clear()
+            self._may_report = True
+        self._say(found)
+        if found.record is not None and not is_off:
+            self._log_mappings(found.record, call)
+            if found.record.status != ERROR:
+                self.report("", call)
+        return found
+
+    def _ask(self, before: _Read | None, call: Call) -> _Read:
+        """Raises a `GatewayError` where asking again may help."""
+        try:
+            row = self._api.read_one(PATH, "integration", self._id, call)
+        except (Misconfigured, Refused) as error:
+            if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
+                raise
+            self._warn_once(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
+            return _Read(self._local)
+        if row is None:
+            if before is not None and (before.record is not None or before.is_gone):
+                return _Read(before.settings, is_gone=True)
+            self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
+            return _Read(self._local)
+        record = read_integration(row)
+        if record is None:
+            self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
+            return _Read(self._local)
+        settings, problems = merged(self._local, dict(record.settings))
+        for problem in problems:
+            self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
+        return _Read(settings, record)
+
+    # Judging
+
+    def _why_all(self, current: _Read) -> str:
+        if current.is_gone:
+            return "the integration is gone from Pipe17"
+        status = current.record.status if current.record else ""
+        return f"the integration is {status} in Pipe17" if status in OFF_STATUSES else ""
+
+    def _why(self, flow: Flow, current: _Read) -> str:
+        settings = current.settings
+        switches: Mapping[Flow, bool] = {
+            "orders": settings.orders,
+            "inventory": settings.inventory,
+            "catalog": settings.catalog,
+            "returns": settings.returns,
+        }
+        if why := self._why_all(current):
+            return why
+        if not switches.get(flow, True):
+            return f"it is switched off in the settings (enabled_flows.{flow})"
+        if current.record and not self._is_ticked(flow, current.record.entities):
+            return f"the entity {TICKS[flow][0]} is not ticked for it in Pipe17"
+        return self._no_grant.get(flow, "")
+
+    def _is_ticked(self, flow: Flow, entities: Mapping[str, str]) -> bool:
+        """Whether the In/Out ticks allow the flow; an integration that lists no entity restricts nothing."""
+        entity, wanted = TICKS[flow]
+        if not entities or self._directions == "ignore":
+            return True
+        direction = entities.get(entity, "")
+        if wanted == "any":
+            return bool(direction)
+        if self._directions == "pipe17":
+            wanted = "out" if wanted == "in" else "in"
+        return direction in (wanted, "both")
+
+    def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
+        why = f"Pipe17 gave no grant: {error.message}"
+        with self._lock:
+            self._no_grant[flow] = why
+            self._on_trial.discard(flow)
+        self._say(self._read or _Read(self._local))
+
+    # Telling
+
+    def _say(self, current: _Read) -> None:
+        """Log every flow that is off, once for each reason, and that it is on again."""
+        for flow in TICKS:
+            why = self._why(flow, current)
+            if why and self._is_news(f"{flow}: {why}"):
+                with self._lock:
+                    self._told = {told for told in self._told if not told.startswith(f"{flow}: ")} | {f"{flow}: {why}"}
+                log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
+            elif not why and flow not in self._on_trial and self._forget_told(f"{flow}: "):
+                log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)
+
+    def _is_news(self, sentence: str) -> bool:
+        with self._lock:
+            is_news = sentence not in self._told
+            self._told.add(sentence)
+        return is_news
+
+    def _forget_told(self, start: str) -> bool:
+        with self._lock:
+            old = {told for told in self._told if told.startswith(start)}
+            self._told -= old
+        return bool(old)
+
+    def _warn_once(self, sentence: str) -> None:
+        if self._is_news(sentence):
+            log.warning("channel %s: %s", self._channel, sentence)
+
+    def _report(self, record: IntegrationRecord, status: str, problem: str, call: Call) -> None:
+        body = {"status": status, "errorText": problem}
+        try:
+            self._api.write("PUT", PATH, body, call, ids={"id": self._id})
+        except GatewayError as error:
+            with self._lock:
+                self._may_report = False
+            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
+            return
+        with self._lock:
+            if self._read is not None and self._read.record is record:
+                told = record.with_state(status, problem)
+                self._read = _Read(self._read.settings, told, self._read.is_gone)
+
+    def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
+        """Field mappings are read and named to the operator, but not applied (contract 4.1: v1)."""
+        for entity, uuid in record.mappings.items():
+            if call.deadline.left_s() < SPARE_S or not self._is_news(f"mapping {uuid}"):
+                continue
+            try:
+                row = self._api.read_one(MAPPING_PATH, "mapping", uuid, call)
+            except GatewayError as error:
+                log.info("channel %s: pipe17's mapping of %s cannot be read (%s)", self._channel, entity, error.code)
+                continue
+            count = count_rules(row)
+            message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
+            log.info(message, self._channel, count, entity)

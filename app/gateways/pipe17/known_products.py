@@ -1,0 +1,261 @@
+"""Which Pipe17 product a SKU of RetailOps is, asked in batches and kept for a while (contract 4.1, SKU mapping)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+
+from app.errors import GatewayError
+from app.gateways.interface import Call
+from app.gateways.pipe17 import payloads
+from app.gateways.pipe17.api import PAGE, Api, unreadable
+from app.gateways.pipe17.definition import SkuMapping
+from app.gateways.pipe17.product_rows import Product, read_product
+
+PATH: Final = "/products"
+KEPT_S: Final = 600.0
+"""How long what Pipe17 says of a product is believed."""
+
+MANY: Final = 100
+"""SKUs in one question, unless they are too long for an address."""
+
+LONGEST_QUERY: Final = 1800
+"""Characters of SKUs in one address; 2,000 in all are taken everywhere."""
+
+LOOK_PAGES: Final = 10
+"""Pages of all products read at a time, in search of channel SKUs; the rest follows the next time."""
+
+OVERLAP_S: Final = 600.0
+"""How far back each later search looks beyond the newest change seen."""
+
+CACHE_SIZE: Final = 50_000
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a SKU of RetailOps is at Pipe17; an empty `pipe17_sku` is nothing that could be told.
+
+    `product` is None when Pipe17 shows none; `is_sure` is False while not all products are searched yet.
+    """
+
+    pipe17_sku: str
+    product: Product | None = None
+    is_sure: bool = True
+
+
+def unread(skus: Iterable[str], mapping: SkuMapping) -> dict[str, Match]:
+    """What can be said without asking: the pairs of the setting count, all else has one name on both sides."""
+    return {sku: Match(_named(sku, mapping)) for sku in skus}
+
+
+def _named(sku: str, mapping: SkuMapping) -> str:
+    """Pipe17's SKU by the setting; "" for a name that is another product's there."""
+    if sku in mapping.to_pipe17:
+        return mapping.to_pipe17[sku]
+    return sku if mapping.partner_sku(sku) == sku else ""
+
+
+class KnownProducts:
+    """What one key sees of the products.  Used by one sender of facts at a time (R13)."""
+
+    def __init__(self, api: Api, integration_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api = api
+        self._integration_id = integration_id
+        self._clock = clock
+        self._known: dict[str, tuple[float, Product | None]] = {}
+        self._channel_skus = _ChannelSkus(api, integration_id, clock)
+
+    def find(
+        self, skus: Collection[str], mapping: SkuMapping, call: Call, *, is_fresh: bool = False
+    ) -> dict[str, Match]:
+        """Each SKU's match: by a pair of the setting, else by the product's own row, else by the same name.
+
+        Raises a `GatewayError` when Pipe17 cannot be asked.
+        """
+        named = {sku: _named(sku, mapping) for sku in skus}
+        products = self._ask([name for name in named.values() if name], call, is_fresh=is_fresh)
+        found: dict[str, Match] = {}
+        unclear = []
+        for sku, name in named.items():
+            product = products.get(name)
+            if sku in mapping.to_pipe17 or (product and (product.own is None or product.own.sku in ("", sku))):
+                found[sku] = Match(name, product)
+            else:
+                unclear.append(sku)
+        if unclear:
+            is_searched = self._is_searched(call, may_fail=not found)
+            found |= self._by_channel_sku(unclear, named, products, call, is_searched=is_searched)
+        return found
+
+    def forget(self, pipe17_skus: Iterable[str]) -> None:
+        """These have just been written to."""
+        for sku in pipe17_skus:
+            self._known.pop(sku, None)
+
+    def _is_searched(self, call: Call, *, may_fail: bool) -> bool:
+        """True once every product's own row is known."""
+        try:
+            return self._channel_skus.search(call)
+        except GatewayError:
+            if may_fail:
+                raise
+            return False
+
+    def _by_channel_sku(
+        self,
+        skus: Sequence[str],
+        named: Mapping[str, str],
+        products: Mapping[str, Product | None],
+        call: Call,
+        *,
+        is_searched: bool,
+    ) -> dict[str, Match]:
+        """A product whose own row has the SKU; a name that Pipe17 does not know is told all the same."""
+        names = {sku: self._channel_skus.names[sku] for sku in skus if sku in self._channel_skus.names}
+        shown = self._ask(list(names.values()), call, is_fresh=False)
+        found = {}
+        for sku in skus:
+            product = shown.get(names.get(sku, ""))
+            if product is not None and product.own is not None and product.own.sku == sku:
+                found[sku] = Match(product.sku, product)
+            else:
+                is_anothers = products.get(named[sku]) is not None
+                found[sku] = Match("" if is_anothers else named[sku], None, is_searched)
+        return found
+
+    def _ask(self, pipe17_skus: Sequence[str], call: Call, *, is_fresh: bool) -> dict[str, Product | None]:
+        oldest = self._clock() - KEPT_S
+        if len(self._known) > CACHE_SIZE:
+            self._known = {sku: item for sku, item in self._known.items() if item[0] > oldest}
+        wanted = dict.fromkeys(pipe17_skus)
+        known = {sku: self._known[sku][1] for sku in wanted if sku in self._known and self._known[sku][0] > oldest}
+        if is_fresh:
+            known = {}
+        for some in batches([sku for sku in wanted if sku not in known]):
+            asked_at = self._clock()
+            answered = self._ask_some(some, call)
+            self._known |= {sku: (asked_at, answered.get(sku)) for sku in some}
+            known |= {sku: answered.get(sku) for sku in some}
+        return known
+
+    def _ask_some(self, skus: Sequence[str], call: Call) -> dict[str, Product]:
+        """Raises `BrokenReply` when the list did not heed the SKUs: they would all read as unknown."""
+        params: dict[str, str | int] = {"sku": ",".join(skus)}
+        asked = {sku.casefold() for sku in skus}
+        found: dict[str, Product] = {}
+        for rows in self._api.pages(PATH, "products", params, call):
+            for product in (read_product(row, self._integration_id) for row in rows):
+                if product is None:
+                    continue
+                if product.sku.casefold() not in asked:
+                    raise unreadable(PATH)
+                found[product.sku] = product
+            if len(found) == len(skus):
+                break
+        return found
+
+
+def batches(skus: Sequence[str]) -> Iterator[list[str]]:
+    """Lists of SKUs that fit an address.  One with a comma cannot be asked for, so it reads as unknown."""
+    batch: list[str] = []
+    length = 0
+    for sku in skus:
+        if "," in sku:
+            continue
+        size = len(quote(sku, safe="")) + 3
+        if batch and (len(batch) == MANY or length + size > LONGEST_QUERY):
+            yield batch
+            batch, length = [], 0
+        batch.append(sku)
+        length += size
+    if batch:
+        yield batch
+
+
+class _ChannelSkus:
+    """Every product that has another name on our side.
+
+    No list of Pipe17's can be asked by it, so all products are read once, some pages at a time, and later
+    only what has changed.
+    """
+
+    def __init__(self, api: Api, integration_id: str, clock: Callable[[], float]) -> None:
+        self._api = api
+        self._integration_id = integration_id
+        self._clock = clock
+        self.names: dict[str, str] = {}
+        """Pipe17's SKU by ours."""
+        self._by_product: dict[str, str] = {}
+        self._newest = ""
+        self._since = ""
+        self._skip: int | None = 0
+        self._seen: set[str] = set()
+        self._is_complete = False
+        self._read_at = 0.0
+
+    def search(self, call: Call) -> bool:
+        """Read on where the last search stopped; True once every product has been read.
+
+        Raises a `GatewayError` only until then.
+        """
+        if not self._integration_id:
+            return True
+        if self._skip is None:
+            if self._clock() - self._read_at < KEPT_S:
+                return True
+            self._begin_again()
+        try:
+            for _ in range(LOOK_PAGES):
+                self._read_page(call)
+                if self._skip is None:
+                    break
+        except GatewayError:
+            if not self._is_complete:
+                raise
+        return self._is_complete
+
+    def _begin_again(self) -> None:
+        self._skip = 0
+        self._seen.clear()
+        if self._newest:
+            newest = datetime.fromisoformat(self._newest)
+            self._since = payloads.moment_text(max(payloads.to_ms(newest) - int(OVERLAP_S * 1000), 0))
+
+    def _read_page(self, call: Call) -> None:
+        skip = self._skip or 0
+        params: dict[str, str | int] = {"keys": "*", "count": PAGE, "skip": skip, "order": "createdAt"}
+        if self._since:
+            params["updatedSince"] = self._since
+        page = payloads.read_page(self._api.read(PATH, call, params=params), "products", skip=skip, count=PAGE)
+        if page is None:
+            raise unreadable(PATH)
+        products = [item for row in page.rows if (item := read_product(row, self._integration_id))]
+        fresh = {product.product_id for product in products} - self._seen
+        self._seen |= fresh
+        for product in products:
+            self._keep(product)
+        # A list that brings nothing new would go on for ever.
+        self._skip = page.next_skip if fresh else None
+        if self._skip is None:
+            self._is_complete = True
+            self._read_at = self._clock()
+
+    def _keep(self, product: Product) -> None:
+        before = self._by_product.pop(product.product_id, None)
+        if before is not None and self.names.get(before) == product.sku:
+            del self.names[before]
+        if product.own is not None and product.own.sku:
+            self.names[product.own.sku] = product.sku
+            self._by_product[product.product_id] = product.own.sku
+        self._newest = max(self._newest, product.updated_at) if _is_moment(product.updated_at) else self._newest
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -1,0 +1,61 @@
+"""Stock records of Pipe17 that nobody may ingest into: their `inventoryNotTracked` is set (contract 2.4)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from app.errors import Misconfigured, Refused
+from app.gateways.interface import Call
+from app.gateways.pipe17.api import Api
+from app.gateways.pipe17.integration import FORBIDDEN
+
+PATH: Final = "/inventory"
+
+KEPT_S: Final = 600.0
+"""How long the list of locked records is believed."""
+
+MOST_PAGES: Final = 20
+"""Pages of locked records read at a time; of any others Pipe17 itself refuses the ingest."""
+
+log = logging.getLogger(__name__)
+
+
+class Locks:
+    """What one key sees of them.  Used by one sender of stock at a time (R13)."""
+
+    def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api = api
+        self._clock = clock
+        self._locked: frozenset[tuple[str, str]] = frozenset()
+        self._places: frozenset[str] = frozenset()
+        self._due_at = float("-inf")
+
+    def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
+        """(SKU, location id) of each locked record; none where the key may not read stock.
+
+        Raises a `GatewayError` when Pipe17 cannot be asked.
+        """
+        places = frozenset(location_ids)
+        if self._clock() >= self._due_at or places != self._places:
+            self._locked = self._ask(location_ids, call)
+            self._places, self._due_at = places, self._clock() + KEPT_S
+        return self._locked
+
+    def _ask(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
+        params: dict[str, str | int] = {"inventoryNotTracked": "true", "locationId": ",".join(location_ids)}
+        found: set[tuple[str, str]] = set()
+        try:
+            for number, rows in enumerate(self._api.pages(PATH, "inventory", params, call), 1):
+                for row in rows:
+                    if isinstance(row, dict) and row.get("inventoryNotTracked") is True:
+                        found.add((str(row.get("sku", "")), str(row.get("locationId", ""))))
+                if number == MOST_PAGES:
+                    break
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
+            log.info("pipe17 does not show which stock records are locked (%s)", error.code)
+        return frozenset(found)

@@ -1,0 +1,33 @@
+"""The optional "poll now" hint: Pipe17 calls an address nobody can guess, and the next read is a fresh one.
+
+Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no signature is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, request
+
+from app.gateways.pipe17.gateway import Pipe17Gateway
+
+PATH = "/pipe17/hooks/<key>"
+MAX_NOTICE_BYTES = 64 * 1024
+
+
+def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
+    """The address that serves every gateway with a key for it; for any other key it does not exist."""
+    blueprint = Blueprint("pipe17_webhooks", __name__)
+
+    @blueprint.post(PATH)
+    def hint(key: str) -> Response:
+        """204 for a known key, whatever the body says; an unknown one is an address that does not exist."""
+        # Every key is compared, so that the time taken tells nothing.
+        known = [gateway for gateway in gateways.values() if gateway.answers_to(key)]
+        if (request.content_length or 0) > MAX_NOTICE_BYTES:
+            return Response(status=413)
+        for gateway in known:
+            gateway.forget()
+        return Response(status=204 if known else 404)
+
+    return blueprint

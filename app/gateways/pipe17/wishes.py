@@ -1,0 +1,56 @@
+"""What Pipe17's people click for a product between two changes in RetailOps, looked for now and then (contract 4.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from app.gateways.interface import Call
+from app.gateways.pipe17 import payloads, walk
+from app.gateways.pipe17.api import Api
+from app.gateways.pipe17.definition import IntegrationSettings
+from app.gateways.pipe17.known_products import PATH
+from app.gateways.pipe17.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, read_product
+from app.gateways.words import Wished
+
+FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
+"""How far the very first look goes back."""
+
+
+class Wishes:
+    """Reads the products that changed; what RetailOps never said it has stays as it is."""
+
+    def __init__(self, api: Api, integration_id: str) -> None:
+        self._api = api
+        self._integration_id = integration_id
+
+    def since(self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call) -> Wished:
+        """RetailOps' SKUs of the products that are to be published or unpublished.
+
+        The newest change seen, by Pipe17's own clock, is where the next look begins, less the overlap of polling.
+        Raises a `GatewayError` when nothing was read that the next look could go on from.
+        """
+        if since_ms is None:
+            since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
+        begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
+        params: dict[str, str | int] = {"updatedSince": payloads.moment_text(begin_ms), "order": "updatedAt"}
+
+        def read(row: Any) -> tuple[str, int | None, str] | None:
+            product = read_product(row, self._integration_id)
+            if product is None:
+                return None
+            name = ""
+            if product.own is not None and product.own.status in (TO_BE_PUBLISHED, TO_BE_UNPUBLISHED):
+                name = settings.sku_mapping.to_partner.get(product.sku) or product.own.sku or product.sku
+            return product.product_id, _ms(product.updated_at), name
+
+        found = walk.changed(self._api.pages(PATH, "products", params, call), read, since_ms)
+        return Wished(tuple(filter(None, found.items)), found.until_ms, found.is_all)
+
+
+def _ms(moment: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return None if at.tzinfo is None else payloads.to_ms(at)

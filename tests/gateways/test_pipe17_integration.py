@@ -1,0 +1,419 @@
+"""What Pipe17's people set for our integration is obeyed: its toggle, ticks, grants, settings and mappings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from flask import Flask
+
+from app.contract.schemas import Contract
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
+from app.gateways.pipe17 import VENDOR
+from app.gateways.pipe17.definition import FIELDS, IntegrationSettings, SkuMapping, definition, local_settings, merged
+from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.pipe17.integration import TICKS
+from app.gateways.words import Acknowledgement, Cancellation, Completion, StockChange
+from app.options import explain
+from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.pipe17.samples import RENO, SETTINGS
+from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
+from tests.gateways.test_pipe17 import call, connect, fetch, level, package, request
+
+Start = Callable[..., Sandbox]
+GRANTS: Mapping[str, str] = DEFAULT_KEYS[0].methods
+OWN = f'integration_id = "{INTEGRATION_ID}"\nintegration_refresh_s = 0.3\n'
+
+
+@pytest.fixture
+def empty(start_pipe17: Start) -> Sandbox:
+    return start_pipe17(shipments=0)
+
+
+def administrate(sandbox: Sandbox, **changes: Any) -> None:
+    """What an administrator does on Pipe17's page of the integration."""
+    sandbox.tell(f"integrations/{INTEGRATION_ID}", changes, "PUT")
+
+
+def grant(sandbox: Sandbox, **changes: str) -> None:
+    key = {"key": INTEGRATION_KEY, "integration": INTEGRATION_ID, "methods": {**GRANTS, **changes}}
+    sandbox.tell("keys", key, "PUT")
+
+
+def traffic(sandbox: Sandbox) -> dict[str, int]:
+    """Calls by kind, but for reading the integration itself."""
+    return {name: count for name, count in sandbox.state()["calls"].items() if name != "GET /integrations/{id}"}
+
+
+def uses(gateway: Pipe17Gateway, made: dict[str, Any]) -> dict[str, Callable[[], object]]:
+    """Every use of the gateway that somebody is owed an outcome for."""
+    refnum = made["shipmentId"]
+    return {
+        "acknowledge": lambda: gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call()),
+        "ship": lambda: gateway.submit_shipment(package(made), call()),
+        "correct": lambda: gateway.correct_shipment(package(made, tracking_number="1Z2"), call()),
+        "complete": lambda: gateway.complete_order(Completion(refnum), call()),
+        "cancel": lambda: gateway.cancel_order(Cancellation(refnum), call()),
+        "stock": lambda: gateway.push_inventory([StockChange("BOWL", level(dallas=(5, 5)))], call("fact")),
+    }
+
+
+# The toggle
+
+
+@pytest.mark.parametrize("status", ["disabled", "deleted"])
+def test_a_switched_off_integration_stops_every_flow_without_an_error_and_resumes(empty: Sandbox, status: str) -> None:
+    made = request(empty)
+    gateway = connect(empty)
+    assert len(fetch(gateway)) == 1
+    administrate(empty, status=status)
+    gateway.forget()
+    before = traffic(empty)
+    assert fetch(gateway) == [] and gateway.fetch_named([made["shipmentId"]], call("question")) == []
+    assert gateway.fetch_called_off(7, 2**45, call("question")).until_ms == 7
+    for use in uses(gateway, made).values():
+        with pytest.raises(Unavailable, match=SWITCHED_OFF) as caught:
+            use()
+        assert not caught.value.outcome_unknown and status in caught.value.message
+    assert traffic(empty) == before, "no reads, no writes"
+    assert all(status in why for why in gateway.flows().values())
+
+    administrate(empty, status="connected")
+    gateway.forget()
+    assert len(fetch(gateway)) == 1
+    for name, use in uses(gateway, made).items():
+        if name != "cancel":
+            use()
+    assert empty.shipment(made["shipmentId"])["status"] == "fulfilled"
+    assert not any(gateway.flows().values())
+
+
+def test_the_toggle_is_noticed_within_the_refresh_and_costs_one_call_each_time(empty: Sandbox) -> None:
+    gateway = connect(empty, integration_refresh_s=0.2)
+    for _ in range(5):
+        fetch(gateway)
+    assert empty.calls("GET /integrations/{id}") == 1
+    administrate(empty, status="disabled")
+    time.sleep(0.25)
+    assert gateway.integration.why_off("orders", call())
+    administrate(empty, status="connected")
+    eventually(lambda: not gateway.integration.why_off("orders", call()), 3.0)
+
+
+def test_what_is_owed_while_switched_off_is_delivered_after_it_is_on_again(
+    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    retailops = Caller(build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=OWN)), contract)
+    made = [request(empty), request(empty)]
+    pulled = retailops.pull()
+    retailops.acknowledge(*[order["channel_order_refnum"] for order in pulled])
+    administrate(empty, status="disabled")
+    time.sleep(0.35)
+    assert retailops.pull() == []
+    answer = retailops.ship(pulled[0])
+    assert codes(answer) == ["OWED"] and SWITCHED_OFF in answer["events"][0]["message"]
+    cancelled = retailops.cancel(pulled[1]["channel_order_refnum"])
+    assert (cancelled["status"], codes(cancelled)) == ("fail", [SWITCHED_OFF]), "the vendor decides, so it is not owed"
+    assert empty.fulfilments(made[0]["shipmentId"]) == []
+    administrate(empty, status="connected")
+    eventually(lambda: empty.fulfilments(pulled[0]["channel_order_refnum"]))
+    assert retailops.cancel(pulled[1]["channel_order_refnum"])["status"] == "success"
+
+
+def test_an_unreadable_integration_keeps_what_was_read_and_never_takes_a_callback_longer(empty: Sandbox) -> None:
+    gateway = connect(empty, integration_refresh_s=0.05)
+    request(empty)
+    administrate(empty, settings={"shipping_method_default": "UPSG"})
+    assert [item.order.ship_service_code for item in fetch(gateway)] == ["UPSG"]  # type: ignore[union-attr]
+    empty.fault(kind="hang", match={"method": "GET", "path_prefix": f"{BASE_PATH}/integrations"})
+    time.sleep(0.1)
+    began = time.monotonic()
+    assert [item.order.ship_service_code for item in fetch(gateway)] == ["UPSG"]  # type: ignore[union-attr]
+    assert time.monotonic() - began < 2.0, "one patience and no more"
+    empty.heal()
+    # Never read at all: nothing may be sent by settings nobody has seen.
+    empty.fault(kind="status", code=503, match={"method": "GET", "path_prefix": f"{BASE_PATH}/integrations"})
+    with pytest.raises(Unavailable, match="HTTP_503"):
+        fetch(connect(empty))
+    assert traffic(empty).get("GET /shipments") == 2
+
+
+# Whose word counts
+
+
+@pytest.mark.parametrize("withheld", ["grant", "integration"])
+def test_where_the_integration_may_not_be_read_the_local_file_counts(
+    empty: Sandbox, withheld: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request(empty)
+    administrate(empty, settings={"shipping_method_default": "THEIRS"})
+    places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
+    options: dict[str, Any] = {"default_ship_code": "OURS", "locations": places}
+    if withheld == "grant":
+        grant(empty, integrations="")
+    else:
+        options["integration_id"] = "ffffffffffffffff"
+    gateway = connect(empty, **options)
+    assert [item.order.ship_service_code for item in fetch(gateway)] == ["OURS"]  # type: ignore[union-attr]
+    gateway.forget()
+    fetch(gateway)
+    assert caplog.text.count("channels.toml alone counts") == 1 and not any(gateway.flows().values())
+
+
+def test_pipe17s_settings_go_before_ours_and_what_is_blank_or_wrong_there_does_not(
+    empty: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    administrate(
+        empty,
+        settings={
+            "shipping_method_map": "GROUND:UPSG",
+            "sku_mapping": '{"MUG-RED": "RO-RED"}',
+            "poll_overlap_minutes": "a while",
+            "cancel_status": "gone",
+            "inventory.mode": "delta",
+        },
+    )
+    gateway = connect(empty, default_ship_code="OURS", cancel_status="canceled", poll_overlap_minutes=3)
+    settings = gateway.integration.settings(call())
+    assert settings.shipping_methods == {"GROUND": "UPSG"} and settings.default_method == "OURS"
+    assert settings.sku_mapping == SkuMapping({"MUG-RED": "RO-RED"})
+    assert (settings.poll_overlap_s, settings.cancel_status, settings.inventory_mode) == (180, "canceled", "delta")
+    assert "poll_overlap_minutes must be minutes" in caplog.text and "a while" not in caplog.text
+
+
+def test_a_bare_key_reads_no_integration_and_a_missing_grant_is_its_fault(empty: Sandbox) -> None:
+    gateway = connect(empty, api_key=LEGACY_KEY, integration_id="", default_ship_code="OURS")
+    request(empty)
+    assert [item.order.ship_service_code for item in fetch(gateway)] == ["OURS"]  # type: ignore[union-attr]
+    assert empty.calls("GET /integrations/{id}") == 0
+    empty.tell("keys", {"key": LEGACY_KEY, "integration": None, "methods": {"locations": "l"}}, "PUT")
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match="HTTP_403"):
+            fetch(gateway)
+
+
+@pytest.mark.parametrize(
+    ("written", "pairs"),
+    [
+        ("A:1, B:2", {"A": "1", "B": "2"}),
+        ('{"A": "1", "B": "2"}', {"A": "1", "B": "2"}),
+        ({"A": "1"}, {"A": "1"}),
+        ("A:1,A:2,", {"A": "1"}),
+        ("A:x:1", {"A": "x:1"}),
+        ("A", None),
+        ('{"A": 1}', None),
+        ("{broken", None),
+        ("[1]", None),
+        (7, None),
+    ],
+    ids=str,
+)
+def test_a_sku_mapping_is_pairs_or_json_and_its_first_is_pipe17s(written: object, pairs: dict[str, str] | None) -> None:
+    local = IntegrationSettings(sku_mapping=SkuMapping({"OLD": "O"}))
+    settings, problems = merged(local, {"sku_mapping": written})
+    if pairs is None:
+        assert settings.sku_mapping == local.sku_mapping and "sku_mapping must be" in problems[0]
+        return
+    assert settings.sku_mapping.to_partner == pairs and problems == []
+    for first, second in pairs.items():
+        assert settings.sku_mapping.partner_sku(first) == second
+        assert settings.sku_mapping.pipe17_sku(second) == first
+    assert settings.sku_mapping.partner_sku("other") == settings.sku_mapping.pipe17_sku("other") == "other"
+
+
+def test_every_field_is_declared_once_read_here_and_known_to_the_sandbox() -> None:
+    declared = definition()["settings"]["fields"]
+    assert [item["path"] for item in declared] == [item.path for item in FIELDS] == [row[0] for row in SETTINGS]
+    assert all(item["options"]["label"] and item["options"]["description"] for item in declared)
+    attributes = {item.attribute for item in FIELDS}
+    assert attributes == set(IntegrationSettings.__dataclass_fields__)
+    # The defaults an administrator sees are those of channels.toml, but for the ship code, which is ours to know.
+    local = local_settings(VENDOR.options(api_key="k", default_ship_code=""))
+    assert merged(local, {item.path: item.default for item in FIELDS}) == (local, [])
+
+
+# Ticks and grants
+
+
+def test_only_ticked_flows_run_and_the_point_of_view_can_be_turned(empty: Sandbox) -> None:
+    request(empty)
+    administrate(empty, entities={"shipments": "out", "inventory": "in", "products": ""})
+    gateway = connect(empty)
+    assert fetch(gateway) == []
+    off = {flow for flow, why in gateway.flows().items() if "not ticked" in why}
+    assert off == {"orders", "states", "inventory", "catalog"}
+    turned = connect(empty, entity_directions="pipe17")
+    assert len(fetch(turned)) == 1
+    assert {flow for flow, why in turned.flows().items() if why} == {"fulfillments", "trackings", "catalog"}
+    ignored = connect(empty, entity_directions="ignore")
+    assert len(fetch(ignored)) == 1 and not any(ignored.flows().values())
+
+
+def test_the_settings_switch_single_flows_off(empty: Sandbox) -> None:
+    made = request(empty)
+    administrate(empty, settings={"enabled_flows.orders": False, "enabled_flows.inventory": False})
+    gateway = connect(empty)
+    assert fetch(gateway) == []
+    with pytest.raises(Unavailable, match=SWITCHED_OFF):
+        uses(gateway, made)["stock"]()
+    assert {flow for flow, why in gateway.flows().items() if "enabled_flows" in why} == {"orders", "inventory"}
+    gateway.submit_shipment(package(made), call())  # what RetailOps has already goes on
+
+
+def test_a_403_switches_its_flow_off_once_told_and_tried_again_at_the_refresh(
+    empty: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = request(empty)
+    grant(empty, shipments="", inventory="")
+    gateway = connect(empty)
+    stock = uses(gateway, made)["stock"]
+    assert fetch(gateway) == [] and fetch(gateway) == []
+    with pytest.raises(Misconfigured, match="HTTP_403"):
+        stock()
+    with pytest.raises(Unavailable, match=SWITCHED_OFF):
+        stock()
+    assert (empty.calls("GET /shipments"), empty.calls("POST /inventory")) == (1, 1)
+    gateway.forget()
+    assert fetch(gateway) == [] and empty.calls("GET /shipments") == 2
+    assert caplog.text.count("the flow 'orders' is off") == 1 == caplog.text.count("the flow 'inventory' is off")
+    assert {flow for flow, why in gateway.flows().items() if "no grant" in why} == {"orders"}
+
+    grant(empty)
+    gateway.forget()
+    with caplog.at_level(logging.INFO):
+        assert len(fetch(gateway)) == 1
+        stock()
+    assert not any(gateway.flows().values())
+    assert "the flow 'orders' is on again" in caplog.text
+
+
+def test_every_flow_is_one_of_the_entities_the_definition_asks_for() -> None:
+    assert {entity for entity, _ in TICKS.values()} <= {item["name"] for item in definition()["entities"]}
+
+
+# What we tell Pipe17 of ourselves
+
+
+def test_our_state_is_reported_where_it_may_be_and_the_toggle_is_never_touched(
+    empty: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shown() -> tuple[str, str]:
+        [ours] = [item for item in empty.state()["integrations"] if item["integrationId"] == INTEGRATION_ID]
+        return ours["status"], ours["errorText"]
+
+    administrate(empty, status="configured")
+    gateway = connect(empty)
+    fetch(gateway)
+    assert shown() == ("connected", "")
+
+    administrate(empty, settings={"location_filter": "ffffffffffffffff"})
+    gateway.forget()
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match="NO_LOCATIONS"):
+            fetch(gateway)
+    assert shown()[0] == "error" and "no active location" in shown()[1]
+    assert caplog.text.count("cannot work") == 1
+    administrate(empty, settings={"location_filter": ""})
+    gateway.forget()
+    fetch(gateway)
+    assert shown() == ("connected", "")
+
+    administrate(empty, status="disabled")
+    gateway.forget()
+    fetch(gateway)
+    assert shown()[0] == "disabled"
+    writes = empty.calls("PUT /integrations/{id}")
+
+    grant(empty, integrations="rl")
+    administrate(empty, status="configured")
+    with caplog.at_level(logging.INFO):
+        other = connect(empty)
+        assert fetch(other) == fetch(other) == []
+    assert shown()[0] == "configured" and empty.calls("PUT /integrations/{id}") == writes + 1
+    assert caplog.text.count("is not told our state") == 1
+
+
+def test_field_mappings_are_named_to_the_operator_and_not_applied(
+    empty: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        gateway = connect(empty)
+        fetch(gateway)
+        gateway.forget()
+        fetch(gateway)
+    assert caplog.text.count("1 field mapping rules for shipments; this server does not apply them") == 1
+    assert empty.calls("GET /mappings/{id}") == 1
+
+
+# Locations
+
+
+def test_the_location_filter_leaves_out_the_others_for_orders_and_stock(empty: Sandbox) -> None:
+    places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
+    here, there = request(empty), request(empty, locationId=places[RENO])
+    administrate(empty, settings={"location_filter": places[RENO]})
+    gateway = connect(empty)
+    assert [item.refnum for item in fetch(gateway)] == [there["shipmentId"]]
+    [sent] = gateway.push_inventory([StockChange("BOWL", level(dallas=(5, 5), reno=(3, 3)))], call("fact"))
+    assert msgspec.json.decode(sent.sent).keys() == {places[RENO]}
+    # What RetailOps got before the filter was set is still ours.
+    assert gateway.find_order(here["shipmentId"], call()) is not None
+
+
+def test_a_facility_is_the_location_of_its_name_else_the_configured_one_both_ways(empty: Sandbox) -> None:
+    places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
+    request(empty, locationId=places[RENO])
+    gateway = connect(empty, facilities={"Nevada": RENO, "Dallas DC": RENO})
+    served = gateway.locations.served(call())
+    assert served.find("nevada") == served.find(RENO) == places[RENO]
+    assert served.find("Dallas DC") == places["Dallas DC"], "the same name goes first"
+    [order] = [item.order for item in fetch(gateway)]
+    assert {"facility_name": "Nevada"}.items() <= {item.handle: item.value for item in order.attributes}.items()  # type: ignore[union-attr]
+
+
+# Webhooks
+
+
+def test_a_webhook_makes_the_next_read_a_fresh_one_and_its_body_is_never_believed(
+    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    key = "an-address-nobody-can-guess-1"
+    more = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{key}"\n'
+    app = build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=more))
+    retailops = Caller(app, contract)
+    retailops.pull()
+    administrate(empty, status="disabled")
+    request(empty)
+    assert len(retailops.pull()) == 1, "what was read is believed for ten minutes"
+    client = app.test_client()
+    assert client.post(f"/pipe17/hooks/{key[:-1]}2", json={}).status_code == 404
+    assert client.post("/pipe17/hooks/", json={}).status_code == 404
+    assert len(retailops.pull()) == 1
+    lie = {"entity": "integrations", "action": "update", "status": "connected"}
+    reply = client.post(f"/pipe17/hooks/{key}", json=lie)
+    assert (reply.status_code, reply.data) == (204, b"")
+    assert retailops.pull() == []
+    assert client.post(f"/pipe17/hooks/{key}", data=b"\xff{", content_type="text/x").status_code == 204
+    assert build_app(channel_table(empty.url)).test_client().post(f"/pipe17/hooks/{key}").status_code == 404
+
+
+def test_p20_the_path_key_is_shown_nowhere(empty: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    key = "an-address-nobody-can-guess-1"
+    options = VENDOR.options(api_key="k", webhook_path_key=key)
+    gateway = connect(empty, webhook_path_key=key)
+    with caplog.at_level(logging.DEBUG):
+        fetch(gateway)
+    assert key not in caplog.text + repr(vars(gateway)) + repr(options)
+    assert {item.value for item in explain(VENDOR.options, options) if item.name == "webhook_path_key"} == {"set"}
+
+
+def test_nothing_but_gateway_errors_leaves_the_integration_whatever_pipe17_answers(empty: Sandbox) -> None:
+    for kind in ("html", "empty", "truncated_json", "wrong_type", "half_body", "reset_before"):
+        empty.heal()
+        empty.fault(kind=kind, match={"method": "GET", "path_prefix": f"{BASE_PATH}/integrations"})
+        with pytest.raises(GatewayError):
+            fetch(connect(empty))

@@ -1,0 +1,284 @@
+"""What Pipe17 is told of the shelves: under its own SKUs, only where it wants to hear, and within the rate."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import requests
+
+from app.errors import Misconfigured
+from app.gateways.words import StockChange, StockDetail, StockLevel
+from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
+from app.sandbox.pipe17.samples import DALLAS, METRE_SKU, RENO
+from app.sandbox.pipe17.state import DEFAULT_KEYS
+from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
+
+Start = Callable[..., Sandbox]
+MANY = int(os.environ.get("STOCK_SKUS", "1000"))
+"""SKUs of the large push; 10,000 is what the promise is about."""
+
+
+@pytest.fixture
+def empty(start_pipe17: Start) -> Sandbox:
+    """An organisation with goods and locations and no requests."""
+    return start_pipe17(shipments=0)
+
+
+def set_field(sandbox: Sandbox, path: str, value: Any) -> None:
+    sandbox.tell(f"integrations/{INTEGRATION_ID}", {"settings": {path: value}}, "PUT")
+
+
+def places(sandbox: Sandbox) -> dict[str, str]:
+    return {item["name"]: item["locationId"] for item in sandbox.state()["locations"]}
+
+
+def record(sandbox: Sandbox, sku: str, name: str) -> dict[str, Any]:
+    place = places(sandbox)[name]
+    rows = sandbox.state()["inventory"]
+    found: dict[str, Any] = next(row for row in rows if (row["sku"], row["locationId"]) == (sku, place))
+    return found
+
+
+def test_a_sku_is_told_under_pipe17s_name_and_a_pair_of_the_setting_goes_before_the_products_row(
+    empty: Sandbox,
+) -> None:
+    gateway = connect(empty)
+    before = stock_of(empty, "MUG-BLUE")
+    found = push(gateway, StockChange("RO-MUG-BLUE", level(dallas=(7, 9))), StockChange("MUG-BLUE", level(reno=(1, 1))))
+    assert found["RO-MUG-BLUE"].refusal == "" and "another SKU" in found["MUG-BLUE"].refusal
+    held = stock_of(empty, "MUG-BLUE")
+    assert (held[DALLAS], held[RENO]) == ((9, 2), before[RENO])
+    assert record(empty, "MUG-BLUE", DALLAS)["vendorSKU"] == "RO-MUG-BLUE"
+
+    set_field(empty, "sku_mapping", "BOWL:RO-MUG-BLUE,LAMP:RO-LAMP")
+    gateway.forget()
+    found = push(
+        gateway,
+        StockChange("RO-MUG-BLUE", level(dallas=(5, 5))),
+        StockChange("RO-LAMP", level(dallas=(4, 4))),
+        StockChange("LAMP", level(dallas=(3, 3))),
+    )
+    assert [found[sku].refusal == "" for sku in ("RO-MUG-BLUE", "RO-LAMP", "LAMP")] == [True, True, False]
+    assert [stock_of(empty, sku)[DALLAS][0] for sku in ("BOWL", "LAMP", "MUG-BLUE")] == [5, 4, 9]
+
+
+def test_the_buffer_is_never_subtracted_from_what_a_warehouse_reports(empty: Sandbox) -> None:
+    set_field(empty, "inventory.apply_buffer", True)
+    push(connect(empty), StockChange("RO-MUG-BLUE", level(dallas=(7, 9))))
+    [row] = [row for row in _product(empty, "MUG-BLUE")["published"] if row["integrationId"] == INTEGRATION_ID]
+    assert row["bufferInventory"] == 5 and stock_of(empty, "MUG-BLUE")[DALLAS] == (9, 2)
+
+
+def _product(sandbox: Sandbox, sku: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in sandbox.state()["products"] if item["sku"] == sku)
+    return found
+
+
+def test_what_nobody_tracks_or_has_locked_is_passed_over_without_a_word(empty: Sandbox) -> None:
+    empty.tell("products/BOWL", {"locationId": places(empty)[RENO], "inventoryNotTracked": True}, "PUT")
+    gateway = connect(empty)
+    before = {sku: stock_of(empty, sku) for sku in ("PLUG-UK", "BOWL")}
+    changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in (METRE_SKU, "PLUG-UK", "BOWL")]
+    found = push(gateway, *changes)
+    assert all(item.refusal == "" for item in found.values())
+    assert found[METRE_SKU].sent == found["PLUG-UK"].sent == b"{}"
+    assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and METRE_SKU not in str(empty.state()["inventory"])
+    held = stock_of(empty, "BOWL")
+    assert (held[DALLAS], held[RENO]) == ((3, 0), before["BOWL"][RENO])
+    assert empty.calls("GET /inventory") == empty.calls("GET /products") == 1
+
+
+def test_vendors_and_purchase_orders_count_only_where_the_setting_says_so(empty: Sandbox) -> None:
+    dallas = places(empty)[DALLAS]
+    details = (
+        StockDetail("internal", DALLAS, 3, 4),
+        StockDetail("external", RENO, 5, 5),
+        StockDetail("inflight", "PO-77", 20, 20),
+    )
+    push(connect(empty), StockChange("BOWL", StockLevel(28, details)))
+    assert stock_of(empty, "BOWL")[DALLAS] == (4, 1) and stock_of(empty, "BOWL")[RENO] != (5, 0)
+
+    gateway = connect(empty, external_stock=True, inflight_location=dallas)
+    first = push(gateway, StockChange("BOWL", StockLevel(28, details)))["BOWL"]
+    assert first.refusal == ""
+    assert stock_of(empty, "BOWL")[RENO] == (5, 0)
+    row = record(empty, "BOWL", DALLAS)
+    assert (row["onHand"], row["future"], row["availableToPromise"]) == (4, 20, 24)
+    assert msgspec.json.decode(first.sent)[dallas] == [4, 1, 20]
+    arrived = StockLevel(3, (StockDetail("internal", DALLAS, 24, 24),))
+    push(gateway, StockChange("BOWL", arrived, first.sent))
+    assert record(empty, "BOWL", DALLAS)["future"] == 0 and stock_of(empty, "BOWL")[RENO] == (0, 0)
+
+
+def test_only_served_locations_are_told_and_the_filter_leaves_others_out_silently(empty: Sandbox) -> None:
+    set_field(empty, "location_filter", places(empty)[DALLAS])
+    before = stock_of(empty, "BOWL")
+    found = push(connect(empty), StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8), foreign=(9, 9))))["BOWL"]
+    assert "Rotterdam" in found.refusal and RENO not in found.refusal
+    assert stock_of(empty, "BOWL") == {**before, DALLAS: (6, 0)}
+
+
+def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) -> None:
+    set_field(empty, "inventory.mode", "delta")
+    gateway = connect(empty, bulk_post="single")
+    first = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(8, 8))))["BOWL"]
+    second = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), first.sent))["BOWL"]
+    assert empty.calls("POST /inventory") == 3
+    assert msgspec.json.decode(second.sent) == {places(empty)[DALLAS]: [6, 0], places(empty)[RENO]: [7, 0]}
+    again = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
+    assert again.sent == second.sent and empty.calls("POST /inventory") == 3
+
+    # What may have been heard is told again although the note says otherwise.
+    empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": BASE_PATH})
+    with pytest.raises(Exception, match="pipe17"):
+        push(gateway, StockChange("BOWL", level(dallas=(1, 1), reno=(7, 7)), second.sent))
+    push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))
+    assert stock_of(empty, "BOWL")[DALLAS] == (6, 0)
+
+
+def test_a_key_that_may_not_read_products_tells_stock_all_the_same(start_pipe17: Start) -> None:
+    grants = {**DEFAULT_KEYS[0].methods, "products": "", "inventory": "c"}
+    sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
+    gateway = connect(sandbox)
+    assert push(gateway, StockChange("BOWL", level(dallas=(3, 3))))["BOWL"].refusal == ""
+    assert stock_of(sandbox, "BOWL")[DALLAS] == (3, 0) and not gateway.flows()["inventory"]
+
+
+def test_a_403_on_ingest_switches_stock_off(start_pipe17: Start) -> None:
+    grants = {**DEFAULT_KEYS[0].methods, "inventory": "rl"}
+    sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
+    gateway = connect(sandbox)
+    with pytest.raises(Misconfigured):
+        push(gateway, StockChange("BOWL", level(dallas=(3, 3))))
+    assert gateway.flows()["inventory"]
+
+
+def test_skus_no_list_can_be_asked_for_are_told_all_the_same(empty: Sandbox) -> None:
+    skus = ["A,B", "naïve 緑茶", "x" * 900, "y" * 900]
+    requests_body = {"sku": skus[1], "name": "Tea"}
+    _post_product(empty, requests_body)
+    found = push(connect(empty), *(StockChange(sku, level(dallas=(3, 3))) for sku in skus))
+    assert [found[sku].refusal == "" for sku in skus] == [False, True, False, False]
+    assert stock_of(empty, skus[1])[DALLAS] == (3, 0)
+
+
+def _post_product(sandbox: Sandbox, body: dict[str, Any]) -> None:
+    headers = {"X-Pipe17-Key": LEGACY_KEY}
+    assert requests.post(f"{sandbox.url}{BASE_PATH}/products", json=body, headers=headers, timeout=5).ok
+
+
+# Many
+
+
+def _rows(skus: list[str], facilities: list[str], units: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "sku": sku,
+            "quantity_available": units * len(facilities),
+            "quantity_detail": [
+                {
+                    "quantity_type": "internal",
+                    "facility_name": name,
+                    "available_quantity": units,
+                    "total_quantity": units + 1,
+                }
+                for name in facilities
+            ],
+        }
+        for sku in skus
+    ]
+
+
+def test_p15_many_skus_at_three_locations_go_in_the_background_while_callbacks_stay_fast(
+    empty: Sandbox, build_app: Callable[..., Any], contract: Any
+) -> None:
+    """With STOCK_SKUS=10000 STOCK_RATE=5 this is the promise at its full size; the figures are printed."""
+    rate = float(os.environ.get("STOCK_RATE", "0"))
+    skus = empty.tell("products", {"count": MANY, "prefix": "BULK-"})["skus"]
+    _own_third_location(empty)
+    facilities = [DALLAS, RENO, "Third DC"]
+    more = f'integration_id = "{INTEGRATION_ID}"'
+    table = channel_table(empty.url, api_key=INTEGRATION_KEY, more=more)
+    retailops = Caller(build_app(table.replace("requests_per_s = 0", f"requests_per_s = {rate}")), contract)
+
+    began = time.monotonic()
+    retailops.ask("inventory_push", inventory_updates=_rows(skus, facilities, 7))
+    answered_s = time.monotonic() - began
+    latencies: list[float] = []
+    looked_at = 0.0
+    while True:
+        asked_at = time.monotonic()
+        retailops.ask("catalog_get_config")
+        latencies.append(time.monotonic() - asked_at)
+        if asked_at - looked_at > 1.0:
+            looked_at = asked_at
+            if _told(empty) == 3 * MANY:
+                break
+        assert time.monotonic() - began < max(60.0, MANY * 0.06)
+        time.sleep(0.02)
+    took_s = time.monotonic() - began
+    posts, gets = empty.calls("POST /inventory"), empty.calls("GET /products")
+    latencies.sort()
+    p99_ms = latencies[int(len(latencies) * 0.99)] * 1000
+    calls = posts + gets + empty.calls("GET /inventory")
+    print(
+        f"{MANY} SKUs x 3 locations: push answered in {answered_s * 1000:.0f} ms, all told after {took_s:.1f} s with "
+        f"{posts} POST /inventory and {gets} GET /products ({calls / took_s:.1f} calls a second); "
+        f"meanwhile {len(latencies)} callbacks, median {latencies[len(latencies) // 2] * 1000:.1f} ms, "
+        f"p99 {p99_ms:.1f} ms"
+    )
+    assert posts <= 3 * MANY / 100 + MANY / 500 + 1 and gets <= MANY / 100 + MANY / 500 + 1
+    assert not rate or calls <= rate * (took_s + 1)
+    assert p99_ms < 1000
+
+    retailops.ask("inventory_push", inventory_updates=_rows(skus, facilities, 7))
+    retailops.ask("inventory_push", inventory_updates=_rows(["BOWL"], [DALLAS], 3))
+    eventually(lambda: stock_of(empty, "BOWL")[DALLAS] == (4, 1))
+    assert empty.calls("POST /inventory") == posts + 1, "a second identical push sends nothing"
+
+
+def _own_third_location(sandbox: Sandbox) -> None:
+    body = {"name": "Third DC", "address": {"city": "Ohio", "country": "US"}, "status": "active",
+            "fulfillmentIntegrationId": INTEGRATION_ID}  # fmt: skip
+    headers = {"X-Pipe17-Key": LEGACY_KEY}
+    assert requests.post(f"{sandbox.url}{BASE_PATH}/locations", json=body, headers=headers, timeout=5).ok
+
+
+def _told(sandbox: Sandbox) -> int:
+    """Stock records of the many SKUs, asked for page by page as anybody may."""
+    params: dict[str, str | int] = {"event": "ingest", "sku_gt": "BULK-", "sku_lt": "BULK-~", "count": 1}
+    answer = requests.get(
+        f"{sandbox.url}{BASE_PATH}/inventory", params=params, headers={"X-Pipe17-Key": LEGACY_KEY}, timeout=30
+    ).json()
+    return int(answer["pagination"]["count"])
+
+
+def test_the_levels_of_a_call_that_ran_out_of_time_are_told_by_the_next(empty: Sandbox) -> None:
+    skus = empty.tell("products", {"count": 30})["skus"]
+    gateway = connect(empty, ingest_batch=1)
+    changes = [StockChange(sku, level(dallas=(3, 3))) for sku in skus]
+    empty.fault(kind="slow", delay_s=0.05, match={"method": "POST", "path_prefix": BASE_PATH})
+    settled = gateway.push_inventory(changes, call("fact", 0.9))
+    empty.heal()
+    assert 0 < len(settled) < 30
+    rest = [change for change in changes if change.sku not in {item.sku for item in settled}]
+    gateway.push_inventory(rest, call("fact"))
+    assert all(stock_of(empty, sku)[DALLAS] == (3, 0) for sku in (skus[0], skus[-1]))
+
+
+def test_an_answer_that_spells_a_sku_otherwise_is_taken_by_its_place(empty: Sandbox) -> None:
+    answers = [
+        {"status": "created", "inventory": {"sku": "bulb", "locationId": "a"}},
+        {"status": "failed", "message": "no", "inventory": {"sku": "JAM", "locationId": "a"}},
+    ]
+    records = [{"sku": "BULB", "locationId": "a"}, {"sku": "JAM", "locationId": "a"}]
+    reasons = _reasons("/inventory", "inventory", records, ("sku", "locationId"), answers)
+    assert reasons == ["", "pipe17 refused it: no"]
+    turned = _reasons("/inventory", "inventory", records[::-1], ("sku", "locationId"), answers)
+    assert turned == ["pipe17 refused it: no", ""], "names go before places"
