@@ -8,6 +8,10 @@ follows (an event, a repeat, a look-up, a parked delivery) depends on it.  The d
 
 from __future__ import annotations
 
+SWITCHED_OFF = "SWITCHED_OFF"
+"""Code of an `Unavailable` raised before anything was sent, because somebody at the vendor switched us off: what is
+owed waits, without counting tries, until it is switched on again."""
+
 
 class ChannelError(Exception):
     """Base of every error this project raises on purpose."""

@@ -11,9 +11,21 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.channel import late_news, orders
+from app.deliveries import outbox
+from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
+from app.errors import Refused
 from app.gateways.interface import command_body
-from app.gateways.words import Acknowledgement, Cancellation, Completion, Package, Refund, Settlement
+from app.gateways.words import (
+    OBSERVATIONS,
+    Acknowledgement,
+    Cancellation,
+    Completion,
+    Package,
+    Refund,
+    Restatement,
+    Settlement,
+)
 from app.records import refunds
 
 
@@ -23,7 +35,10 @@ def apply(connection: Connection, delivery: Delivery, settled: Settled, now: dat
         return  # Past its date (R28): what is unknown about it stays as it is.
     is_done = settled.state == "delivered"
     channel = delivery.channel
-    body = command_body(delivery.verb, delivery.body)
+    try:
+        body = command_body(delivery.verb, delivery.body)
+    except Refused:
+        return  # Refused for that very reason; raising here would keep every other outcome from being recorded.
     if isinstance(body, Refund):
         _refund(connection, channel, body, settled)
     if settled.state not in ("delivered", "refused"):
@@ -31,10 +46,12 @@ def apply(connection: Connection, delivery: Delivery, settled: Settled, now: dat
     match body:
         case Acknowledgement(order_refnum, is_correction=False) if not is_done:
             orders.set_acknowledged(connection, channel, order_refnum, None, "")
-        case Package(order_refnum, key) if not is_done:
+        case Package(order_refnum, key) if not is_done and delivery.verb == "submit_shipment":
             orders.forget_parcel(connection, channel, order_refnum, key)
         case Cancellation(order_refnum) if is_done:
             orders.set_state(connection, channel, order_refnum, "cancelled")
+        case Cancellation(order_refnum, is_decided=True):
+            orders.set_state(connection, channel, order_refnum, "open")
         case Completion(order_refnum, unshipped, number) if not is_done:
             orders.forget_rejected(connection, channel, order_refnum, unshipped)
             if number == 1:
@@ -47,9 +64,50 @@ def apply(connection: Connection, delivery: Delivery, settled: Settled, now: dat
             pass
 
 
+def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> bool:
+    """Owe what the source has to hear next: that an order has everything back, once the last part is accepted.
+
+    True when there was such a thing.
+    """
+    if settled.state != "delivered" or not delivery.body:
+        return False
+    body = command_body(delivery.verb, delivery.body)
+    if not isinstance(body, Refund) or not body.is_followed:
+        return False
+    if not _is_paid_back(connection, delivery.channel, body.order_refnum):
+        return False
+    # It is about nothing RetailOps asked for, so that no answer tells of it while it waits.
+    owed = outbox.owe(
+        connection,
+        Owed(delivery.gateway, "update_order", Restatement(body.order_refnum, is_paid_back=True), ()),
+        channel=delivery.channel,
+        lane=delivery.lane,
+        command_id=delivery.command_id,
+        request_id=delivery.request_id,
+        now=now,
+        lease=None,
+    )
+    outbox.wake(connection, owed.id, now)
+    return True
+
+
+def _is_paid_back(connection: Connection, channel: str, order_refnum: str) -> bool:
+    """True when something was paid, and all of it has surely gone back."""
+    entries = refunds.of_order(connection, channel, order_refnum)
+    charges = refunds.charges(connection, channel, order_refnum)
+    is_sure = all(entry.state == "accepted" for entry in entries if entry.is_in_effect)
+    return is_sure and any(charge.charged for charge in charges) and not any(charge.left for charge in charges)
+
+
 def apply_late(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
-    """The same for an attempt in the background, whose callback is answered already: what failed is news (R15)."""
+    """The same for an attempt in the background, whose callback is answered already: what failed is news (R15).
+
+    What an observer is told is RetailOps' business neither then nor later (R17).
+    """
+    if delivery.verb in OBSERVATIONS:
+        return
     apply(connection, delivery, settled, now)
+    follow_up(connection, delivery, settled, now)
     late_news.note(connection, delivery, settled, now)
 
 

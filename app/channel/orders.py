@@ -86,6 +86,11 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
         )
 
 
+def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:
+    """The order was changed in RetailOps: these are its lines now."""
+    _update(connection, channel, refnum, lines=msgspec.json.encode(lines))
+
+
 def set_state(connection: Connection, channel: str, refnum: str, state: str) -> None:
     """open, cancelled or completed."""
     _update(connection, channel, refnum, state=state)

@@ -115,6 +115,8 @@ def hold(
             currency_code=charge.currency_code,
             to_store_credit=purpose.to_store_credit,
             lines=_take(lines, amount),
+            # A cancellation says by itself how the order stands then.
+            is_followed=purpose.callback != "order_cancel" and isinstance(source.verbs.get("update_order"), Verb),
         )
         owed.append(Owed(source.token, purpose.verb, body, purpose.about))
         rest -= amount
@@ -156,16 +158,23 @@ def give_back_everything(
 
 
 def same_money(
-    entries: Collection[Entry], callback: str, amount: Decimal, except_for: tuple[str, str]
+    entries: Collection[Entry],
+    callback: str,
+    amount: Decimal,
+    except_for: tuple[str, str],
+    payments: Collection[str] | None = None,
 ) -> list[Entry] | None:
     """What `callback` has paid, or holds to pay, in one piece of this very amount, unless it was matched before (R23).
 
-    `except_for` is the asking source: its own earlier match does not count.
+    `except_for` is the asking source: its own earlier match does not count.  With `payments` only what goes
+    back on these counts.  A match of one payment's part leaves the parts of the others to be matched.
     """
-    spent = {entry.matched for entry in entries if entry.source != except_for}
+    spent = {(entry.matched, entry.payment_refnum) for entry in entries if entry.source != except_for}
     pieces: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        if entry.callback == callback and entry.is_in_effect and entry.source not in spent:
+        is_meant = payments is None or entry.payment_refnum in payments
+        is_spent = (entry.source, "") in spent or (entry.source, entry.payment_refnum) in spent
+        if entry.callback == callback and entry.is_in_effect and is_meant and not is_spent:
             pieces.setdefault(entry.source, []).append(entry)
     for piece in pieces.values():
         if is_same_amount(sum((entry.amount for entry in piece), Decimal(0)), amount):

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
-from app.deliveries import outbox, transitions
+from app.deliveries import claims, outbox, transitions
+from app.deliveries.claims import Outcome
 from app.deliveries.operating import NEVER_KNOWN
 from app.deliveries.outbox import Owed, Told
 from app.deliveries.transitions import Delivery, Settled
@@ -275,12 +276,18 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int,
         now = desk.clock()
         untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
         if untried:
-            outbox.give_back(connection, untried, token=begun.token, now=now)
-        for delivery in begun.attempts:
-            outcome = settled.get(delivery.id)
-            if outcome and outbox.record(connection, delivery, outcome, token=begun.token, now=now):
-                consequences.apply(connection, delivery, outcome, now)
+            claims.give_back(connection, untried, token=begun.token, next_try_at=now + outbox.BEHIND)
+        outcomes = [
+            Outcome(delivery, begun.token, settled[delivery.id])
+            for delivery in begun.attempts
+            if delivery.id in settled
+        ]
+        recorded = claims.record(connection, outcomes, now)
+        for outcome in recorded:
+            consequences.apply(connection, outcome.delivery, outcome.settled, now)
         told = outbox.of_commands(connection, row_ids)
+        # Once it is clear what to tell: what follows from it nobody asked for.  Once for all parts of a refund.
+        any(consequences.follow_up(connection, item.delivery, item.settled, now) for item in reversed(recorded))
         outbox.release_unbound(connection, row_ids)
         connection.execute(update(ledger).where(ledger.c.id.in_(row_ids)).values(finished_at=now))
     return told
@@ -303,6 +310,8 @@ def events_of(told: Told, *, is_held: bool) -> list[Event]:
         case "refused" if told.verb == "refund_payment":
             message = f"{told.gateway} refused to give the money back{reason}; an operator has to look"
             return [Event("warning", "REFUND_REFUSED", message, told.about)]
+        case "owed" if not told.code and not told.about:
+            return []
         case "owed" if not told.code:
             message = f"{told.gateway} is told after the earlier calls for this order"
             return [Event("warning", "QUEUED", message, told.about)]

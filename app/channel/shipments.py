@@ -19,7 +19,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, identifier, mapping, moment, optional_amount, text, whole
 from app.deliveries.outbox import Owed
-from app.gateways.interface import Gateway
+from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Event, Package, PackageLine, SketchLine, about
 
 HASHED = "h-"
@@ -104,19 +104,29 @@ def package_command(desk: Desk, asked: Asked, source: Gateway, order: orders.Kno
     named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        if orders.known(connection, channel, [order.refnum])[order.refnum].state == "cancelled":
+        known = orders.known(connection, channel, [order.refnum])[order.refnum]
+        if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; it cannot ship", named)])
         registered = orders.parcels(connection, channel, order.refnum)
-        lines, events = _matched(order, registered, shipped.stated)
+        lines, events = _matched(known, registered, shipped.stated)
         if not lines:
             return Plan([*events, Event("warning", "EMPTY_PACKAGE", "nothing in the package can be registered", named)])
-        filled = msgspec.structs.replace(package, lines=lines)
+        settled = orders.shipped_units(registered) + _units(lines) + Counter(known.rejected.units)
+        is_last = all(line.quantity <= settled[line.refnum] for line in known.lines if line.needs_shipping)
+        filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         orders.register_parcel(connection, channel, filled, desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 
     def correct(connection: Connection) -> Plan:
         message = f"the package was registered before; {source.token} cannot change it any more"
-        return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
+        frozen = Event("warning", "CANNOT_CORRECT", message, named)
+        registered = {parcel.key: parcel for parcel in orders.parcels(connection, channel, order.refnum)}
+        before = registered.get(package.key)
+        if before is None or not isinstance(source.verbs.get("correct_shipment"), Verb):
+            return Plan([frozen])
+        mended = msgspec.structs.replace(package, lines=before.lines)
+        events = [] if _contents(order, shipped.stated) == _units(before.lines) else [frozen]
+        return Plan(events, [Owed(source.token, "correct_shipment", mended, named)])
 
     meaning = (
         package.tracking_number,
@@ -131,11 +141,27 @@ def package_command(desk: Desk, asked: Asked, source: Gateway, order: orders.Kno
     return Command("order_shipment_submit", natural_key, order.refnum, meaning, plan, correct)
 
 
+def _contents(order: orders.KnownOrder, stated: Iterable[PackageLine]) -> Counter[str]:
+    """Units by order line as the payload states them."""
+    units: Counter[str] = Counter()
+    for item in stated:
+        line = find_line(order.lines, item.line_refnum, item.sku)
+        units[line.refnum if line else item.line_refnum] += item.quantity
+    return units
+
+
+def _units(lines: Iterable[PackageLine]) -> Counter[str]:
+    return Counter({line.line_refnum: line.quantity for line in lines})
+
+
 def _matched(
     order: orders.KnownOrder, registered: Iterable[orders.Parcel], stated: Iterable[PackageLine]
 ) -> tuple[tuple[PackageLine, ...], list[Event]]:
-    """The package's units by order line, cut to what is open; what could not be matched is told."""
-    shipped = orders.shipped_units(registered)
+    """The package's units by order line, cut to what is open; what could not be matched is told.
+
+    Units that were named as never to ship, and given back, are not open any more.
+    """
+    gone = orders.shipped_units(registered) + Counter(order.rejected.units)
     lines: dict[str, PackageLine] = {}
     events: list[Event] = []
     for item in stated:
@@ -145,11 +171,11 @@ def _matched(
             events.append(Event("error", "LINE_UNKNOWN", "no such line on the order; the others go on", where))
             continue
         before = lines[line.refnum].quantity if line.refnum in lines else 0
-        open_units = max(line.quantity - shipped[line.refnum] - before, 0)
+        open_units = max(line.quantity - gone[line.refnum] - before, 0)
         units = min(max(item.quantity, 0), open_units)
         if units < item.quantity:
             message = "more units than the line has open; the rest was left out"
             events.append(Event("warning", "MORE_THAN_ORDERED", message, about("orderitem_refnum", line.refnum)))
         if units:
-            lines[line.refnum] = PackageLine(line.refnum, line.sku, before + units)
+            lines[line.refnum] = PackageLine(line.refnum, line.sku, before + units, line.source_sku)
     return tuple(lines.values()), events

@@ -12,7 +12,9 @@ from typing import cast
 from app.gateways.interface import Vendor
 
 REGISTRY: dict[str, str] = {
+    "rally": "app.gateways.rally",
     "pipe17": "app.gateways.pipe17",
+    "retailrocket": "app.gateways.retailrocket",
 }
 
 

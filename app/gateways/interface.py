@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
+from sqlalchemy import Connection
 
 from app.errors import GatewayError, Refused
 from app.gateways import words
@@ -43,6 +44,8 @@ class VendorCall:
     outcome: str
     duration_s: float
     request_id: str
+    ahead_s: float | None = None
+    """How far the vendor's clock is before ours by its own word (whole seconds); None where it gave none."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,27 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One thing a check found out, told in a sentence without secrets and without customer data.
+
+    ok: as it should be; off: at rest because somebody wants it so; attention: an operator has to act.
+    """
+
+    name: str
+    state: Literal["ok", "off", "attention"]
+    sentence: str
+    address: str = ""
+    """What others fetch from this server, if the finding is about that: whoever checks tries it."""
+
+
+@dataclass(frozen=True)
 class Health:
     """Answer of a harmless read, for `channel check` and the demo."""
 
     state: Literal["connected", "refused", "unreachable"]
     detail: str = ""
+    findings: tuple[Finding, ...] = ()
+    """What else was seen: flows, grants, settings, hooks, a feed."""
 
 
 class Gateway(ABC):
@@ -91,16 +110,29 @@ class Gateway(ABC):
     takes_catalog: bool = False
     """True when the catalogue is kept for this vendor: it is told changes, or shows products itself."""
 
-    verbs: ClassVar[Mapping[str, Verb | NotOurs]] = {}
+    stock_needs_catalog: bool = False
+    """True when stock can only be told of SKUs that stand in the catalogue; it waits for them."""
+
+    verbs: Mapping[str, Verb | NotOurs] = {}
     """Every command by business verb: how it behaves, or why it is not carried out."""
 
     brings_orders: bool = False
+
+    is_observer: ClassVar[bool] = False
+    """True for a side feed: what it refuses is for the operator alone, RetailOps never hears of it (R17)."""
+
+    observes: Literal["", "acknowledgement", "completion"] = ""
+    """When this gateway is told of orders it has no part in, "" never; it can add no event to any answer (R17)."""
 
     gives_store_credit: bool = False
     """True when a refund can become store credit at this vendor instead of going to the payment."""
 
     refunds_unshipped: bool = True
     """True when completing an order gives back what its unshipped units cost."""
+
+    reserve_grace_s: float | None = None
+    """How much later than an order's acknowledgement a statement of stock must come to count its units (R25);
+    None where the units of orders are not subtracted here."""
 
     settle_s: float = 60.0
     """How long a create may stay invisible at the vendor after it was done (R11)."""
@@ -141,15 +173,48 @@ class Gateway(ABC):
         """Tell the vendor these products.  A change without a result stays owed; raises when none has one."""
         raise NotImplementedError
 
+    wishes_every_s: float = 0.0
+    """How often the vendor is asked which products its people want to hear again (`fetch_wished`); 0 never."""
+
+    def fetch_wished(self, since_ms: int | None, until_ms: int, call: Call) -> words.Wished:
+        """Asked for since the `until_ms` of the last answer, None at the first time; `until_ms` is now."""
+        raise NotImplementedError
+
     catalog_batch: int = 50
     """How many changed products one `push_catalog` may be given."""
 
     stock_batch: int = 500
     """How many changed SKUs one `push_inventory` may be given."""
 
+    def records_returns(self, call: Call) -> bool:
+        """Whether it wants to hear which goods came back (`record_return`), although it gives no money back.
+
+        Raises a `GatewayError` when it cannot find out; then what came back is owed and it decides later.
+        """
+        return False
+
     def flows(self) -> Mapping[str, str]:
         """Why each part of the work rests just now, "" where it runs; no call is made.  Empty: nothing can rest."""
         return {}
+
+    def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
+        """Change an order this gateway keeps, inside the caller's transaction; its source is told afterwards.
+
+        Only where `update_order` is carried out.
+        """
+        raise NotImplementedError
+
+    def purchase_of(self, order: words.Order) -> words.Purchase | None:
+        """What an observer will want to hear of an order that is being handed out; None: nothing.  Makes no call."""
+        return None
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """Work of its own in the background of a process that delivers, called whenever no fact is owed.
+
+        It may take long, has a thread to itself, and ends soon after `is_stopping()` is true.  It makes no
+        call to the vendor.  Raises `DatabaseUnavailable`.
+        """
+        return None
 
     @abstractmethod
     def check(self, call: Call) -> Health:
@@ -217,12 +282,12 @@ def look_up(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted | 
 def command_body(verb: str, body: bytes) -> words.CommandBody:
     """The body of an owed command, read back.  Raises `Refused` when it cannot be."""
     try:
-        return msgspec.json.decode(body, type=words.COMMANDS[verb])
+        return msgspec.json.decode(body, type=words.COMMANDS.get(verb) or words.OBSERVATIONS[verb])
     except (KeyError, msgspec.DecodeError) as error:
         raise Refused("UNREADABLE_DELIVERY", "the stored call does not fit its verb") from error
 
 
 __all__ = [
-    "Accepted", "Call", "Gateway", "GatewayError", "Health", "NotOurs", "Tools", "Vendor", "VendorCall", "Verb",
-    "command_body", "look_up", "perform",
+    "Accepted", "Call", "Finding", "Gateway", "GatewayError", "Health", "NotOurs", "Tools", "Vendor", "VendorCall",
+    "Verb", "command_body", "look_up", "perform",
 ]  # fmt: skip

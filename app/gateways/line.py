@@ -24,6 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final, cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -143,6 +144,15 @@ def _retry_after_s(reply: Reply) -> float | None:
     return read_retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
 
 
+def _ahead_s(reply: Reply) -> float | None:
+    """How far the vendor's clock is before ours, by its Date header; None where it has none that can be read."""
+    try:
+        theirs = parsedate_to_datetime(reply.headers["Date"])
+    except (KeyError, ValueError, OverflowError, TypeError, IndexError):
+        return None
+    return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
 class Line:
     """One vendor's address, as seen by one key.
 
@@ -255,8 +265,10 @@ class Line:
                 outcome = _outcome(error)
             raise
         finally:
-            status = None if reply is None else reply.status
-            self._tell(VendorCall(self.vendor, method, shown, status, outcome, time.monotonic() - started, request_id))
+            if self._observe is not None:
+                status, ahead_s = (None, None) if reply is None else (reply.status, _ahead_s(reply))
+                took_s = time.monotonic() - started
+                self._tell(VendorCall(self.vendor, method, shown, status, outcome, took_s, request_id, ahead_s))
 
     def close(self) -> None:
         """Closes every idle connection.  The line stays usable."""

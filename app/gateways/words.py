@@ -145,6 +145,8 @@ class SketchLine(msgspec.Struct, frozen=True):
     sku: str
     quantity: int
     source_sku: str = ""
+    needs_shipping: bool = True
+    """False for what nobody waits for to be shipped, such as a gift card."""
 
 
 class OrderSketch(msgspec.Struct, frozen=True):
@@ -198,12 +200,18 @@ class Package(msgspec.Struct, frozen=True):
     tracking_number: str = ""
     weight_kg: Decimal | None = None
     shipped_at: datetime | None = None
+    is_last: bool = False
+    """True when no unit of the order is open any more once this package has left."""
 
 
 class Cancellation(msgspec.Struct, frozen=True):
-    """The whole order is called off before anything shipped."""
+    """The whole order is called off before anything shipped.
+
+    `is_decided`: it is cancelled here already, and its source is only told.
+    """
 
     order_refnum: str
+    is_decided: bool = False
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -242,6 +250,61 @@ class Refund(msgspec.Struct, frozen=True):
     currency_code: str
     to_store_credit: bool = False
     lines: tuple[RefundLine, ...] = ()
+    is_followed: bool = False
+    """True where the source wants to hear by itself that an order has got everything back."""
+
+
+class Restatement(msgspec.Struct, frozen=True):
+    """The order's source is told again how the order stands; by then more may have changed.
+
+    `is_paid_back`: nothing of what was paid for it remains.
+    """
+
+    order_refnum: str
+    is_paid_back: bool = False
+
+
+class LineChange(msgspec.Struct, frozen=True):
+    """A line as RetailOps has it now.  A line of its own making has the `refnum` it is to get; 0 units are none."""
+
+    refnum: str
+    sku: str
+    quantity: int
+    unit_price: Decimal | None = None
+
+
+class OrderChange(msgspec.Struct, frozen=True):
+    """The lines of an order that RetailOps names after a change; lines it does not name stay as they are."""
+
+    order_refnum: str
+    lines: tuple[LineChange, ...]
+
+
+class OrderChanged(msgspec.Struct, frozen=True):
+    """What the source made of a change: its lines now, and what RetailOps should know."""
+
+    lines: tuple[SketchLine, ...]
+    events: tuple[Event, ...] = ()
+    is_different: bool = True
+
+
+class ReturnedLine(msgspec.Struct, frozen=True):
+    """Units of one order line that came back."""
+
+    line_refnum: str
+    sku: str
+    quantity: int
+    source_sku: str = ""
+    """What the source calls the SKU, where RetailOps calls it otherwise."""
+    reason: str = ""
+
+
+class ReturnedGoods(msgspec.Struct, frozen=True):
+    """Goods RetailOps took back, told without money; `key` names the return for ever, at us and at the vendor."""
+
+    order_refnum: str
+    key: str
+    lines: tuple[ReturnedLine, ...]
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -370,6 +433,17 @@ class ProductSent(msgspec.Struct, frozen=True):
     refusals: tuple[Refusal, ...] = ()
 
 
+class Wished(msgspec.Struct, frozen=True):
+    """SKUs whose products a vendor's people want to be told anew, and up to when, by its clock, that is known.
+
+    `is_all` is False when more is to be read from there on; `until_ms` None is never known.
+    """
+
+    skus: tuple[str, ...]
+    until_ms: int | None
+    is_all: bool = True
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """A vendor's final no to one record of the catalogue."""
 
@@ -378,7 +452,34 @@ class Refusal(msgspec.Struct, frozen=True):
     product_id: str = ""
 
 
-CommandBody = Acknowledgement | Package | Cancellation | Completion | Refund | Settlement
+class PurchaseLine(msgspec.Struct, frozen=True):
+    """Units of a SKU as they were bought; `unit_price` is after all discounts and without tax."""
+
+    line_refnum: str
+    sku: str
+    quantity: int
+    unit_price: Decimal
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """What an observer is told of an order (R17), as the observer itself put it when the order was handed out.
+
+    `shopper` keeps the reports of one shopper in order; it is no name.  `email` stands only where the shop has
+    consent for it, and goes with the report (R28).
+    """
+
+    order_refnum: str
+    shopper: str
+    ordered_at: datetime
+    currency_code: str
+    lines: tuple[PurchaseLine, ...]
+    session: str = ""
+    email: str = ""
+
+
+CommandBody = (
+    Acknowledgement | Package | Cancellation | Completion | Refund | Settlement | Restatement | ReturnedGoods | Purchase
+)
 """The body of a verb that can be owed."""
 
 COMMANDS: Mapping[str, type[CommandBody]] = {
@@ -388,12 +489,18 @@ COMMANDS: Mapping[str, type[CommandBody]] = {
     "cancel_order": Cancellation,
     "complete_order": Completion,
     "settle_payment": Settlement,
+    "update_order": Restatement,
     "return_order": Refund,
+    "record_return": ReturnedGoods,
     "credit_payment": Refund,
     "refund_payment": Refund,
 }
 """The business verbs that can be owed, and the body each one takes.
 
-Three of them give money back and may be one call at the vendor; they differ in what they are for and
+`record_return` tells what came back to a source that gives no money back itself; where it does, `return_order` does
+both.  Three of them give money back and may be one call at the vendor; they differ in what they are for and
 who decides (R10): a return, a credit, and what a cancellation or completion leaves unpaid-for.
 """
+
+OBSERVATIONS: Mapping[str, type[CommandBody]] = {"report_purchase": Purchase}
+"""What observers can be owed; only they carry it out, and nothing of it is ever told to RetailOps (R17)."""

@@ -5,19 +5,23 @@ What is owed to a gateway is a product with all its variants, because that is wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item, Product, ProductChange, ProductSent
 from app.records import streams
-from app.records.tables import catalogue, catalogue_heard, categories
+from app.records.tables import HAS_TITLE, catalogue, catalogue_heard, categories
 
 MANY = 500
 """How many keys one statement names."""
+
+SEARCHED = 500
+"""Characters of a title that a search looks at."""
 
 Batch = streams.Batch[ProductChange]
 
@@ -73,6 +77,36 @@ def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict
     }
 
 
+def known_skus(connection: Connection, channel: str, skus: Collection[str]) -> set[str]:
+    """Those of these SKUs that stand in the catalogue."""
+    wanted = sorted(skus)
+    found: set[str] = set()
+    for at in range(0, len(wanted), MANY):
+        found |= set(
+            connection.execute(
+                select(catalogue.c.sku).where(
+                    catalogue.c.channel == channel, catalogue.c.sku.in_(wanted[at : at + MANY])
+                )
+            ).scalars()
+        )
+    return found
+
+
+def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, Product]:
+    """By each key the product that has it, or one of whose variants has it; unknown keys are left out."""
+    roots: dict[str, str] = {}
+    wanted = sorted(set(keys))
+    for at in range(0, len(wanted), MANY):
+        rows = connection.execute(
+            select(catalogue.c.key, catalogue.c.root_key).where(
+                catalogue.c.channel == channel, catalogue.c.key.in_(wanted[at : at + MANY])
+            )
+        )
+        roots |= {row.key: row.root_key for row in rows}
+    products = of_roots(connection, channel, set(roots.values()))
+    return {key: products[root] for key, root in roots.items() if root in products}
+
+
 def of_number(connection: Connection, channel: str, number: int) -> Product | None:
     """The product that has this number, or one of whose variants has it."""
     root = connection.execute(
@@ -83,13 +117,16 @@ def of_number(connection: Connection, channel: str, number: int) -> Product | No
 
 def search(connection: Connection, channel: str, title: str, limit: int) -> list[Product]:
     """Products whose title, or a variant's, holds this text whatever its case."""
-    roots = connection.execute(
-        select(catalogue.c.root_key)
-        .where(catalogue.c.channel == channel, catalogue.c.title.contains(title.casefold(), autoescape=True))
-        .group_by(catalogue.c.root_key)
-        .order_by(func.min(catalogue.c.number))
-        .limit(limit)
-    ).scalars()
+    matching = select(catalogue.c.root_key).where(catalogue.c.channel == channel).order_by(catalogue.c.number)
+    if title:
+        # HAS_TITLE lets the index over titles alone answer.
+        matching = matching.where(HAS_TITLE, catalogue.c.title.contains(title.casefold()[:SEARCHED], autoescape=True))
+    roots: dict[str, None] = {}
+    with connection.execute(matching.execution_options(yield_per=MANY)) as rows:
+        for row in rows:
+            roots[row.root_key] = None
+            if len(roots) == limit:
+                break
     return list(of_roots(connection, channel, list(roots)).values())
 
 
@@ -101,6 +138,61 @@ def walk(connection: Connection, channel: str) -> Iterator[Product]:
     for root_key, group in groupby(rows, key=lambda row: row.root_key):
         if product := _product(root_key, [item_of(row) for row in group]):
             yield product
+
+
+def page(connection: Connection, channel: str, after: str, limit: int) -> tuple[str, list[Product]]:
+    """The next products after a root key ("" is the beginning), and the key to go on from, "" at the end.
+
+    For walks too long for one transaction; each page shows the catalogue as it is when it is read.
+    """
+    roots = list(
+        connection.execute(
+            select(catalogue.c.root_key)
+            .where(catalogue.c.channel == channel, catalogue.c.root_key > after)
+            .group_by(catalogue.c.root_key)
+            .order_by(catalogue.c.root_key)
+            .limit(limit)
+        ).scalars()
+    )
+    found = of_roots(connection, channel, roots)
+    return roots[-1] if len(roots) == limit else "", [found[root] for root in roots if root in found]
+
+
+def oldest(connection: Connection, channel: str, limit: int) -> list[Item]:
+    """The records this channel has known longest, as stated."""
+    rows = connection.execute(
+        select(catalogue).where(catalogue.c.channel == channel).order_by(catalogue.c.number).limit(limit)
+    )
+    return [item_of(row) for row in rows]
+
+
+def of_numbers(connection: Connection, channel: str, numbers: Collection[int]) -> dict[int, tuple[Product, Item]]:
+    """The product of each number, and the record that has it with what it inherits; unknown ones are left out."""
+    wanted = sorted(numbers)
+    roots: set[str] = set()
+    for at in range(0, len(wanted), MANY):
+        roots |= set(
+            connection.execute(
+                select(catalogue.c.root_key).where(
+                    catalogue.c.channel == channel, catalogue.c.number.in_(wanted[at : at + MANY])
+                )
+            ).scalars()
+        )
+    found = {
+        record.number: (product, record)
+        for product in of_roots(connection, channel, roots).values()
+        for record in (product.item, *product.units)
+    }
+    return {number: found[number] for number in wanted if number in found}
+
+
+def number_categories(connection: Connection, channel: str, paths: Collection[str]) -> None:
+    """Give these paths numbers too, for those above the ones that products stand in."""
+    if paths:
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(
+            insert(categories).on_conflict_do_nothing(), [{"channel": channel, "path": path} for path in sorted(paths)]
+        )
 
 
 def category_numbers(connection: Connection, channel: str) -> dict[str, int]:
@@ -117,7 +209,7 @@ def claim(
     connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
 ) -> Batch | None:
     """Take the stream and its oldest unheard products; None when nothing is owed, due or free."""
-    attempts = streams.take(connection, channel, gateway, token=token, now=now, lease_s=lease_s)
+    attempts = streams.take(connection, "catalogue", channel, gateway, token=token, now=now, lease_s=lease_s)
     if attempts is None:
         return None
     owed = connection.execute(
@@ -132,7 +224,8 @@ def claim(
     ).all()
     products = of_roots(connection, channel, [row.root_key for row in owed])
     changes = tuple(ProductChange(row.root_key, products.get(row.root_key), row.sent) for row in owed)
-    batch = Batch(channel, gateway, token, attempts, changes, {row.root_key: row.seq for row in owed})
+    seqs = {row.root_key: row.seq for row in owed}
+    batch = Batch(channel, gateway, "catalogue", token, attempts, changes, seqs)
     if not owed:
         streams.release(connection, batch)
         return None
@@ -170,6 +263,67 @@ _RECORD = (
 )
 
 
+def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> bool:
+    """The gateway is to hear the products of these SKUs anew; False when it never heard of any of them."""
+    wanted = sorted(skus)
+    seq = streams.next_seq(connection, channel, gateway) if wanted else 0
+    count = 0
+    for at in range(0, len(wanted), MANY):
+        roots = select(catalogue.c.root_key).where(
+            catalogue.c.channel == channel, catalogue.c.sku.in_(wanted[at : at + MANY])
+        )
+        count += connection.execute(
+            update(catalogue_heard)
+            .where(
+                catalogue_heard.c.channel == channel,
+                catalogue_heard.c.gateway == gateway,
+                catalogue_heard.c.root_key.in_(roots),
+            )
+            .values(seq=seq)
+        ).rowcount
+    return count > 0
+
+
+def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
+    """The gateway's own notes about these products; those it never heard of are left out."""
+    found: dict[str, bytes] = {}
+    wanted = sorted(keys)
+    for at in range(0, len(wanted), MANY):
+        rows = connection.execute(
+            select(catalogue_heard.c.root_key, catalogue_heard.c.sent).where(
+                catalogue_heard.c.channel == channel,
+                catalogue_heard.c.gateway == gateway,
+                catalogue_heard.c.root_key.in_(wanted[at : at + MANY]),
+                catalogue_heard.c.sent.is_not(None),
+            )
+        )
+        found |= {row.root_key: row.sent for row in rows}
+    return found
+
+
+def note_heard(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:
+    """The gateway's own notes about products it is going to tell; each is owed as before."""
+    if notes:
+        connection.execute(
+            _NOTE,
+            [
+                {"of_channel": channel, "of_gateway": gateway, "of_root": key, "was": note}
+                for key, note in notes.items()
+            ],
+        )
+
+
+_NOTE = (
+    update(catalogue_heard)
+    .where(
+        catalogue_heard.c.channel == bindparam("of_channel"),
+        catalogue_heard.c.gateway == bindparam("of_gateway"),
+        catalogue_heard.c.root_key == bindparam("of_root"),
+    )
+    .values(sent=bindparam("was"))
+)
+
+
 def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
     """True when the gateway has products to hear and may be tried now; costs no write lock."""
     row = connection.execute(
@@ -178,7 +332,7 @@ def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -
             catalogue_heard.c.channel == channel,
             catalogue_heard.c.gateway == gateway,
             catalogue_heard.c.seq > catalogue_heard.c.sent_seq,
-            ~streams.is_waiting(channel, gateway, now),
+            ~streams.is_waiting("catalogue", channel, gateway, now),
         )
         .limit(1)
     ).first()

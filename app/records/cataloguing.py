@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item
 from app.records import streams
-from app.records.catalogue import MANY
+from app.records.catalogue import MANY, SEARCHED
 from app.records.tables import catalogue, catalogue_heard, categories
 
 
@@ -188,7 +188,7 @@ def _values(row: _Row, now: datetime) -> dict[str, Any]:
         "identity": row.identity,
         "parent_sku": item.parent_sku,
         "sku": item.sku,
-        "title": (item.title or "").casefold(),
+        "title": (item.title or "").casefold()[:SEARCHED],
         "item": msgspec.json.encode(item),
         "is_enabled": item.is_enabled is not False,
         "changed_at": now,

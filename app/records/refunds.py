@@ -307,7 +307,9 @@ def release(connection: Connection, refund_id: int, now: datetime) -> Release:
     if row is None:
         return "unknown"
     if row.released_at is None and (
-        row.state == "matched" or (row.callback == "payment_credit" and row.state == "accepted")
+        # A completion is never carried out again; what it left to a credit, another credit may pay.
+        (row.state == "matched" and row.callback != "order_complete")
+        or (row.callback == "payment_credit" and row.state == "accepted")
     ):
         connection.execute(
             update(refunds)

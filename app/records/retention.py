@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
+from app.records import carts, orders
 from app.records.database import Database
-from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news
+from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news, observed_orders
 
 BATCH = 500
 """Rows of one purging transaction."""
@@ -116,6 +117,34 @@ def _delete_news(connection: Connection, rows: Sequence[Any], now: datetime, ter
     return connection.execute(delete(late_news).where(late_news.c.id.in_([row.id for row in rows])))
 
 
+def _old_orders(now: datetime, terms: Terms) -> Select[Any]:
+    return orders.expired(now)
+
+
+def _delete_orders(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    orders.purge(connection, [(row.channel, row.refnum) for row in rows], now)
+
+
+def _old_carts(now: datetime, terms: Terms) -> Select[Any]:
+    return carts.expired(now)
+
+
+def _delete_carts(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    carts.purge(connection, [(row.channel, row.cart_id) for row in rows], now)
+
+
+def _forgotten_observed(now: datetime, terms: Terms) -> Select[Any]:
+    table = observed_orders
+    return select(table.c.channel, table.c.gateway, table.c.refnum).where(table.c.seen_at < now - terms.bodies)
+
+
+def _delete_observed(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
+    table = observed_orders
+    keys = [(row.channel, row.gateway, row.refnum) for row in rows]
+    named = tuple_(table.c.channel, table.c.gateway, table.c.refnum).in_(keys)
+    return connection.execute(delete(table).where(named, table.c.seen_at < now - terms.bodies))
+
+
 CLOCKS: list[Clock] = [
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
@@ -130,10 +159,27 @@ CLOCKS: list[Clock] = [
         _needless_held_back,
         _delete_held_back,
     ),
+    Clock(
+        "observed_orders",
+        "a row goes when its observer is owed the report or the order is cancelled, at the latest after 180 days",
+        _forgotten_observed,
+        _delete_observed,
+    ),
     Clock("late_news", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
+    Clock(
+        "orders",
+        "a row goes order_days after completion, cancellation or full refund, else open_order_days after its last "
+        "change; each order carries its date",
+        _old_orders,
+        _delete_orders,
+    ),
+    Clock(
+        "carts", "a row goes when the cart is an order, or cart_days after its last change", _old_carts, _delete_carts
+    ),
 ]
 
 KEPT: Mapping[str, str] = {
+    "called_off_cursors": "one row for each source of orders",
     "handed_out": "order numbers, lines as ids and quantities: an order must never be handed out again (R18)",
     "packages": "shipment numbers and quantities: what shipped must not be cancelled or refunded (R21, R22)",
     "payments": "payment numbers and amounts: nothing may be refunded beyond them",
@@ -142,8 +188,12 @@ KEPT: Mapping[str, str] = {
     "stock": "SKUs and quantities, one row each",
     "catalogue": "goods, not people; a row keeps its number for ever because vendors know it by that",
     "catalogue_heard": "keys of goods, one row each for each gateway",
+    "reservations": "SKUs, order numbers and units; gone with their order at the latest",
     "categories": "names of goods' categories, numbered for ever",
     "fact_streams": "one row for each gateway",
+    "feeds": "goods, not people; one row for each feed",
+    "feed_pieces": "goods, not people; the last two builds of each feed",
+    "told_lines": "order numbers and numbers of goods: what was counted must not be counted again",
     "chores": "one row for each chore",
     "rates": "one row for each key of a vendor, known by its digest",
 }

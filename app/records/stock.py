@@ -6,11 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from app.gateways.words import StockChange, StockLevel, StockSent
 from app.records import streams
 from app.records.tables import stock
+
+MANY = 500
+"""How many SKUs one statement names."""
 
 
 def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[str, bytes]) -> None:
@@ -18,29 +21,33 @@ def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[s
 
     Pushes for one gateway follow one another: the counter's row is held until the transaction ends.
     """
-    seq = streams.next_seq(connection, channel, gateway)
-    keys = {"channel": channel, "gateway": gateway, "seq": seq}
     if connection.dialect.name == "sqlite":
+        seq = streams.next_seq(connection, channel, gateway)
         connection.exec_driver_sql(
             f"insert into stock (channel, gateway, sku, level, seq) values (?, ?, ?, ?, ?) {_KEEP_CHANGED}",
             [(channel, gateway, sku, level, seq) for sku, level in levels.items()],
         )
         return
-    # One statement with two arrays: a row for each level would cost a round trip's work each.
-    connection.execute(_ACCEPT_ARRAYS, {**keys, "skus": list(levels), "levels": list(levels.values())})
+    pushed = {"skus": list(levels), "levels": list(levels.values())}
+    connection.exec_driver_sql(_ACCEPT_ARRAYS, {"channel": channel, "gateway": gateway, **pushed})
 
 
 _KEEP_CHANGED = """
     on conflict (channel, gateway, sku) do update set level = excluded.level, seq = excluded.seq
     where stock.level <> excluded.level
 """
-_ACCEPT_ARRAYS = text(
-    f"""
+# One statement, for the next push waits for the counter's row while this one goes to the server and back; it
+# asks for the counter before it touches a level.  The arrays are binary (%b): writing the levels as text would
+# take as long as all the rest.
+_ACCEPT_ARRAYS = f"""
+    with counter as (
+        insert into fact_streams (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
+        on conflict (channel, gateway) do update set seq = fact_streams.seq + 1 returning seq
+    )
     insert into stock (channel, gateway, sku, level, seq)
-    select cast(:channel as text), cast(:gateway as text), sku, level, cast(:seq as bigint)
-    from unnest(cast(:skus as text[]), cast(:levels as bytea[])) as pushed (sku, level) {_KEEP_CHANGED}
-    """
-)
+    select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq
+    from counter, unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level) {_KEEP_CHANGED}
+"""
 
 
 Batch = streams.Batch[StockChange]
@@ -53,7 +60,7 @@ def claim(
 
     One sender per (channel, gateway), so no two calls for one SKU overlap.
     """
-    attempts = streams.take(connection, channel, gateway, token=token, now=now, lease_s=lease_s)
+    attempts = streams.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
     if attempts is None:
         return None
     owed = connection.execute(
@@ -63,7 +70,8 @@ def claim(
         .limit(limit)
     ).all()
     changes = tuple(StockChange(item.sku, msgspec.json.decode(item.level, type=StockLevel), item.sent) for item in owed)
-    batch = Batch(channel, gateway, token, attempts, changes, {item.sku: item.seq for item in owed})
+    seqs = {item.sku: item.seq for item in owed}
+    batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs)
     if not owed:
         streams.release(connection, batch)
         return None
@@ -111,6 +119,18 @@ def owe_again(connection: Connection, channel: str, gateway: str, skus: Collecti
         )
 
 
+def forget_heard(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
+    """What the gateway heard of these SKUs is in doubt, for it is about to be told: its notes are cleared."""
+    wanted = sorted(skus)
+    for at in range(0, len(wanted), MANY):
+        some = wanted[at : at + MANY]
+        connection.execute(
+            update(stock)
+            .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(some))
+            .values(sent=None)
+        )
+
+
 def levels_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, StockLevel]:
     """What RetailOps stated last; a SKU it never named is left out."""
     rows = connection.execute(
@@ -119,6 +139,16 @@ def levels_of(connection: Connection, channel: str, gateway: str, skus: Collecti
         )
     )
     return {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
+
+
+def notes_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, bytes | None]:
+    """What the gateway noted of each SKU when it last heard of it; a SKU RetailOps never named is left out."""
+    rows = connection.execute(
+        select(stock.c.sku, stock.c.sent).where(
+            stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus)
+        )
+    )
+    return {row.sku: row.sent for row in rows}
 
 
 def owed_count(connection: Connection) -> int:
@@ -136,7 +166,7 @@ def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -
             stock.c.channel == channel,
             stock.c.gateway == gateway,
             stock.c.seq > stock.c.sent_seq,
-            ~streams.is_waiting(channel, gateway, now),
+            ~streams.is_waiting("stock", channel, gateway, now),
         )
         .limit(1)
     ).first()

@@ -1,18 +1,23 @@
-"""One sender at a time for the facts of each (channel, gateway): the lease, the counter, the pause (R13)."""
+"""One sender at a time for the facts of each (channel, gateway): the lease, the counter, the pauses (R13).
+
+The sender is one for both kinds of fact, but each kind has its own pause: products a vendor fails on must not
+hold up stock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.records.tables import fact_streams
+from app.records.tables import catalogue_heard, fact_streams, stock
 
 Change = TypeVar("Change")
+Kind = Literal["catalogue", "stock"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,56 @@ class Batch(Generic[Change]):
 
     channel: str
     gateway: str
+    kind: Kind
     token: str
     attempts: int
     changes: tuple[Change, ...] = ()
     seqs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at what a vendor's people wish of products, for which one sender holds the stream."""
+
+    channel: str
+    gateway: str
+    token: str
+    since_ms: int | None
+    """Up to when, by the vendor's clock, their wishes are known; None before the first look."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """How many facts of a kind a gateway has not heard, and what it said when it was told them last."""
+
+    channel: str
+    gateway: str
+    kind: Kind
+    count: int
+    last_error: str
+
+
+@dataclass(frozen=True)
+class _Pause:
+    """Where the pause of a kind stands."""
+
+    attempts: Column[int]
+    next_try_at: Column[Any]
+    last_error: Column[str]
+
+    def values(self, attempts: int, next_try_at: datetime | None, last_error: str) -> dict[str, object]:
+        return {
+            self.attempts.name: attempts,
+            self.next_try_at.name: next_try_at,
+            self.last_error.name: last_error,
+        }
+
+
+_STREAMS: Final = fact_streams.c
+_PAUSES: Final[Mapping[Kind, _Pause]] = {
+    "catalogue": _Pause(_STREAMS.catalogue_attempts, _STREAMS.catalogue_next_try_at, _STREAMS.catalogue_last_error),
+    "stock": _Pause(_STREAMS.attempts, _STREAMS.next_try_at, _STREAMS.last_error),
+}
 
 
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
@@ -32,58 +83,119 @@ def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = insert(fact_streams).values(channel=channel, gateway=gateway, seq=1)
     statement = statement.on_conflict_do_update(
-        index_elements=[fact_streams.c.channel, fact_streams.c.gateway], set_={"seq": fact_streams.c.seq + 1}
+        index_elements=[_STREAMS.channel, _STREAMS.gateway], set_={"seq": _STREAMS.seq + 1}
     )
-    return int(connection.execute(statement.returning(fact_streams.c.seq)).scalar_one())
+    return int(connection.execute(statement.returning(_STREAMS.seq)).scalar_one())
 
 
 def take(
-    connection: Connection, channel: str, gateway: str, *, token: str, now: datetime, lease_s: float
+    connection: Connection, kind: Kind, channel: str, gateway: str, *, token: str, now: datetime, lease_s: float
 ) -> int | None:
-    """Lease the stream; how often it failed lately, or None when it is another's or not due.
+    """Lease the stream; how often this kind failed lately, or None when it is another's or not due.
 
     The stream is taken before facts are read: what was read earlier another sender might have replaced at
     the vendor by a newer one.
     """
-    row = connection.execute(
+    pause = _PAUSES[kind]
+    row = _lease(connection, channel, gateway, pause.next_try_at, pause.attempts, token, now, lease_s)
+    return None if row is None else int(row[0])
+
+
+def _lease(
+    connection: Connection,
+    channel: str,
+    gateway: str,
+    due_at: Column[Any],
+    told: Column[Any],
+    token: str,
+    now: datetime,
+    lease_s: float,
+) -> Row[Any] | None:
+    return connection.execute(
         update(fact_streams)
         .where(
-            fact_streams.c.channel == channel,
-            fact_streams.c.gateway == gateway,
-            or_(fact_streams.c.lease_until.is_(None), fact_streams.c.lease_until <= now),
-            or_(fact_streams.c.next_try_at.is_(None), fact_streams.c.next_try_at <= now),
+            _STREAMS.channel == channel,
+            _STREAMS.gateway == gateway,
+            or_(_STREAMS.lease_until.is_(None), _STREAMS.lease_until <= now),
+            or_(due_at.is_(None), due_at <= now),
         )
         .values(lease_token=token, lease_until=now + timedelta(seconds=lease_s))
-        .returning(fact_streams.c.attempts)
+        .returning(told)
     ).first()
-    return None if row is None else row.attempts
 
 
 def release(connection: Connection, batch: Batch[Change]) -> bool:
     """The vendor answered, or there was nothing to tell; False when somebody else holds the stream now."""
-    return _end_lease(connection, batch, attempts=0, next_try_at=None, last_error="")
+    return _end_lease(connection, batch.channel, batch.gateway, batch.token, _PAUSES[batch.kind].values(0, None, ""))
 
 
 def postpone(connection: Connection, batch: Batch[Change], *, until: datetime, was_tried: bool, error: str) -> None:
-    """Nothing could be told now; what holds then is sent later."""
-    _end_lease(connection, batch, attempts=batch.attempts + was_tried, next_try_at=until, last_error=error)
+    """Nothing of this kind could be told now; what holds then is sent later."""
+    pause = _PAUSES[batch.kind].values(batch.attempts + was_tried, until, error)
+    _end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
 
 
-def _end_lease(connection: Connection, batch: Batch[Change], **values: object) -> bool:
+def _end_lease(
+    connection: Connection, channel: str, gateway: str, token: str, values: Mapping[str, object | None]
+) -> bool:
     result = connection.execute(
         update(fact_streams)
-        .where(
-            fact_streams.c.channel == batch.channel,
-            fact_streams.c.gateway == batch.gateway,
-            fact_streams.c.lease_token == batch.token,
-        )
+        .where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _STREAMS.lease_token == token)
         .values(lease_token=None, lease_until=None, **values)
     )
     return result.rowcount == 1
 
 
-def is_waiting(channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:
-    """Whether the stream failed lately and is not due yet."""
-    return exists().where(
-        fact_streams.c.channel == channel, fact_streams.c.gateway == gateway, fact_streams.c.next_try_at > now
-    )
+def is_waiting(kind: Kind, channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:
+    """Whether this kind failed lately and is not due yet."""
+    return exists().where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _PAUSES[kind].next_try_at > now)
+
+
+def is_look_due(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
+    """Whether the vendor, if it heard of products at all, is to be asked now what its people wish of them."""
+    due_at = _STREAMS.wishes_next_look_at
+    heard = catalogue_heard.c
+    found = connection.execute(
+        select(_STREAMS.channel).where(
+            _STREAMS.channel == channel,
+            _STREAMS.gateway == gateway,
+            or_(due_at.is_(None), due_at <= now),
+            exists().where(heard.channel == channel, heard.gateway == gateway),
+        )
+    ).first()
+    return found is not None
+
+
+def take_look(
+    connection: Connection, channel: str, gateway: str, *, token: str, now: datetime, lease_s: float
+) -> Look | None:
+    """Lease the stream for a look at the vendor's wishes; None when it is another's or the look not due."""
+    due_at, until_ms = _STREAMS.wishes_next_look_at, _STREAMS.wishes_until_ms
+    row = _lease(connection, channel, gateway, due_at, until_ms, token, now, lease_s)
+    return None if row is None else Look(channel, gateway, token, row[0])
+
+
+def end_look(connection: Connection, look: Look, *, until_ms: int | None, next_at: datetime) -> bool:
+    """The look is over; False when somebody else holds the stream now."""
+    values = {"wishes_until_ms": until_ms, "wishes_next_look_at": next_at}
+    return _end_lease(connection, look.channel, look.gateway, look.token, values)
+
+
+def owed(connection: Connection) -> list[Owed]:
+    """What every gateway has not heard yet."""
+    found = []
+    kinds: tuple[tuple[Kind, Any], ...] = (("catalogue", catalogue_heard.c), ("stock", stock.c))
+    for kind, facts in kinds:
+        error = _PAUSES[kind].last_error
+        rows = connection.execute(
+            select(facts.channel, facts.gateway, func.count(), error)
+            .join_from(
+                facts.seq.table,
+                fact_streams,
+                (facts.channel == _STREAMS.channel) & (facts.gateway == _STREAMS.gateway),
+            )
+            .where(facts.seq > facts.sent_seq)
+            .group_by(facts.channel, facts.gateway, error)
+        )
+        found += [Owed(row[0], row[1], kind, row[2], row[3]) for row in rows]
+    return found

@@ -89,8 +89,29 @@ handed_out = Table(
     Column("last_handed_at", Moment),
     Column("acknowledged_at", Moment),
     Column("retailops_order_id", Text, nullable=False, server_default=""),
+    Column("called_off_at", Moment),
+    Column("called_off_times", Integer, nullable=False, server_default="0"),
+    Column("called_off_told_at", Moment),
 )
-"""What `order_pull` gave away or a callback asked about, for every order source (R18)."""
+"""What `order_pull` gave away or a callback asked about, for every order source (R18); `called_off_*`: when its
+source was found to have called it off, how often RetailOps was told, and when RetailOps acknowledged that."""
+
+Index(
+    "ix_handed_out_called_off",
+    handed_out.c.channel,
+    handed_out.c.called_off_at,
+    sqlite_where=text("called_off_at is not null and called_off_told_at is null"),
+    postgresql_where=text("called_off_at is not null and called_off_told_at is null"),
+)
+
+called_off_cursors = Table(
+    "called_off_cursors",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+)
+"""Up to when, by each source's own clock, it is known which orders it called off (R18)."""
 
 held_back = Table(
     "held_back",
@@ -267,8 +288,18 @@ fact_streams = Table(
     Column("lease_token", String(32)),
     Column("lease_until", Moment),
     Column("last_error", Text, nullable=False, server_default=""),
+    Column("catalogue_attempts", Integer, nullable=False, server_default="0"),
+    Column("catalogue_next_try_at", Moment),
+    Column("catalogue_last_error", Text, nullable=False, server_default=""),
+    Column("wishes_until_ms", BigInteger),
+    Column("wishes_next_look_at", Moment),
 )
-"""One row per (channel, gateway) that hears facts: the counter of `seq`, and who sends just now (R13)."""
+"""One row per (channel, gateway) that hears facts: the counter of `seq`, and who sends just now (R13).
+
+`attempts`, `next_try_at` and `last_error` are stock's; the catalogue has its own, for one kind of fact that cannot be
+told must not hold up the other.  `wishes_until_ms` says up to when, by the vendor's clock, it is known what its people
+want to hear again.
+"""
 
 catalogue = Table(
     "catalogue",
@@ -309,6 +340,19 @@ Index(
     postgresql_where=text("parent_sku <> ''"),
 )
 
+HAS_TITLE = text("title <> ''")
+
+Index(
+    "ix_catalogue_title",
+    catalogue.c.channel,
+    catalogue.c.number,
+    catalogue.c.title,
+    catalogue.c.root_key,
+    sqlite_where=HAS_TITLE,
+    postgresql_where=HAS_TITLE,
+)
+"""Everything a search for a part of a title reads, without the records themselves."""
+
 catalogue_heard = Table(
     "catalogue_heard",
     metadata,
@@ -340,6 +384,121 @@ categories = Table(
     UniqueConstraint("channel", "path"),
 )
 """Every category a product ever stood in, so that it keeps one number for ever."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("refnum", Text, primary_key=True),
+    Column("cart_id", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("hooks", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("exportable_at", Moment),
+    Column("cancelled_at", Moment),
+    Column("changed_at", Moment, nullable=False),
+    Column("purge_after", Moment, nullable=False),
+    UniqueConstraint("channel", "cart_id"),
+)
+"""Orders of a source that pushes them here, whole, until RetailOps needs them no more (R19, R28).
+
+`hooks` holds what the source sent, one body a line, for what we do not understand yet.
+"""
+
+Index("ix_orders_created_at", orders.c.channel, orders.c.created_at)
+Index("ix_orders_exportable_at", orders.c.channel, orders.c.exportable_at)
+Index("ix_orders_cancelled_at", orders.c.channel, orders.c.cancelled_at)
+Index("ix_orders_purge_after", orders.c.purge_after)
+
+carts = Table(
+    "carts",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("cart_id", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("purge_after", Moment, nullable=False),
+)
+"""What shoppers are about to buy, until it is an order or forgotten (R28)."""
+
+Index("ix_carts_purge_after", carts.c.purge_after)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("sku", Text, primary_key=True),
+    Column("order_refnum", Text, primary_key=True),
+    Column("units", Integer, nullable=False),
+    Column("acknowledged_at", Moment),
+)
+"""Units of orders that RetailOps' stock figures do not count yet (R25)."""
+
+Index("ix_reservations_order_refnum", reservations.c.channel, reservations.c.order_refnum)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("changes", BigInteger, nullable=False, server_default="0"),
+    Column("built_changes", BigInteger, nullable=False, server_default="0"),
+    Column("changed_at", Moment),
+    Column("form", String(64), nullable=False, server_default=""),
+    Column("build", BigInteger, nullable=False, server_default="0"),
+    Column("begun_builds", BigInteger, nullable=False, server_default="0"),
+    Column("etag", String(64), nullable=False, server_default=""),
+    Column("modified_at", Moment),
+    Column("built_at", Moment),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Column("packed_size", BigInteger, nullable=False, server_default="0"),
+    Column("listed", LargeBinary),
+    Column("report", LargeBinary),
+    Column("lease_token", String(32)),
+    Column("lease_until", Moment),
+)
+"""What a vendor fetches here: which build holds, how much has changed since, and who builds just now.
+
+`listed` is which numbers stand in it, `report` what was left out of it and what is about to leave it.
+"""
+
+feed_pieces = Table(
+    "feed_pieces",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("build", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The text of each feed, compressed, in pieces, so that nobody holds all of it."""
+
+observed_orders = Table(
+    "observed_orders",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("refnum", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+"""What an observer will be told of an order that was handed out, until its moment comes (R17, R28)."""
+
+Index("ix_observed_orders_seen_at", observed_orders.c.seen_at)
+
+told_lines = Table(
+    "told_lines",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("order_refnum", Text, primary_key=True),
+    Column("product", Text, primary_key=True),
+    Column("doubts", Integer, nullable=False, server_default="0"),
+    Column("told_at", Moment),
+)
+"""Which goods of which order an observer has been told of, so that none is counted twice; `doubts` counts the
+attempts in a row whose outcome nobody knows."""
 
 journal = Table(
     "journal",

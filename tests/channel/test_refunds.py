@@ -603,3 +603,72 @@ def test_refunds_are_listed_by_order_state_and_callback(shop: Shop, database_url
         assert (status, [item["amount"] for item in found]) == (0, amounts)
     plain = run_command(tmp_path, "refunds", "list", DATABASE_URL=database_url, APP_ENV="development")
     assert plain.returncode == 0 and "rf-1" in plain.stdout
+
+
+UNSHIPPED_MUG = {"sku": "MUG", "channel_item_refnum": "1", "unshipped_quantity": 1, "effective_unit_price": 12.5}
+UNSHIPPED = [UNSHIPPED_MUG, {"sku": "TEA", "channel_item_refnum": "2", "unshipped_quantity": 2}]
+
+
+def test_r22_units_without_a_price_are_rejected_and_the_missing_refund_is_told(shop: Shop) -> None:
+    shop.sell()
+    named = [{"channel_item_refnum": "1", "sku": "MUG", "unshipped_quantity": 2, "ordered_quantity": 2}]
+    named.append({"channel_item_refnum": "2", "sku": "TEA", "unshipped_quantity": 2, "effective_unit_price": 5})
+    answer = shop.complete(unshipped_items=named)
+    told = [event for event in answer["events"] if event["code"] == "UNSHIPPED_UNPRICED"]
+    assert answer["status"] == "success" and [event["associations"][0]["identifier"] for event in told] == ["1"]
+    assert [entry.amount for entry in shop.ledger()] == [Decimal(10)]
+
+
+def test_r23_a_credit_for_what_a_completion_gave_back_is_the_same_money(shop: Shop) -> None:
+    order = shop.sell()
+    shop.ship(units=1)
+    assert shop.complete(unshipped_items=UNSHIPPED)["status"] == "success"
+    first = shop.credit(12.5)
+    assert (first["status"], first["amount"], first["refnum"]) == ("success", 12.5, "rf-1")
+    assert shop.credit(12.5) == first and first["message"] == "same as rf-1, nothing paid again"
+    assert shop.credit(3)["refnum"] == "rf-2", "other money"
+    assert order.money_out == Decimal("15.50")
+
+
+def test_r23_a_completion_matches_credits_of_its_own_payments_only(shop: Shop) -> None:
+    order = shop.sell(payments=(("old", "30.00"), ("new", "20.00")))
+    shop.ship(units=1)
+    shop.complete(unshipped_items=UNSHIPPED)
+    assert order.out_of("A1-new") == Decimal("12.50")
+    assert shop.credit(12.5, "A1-old")["refnum"] == "rf-2"
+    assert shop.credit(12.5, "A1-new", "A1-old")["refnum"] == "rf-1"
+    assert order.money_out == 25
+
+
+def test_r23_credits_for_the_payments_of_a_cancelled_order_pay_nothing(shop: Shop) -> None:
+    order = shop.sell(payments=(("old", "30.00"), ("new", "20.00")))
+    assert shop.retailops.cancel("A1")["status"] == "success"
+    old, new = shop.credit(30, "A1-old"), shop.credit(20, "A1-new")
+    assert (old["status"], old["amount"], new["status"], new["amount"]) == ("success", 30, "success", 20)
+    assert old["refnum"] != new["refnum"] and shop.credit(1, "A1-old")["status"] == "decline"
+    assert order.money_out == order.money_in == 50
+
+
+def test_r23_a_completion_after_the_credit_for_its_unshipped_units_pays_nothing(shop: Shop) -> None:
+    order = shop.sell()
+    shop.ship(units=1)
+    shop.credit(12.5)
+    answer = shop.complete(unshipped_items=UNSHIPPED)
+    assert (answer["status"], codes(answer)) == ("success", ["ALREADY_CREDITED"])
+    assert shop.complete(unshipped_items=UNSHIPPED) == answer
+    assert order.money_out == Decimal("12.50") and order.state == "completed"
+    assert shop.states() == ["accepted", "matched"]
+    shop.age(25)
+    assert shop.credit(12.5)["refnum"] == "rf-2", "the completion has used the first one up"
+
+
+def test_r23_a_completion_waits_while_it_is_unknown_whether_such_a_credit_was_paid(shop: Shop) -> None:
+    order = shop.sell()
+    shop.ship(units=1)
+    shop.fault("reset_after")
+    assert shop.credit(12.5)["status"] == "timeout"
+    answer = shop.complete(unshipped_items=UNSHIPPED)
+    assert (answer["status"], codes(answer)) == ("fail", ["CREDIT_PENDING"])
+    shop.settle()
+    assert codes(shop.complete(unshipped_items=UNSHIPPED)) == ["ALREADY_CREDITED"]
+    assert order.money_out == Decimal("12.50")

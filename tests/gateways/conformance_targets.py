@@ -5,9 +5,11 @@ A new vendor adds a function here; `test_conformance.py` fails until it does.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,8 @@ from app.gateways.words import (
     Completion,
     Package,
     PackageLine,
+    ReturnedGoods,
+    ReturnedLine,
     StockChange,
     StockDetail,
     StockLevel,
@@ -49,6 +53,10 @@ class Target:
     stock: list[StockChange]
     secrets: tuple[str, ...]
     calls: list[VendorCall] = field(default_factory=list)
+    ignores_bodies: bool = False
+    """True for a vendor that documents no body of its answers, so that the status alone counts."""
+    reads: Callable[[Gateway], list[Callable[[], object]]] | None = None
+    """What is asked of it, where that is not about orders (they are kept here)."""
 
     def gateway(self) -> Gateway:
         return self.make(self.base_url)
@@ -60,14 +68,27 @@ class Target:
 @contextmanager
 def _pipe17() -> Iterator[Target]:
     with serve_pipe17(shipments=0) as server:
-        made: dict[str, Any] = _ask(server, "shipments", {"count": 1})["shipments"][0]
+        made, shipped = _ask(server, "shipments", {"count": 2})["shipments"]
         lines = tuple(PackageLine(line["uniqueId"], line["sku"], line["quantity"]) for line in made["lineItems"])
         refnum = made["shipmentId"]
+        first, key = shipped["lineItems"][0], {"X-Pipe17-Key": LEGACY_KEY}
+        parcel = {
+            "shipmentId": shipped["shipmentId"],
+            "extFulfillmentId": "400-1",
+            "lineItems": [{"uniqueId": first["uniqueId"], "sku": first["sku"], "quantity": 1}],
+        }
+        assert requests.post(f"{server.url}{BASE_PATH}/fulfillments", json=parcel, headers=key, timeout=10).ok
         calls: list[VendorCall] = []
 
         def make(base_url: str) -> Gateway:
             pipe17 = vendor("pipe17")
-            options = pipe17.options(api_key=LEGACY_KEY, base_url=base_url, patience_s=PATIENCE_S, requests_per_s=0.0)
+            options = pipe17.options(
+                api_key=LEGACY_KEY,
+                base_url=base_url,
+                patience_s=PATIENCE_S,
+                requests_per_s=0.0,
+                create_returns=True,
+            )
             return pipe17.create(options, Tools("conformance", 8, calls.append))
 
         yield Target(
@@ -79,8 +100,12 @@ def _pipe17() -> Iterator[Target]:
             commands={
                 "acknowledge_order": Acknowledgement(refnum, "9001"),
                 "submit_shipment": Package(refnum, "501-1", lines, "501", "UPS", "Ground", tracking_number="1Z1"),
+                "correct_shipment": Package(
+                    shipped["shipmentId"], "400-1", (), "400", "UPS", "Ground", tracking_number="1Z2"
+                ),
                 "cancel_order": Cancellation(refnum),
                 "complete_order": Completion(refnum, lines),
+                "record_return": ReturnedGoods(refnum, "600", (ReturnedLine("1", lines[0].sku, 1),)),
             },
             write="submit_shipment",
             stock=[StockChange("MUG-RED", StockLevel(5, (StockDetail("internal", DALLAS, 5, 5),)))],
@@ -94,4 +119,11 @@ def _ask(server: RunningServer, path: str, body: Any) -> Any:
         return session.post(f"{server.url}/sandbox/{path}", json=body, timeout=10).json()
 
 
-TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = {"pipe17": _pipe17}
+def _beside() -> dict[str, Callable[[], AbstractContextManager[Target]]]:
+    """Targets in files of their own, `target_<token>.py`, as `channel new-gateway` writes them."""
+    files = sorted(Path(__file__).parent.glob("target_*.py"))
+    modules = {file.stem.removeprefix("target_"): f"{__package__}.{file.stem}" for file in files}
+    return {token: importlib.import_module(name).target for token, name in modules.items()}
+
+
+TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = {**_beside(), "pipe17": _pipe17}

@@ -252,9 +252,37 @@ def test_r18_an_order_called_off_is_told_until_that_is_acknowledged_and_pipe17_h
     assert retailops.acknowledge(acknowledged, only_pulled)["events"] == []
     assert retailops.acknowledge(acknowledged)["events"] == []
     after = empty.state()
+    # Of the one that was pulled only, this may have been the acknowledgement of its first hand-out.
+    assert [(order["channel_order_refnum"], order["cancel"]) for order in retailops.pull()] == [(only_pulled, True)]
+    assert retailops.acknowledge(only_pulled)["events"] == []
     assert (before["shipments"], before["calls"]) == (after["shipments"], after["calls"])
     assert retailops.pull() == []
     assert codes(retailops.ask("order_shipment_submit", channel_order_refnum=acknowledged, shipment={"packages": []}))
+
+
+def test_r18_a_late_acknowledgement_of_the_order_is_none_of_its_cancellation(
+    empty: Sandbox, retailops: Caller
+) -> None:
+    refnum = request(empty)["shipmentId"]
+    retailops.pull()
+    empty.tell(f"shipments/{refnum}/cancel", {})
+    assert [order["cancel"] for order in retailops.pull()] == [True], "RetailOps got no answer, or was slow to act"
+    for _ in range(2):  # The same acknowledgement may come again before the next pull.
+        assert codes(retailops.acknowledge(refnum)) in ([], ["ORDER_CANCELLED"])
+    assert [order["cancel"] for order in retailops.pull()] == [True]
+    retailops.acknowledge(refnum)
+    assert retailops.pull() == []
+
+
+def test_r18_a_cancelled_request_whose_address_was_blanked_is_called_off_all_the_same(
+    empty: Sandbox, retailops: Caller
+) -> None:
+    refnum = request(empty)["shipmentId"]
+    retailops.pull()
+    retailops.acknowledge(refnum)
+    empty.tell(f"shipments/{refnum}/cancel", {"is_blanked": True})
+    [order] = retailops.pull()
+    assert (order["channel_order_refnum"], order["cancel"]) == (refnum, True)
 
 
 @pytest.mark.both_databases
@@ -353,6 +381,11 @@ def test_r24_a_mended_tracking_number_goes_beside_the_fulfilment_where_granted(
     assert told == (["1ZAGAIN"] if granted else [])
     [made] = empty.fulfilments(order["channel_order_refnum"])
     assert made["trackingNumber"] == ["1Z5011"], "it is frozen"
+    # Back to the number of the fulfilment itself, which the tracking beside it has to follow.
+    back = retailops.ship(order, tracking_number="1Z5011")
+    assert codes(back) == ([] if granted else ["CANNOT_CORRECT"])
+    told = [item["trackingNumber"] for item in empty.state()["trackings"]]
+    assert told == (["1Z5011"] if granted else [])
     # What it holds cannot be mended at all.
     first = order["order_items"][0]
     items = [{"sku": first["sku"], "channel_item_refnum": first["channel_item_refnum"], "quantity": 1}]

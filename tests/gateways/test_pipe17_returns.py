@@ -148,6 +148,23 @@ def test_a_403_switches_returns_off_and_holds_nothing_up(start_pipe17: Start) ->
     assert not gateway.records_returns(call("question"))
 
 
+def test_a_key_that_may_make_returns_and_no_receipts_makes_returns(start_pipe17: Start) -> None:
+    sandbox = start_pipe17(shipments=0, keys=_without("receipts"))
+    allow(sandbox)
+    made = request(sandbox)
+    gateway = connect(sandbox)
+    assert gateway.record_return(goods(made), call()).events == ()
+    assert event_codes(gateway.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
+    assert len(ours(sandbox)) == 1 and not gateway.flows()["returns"]
+
+    # What the shop waits for would need a receipt; a return of our own beside it would count the goods twice.
+    other = request(sandbox)
+    expect(sandbox, other)
+    accepted = gateway.record_return(goods(other, key="601"), call())
+    assert event_codes(accepted.events) == [("info", "RETURN_NOT_PASSED_ON")]
+    assert len(ours(sandbox)) == 1 and not gateway.flows()["returns"]
+
+
 def test_what_nobody_wants_to_hear_costs_no_call(start_pipe17: Start) -> None:
     sandbox = start_pipe17(shipments=0)
     gateway = connect(sandbox)

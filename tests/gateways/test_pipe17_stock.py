@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from app.errors import Misconfigured
+from app.gateways.pipe17.bulk import _reasons
 from app.gateways.words import StockChange, StockDetail, StockLevel
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.pipe17.samples import DALLAS, METRE_SKU, RENO

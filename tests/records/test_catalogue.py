@@ -113,8 +113,13 @@ def test_products_are_found_by_number_and_by_title_whatever_its_case(database: D
     with database.read() as connection:
         assert [item.item.sku for item in catalogue.search(connection, "first", "GROSSE", 10)] == ["P"]
         assert catalogue.search(connection, "first", "0_", 10) == [] == catalogue.search(connection, "other", "a", 10)
+        assert [item.item.sku for item in catalogue.search(connection, "first", "", 10)] == ["P", "Q"]
+        assert [item.item.sku for item in catalogue.search(connection, "first", "", 1)] == ["P"]
         found = catalogue.of_number(connection, "first", unit(database, "P-1").number)
         assert found and found.item.sku == "P"
+        keys = [unit(database, sku).key for sku in ("P-1", "Q")]
+        by_key = catalogue.of_keys(connection, "first", [*keys, "unknown"])
+        assert {key: product.item.sku for key, product in by_key.items()} == dict(zip(keys, ("P", "Q"), strict=True))
         assert {product.item.sku for product in catalogue.walk(connection, "first")} == {"P", "Q"}
         assert list(catalogue.category_numbers(connection, "first")) == ["A", "A > B"]
 

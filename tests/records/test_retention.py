@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from app.deliveries import outbox
+from app.deliveries import claims
 from app.records.database import Database
 from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
 from app.records.tables import (
@@ -110,7 +110,7 @@ def test_p32_a_body_nobody_could_deliver_is_redacted_180_days_after_its_last_cha
     purge(retention)
     assert all(row.body is None for row in rows(database, select(deliveries)))
     with database.write() as connection:
-        assert outbox.claim(connection, "first", "pipe17", now=clock.now, lease_s=1, limit=9)[1] == []
+        assert claims.claim(connection, "first", "pipe17", now=clock.now, lease_s=1, limit=9)[1] == []
     assert len(rows(database, select(commands))) == 4, "the ledger is never purged"
 
 

@@ -5,17 +5,19 @@ A fact is answered once it is durable; it is sent in the background, newest valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from app.channel import reserving
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
+from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
 from app.gateways.words import Event, about
-from app.records import stock
+from app.records import catalogue, stock
 
 _encode = msgspec.json.Encoder().encode
 
@@ -70,13 +72,28 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
 
 def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
-    hearing = [gateway.token for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    hearing = [gateway for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    unknown: list[str] = []
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            for token in hearing:
-                stock.accept(connection, asked.channel.name, token, wanted.by_sku)
+            for gateway in hearing:
+                stock.accept(connection, asked.channel.name, gateway.token, wanted.by_sku)
+            if any(gateway.stock_needs_catalog for gateway in hearing):
+                known = catalogue.known_skus(connection, asked.channel.name, wanted.by_sku)
+                unknown = [sku for sku in wanted.by_sku if sku not in known]
+            reserving.stated(connection, desk, asked.channel, wanted.by_sku)
         desk.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
-    return Outcome(
-        [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in dict.fromkeys(wanted.repeated)]
-    )
+    repeated = dict.fromkeys(wanted.repeated)
+    events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
+    return Outcome([*events, *_not_in_catalogue(unknown)])
+
+
+def _not_in_catalogue(skus: Sequence[str]) -> list[Event]:
+    """A new product's stock and its catalogue record race: the stock is kept and told with the product."""
+    message = "the SKU is not in the catalogue yet; its stock is kept and told with its product"
+    events = [Event("warning", "SKU_UNKNOWN", message, about("sku_number", sku)) for sku in skus[:KEPT]]
+    if len(skus) > KEPT:
+        message = f"{len(skus) - KEPT} further SKUs are not in the catalogue yet"
+        events.append(Event("warning", "SKU_UNKNOWN", message))
+    return events

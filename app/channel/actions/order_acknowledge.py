@@ -1,7 +1,7 @@
 """RetailOps has these orders: they are handed out no more, and their source is told.
 
 Each entry stands alone.  An unknown order is a warning; a RetailOps number that changed is taken over
-with a warning; 0 is no number (R18).
+with a warning; 0 is no number.  Of an order handed out as called off its source is told nothing (R18).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders
+from app.channel import called_off, orders, reserving
 from app.channel.commands import declined, unavailable_event
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -43,7 +43,10 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
     commands = []
     with desk.database.read() as connection:
         remembered = orders.known(connection, asked.channel.name, [item.order_refnum for item in wanted])
+    called = called_off.acknowledge(desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted])
     for item in wanted:
+        if item.order_refnum in called:
+            continue
         named = about("order_refnum", item.order_refnum)
         try:
             order = remembered.get(item.order_refnum)
@@ -68,6 +71,7 @@ def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -
 
     def plan(connection: Connection) -> Plan:
         orders.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
+        reserving.acknowledged(connection, channel, refnum, desk.clock())
         return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
 
     def correct(connection: Connection) -> Plan:

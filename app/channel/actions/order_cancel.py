@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds
+from app.channel import orders, refunds, reserving
 from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -20,7 +20,7 @@ from app.channel.running import Command, Plan, run
 from app.contract.reading import identifier, mapping, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
-from app.gateways.interface import Gateway
+from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Cancellation, Event, about
 
 
@@ -57,7 +57,13 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
             )
         if now_known.state == "completed":
             return Plan([Event("error", "ALREADY_COMPLETED", "the order is completed; nothing was changed", named)])
-        owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum), named)]
+        verb = source.verbs["cancel_order"]
+        is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
+        if is_ours:
+            orders.set_state(connection, asked.channel.name, order.refnum, "cancelled")
+            skus = [line.sku for line in order.lines]
+            reserving.called_off(connection, asked.channel.name, source, order.refnum, skus)
+        owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
         if refunds.moves_money(source, "refund_payment"):
             purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
             owed[:0] = refunds.give_back_everything(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +28,9 @@ from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
 from app.gateways.words import Completion, Event, PackageLine, RefundLine, about
-from app.records.refunds import charges
+from app.records import refunds as ledger
+
+CALLBACK = "order_complete"
 
 
 @dataclass(frozen=True)
@@ -104,20 +106,23 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
         shipped = orders.shipped_units(orders.parcels(connection, channel, order.refnum))
         before = Counter(known.rejected.units)
         open_units = Counter(
-            {line.refnum: line.quantity - shipped[line.refnum] - before[line.refnum] for line in order.lines}
+            {line.refnum: line.quantity - shipped[line.refnum] - before[line.refnum] for line in known.lines}
         )
-        rejected, prices, events = _rejected(order, open_units, before, wanted.unshipped)
-        still_open = sum(units for units in open_units.values() if units > 0)
-        named_lines = [find_line(order.lines, item.line.line_refnum, item.line.sku) for item in wanted.unshipped]
+        rejected, prices, events = _rejected(known, open_units, before, wanted.unshipped)
+        to_ship = [line.refnum for line in known.lines if line.needs_shipping]
+        still_open = sum(max(open_units[line_refnum], 0) for line_refnum in to_ship)
+        named_lines = [find_line(known.lines, item.line.line_refnum, item.line.sku) for item in wanted.unshipped]
         if still_open and not wanted.shipped and not any(named_lines):
             message = "units are open and neither shipments nor unshipped_items say what became of them"
             return Plan([Event("error", "UNITS_UNACCOUNTED", message, named)])
         if still_open:
             message = "by this server's count units are neither shipped nor named as unshipped"
             events.append(Event("warning", "UNITS_OPEN", message, named))
+        owed = _give_back(connection, desk, asked, source, order.refnum, prices, events)
+        if owed is None:
+            return Plan(events)
         orders.set_state(connection, channel, order.refnum, "completed")
         orders.add_rejected(connection, channel, order.refnum, rejected)
-        owed = _give_back(connection, desk, asked, source, order.refnum, prices, events)
         completion = Completion(order.refnum, rejected, known.rejected.times + 1)
         return Plan(events, [*owed, Owed(source.token, "complete_order", completion, named)])
 
@@ -131,7 +136,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
 
     named_units = sorted((item.line.line_refnum, item.line.sku, item.line.quantity) for item in wanted.unshipped)
     meaning = ("complete", named_units)
-    return Command("order_complete", order.refnum, order.refnum, meaning, plan, correct)
+    return Command(CALLBACK, order.refnum, order.refnum, meaning, plan, correct)
 
 
 def _give_back(
@@ -142,19 +147,40 @@ def _give_back(
     refnum: str,
     prices: list[RefundLine],
     events: list[Event],
-) -> list[Owed]:
-    """The refund of the rejected units, at most what is left; a smaller one is told in `events`."""
+) -> list[Owed] | None:
+    """The refund of the rejected units, at most what is left; a smaller one is told in `events`.
+
+    A credit of the very amount is the same money (R23).  None, and an error in `events`, while it is not
+    known whether such a credit was paid.
+    """
     if not source.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
         return []
     channel, named = asked.channel.name, about("order_refnum", refnum)
-    payments = charges(connection, channel, refnum)
+    payments = ledger.charges(connection, channel, refnum)
     currency = payments[0].currency_code if payments else ""
     lines = tuple(msgspec.structs.replace(line, amount=rounded(line.amount, currency)) for line in prices)
     wanted = sum((line.amount for line in lines), Decimal(0))
+    for line in lines:
+        if not line.amount:
+            message = "no price is stated for units that will not ship; nothing is given back for them"
+            events.append(Event("warning", "UNSHIPPED_UNPRICED", message, about("orderitem_refnum", line.line_refnum)))
+    purpose = refunds.Purpose(CALLBACK, refnum, f"ro-complete-{refnum}", named, lines=lines)
+    credit = refunds.same_money(
+        ledger.of_order(connection, channel, refnum), "payment_credit", wanted, (CALLBACK, refnum)
+    )
+    if credit is not None:
+        if any(entry.state != "accepted" for entry in credit):
+            message = "it is being found out whether a credit of the same amount was paid; send this completion again"
+            events.append(Event("error", "CREDIT_PENDING", message, named))
+            return None
+        message = "a credit of the amount of the unshipped units was paid before; nothing was paid again"
+        events.append(Event("warning", "ALREADY_CREDITED", message, named))
+        entry = replace(purpose.part(1).entry(refnum, None, wanted, "matched"), matched=credit[0].source)
+        ledger.put(connection, channel, entry, desk.clock())
+        return []
     if wanted > refunds.left_of(payments) and not refunds.is_same_amount(wanted, refunds.left_of(payments)):
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         events.append(Event("warning", "REFUND_CUT", message, named))
-    purpose = refunds.Purpose("order_complete", refnum, f"ro-complete-{refnum}", named, lines=lines)
     return refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock())
 
 
@@ -183,6 +209,6 @@ def _rejected(
             events.append(Event("warning", "SHIPPED_ALREADY", message, about("orderitem_refnum", line.refnum)))
         open_units[line.refnum] -= units
         if units:
-            rejected.append(PackageLine(line.refnum, line.sku, units))
+            rejected.append(PackageLine(line.refnum, line.sku, units, line.source_sku))
             prices.append(RefundLine("line_item", stated.price_of(units), line.refnum, line.sku, units))
     return tuple(rejected), prices, events

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.channel import orders, paging
+from app.channel import called_off, observing, orders, paging
 from app.channel.desk import Asked, Desk
 from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
@@ -76,9 +76,12 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
             for order in page.orders:
                 _remember(connection, asked, order)
-                if not wanted.named:
+                if order.refnum in page.called_off:
+                    called_off.count(connection, asked.channel.name, order.refnum)
+                elif not wanted.named:
                     _count(connection, desk, asked, order.refnum, page.pull_ms)
             _note_held_back(connection, desk, asked, page)
+            observing.see(connection, desk, asked.channel, page.orders)
     return Outcome(content=content)
 
 
@@ -89,6 +92,8 @@ class _Page:
     pull_ms: int
     orders: list[Order] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
+    called_off: set[str] = field(default_factory=set)
+    """Those RetailOps had before and is told of as cancelled."""
     next_token: str = ""
 
     def take(self, candidate: Candidate) -> None:
@@ -123,6 +128,11 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.name)
         place = paging.start(_now_ms(desk))
     page = _Page(place.until_ms)
+    if not wanted.page_token:
+        called_off.find_out(desk, asked, source)
+        for candidate in called_off.due(desk, asked, source):
+            page.take(candidate)
+            page.called_off.add(candidate.refnum)
     while not _filled(desk, asked, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (contract 1.6).
         if place.is_second_leg or not _has_tired(desk, asked.channel.name, place):
@@ -138,13 +148,13 @@ def _filled(desk: Desk, asked: Asked, source: Gateway, place: Place, page: _Page
         for candidate, is_tired in _from_place(desk, asked, source, place):
             if len(page.orders) == PAGE:
                 break
-            if is_tired == place.is_second_leg:
+            if is_tired == place.is_second_leg and candidate.refnum not in page.called_off:
                 page.take(candidate)
             last = candidate
         else:
             return False
     except GatewayError:
-        if not page.orders:
+        if len(page.orders) <= len(page.called_off):
             raise
     page.next_token = paging.token(_after(place, last), secret)
     return True
@@ -198,7 +208,16 @@ def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
 
 
 def _remember(connection: Connection, asked: Asked, order: Order) -> None:
-    lines = tuple(SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
+    lines = tuple(
+        SketchLine(
+            line.refnum,
+            line.sku,
+            line.quantity,
+            line.source_sku if line.source_sku != line.sku else "",
+            needs_shipping=line.item_type == "ship",
+        )
+        for line in order.lines
+    )
     sketch = OrderSketch(order.refnum, lines, order.currency_code, order.payments)
     orders.remember(connection, asked.channel.name, sketch)
 

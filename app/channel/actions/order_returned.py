@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds
-from app.channel.commands import for_known_order
+from app.channel import orders, refunds, returned_goods
+from app.channel.commands import declined, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.money import as_number, rounded
 from app.channel.outcome import Outcome
@@ -98,6 +98,14 @@ def _lines(returned: Mapping[str, Any]) -> list[RefundLine]:
 
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same return is being carried out elsewhere."""
+    source = desk.order_source(asked.channel)
+    if source is not None and not refunds.moves_money(source, "return_order"):
+        outcome = Outcome()
+        declined(desk, asked, "return_order", outcome, wanted.refnum)
+        outcome.events += returned_goods.record(
+            desk, asked, source, wanted.refnum, wanted.key, wanted.meaning, wanted.lines
+        )
+        return outcome
 
     def give_back(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
         return _Return(desk, asked, source, order, wanted).carry_out()

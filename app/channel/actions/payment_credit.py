@@ -33,6 +33,11 @@ from app.records.refunds import Charge, Entry
 
 CALLBACK = "payment_credit"
 
+RETURN = "order_returned"
+
+UNREPORTED = ("order_complete", "order_cancel")
+"""Callbacks that give money back and whose answers have no place to say so."""
+
 Status = Literal["success", "fail", "decline", "timeout"]
 
 
@@ -123,6 +128,8 @@ class _Credit:
             mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
             matched = next((entry for entry in mine if entry.state == "matched"), None)
             paying = ledger.of_source(connection, self._channel, *matched.matched) if matched else mine
+            if matched and matched.matched[0] in UNREPORTED:
+                paying = [entry for entry in paying if entry.payment_refnum in self._parents]
             payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order_refnum)}
         paying = [entry for entry in paying if entry.is_in_effect]
         accepted = [entry for entry in paying if entry.state == "accepted"]
@@ -167,18 +174,20 @@ class _Credit:
         before = next((entry for entry in mine if entry.state == "matched"), None)
         key = f"ro-credit-{self._natural_key}"
         purpose = refunds.Purpose(CALLBACK, self._natural_key, key, self._named)
-        if self._asked.channel.refunds_paid_by == "order_returned":
-            piece = refunds.same_money(entries, "order_returned", self.amount, source)
-            if piece is not None:
-                if before is None or before.matched != piece[0].source:
-                    self._is_new = before is None
-                    entry = replace(
-                        purpose.part(1).entry(self._order_refnum, None, self.amount, "matched"),
-                        currency_code=piece[0].currency_code,
-                        matched=piece[0].source,
-                    )
-                    ledger.put(connection, self._channel, entry, self._desk.clock())
-                return Plan()
+        piece = self._paid_elsewhere(entries)
+        if piece is not None:
+            if before is None or before.matched != piece[0].source:
+                self._is_new = before is None
+                on_payments = {entry.payment_refnum for entry in piece}
+                is_part = piece[0].callback != RETURN and len(on_payments) == 1
+                entry = replace(
+                    purpose.part(1).entry(self._order_refnum, None, self.amount, "matched"),
+                    payment_refnum=on_payments.pop() if is_part else "",
+                    currency_code=piece[0].currency_code,
+                    matched=piece[0].source,
+                )
+                ledger.put(connection, self._channel, entry, self._desk.clock())
+            return Plan()
         if not outbox.is_lane_free(connection, self._channel, self._source.token, self._order_refnum):
             message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
             return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
@@ -196,6 +205,23 @@ class _Credit:
         return Plan(
             owed=refunds.hold(connection, self._channel, self._source, drawn, self.amount, purpose, self._desk.clock())
         )
+
+    def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
+        """The refund of this amount that another callback has made, so that this credit pays nothing (R23).
+
+        A return may have drawn on any payment.  A cancellation or completion could not be reported to
+        RetailOps, so a credit on the same payments is taken for the question after it.
+        """
+        source = (CALLBACK, self._natural_key)
+        if self._asked.channel.refunds_paid_by == RETURN:
+            piece = refunds.same_money(entries, RETURN, self.amount, source)
+            if piece is not None:
+                return piece
+        for callback in UNREPORTED:
+            piece = refunds.same_money(entries, callback, self.amount, source, self._parents)
+            if piece is not None:
+                return piece
+        return None
 
     def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
         """Keep that RetailOps was told, and for the operator that it asked again."""

@@ -1,0 +1,36 @@
+"""Units sold where RetailOps' stock cannot know it yet: when they count no longer, and who is told then (R25).
+
+Gateways are owed first and rows changed afterwards, always in this order, lest two callbacks wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.channel.desk import Desk
+from app.gateways.interface import Gateway
+from app.records import reservations, stock
+from app.settings import Channel
+
+
+def acknowledged(connection: Connection, channel: str, order_refnum: str, now: datetime) -> None:
+    """RetailOps has the order: its next statements of stock will count the units."""
+    reservations.note_acknowledged(connection, channel, order_refnum, now)
+
+
+def called_off(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
+    """The order is called off: its units of these SKUs can be sold again."""
+    if source.reserve_grace_s is not None:
+        stock.owe_again(connection, channel, source.token, sorted(set(skus)))
+        reservations.release(connection, channel, order_refnum)
+
+
+def stated(connection: Connection, desk: Desk, channel: Channel, skus: Collection[str]) -> None:
+    """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
+    source = desk.order_source(channel)
+    if source is not None and source.reserve_grace_s is not None:
+        freed = reservations.settle(connection, channel.name, skus, desk.clock(), source.reserve_grace_s)
+        stock.owe_again(connection, channel.name, source.token, freed)

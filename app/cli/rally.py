@@ -1,0 +1,183 @@
+"""`channel rally`: what a merchant's account at Rally needs once, its hooks and the storefront's button."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import requests
+
+from app import settings
+from app.cli.terminal import console, json_option, new_table, print_json
+from app.errors import GatewayError, SettingsFault
+from app.gateways.interface import Call, Tools
+from app.gateways.policy import Deadline
+from app.gateways.rally.api import Api, line_of
+from app.gateways.rally.cart_button import snippet
+from app.gateways.rally.hook_registry import TOPICS, HookRegistry, Report, Step
+from app.gateways.rally.options import RallyOptions
+from app.settings import Channel, Settings
+
+OWN_ADDRESS_S = 10.0
+"""How long this server's own address may take to answer."""
+
+RUN_S = 180.0
+"""How long a run of some forty calls may take."""
+
+channel_option = click.option(
+    "--channel", "name", default="", help="Name of the channel; may be left out where only one has Rally."
+)
+
+
+@click.group()
+def rally() -> None:
+    """Rally: hooks and cart button of a merchant."""
+
+
+@rally.group()
+def hooks() -> None:
+    """The addresses Rally calls here: all thirteen are needed for a checkout."""
+
+
+@hooks.command("register")
+@channel_option
+@json_option
+def register(name: str, as_json: bool) -> None:
+    """Register the hooks anew, and tell Rally the shop's profile.
+
+    Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
+    it mends a run that broke off.
+    """
+    configured = settings.load()
+    channel = _channel(configured, name)
+    if not configured.public_url:
+        raise SettingsFault(["PUBLIC_URL: not set; Rally has to know where this server is reached"])
+    why = _why_unreachable(configured.public_url)
+    if why:
+        _show(channel, "register", Report(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
+    _show(channel, "register", _registry(channel, configured.public_url).register(_call()), as_json)
+
+
+@hooks.command("list")
+@channel_option
+@json_option
+def list_(name: str, as_json: bool) -> None:
+    """The hooks Rally has for this merchant's key.  Exit code 1 unless they are this server's thirteen."""
+    configured = settings.load()
+    channel = _channel(configured, name)
+    try:
+        found = _registry(channel, configured.public_url).listing(_call())
+    except GatewayError as error:
+        _show(channel, "list", Report(trouble=error.message), as_json)
+        return
+    is_whole = sorted(str(hook.get("type", "")) for hook in found) == sorted(TOPICS)
+    shown = [{key: str(hook.get(key, "")) for key in ("id", "type", "method", "url")} for hook in found]
+    if as_json:
+        print_json({"channel": channel.name, "hooks": shown, "expected": len(TOPICS), "is_whole": is_whole})
+    else:
+        table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed", "type", "id", "method", "url")
+        for hook in shown:
+            table.add_row(hook["type"], hook["id"], hook["method"], hook["url"])
+        console().print(table)
+    if not is_whole:
+        raise SystemExit(1)
+
+
+@hooks.command("remove")
+@channel_option
+@json_option
+def remove(name: str, as_json: bool) -> None:
+    """Remove every hook of this merchant's key.  Rally's checkout of this shop ends with it."""
+    configured = settings.load()
+    channel = _channel(configured, name)
+    _show(channel, "remove", _registry(channel, configured.public_url).remove(_call()), as_json)
+
+
+@rally.command("cart-button")
+@channel_option
+@click.option("--text", default="", help="What the button reads; Rally's own is Check out.")
+@click.option("--css-class", default="", help="CSS classes of the button; Rally's own is rally-btn.")
+@json_option
+def cart_button(name: str, text: str, css_class: str, as_json: bool) -> None:
+    """Print the HTML that puts Rally's checkout button on the storefront's cart page.
+
+    The page sets `window.rallyCart = {id, currency, content}`; `id` is what the cart hooks are asked for.
+    """
+    channel = _channel(settings.load(), name)
+    options = _options(channel)
+    if not options.storefront_client_id:
+        raise click.ClickException(f"channel {channel.name}: set storefront_client_id in [channel.rally]")
+    html = snippet(options, text=text, css_class=css_class)
+    if as_json:
+        print_json({"channel": channel.name, "html": html})
+    else:
+        click.echo(html, nl=False)
+
+
+def _channel(configured: Settings, name: str) -> Channel:
+    """The channel meant.  Raises `UsageError` where that is not clear."""
+    known = [channel for channel in configured.channels if "rally" in channel.vendors]
+    meant = [channel for channel in known if name in ("", channel.name)]
+    if len(meant) == 1:
+        return meant[0]
+    names = ", ".join(channel.name for channel in known) or "none"
+    raise click.UsageError(f"name one channel that has Rally with --channel; there are: {names}")
+
+
+def _options(channel: Channel) -> RallyOptions:
+    options: RallyOptions = channel.vendors["rally"]
+    return options
+
+
+def _registry(channel: Channel, public_url: str) -> HookRegistry:
+    options = _options(channel)
+    return HookRegistry(Api(line_of(options, Tools(channel.name, 2)), options), options, public_url)
+
+
+def _call() -> Call:
+    return Call(Deadline.in_s(RUN_S), "", "command")
+
+
+def _why_unreachable(public_url: str) -> str:
+    """Why Rally could not call this server, or ""."""
+    try:
+        with requests.Session() as session:
+            reply = session.get(f"{public_url}/healthz", timeout=OWN_ADDRESS_S, allow_redirects=False)
+    except requests.RequestException as error:
+        return f"nobody answers there ({type(error).__name__})"
+    return "" if reply.status_code == 200 else f"/healthz answers {reply.status_code} there, not 200"
+
+
+def _show(channel: Channel, action: str, report: Report, as_json: bool) -> None:
+    """Print what became of it.  Exit code 1 unless all is as it should be."""
+    is_done = report.is_whole if action == "register" else not report.trouble and report.registered == 0
+    if as_json:
+        print_json(
+            {
+                "channel": channel.name,
+                "action": action,
+                "done": is_done,
+                "registered": report.registered,
+                "removed": [_step(step) for step in report.removed],
+                "added": [_step(step) for step in report.added],
+                "shop_info": report.shop_info or "told" if action == "register" and is_done else report.shop_info,
+                "trouble": report.trouble,
+            }
+        )
+    else:
+        table = new_table("", "hook", "outcome", "url", "why")
+        for step in (*report.removed, *report.added):
+            table.add_row(step.name, step.outcome, step.url, step.why)
+        if report.removed or report.added:
+            console().print(table)
+        if report.registered is not None:
+            click.echo(f"Rally lists {report.registered} hooks now.")
+        for why in filter(None, (report.trouble, report.shop_info)):
+            click.echo(why, err=True)
+    if not is_done:
+        raise SystemExit(1)
+
+
+def _step(step: Step) -> Mapping[str, Any]:
+    return {"hook": step.name, "outcome": step.outcome, "url": step.url, "why": step.why}

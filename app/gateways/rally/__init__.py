@@ -1,0 +1,40 @@
+"""Rally: headless checkout, for which we are the platform.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.rally.gateway import RallyGateway
+from app.gateways.rally.hooks import create_hooks
+from app.gateways.rally.options import RallyOptions
+
+
+class RallyVendor:
+    """See `interface.Vendor`."""
+
+    token = RallyGateway.token
+    options: type[Any] = RallyOptions
+
+    def faults(self, options: RallyOptions) -> list[str]:
+        return options.faults()
+
+    def brings_orders(self, options: RallyOptions) -> bool:
+        return True
+
+    def account_marks(self, options: RallyOptions) -> list[Any]:
+        """Rally's calls name the organisation, so it says which channel is meant (R5)."""
+        return [options.organization_id]
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The hooks of every merchant."""
+        shops = [cast(RallyGateway, gateway).shop for gateway in gateways.values()]
+        return create_hooks({shop.options.organization_id: shop for shop in shops})
+
+    def create(self, options: RallyOptions, tools: Tools) -> Gateway:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        return RallyGateway(options, tools)
+
+
+VENDOR: Vendor = RallyVendor()

@@ -1,0 +1,49 @@
+"""A cart as it is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from app.gateways.rally.options import RallyOptions
+from app.gateways.rally.order_document import Address, Customer, Line, Private
+from app.gateways.rally.pricing import Priced, price
+
+
+class CartDocument(Private, frozen=True, kw_only=True):
+    """What a shopper is about to buy.  Lines carry the prices the shopper was shown last."""
+
+    cart_id: str
+    created_at: datetime
+    lines: tuple[Line, ...] = ()
+    next_line: int = 1
+    customer: Customer = Customer()
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    coupons: tuple[str, ...] = ()
+    chosen_shipping: str = ""
+    notes: str = ""
+
+    @property
+    def needs_shipping(self) -> bool:
+        """True when anything in it has to be shipped."""
+        return any(line.requires_shipping for line in self.lines)
+
+    def priced(self, options: RallyOptions) -> Priced:
+        """What it costs; goods that are not shipped are taxed where they are paid."""
+        place = self.shipping_address if self.needs_shipping else self.billing_address or self.shipping_address
+        return price(self.lines, place, self.coupons, self.chosen_shipping, options)
+
+
+_decode = msgspec.json.Decoder(CartDocument).decode
+
+
+def read_cart(body: bytes) -> CartDocument:
+    """The document `write_cart` wrote."""
+    return _decode(body)
+
+
+def write_cart(cart: CartDocument) -> bytes:
+    """The bytes `records.carts` keeps."""
+    return msgspec.json.encode(cart)

@@ -1,0 +1,171 @@
+"""The addresses Rally calls: each request is verified before anything is read of it, each answer is signed.
+
+`/rally/merchants/<organization_id>/...` with the paths of `hook_registry`.  An unknown organisation gets an unsigned
+404 before any work, a bad signature one constant 406 (R30); everything else is the error contract 3.8.  Nothing
+but local records is asked, so that a checkout never waits for RetailOps.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from app.gateways.rally import carts, hook_errors, intake
+from app.gateways.rally.hook_bodies import BadBody, Json, read_body, text
+from app.gateways.rally.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
+from app.gateways.rally.hook_registry import ROOT, TOPICS
+from app.gateways.rally.products import search_categories, search_products
+from app.gateways.rally.shop import Shop, registered_json, store_json, zones_json
+from app.gateways.rally.signing import HEADER, sign, signer
+from app.records.database import DatabaseUnavailable
+
+REGISTER: Final = "register/callback"
+"""Beside the hooks, never registered itself (contract 1.6)."""
+
+OFFERS_ONLY: Final = "X-Rally-Offers-Only"
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Ids of carts and orders are ours; what looks otherwise is none."""
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+log = logging.getLogger(__name__)
+
+
+class Asked:
+    """One verified request."""
+
+    def __init__(self, shop: Shop, raw: bytes, resource_id: str) -> None:
+        self.shop = shop
+        self.raw = raw
+        self.resource_id = resource_id if _ID.fullmatch(resource_id) else ""
+        self.is_offers_only = request.headers.get(OFFERS_ONLY, "").strip().casefold() in ("1", "true", "yes")
+
+    def body(self) -> Json:
+        """Raises `BadBody`."""
+        return read_body(self.raw)
+
+
+Answering = Callable[[Asked], Any]
+
+
+def _search(asked: Asked, id_name: str, find: Callable[..., Any]) -> Any:
+    """What no search is has no match (contract 3.8)."""
+    try:
+        body = asked.body()
+    except BadBody:
+        return []
+    title = text(body["title"]) if isinstance(body.get("title"), str) else None
+    with asked.shop.database.read() as connection:
+        return find(connection, asked.shop.channel, text(body.get(id_name)), title, asked.shop.options)
+
+
+def _page(asked: Asked) -> Any:
+    per_page = request.args.get("per_page", 20, int)
+    return intake.listing(asked.shop, per_page, request.args.get("current_page", 1, int))
+
+
+def _cart(change: Callable[..., Any]) -> Answering:
+    return lambda asked: change(asked.shop, asked.resource_id, asked.body(), is_offers_only=asked.is_offers_only)
+
+
+ANSWERS: Final[Mapping[str, Answering]] = {
+    "cart/create": lambda asked: carts.create(asked.shop, asked.body(), is_offers_only=asked.is_offers_only),
+    "cart/fetch": lambda asked: carts.fetch(asked.shop, asked.resource_id, is_offers_only=asked.is_offers_only),
+    "cart/update": _cart(carts.update),
+    "cart/add": _cart(carts.add),
+    "cart/remove": _cart(carts.remove),
+    "order/create": lambda asked: intake.create(
+        asked.shop, asked.body(), asked.raw, is_offers_only=asked.is_offers_only
+    ),
+    "order/update": lambda asked: intake.update(asked.shop, asked.resource_id, asked.body(), asked.raw),
+    "order/fetch": lambda asked: intake.fetch(asked.shop, asked.resource_id),
+    "orders/list": _page,
+    "products/fetch": lambda asked: _search(asked, "product_id", search_products),
+    "categories/fetch": lambda asked: _search(asked, "category_id", search_categories),
+    "shipping_zones/fetch": lambda asked: zones_json(asked.shop.options),
+    "store_information/fetch": lambda asked: store_json(asked.shop.options),
+    REGISTER: lambda asked: registered_json(asked.shop.options),
+}
+"""What answers each topic; verbs and paths stand in `hook_registry`."""
+
+UNREADABLE: Final[Mapping[str, HookRefused]] = {
+    "order/create": hook_errors.placement_failed("the request cannot be read"),
+    "order/update": hook_errors.addition_failed(),
+}
+"""What a body that cannot be read gets; the contract has no code for it.  Cart hooks: cart_has_been_updated."""
+
+
+def create_hooks(shops: Mapping[str, Shop]) -> Blueprint:
+    """The blueprint; `shops` are by organisation."""
+    blueprint = Blueprint("rally", __name__)
+    for topic, answering in ANSWERS.items():
+        method, path = TOPICS.get(topic, ("post", topic))
+
+        def serve(
+            organization_id: str, resource_id: str = "", topic: str = topic, answering: Answering = answering
+        ) -> Response:
+            shop = shops.get(organization_id)
+            if shop is None:
+                return _reply(404, UNKNOWN_ORGANIZATION)
+            begun = time.perf_counter()
+            reply = _serve(shop, topic, resource_id, answering)
+            duration_ms = round((time.perf_counter() - begun) * 1000)
+            facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
+            log.info("channel %s: Rally asked %s", shop.channel, topic, extra=facts)
+            return reply
+
+        blueprint.add_url_rule(
+            f"{ROOT}/{path}".replace(":orgId", "<organization_id>").replace(":resourceId", "<resource_id>"),
+            endpoint=topic.replace("/", "-"),
+            view_func=serve,
+            methods=[method.upper()],
+            provide_automatic_options=False,
+        )
+    return blueprint
+
+
+def _serve(shop: Shop, topic: str, resource_id: str, answering: Answering) -> Response:
+    secrets = shop.options.hmac_secrets
+    request.max_content_length = shop.options.max_hook_body
+    try:
+        raw = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        return _reply(413, TOO_LARGE, secrets[0])
+    except (HTTPException, OSError):  # the body broke off
+        return _reply(406, BAD_SIGNATURE, secrets[0])
+    query = request.environ.get("QUERY_STRING", "")
+    secret = signer(secrets, raw, query, request.headers.get(HEADER, ""))
+    if secret is None:
+        log.warning("channel %s: a request to %s is not signed by Rally's key", shop.channel, topic)
+        return _reply(406, BAD_SIGNATURE, secrets[0])
+    try:
+        return _reply(200, _encode(answering(Asked(shop, raw, resource_id))), secret)
+    except HookRefused as refused:
+        return _refusal(refused, secret)
+    except BadBody:
+        unreadable = hook_errors.cart_has_been_updated("the request cannot be read")
+        return _refusal(UNREADABLE.get(topic, unreadable), secret)
+    except DatabaseUnavailable:
+        return _refusal(hook_errors.unavailable(), secret)
+    except Exception:
+        log.exception("channel %s: %s failed", shop.channel, topic)
+        return _refusal(hook_errors.unavailable(), secret)
+
+
+def _refusal(refused: HookRefused, secret: str) -> Response:
+    return _reply(refused.status, refused.body(), secret)
+
+
+def _reply(status: int, body: bytes, secret: str | None = None) -> Response:
+    reply = Response(body, status, content_type="application/json")
+    if secret is not None:
+        reply.headers[HEADER] = sign(secret, body)
+    return reply

@@ -1,0 +1,75 @@
+"""How an order comes along at Rally: money and review, when it is paid, when it may go, when it was called off.
+
+Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
+open overrides it (contract 3.2, 3.5).  There is no hook for an order called off at Rally; `refunded` is taken so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from app.gateways.rally.hook_bodies import Json, is_under_review, payment_method, text
+from app.gateways.rally.order_document import OrderDocument, Transaction
+from app.gateways.rally.shop import Shop
+from app.records.orders import State, StoredOrder
+
+log = logging.getLogger(__name__)
+
+
+def with_transactions(document: OrderDocument, charged: Sequence[Transaction]) -> OrderDocument:
+    """Rally sends old transactions again; each id counts once, as it came first (contract 3.4, 3.5)."""
+    known = {transaction.external_id: transaction for transaction in document.transactions}
+    for transaction in charged:
+        if known.setdefault(transaction.external_id, transaction).amount != transaction.amount:
+            log.warning("a transaction came again with another amount", extra={"order": document.refnum})
+    return msgspec.structs.replace(document, transactions=tuple(known.values()))
+
+
+def with_news(document: OrderDocument, body: Json, charged: Sequence[Transaction], shop: Shop) -> OrderDocument:
+    """What the body says of money and review."""
+    document = with_transactions(document, charged)
+    method = payment_method(body)
+    says_paid = text(body.get("status")).casefold() == "paid" and method is not None
+    review = is_under_review(body)
+    if review is None and says_paid and shop.options.paid_clears_review:
+        review = False
+    return msgspec.structs.replace(
+        document,
+        payment_method=method or document.payment_method,
+        is_paid=document.is_paid or says_paid,
+        is_under_review=document.is_under_review if review is None else review,
+    )
+
+
+def changes_of(shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, now: datetime) -> dict[str, Any]:
+    """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
+    if text(body.get("status")).casefold() == "refunded":
+        # The merchant gave the money back at Rally; no hook says so otherwise (contract 6.3).
+        if stored.state in ("pending", "review", "paid"):
+            return {"state": "refunded", "cancelled_at": now}
+        return {"state": "refunded"} if stored.state == "completed" else {}
+    if stored.state not in ("pending", "review", "paid"):
+        return {}
+    state: State = "review" if document.is_under_review else "paid" if document.is_paid else "pending"
+    exportable_at = stored.exportable_at
+    if state == "review":
+        exportable_at = None
+    elif state == "paid" and stored.state != "paid":
+        exportable_at = min(exportable_at or now, now)
+    elif state == "pending" and not stored.is_final(now):
+        exportable_at = release_at(shop, document, now)
+    wanted = {"state": state, "exportable_at": exportable_at}
+    return {name: value for name, value in wanted.items() if value != getattr(stored, name)}
+
+
+def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:
+    """When an order that is never called paid goes out all the same, or None for never."""
+    after_minutes = shop.options.release_unpaid_after_minutes
+    if not after_minutes or document.is_under_review or document.paid < document.total:
+        return None
+    return now + timedelta(minutes=after_minutes)

@@ -1,0 +1,53 @@
+"""Carts: what shoppers are about to buy.  `body` is the source's own document and is opaque here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.records.tables import carts
+
+
+def lock_name(channel: str, cart_id: str) -> str:
+    """What `Database.write(serial=...)` needs, so that one request at a time changes a cart."""
+    return f"{channel}/cart/{cart_id}"
+
+
+def get(connection: Connection, channel: str, cart_id: str, now: datetime) -> bytes | None:
+    """The document of a cart that is not past its date, or None."""
+    return connection.execute(
+        select(carts.c.body).where(carts.c.channel == channel, carts.c.cart_id == cart_id, carts.c.purge_after > now)
+    ).scalar()
+
+
+def put(connection: Connection, channel: str, cart_id: str, body: bytes, now: datetime, purge_after: datetime) -> None:
+    """Keep the cart as it is now."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = {"body": body, "changed_at": now, "purge_after": purge_after}
+    connection.execute(
+        make(carts)
+        .values(channel=channel, cart_id=cart_id, **values)
+        .on_conflict_do_update(index_elements=[carts.c.channel, carts.c.cart_id], set_=values)
+    )
+
+
+def remove(connection: Connection, channel: str, cart_id: str) -> None:
+    """The cart has become an order."""
+    connection.execute(delete(carts).where(carts.c.channel == channel, carts.c.cart_id == cart_id))
+
+
+def expired(now: datetime) -> Select[Any]:
+    """Keys of what is past its date (R28)."""
+    return select(carts.c.channel, carts.c.cart_id).where(carts.c.purge_after < now).order_by(carts.c.purge_after)
+
+
+def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:
+    """Delete those of these carts that are still past their date."""
+    for channel, cart_id in keys:
+        connection.execute(
+            delete(carts).where(carts.c.channel == channel, carts.c.cart_id == cart_id, carts.c.purge_after < now)
+        )

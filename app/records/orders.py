@@ -1,0 +1,208 @@
+"""Orders kept whole: a source that pushes its orders here has no other place where RetailOps could fetch them.
+
+`body` is the source's own document and is opaque here.  States: pending (may still grow, is not handed out),
+review (held for fraud review), paid, completed, cancelled, refunded (nothing of its money is left).  An order is
+handed out from `exportable_at` on; that is also its place in the queue, so an order that changes before RetailOps
+has it is put at the end.  Whoever changes an order holds `lock_name` (`Database.write(serial=[...])`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, or_, select, update
+
+from app.records.tables import handed_out, orders, reservations
+
+State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
+
+MOST_HOOKS = 512 * 1024
+"""Bytes of the source's bodies kept with one order; what comes later is left out."""
+
+
+@dataclass(frozen=True)
+class StoredOrder:
+    """One order.  `body` and `hooks` hold personal data and stand in no repr."""
+
+    channel: str
+    refnum: str
+    cart_id: str
+    state: State
+    body: bytes = field(repr=False)
+    hooks: bytes = field(repr=False)
+    created_at: datetime
+    exportable_at: datetime | None
+    """From when it may be handed out; may lie ahead.  None: not yet."""
+    cancelled_at: datetime | None
+    """When it was called off at its source."""
+    changed_at: datetime
+    purge_after: datetime
+
+    def is_final(self, now: datetime) -> bool:
+        """True when RetailOps may have seen it, so that it does not grow any more."""
+        return self.state not in ("pending", "review") or (self.exportable_at is not None and self.exportable_at <= now)
+
+
+def lock_name(channel: str, refnum: str) -> str:
+    """What `Database.write(serial=...)` needs, so that one request at a time changes an order."""
+    return f"{channel}/{refnum}"
+
+
+def add(
+    connection: Connection,
+    channel: str,
+    refnum: str,
+    *,
+    cart_id: str,
+    state: State,
+    body: bytes,
+    hook: bytes,
+    now: datetime,
+    exportable_at: datetime | None,
+    purge_after: datetime,
+) -> StoredOrder:
+    """Keep a new order.  Raises `IntegrityError` when its number or its cart has one already."""
+    connection.execute(
+        insert(orders),
+        {
+            "channel": channel,
+            "refnum": refnum,
+            "cart_id": cart_id,
+            "state": state,
+            "body": body,
+            "hooks": hook[:MOST_HOOKS],
+            "created_at": now,
+            "exportable_at": exportable_at,
+            "changed_at": now,
+            "purge_after": purge_after,
+        },
+    )
+    return cast(StoredOrder, get(connection, channel, refnum))
+
+
+def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None:
+    """The order, or None."""
+    return _first(connection, _of(channel).where(orders.c.refnum == refnum))
+
+
+def of_cart(connection: Connection, channel: str, cart_id: str) -> StoredOrder | None:
+    """The order a cart became, or None."""
+    return _first(connection, _of(channel).where(orders.c.cart_id == cart_id))
+
+
+def of_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> dict[str, StoredOrder]:
+    """The known ones of these, whatever their state."""
+    rows = connection.execute(_of(channel).where(orders.c.refnum.in_(list(refnums))))
+    return {row.refnum: _stored(row) for row in rows}
+
+
+def change(
+    connection: Connection,
+    order: StoredOrder,
+    *,
+    now: datetime,
+    purge_after: datetime,
+    body: bytes | None = None,
+    hook: bytes = b"",
+    **more: Any,
+) -> StoredOrder:
+    """Write what is new of an order just read under its lock, and return it as it is then.
+
+    `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones.
+    """
+    values: dict[str, Any] = {"changed_at": now, "purge_after": purge_after, **more}
+    if body is not None:
+        values["body"] = body
+    if hook and len(order.hooks) + len(hook) < MOST_HOOKS:
+        values["hooks"] = order.hooks + b"\n" + hook
+    connection.execute(
+        update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum).values(**values)
+    )
+    return cast(StoredOrder, get(connection, order.channel, order.refnum))
+
+
+def exportable_since(
+    connection: Connection, channel: str, since: datetime | None, until: datetime, limit: int
+) -> list[StoredOrder]:
+    """Orders RetailOps has not acknowledged, by (exportable_at, refnum), from `since` to `until` inclusive.
+
+    About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
+    millisecond later.  Orders called off before RetailOps had them are among them, for it may have seen them.
+    """
+    wanted = (
+        _of(channel)
+        .where(orders.c.exportable_at.is_not(None), orders.c.exportable_at <= until, ~_is_acknowledged())
+        .order_by(orders.c.exportable_at, orders.c.refnum)
+    )
+    if since is not None:
+        wanted = wanted.where(orders.c.exportable_at >= since)
+    found = [_stored(row) for row in connection.execute(wanted.limit(limit))]
+    if len(found) == limit:
+        last = found[-1].exportable_at
+        same = [_stored(row) for row in connection.execute(wanted.where(orders.c.exportable_at == last))]
+        found = [order for order in found if order.exportable_at != last] + same
+    return found
+
+
+def called_off(connection: Connection, channel: str, since: datetime | None, until: datetime) -> Sequence[str]:
+    """The numbers of orders that were called off at their source in this time, both ends included."""
+    wanted = select(orders.c.refnum).where(
+        orders.c.channel == channel, orders.c.cancelled_at.is_not(None), orders.c.cancelled_at <= until
+    )
+    if since is not None:
+        wanted = wanted.where(orders.c.cancelled_at >= since)
+    return list(connection.execute(wanted.order_by(orders.c.cancelled_at, orders.c.refnum)).scalars())
+
+
+def newest(connection: Connection, channel: str, offset: int, limit: int) -> list[StoredOrder]:
+    """A page of all orders, newest first."""
+    wanted = _of(channel).order_by(orders.c.created_at.desc(), orders.c.refnum.desc()).offset(offset).limit(limit)
+    return [_stored(row) for row in connection.execute(wanted)]
+
+
+def count(connection: Connection, channel: str) -> int:
+    """How many orders are kept."""
+    return int(
+        connection.execute(select(func.count()).select_from(orders).where(orders.c.channel == channel)).scalar_one()
+    )
+
+
+def expired(now: datetime) -> Select[Any]:
+    """Keys of what is past its date (R28)."""
+    return select(orders.c.channel, orders.c.refnum).where(orders.c.purge_after < now).order_by(orders.c.purge_after)
+
+
+def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:
+    """Delete those of these orders that are still past their date, and the units they hold."""
+    for channel, refnum in keys:
+        gone = connection.execute(
+            delete(orders).where(orders.c.channel == channel, orders.c.refnum == refnum, orders.c.purge_after < now)
+        )
+        if gone.rowcount:
+            connection.execute(
+                delete(reservations).where(reservations.c.channel == channel, reservations.c.order_refnum == refnum)
+            )
+
+
+def _of(channel: str) -> Select[Any]:
+    return select(orders).where(orders.c.channel == channel)
+
+
+def _is_acknowledged() -> Any:
+    return exists().where(
+        handed_out.c.channel == orders.c.channel,
+        handed_out.c.refnum == orders.c.refnum,
+        or_(handed_out.c.acknowledged_at.is_not(None), handed_out.c.state != "open"),
+    )
+
+
+def _first(connection: Connection, wanted: Select[Any]) -> StoredOrder | None:
+    row = connection.execute(wanted).first()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredOrder:
+    return StoredOrder(**row._mapping)

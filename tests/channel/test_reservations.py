@@ -1,0 +1,122 @@
+"""Units sold are not sold again: reserved from the order on, until RetailOps' own figure counts them (R25)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from app.contract.schemas import Contract
+from app.records import reservations
+from app.records.tables import reservations as table
+from tests.conftest import codes
+from tests.gateways.rally_shop import MUG, TEE, Shop, opened
+
+GRACE_S = 300.0
+
+
+@pytest.fixture
+def open_shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[Callable[..., Shop]]:
+    with ExitStack() as stack:
+
+        def start() -> Shop:
+            shop = stack.enter_context(opened(build_app, contract))
+            shop.gateway.reserve_grace_s = GRACE_S
+            shop.offer(TEE=10, MUG=10)
+            return shop
+
+        yield start
+
+
+@pytest.fixture
+def shop(open_shop: Callable[..., Shop]) -> Shop:
+    return open_shop()
+
+
+def reserved(shop: Shop) -> dict[str, int]:
+    with shop.database.read() as connection:
+        return reservations.reserved_units(connection, "shop", [TEE, MUG])
+
+
+def at_rally(shop: Shop) -> dict[str, int]:
+    shop.settle()
+    return {row["sku"]: row["value"] for row in shop.view("stock")}
+
+
+def pass_grace(shop: Shop) -> None:
+    """The acknowledgements become older than the grace."""
+    with shop.database.write() as connection:
+        rows = connection.execute(table.select().where(table.c.acknowledged_at.is_not(None))).all()
+        for row in rows:
+            older = row.acknowledged_at - timedelta(seconds=GRACE_S + 1)
+            connection.execute(
+                update(table).where(table.c.order_refnum == row.order_refnum).values(acknowledged_at=older)
+            )
+
+
+def test_units_are_subtracted_from_the_order_on_and_no_push_before_the_acknowledgement_counts(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    assert at_rally(shop) == {TEE: 7, MUG: 10}
+    shop.set_stock(TEE=12)
+    assert at_rally(shop)[TEE] == 9, "RetailOps does not know of the order yet"
+    shop.retailops.pull()
+    shop.retailops.acknowledge(refnum)
+    shop.set_stock(TEE=11)
+    assert at_rally(shop)[TEE] == 8, "a figure so soon after may have been taken before"
+    pass_grace(shop)
+    shop.set_stock(MUG=9)
+    assert reserved(shop) == {TEE: 3}, "that figure was another SKU's"
+    shop.set_stock(TEE=11)
+    assert (at_rally(shop), reserved(shop)) == ({TEE: 11, MUG: 9}, {})
+
+
+def test_the_same_figure_again_frees_the_units_and_is_told(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    shop.retailops.pull()
+    shop.retailops.acknowledge(refnum)
+    pass_grace(shop)
+    assert at_rally(shop)[TEE] == 7
+    shop.set_stock(TEE=10)
+    assert at_rally(shop)[TEE] == 10, "received as many as were sold"
+
+
+def test_a_second_acknowledgement_does_not_begin_the_grace_anew(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    shop.retailops.pull()
+    shop.retailops.acknowledge(refnum)
+    pass_grace(shop)
+    answer = shop.retailops.ask(
+        "order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 999}]
+    )
+    assert codes(answer) == ["RETAILOPS_ID_CHANGED"]
+    shop.set_stock(TEE=7)
+    assert reserved(shop) == {}
+
+
+def test_more_reserved_than_there_is_leaves_nothing_for_sale(shop: Shop) -> None:
+    shop.buy(skus={TEE: 4})
+    shop.set_stock(TEE=2)
+    assert at_rally(shop)[TEE] == 0
+    assert shop.checkout(skus={TEE: 1})["steps"][-1]["error"].startswith("422 out_of_stock")
+
+
+@pytest.mark.parametrize("is_acknowledged", [False, True])
+def test_a_cancellation_frees_the_units_of_its_order_alone(shop: Shop, is_acknowledged: bool) -> None:
+    first, second = shop.buy(skus={TEE: 3, MUG: 1}), shop.buy(skus={TEE: 2})
+    shop.retailops.pull()
+    if is_acknowledged:
+        shop.retailops.acknowledge(first, second)
+    assert at_rally(shop) == {TEE: 5, MUG: 9}
+    assert shop.retailops.cancel(first)["status"] == "success"
+    assert (at_rally(shop), reserved(shop)) == ({TEE: 8, MUG: 10}, {TEE: 2})
+
+
+def test_what_the_merchant_called_off_at_rally_is_for_sale_again(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 3})
+    assert at_rally(shop)[TEE] == 7
+    shop.step("order/update", order=refnum, status="refunded")
+    assert (at_rally(shop)[TEE], reserved(shop)) == (10, {})

@@ -1,0 +1,259 @@
+"""A merchant from end to end: RetailOps in front of the whole server, Rally's sandbox behind it, its hooks between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+from flask import Flask
+from sqlalchemy import select, update
+
+from app.contract.schemas import Contract
+from app.gateways.interface import Call
+from app.gateways.policy import Deadline
+from app.gateways.rally.hook_registry import HookRegistry
+from app.records.database import Database
+from app.records.refunds import Entry, listing
+from app.records.tables import catalogue_heard, deliveries, stock
+from app.sandbox.faults import RunningServer, serve
+from app.sandbox.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
+from tests.conftest import KEY, PAIR, Caller, eventually
+
+CHANNEL = """
+[[channel]]
+name = "{name}"
+client_id = {pair[0]}
+channel_id = {pair[1]}
+auth_keys = ["{key}"]
+gateways = ["rally"]
+{channel}
+
+[channel.rally]
+base_url = "{url}"
+api_key = "{api_key}"
+organization_id = "{organization_id}"
+storefront_client_id = "0b6f1c2e-0000-4000-8000-00000000c0de"
+requests_per_s = 0
+reserve_grace_s = 0
+{rally}
+
+[[channel.rally.shipping]]
+id = "standard"
+title = "Standard"
+price = "5.00"
+countries = ["US"]
+retailops_code = "GROUND"
+
+[[channel.rally.tax]]
+country = "US"
+province = "TX"
+rate = "0.10"
+"""
+
+TEE, MUG = "TEE", "MUG"
+
+
+def channel_text(
+    url: str,
+    *,
+    name: str = "shop",
+    pair: tuple[int, int] = PAIR,
+    key: str = KEY,
+    api_key: str = API_KEY,
+    organization_id: str = ORGANIZATION_ID,
+    channel: str = "",
+    rally: str = "",
+) -> str:
+    """One merchant's tables of channels.toml; `channel` and `rally` are further lines of them."""
+    return CHANNEL.format(
+        url=url + BASE_PATH, name=name, pair=pair, key=key, api_key=api_key, organization_id=organization_id,
+        channel=channel, rally=rally,
+    )  # fmt: skip
+
+
+def record(number: int, sku: str, price: str | None, variants: Iterable[dict[str, Any]] = (), **general: Any) -> Any:
+    """A product as a feed template puts it out."""
+    feed: dict[str, Any] = {"General": {"SKU": sku, "Title": sku.title(), **general}}
+    if price is not None:
+        feed["General"]["Price"] = price
+    if variants:
+        feed["Variants"] = list(variants)
+    return {"feed_data": feed, "object_data": {"id": number, "source_type": "product"}}
+
+
+@dataclass
+class Shop:
+    """One merchant's shop."""
+
+    retailops: Caller
+    rally: RunningServer
+    server: RunningServer
+    name: str = "shop"
+    organization_id: str = ORGANIZATION_ID
+
+    @property
+    def database(self) -> Database:
+        return self.retailops.database
+
+    @property
+    def gateway(self) -> Any:
+        return self.retailops.app.extensions["works"].gateways[(self.name, "rally")]
+
+    # What RetailOps says
+
+    def offer(self, **units: int) -> None:
+        """RetailOps has these goods (at 20.00 each), and so many units of them."""
+        self.push([record(at, sku, "20.00") for at, sku in enumerate(units, 100)])
+        self.set_stock(**units)
+        self.settle()
+
+    def push(self, records: list[Any]) -> dict[str, Any]:
+        return self.retailops.ask("catalog_push", template_output={"data": {"Product": records}})
+
+    def set_stock(self, **units: int) -> dict[str, Any]:
+        rows = [{"sku": sku, "quantity_available": count} for sku, count in units.items()]
+        return self.retailops.ask("inventory_push", inventory_updates=rows)
+
+    def complete(self, refnum: str, **content: Any) -> dict[str, Any]:
+        return self.retailops.ask("order_complete", order={"channel_order_refnum": refnum, **content})
+
+    def give_back(self, number: int, amount: Any, refnum: str, **content: Any) -> dict[str, Any]:
+        fields = {"retailops_return_id": number, "refund_amt": amount, "refund_action": "refund", **content}
+        return self.retailops.ask("order_returned", order={"channel_order_refnum": refnum}, **{"return": fields})
+
+    def credit(self, amount: Any, *parents: str) -> dict[str, Any]:
+        named = [{"payment_type": "visa", "refnum": name, "amount": 1} for name in parents]
+        return self.retailops.ask("payment_credit", credit={"amount": amount, "parent_payment_transactions": named})
+
+    def ship(self, order: dict[str, Any], shipment: int, **units: int) -> dict[str, Any]:
+        """A package with so many units by SKU."""
+        lines = {line["sku"]: line["channel_item_refnum"] for line in order["order_items"]}
+        items = [{"sku": sku, "channel_item_refnum": lines[sku], "quantity": count} for sku, count in units.items()]
+        package = {
+            "retailops_package_id": 1, "carrier_name": "UPS", "carrier_class_name": "Ground",
+            "tracking_number": f"1Z{shipment}", "date_shipped": "2026-02-03T15:00:00Z", "package_items": items,
+        }  # fmt: skip
+        body = {"retailops_shipment_id": shipment, "packages": [package]}
+        return self.retailops.ask(
+            "order_shipment_submit", channel_order_refnum=order["channel_order_refnum"], shipment=body
+        )
+
+    def update(self, refnum: str, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return self.retailops.ask(
+            "order_update", order={"channel_order_refnum": refnum, "order_items": list(items)}, **more
+        )
+
+    # What happens at Rally
+
+    def buy(self, **wish: Any) -> str:
+        """A whole checkout; the order's number."""
+        bought = self.checkout(**wish)
+        assert bought["outcome"] == "good", bought["steps"][-1]
+        return str(bought["order_id"])
+
+    def buy_and_pull(self, **wish: Any) -> dict[str, Any]:
+        """The order as RetailOps gets it, and acknowledges."""
+        refnum = self.buy(**wish)
+        [order] = [order for order in self.retailops.pull() if order["channel_order_refnum"] == refnum]
+        self.retailops.acknowledge(refnum)
+        return order
+
+    def checkout(self, **wish: Any) -> dict[str, Any]:
+        made: dict[str, Any] = self._control("POST", f"merchants/{self.organization_id}/checkouts", wish)
+        return made
+
+    def step(self, topic: str, **wish: Any) -> dict[str, Any]:
+        made: dict[str, Any] = self._control("POST", f"merchants/{self.organization_id}/steps/{topic}", wish)
+        return made
+
+    def view(self, part: str) -> Any:
+        return self._control("GET", f"merchants/{self.organization_id}/{part}")[part]
+
+    def at_rally(self, refnum: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._control("GET", f"merchants/{self.organization_id}/orders/{refnum}")["order"]
+        return found
+
+    def told(self, path: str = "") -> list[dict[str, Any]]:
+        """Calls Rally got since `forget`, oldest first."""
+        calls: list[dict[str, Any]] = self._control("GET", "journal?direction=received")["calls"]
+        return [call for call in calls if call["path"].endswith(path) and call["merchant"] == self.organization_id]
+
+    def forget(self) -> None:
+        self._control("DELETE", "journal")
+
+    def fault(self, kind: str, *, times: int | None = 1, path: str = "webhooks", **more: Any) -> None:
+        rule = {"kind": kind, "times": times, "match": {"method": "POST", "path_prefix": f"{BASE_PATH}/{path}"}, **more}
+        self.rally.faults.add(rule)
+
+    def _control(self, method: str, path: str, body: Any = None) -> Any:
+        with requests.Session() as session:
+            reply = session.request(method, f"{self.rally.url}/sandbox/{path}", json=body, timeout=30)
+        assert reply.status_code < 300, reply.text
+        return reply.json() if reply.content else None
+
+    # What is kept here
+
+    def register_hooks(self) -> None:
+        registry = HookRegistry(self.gateway.api, self.gateway.shop.options, self.server.url)
+        report = registry.register(Call(Deadline.in_s(30), "hooks", "command"))
+        assert report.is_whole, report
+
+    def settle(self, patience_s: float = 30.0, *, operator: Callable[[], object] = lambda: None) -> None:
+        """Let the background finish what it can, without its pauses; the operator looks in now and then.
+
+        What stands behind a parked call stays where it is.
+        """
+
+        def is_quiet() -> bool:
+            operator()
+            with self.database.write() as connection:
+                waiting = deliveries.c.state.in_(("owed", "checking"))
+                connection.execute(update(deliveries).where(waiting).values(next_try_at=deliveries.c.created_at))
+                connection.exec_driver_sql("update fact_streams set next_try_at = null, catalogue_next_try_at = null")
+                parked = select(deliveries.c.lane).where(deliveries.c.state == "parked")
+                left = connection.execute(
+                    select(deliveries.c.id).where(waiting, deliveries.c.lane.not_in(parked)).limit(1)
+                ).first()
+                stock_left = connection.execute(select(stock.c.sku).where(stock.c.seq > stock.c.sent_seq)).first()
+                heard = catalogue_heard.c
+                goods_left = connection.execute(select(heard.root_key).where(heard.seq > heard.sent_seq)).first()
+            self.retailops.app.extensions["works"].dispatcher.wake()
+            return left is None and stock_left is None and goods_left is None
+
+        eventually(is_quiet, patience_s)
+
+    def ledger(self, **which: Any) -> list[Entry]:
+        """Refunds, oldest first."""
+        with self.database.read() as connection:
+            return listing(connection, limit=10_000, **which)[::-1]
+
+    def deliveries(self, *states: str) -> list[str]:
+        """The verbs of the calls in these states."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(deliveries.c.verb).where(deliveries.c.state.in_(states)).order_by(deliveries.c.id)
+            )
+            return list(rows.scalars())
+
+
+def money(value: Any) -> Decimal:
+    """An amount of the sandbox's JSON, exactly."""
+    return Decimal(str(value))
+
+
+@contextmanager
+def opened(
+    build_app: Callable[..., Flask], contract: Contract, *, has_hooks: bool = True, **how: Any
+) -> Iterator[Shop]:
+    """The whole shop, its hooks registered."""
+    holder: list[Flask] = []
+    with serve(lambda environ, start: holder[0](environ, start)) as server, serve_rally() as rally:
+        holder.append(build_app(channel_text(rally.url, **how), PUBLIC_URL=server.url))
+        shop = Shop(Caller(holder[0], contract), rally, server)
+        if has_hooks:
+            shop.register_hooks()
+        yield shop

@@ -1,0 +1,233 @@
+"""Whatever happens to orders, in whatever order and however often: money, units and Rally's view hold (P10, P19)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from app.channel import orders as remembered
+from app.contract.schemas import Contract
+from app.records.refunds import charges, of_order
+from app.records.tables import deliveries
+from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
+
+FAULTS = ("status", "reset_after", "reset_before", "half_body", "refuse", "html")
+
+
+@pytest.fixture
+def open_shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[Callable[..., Shop]]:
+    with ExitStack() as stack:
+
+        def start(**how: Any) -> Shop:
+            shop = stack.enter_context(opened(build_app, contract, **how))
+            shop.offer(TEE=9999, MUG=9999)
+            return shop
+
+        yield start
+
+
+class History:
+    """Orders, and requests of RetailOps about them, repeated and at the same time."""
+
+    def __init__(self, shop: Shop, dice: random.Random) -> None:
+        self._shop = shop
+        self._dice = dice
+        self._sent: list[tuple[str, dict[str, Any]]] = []
+        self._pulled: dict[str, dict[str, Any]] = {}
+        self.refnums: list[str] = []
+        self.refunded_at_rally: set[str] = set()
+
+    def live(self, steps: int) -> None:
+        self._buy()
+        self._fetch()
+        for _ in range(steps):
+            act = self._dice.choices(
+                [self._buy, self._fetch, self._fault, self._heal, self._refund_at_rally, self._ask],
+                [2, 3, 3, 3, 0.3, 20],
+            )[0]
+            act()
+            self.holds()
+
+    def _buy(self) -> None:
+        more = {"offer_skus": {MUG: 1}} if self._dice.random() < 0.3 else {}
+        self.refnums.append(self._shop.buy(skus={TEE: self._dice.randint(1, 3), MUG: self._dice.randint(1, 2)}, **more))
+
+    def _fetch(self) -> None:
+        for order in self._shop.retailops.pull():
+            self._pulled[order["channel_order_refnum"]] = order
+        if self._pulled and self._dice.random() < 0.9:
+            self._shop.retailops.acknowledge(*self._pulled)
+
+    def _fault(self) -> None:
+        kind = self._dice.choice(FAULTS)
+        more = {"code": self._dice.choice([429, 500, 503])} if kind == "status" else {}
+        self._shop.fault(kind, times=self._dice.randint(1, 2), **more)
+
+    def _heal(self) -> None:
+        self._shop.rally.faults.clear()
+
+    def _refund_at_rally(self) -> None:
+        refnum = self._dice.choice(self.refnums)
+        self._shop.rally.faults.clear()
+        self._shop.settle_all()
+        self._shop.step("order/update", order=refnum, status="refunded")
+        self.refunded_at_rally.add(refnum)
+
+    def _ask(self) -> None:
+        """One request, an earlier one again, or two at the same time."""
+        if not self._pulled:
+            return
+        wanted = [self._request() for _ in range(1 if self._dice.random() < 0.7 else 2)]
+        if self._sent and self._dice.random() < 0.3:
+            wanted.append(self._dice.choice(self._sent))
+        self._sent += wanted
+        with ThreadPoolExecutor(3) as pool:
+            for reply in pool.map(lambda item: self._shop.retailops.post(item[0], **item[1]), wanted):
+                assert reply.status_code in (200, 503), reply.get_data(as_text=True)
+
+    def _request(self) -> tuple[str, dict[str, Any]]:
+        refnum, order = self._dice.choice(sorted(self._pulled.items()))
+        make = self._dice.choices(
+            [self._shipping, self._cancelling, self._completing, self._returning, self._crediting, self._updating],
+            [6, 2, 2, 4, 3, 2],
+        )[0]
+        return make(refnum, order)
+
+    def _items(self, order: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        lines = self._dice.sample(order["order_items"], self._dice.randint(1, len(order["order_items"])))
+        return [
+            {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], name: self._dice.randint(1, 2)}
+            for line in lines
+        ]
+
+    def _shipping(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        number = 500 + self._dice.randint(1, 4)
+        package = {"retailops_package_id": 1, "tracking_number": f"1Z{self._dice.randint(1, 2)}",
+                   "package_items": self._items(order, "quantity")}  # fmt: skip
+        shipment = {"retailops_shipment_id": number, "packages": [package]}
+        return "order_shipment_submit", {"channel_order_refnum": refnum, "shipment": shipment}
+
+    def _cancelling(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "order_cancel", {"order": {"channel_order_refnum": refnum}}
+
+    def _completing(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        unshipped = [item | {"effective_unit_price": 20} for item in self._items(order, "unshipped_quantity")]
+        more = {"unshipped_items": unshipped} if self._dice.random() < 0.7 else {"shipments": []}
+        return "order_complete", {"order": {"channel_order_refnum": refnum, **more}}
+
+    def _returning(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        items = [item | {"subtotal_amt": 20 * item["quantity"]} for item in self._items(order, "quantity")]
+        goods = sum(item["subtotal_amt"] for item in items)
+        number = self.refnums.index(refnum) * 10 + self._dice.randint(1, 4)
+        amount = self._dice.choice([goods, goods + 2, 15, 999])
+        returned = {"retailops_return_id": number, "refund_amt": amount, "refund_action": "refund",
+                    "items": items, "tax_amt": 2}  # fmt: skip
+        return "order_returned", {"order": {"channel_order_refnum": refnum}, "return": returned}
+
+    def _crediting(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        named = [{"payment_type": "visa", "refnum": item["refnum"], "amount": 1}
+                 for item in order["payment_transactions"]]  # fmt: skip
+        amount = self._dice.choice([5, 15, 20, 40, money(order["payment_transactions"][0]["amount"])])
+        return "payment_credit", {"credit": {"amount": float(amount), "parent_payment_transactions": named}}
+
+    def _updating(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        items = [
+            item | {"order_item_id": at + 1, "quantity": item["quantity"] - self._dice.randint(0, 1)}
+            for at, item in enumerate(self._items(order, "quantity"))
+        ]
+        return "order_update", {"order": {"channel_order_refnum": refnum, "order_items": items}}
+
+    # What must be true
+
+    def holds(self) -> None:
+        """At every moment: no money beyond what came in, no refund twice, no unit twice."""
+        for refnum in self.refnums:
+            held = self._shop.at_rally(refnum)
+            assert money(held["refunded"]) <= money(held["charged"]), f"{refnum}: more back than came in"
+            keys = [refund["external_id"] for refund in held["refunds"]]
+            assert len(keys) == len(set(keys))
+            with self._shop.database.read() as connection:
+                known = remembered.known(connection, "shop", [refnum]).get(refnum)
+                in_effect = [entry for entry in of_order(connection, "shop", refnum) if entry.is_in_effect]
+                brought = charges(connection, "shop", refnum)
+                shipped = remembered.shipped_units(remembered.parcels(connection, "shop", refnum))
+            if known is None:
+                continue
+            assert sum((entry.amount for entry in in_effect), Decimal(0)) <= sum(item.charged for item in brought)
+            gone = shipped + Counter(known.rejected.units)
+            for line in known.lines:
+                assert gone[line.refnum] <= line.quantity, f"{refnum}: more units gone than ordered"
+            assert not (known.state == "cancelled" and shipped)
+
+    def agrees(self) -> None:
+        """With nothing left to tell Rally sees each order as it is kept here."""
+        self.holds()
+        for refnum in self.refnums:
+            held = self._shop.at_rally(refnum)
+            with self._shop.database.read() as connection:
+                known = remembered.known(connection, "shop", [refnum]).get(refnum)
+                parcels = remembered.parcels(connection, "shop", refnum)
+                entries = [entry for entry in of_order(connection, "shop", refnum) if entry.is_in_effect]
+                left = sum((item.left for item in charges(connection, "shop", refnum)), Decimal(0))
+            answer = self._shop.step("order/fetch", order=refnum)
+            assert answer["outcome"] == "good"
+            assert answer["answer"]["status"] == self._shop.at_rally(refnum)["status"], f"{refnum}: another status"
+            told = ((held["snapshot"] or {}).get("meta") or {}).get("fulfillments", [])
+            assert {item["external_id"] for item in told} == {f"ro-ship-{parcel.key}" for parcel in parcels}
+            if refnum in self.refunded_at_rally or known is None:
+                continue
+            assert all(entry.state in ("accepted", "parked") for entry in entries)
+            ours = {entry.key: entry.amount for entry in entries}
+            assert {refund["external_id"]: money(refund["amount"]) for refund in held["refunds"]} == ours
+            is_sure = all(entry.state == "accepted" for entry in entries)
+            if known.state == "cancelled" or (entries and is_sure and not left):
+                assert held["status"] == "refunded", f"{refnum}: nothing remains of it"
+            elif known.state == "completed":
+                assert held["status"] == "completed"
+            if held["snapshot"]:
+                lines = {line["external_id"]: line["quantity"] for line in held["snapshot"]["line_items"]}
+                assert lines == {line.refnum: line.quantity for line in known.lines if line.quantity}
+        assert not [warning for warning in self._shop.view("warnings") if "goes back" in warning]
+
+
+class Desk(Shop):
+    """The shop with an operator who looks at Rally before deciding on what is parked."""
+
+    def settle_all(self) -> None:
+        """Until nothing is open any more."""
+        self.settle(60, operator=self._decide)
+
+    def _decide(self) -> None:
+        """Sends again what Rally has not; gives up what it has, whose amount stays held."""
+        made = {refund["external_id"] for refund in self.view("refunds")}
+        with self.database.write() as connection:
+            parked = connection.execute(deliveries.select().where(deliveries.c.state == "parked")).all()
+            for row in parked:
+                is_done = any(f'"{key}"'.encode() in row.body for key in made)
+                values: dict[str, Any] = {"state": "owed", "attempts": 0, "is_possibly_done": False}
+                if is_done:
+                    values = {"state": "dropped", "body": None}
+                connection.execute(update(deliveries).where(deliveries.c.id == row.id).values(**values))
+
+
+@pytest.mark.parametrize("repeat", ["never", "same_id"])
+def test_p19_over_random_histories_money_units_and_rallys_view_hold(
+    open_shop: Callable[..., Shop], seed: int, repeat: str
+) -> None:
+    shop = open_shop(rally=f'refund_repeat = "{repeat}"\npatience_s = 1.0')
+    desk = Desk(shop.retailops, shop.rally, shop.server)
+    history = History(desk, random.Random(seed))
+    for _ in range(3):
+        history.live(steps=20)
+        shop.rally.faults.clear()
+        desk.settle_all()
+        history.agrees()
