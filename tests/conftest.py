@@ -22,6 +22,7 @@ from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
+from tests.system.go_verifier import GoVerifier, NoGo
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "key+of+the+first+channel+0000001"
@@ -70,6 +71,15 @@ def channel_table(
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     return load_contract()
+
+
+@pytest.fixture(scope="session")
+def go_verifier(tmp_path_factory: pytest.TempPathFactory) -> GoVerifier:
+    """Built once: without Go's own cache that takes as long as all its tests."""
+    try:
+        return GoVerifier.build(tmp_path_factory.mktemp("go"))
+    except NoGo as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ COMMANDS = {
     "pipe17": "app.cli.pipe17:pipe17",
     "rally": "app.cli.rally:rally",
     "refunds": "app.cli.refunds:refunds",
+    "retailrocket": "app.cli.retailrocket:retailrocket",
     "sandbox": "app.cli.sandbox:sandbox",
     "send": "app.cli.send:send",
     "settings": "app.cli.settings:settings",

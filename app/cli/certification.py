@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import Answer, NoAnswer, Target
+from app.cli.verify.exchange import ADDRESS_RULE, Answer, NoAnswer, Target, is_address
 from app.cli.verify.keys import Secret
 
 RETAILOPS_URL = "https://api.retailops.com"
@@ -71,13 +71,9 @@ def name_rules(name: str) -> list[str]:
 
 def address_rules(base_url: str) -> list[str]:
     """The rules a base URL breaks: RetailOps appends `/<callback>_v1` to it as text (contract 1.1)."""
-    try:
-        parts = urlsplit(base_url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address:
-        return ["must be http(s)://host[:port], with or without a path"]
+    if not is_address(base_url):
+        return [ADDRESS_RULE]
+    parts = urlsplit(base_url)
     rules = []
     if parts.query or parts.fragment or base_url.endswith(("?", "#")):
         rules.append("must have no query and no fragment; RetailOps appends the callback's name behind it")
@@ -124,8 +120,8 @@ def _judged(answer: Answer, actions: Sequence[str], secret: Secret) -> Certifica
     try:
         said = read_object(answer.body)
     except NotAnObject as error:
-        kind = _text(answer.headers.get("Content-Type"), secret) or "no Content-Type"
-        faults.append(f"the answer of RetailOps {error}; it came as {kind}")
+        kind = _text(answer.headers.get("Content-Type"), secret)
+        faults.append(f"the answer of RetailOps {error}; it came {f'as {kind}' if kind else 'without a Content-Type'}")
         return Certification(False, answer.status, "", [], faults)
     message = _text(said.get("message"), secret)
     if said.get("ERROR"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 
 from app import gateways
 from app.cli.filters import iso, moment, records, when
@@ -22,10 +22,10 @@ from app.errors import GatewayError
 from app.gateways.interface import Tools, Verb
 from app.gateways.words import Association
 from app.records import late_news as news_records
-from app.records import story
+from app.records import story, streams
 from app.records.database import Database
 from app.records.story import Moment
-from app.records.tables import commands, fact_streams, late_news, stock
+from app.records.tables import commands, late_news
 from app.settings import Settings
 
 Command = Callable[..., Any]
@@ -83,7 +83,7 @@ def _wanted(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show what is open: owed, checking (being found out) and parked; other states with --state.
 
-    Below it: late news that nobody has dismissed, and stock that a vendor has not heard.
+    Below it: late news that nobody has dismissed, and products and stock that a vendor has not heard.
     """
     with records() as (_, database):
         wanted = _wanted(chosen, OPEN_STATES)
@@ -91,9 +91,10 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
             rows = operating.find(connection, wanted, limit)
             total = operating.count(connection, wanted)
             shown = [_brief(row, operating.held_by(connection, row)) for row in rows]
-        news, unheard = _open_news(database, wanted), _unheard_stock(database, wanted)
+        news, unheard = _open_news(database, wanted), _unheard(database, wanted)
     if as_json:
-        print_json({"deliveries": shown, "total": total, "late_news": news, "stock": unheard})
+        told = {kind: [_unheard_json(item) for item in unheard if item.kind == kind] for kind in ("catalogue", "stock")}
+        print_json({"deliveries": shown, "total": total, "late_news": news, **told})
         return
     _show_list(shown, total, news, unheard, is_default=not chosen["states"])
 
@@ -102,7 +103,7 @@ def _show_list(
     shown: list[dict[str, Any]],
     total: int,
     news: list[dict[str, Any]],
-    unheard: list[dict[str, Any]],
+    unheard: list[streams.Owed],
     *,
     is_default: bool,
 ) -> None:
@@ -140,9 +141,10 @@ def _show_list(
             rows.add_row(f"n{item['id']}", item["callback"], f"{item['subject']} ({item['channel']})",
                          _short(item["told_at"]) or "not yet", f"{item['code']}: {item['message']}")  # fmt: skip
         out.print(rows)
-    for item in unheard:
-        why = f"; last said {item['last_error']}" if item["last_error"] else ""
-        out.print(f"Stock of {item['skus']} SKUs is owed to {item['vendor']} (channel {item['channel']}){why}.")
+    for owed in unheard:
+        what = f"Stock of {owed.count} SKUs is" if owed.kind == "stock" else f"{owed.count} products are"
+        why = f"; last said {owed.last_error}" if owed.last_error else ""
+        out.print(f"{what} owed to {owed.gateway} (channel {owed.channel}){why}.")
     if any(item["state"] == "parked" for item in shown):
         out.print("\nA parked call: channel deliveries show ID, then retry ID or drop ID.")
 
@@ -471,25 +473,17 @@ def _open_news(database: Database, wanted: Wanted) -> list[dict[str, Any]]:
         return [_news(row) for row in connection.execute(query)]
 
 
-def _unheard_stock(database: Database, wanted: Wanted) -> list[dict[str, Any]]:
+def _unheard(database: Database, wanted: Wanted) -> list[streams.Owed]:
     if wanted.order:
         return []
     with database.read() as connection:
-        owed = connection.execute(
-            select(stock.c.channel, stock.c.gateway, func.count().label("skus"), fact_streams.c.last_error)
-            .join_from(
-                stock,
-                fact_streams,
-                (stock.c.channel == fact_streams.c.channel) & (stock.c.gateway == fact_streams.c.gateway),
-            )
-            .where(stock.c.seq > stock.c.sent_seq)
-            .group_by(stock.c.channel, stock.c.gateway, fact_streams.c.last_error)
-        ).all()
-    return [
-        {"channel": row.channel, "vendor": row.gateway, "skus": row.skus, "last_error": row.last_error}
-        for row in owed
-        if wanted.channel in ("", row.channel) and wanted.gateway in ("", row.gateway)
-    ]
+        owed = streams.owed(connection)
+    return [item for item in owed if wanted.channel in ("", item.channel) and wanted.gateway in ("", item.gateway)]
+
+
+def _unheard_json(item: streams.Owed) -> dict[str, Any]:
+    unit = "skus" if item.kind == "stock" else "products"
+    return {"channel": item.channel, "vendor": item.gateway, unit: item.count, "last_error": item.last_error}
 
 
 def _about(raw: bytes) -> tuple[Association, ...]:

@@ -1,7 +1,8 @@
 """The background half of the outbox: claims due calls, lets the courier try them, records what came of it.
 
 One thread does all database work (a claim and all outcomes since the last one share a transaction);
-a pool of threads waits for vendors.  It runs inside the web process or alone as `channel deliveries work`.
+a pool of threads waits for vendors, and `Turns` says who has one.  It runs inside the web process or alone
+as `channel deliveries work`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import queue
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.deliveries import outbox
+from app.deliveries import claims, outbox
+from app.deliveries.chores import Chores
+from app.deliveries.claims import Outcome
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.facts import FactSender
 from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
-from app.gateways.interface import Gateway
+from app.deliveries.turns import Claimed, Stream, Turns
+from app.gateways.interface import Gateway, Verb
 from app.gateways.policy import Deadline
 from app.records.database import Database, DatabaseUnavailable
 
@@ -37,6 +41,12 @@ LEASE_S = 30.0
 IDLE_S = 0.5
 """How often the tables are looked at when nobody has woken us."""
 
+GATHER_S = 0.005
+"""How long outcomes are gathered while there is much to do: a transaction for each would cost more."""
+
+QUICK_S = 0.25
+"""Calls are claimed ahead for a vendor that answers within this; for a slower one it would gain nothing."""
+
 STREAMS_S = 60.0
 """How often it is looked for calls of gateways that are no longer configured; they end up parked."""
 
@@ -45,9 +55,6 @@ LONGEST_REST_S = 5.0
 
 BUSY_REST_S = 0.25
 """The same for one that had no turn for us."""
-
-Stream = tuple[str, str]
-"""(channel, gateway)."""
 
 Apply = Callable[[Connection, Delivery, Settled, datetime], None]
 
@@ -76,26 +83,40 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
-        self._outcomes: queue.SimpleQueue[tuple[Delivery, str, Settled]] = queue.SimpleQueue()
-        self._unrecorded: list[tuple[Delivery, str, Settled]] = []
-        self._inside: Counter[Stream] = Counter()
+        self._chores = Chores(database, gateways, clock, self._stopping.is_set)
+        self._observers = {stream for stream, gateway in gateways.items() if gateway.observes}
+        """What they are owed goes out in threads of its own, one each, so that it never takes one from orders (R14)."""
+        self._streams = [*self._facts.streams, *sorted(self._observers - set(self._facts.streams))]
+        self._turns = Turns(threads, self._observers, self._begin)
+        self._never_ahead = {
+            stream: [name for name, verb in gateway.verbs.items() if isinstance(verb, Verb) and verb.repeat == "never"]
+            for stream, gateway in gateways.items()
+        }
+        """After a kill these are left to a person, so none of them is to be ours while it only waits."""
+        self._outcomes: queue.SimpleQueue[tuple[Claimed, Settled | None]] = queue.SimpleQueue()
+        """None for a call that was not tried."""
+        self._unrecorded: list[tuple[Claimed, Settled | None]] = []
         self._sending: set[Stream] = set()
         self._resting: dict[Stream, float] = {}
         """Streams whose vendor was not even called lately, and until when (monotonic) none is claimed."""
         self._owed_streams: set[Stream] = set()
         self._look_for_streams_at_s = 0.0
+        self._are_facts_due = True
+        self._look_for_facts_at_s = 0.0
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to deliver; returns at once."""
-        self._pool = ThreadPoolExecutor(self._threads + len(self._facts.streams), thread_name_prefix="delivery")
+        threads = self._threads + len(self._streams) + len(self._observers)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Something may be due: look now."""
+        self._are_facts_due = True
         self._wake.set()
 
     def stop(self, timeout_s: float = 6.0) -> None:
@@ -105,88 +126,95 @@ class Dispatcher:
         if self._thread:
             self._thread.join(timeout_s)
 
-    def run_until(self, stopping: threading.Event) -> None:
-        """Deliver in this process until `stopping` is set (the worker's main loop)."""
-        self.start()
-        stopping.wait()
-        self.stop()
-
     def _run(self) -> None:
         assert self._pool is not None
         while not self._stopping.is_set():
+            is_busy = False
             try:
-                has_more = self._turn(self._pool)
-                if not has_more:
+                is_busy = self._turn()
+                if not is_busy:
                     self._idle()
             except DatabaseUnavailable as error:
                 log.warning("deliveries wait for the database: %s", error)
-                has_more = False
             except Exception:
                 log.exception("a turn of the dispatcher failed")
-                has_more = False
-            if not has_more:
+            if is_busy:
+                self._stopping.wait(GATHER_S)
+            else:
                 self._wake.wait(IDLE_S)
             self._wake.clear()
+        for call in self._turns.take_back():
+            self._outcomes.put((call, None))
+        self._record_only()
         self._pool.shutdown(wait=True)
-        try:
-            self._record_only()
-        except DatabaseUnavailable as error:
-            log.warning("outcomes could not be recorded at the end: %s", error)
+        self._record_only()
 
-    def _turn(self, pool: ThreadPoolExecutor) -> bool:
-        """Record, claim, hand to the pool.  True when there may be more to claim at once."""
+    def _turn(self) -> bool:
+        """Record, claim, hand to the pool.  True when something was claimed."""
         self._drain()
-        free, room = self._room()
-        # A look without the writer's lock first: most turns find nothing due.
-        due = self._due(list(room)) if room else []
-        claimed: list[tuple[str, Delivery]] = []
-        if self._unrecorded or due:
-            with self._database.write(serial=_lanes(item for item, _, _ in self._unrecorded)) as connection:
-                self._record(connection)
-                for stream in due:
-                    token, found = outbox.claim(
-                        connection, *stream, now=self._clock(), lease_s=LEASE_S, limit=min(room[stream], free)
-                    )
-                    claimed.extend((token, delivery) for delivery in found)
-                    free -= len(found)
-                    if free == 0:
-                        break
+        streams = self._open_streams()
+        room = self._turns.room(streams)
+        at_once: list[Claimed] = []
+        ahead: list[Claimed] = []
+        # Without an outcome a look that needs no writer's lock comes first: most turns find nothing due.
+        if self._unrecorded or self._is_any_due(room.streams):
+            begin_by_s = time.monotonic() + (LEASE_S - ATTEMPT_S) / 2
+            with self._writing() as connection:
+                due = claims.due_streams(connection, room.streams, self._clock())
+                random.shuffle(due)  # when threads are few, no stream is always the last
+                for stream in room.in_order(due):
+                    free, more = room.of(stream)
+                    if free + more == 0:
+                        continue
+                    token, found = claims.claim(
+                        connection, *stream, now=self._clock(), lease_s=LEASE_S,
+                        limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()),
+                    )  # fmt: skip
+                    calls = [Claimed(delivery, token, begin_by_s) for delivery in found]
+                    room.take(stream, len(calls[:free]), len(calls[free:]))
+                    at_once += calls[:free]
+                    ahead += calls[free:]
             self._unrecorded.clear()
-        for token, delivery in claimed:
-            with self._lock:
-                self._inside[(delivery.channel, delivery.gateway)] += 1
-            pool.submit(self._deliver, delivery, token)
-        for stream in self._facts.streams:
+        self._turns.begin(at_once, ahead)
+        self._look_for_facts()
+        return bool(at_once or ahead)
+
+    def _begin(self, call: Claimed) -> None:
+        assert self._pool is not None
+        self._pool.submit(self._deliver, call)
+
+    def _look_for_facts(self) -> None:
+        """When somebody says that there are some and every now and then, but not after each delivery."""
+        assert self._pool is not None
+        now_s = time.monotonic()
+        if not self._are_facts_due and now_s < self._look_for_facts_at_s:
+            return
+        self._are_facts_due = False
+        self._look_for_facts_at_s = now_s + IDLE_S
+        for stream in self._streams:
             with self._lock:
                 if stream in self._sending:
+                    self._are_facts_due = True  # what is looked for came perhaps after its last look
                     continue
                 self._sending.add(stream)
-            pool.submit(self._send_facts, stream)
-        return bool(claimed)
+            self._pool.submit(self._send_facts, stream)
 
-    def _room(self) -> tuple[int, dict[Stream, int]]:
-        """How many calls may be claimed now, and of each stream: at most half of the threads for one (R14),
-        and none while its vendor takes no call at all."""
+    def _open_streams(self) -> list[Stream]:
+        """All but those whose vendor takes no call now."""
         now_s = time.monotonic()
         if now_s >= self._look_for_streams_at_s:
             self._look_for_streams_at_s = now_s + STREAMS_S
             with self._database.read() as connection:
-                self._owed_streams = outbox.streams(connection)
+                self._owed_streams = claims.streams(connection)
+        known = {*self._gateways, *self._owed_streams}
         with self._lock:
-            free = self._threads - sum(self._inside.values())
-            share = max(1, self._threads // 2)
-            room = {
-                stream: min(free, share - self._inside[stream])
-                for stream in {*self._gateways, *self._owed_streams}
-                if self._resting.get(stream, 0.0) <= now_s
-            }
-        return free, {stream: number for stream, number in room.items() if number > 0}
+            return [stream for stream in known if self._resting.get(stream, 0.0) <= now_s]
 
-    def _due(self, streams: list[Stream]) -> list[Stream]:
+    def _is_any_due(self, streams: Sequence[Stream]) -> bool:
+        if not streams:
+            return False
         with self._database.read() as connection:
-            due = outbox.due_streams(connection, streams, self._clock())
-        random.shuffle(due)  # when threads are few, no stream is always the last
-        return due
+            return bool(claims.due_streams(connection, streams, self._clock()))
 
     def _drain(self) -> None:
         while True:
@@ -197,47 +225,63 @@ class Dispatcher:
 
     def _record_only(self) -> None:
         self._drain()
-        if self._unrecorded:
-            with self._database.write(serial=_lanes(item for item, _, _ in self._unrecorded)) as connection:
-                self._record(connection)
+        if not self._unrecorded:
+            return
+        try:
+            with self._writing():
+                pass
+        except DatabaseUnavailable as error:
+            log.warning("outcomes could not be recorded at the end: %s", error)
+        else:
             self._unrecorded.clear()
 
-    def _record(self, connection: Connection) -> None:
-        now = self._clock()
-        refused = []
-        for delivery, token, settled in self._unrecorded:
-            if outbox.record(connection, delivery, settled, token=token, now=now):
-                self._apply(connection, delivery, settled, now)
-                if settled.state == "refused":
-                    refused.append(delivery.command_id)
-        outbox.release_unbound(connection, refused)
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that begins with recording what came of the calls since the last one."""
+        # The orders whose records the outcomes may change are kept apart.
+        lanes = [f"{call.delivery.channel}/{call.delivery.lane}" for call, _ in self._unrecorded]
+        with self._database.write(serial=lanes) as connection:
+            now = self._clock()
+            outcomes = [Outcome(call.delivery, call.token, settled) for call, settled in self._unrecorded if settled]
+            recorded = claims.record(connection, outcomes, now)
+            for outcome in recorded:
+                self._apply(connection, outcome.delivery, outcome.settled, now)
+            refused = [outcome.delivery.command_id for outcome in recorded if outcome.settled.state == "refused"]
+            outbox.release_unbound(connection, refused)
+            for call, settled in self._unrecorded:
+                if settled is None:
+                    claims.give_back(connection, [call.delivery.id], token=call.token, next_try_at=now)
+            yield connection
 
-    def _deliver(self, delivery: Delivery, token: str) -> None:
+    def _deliver(self, call: Claimed) -> None:
+        begun_s = time.monotonic()
+        if begun_s > call.begin_by_s:
+            self._outcomes.put((call, None))
+            self._turns.end(call, is_quick=False)
+            return
+        delivery = call.delivery
         settled = self._courier.attempt(delivery, Deadline.in_s(ATTEMPT_S), is_inline=False)
         if settled.state == "parked":
             log.error(
                 "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,
                 extra={"channel": delivery.channel, "gateway": delivery.gateway, "order": delivery.lane},
             )  # fmt: skip
-        self._outcomes.put((delivery, token, settled))
-        stream = (delivery.channel, delivery.gateway)
-        with self._lock:
-            self._inside[stream] -= 1
-            if settled.code in UNTRIED_CODES:
-                # Its next ones would fare the same: a backlog must not be turned over for nothing.
-                pause_s = (settled.next_try_at - self._clock()).total_seconds()
-                longest_s = LONGEST_REST_S if settled.code == "BREAKER_OPEN" else BUSY_REST_S
-                self._resting[stream] = time.monotonic() + min(max(pause_s, 0.0), longest_s)
+        self._outcomes.put((call, settled))
+        was_tried = settled.code not in UNTRIED_CODES
+        if not was_tried:
+            # Its next ones would fare the same: a backlog must not be turned over for nothing.
+            pause_s = (settled.next_try_at - self._clock()).total_seconds()
+            longest_s = LONGEST_REST_S if settled.code == "BREAKER_OPEN" else BUSY_REST_S
+            with self._lock:
+                self._resting[call.stream] = time.monotonic() + min(max(pause_s, 0.0), longest_s)
+        self._turns.end(call, is_quick=was_tried and time.monotonic() - begun_s < QUICK_S)
         self._wake.set()
 
     def _send_facts(self, stream: Stream) -> None:
         try:
             self._facts.send(*stream)
+            if self._chores.do(*stream):
+                self._wake.set()
         finally:
             with self._lock:
                 self._sending.discard(stream)
-
-
-def _lanes(deliveries: Iterable[Delivery]) -> list[str]:
-    """What `Database.write` is to keep apart: the orders whose records the outcomes may change."""
-    return [f"{delivery.channel}/{delivery.lane}" for delivery in deliveries]

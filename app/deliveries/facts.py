@@ -1,4 +1,4 @@
-"""Sends facts: of each gateway the oldest unheard products, then the oldest unheard stock, one call at a time (R13)."""
+"""Sends facts: of each gateway the oldest unheard products, then the oldest unheard stock, by turns (R13)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.deliveries.transitions import UNTRIED_CODES
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
-from app.gateways.words import about
+from app.gateways.words import Wished, about
 from app.records import catalogue, late_news, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 
@@ -49,12 +49,53 @@ class FactSender:
         """Send batch after batch until nothing is owed or due, or the vendor does not take it."""
         try:
             while not self._is_stopping():
-                if not (self._send_catalogue(channel, token) or self._send_stock(channel, token)):
+                # By turns: a product goes before its stock, but a whole catalogue must not hold up all stock.
+                has_done = [
+                    self._hear_wishes(channel, token),
+                    self._send_catalogue(channel, token),
+                    self._send_stock(channel, token),
+                ]
+                if not any(has_done):
                     return
         except DatabaseUnavailable as error:
             log.warning("facts for %s/%s wait for the database: %s", channel, token, error)
         except Exception:
             log.exception("facts for %s/%s could not be sent", channel, token)
+
+    def _hear_wishes(self, channel: str, token: str) -> bool:
+        """Ask now and then which products the vendor's people want to hear again; True when there is more to do."""
+        gateway = self._gateways[(channel, token)]
+        now = self._clock()
+        if not gateway.wishes_every_s:
+            return False
+        with self._database.read() as connection:
+            if not streams.is_look_due(connection, channel, token, now):
+                return False
+        lease = new_lease()
+        with self._database.write() as connection:
+            look = streams.take_look(connection, channel, token, token=lease, now=now, lease_s=LEASE_S)
+        if look is None:
+            return False
+        wished = self._fetch_wished(gateway, look, now)
+        # A look that broke off and brought nothing new is not repeated at once: it would break off there again.
+        has_more = not wished.is_all and (wished.until_ms or 0) > (look.since_ms or 0)
+        next_at = now if has_more else now + timedelta(seconds=gateway.wishes_every_s)
+        with self._database.write() as connection:
+            if not streams.end_look(connection, look, until_ms=wished.until_ms, next_at=next_at):
+                return False
+            return catalogue.owe_again(connection, channel, token, wished.skus) or has_more
+
+    def _fetch_wished(self, gateway: Gateway, look: streams.Look, now: datetime) -> Wished:
+        """Nothing where the vendor cannot be asked."""
+        call = Call(Deadline.in_s(ATTEMPT_S), f"wishes-{look.token}", "fact")
+        try:
+            return gateway.fetch_wished(look.since_ms, int(now.timestamp() * 1000), call)
+        except GatewayError as error:
+            message = "channel %s: what %s wishes of products cannot be read now (%s)"
+            log.info(message, look.channel, look.gateway, error.code)
+        except Exception:
+            log.exception("the wishes of %s/%s could not be read", look.channel, look.gateway)
+        return Wished((), look.since_ms, is_all=False)
 
     def _send_catalogue(self, channel: str, token: str) -> bool:
         gateway = self._gateways[(channel, token)]
@@ -84,7 +125,7 @@ class FactSender:
         ]
         with self._database.write() as connection:
             is_recorded = catalogue.record(connection, batch, sent)
-            if is_recorded:
+            if is_recorded and not gateway.is_observer:
                 late_news.note_refused(connection, channel, token, "catalog_push", refused, call.request_id, now)
         self._log_refused(channel, token, refused)
         return is_recorded and bool(sent)
@@ -113,15 +154,18 @@ class FactSender:
         ]
         with self._database.write() as connection:
             is_recorded = stock.record(connection, batch, sent)
-            if is_recorded:
+            if is_recorded and not gateway.is_observer:
                 late_news.note_refused(connection, channel, token, "inventory_push", refused, call.request_id, now)
         self._log_refused(channel, token, refused)
         return is_recorded and bool(sent)
 
     def _try(
-        self, batch: streams.Batch[Change], push: Callable[[Sequence[Change], Call], list[Sent]], call: Call
+        self,
+        batch: streams.Batch[Change],
+        push: Callable[[Sequence[Change], Call], list[Sent]],
+        call: Call,
     ) -> list[Sent] | None:
-        """What the vendor took; None when it took nothing and the stream waits."""
+        """What the vendor took; None when it took nothing and this kind of fact waits."""
         try:
             return push(batch.changes, call)
         except GatewayError as error:
@@ -136,7 +180,7 @@ class FactSender:
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
         until = self._clock() + timedelta(seconds=pause_s)
         with self._database.write() as connection:
-            streams.postpone(connection, batch, until=until, was_tried=was_tried, error=error.code)
+            streams.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error))
 
     def _log_refused(self, channel: str, token: str, refused: Sequence[late_news.RefusedFact]) -> None:
         for fact in refused:

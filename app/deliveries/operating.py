@@ -149,7 +149,7 @@ def drop(connection: Connection, row: Row[Any], verb: Verb | None, because: str,
         values["last_code"] = NEVER_KNOWN
     if not _change(connection, row, now, values):
         return False
-    outbox.wake_lane(connection, row.channel, row.gateway, row.lane, now)
+    outbox.wake_lanes(connection, [(row.channel, row.gateway, row.lane)], now)
     return True
 
 

@@ -1,4 +1,4 @@
-"""The deliveries table as a queue: owe, see whether a lane is free, claim, record under the lease."""
+"""What is owed to vendors, as a queue with lanes: owe, see whether a lane is free, wake it, tell what became of it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,24 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
-    Text,
-    and_,
     bindparam,
     case,
-    column,
     delete,
-    exists,
+    func,
     insert,
-    or_,
+    literal_column,
     select,
     update,
-    values,
 )
 
-from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
+from app.deliveries.transitions import OPEN_STATES, Delivery
 from app.gateways.words import Association, CommandBody, Event
-from app.records.tables import commands, deliveries
+from app.records.tables import Moment, commands, deliveries
 
 DUE_STATES = ("owed", "checking")
 
 BEHIND = timedelta(minutes=1)
 """How long a call behind another is not looked at; it is woken earlier when the other is closed."""
-
-LOOK_FURTHER = 50
-"""How many calls beyond the wanted number a claim looks at, for those that stand behind others."""
 
 _ABOUT = tuple[Association, ...]
 
@@ -115,13 +108,16 @@ def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str) 
     return row is None
 
 
-def wake_lane(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> None:
-    """A call of this lane was closed: the next one in it need not wait any longer."""
-    first = connection.execute(_open_in_lane(channel, gateway, lane).order_by(deliveries.c.id).limit(1)).scalar()
-    if first is not None:
-        connection.execute(
-            update(deliveries).where(deliveries.c.id == first, deliveries.c.next_try_at > now).values(next_try_at=now)
-        )
+def wake(connection: Connection, delivery_id: int, now: datetime) -> None:
+    """This call need not wait; should it stand behind another, it does so."""
+    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(next_try_at=now))
+
+
+def wake_lanes(connection: Connection, lanes: Collection[tuple[str, str, str]], now: datetime) -> None:
+    """A call was closed in each (channel, gateway, lane): the next one there need not wait any longer."""
+    if lanes:
+        names = ("of_channel", "of_gateway", "of_lane")
+        connection.execute(_WAKE, [{**dict(zip(names, lane, strict=True)), "now": now} for lane in lanes])
 
 
 def _open_in_lane(channel: str, gateway: str, lane: str) -> Select[tuple[int]]:
@@ -129,114 +125,33 @@ def _open_in_lane(channel: str, gateway: str, lane: str) -> Select[tuple[int]]:
         deliveries.c.channel == channel,
         deliveries.c.gateway == gateway,
         deliveries.c.lane == lane,
-        _is_in(deliveries, OPEN_STATES),
+        is_in(deliveries, OPEN_STATES),
     )
 
 
-def _is_in(table: FromClause, states: Sequence[str]) -> ColumnElement[bool]:
+def is_in(table: FromClause, states: Sequence[str]) -> ColumnElement[bool]:
     """Written out, because a partial index serves only who names its condition."""
-    return table.c.state.in_(bindparam("_".join(states), states, expanding=True, literal_execute=True))
+    return table.c.state.in_([literal_column(f"'{state}'") for state in states])
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(
-        _is_in(deliveries, DUE_STATES),
-        deliveries.c.next_try_at <= now,
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
-    )
-
-
-def claim(
-    connection: Connection, channel: str, gateway: str, *, now: datetime, lease_s: float, limit: int
-) -> tuple[str, list[Delivery]]:
-    """Lease up to `limit` due deliveries that stand first in their lanes; returns the lease token and them.
-
-    Looks at no more than a few times `limit`, however many are owed: one that turns out to stand behind
-    another is put off until that one is closed (`wake_lane`) or `BEHIND` has passed.
-    """
-    earlier = deliveries.alias("earlier")
-    is_behind = exists().where(
-        earlier.c.channel == deliveries.c.channel,
-        earlier.c.gateway == deliveries.c.gateway,
-        earlier.c.lane == deliveries.c.lane,
-        earlier.c.id < deliveries.c.id,
-        _is_in(earlier, OPEN_STATES),
-    )
-    seen = connection.execute(
-        select(deliveries, is_behind.label("is_behind"))
-        .where(deliveries.c.channel == channel, deliveries.c.gateway == gateway, _is_due(now))
-        .order_by(deliveries.c.next_try_at, deliveries.c.id)
-        .limit(limit + LOOK_FURTHER)
-        .with_for_update(skip_locked=True, of=deliveries)
-    ).all()
-    behind = [row.id for row in seen if row.is_behind]
-    if behind:
-        # Asked again, for between the two statements the one in front may have been closed.
-        connection.execute(
-            update(deliveries).where(deliveries.c.id.in_(behind), is_behind).values(next_try_at=now + BEHIND)
+_NEXT = deliveries.alias("next")
+_NOW = bindparam("now", type_=Moment)
+# Written even where it is due already: who is just putting it off has to be waited for, or it would win.
+_WAKE = (
+    update(deliveries)
+    .where(
+        deliveries.c.id
+        == select(func.min(_NEXT.c.id))
+        .where(
+            _NEXT.c.channel == bindparam("of_channel"),
+            _NEXT.c.gateway == bindparam("of_gateway"),
+            _NEXT.c.lane == bindparam("of_lane"),
+            is_in(_NEXT, OPEN_STATES),
         )
-    rows = [row for row in seen if not row.is_behind][:limit]
-    token = new_lease()
-    if rows:
-        # A lease that ran out belonged to a process that died or lost the database after it may have sent.
-        has_run_out = deliveries.c.lease_token.is_not(None)
-        connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id.in_([row.id for row in rows]))
-            .values(
-                is_possibly_done=or_(deliveries.c.is_possibly_done, has_run_out),
-                last_attempt_at=case((has_run_out, deliveries.c.lease_until), else_=deliveries.c.last_attempt_at),
-                lease_token=token,
-                lease_until=now + timedelta(seconds=lease_s),
-            )
-        )
-    return token, [
-        Delivery(
-            row.id, row.channel, row.gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
-            row.attempts, row.is_possibly_done or row.lease_token is not None,
-            row.lease_until if row.lease_token is not None else row.last_attempt_at, row.request_id,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def record(connection: Connection, delivery: Delivery, settled: Settled, *, token: str, now: datetime) -> bool:
-    """Write an attempt's outcome if the lease is still held; False when somebody else has it now."""
-    is_closed = settled.state not in OPEN_STATES
-    outcome = {
-        "state": settled.state,
-        "attempts": settled.attempts,
-        "is_possibly_done": settled.is_possibly_done,
-        "last_attempt_at": settled.last_attempt_at,
-        "next_try_at": settled.next_try_at,
-        "last_code": settled.code,
-        "last_error": settled.error,
-        "events": msgspec.json.encode(settled.events) if settled.events else None,
-        "lease_token": None,
-        "lease_until": None,
-        "closed_at": now if is_closed else None,
-    }
-    if is_closed:
-        outcome["body"] = None  # personal data goes as soon as nobody needs it (R28)
-    result = connection.execute(
-        update(deliveries)
-        .where(and_(deliveries.c.id == delivery.id, deliveries.c.lease_token == token))
-        .values(**outcome)
+        .scalar_subquery()
     )
-    if result.rowcount != 1:
-        return False
-    if is_closed:
-        wake_lane(connection, delivery.channel, delivery.gateway, delivery.lane, now)
-    return True
-
-
-def give_back(connection: Connection, delivery_ids: Sequence[int], *, token: str, now: datetime) -> None:
-    """End a lease without an attempt: these stand behind one that stayed open."""
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(delivery_ids), deliveries.c.lease_token == token)
-        .values(lease_token=None, lease_until=None, next_try_at=now + BEHIND)
-    )
+    .values(next_try_at=case((deliveries.c.next_try_at > _NOW, _NOW), else_=deliveries.c.next_try_at))
+)
 
 
 def release_unbound(connection: Connection, command_ids: Iterable[int]) -> set[int]:
@@ -275,27 +190,3 @@ def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[in
             )
         )
     return told
-
-
-def streams(connection: Connection) -> set[tuple[str, str]]:
-    """Every (channel, gateway) that is owed anything, also those that are no longer configured."""
-    rows = connection.execute(
-        select(deliveries.c.channel, deliveries.c.gateway).where(_is_in(deliveries, DUE_STATES)).distinct()
-    )
-    return {(row.channel, row.gateway) for row in rows}
-
-
-def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], now: datetime) -> list[tuple[str, str]]:
-    """Those of the (channel, gateway) pairs for which `claim` might find something; costs no write lock."""
-    if not candidates:
-        return []
-    wanted = values(column("channel", Text), column("gateway", Text), name="wanted").data(candidates).cte()
-    # With a limit, for PostgreSQL would else read the whole backlog once instead of one row for each stream.
-    one = (
-        select(deliveries.c.id)
-        .where(deliveries.c.channel == wanted.c.channel, deliveries.c.gateway == wanted.c.gateway, _is_due(now))
-        .order_by(deliveries.c.next_try_at)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return [(row.channel, row.gateway) for row in connection.execute(select(wanted).where(one.is_not(None)))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from app.errors import GatewayError, Refused
+from app.errors import SWITCHED_OFF, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb
 from app.gateways.policy import next_try_s
 from app.gateways.words import Event
@@ -22,7 +22,7 @@ OPEN_STATES = ("owed", "checking", "parked")
 MAX_TRIES = 300
 """Tries before a call is parked; with pauses of at most five minutes this is about a day."""
 
-UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME"})
+UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", SWITCHED_OFF})
 """Errors raised before anything was sent; they cost no try."""
 
 

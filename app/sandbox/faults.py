@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -93,9 +94,18 @@ class Faults:
         for rule in rules:
             self.add(rule)
 
-    def add(self, rule: Mapping[str, Any]) -> None:
-        """Raises `ValueError` naming what is wrong with the rule."""
-        parsed = msgspec.convert(dict(rule), Rule)
+    def add(self, rule: object, *, within: str = "", headers: Mapping[str, list[str]] | None = None) -> None:
+        """A rule as an object of `Rule`'s fields; one without a path of its own is for those below `within`.
+
+        `headers` are required besides those it names.  Raises `ValueError` naming what is wrong, and where.
+        """
+        given = {name: value for name, value in rule.items() if value is not None} if isinstance(rule, dict) else rule
+        try:
+            parsed = msgspec.convert(given, Rule)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"not a fault rule: {error}") from None
+        parsed.match.path_prefix = parsed.match.path_prefix or within
+        parsed.match.headers = {**parsed.match.headers, **(headers or {})}
         if parsed.times is not None and parsed.times < 1:
             raise ValueError("times must be at least 1")
         if parsed.kind in ("status", "redirect") and not 100 <= parsed.code <= 999:
@@ -135,6 +145,8 @@ class _Answer(msgspec.Struct):
         hop = {"content-length", "connection", "transfer-encoding"}
         lines = [f"HTTP/1.1 {self.status}"]
         lines += [f"{name}: {value}" for name, value in self.headers if name.lower() not in hop]
+        if not any(name.lower() == "date" for name, _ in self.headers):
+            lines.append(f"Date: {formatdate(usegmt=True)}")
         lines.append(f"Content-Length: {len(self.body)}")
         if is_closing:
             lines.append("Connection: close")

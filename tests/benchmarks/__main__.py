@@ -161,9 +161,9 @@ parallel_calls = 0
 
 
 @contextmanager
-def vendor() -> Iterator[int]:
+def vendor(delay_s: float = 0.02) -> Iterator[int]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.vendor", str(port)], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.vendor", str(port), str(delay_s)], cwd=ROOT)
     try:
         await_port(port, process)
         yield port
@@ -219,8 +219,13 @@ def s7(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
 
 
 def s8(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
-    """A durable accept against the same callback kept nowhere, its tail, and beside a backlog of 100,000."""
+    """A durable accept against the same callback kept nowhere, and its tail."""
     yield from durable.s8(options.rounds, options.seconds, folder)
+
+
+def b1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """Callbacks beside 100,000 owed calls of the same account, against the same without them; both databases."""
+    yield from durable.b1(options.rounds, options.seconds, folder, vendor)
 
 
 def s9(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
@@ -328,13 +333,13 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12; S1 measures S2 too; all when none is named")
+    parser.add_argument("names", nargs="*", help="S1 ... S12, B1; S1 measures S2 too; all when none is named")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

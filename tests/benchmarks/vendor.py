@@ -1,4 +1,4 @@
-"""A vendor that takes 20 ms for every call, in a process of its own: `python -m tests.benchmarks.vendor PORT`."""
+"""A vendor that takes its time for every call, in a process of its own: `python -m tests.benchmarks.vendor PORT S`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 import time
 from collections import deque
 
-DELAY_S = 0.02
 _BODIES = {
     b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"0000000000000001",'
     b'"status":"sentToFulfillment","lineItems":[]}}',
@@ -18,7 +17,7 @@ _BODIES = {
 }
 
 
-def main(port: int) -> None:
+def main(port: int, delay_s: float) -> None:
     """One thread and an event loop, so that the vendor costs the machine as little as can be."""
     listener = socket.create_server(("127.0.0.1", port), backlog=256)
     listener.setblocking(False)
@@ -51,7 +50,7 @@ def main(port: int) -> None:
             answer = _answer_to(received[peer])
             if answer is not None:
                 received[peer] = b""
-                due.append((time.monotonic() + DELAY_S, peer, answer))
+                due.append((time.monotonic() + delay_s, peer, answer))
         while due and due[0][0] <= time.monotonic():
             _, peer, answer = due.popleft()
             if peer in received:
@@ -71,4 +70,4 @@ def _answer_to(request: bytes) -> bytes | None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -15,7 +15,7 @@ from app import cli
 from app.channel.running import Command, Plan
 from app.deliveries.courier import utc_now
 from app.deliveries.outbox import OPEN_STATES
-from app.records.tables import commands, deliveries, journal, late_news
+from app.records.tables import catalogue_heard, commands, deliveries, journal, late_news
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 
@@ -87,6 +87,24 @@ def a_delivery(retailops: Caller, order: str, state: str, **more: Any) -> int:
             "created_at": now, **more,
         }  # fmt: skip
         return int(connection.execute(insert(deliveries).returning(deliveries.c.id), row).scalar_one())
+
+
+def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
+    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox
+) -> None:
+    pipe17.fault(kind="status", code=500, match={"method": "POST", "path_prefix": "/api/v3/inventory"})
+    retailops.ask("inventory_push", inventory_updates=[{"sku": "MUG-RED", "quantity_available": 0}])
+    eventually(lambda: "HTTP_500" in channel("deliveries", "list").output)
+    owed = {"channel": "first", "vendor": "pipe17"}
+    with retailops.database.write() as connection:
+        connection.execute(
+            insert(catalogue_heard), {"channel": "first", "gateway": "pipe17", "root_key": "r", "seq": 1}
+        )
+    listed = said(channel("deliveries", "list", "--json"))
+    assert listed["catalogue"] == [{**owed, "products": 1, "last_error": ""}]
+    assert [item["skus"] for item in listed["stock"]] == [1]
+    assert listed["stock"][0]["last_error"].startswith("HTTP_500: pipe17 answered 500 to POST /inventory")
+    assert "1 products are owed to pipe17 (channel first)." in channel("deliveries", "list").output
 
 
 def test_a_parked_call_is_listed_explained_and_put_back(

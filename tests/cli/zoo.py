@@ -35,6 +35,7 @@ the first by the replay of the tool's algorithm and, where Go is installed, by a
 | serves_get                | passes         | fails            | a GET without a key is answered as a callback        |
 | dies_of_broken_json       | passes         | fails            | malformed JSON gives 500                             |
 | refuses_repeats           | passes         | fails            | the same cancellation again is a failure             |
+| complains_of_repeats      | passes         | fails            | the same call again gives an `error` event           |
 | dies_of_repeats           | passes         | fails            | the same call again gives 500                        |
 | sleeps                    | fails          | fails            | no answer in time                                    |
 """
@@ -273,6 +274,13 @@ class RefusesRepeats(RemembersCalls):
         return as_json(200, {**answer, "status": "fail"} if callback in CALLBACKS_WITH_STATUS else answer)
 
 
+class ComplainsOfRepeats(RemembersCalls):
+    def next_answer(self, callback: str) -> Reply:
+        answer = right_answer(callback)
+        duplicate = {**event("known already", "DUPLICATE"), "event_type": "error"}
+        return as_json(200, {**answer, "events": [duplicate]} if "events" in answer else answer)
+
+
 class Sleeps(Honest):
     def answer(self, callback: str, body: dict[str, Any]) -> Reply:
         time.sleep(SLEEP_S)
@@ -312,7 +320,11 @@ THROWN_AWAY = "RetailOps would throw the whole answer away"
 
 ZOO = {
     "honest": Animal(Honest, True),
-    "answers_nothing": Animal(replying(as_json(200, {})), True, ("body: is empty, which tells RetailOps nothing",)),
+    "answers_nothing": Animal(
+        replying(as_json(200, {})),
+        True,
+        ("body: is empty, which tells RetailOps nothing", "/orders: is missing"),
+    ),
     "answers_null": Animal(replying(as_json(200, None)), False, ("the answer is JSON but not an object",)),
     "answers_html": Animal(
         replying((200, "text/html; charset=utf-8", b"<!doctype html><h1>Welcome</h1>")),
@@ -322,7 +334,7 @@ ZOO = {
     "answers_twice": Animal(
         replying((200, "application/json", b'{"events": []} ok')), False, ("is not JSON", "trailing characters")
     ),
-    "answers_201": Animal(replying(as_json(201, {"events": []})), False, ("status 201 came instead of 200",)),
+    "answers_201": Animal(replying(as_json(201, {"events": []})), False, ("status 201 came instead of 200; RetailOps takes nothing but 200",)),
     "forbids": Animal(Forbids, False, ("for a wrong key, status 403 came instead of 401",)),
     "trusts_everybody": Animal(
         TrustsEverybody, False, ("for a wrong key, status 200 came instead of 401; anybody could call this server",)
@@ -350,12 +362,12 @@ ZOO = {
     "drops_events": Animal(
         answering(lambda _, answer, __: {name: part for name, part in answer.items() if name != "events"} or {"ok": 1}),
         True,
-        ("/events: is missing", f"/events: is missing; {THROWN_AWAY}"),
+        ("/events: is missing", f"/events: is missing; {THROWN_AWAY}", "/events: is missing; the answer has status"),
     ),
     "answers_a_bare_event": Animal(
         answering(lambda _, answer, __: event() if set(answer) == {"events"} else answer),
         True,
-        ("/events: is missing",),
+        ("/events: is missing", "the answer has event_type, code, message"),
     ),
     "numbers_its_codes": Animal(
         with_events(lambda _: [event(code=42)]), False, ("/events/0/code: must be text that is not blank, not integer",)
@@ -376,7 +388,7 @@ ZOO = {
     "writes_whole_floats": Animal(
         with_order(lambda order: order["order_items"][0].update(quantity=2.0)),
         True,
-        (f"{THROWN_AWAY}: /orders/0/order_items/0/quantity: must be of type integer",),
+        ("/orders/0/order_items/0/quantity: must be written as a whole number, without a decimal point", THROWN_AWAY),
     ),
     "breaks_many_rules": Animal(
         with_order(many_faults),
@@ -397,11 +409,14 @@ ZOO = {
         TidiesSlashes, True, ("for two slashes before the callback: status 308 came instead of 200; redirects",)
     ),
     "swallows_slashes": Animal(
-        SwallowsSlashes, True, ("for two slashes before the callback: status 404", "POST /api/channel//order_cancel_v1")
+        SwallowsSlashes, True, ("POST /api/channel//order_cancel_v1", "status 404 came instead of 200; a base URL that ends in a slash gives this")
     ),
     "serves_get": Animal(ServesGet, True, ("for GET, status 200 came instead of 405 or another 4xx",)),
     "dies_of_broken_json": Animal(DiesOfBrokenJson, True, ("for a body that breaks off, status 500 came",)),
     "refuses_repeats": Animal(RefusesRepeats, True, ("for the same call again, /status: is fail",)),
+    "complains_of_repeats": Animal(
+        ComplainsOfRepeats, True, ("for the same call again, /events: has the error DUPLICATE, the first time none",)
+    ),
     "dies_of_repeats": Animal(RemembersCalls, True, ("for the same call again: status 500 came instead of 200",)),
     "sleeps": Animal(Sleeps, False, ("no whole answer came within 0.3 s", "not sent, as no answer came: 12 more")),
 }  # fmt: skip

@@ -160,10 +160,6 @@ def _give_back(
     currency = payments[0].currency_code if payments else ""
     lines = tuple(msgspec.structs.replace(line, amount=rounded(line.amount, currency)) for line in prices)
     wanted = sum((line.amount for line in lines), Decimal(0))
-    for line in lines:
-        if not line.amount:
-            message = "no price is stated for units that will not ship; nothing is given back for them"
-            events.append(Event("warning", "UNSHIPPED_UNPRICED", message, about("orderitem_refnum", line.line_refnum)))
     purpose = refunds.Purpose(CALLBACK, refnum, f"ro-complete-{refnum}", named, lines=lines)
     credit = refunds.same_money(
         ledger.of_order(connection, channel, refnum), "payment_credit", wanted, (CALLBACK, refnum)
@@ -178,6 +174,10 @@ def _give_back(
         entry = replace(purpose.part(1).entry(refnum, None, wanted, "matched"), matched=credit[0].source)
         ledger.put(connection, channel, entry, desk.clock())
         return []
+    for line in lines:
+        if not line.amount:
+            message = "no price is stated for units that will not ship; nothing is given back for them"
+            events.append(Event("warning", "UNSHIPPED_UNPRICED", message, about("orderitem_refnum", line.line_refnum)))
     if wanted > refunds.left_of(payments) and not refunds.is_same_amount(wanted, refunds.left_of(payments)):
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         events.append(Event("warning", "REFUND_CUT", message, named))

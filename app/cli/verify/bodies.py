@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,12 +24,22 @@ def read_object(raw: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(raw)
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
-        looks = ", it looks like HTML" if raw.lstrip()[:1] == b"<" else ""
-        raise NotAnObject(f"is not JSON; it must be a JSON object ({reason}{looks})") from None
+        raise NotAnObject(f"is not JSON; it must be a JSON object ({_why_not(raw, error)})") from None
     if not isinstance(value, dict):
         raise NotAnObject("is JSON but not an object")
     return value
+
+
+def _why_not(raw: bytes, error: Exception) -> str:
+    match error:
+        case RecursionError():
+            return "it is nested too deep"
+        case UnicodeDecodeError():
+            return "it is not in UTF-8"
+        case _ if raw.startswith(codecs.BOM_UTF8):
+            return "it begins with a byte order mark"
+        case _:
+            return f"{error}{', it looks like HTML' if raw.lstrip()[:1] == b'<' else ''}"
 
 
 def written(body: dict[str, Any]) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -21,7 +23,8 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 _GRACE_S = 0.25
 _PIECE = 64 * 1024
-_TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
+# ValueError: what `requests` raises for an address in `Location` that it cannot take apart.
+_TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 class NoAnswer(ChannelError):
@@ -46,6 +49,20 @@ class Answer:
     ms: int = 0
 
 
+ADDRESS_RULE = "must be http(s)://host[:port], with or without a path"
+
+
+def is_address(url: str) -> bool:
+    """True for what `ADDRESS_RULE` says."""
+    try:
+        parts = urlsplit(url)
+        requests.Request("POST", url).prepare()
+        (parts.hostname or "").encode("idna")
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
+        return False
+
+
 class Target:
     """A server under test, for any number of threads.  Cookies are not kept, proxies not asked.
 
@@ -56,14 +73,9 @@ class Target:
     def __init__(
         self, base_url: str, timeout_s: float, *, flag: str = "--base-url", follows_redirects: bool = False
     ) -> None:
-        try:
-            parts = urlsplit(base_url)
-            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_address = False
-        if not is_address:
-            raise BadAddress(f"{flag}: must be http(s)://host[:port], with or without a path")
-        self._parts = parts
+        if not is_address(base_url):
+            raise BadAddress(f"{flag}: {ADDRESS_RULE}")
+        self._parts = urlsplit(base_url)
         self._timeout_s = timeout_s
         self._flag = flag
         self._follows_redirects = follows_redirects
@@ -108,7 +120,7 @@ class Target:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._of_thread, "session", None)
         if session is None:
-            session = self._of_thread.session = _new_session()
+            session = self._of_thread.session = _new_session(self._follows_redirects)
             with self._lock:
                 self._sessions.append(session)
         return session
@@ -149,8 +161,10 @@ class Target:
     def _cut(self, error: Exception) -> NoAnswer:
         root = _root(error)
         match error:
-            case requests.exceptions.SSLError():
+            case requests.exceptions.SSLError() if isinstance(root, ssl.SSLCertVerificationError):
                 return NoAnswer("connection", "no secure connection: the certificate is not accepted")
+            case requests.exceptions.SSLError():
+                return NoAnswer("connection", f"no secure connection: does {self._flag} mean http?")
             case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
                 return NoAnswer("connection", "the answer broke off or cannot be decoded")
             case requests.exceptions.TooManyRedirects():
@@ -159,6 +173,12 @@ class Target:
                 return NoAnswer("connection", f"nobody listens at {self._flag}")
             case requests.ConnectionError() if "resol" in type(root).__name__.lower() or "gai" in type(root).__name__:
                 return NoAnswer("connection", f"the host of {self._flag} has no address")
+            case requests.ConnectionError() if isinstance(root, http.client.RemoteDisconnected | ConnectionResetError):
+                return NoAnswer("connection", "the server closed the connection without an answer; its log says why")
+            case requests.ConnectionError() if isinstance(root, http.client.HTTPException | ValueError):
+                return NoAnswer("connection", f"what came is no answer of HTTP ({type(root).__name__})")
+            case requests.exceptions.InvalidURL() | requests.exceptions.InvalidSchema() | ValueError():
+                return NoAnswer("connection", "the server redirects to an address that cannot be used")
             case _:
                 return NoAnswer("connection", f"the connection failed ({type(root).__name__})")
 
@@ -172,8 +192,19 @@ class _Verbatim(requests.adapters.HTTPAdapter):
         return f"{path}?{parts.query!s}" if parts.query else path
 
 
-def _new_session() -> requests.Session:
-    session = requests.Session()
+class _Session(requests.Session):
+    """Looks at an answer's `Location` only where it is to be followed; `requests` takes it apart in any case."""
+
+    def __init__(self, *, follows_redirects: bool) -> None:
+        super().__init__()
+        self._follows_redirects = follows_redirects
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return super().get_redirect_target(resp) if self._follows_redirects else None
+
+
+def _new_session(follows_redirects: bool) -> requests.Session:
+    session = _Session(follows_redirects=follows_redirects)
     session.trust_env = False
     session.max_redirects = 10
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -35,6 +36,9 @@ def _with_two_dashes(args: Sequence[str], params: Sequence[click.Parameter], ctx
         written = re.fullmatch(r"--?([a-z-]+)(?:=(.*))?", arg, re.DOTALL)
         name, value = written.groups() if written else ("", None)
         if name not in switches:
+            if len(name) > 1:  # click would take -name for -n -a -m -e and complain of -n
+                near = [f"-{flag}" for flag in get_close_matches(name, switches)]
+                raise click.NoSuchOption(f"-{name}", possibilities=near, ctx=ctx)
             yield arg
         elif not switches[name]:
             yield f"--{name}" if value is None else f"--{name}={value}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -38,6 +39,16 @@ class BadSchema(ValueError):
     """The schema itself cannot be used; the message says why."""
 
 
+@cache
+def _flaw(schema: bytes) -> str:
+    """Why a schema cannot be used.  The answer is kept: a run asks about the same few dozen again and again."""
+    try:
+        _Validator.check_schema(msgspec.json.decode(schema))
+    except SchemaError as error:
+        return f"not valid as draft 4 at {pointer_to(list(error.absolute_path)) or 'its root'}"
+    return ""
+
+
 class Reference:
     """One schema, checked once, and asked about many bodies.
 
@@ -49,10 +60,8 @@ class Reference:
         checker = jsonschema.FormatChecker(formats=())
         for name, is_right in formats.items():
             checker.checks(name)(lambda value, is_right=is_right: not isinstance(value, str) or is_right(value))
-        try:
-            _Validator.check_schema(schema)
-        except SchemaError as error:
-            raise BadSchema(f"not valid as draft 4 at {pointer_to(list(error.absolute_path)) or 'its root'}") from error
+        if flaw := _flaw(msgspec.json.encode(schema)):
+            raise BadSchema(flaw)
         self._validator = _Validator(schema, registry=referencing.Registry(), format_checker=checker)
 
     def is_valid(self, value: object) -> bool:

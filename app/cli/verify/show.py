@@ -14,6 +14,8 @@ from app.cli.verify.report import Check, Report, Result
 
 _GROUPS = 12
 
+_INDEX = re.compile(r"/[0-9]+(?=/|$)")
+
 
 class Progress:
     """Prints each test as it ends: verdict, status, requests and time, and every failure with its place."""
@@ -62,19 +64,24 @@ class Progress:
 
     def _what_to_mend(self, report: Report) -> None:
         """The same fault in many callbacks is one thing to mend."""
-        groups: dict[tuple[str, str, str], list[str]] = {}
+        groups: dict[tuple[str, str, str, str], list[str]] = {}
         for result in report.results:
             for check in result.checks:
                 for problem in check.problems:
-                    fault = (check.name, problem.rule, _without_place(problem.message, problem.pointer))
-                    groups.setdefault(fault, []).append(f"{result.callback} {problem.pointer}".rstrip())
+                    text = _without_place(problem.message, problem.pointer)
+                    fault = (check.name, _INDEX.sub("/*", problem.pointer), problem.rule, text)
+                    groups.setdefault(fault, []).append(result.callback)
         if len(groups) == sum(map(len, groups.values())):
             return
-        table = new_table("What to mend", "Times", "Request", "Rule", "First place", "Fault")
-        for (name, rule, text), places in sorted(groups.items(), key=lambda group: -len(group[1]))[:_GROUPS]:
-            table.add_row(str(len(places)), name, rule, places[0], text)
+        table = new_table("What to mend", "Times", "Request", "Callback", "Place", "Fault", "Rule")
+        for (name, place, rule, text), found in sorted(groups.items(), key=lambda group: -len(group[1]))[:_GROUPS]:
+            callbacks = list(dict.fromkeys(found))
+            more = f" and {len(callbacks) - 1} more" if len(callbacks) > 1 else ""
+            table.add_row(str(len(found)), name, f"{callbacks[0]}{more}", place, text, rule)
         self._out.print()
         self._out.print(table)
+        if len(groups) > _GROUPS:
+            self._line(f"and {len(groups) - _GROUPS} more, each listed above with its test")
 
     def _line(self, text: str) -> None:
         self._out.print(text, soft_wrap=True)

@@ -14,16 +14,24 @@ from app.cli.verify.plan import Case
 from app.cli.verify.probes import ONCE_PER_CALLBACK, WITH_A_WRONG_KEY, WRONG_KEY, Probe
 from app.cli.verify.reference import BadSchema
 from app.cli.verify.report import Check, Result, Said
-from app.contract.problems import Problem
+from app.contract.problems import Problem, parts_of
 from app.contract.schemas import Contract
 
 _MESSAGE = 200
 """Characters of a server's message that are repeated."""
 
+_NAMED = 6
+"""Fields of an answer that are named where one is missing."""
+
+_DOUBLED = "a base URL that ends in a slash gives this; take repeated slashes for one"
+
+_REPEATS = "RetailOps repeats a call whose answer it did not get"
+
 _THROWN_AWAY = "RetailOps would throw the whole answer away"
 """What its production caller does with an answer that breaks one of its rules (contract 1.6)."""
 
 _HINTS = {
+    **dict.fromkeys(range(201, 300), "RetailOps takes nothing but 200 for a success"),
     401: "the server does not accept this key: switch on its test key, or store the real one and use --use-auth-key",
     403: "a key that is not accepted must be answered with 401",
     404: "nothing is served at this address; is --base-url right?",
@@ -72,20 +80,23 @@ class Examiner:
         said = [] if body is None else self._said(body)
         return Result(case.callback, case.fixture.name, not problems, good.status, ms, problems, checks, said, untried)
 
-    def _good(self, case: Case, fixture: dict[str, Any], name: str, path: str) -> tuple[Check, dict[str, Any] | None]:
+    def _good(
+        self, case: Case, fixture: dict[str, Any], name: str, path: str, hint: str = ""
+    ) -> tuple[Check, dict[str, Any] | None]:
         """A request that must be served, and the answer's object where it was a 200."""
         answer, check = self._send(case, name, "POST", path, written(fixture), "200 and a valid answer")
         if answer is None:
             return check, None
         if answer.status != 200:
-            check.problems.insert(0, Problem("", "status", self._instead_of("200", answer)))
+            check.problems.insert(0, Problem("", "status", self._instead_of("200", answer, hint)))
             return check, None
         try:
             body = read_object(answer.body)
             check.problems[:0] = self._judged(case, body)
         except NotAnObject as error:
-            kind = answer.headers.get("Content-Type", "") or "no Content-Type"
-            check.problems.insert(0, Problem("", "body", f"the answer {error}; it came as {kind[:60]}"))
+            kind = answer.headers.get("Content-Type", "")[:60]
+            text = f"the answer {error}; it came {f'as {kind}' if kind else 'without a Content-Type'}"
+            check.problems.insert(0, Problem("", "body", text))
             return check, None
         except BadSchema as error:
             check.problems.insert(0, Problem("", "schema", f"the answer schema is {error}"))
@@ -97,14 +108,23 @@ class Examiner:
         refused = [] if callback is None else callback.judge(body)
         minded = case.link.answer.problems(body)
         places = {problem.pointer for problem in refused}
-        found = [
-            Problem(each.pointer, each.rule, f"{each.message}; {_THROWN_AWAY}")
-            if each.pointer in places and each.rule != "more"
-            else each
-            for each in minded
-        ]
         told = {problem.pointer for problem in minded}
-        return [*found, *(_thrown_away(problem) for problem in refused if problem.pointer not in told)]
+        found = [*minded, *(_explained(problem, body) for problem in refused if problem.pointer not in told)]
+        # An answer of nothing at all is read by RetailOps, which learns nothing from it.
+        spared = ("more", "minProperties")
+        return [
+            self._with_fields(
+                _ended(each, _THROWN_AWAY) if each.pointer in places and each.rule not in spared else each, body
+            )
+            for each in found
+        ]
+
+    def _with_fields(self, problem: Problem, body: dict[str, Any]) -> Problem:
+        """What a wrong name or a wrong level looks like: the fields that are there in place of a missing one."""
+        if problem.rule != "required" or problem.pointer.count("/") != 1 or not body:
+            return problem
+        names = ", ".join(self._masked(name.encode("utf-8", "replace"))[:40] for name in list(body)[:_NAMED])
+        return _ended(problem, f"the answer has {names}{' and more' if len(body) > _NAMED else ''}")
 
     def _probe(self, case: Case, fixture: dict[str, Any], probe: Probe) -> Check:
         path = self.target.path(case.link.href)
@@ -121,16 +141,20 @@ class Examiner:
         """What RetailOps may do at any time: repeat a call, and join the address with two slashes."""
         told = {(problem.pointer, problem.rule) for problem in good.problems}
         checks = []
-        ways = {
-            "the same call again": self.target.path(case.link.href),
-            "two slashes before the callback": self.target.path(case.link.href, is_doubled=True),
-        }
-        for name, path in ways.items():
-            check, repeated = self._good(case, fixture, name, path)
+        ways = (
+            ("the same call again", self.target.path(case.link.href), ""),
+            ("two slashes before the callback", self.target.path(case.link.href, is_doubled=True), _DOUBLED),
+        )
+        for name, path, hint in ways:
+            check, repeated = self._good(case, fixture, name, path, hint)
             new = [_led(f"for {name}", each) for each in check.problems if (each.pointer, each.rule) not in told]
-            if repeated is not None and (body.get("status"), repeated.get("status")) == ("success", "fail"):
-                text = "the first time it was a success; RetailOps repeats a call whose answer it did not get"
-                new.append(Problem("/status", "repeat", f"for {name}, /status: is fail; {text}"))
+            if repeated is not None and body.get("status") == "success" != repeated.get("status"):
+                now = self._masked(str(repeated.get("status")).encode("utf-8", "replace"))[:40]
+                text = f"for {name}, /status: is {now}; the first time it was success; {_REPEATS}"
+                new.append(Problem("/status", "repeat", text))
+            if repeated is not None and self._errors(repeated) and not self._errors(body):
+                text = f"for {name}, /events: has the error {self._errors(repeated)[0]}, the first time none; {_REPEATS}"
+                new.append(Problem("/events", "repeat", text))
             check.problems[:] = new
             checks.append(check)
         return checks
@@ -154,7 +178,7 @@ class Examiner:
     def _instead_of(self, expected: str, answer: Answer, hint: str = "") -> str:
         if 300 <= answer.status < 400:
             place = self._masked(answer.headers.get("Location", "").partition("?")[0].encode())[:120]
-            hint = f"redirects are not followed ({place or 'no Location'})"
+            hint = "; ".join(filter(None, [f"redirects are not followed ({place or 'no Location'})", hint]))
         elif answer.status >= 500:
             hint = "the server failed; its log says why"
         hint = hint or _HINTS.get(answer.status, "")
@@ -191,6 +215,9 @@ class Examiner:
             if isinstance(event, dict)
         ]
 
+    def _errors(self, body: dict[str, Any]) -> list[str]:
+        return [said.code for said in self._said(body) if said.event_type == "error"]
+
     def _as_said(self, *words: object) -> Said:
         return Said(*(self._masked(str(word or "").encode())[:_MESSAGE] for word in words))
 
@@ -209,9 +236,25 @@ def _unsent(case: Case, problems: list[Problem]) -> Result:
     return Result(case.callback, case.fixture.name, False, None, 0, problems, [], [])
 
 
-def _thrown_away(problem: Problem) -> Problem:
-    """An answer of nothing at all is read by RetailOps, which learns nothing from it."""
-    return problem if problem.rule == "minProperties" else _led(_THROWN_AWAY, problem)
+def _explained(problem: Problem, body: dict[str, Any]) -> Problem:
+    """A whole number with a decimal point satisfies the schema and not RetailOps, which needs saying."""
+    if problem.rule == "type" and isinstance(value := _at(body, problem.pointer), float) and value.is_integer():
+        return Problem.at(problem.pointer, problem.rule, "must be written as a whole number, without a decimal point")
+    return problem
+
+
+def _at(value: Any, pointer: str) -> Any:
+    """What stands at a pointer; None where nothing does."""
+    for name in parts_of(pointer):
+        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _ended(problem: Problem, end: str) -> Problem:
+    return Problem(problem.pointer, problem.rule, f"{problem.message}; {end}")
 
 
 def _led(lead: str, problem: Problem) -> Problem:

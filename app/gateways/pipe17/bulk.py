@@ -45,20 +45,24 @@ def post_each(
 
 
 def _reasons(path: str, singular: str, records: Sequence[Json], names: Sequence[str], results: list[Any]) -> list[str]:
-    """Answers by the names they repeat, else by their place."""
+    """Answers by the names they repeat, the others in their order: names may come back in another spelling."""
+    asked = [tuple(str(record[name]) for name in names) for record in records]
+    known = set(asked)
     found: dict[tuple[str, ...], str] = {}
-    for place, result in enumerate(results):
+    others: list[str] = []
+    for result in results:
         row = result if isinstance(result, dict) else {}
         echo = row[singular] if isinstance(row.get(singular), dict) else row
         key = tuple(str(echo.get(name, "")) for name in names)
-        if not all(key) and place < len(records):
-            key = tuple(str(records[place][name]) for name in names)
-        found[key] = _reason(row)
-    try:
-        return [found[tuple(str(record[name]) for name in names)] for record in records]
-    except KeyError:
-        message = f"pipe17 answered POST {path} without a result for every record"
-        raise BrokenReply("RESULTS_MISSING", message) from None
+        if key in known:
+            found[key] = _reason(row)
+        else:
+            others.append(_reason(row))
+    unnamed = [key for key in dict.fromkeys(asked) if key not in found]
+    if len(unnamed) != len(others):
+        raise BrokenReply("RESULTS_MISSING", f"pipe17 answered POST {path} without a result for every record")
+    found |= zip(unnamed, others, strict=True)
+    return [found[key] for key in asked]
 
 
 def _reason(result: Json) -> str:

@@ -68,17 +68,20 @@ class Fulfilling:
             return False
         return any(item.number == package.tracking_number for item in self.trackings(made.fulfillment_id, call))
 
-    def track(self, package: words.Package, fulfillment_id: str, call: Call) -> None:
-        """Tell a mended tracking number.
+    def track(self, package: words.Package, made: Fulfillment, call: Call) -> bool:
+        """Tell a mended tracking number; False when the fulfilment had this one from the first.
 
         The fulfilment itself is frozen (contract 2.7), so the number goes into a tracking beside it: the one
         that is there, or a new one.
         """
-        known = list(self.trackings(fulfillment_id, call))
+        known = list(self.trackings(made.fulfillment_id, call))
+        if not known and made.tracking_number == package.tracking_number:
+            return False
         if any(item.number == package.tracking_number for item in known):
-            return
+            return True
         if known:
             change = bodies.tracking_change(package)
             self._api.write("PUT", TRACKING, change, call, ids={"id": known[-1].tracking_id})
         else:
-            self._api.write("POST", TRACKINGS, bodies.tracking(package, fulfillment_id), call)
+            self._api.write("POST", TRACKINGS, bodies.tracking(package, made.fulfillment_id), call)
+        return True

@@ -13,6 +13,7 @@ from app.gateways.line import Line
 from app.gateways.pipe17 import bodies, checking, payloads
 from app.gateways.pipe17.api import Api
 from app.gateways.pipe17.completing import Completing
+from app.gateways.pipe17.correcting import Correcting
 from app.gateways.pipe17.facilities import Facilities
 from app.gateways.pipe17.fulfilling import Fulfilling
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
@@ -70,6 +71,7 @@ class Pipe17Gateway(Gateway):
         self.facilities = Facilities(options, api, self.locations, self.integration)
         self._requests = ShippingRequests(options, api, self.locations, channel)
         self._fulfilling = Fulfilling(api)
+        self._correcting = Correcting(self.integration, self._fulfilling)
         self._completing = Completing(self._requests, self._fulfilling, rejects_unshipped=options.reject_unshipped)
         known = KnownProducts(api, options.integration_id)
         self._stock = Stock(options, api, self.locations, known)
@@ -188,41 +190,8 @@ class Pipe17Gateway(Gateway):
         return Accepted() if is_new else already
 
     def correct_shipment(self, package: words.Package, call: Call) -> Accepted:
-        """A tracking number that was mended later stands beside the fulfilment, which is frozen (R24)."""
-        named = about("shipment_id", package.retailops_shipment_id)
-        named = named or about("order_refnum", package.order_refnum)
-        if not package.tracking_number or not package.carrier_name:
-            reason = "it has no tracking number or no carrier"
-        else:
-            reason = self._why_not_tracked(package, call)
-        if not reason:
-            return Accepted()
-        message = f"the package was registered before and Pipe17 cannot change it: {reason}"
-        return Accepted((Event("warning", "CANNOT_CORRECT", message, named),))
-
-    def _why_not_tracked(self, package: words.Package, call: Call) -> str:
-        """Empty when Pipe17 has the tracking; a key without the grant is no error (R24)."""
-        with self.integration.using("fulfillments", call):
-            made = self._fulfilling.find(package.order_refnum, package.key, call)
-        if made is None or not made.fulfillment_id:
-            return "Pipe17 shows no fulfilment of it"
-        if made.tracking_number == package.tracking_number:
-            return "only its tracking number could be told"
-        no_grant = "this key may not write trackings"
-        try:
-            with self.integration.using("trackings", call):
-                self._fulfilling.track(package, made.fulfillment_id, call)
-        except Refused as error:
-            return f"Pipe17 refused the tracking ({error.code})"
-        except Misconfigured as error:
-            if error.code != FORBIDDEN:
-                raise
-            return no_grant
-        except Unavailable as error:
-            if error.code != SWITCHED_OFF or not self.integration.lacks_grant("trackings"):
-                raise
-            return no_grant
-        return ""
+        """See `Correcting.correct`."""
+        return self._correcting.correct(package, call)
 
     def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -190,7 +189,7 @@ class _ChannelSkus:
         self.names: dict[str, str] = {}
         """Pipe17's SKU by ours."""
         self._by_product: dict[str, str] = {}
-        self._newest = ""
+        self._newest_ms = 0
         self._since = ""
         self._skip: int | None = 0
         self._seen: set[str] = set()
@@ -221,9 +220,8 @@ class _ChannelSkus:
     def _begin_again(self) -> None:
         self._skip = 0
         self._seen.clear()
-        if self._newest:
-            newest = datetime.fromisoformat(self._newest)
-            self._since = payloads.moment_text(max(payloads.to_ms(newest) - int(OVERLAP_S * 1000), 0))
+        if self._newest_ms:
+            self._since = payloads.moment_text(max(self._newest_ms - int(OVERLAP_S * 1000), 0))
 
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0
@@ -251,11 +249,4 @@ class _ChannelSkus:
         if product.own is not None and product.own.sku:
             self.names[product.own.sku] = product.sku
             self._by_product[product.product_id] = product.own.sku
-        self._newest = max(self._newest, product.updated_at) if _is_moment(product.updated_at) else self._newest
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
+        self._newest_ms = max(self._newest_ms, product.updated_ms or 0)

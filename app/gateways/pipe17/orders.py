@@ -17,6 +17,9 @@ ANY_METHOD: Final = "*"
 """Name in the table of shipping methods that stands for any it does not list."""
 
 
+NOWHERE: Final = Address("", "", "", "", "", "", "", "", "", "", "")
+
+
 @dataclass(frozen=True)
 class Defaults:
     """What stands in for what a request does not say (R20), and what its words are called at RetailOps."""
@@ -37,8 +40,8 @@ def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> word
     """
     problem = _problem(shipment)
     created_at = shipment.order_created_at or shipment.created_at
-    address = shipment.address
-    if problem or created_at is None or address is None:
+    address = shipment.address or NOWHERE
+    if problem or created_at is None:
         return words.HeldBack(shipment.shipment_id, problem)
     return words.Order(
         refnum=shipment.shipment_id,
@@ -62,8 +65,9 @@ def _problem(shipment: Shipment) -> str:
     """Why no right order can be made of it; "" when one can."""
     if shipment.created_at is None and shipment.order_created_at is None:
         return "the shipping request has no time of creation"
-    address = shipment.address
-    if address is None or not (address.address1 or address.city or address.postal_code):
+    address = shipment.address or NOWHERE
+    # A request that is called off goes nowhere, and privacy rules may have blanked where it was to go.
+    if shipment.status not in CANCELLED and not (address.address1 or address.city or address.postal_code):
         return "the shipping request has no address"
     if any(line.quantity != line.quantity.to_integral_value() for line in shipment.lines):
         return "a line's quantity is not a whole number"

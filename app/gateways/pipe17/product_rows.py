@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.gateways.pipe17.payloads import Json, encode
+from app.gateways.pipe17.payloads import Json, encode, read_ms
 from app.gateways.words import Item
 
 PUBLISHED: Final = "published"
@@ -43,7 +43,7 @@ class Product:
     owner: str
     """Integration that made it; "" when a user did."""
     is_untracked: bool
-    updated_at: str
+    updated_ms: int | None
     own: Published | None = None
 
     @property
@@ -67,7 +67,7 @@ def read_product(row: Any, integration_id: str) -> Product | None:
         sku,
         _text(row.get("integration")),
         row.get("inventoryNotTracked") is True,
-        _text(row.get("updatedAt")),
+        read_ms(_text(row.get("updatedAt"))),
         None if own is None else _published(own),
     )
 

@@ -22,6 +22,9 @@ from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusa
 
 ONE: Final = "/products/{id}"
 
+MOST_FAILURES: Final = 3
+"""Products in a row that Pipe17 may fail on before the others wait: more of them are no fault of one product."""
+
 
 @dataclass
 class _Telling:
@@ -54,6 +57,10 @@ class _Unit:
     @property
     def is_enabled(self) -> bool:
         return self.item is not None and self.item.is_enabled is not False
+
+    @property
+    def is_settled(self) -> bool:
+        return self.sku in self.telling.note or any(refusal.sku == self.sku for refusal in self.telling.refusals)
 
     def settle(self, told: Told | None) -> None:
         if told is not None and self.item is not None:
@@ -101,15 +108,33 @@ class Products:
                 unsure.add(id(unit.telling))
             elif match.product is None and unit.is_enabled:
                 missing[unit] = None
+        left = set(unsure)
+        failure: GatewayError | None = None
         if missing:
-            matches |= self._create([unit for unit in missing if id(unit.telling) not in unsure], settings, call)
+            wanted = [unit for unit in missing if id(unit.telling) not in unsure]
+            try:
+                matches |= self._create(wanted, settings, call)
+            except Unavailable as error:
+                failure = _of_one(error)
+                left |= {id(unit.telling) for unit in wanted if not unit.is_settled}
+        in_a_row = 0
         for key, own in by_telling.items():
-            if key in unsure:
+            if key in left:
                 continue
-            for unit in own:
-                if unit not in missing or matches[unit.sku].product is not None:
-                    self._tell_one(unit, matches[unit.sku], settings, call)
-            own[0].telling.is_open = False
+            try:
+                for unit in own:
+                    if unit not in missing or matches[unit.sku].product is not None:
+                        self._tell_one(unit, matches[unit.sku], settings, call)
+            except Unavailable as error:
+                failure = _of_one(error)
+                in_a_row += 1
+                if in_a_row == MOST_FAILURES:
+                    break
+            else:
+                in_a_row = 0
+                own[0].telling.is_open = False
+        if failure is not None:
+            raise failure
         if unsure and len(unsure) == len(by_telling):
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
 
@@ -190,6 +215,13 @@ class Products:
             if again[unit.sku].product is None:
                 unit.refuse(f"it could not be created: {reason}")
         return again
+
+
+def _of_one(error: Unavailable) -> Unavailable:
+    """The failure that may be the fault of one product; raises any other again, for all have it."""
+    if not error.code.startswith("HTTP_5"):
+        raise error
+    return error
 
 
 def _is_anothers(ext_product_id: str, told: Told) -> bool:

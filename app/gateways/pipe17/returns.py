@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.errors import Refused
+from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17.api import DUPLICATE, Api

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 from app.gateways.interface import Call
@@ -42,15 +41,7 @@ class Wishes:
             name = ""
             if product.own is not None and product.own.status in (TO_BE_PUBLISHED, TO_BE_UNPUBLISHED):
                 name = settings.sku_mapping.to_partner.get(product.sku) or product.own.sku or product.sku
-            return product.product_id, _ms(product.updated_at), name
+            return product.product_id, product.updated_ms, name
 
         found = walk.changed(self._api.pages(PATH, "products", params, call), read, since_ms)
         return Wished(tuple(filter(None, found.items)), found.until_ms, found.is_all)
-
-
-def _ms(moment: str) -> int | None:
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return None if at.tzinfo is None else payloads.to_ms(at)

@@ -89,6 +89,7 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
 
     @app.post("/sandbox/shipments/<shipment_id>/cancel")
     def cancel(shipment_id: str) -> Response:
+        """`is_blanked` also does what a privacy policy does to requests that are over."""
         body = _body()
         status = body.get("status", "canceledRestock")
         if status not in fulfilling.CANCELLED:
@@ -96,6 +97,8 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
         with state.lock:
             shipment = _shipment(state, shipment_id)
             fulfilling.cancel_shipment(state, shipment, status, None)
+            if body.get("is_blanked"):
+                state.change("shipments", shipment, {"shippingAddress": {}})
             state.save()
             return _json({"shipment": shipment})
 

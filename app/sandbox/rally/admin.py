@@ -136,7 +136,7 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
     def checkout(organization_id: str) -> Response:
         wanted = _convert(_body(), Checkout)
         _require_merchant(state, organization_id)
-        for rule in _plain_body().get("faults", []):
+        for rule in _convert(_plain_body().get("faults", []), list[dict[str, Any]]):
             _add_fault(state, faults, {**rule, "merchant": organization_id}, fault_prefix)
         return _json(run_checkout(state, organization_id, wanted))
 
@@ -150,13 +150,13 @@ def _add_fault(state: State, faults: Faults, rule: Json, fault_prefix: str) -> N
     """Without a path of its own a rule would also hit the checkout page."""
     wanted = dict(rule)
     organization_id = wanted.pop("merchant", None)
-    match = {"path_prefix": fault_prefix, **(wanted.pop("match", None) or {})}
+    headers = {}
     if organization_id is not None:
         with state.lock:
-            match["headers"] = {"X-API-KEY": list(state.merchant(organization_id).api_keys)}
+            headers["X-API-KEY"] = list(state.merchant(_convert(organization_id, str)).api_keys)
     try:
-        faults.add({**wanted, "match": match})
-    except (ValueError, TypeError, msgspec.MsgspecError) as fault:
+        faults.add(wanted, within=fault_prefix, headers=headers)
+    except ValueError as fault:
         raise Failure(400, str(fault)) from None
 
 
