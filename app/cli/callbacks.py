@@ -22,7 +22,7 @@ LOOKED_BACK = timedelta(days=7)
 """How far the journal is searched for a request id, which it is not sorted by."""
 
 
-@click.group()
+@click.group(short_help="See what RetailOps asked, and what came of it.")
 def callbacks() -> None:
     """See what RetailOps asked, what it was answered, and what became of it."""
 

@@ -31,7 +31,7 @@ from app.contract.schemas import SCHEMAS, load_contract
 from app.settings import key_rules
 
 
-@click.command(cls=GoFlags)
+@click.command(cls=GoFlags, short_help="Have a channel server certified by RetailOps.")
 @click.option("--base-url", required=True, help="Address under which RetailOps reaches the server: https, no query.")
 @click.option("--integration-name", required=True, help="Name of the channel at RetailOps, no underscores or blanks.")
 @click.option("--api-key", help="Key of RetailOps' API.  Other users see it in the list of processes.")

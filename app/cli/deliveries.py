@@ -264,7 +264,7 @@ def retry(
     """
     wanted = _chosen(ctx, ids, chosen)
     with records() as (configured, database):
-        verb_of = _declared(configured)
+        verb_of = _declared(configured, database)
         now = utc_now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, wanted)))[:limit]
@@ -313,7 +313,7 @@ def drop(
         raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     delivery_ids, news_ids = _split(ctx, ids)
     with records() as (configured, database):
-        verb_of = _declared(configured)
+        verb_of = _declared(configured, database)
         now = utc_now()
         rows: list[Row[Any]] = []
         if delivery_ids or not news_ids:
@@ -379,13 +379,13 @@ def _dismiss(database: Database, ids: set[int], now: datetime, *, dry_run: bool)
         return news_records.dismiss(connection, now, news_ids=ids)
 
 
-def _declared(configured: Settings) -> Callable[[Row[Any]], Verb | None]:
+def _declared(configured: Settings, database: Database) -> Callable[[Row[Any]], Verb | None]:
     """How a call behaves at its vendor, by the gateways as they are configured now."""
     declared = {}
     for channel in configured.channels:
         for token in channel.gateways:
             try:
-                built = gateways.vendor(token).create(channel.vendors[token], Tools(channel.name, 2))
+                built = gateways.vendor(token).create(channel.vendors[token], Tools(channel.name, 2, database=database))
             except GatewayError:
                 continue
             declared[channel.name, token] = built.verbs

@@ -31,7 +31,7 @@ LEGACY = (
 channel_option = click.option("--channel", "wanted", help="Only this channel of channels.toml.  Default: all of them.")
 
 
-@click.group()
+@click.group(short_help="Set up a Pipe17 account.")
 def pipe17() -> None:
     """Set up a Pipe17 account: its locations and the setting fields of our connector."""
 

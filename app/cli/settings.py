@@ -33,7 +33,7 @@ class Table(msgspec.Struct, frozen=True):
     settings: list[Setting]
 
 
-@click.command()
+@click.command(short_help="Show every setting, its meaning and its present value.")
 @json_option
 @click.pass_context
 def settings(ctx: click.Context, as_json: bool) -> None:

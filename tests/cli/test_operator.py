@@ -93,7 +93,10 @@ def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
     channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox
 ) -> None:
     pipe17.fault(kind="status", code=500, match={"method": "POST", "path_prefix": "/api/v3/inventory"})
-    retailops.ask("inventory_push", inventory_updates=[{"sku": "MUG-RED", "quantity_available": 0}])
+    details = [{"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 3,
+                "total_quantity": 3}]  # fmt: skip
+    rows = [{"sku": "MUG-RED", "quantity_available": 3, "quantity_detail": details}]
+    retailops.ask("inventory_push", inventory_updates=rows)
     eventually(lambda: "HTTP_500" in channel("deliveries", "list").output)
     owed = {"channel": "first", "vendor": "pipe17"}
     with retailops.database.write() as connection:

@@ -97,3 +97,9 @@ def test_p21_the_worker_ends_on_sigterm_with_exit_0(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(18) == 0
         assert time.monotonic() - begun < 5
+
+
+def test_the_list_of_commands_is_read_in_whole_sentences(tmp_path: Path) -> None:
+    listed = run(tmp_path, "--help", COLUMNS="80").stdout.partition("Commands:\n")[2]
+    assert listed.count("\n") > 10
+    assert "..." not in listed

@@ -264,6 +264,16 @@ def test_a_summary_names_every_place_that_is_to_be_mended(against: Any, channel_
         assert re.search(rf" {place} +is missing", mending), mending
 
 
+def test_a_credit_that_is_a_success_once_and_something_else_again_fails(against: Any) -> None:
+    good = iter(range(100))
+
+    def once(_: str, status: int, body: dict[str, Any]) -> dict[str, Any] | None:
+        return {**body, "status": "timeout" if next(good) else "success"} if status == 200 else None
+
+    _, report, _ = against("--actions", "payment_credit", change=once)
+    assert "|repeat|for the same call again, /status: is timeout; the first time it was success" in reasons(report)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -138,7 +138,8 @@ def test_the_same_fault_in_many_callbacks_is_summed_up_as_one_thing_to_mend() ->
     with serve(zoo.TrimsKeys()) as server:
         result = verify(server.url + PATH)
     mending = result.stdout.partition("What to mend")[2]
-    assert re.search(r"^3 +the key with a blank behind it +catalog_push and 2 more ", mending, re.MULTILINE), result.stdout
+    row = r"^3 +the key with a blank behind it +catalog_push and 2 more "
+    assert re.search(row, mending, re.MULTILINE), result.stdout
 
 
 def test_a_build_server_gets_a_junit_file_with_every_request(tmp_path: Path) -> None:

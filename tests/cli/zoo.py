@@ -334,7 +334,9 @@ ZOO = {
     "answers_twice": Animal(
         replying((200, "application/json", b'{"events": []} ok')), False, ("is not JSON", "trailing characters")
     ),
-    "answers_201": Animal(replying(as_json(201, {"events": []})), False, ("status 201 came instead of 200; RetailOps takes nothing but 200",)),
+    "answers_201": Animal(
+        replying(as_json(201, {"events": []})), False, ("status 201 came instead of 200; RetailOps takes nothing",)
+    ),
     "forbids": Animal(Forbids, False, ("for a wrong key, status 403 came instead of 401",)),
     "trusts_everybody": Animal(
         TrustsEverybody, False, ("for a wrong key, status 200 came instead of 401; anybody could call this server",)
@@ -409,7 +411,7 @@ ZOO = {
         TidiesSlashes, True, ("for two slashes before the callback: status 308 came instead of 200; redirects",)
     ),
     "swallows_slashes": Animal(
-        SwallowsSlashes, True, ("POST /api/channel//order_cancel_v1", "status 404 came instead of 200; a base URL that ends in a slash gives this")
+        SwallowsSlashes, True, ("POST /api/channel//order_cancel_v1", "a base URL that ends in a slash")
     ),
     "serves_get": Animal(ServesGet, True, ("for GET, status 200 came instead of 405 or another 4xx",)),
     "dies_of_broken_json": Animal(DiesOfBrokenJson, True, ("for a body that breaks off, status 500 came",)),

@@ -20,7 +20,7 @@ ACTS = (pipe17, rally, retailrocket)
 """One for each vendor: `channel` gives its table, `OrderLife` its steps."""
 
 
-@click.command()
+@click.command(short_help="Play a whole order life on this machine.")
 @click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def demo(once: bool, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The demo's Pipe17 act: shipping requests become orders, shipments become fulfilments, stock arrives, an outage."""
+"""The demo's Pipe17 act, as a custom integration: an order life, catalogue, stock, its people's clicks, an outage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
-from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY
+from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.retailops import Heard, RetailOps, shipment
 
 VENDOR = "pipe17"
@@ -24,19 +24,18 @@ gateways = ["pipe17"]
 
 [channel.pipe17]
 base_url = "PIPE17_URL"
-api_key = "{LEGACY_KEY}"
+api_key = "{INTEGRATION_KEY}"
+integration_id = "{INTEGRATION_ID}"
+integration_refresh_s = 1
+product_poll_minutes = 0.02
 requests_per_s = 0
 settle_seconds = 2
-
-[channel.pipe17.locations]
 """
 
 
 def channel(stage: Stage) -> str:
     """The [[channel]] of channels.toml for the running sandbox."""
-    ours = [item for item in stage.held(VENDOR)["locations"] if item["name"] in ("Dallas DC", "Reno DC")]
-    locations = "".join(f'"{item["name"]}" = "{item["locationId"]}"\n' for item in ours)
-    return CHANNEL.replace("PIPE17_URL", stage.sandbox_url(VENDOR) + BASE_PATH) + locations
+    return CHANNEL.replace("PIPE17_URL", stage.sandbox_url(VENDOR) + BASE_PATH)
 
 
 class OrderLife:
@@ -52,12 +51,16 @@ class OrderLife:
             ("catalog_get_config: how to push the catalogue", self.configuration),
             ("order_pull: shipping requests become orders", self.pull),
             ("order_acknowledge: Pipe17 sees them accepted", self.acknowledge),
+            ("catalog_push: Pipe17 learns which of its products RetailOps has", self.catalogue),
+            ("Pipe17's people withdraw a product: it is taken back", self.withdraw),
             ("inventory_push: stock arrives at Pipe17", self.stock),
             ("order_shipment_submit: a fulfilment per package", self.ship),
             ("the same shipment again: nothing twice", self.ship_again),
             ("order_cancel: an unshipped order", self.cancel),
             ("order_cancel: a shipped order is refused", self.cancel_shipped),
             ("order_complete: the rest will not ship", self.complete),
+            ("Pipe17's people cancel an order: it comes with cancel: true", self.called_off),
+            ("the integration is switched off and on: nothing, then all", self.toggle),
             ("settle, return, credit: honest about money", self.money),
             ("Pipe17 is killed: honest answers", self.outage),
             ("Pipe17 is back: what is owed arrives, once", self.recovery),
@@ -87,6 +90,31 @@ class OrderLife:
         )
         expect(not self.ro.pull_all(), "acknowledged orders were handed out again")
         return f"{len(refnums)} requests sentToFulfillment; the next pull is empty ({len(taken)} requests in all)"
+
+    def catalogue(self) -> str:
+        told = [("BULB", 901), ("RO-MUG-BLUE", 902), ("ONLY-IN-RETAILOPS", 903)]
+        records = [
+            {
+                "object_data": {"id": number, "source_type": "product"},
+                "feed_data": {"General": {"SKU": sku, "Title": sku.title()}},
+            }
+            for sku, number in told
+        ]
+        heard = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": records}}))
+        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        wanted = [("published", "901"), ("published", "902")]
+        eventually(lambda: [self._row("BULB"), self._row("MUG-BLUE")] == wanted, "the catalogue")
+        eventually(
+            lambda: "LATE_PRODUCT_REFUSED" in accepted(self.ro.call("inventory_push", inventory_updates=[])).codes(),
+            "the news of the product Pipe17 does not have",
+        )
+        return "two products published, one under its own channel SKU; the unknown one is told as LATE_PRODUCT_REFUSED"
+
+    def withdraw(self) -> str:
+        row = {"integrationId": INTEGRATION_ID, "status": "tobeunpublished"}
+        self.stage.tell(VENDOR, "products/BULB", {"published": row}, "PUT")
+        waited = eventually(lambda: self._row("BULB")[0] == "unpublished", "the withdrawal")
+        return f"tobeunpublished became unpublished {waited:.1f} s later, without a push"
 
     def stock(self) -> str:
         updates = [
@@ -187,6 +215,28 @@ class OrderLife:
         expect(len(held) == 2 and len(rejected) == 1, f"{len(held)} fulfilments, {len(rejected)} rejected")
         return "a shipment never submitted before is registered, the rest rejected"
 
+    def called_off(self) -> str:
+        refnum = next(number for number, status in self._statuses_of_ours() if status == "sentToFulfillment")
+        self.stage.tell(VENDOR, f"shipments/{refnum}/cancel", {})
+        told = [(order["channel_order_refnum"], order["cancel"]) for order in self.ro.pull_all()]
+        expect(told == [(refnum, True)], f"{len(told)} orders came")
+        accepted(self.ro.call("order_acknowledge", orders=[{"channel_order_refnum": refnum}]))
+        expect(not self.ro.pull_all(), "the cancellation was told again after its acknowledgement")
+        return "pulled once more with cancel: true, and no more once that was acknowledged"
+
+    def toggle(self) -> str:
+        integration = f"integrations/{INTEGRATION_ID}"
+        self.stage.tell(VENDOR, integration, {"status": "disabled"}, "PUT")
+        time.sleep(1.5)
+        made = self.stage.tell(VENDOR, "shipments", {"count": 1})["shipments"][0]["shipmentId"]
+        expect(self.ro.pull_all() == [], "an order came although the integration is disabled")
+        self.stage.tell(VENDOR, integration, {"status": "connected"}, "PUT")
+        waited = eventually(
+            lambda: [order["channel_order_refnum"] for order in self.ro.pull_all()] == [made], "the waiting order"
+        )
+        accepted(self.ro.call("order_acknowledge", orders=[{"channel_order_refnum": made}]))
+        return f"disabled: an empty pull and no error; the waiting order came {waited:.1f} s after it was on again"
+
     def money(self) -> str:
         order = {"channel_order_refnum": self.two_parcels["channel_order_refnum"]}
         settled = accepted(self.ro.call("order_settle_payment", order=order, payment={"currency_code": "USD"}))
@@ -244,6 +294,17 @@ class OrderLife:
     def _fulfilments(self, order: dict[str, Any]) -> int:
         refnum = order["channel_order_refnum"]
         return sum(item["shipmentId"] == refnum for item in self.stage.held(VENDOR)["fulfillments"])
+
+    def _row(self, sku: str) -> tuple[str, str]:
+        """Status and our number in our own row of a product."""
+        published = next(item["published"] for item in self.stage.held(VENDOR)["products"] if item["sku"] == sku)
+        own: dict[str, str] = next((row for row in published if row["integrationId"] == INTEGRATION_ID), {})
+        return own.get("status", ""), own.get("extProductId", "")
+
+    def _statuses_of_ours(self) -> list[tuple[str, str]]:
+        statuses = self._statuses()
+        numbers = [order["channel_order_refnum"] for order in self.orders]
+        return [(number, statuses[number]) for number in numbers]
 
     def _statuses(self) -> dict[str, str]:
         return {item["shipmentId"]: item["status"] for item in self.stage.held(VENDOR)["shipments"]}

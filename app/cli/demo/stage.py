@@ -63,6 +63,13 @@ class Stage:
         state: dict[str, Any] = requests.get(f"{self.sandbox_url(vendor)}/sandbox/state", timeout=5).json()
         return state
 
+    def tell(self, vendor: str, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
+        """What the vendor's people do, by the sandbox's own pages.  Raises `RequestException`."""
+        reply = requests.request(method, f"{self.sandbox_url(vendor)}/sandbox/{path}", json=body, timeout=5)
+        reply.raise_for_status()
+        answer: dict[str, Any] = reply.json()
+        return answer
+
     def start_server(self, channels: str) -> None:
         """Raises `ClickException` when it does not start."""
         self._channels = channels

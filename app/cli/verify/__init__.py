@@ -28,7 +28,7 @@ _ELSEWHERE = {
 """Commands of the SDK's tool and what they are here."""
 
 
-@click.command(cls=GoFlags)
+@click.command(cls=GoFlags, short_help="Verify a channel server, more strictly than the SDK's tool.")
 @click.argument("command", required=False, metavar="")
 @click.argument("rest", nargs=-1, metavar="")
 @click.option(

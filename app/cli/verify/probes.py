@@ -46,7 +46,7 @@ def _is_refusal(status: int) -> bool:
 WITH_A_WRONG_KEY = _key("a wrong key", lambda _: WRONG_KEY, "anybody could call this server")
 
 ONCE_PER_CALLBACK = (
-    _key("no key", lambda _: _ABSENT, "a request without integration_auth_token must be refused like one with a wrong key"),
+    _key("no key", lambda _: _ABSENT, "a request without a key must be refused like one with a wrong key"),
     _key("null as key", lambda _: None, "a key that is not text is a wrong key"),
     _key("a number as key", lambda _: 12345, "a key that is not text is a wrong key"),
     _key("a list that holds the key", lambda key: [key], "a key that is not text is a wrong key"),

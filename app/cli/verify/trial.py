@@ -32,7 +32,8 @@ _THROWN_AWAY = "RetailOps would throw the whole answer away"
 
 _HINTS = {
     **dict.fromkeys(range(201, 300), "RetailOps takes nothing but 200 for a success"),
-    401: "the server does not accept this key: switch on its test key, or store the real one and use --use-auth-key",
+    401: "the server does not accept this key: switch on its test key (here VERIFY_KEY=on), or store the real one "
+    "and use --use-auth-key",
     403: "a key that is not accepted must be answered with 401",
     404: "nothing is served at this address; is --base-url right?",
     405: "every callback is a POST",
@@ -152,8 +153,9 @@ class Examiner:
                 now = self._masked(str(repeated.get("status")).encode("utf-8", "replace"))[:40]
                 text = f"for {name}, /status: is {now}; the first time it was success; {_REPEATS}"
                 new.append(Problem("/status", "repeat", text))
-            if repeated is not None and self._errors(repeated) and not self._errors(body):
-                text = f"for {name}, /events: has the error {self._errors(repeated)[0]}, the first time none; {_REPEATS}"
+            errors = [] if repeated is None or self._errors(body) else self._errors(repeated)
+            if errors:
+                text = f"for {name}, /events: has the error {errors[0]}, the first time none; {_REPEATS}"
                 new.append(Problem("/events", "repeat", text))
             check.problems[:] = new
             checks.append(check)

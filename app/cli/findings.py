@@ -1,0 +1,224 @@
+"""What the records and this server's own address tell an operator, for `channel check`.
+
+Everything here is read and nothing is changed; a database that is away is a finding like any other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
+from app.cli.verify.bodies import NotAnObject, read_object
+from app.cli.verify.exchange import BadAddress, NoAnswer, Target
+from app.deliveries.transitions import OPEN_STATES
+from app.errors import SettingsFault
+from app.gateways.interface import Finding
+from app.records.database import Database, DatabaseUnavailable
+from app.records.tables import deliveries, handed_out, held_back, journal, late_news
+from app.settings import FIXTURE_PAIRS, Settings
+
+LOOKED_BACK = timedelta(days=7)
+"""How far back the journal is searched for calls of pairs that no channel has (R3)."""
+
+NAMED = 3
+"""How many orders or pairs are named one by one."""
+
+PUBLIC_S = 5.0
+"""How long this server's public address may take to answer."""
+
+
+def of_settings(configured: Settings) -> list[Finding]:
+    """What is allowed, but not wanted for long."""
+    if configured.verify_key and configured.app_env == "production":
+        sentence = "VERIFY_KEY is on in production: anybody may call with the SDK's public test key, as a dry run"
+        return [Finding("test key", "attention", sentence)]
+    return []
+
+
+def of_public_url(public_url: str) -> Finding:
+    """Whether this server answers where it says others reach it."""
+    name = "public address"
+    if not public_url:
+        return Finding(name, "off", "PUBLIC_URL is not set; vendors that call or fetch from here need it")
+    try:
+        target = Target(public_url, PUBLIC_S, flag="PUBLIC_URL")
+    except BadAddress as error:
+        return Finding(name, "attention", f"{error}")
+    try:
+        answer = target.send("GET", "/healthz")
+        is_ours = answer.status == 200 and read_object(answer.body).get("status") == "ok"
+    except NoAnswer as error:
+        return Finding(name, "attention", f"PUBLIC_URL does not answer from here: {error}")
+    except NotAnObject:
+        is_ours = False
+    finally:
+        target.close()
+    if not is_ours:
+        said = f"PUBLIC_URL answered {answer.status} to GET /healthz, and not as this server does"
+        return Finding(name, "attention", said)
+    return Finding(name, "ok", f"PUBLIC_URL answers, in {answer.ms} ms")
+
+
+def of_address(found: Finding) -> Finding:
+    """The finding, after trying the address it is about, where it has one."""
+    if not found.address:
+        return found
+    parts = urlsplit(found.address)
+    target = Target(f"{parts.scheme}://{parts.netloc}", PUBLIC_S, flag="PUBLIC_URL")
+    try:
+        status = target.send("HEAD", parts.path).status
+        why = "" if status == 200 else f"it answered {status}"
+    except NoAnswer as error:
+        why = str(error)
+    finally:
+        target.close()
+    if not why:
+        return replace(found, sentence=f"{found.sentence}; it can be fetched from here")
+    return replace(found, state="attention", sentence=f"{found.sentence}; it cannot be fetched from here: {why}")
+
+
+def open_database(url: str) -> tuple[Finding, Database | None]:
+    """The database's state, and the database where it can be read."""
+    address = make_url(url)
+    path = address.database or ""
+    if url.startswith("sqlite:") and not path.startswith("file:") and not Path(path).exists():
+        return Finding("database", "off", "SQLite has no file yet: the server makes it when it first starts"), None
+    try:
+        database = Database(url)
+    except SettingsFault as error:
+        return Finding("database", "attention", f"{error.faults[0]}"), None
+    try:
+        pending = database.pending()
+    except SettingsFault as error:
+        finding = Finding("database", "attention", f"{error.faults[0]}")
+    except (DatabaseUnavailable, SQLAlchemyError) as error:
+        kind = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
+        finding = Finding("database", "attention", f"DATABASE_URL: the database does not answer ({kind})")
+    else:
+        brand = "SQLite" if database.is_sqlite else "PostgreSQL"
+        if not pending:
+            return Finding("database", "ok", f"{brand} answers, and no migration waits"), database
+        count = f"{len(pending)} migrations wait" if len(pending) > 1 else "1 migration waits"
+        finding = (
+            Finding("database", "off", f"{brand} answers; {count} for the next start of the server")
+            if database.is_sqlite
+            else Finding("database", "attention", f"{brand} answers, but {count}: run `channel db upgrade`")
+        )
+    database.close()
+    return finding, None
+
+
+def of_records(database: Database, channels: Sequence[str], now: datetime) -> Mapping[str, list[Finding]]:
+    """What waits for an operator, by channel; under "" what concerns the whole server.
+
+    Raises `DatabaseUnavailable`.
+    """
+    found: dict[str, list[Finding]] = defaultdict(list)
+    with database.read() as connection:
+        _deliveries(connection, found)
+        _held_back(connection, found)
+        _tired(connection, found, now)
+        _late_news(connection, found)
+        pairs = _unconfigured(connection, now)
+    for gone in [name for name in found if name not in channels]:
+        for item in found.pop(gone):
+            found[""].append(Finding(item.name, item.state, f"channel '{gone}', not configured now: {item.sentence}"))
+    found[""].append(pairs)
+    return found
+
+
+def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None:
+    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.state)
+    counted = connection.execute(
+        select(*columns, func.count().label("number"), func.min(deliveries.c.created_at).label("since"))
+        .where(deliveries.c.state.in_(OPEN_STATES))
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    for row in counted:
+        one_of = f"{row.number} call{'s' if row.number > 1 else ''} to {row.gateway}"
+        since = f"the oldest since {row.since:%Y-%m-%d %H:%M} UTC"
+        if row.state == "parked":
+            what = f"{one_of} parked, {since}: `channel deliveries list --state parked` shows what to do"
+            found[row.channel].append(Finding("parked", "attention", what))
+        else:
+            found[row.channel].append(Finding(row.state, "ok", f"{one_of} still to be made, {since}"))
+
+
+def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:
+    orders: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(select(held_back).order_by(held_back.c.since)):
+        orders[row.channel].append(f"{row.refnum} ({row.reason})")
+    for channel, named in orders.items():
+        more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        count = f"{len(named)} orders are" if len(named) > 1 else "1 order is"
+        what = f"{count} held back from RetailOps: {'; '.join(named[:NAMED])}{more}"
+        found[channel].append(Finding("held back", "attention", what))
+
+
+def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
+    """Orders RetailOps was given again and again and never acknowledged (R18)."""
+    counted = connection.execute(
+        select(handed_out.c.channel, func.count().label("number"), func.min(handed_out.c.refnum).label("one"))
+        .where(
+            handed_out.c.acknowledged_at.is_(None),
+            handed_out.c.state == "open",
+            handed_out.c.times >= TIRED_AFTER,
+            handed_out.c.last_handed_at > now - TIRED_FOR,
+        )
+        .group_by(handed_out.c.channel)
+    )
+    for row in counted:
+        count = f"{row.number} orders, such as {row.one}," if row.number > 1 else f"order {row.one}"
+        what = f"{count} went to RetailOps {TIRED_AFTER} times or more and was never acknowledged"
+        found[row.channel].append(Finding("unacknowledged", "attention", what))
+
+
+def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
+    counted = connection.execute(
+        select(late_news.c.channel, func.count().label("number"), func.count(late_news.c.told_at).label("told"))
+        .where(late_news.c.dismissed_at.is_(None))
+        .group_by(late_news.c.channel)
+    )
+    for row in counted:
+        what = (
+            f"{row.number} failure{'s' if row.number > 1 else ''} found after RetailOps had its answer, {row.told} of "
+            "them told to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
+        )
+        found[row.channel].append(Finding("late news", "attention", what))
+
+
+def _unconfigured(connection: Connection, now: datetime) -> Finding:
+    """Pairs that called with a good key and belong to no channel.  The fixtures' pairs are certification's (R4)."""
+    counted = connection.execute(
+        select(journal.c.outcome, func.count().label("number"), func.max(journal.c.at).label("last"))
+        .where(journal.c.channel == "unconfigured")
+        .where(journal.c.kind == "callback", journal.c.at >= now - LOOKED_BACK)
+        .group_by(journal.c.outcome)
+        .order_by(func.max(journal.c.at).desc())
+    ).all()
+    # One fixture of ours leaves the channel's number out.
+    fixtures = {f"{client}/{number}" for client, channel in FIXTURE_PAIRS for number in (channel, None)}
+    seen = [(row.outcome.rpartition(" ")[2], row.number, row.last) for row in counted]
+    strange = [item for item in seen if item[0] not in fixtures]
+    days = f"in the last {LOOKED_BACK.days} days"
+    if strange:
+        named = ", ".join(f"{pair} ({count}x, last {last:%Y-%m-%d %H:%M} UTC)" for pair, count, last in strange[:NAMED])
+        more = f", and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
+        what = (
+            f"RetailOps called with a good key for client_id/channel_id that no channel of channels.toml has {days}: "
+            f"{named}{more}; nothing was done for them"
+        )
+        return Finding("unknown pairs", "attention", what)
+    if seen:
+        return Finding("unknown pairs", "ok", f"only the SDK's fixtures (certification) called for no channel {days}")
+    return Finding("unknown pairs", "ok", f"nobody called for a pair that no channel has {days}")

@@ -1,0 +1,311 @@
+"""`channel check`: what answers, what does not, and what waits for an operator, with an exit code that says it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import insert
+
+from app import cli
+from app.deliveries.courier import utc_now
+from app.gateways.interface import Finding
+from app.records.database import Database
+from app.records.tables import commands, deliveries, handed_out, held_back, journal, late_news
+from app.sandbox import rally
+from app.sandbox.faults import RunningServer, serve
+from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.settings import ENVIRONMENT_HELP, load_database_url
+from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table
+
+Check = Callable[..., Result]
+THIRD_KEY = "key+of+the+third+channel+0000003"
+PASSWORD = "pa55word-of-the-database"
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Check]:
+    for name in (*ENVIRONMENT_HELP, "DYNO"):
+        monkeypatch.delenv(name, raising=False)
+    before = logging.getLogger("app").handlers[:]
+
+    def run(channels: str, *args: str, **environment: str) -> Result:
+        env = {"APP_ENV": "development", "DATABASE_URL": database_url, "CHANNELS": channels, **environment}
+        done = CliRunner().invoke(cli.cli, ["check", *args], env=env)
+        for secret in (KEY, OTHER_KEY, LEGACY_KEY, INTEGRATION_KEY, PASSWORD):
+            assert secret not in done.output
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    yield run
+    logging.getLogger("app").handlers[:] = before
+
+
+def report(done: Result) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.json.decode(done.stdout)
+    return told
+
+
+def states(findings: list[dict[str, Any]]) -> dict[str, str]:
+    return {item["name"]: item["state"] for item in findings}
+
+
+def sentence(findings: list[dict[str, Any]], name: str) -> str:
+    return str(next(item["sentence"] for item in findings if item["name"] == name))
+
+
+def test_where_all_is_well_the_exit_code_is_0(check: Check, pipe17: Sandbox, retailops: Caller) -> None:
+    with serve(retailops.app.wsgi_app) as server:
+        done = check(channel_table(pipe17.url), "--json", PUBLIC_URL=server.url)
+        shown = check(channel_table(pipe17.url), "first", PUBLIC_URL=server.url)
+    told = report(done)
+    assert (done.exit_code, told["ok"], shown.exit_code) == (0, True, 0), done.output
+    assert states(told["server"]) == {"database": "ok", "public address": "ok", "unknown pairs": "ok"}
+    [channel] = told["channels"]
+    [gateway] = channel["gateways"]
+    assert (channel["channel"], gateway["gateway"], gateway["state"]) == ("first", "pipe17", "connected")
+    assert states(gateway["findings"])["clock"] == "ok"
+    assert channel["findings"] == [] and "pipe17" not in told["unused"]
+    assert "All is well." in shown.output and "\x1b" not in shown.output
+
+
+def test_before_the_first_start_nothing_is_made_and_that_is_said(check: Check, pipe17: Sandbox, tmp_path: Path) -> None:
+    done = check(channel_table(pipe17.url), "--json", DATABASE_URL=f"sqlite:///{tmp_path}/new/channel.db")
+    assert (done.exit_code, states(report(done)["server"])["database"]) == (0, "off")
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_and_grants_of_an_integration_are_found_and_nothing_is_written(
+    check: Check, start_pipe17: Callable[..., Sandbox]
+) -> None:
+    pipe17 = start_pipe17(shipments=0)
+    pipe17.tell(f"integrations/{INTEGRATION_ID}", {"status": "configured", "entities": {"inventory": ""}}, "PUT")
+    methods = {**DEFAULT_KEYS[0].methods, "fulfillments": ""}
+    pipe17.tell("keys", {"key": INTEGRATION_KEY, "integration": INTEGRATION_ID, "methods": methods}, "PUT")
+    table = channel_table(pipe17.url, api_key=INTEGRATION_KEY, more=f'integration_id = "{INTEGRATION_ID}"')
+    done = check(table, "--json")
+    [gateway] = report(done)["channels"][0]["gateways"]
+    found = states(gateway["findings"])
+    assert (done.exit_code, gateway["state"], found["settings"]) == (1, "connected", "ok")
+    assert "configured" in sentence(gateway["findings"], "settings")
+    assert (found["inventory"], found["orders"], found["read fulfillments"]) == ("off", "ok", "attention")
+    assert not [name for name in pipe17.state()["calls"] if not name.startswith("GET ")]
+
+
+def test_a_refused_key_and_a_vendor_that_is_away_are_told_apart(
+    check: Check, pipe17: Sandbox, start_pipe17: Callable[..., Sandbox]
+) -> None:
+    away = start_pipe17()
+    table = (
+        channel_table(pipe17.url, api_key="not-a-key")
+        + channel_table(away.url, name="second", pair=(1201, 33), key=OTHER_KEY, api_key=LEGACY_KEY)
+        + channel_table(pipe17.url, name="third", pair=(1201, 34), key=THIRD_KEY, api_key=INTEGRATION_KEY)
+    )
+    away.server.stop()
+    done = check(table, "--json")
+    found = {part["channel"]: part["gateways"][0]["state"] for part in report(done)["channels"]}
+    assert (done.exit_code, found) == (1, {"first": "refused", "second": "unreachable", "third": "connected"})
+    assert check(table, "third").exit_code == 0
+
+
+def test_a_vendor_that_hangs_costs_its_patience_once_however_many_channels_wait(check: Check, pipe17: Sandbox) -> None:
+    pipe17.fault(kind="hang")
+    slow = "patience_s = 0.6"
+    table = channel_table(pipe17.url, more=slow) + channel_table(
+        pipe17.url, name="second", pair=(1201, 33), key=OTHER_KEY, api_key=INTEGRATION_KEY, more=slow
+    )
+    begun = time.monotonic()
+    done = check(table, "--json")
+    assert time.monotonic() - begun < 3
+    assert {part["gateways"][0]["state"] for part in report(done)["channels"]} == {"unreachable"}
+    assert done.exit_code == 1
+
+
+def test_with_the_database_away_the_vendors_are_still_checked(check: Check, pipe17: Sandbox) -> None:
+    address = f"postgresql://channel:{PASSWORD}@127.0.0.1:1/channel"
+    done = check(channel_table(pipe17.url), "--json", DATABASE_URL=address)
+    told = report(done)
+    assert (done.exit_code, states(told["server"])["database"]) == (1, "attention")
+    assert "does not answer" in sentence(told["server"], "database")
+    assert told["channels"][0]["gateways"][0]["state"] == "connected"
+
+
+@pytest.mark.both_databases
+def test_migrations_that_wait_are_counted(check: Check, pipe17: Sandbox, database_url: str) -> None:
+    database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
+    database.upgrade("0001")
+    waiting = len(database.pending())
+    database.close()
+    done = check(channel_table(pipe17.url), "--json")
+    server = report(done)["server"]
+    assert f"{waiting} migrations wait" in sentence(server, "database")
+    if database.is_sqlite:
+        assert (done.exit_code, states(server)["database"]) == (0, "off")
+    else:
+        assert (done.exit_code, states(server)["database"]) == (1, "attention")
+        assert "channel db upgrade" in sentence(server, "database")
+
+
+def fill(database: Database) -> None:
+    """What is left after trouble, once for the channel and once for one that is gone."""
+    now = utc_now()
+    with database.write() as connection:
+        for channel in ("first", "gone"):
+            command = {
+                "channel": channel, "callback": "order_shipment_submit", "natural_key": "k", "order_refnum": "A1",
+                "digest": "", "events": b"[]", "request_id": "r", "begun_at": now, "lease_until": now,
+                "finished_at": now,
+            }  # fmt: skip
+            number = connection.execute(insert(commands).returning(commands.c.id), command).scalar_one()
+            for state in ("parked", "owed"):
+                row = {
+                    "channel": channel, "gateway": "pipe17", "verb": "submit_shipment", "lane": "A1",
+                    "command_id": number, "about": b"[]", "state": state, "next_try_at": now + timedelta(days=9),
+                    "request_id": "r", "created_at": now,
+                }  # fmt: skip
+                connection.execute(insert(deliveries), row)
+        for number in range(5):
+            held = {"channel": "first", "refnum": f"H{number}", "reason": "its country is unknown", "since": now}
+            connection.execute(insert(held_back), held)
+        tired = {"channel": "first", "refnum": "T1", "lines": b"[]", "times": 6, "last_handed_at": now}
+        connection.execute(insert(handed_out), tired)
+        news = {
+            "channel": "first", "gateway": "pipe17", "callback": "order_shipment_submit", "subject": "A1",
+            "code": "LATE_X", "message": "m", "about": b"[]", "request_id": "r", "at": now,
+        }  # fmt: skip
+        connection.execute(insert(late_news), news)
+        connection.execute(insert(late_news), {**news, "subject": "A2", "dismissed_at": now})
+
+
+def test_what_waits_for_an_operator_is_counted_by_channel(check: Check, pipe17: Sandbox, retailops: Caller) -> None:
+    fill(retailops.database)
+    done = check(channel_table(pipe17.url), "--json")
+    told = report(done)
+    found = told["channels"][0]["findings"]
+    assert done.exit_code == 1
+    assert states(found) == {
+        "parked": "attention", "owed": "ok", "held back": "attention", "unacknowledged": "attention",
+        "late news": "attention",
+    }  # fmt: skip
+    assert "channel deliveries list --state parked" in sentence(found, "parked")
+    held = sentence(found, "held back")
+    assert "5 orders" in held and "H0 (its country is unknown)" in held and "2 more" in held and "H4" not in held
+    assert "order T1" in sentence(found, "unacknowledged") and "1 failure " in sentence(found, "late news")
+    assert "channel 'gone', not configured now" in sentence(told["server"], "parked")
+    shown = check(channel_table(pipe17.url)).output
+    assert "held back" in shown and "Not all is well" in shown
+
+
+def test_r3_a_pair_nobody_has_is_told_with_its_numbers_and_certification_is_not_mistaken_for_one(
+    check: Check, pipe17: Sandbox, retailops: Caller
+) -> None:
+    retailops.pair = (497, 21)
+    assert retailops.pull() == []
+    assert retailops.pull(client_id="0", channel_info={"id": None}) == []  # as verifier_fixtures/order_pull_v1_ex_3
+    retailops.app.extensions["works"].journal.flush()
+    done = check(channel_table(pipe17.url), "--json")
+    assert (done.exit_code, states(report(done)["server"])["unknown pairs"]) == (0, "ok")
+    assert "certification" in sentence(report(done)["server"], "unknown pairs")
+    retailops.pair = (1201, 99)
+    retailops.pull()
+    retailops.cancel("A1")
+    retailops.app.extensions["works"].journal.flush()
+    done = check(channel_table(pipe17.url), "--json")
+    assert (done.exit_code, states(report(done)["server"])["unknown pairs"]) == (1, "attention")
+    assert "1201/99 (2x, last " in sentence(report(done)["server"], "unknown pairs")
+    with retailops.database.write() as connection:
+        connection.execute(journal.update().values(at=utc_now() - timedelta(days=8)))
+    assert check(channel_table(pipe17.url)).exit_code == 0
+
+
+def test_a_vendor_whose_clock_is_far_from_ours_is_named(check: Check) -> None:
+    def late(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start("200 OK", [("Content-Type", "application/json"), ("Date", "Tue, 03 Feb 2026 15:00:00 GMT")])
+        return [json.dumps({"success": True, "locations": []}).encode()]
+
+    with serve(late) as server:  # type: ignore[arg-type]
+        done = check(channel_table(server.url), "--json")
+    [gateway] = report(done)["channels"][0]["gateways"]
+    assert (done.exit_code, gateway["state"], states(gateway["findings"])["clock"]) == (1, "connected", "attention")
+    assert " s behind ours" in sentence(gateway["findings"], "clock")
+
+
+def test_the_public_address_has_to_be_this_server(check: Check, pipe17: Sandbox) -> None:
+    for address, said in ((pipe17.url, "not as this server does"), ("http://127.0.0.1:1", "does not answer")):
+        done = check(channel_table(pipe17.url), "--json", PUBLIC_URL=address)
+        assert (done.exit_code, states(report(done)["server"])["public address"]) == (1, "attention")
+        assert said in sentence(report(done)["server"], "public address")
+
+
+def test_the_test_key_in_production_is_pointed_at(check: Check, pipe17: Sandbox) -> None:
+    done = check(channel_table(pipe17.url), "--json", APP_ENV="production", VERIFY_KEY="on")
+    assert (done.exit_code, states(report(done)["server"])["test key"]) == (1, "attention")
+
+
+@pytest.fixture
+def rally_server() -> Iterator[RunningServer]:
+    with rally.serve_rally() as server:
+        yield server
+
+
+def test_rallys_hooks_are_counted(check: Check, rally_server: RunningServer) -> None:
+    merchant = rally.default_merchants()[0]
+    table = f"""
+[[channel]]
+name = "rally-us"
+client_id = 1201
+channel_id = 31
+auth_keys = ["{KEY}"]
+gateways = ["rally"]
+[channel.rally]
+base_url = "{rally_server.url}{rally.BASE_PATH}"
+api_key = "{merchant.api_keys[0]}"
+organization_id = "{merchant.organization_id}"
+storefront_client_id = "{merchant.client_id}"
+"""
+    done = check(table, "--json")
+    [gateway] = report(done)["channels"][0]["gateways"]
+    assert (done.exit_code, gateway["state"]) == (1, "connected"), done.output
+    assert "0 of 13" in sentence(gateway["findings"], "hooks")
+    assert "channel rally hooks register" in sentence(gateway["findings"], "hooks")
+    assert merchant.api_keys[0] not in done.output
+
+
+def test_what_others_fetch_from_here_is_tried() -> None:
+    from app.cli.findings import of_address
+
+    def feed(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start("200 OK" if environ["PATH_INFO"] == "/feeds/a.xml" else "404 Gone", [])
+        return []
+
+    with serve(feed) as server:  # type: ignore[arg-type]
+        there = of_address(Finding("feed", "ok", "3 offers", f"{server.url}/feeds/a.xml"))
+        gone = of_address(Finding("feed", "ok", "3 offers", f"{server.url}/feeds/b.xml"))
+    assert (there.state, gone.state) == ("ok", "attention")
+    assert "404" in gone.sentence and gone.sentence.startswith("3 offers")
+
+
+def test_a_configuration_that_cannot_be_used_is_exit_code_2(check: Check, pipe17: Sandbox) -> None:
+    broken = check("[[channel]]\nname = 'x'\n")
+    assert broken.exit_code == 2 and "auth_keys" in broken.stderr
+    as_json = check("[[channel]]\nname = 'x'\n", "--json")
+    assert as_json.exit_code == 2 and any("auth_keys" in fault for fault in report(as_json)["faults"])
+    nobody = check(channel_table(pipe17.url), "second")
+    assert nobody.exit_code == 2 and "channels.toml has first" in nobody.stderr
+    empty = check("# none")
+    assert empty.exit_code == 2 and "no channel is configured" in empty.stderr
+
+
+def test_a_gateway_that_cannot_be_set_up_is_not_configured(check: Check, pipe17: Sandbox) -> None:
+    bad_key = "k\u00e9y-that-no-header-can-carry-\u20ac"
+    done = check(channel_table(pipe17.url, api_key=bad_key), "--json")
+    assert done.exit_code == 2 and bad_key not in done.output
+    assert BASE_PATH not in done.stderr
