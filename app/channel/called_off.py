@@ -1,7 +1,8 @@
 """Orders called off at their source after they were handed out: RetailOps is told with `cancel: true` (R18).
 
 They are asked for with every `order_pull`, remembered as due, handed out before the others, and due until
-RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.
+RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The first acknowledgement
+of an order may be one of its first hand-out that came late, so the cancellation is handed out once more after it.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def count(connection: Connection, channel: str, refnum: str) -> None:
 
 
 def acknowledge(desk: Desk, asked: Asked, numbers: Iterable[tuple[str, str]]) -> set[str]:
-    """Of these orders (refnum, RetailOps' number) those RetailOps was told are called off; now it has that.
+    """Of these orders (refnum, RetailOps' number) those RetailOps was told are called off.
 
     Their source needs no word: it called them off itself.
     """
@@ -158,14 +159,11 @@ def _take(connection: Connection, channel: str, refnum: str, number: str, now: d
             *place
         )
     ).one()
-    _change(
-        connection,
-        channel,
-        [refnum],
-        called_off_told_at=row.called_off_told_at or now,
-        acknowledged_at=row.acknowledged_at or now,
-        retailops_order_id=row.retailops_order_id or number,
-    )
+    if row.acknowledged_at is None:
+        told = {"acknowledged_at": now, "called_off_times": 0}
+    else:
+        told = {"called_off_told_at": row.called_off_told_at or now}
+    _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told)
 
 
 def _change(connection: Connection, channel: str, refnums: Collection[str], **values: object) -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
 import msgspec
 from sqlalchemy import Row, select
 
-from app import gateways
-from app.cli.filters import iso, moment, records, when
+from app.cli.deciding import confirm, drop, retry
+from app.cli.filters import call_filters, iso, records, wanted_calls, when
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.deliveries.transitions import OPEN_STATES
-from app.errors import GatewayError
-from app.gateways.interface import Tools, Verb
 from app.gateways.words import Association
-from app.records import late_news as news_records
 from app.records import story, streams
 from app.records.database import Database
 from app.records.story import Moment
 from app.records.tables import commands, late_news
-from app.settings import Settings
 
 Command = Callable[..., Any]
 
@@ -35,49 +30,18 @@ Command = Callable[..., Any]
 def deliveries() -> None:
     """Look after the calls that are owed to vendors.
 
-    A call is owed until the vendor has it.  `parked` means: given up by the machine, kept for you; the
-    order's later calls wait for it.  Mend the cause and `retry`, or give it up with `drop`.
+      A call is owed until the vendor has it.  `parked` means: given up by the machine, kept for you; the
+      order's later calls wait for it.  Mend the cause and `retry`, give it up with `drop`, or `confirm` what
+    you have seen to be done at the vendor.
     """
 
 
-deliveries.add_command(work)
-
-
-def _filters(states: Sequence[str]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for option in reversed(
-            [
-                click.option("--order", default="", help="Only calls for this order (the channel's number)."),
-                click.option("--channel", default="", help="Only this channel, by its name in channels.toml."),
-                click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17."),
-                click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated."),
-                click.option(
-                    "--since", type=moment, metavar="WHEN", help="Owed since then: 30m, 2h, 7d or an ISO time."
-                ),
-                click.option("--until", type=moment, metavar="WHEN", help="Owed before then."),
-            ]
-        ):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _wanted(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> Wanted:
-    states = chosen["states"] or (default_states if not ids else ())
-    return Wanted(
-        ids=ids,
-        order=chosen["order"],
-        channel=chosen["channel"],
-        gateway=chosen["vendor"],
-        states=() if "any" in states else states,
-        since=chosen["since"],
-        until=chosen["until"],
-    )
+for decision in (retry, drop, confirm, work):
+    deliveries.add_command(decision)
 
 
 @deliveries.command("list")
-@_filters([*operating.STATES, "any"])
+@call_filters([*operating.STATES, "any"])
 @click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="Show at most so many. Default 50.")
 @json_option
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
@@ -86,7 +50,7 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     Below it: late news that nobody has dismissed, and products and stock that a vendor has not heard.
     """
     with records() as (_, database):
-        wanted = _wanted(chosen, OPEN_STATES)
+        wanted = wanted_calls(chosen, OPEN_STATES)
         with database.read() as connection:
             rows = operating.find(connection, wanted, limit)
             total = operating.count(connection, wanted)
@@ -146,7 +110,7 @@ def _show_list(
         why = f"; last said {owed.last_error}" if owed.last_error else ""
         out.print(f"{what} owed to {owed.gateway} (channel {owed.channel}){why}.")
     if any(item["state"] == "parked" for item in shown):
-        out.print("\nA parked call: channel deliveries show ID, then retry ID or drop ID.")
+        out.print("\nA parked call: channel deliveries show ID, then retry ID, confirm ID or drop ID.")
 
 
 @deliveries.command()
@@ -217,6 +181,7 @@ def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Mom
     show_moments(lines)
     if full["state"] == "parked":
         out.print(f"\nMend the cause, then: channel deliveries retry {full['id']}")
+        out.print(f"or, if you see at {full['vendor']} that it was done: channel deliveries confirm {full['id']}")
         out.print(f"or give it up for good: channel deliveries drop {full['id']}")
 
 
@@ -237,195 +202,6 @@ def show_moments(lines: Sequence[Moment]) -> None:
 
 def _same(moment: Moment) -> tuple[str, str, str]:
     return moment.who, moment.what.rpartition(", after ")[0] or moment.what, moment.request_id
-
-
-@deliveries.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
-@_filters(OPEN_STATES)
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
-@click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
-@click.pass_context
-def retry(
-    ctx: click.Context,
-    /,
-    ids: tuple[int, ...],
-    limit: int | None,
-    even_if_done: bool,
-    dry_run: bool,
-    as_json: bool,
-    **chosen: Any,
-) -> None:
-    """Put calls back to be tried now: those named, or all parked ones that the filters choose.
-
-    A call that may have been done is looked up at the vendor first.  Exit code 1 when one of them could
-    not be put back.
-    """
-    wanted = _chosen(ctx, ids, chosen)
-    with records() as (configured, database):
-        verb_of = _declared(configured, database)
-        now = utc_now()
-        with database.read() as connection:
-            rows = list(reversed(operating.find(connection, wanted)))[:limit]
-        done: list[dict[str, Any]] = []
-        failed = _missing(ids, rows)
-        for row in rows:
-            verb = verb_of(row)
-            reason = operating.why_not_retried(row, verb, now, even_if_done=even_if_done)
-            if not reason and verb is not None and not dry_run:
-                with database.write(serial=[operating.order_of(row)]) as connection:
-                    if operating.retry(connection, row, verb, now):
-                        news_records.dismiss(connection, now, delivery_ids=[row.id])
-                    else:
-                        reason = "it changed while this command ran; look again"
-            _sort(row, reason, done, failed)
-    _report("would be tried now" if dry_run else "is tried now", done, failed, dry_run=dry_run, as_json=as_json)
-    ctx.exit(1 if failed else 0)
-
-
-@deliveries.command()
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@_filters(OPEN_STATES)
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
-@click.option("--reason", default="no reason given", help="Kept with the call.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@json_option
-@click.pass_context
-def drop(
-    ctx: click.Context,
-    /,
-    ids: tuple[str, ...],
-    limit: int | None,
-    reason: str,
-    yes: bool,
-    dry_run: bool,
-    as_json: bool,
-    **chosen: Any,
-) -> None:
-    """Give calls up for good: those named, or all parked ones that the filters choose.
-
-    The vendor is never told, what the call says is deleted, and the order's later calls go on.  An id
-    like n7 dismisses that piece of late news instead.
-    """
-    if as_json and not (yes or dry_run):
-        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
-    delivery_ids, news_ids = _split(ctx, ids)
-    with records() as (configured, database):
-        verb_of = _declared(configured, database)
-        now = utc_now()
-        rows: list[Row[Any]] = []
-        if delivery_ids or not news_ids:
-            wanted = _chosen(ctx, delivery_ids, chosen)
-            with database.read() as connection:
-                rows = list(reversed(operating.find(connection, wanted)))[:limit]
-        done: list[dict[str, Any]] = []
-        failed = _missing(delivery_ids, rows)
-        open_rows = []
-        for row in rows:
-            if why := operating.why_not_dropped(row, now):
-                _sort(row, why, done, failed)
-            else:
-                open_rows.append(row)
-        if open_rows and not (yes or dry_run):
-            _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
-            click.confirm("Give up what is listed above for good?", abort=True)
-        for row in open_rows:
-            why = ""
-            if not dry_run:
-                with database.write(serial=[operating.order_of(row)]) as connection:
-                    if operating.drop(connection, row, verb_of(row), reason, now):
-                        news_records.dismiss(connection, now, delivery_ids=[row.id])
-                    else:
-                        why = "it changed while this command ran; look again"
-            _sort(row, why, done, failed)
-        dismissed = _dismiss(database, news_ids, now, dry_run=dry_run)
-        failed += [{"id": f"n{item}", "reason": "no such late news is open"} for item in news_ids - dismissed]
-        done += [{"id": f"n{item}", "order": "", "channel": "", "call": "late news"} for item in sorted(dismissed)]
-    _report("would be given up" if dry_run else "is given up", done, failed, dry_run=dry_run, as_json=as_json)
-    ctx.exit(1 if failed else 0)
-
-
-def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> Wanted:
-    if not ids and not any(chosen.values()):
-        raise click.UsageError(
-            "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
-        )
-    return _wanted(chosen, ("parked",), ids)
-
-
-def _split(ctx: click.Context, ids: Sequence[str]) -> tuple[list[int], set[int]]:
-    numbers, news = [], set()
-    for given in ids:
-        digits = given.removeprefix("n")
-        if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
-            raise click.BadParameter(f"'{given}' is neither a delivery such as 12 nor late news such as n7", ctx)
-        if given.startswith("n"):
-            news.add(int(digits))
-        else:
-            numbers.append(int(digits))
-    return numbers, news
-
-
-def _dismiss(database: Database, ids: set[int], now: datetime, *, dry_run: bool) -> set[int]:
-    if not ids:
-        return set()
-    if dry_run:
-        with database.read() as connection:
-            is_open = late_news.c.id.in_(ids) & late_news.c.dismissed_at.is_(None)
-            return set(connection.execute(select(late_news.c.id).where(is_open)).scalars())
-    with database.write() as connection:
-        return news_records.dismiss(connection, now, news_ids=ids)
-
-
-def _declared(configured: Settings, database: Database) -> Callable[[Row[Any]], Verb | None]:
-    """How a call behaves at its vendor, by the gateways as they are configured now."""
-    declared = {}
-    for channel in configured.channels:
-        for token in channel.gateways:
-            try:
-                built = gateways.vendor(token).create(channel.vendors[token], Tools(channel.name, 2, database=database))
-            except GatewayError:
-                continue
-            declared[channel.name, token] = built.verbs
-
-    def verb_of(row: Row[Any]) -> Verb | None:
-        found = declared.get((row.channel, row.gateway), {}).get(row.verb)
-        return found if isinstance(found, Verb) else None
-
-    return verb_of
-
-
-def _missing(ids: Sequence[int], rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    known = {row.id for row in rows}
-    return [{"id": item, "reason": "there is no such delivery"} for item in dict.fromkeys(ids) if item not in known]
-
-
-def _line(row: Row[Any]) -> dict[str, Any]:
-    return {"id": row.id, "order": row.lane, "channel": row.channel, "call": f"{row.gateway} {row.verb}"}
-
-
-def _sort(row: Row[Any], reason: str, done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> None:
-    if reason:
-        failed.append({"id": row.id, "reason": reason})
-    else:
-        done.append(_line(row))
-
-
-def _report(
-    what: str, done: list[dict[str, Any]], failed: list[dict[str, Any]], *, dry_run: bool, as_json: bool
-) -> None:
-    if as_json:
-        print_json({"dry_run": dry_run, "done": done, "failed": failed})
-        return
-    for item in done:
-        order = f" for order {item['order']} ({item['channel']})" if item["order"] else ""
-        click.echo(f"{item['id']}: {item['call']}{order} {what}")
-    for item in failed:
-        click.echo(f"{item['id']}: not done: {item['reason']}", err=True)
-    if not done and not failed:
-        click.echo("No call matches.")
 
 
 def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:

@@ -1,18 +1,22 @@
-"""What the operator's commands are asked in: moments as people write them, and the records they look into."""
+"""What the operator's commands are asked in: moments as people write them, calls, and the records they look into."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 from app import settings
 from app.deliveries.courier import utc_now
+from app.deliveries.operating import Wanted
 from app.records.database import Database
 from app.settings import Settings
+
+Command = Callable[..., Any]
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -55,3 +59,39 @@ def when(at: datetime | None) -> str:
 def iso(at: datetime | None) -> str | None:
     """A moment for programs."""
     return at.isoformat(timespec="milliseconds") if at else None
+
+
+def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
+    """The options that choose among the calls to vendors."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            [
+                click.option("--order", default="", help="Only calls for this order (the channel's number)."),
+                click.option("--channel", default="", help="Only this channel, by its name in channels.toml."),
+                click.option("--vendor", default="", help="Only calls to this vendor, such as pipe17."),
+                click.option("--state", "states", multiple=True, type=click.Choice(states), help="May be repeated."),
+                click.option(
+                    "--since", type=moment, metavar="WHEN", help="Owed since then: 30m, 2h, 7d or an ISO time."
+                ),
+                click.option("--until", type=moment, metavar="WHEN", help="Owed before then."),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> Wanted:
+    """What those options say; without a state, and without ids, the default ones."""
+    states = chosen["states"] or (default_states if not ids else ())
+    return Wanted(
+        ids=ids,
+        order=chosen["order"],
+        channel=chosen["channel"],
+        gateway=chosen["vendor"],
+        states=() if "any" in states else states,
+        since=chosen["since"],
+        until=chosen["until"],
+    )

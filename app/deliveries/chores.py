@@ -23,6 +23,9 @@ from app.records.tables import commands
 LOOK_S = 1.0
 """How often it is looked for orders an observer is to be told of."""
 
+REST = 20
+"""A look is followed by a rest this many times as long: it costs more the more orders wait for their moment."""
+
 REPORT = "report_purchase"
 
 log = logging.getLogger(__name__)
@@ -61,10 +64,13 @@ class Chores:
         stream = (channel, gateway.token)
         if time.monotonic() < self._look_at_s.get(stream, 0.0):
             return False
-        self._look_at_s[stream] = time.monotonic() + LOOK_S
+        began_s = time.monotonic()
         with self._database.read() as connection:
-            if not observed.ripe(connection, *stream, gateway.observes):
-                return False
+            is_any = bool(observed.ripe(connection, *stream, gateway.observes))
+        ended_s = time.monotonic()
+        self._look_at_s[stream] = ended_s + max(LOOK_S, REST * (ended_s - began_s))
+        if not is_any:
+            return False
         with self._database.write() as connection:
             found = observed.ripe(connection, *stream, gateway.observes)
             for item in found:

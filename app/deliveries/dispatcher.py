@@ -158,7 +158,6 @@ class Dispatcher:
         ahead: list[Claimed] = []
         # Without an outcome a look that needs no writer's lock comes first: most turns find nothing due.
         if self._unrecorded or self._is_any_due(room.streams):
-            begin_by_s = time.monotonic() + (LEASE_S - ATTEMPT_S) / 2
             with self._writing() as connection:
                 due = claims.due_streams(connection, room.streams, self._clock())
                 random.shuffle(due)  # when threads are few, no stream is always the last
@@ -166,14 +165,15 @@ class Dispatcher:
                     free, more = room.of(stream)
                     if free + more == 0:
                         continue
+                    # Most of what a lease is longer than an attempt stays for recording what came of it.
+                    begin_by_s = time.monotonic() + (LEASE_S - ATTEMPT_S) / 4
                     token, found = claims.claim(
                         connection, *stream, now=self._clock(), lease_s=LEASE_S,
                         limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()),
                     )  # fmt: skip
-                    calls = [Claimed(delivery, token, begin_by_s) for delivery in found]
-                    room.take(stream, len(calls[:free]), len(calls[free:]))
-                    at_once += calls[:free]
-                    ahead += calls[free:]
+                    room.take(stream, len(found[:free]), len(found[free:]))
+                    at_once += [Claimed(delivery, token) for delivery in found[:free]]
+                    ahead += [Claimed(delivery, token, begin_by_s) for delivery in found[free:]]
             self._unrecorded.clear()
         self._turns.begin(at_once, ahead)
         self._look_for_facts()

@@ -1,4 +1,4 @@
-"""What an operator may do with the outbox: look at calls, put a parked one back, give one up.
+"""What an operator may do with the outbox: look at calls, put a parked one back, give one up, say that one was done.
 
 A call that is being tried just now belongs to whoever tries it; nothing here touches it.
 """
@@ -13,12 +13,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
 from app.deliveries import outbox
-from app.deliveries.transitions import OPEN_STATES
+from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.gateways.interface import Verb
 from app.records.tables import deliveries
 
 NEVER_KNOWN = "NEVER_KNOWN"
 """Code of a dropped call that the vendor decides: RetailOps was told "unknown", and must not read success now."""
+
+CONFIRMED = "CONFIRMED"
+"""Code of a call that counts as delivered on an operator's word."""
 
 STATES = ("owed", "checking", "parked", "delivered", "refused", "dropped")
 
@@ -151,6 +154,46 @@ def drop(connection: Connection, row: Row[Any], verb: Verb | None, because: str,
         return False
     outbox.wake_lanes(connection, [(row.channel, row.gateway, row.lane)], now)
     return True
+
+
+def why_not_confirmed(row: Row[Any], now: datetime) -> str:
+    """Why this call cannot count as done on an operator's word, or ""."""
+    if row.state not in OPEN_STATES:
+        return f"it is {row.state} already"
+    if is_under_way(row, now):
+        return "it is being tried right now"
+    if row.body is None:
+        return "what it said is past its date, so that nobody knows what it being done means; it can only be dropped"
+    return ""
+
+
+def confirm(
+    connection: Connection, row: Row[Any], refnum: str, because: str, now: datetime
+) -> tuple[Delivery, Settled] | None:
+    """Close an open call as delivered, because a person has seen it done; None when it changed meanwhile.
+
+    What that means for the records is the caller's to write.
+    """
+    said = f"an operator has seen that it was done: {because}"
+    settled = Settled("delivered", row.attempts, False, now, row.last_attempt_at, CONFIRMED, said, refnum=refnum)
+    values: dict[str, Any] = {
+        "state": settled.state,
+        "body": None,
+        "is_possibly_done": False,
+        "lease_token": None,
+        "lease_until": None,
+        "closed_at": now,
+        "last_code": settled.code,
+        "last_error": settled.error,
+    }
+    if not _change(connection, row, now, values):
+        return None
+    outbox.wake_lanes(connection, [(row.channel, row.gateway, row.lane)], now)
+    delivery = Delivery(
+        row.id, row.channel, row.gateway, row.verb, row.lane, row.command_id, row.body, row.state,
+        row.attempts, row.is_possibly_done, row.last_attempt_at, row.request_id,
+    )  # fmt: skip
+    return delivery, settled
 
 
 def _change(connection: Connection, row: Row[Any], now: datetime, values: dict[str, Any]) -> bool:

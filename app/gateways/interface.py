@@ -197,6 +197,13 @@ class Gateway(ABC):
         """Why each part of the work rests just now, "" where it runs; no call is made.  Empty: nothing can rest."""
         return {}
 
+    def note_done(self, connection: Connection, verb: str, body: words.CommandBody) -> None:
+        """An operator has seen that the vendor did this call of unknown outcome: keep what an acceptance leaves here.
+
+        Inside the caller's transaction, which is serial for the order.
+        """
+        return None
+
     def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
         """Change an order this gateway keeps, inside the caller's transaction; its source is told afterwards.
 

@@ -54,11 +54,16 @@ def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[
 
 
 def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> list[Ripe]:
-    """Orders whose source has taken the step that counts, and those that were cancelled."""
+    """Orders whose source has taken the step that counts, and those that were cancelled.
+
+    One that its source has called off waits until RetailOps knows (R18): its acknowledgement of that is none of
+    the order.
+    """
     has_come = {
         "acknowledgement": handed_out.c.acknowledged_at.is_not(None),
         "completion": handed_out.c.state == "completed",
     }[moment]
+    is_void = or_(handed_out.c.state == "cancelled", handed_out.c.called_off_told_at.is_not(None))
     is_under_way = exists().where(
         deliveries.c.channel == channel,
         deliveries.c.lane == observed_orders.c.refnum,
@@ -67,7 +72,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         deliveries.c.state.in_(("owed", "checking", "parked")),
     )
     rows = connection.execute(
-        select(observed_orders.c.body, handed_out.c.state, handed_out.c.rejected)
+        select(observed_orders.c.body, is_void.label("is_void"), handed_out.c.rejected)
         .join(
             handed_out,
             and_(handed_out.c.channel == observed_orders.c.channel, handed_out.c.refnum == observed_orders.c.refnum),
@@ -75,7 +80,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         .where(
             observed_orders.c.channel == channel,
             observed_orders.c.gateway == gateway,
-            or_(handed_out.c.state == "cancelled", and_(has_come, ~is_under_way)),
+            or_(is_void, and_(has_come, handed_out.c.called_off_at.is_(None), ~is_under_way)),
         )
         .order_by(handed_out.c.acknowledged_at, observed_orders.c.refnum)
         .limit(AT_A_TIME)
@@ -84,7 +89,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
     return [
         Ripe(
             msgspec.json.decode(row.body, type=Purchase),
-            row.state == "cancelled",
+            row.is_void,
             msgspec.json.decode(row.rejected, type=_Rejected).units if row.rejected else {},
         )
         for row in rows

@@ -15,7 +15,8 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
-from app.records.tables import handed_out, orders, reservations
+from app.records import reservations, stock
+from app.records.tables import handed_out, orders
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
@@ -176,15 +177,19 @@ def expired(now: datetime) -> Select[Any]:
 
 
 def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:
-    """Delete those of these orders that are still past their date, and the units they hold."""
+    """Delete those of these orders that are still past their date, and the units they hold.
+
+    What that frees is owed first, as everywhere (see `reservations`).
+    """
+    for channel in sorted({channel for channel, _ in keys}):
+        refnums = [refnum for of_channel, refnum in keys if of_channel == channel]
+        stock.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
     for channel, refnum in keys:
         gone = connection.execute(
             delete(orders).where(orders.c.channel == channel, orders.c.refnum == refnum, orders.c.purge_after < now)
         )
         if gone.rowcount:
-            connection.execute(
-                delete(reservations).where(reservations.c.channel == channel, reservations.c.order_refnum == refnum)
-            )
+            reservations.release(connection, channel, refnum)
 
 
 def _of(channel: str) -> Select[Any]:

@@ -53,6 +53,16 @@ def release(connection: Connection, channel: str, order_refnum: str) -> list[str
     return sorted(freed.scalars())
 
 
+def skus_of(connection: Connection, channel: str, order_refnums: Collection[str]) -> list[str]:
+    """The SKUs of which these orders hold units."""
+    found = connection.execute(
+        select(reservations.c.sku)
+        .where(reservations.c.channel == channel, reservations.c.order_refnum.in_(list(order_refnums)))
+        .distinct()
+    )
+    return sorted(found.scalars())
+
+
 def note_acknowledged(connection: Connection, channel: str, order_refnum: str, at: datetime) -> None:
     """RetailOps has the order: a later statement of stock counts its units.  The first time counts."""
     connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -108,22 +108,26 @@ _RECORD = (
 )
 
 
-def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
-    """What this server itself knows of these SKUs has changed (a reservation, R25): they are told anew."""
-    if skus:
-        seq = streams.next_seq(connection, channel, gateway)
-        connection.execute(
-            update(stock)
-            .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus))
-            .values(seq=seq)
-        )
+def owe_again(connection: Connection, channel: str, gateway: str | None, skus: Collection[str]) -> None:
+    """What this server itself knows of these SKUs has changed (a reservation, R25): they are told anew.
+
+    The gateway whose orders they are (None: nobody knows any more) hears it, and so does every other that hears
+    their stock; their counters are taken in the order of their names, as by every push, lest two transactions wait
+    for each other.
+    """
+    parts = [(stock.c.channel == channel, stock.c.sku.in_(some)) for some in _parts(skus)]
+    hearing = {gateway} if gateway and parts else set()
+    for is_one in parts:
+        hearing |= set(connection.execute(select(stock.c.gateway).where(*is_one).distinct()).scalars())
+    for token in sorted(hearing):
+        seq = streams.next_seq(connection, channel, token)
+        for is_one in parts:
+            connection.execute(update(stock).where(*is_one, stock.c.gateway == token).values(seq=seq))
 
 
 def forget_heard(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
     """What the gateway heard of these SKUs is in doubt, for it is about to be told: its notes are cleared."""
-    wanted = sorted(skus)
-    for at in range(0, len(wanted), MANY):
-        some = wanted[at : at + MANY]
+    for some in _parts(skus):
         connection.execute(
             update(stock)
             .where(stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(some))
@@ -133,22 +137,35 @@ def forget_heard(connection: Connection, channel: str, gateway: str, skus: Colle
 
 def levels_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, StockLevel]:
     """What RetailOps stated last; a SKU it never named is left out."""
-    rows = connection.execute(
-        select(stock.c.sku, stock.c.level).where(
-            stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus)
+    found: dict[str, StockLevel] = {}
+    for some in _parts(skus):
+        rows = connection.execute(
+            select(stock.c.sku, stock.c.level).where(
+                stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(some)
+            )
         )
-    )
-    return {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
+        found |= {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
+    return found
 
 
 def notes_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, bytes | None]:
     """What the gateway noted of each SKU when it last heard of it; a SKU RetailOps never named is left out."""
-    rows = connection.execute(
-        select(stock.c.sku, stock.c.sent).where(
-            stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(skus)
+    found: dict[str, bytes | None] = {}
+    for some in _parts(skus):
+        rows = connection.execute(
+            select(stock.c.sku, stock.c.sent).where(
+                stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(some)
+            )
         )
-    )
-    return {row.sku: row.sent for row in rows}
+        found |= {row.sku: row.sent for row in rows}
+    return found
+
+
+def _parts(skus: Collection[str]) -> Iterator[list[str]]:
+    """So many SKUs as one statement may name."""
+    wanted = sorted(set(skus))
+    for at in range(0, len(wanted), MANY):
+        yield wanted[at : at + MANY]
 
 
 def owed_count(connection: Connection) -> int:

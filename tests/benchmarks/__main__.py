@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from tests.benchmarks import durable, floors
+from tests.benchmarks import catalogue, durable, floors
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -228,6 +228,11 @@ def b1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield from durable.b1(options.rounds, options.seconds, folder, vendor)
 
 
+def c1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A catalogue of 10,000 products with 3 variants, kept: records a second, growth, memory, another's waits."""
+    yield from catalogue.c1(options.rounds, folder)
+
+
 def s9(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """Draining owed calls of 20 ms with 16 threads, against ideal; both databases."""
     yield from durable.s9(options.rounds, folder, vendor)
@@ -333,13 +338,13 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12, B1; S1 measures S2 too; all when none is named")
+    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1; S1 measures S2 too; all when none is named")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

@@ -185,6 +185,33 @@ def test_a_dropped_call_frees_its_lane_and_loses_its_body(
     assert codes(retailops.ship(orders[0], tracking_number=TRACKING), "warning") == ["GIVEN_UP"]
 
 
+def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
+    channel: Callable[..., Result], retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
+) -> None:
+    number = parked(retailops, pipe17, orders[0])
+    completed = retailops.ask("order_complete", order={"channel_order_refnum": orders[0]["channel_order_refnum"]})
+    assert "QUEUED" in codes(completed, "warning")
+    asked = channel("deliveries", "confirm", str(number), input="n\n")
+    assert asked.exit_code == 1 and value(retailops, select(deliveries.c.state).where(deliveries.c.id == number)) == (
+        "parked"
+    )
+    assert channel("deliveries", "confirm", str(number), "--json").exit_code == 2
+    assert said(channel("deliveries", "confirm", str(number), "--dry-run", "--json"))["dry_run"]
+    posts = pipe17.calls("POST /fulfillments")
+    done = channel("deliveries", "confirm", str(number), "--yes", "--reason", "entered by hand")
+    assert done.exit_code == 0, done.output
+    is_open = deliveries.c.state.in_(OPEN_STATES)
+    eventually(lambda: value(retailops, select(func.count()).where(is_open)) == 0)
+    assert pipe17.calls("POST /fulfillments") == posts, "nothing was sent for it"
+    assert codes(retailops.ship(orders[0], tracking_number=TRACKING), "warning") == []
+    with retailops.database.read() as connection:
+        row = connection.execute(select(deliveries).where(deliveries.c.id == number)).one()
+    assert (row.state, row.body, row.last_code) == ("delivered", None, "CONFIRMED")
+    redacted = a_delivery(retailops, "redacted", "parked", body=None)
+    refused = channel("deliveries", "confirm", str(redacted), "--yes")
+    assert refused.exit_code == 1 and "only be dropped" in refused.stderr
+
+
 def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
     channel: Callable[..., Result], retailops: Caller
 ) -> None:

@@ -19,7 +19,7 @@ from app.deliveries.transitions import Delivery, Settled
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import vendor
 from app.gateways.interface import Call, Kind, Tools
-from app.gateways.pipe17 import VENDOR, payloads
+from app.gateways.pipe17 import VENDOR, moments, payloads
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.orders import Defaults, to_order
 from app.gateways.policy import Deadline
@@ -212,7 +212,7 @@ class Clock:
 
     @property
     def ms(self) -> int:
-        return payloads.to_ms(self.now)
+        return moments.to_ms(self.now)
 
 
 @pytest.mark.parametrize("settings", [{}, {"pages_out_of_order": True}, {"pages_repeat_rows": True}], ids=str)

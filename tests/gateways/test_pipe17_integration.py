@@ -15,8 +15,8 @@ from app.contract.schemas import Contract
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import FIELDS, IntegrationSettings, SkuMapping, definition, local_settings, merged
+from app.gateways.pipe17.flows import TICKS
 from app.gateways.pipe17.gateway import Pipe17Gateway
-from app.gateways.pipe17.integration import TICKS
 from app.gateways.words import Acknowledgement, Cancellation, Completion, StockChange
 from app.options import explain
 from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -248,7 +248,7 @@ def test_only_ticked_flows_run_and_the_point_of_view_can_be_turned(empty: Sandbo
     assert off == {"orders", "states", "inventory", "catalog"}
     turned = connect(empty, entity_directions="pipe17")
     assert len(fetch(turned)) == 1
-    assert {flow for flow, why in turned.flows().items() if why} == {"fulfillments", "trackings", "catalog"}
+    assert {flow for flow, why in turned.flows().items() if why} == {"fulfillments", "trackings", "catalog", "receipts"}
     ignored = connect(empty, entity_directions="ignore")
     assert len(fetch(ignored)) == 1 and not any(ignored.flows().values())
 

@@ -260,9 +260,7 @@ def test_r18_an_order_called_off_is_told_until_that_is_acknowledged_and_pipe17_h
     assert codes(retailops.ask("order_shipment_submit", channel_order_refnum=acknowledged, shipment={"packages": []}))
 
 
-def test_r18_a_late_acknowledgement_of_the_order_is_none_of_its_cancellation(
-    empty: Sandbox, retailops: Caller
-) -> None:
+def test_r18_a_late_acknowledgement_of_the_order_is_none_of_its_cancellation(empty: Sandbox, retailops: Caller) -> None:
     refnum = request(empty)["shipmentId"]
     retailops.pull()
     empty.tell(f"shipments/{refnum}/cancel", {})

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from app.errors import Misconfigured
-from app.gateways.pipe17.bulk import _reasons
 from app.gateways.words import StockChange, StockDetail, StockLevel
+from app.sandbox.faults import serve
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.pipe17.samples import DALLAS, METRE_SKU, RENO
 from app.sandbox.pipe17.state import DEFAULT_KEYS
@@ -274,12 +274,21 @@ def test_the_levels_of_a_call_that_ran_out_of_time_are_told_by_the_next(empty: S
 
 
 def test_an_answer_that_spells_a_sku_otherwise_is_taken_by_its_place(empty: Sandbox) -> None:
+    dallas = places(empty)[DALLAS]
     answers = [
-        {"status": "created", "inventory": {"sku": "bulb", "locationId": "a"}},
-        {"status": "failed", "message": "no", "inventory": {"sku": "JAM", "locationId": "a"}},
+        {"status": "created", "inventory": {"sku": "bulb", "locationId": dallas}},
+        {"status": "failed", "message": "no", "inventory": {"sku": "JAM", "locationId": dallas}},
     ]
-    records = [{"sku": "BULB", "locationId": "a"}, {"sku": "JAM", "locationId": "a"}]
-    reasons = _reasons("/inventory", "inventory", records, ("sku", "locationId"), answers)
-    assert reasons == ["", "pipe17 refused it: no"]
-    turned = _reasons("/inventory", "inventory", records[::-1], ("sku", "locationId"), answers)
-    assert turned == ["pipe17 refused it: no", ""], "names go before places"
+    location = {"locationId": dallas, "name": DALLAS, "status": "active", "fulfillmentIntegrationId": INTEGRATION_ID}
+    lists = {"locations": [location], "products": [], "inventory": [], "integration": {}}
+
+    def spelling(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start("200 OK", [("Content-Type", "application/json")])
+        more = {"inventory": answers} if environ["REQUEST_METHOD"] == "POST" else {}
+        return [msgspec.json.encode({"success": True, "code": 200, **lists, **more})]
+
+    with serve(spelling) as server:  # type: ignore[arg-type]
+        gateway = connect(empty, base_url=server.url)
+        changes = [StockChange(sku, level(dallas=(3, 3)), None) for sku in ("BULB", "JAM")]
+        refusals = {item.sku: item.refusal for item in gateway.push_inventory(changes, call("fact"))}
+    assert refusals == {"BULB": "", "JAM": "pipe17 refused it: no"}

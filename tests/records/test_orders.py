@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from app.records import carts, orders, reservations
+from app.gateways.words import StockSent
+from app.records import carts, orders, reservations, stock
 from app.records.database import Database
 from app.records.retention import CLOCKS, Retention, Terms
 from app.records.tables import handed_out
@@ -126,6 +127,11 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         carts.put(connection, "first", "c-old", b"1", NOW, NOW + timedelta(days=1))
         carts.put(connection, "first", "c-new", b"1", NOW, FAR)
         carts.put(connection, "first", "c-new", b"2", NOW, FAR)
+    with database.write() as connection:
+        stock.accept(connection, "first", "rally", {"TEE": b"[5,[]]"})
+        batch = stock.claim(connection, "first", "rally", token="t", limit=9, now=NOW, lease_s=9)
+        assert batch and stock.record(connection, batch, [StockSent("TEE", b"4")])
+        assert not stock.is_owed(connection, "first", "rally", NOW)
     late = NOW + timedelta(days=2)
     retention = Retention(database, Terms(), lambda: late)
     while retention.turn():
@@ -133,6 +139,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
     with database.read() as connection:
         assert orders.get(connection, "first", "old") is None and orders.get(connection, "first", "new") is not None
         assert reservations.reserved_units(connection, "first", ["TEE"]) == {"TEE": 1}
+        assert stock.is_owed(connection, "first", "rally", late), "a unit is for sale again"
         assert carts.get(connection, "first", "c-old", NOW) is None
         assert carts.get(connection, "first", "c-new", NOW) == b"2"
         assert carts.get(connection, "first", "c-new", FAR + timedelta(seconds=1)) is None

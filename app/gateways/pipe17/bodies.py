@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.gateways import words
-from app.gateways.pipe17.payloads import EXT_FULFILLMENT_ID, TRACKING_NUMBER, Json, iso_ms
+from app.gateways.pipe17.moments import iso_ms
+from app.gateways.pipe17.payloads import (
+    EXT_FULFILLMENT_ID,
+    KILOGRAM,
+    TRACKING_NUMBER,
+    WEIGHT,
+    WEIGHT_UNIT,
+    Json,
+)
 
 # Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
 REJECTED: Final = "rejected"
@@ -14,8 +22,6 @@ FULFILLMENT_TYPE: Final = "fulfillmentType"
 CARRIER: Final = "shippingCarrier"
 CARRIER_CLASS: Final = "shippingClass"
 SHIP_DATE: Final = "actualShipDate"
-WEIGHT: Final = "weight"
-WEIGHT_UNIT: Final = "weightUnit"
 ON_HAND: Final = "onHand"
 UNAVAILABLE: Final = "unavailable"
 FUTURE: Final = "future"
@@ -49,7 +55,7 @@ def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
         body[SHIP_DATE] = iso_ms(package.shipped_at)
     if package.weight_kg is not None and package.weight_kg > 0:
         body[WEIGHT] = package.weight_kg
-        body[WEIGHT_UNIT] = "kg"
+        body[WEIGHT_UNIT] = KILOGRAM
     return body
 
 

@@ -77,7 +77,7 @@ class Pipe17Gateway(Gateway):
         self._stock = Stock(options, api, self.locations, known)
         self._products = Products(options, api, known)
         self._wishes = Wishes(api, options.integration_id)
-        self._returns = Returns(api)
+        self._returns = Returns(api, self.integration)
         # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
         self.takes_catalog = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
         self.wishes_every_s = options.product_poll_minutes * 60.0 if self.takes_catalog else 0.0

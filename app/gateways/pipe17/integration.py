@@ -9,26 +9,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
 from app.gateways.pipe17.api import NOT_FOUND, Api
 from app.gateways.pipe17.definition import IntegrationSettings, local_settings, merged
+from app.gateways.pipe17.flows import OFF_STATUSES, TICKS, Flow, FlowState, Said
 from app.gateways.pipe17.integration_record import IntegrationRecord, count_rules, read_integration
 from app.gateways.pipe17.options import Pipe17Options
-
-Flow = Literal["orders", "states", "fulfillments", "trackings", "inventory", "catalog", "returns"]
 
 PATH: Final = "/integrations/{id}"
 MAPPING_PATH: Final = "/mappings/{id}"
 FORBIDDEN: Final = "HTTP_403"
-
-OFF_STATUSES: Final = frozenset({"disabled", "deleted"})
-"""Values of `status` that stop everything; how a toggled-off integration reads is [inferred*] (contract 3.12)."""
 
 CONNECTED: Final = "connected"
 ERROR: Final = "error"
@@ -42,37 +37,7 @@ RETRY_S: Final = 30.0
 SPARE_S: Final = 4.0
 """Reporting our state and reading field mappings are left out of a call that has less time than this."""
 
-TICKS: Final[Mapping[Flow, tuple[str, Literal["in", "out", "any"]]]] = {
-    "orders": ("shipments", "in"),
-    "states": ("shipments", "in"),
-    "fulfillments": ("fulfillments", "out"),
-    "trackings": ("fulfillments", "out"),
-    "inventory": ("inventory", "out"),
-    "catalog": ("products", "any"),
-    "returns": ("returns", "any"),
-}
-"""Per flow the entity that has to be ticked, and its direction as seen from our side; `states` are those we give
-to shipping requests: acknowledged, cancelled."""
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FlowState:
-    """Whether a flow runs, and if not, why: a sentence for the operator."""
-
-    is_on: bool
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What the last reading gave."""
-
-    settings: IntegrationSettings
-    record: IntegrationRecord | None = None
-    """None where it may not be read."""
-    is_gone: bool = False
 
 
 class Integration:
@@ -89,7 +54,7 @@ class Integration:
         self._directions = options.entity_directions
         self._local = local_settings(options)
         self._lock = threading.Lock()
-        self._read: _Read | None = None if self._id and self._refresh_s else _Read(self._local)
+        self._read: Said | None = None if self._id and self._refresh_s else Said(self._local)
         self._due_at = 0.0
         self._is_refreshing = False
         self._no_grant: dict[Flow, str] = {}
@@ -139,12 +104,12 @@ class Integration:
     def is_switched_off(self) -> bool:
         """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
         with self._lock:
-            return self._read is not None and bool(self._why_all(self._read))
+            return self._read is not None and bool(self._read.why_all_off)
 
     def flows(self) -> dict[str, FlowState]:
         """Every flow as it stands by what was read last; no call is made."""
         with self._lock:
-            current = self._read or _Read(self._local)
+            current = self._read or Said(self._local)
         return {flow: FlowState(not why, why) for flow in TICKS for why in [self._why(flow, current)]}
 
     def look(self, call: Call) -> str | None:
@@ -181,7 +146,7 @@ class Integration:
 
     # Reading
 
-    def _current(self, call: Call) -> _Read:
+    def _current(self, call: Call) -> Said:
         if not self._id or not self._refresh_s:
             assert self._read is not None
             return self._read
@@ -196,7 +161,7 @@ class Integration:
             with self._lock:
                 self._is_refreshing = False
 
-    def _refresh(self, before: _Read | None, call: Call) -> _Read:
+    def _refresh(self, before: Said | None, call: Call) -> Said:
         try:
             found = self._ask(before, call)
         except GatewayError as error:
@@ -206,7 +171,7 @@ class Integration:
             with self._lock:
                 self._due_at = self._clock() + min(RETRY_S, self._refresh_s)
             return before
-        is_off = self._why_all(found) != ""
+        is_off = found.why_all_off != ""
         pause_s = min(OFF_REFRESH_S, self._refresh_s) if is_off else self._refresh_s
         with self._lock:
             self._read = found
@@ -221,7 +186,7 @@ class Integration:
                 self.report("", call)
         return found
 
-    def _ask(self, before: _Read | None, call: Call) -> _Read:
+    def _ask(self, before: Said | None, call: Call) -> Said:
         """Raises a `GatewayError` where asking again may help."""
         try:
             row = self._api.read_one(PATH, "integration", self._id, call)
@@ -229,67 +194,34 @@ class Integration:
             if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
                 raise
             self._warn_once(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
-            return _Read(self._local)
+            return Said(self._local)
         if row is None:
             if before is not None and (before.record is not None or before.is_gone):
-                return _Read(before.settings, is_gone=True)
+                return Said(before.settings, is_gone=True)
             self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
-            return _Read(self._local)
+            return Said(self._local)
         record = read_integration(row)
         if record is None:
             self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
-            return _Read(self._local)
+            return Said(self._local)
         settings, problems = merged(self._local, dict(record.settings))
         for problem in problems:
             self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
-        return _Read(settings, record)
+        return Said(settings, record)
 
-    # Judging
-
-    def _why_all(self, current: _Read) -> str:
-        if current.is_gone:
-            return "the integration is gone from Pipe17"
-        status = current.record.status if current.record else ""
-        return f"the integration is {status} in Pipe17" if status in OFF_STATUSES else ""
-
-    def _why(self, flow: Flow, current: _Read) -> str:
-        settings = current.settings
-        switches: Mapping[Flow, bool] = {
-            "orders": settings.orders,
-            "inventory": settings.inventory,
-            "catalog": settings.catalog,
-            "returns": settings.returns,
-        }
-        if why := self._why_all(current):
-            return why
-        if not switches.get(flow, True):
-            return f"it is switched off in the settings (enabled_flows.{flow})"
-        if current.record and not self._is_ticked(flow, current.record.entities):
-            return f"the entity {TICKS[flow][0]} is not ticked for it in Pipe17"
-        return self._no_grant.get(flow, "")
-
-    def _is_ticked(self, flow: Flow, entities: Mapping[str, str]) -> bool:
-        """Whether the In/Out ticks allow the flow; an integration that lists no entity restricts nothing."""
-        entity, wanted = TICKS[flow]
-        if not entities or self._directions == "ignore":
-            return True
-        direction = entities.get(entity, "")
-        if wanted == "any":
-            return bool(direction)
-        if self._directions == "pipe17":
-            wanted = "out" if wanted == "in" else "in"
-        return direction in (wanted, "both")
+    def _why(self, flow: Flow, current: Said) -> str:
+        return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
 
     def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
         why = f"Pipe17 gave no grant: {error.message}"
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)
-        self._say(self._read or _Read(self._local))
+        self._say(self._read or Said(self._local))
 
     # Telling
 
-    def _say(self, current: _Read) -> None:
+    def _say(self, current: Said) -> None:
         """Log every flow that is off, once for each reason, and that it is on again."""
         for flow in TICKS:
             why = self._why(flow, current)
@@ -328,7 +260,7 @@ class Integration:
         with self._lock:
             if self._read is not None and self._read.record is record:
                 told = record.with_state(status, problem)
-                self._read = _Read(self._read.settings, told, self._read.is_gone)
+                self._read = Said(self._read.settings, told, self._read.is_gone)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
         """Field mappings are read and named to the operator, but not applied (contract 4.1: v1)."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import fields
 
-from app.gateways.pipe17.payloads import Reading, Text
+from app.gateways.pipe17.reading import Reading, Text
 
 
 @dataclass(frozen=True)

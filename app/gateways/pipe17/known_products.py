@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from app.errors import GatewayError
 from app.gateways.interface import Call
-from app.gateways.pipe17 import payloads
+from app.gateways.pipe17 import moments, payloads
 from app.gateways.pipe17.api import PAGE, Api, unreadable
 from app.gateways.pipe17.definition import SkuMapping
 from app.gateways.pipe17.product_rows import Product, read_product
@@ -221,7 +221,7 @@ class _ChannelSkus:
         self._skip = 0
         self._seen.clear()
         if self._newest_ms:
-            self._since = payloads.moment_text(max(self._newest_ms - int(OVERLAP_S * 1000), 0))
+            self._since = moments.moment_text(max(self._newest_ms - int(OVERLAP_S * 1000), 0))
 
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0

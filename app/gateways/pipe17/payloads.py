@@ -1,20 +1,23 @@
-"""Pipe17's JSON and our words, each way; names that public sources leave open stand here and nowhere else.
+"""What Pipe17's JSON says of requests, locations, fulfilments and lists; what it is sent stands in `bodies`.
 
-What is read is read tolerantly (null is absent, unknown fields and text of a wrong kind are left out),
-because an order must not be lost for a field nobody needs.
+It is read tolerantly, because an order must not be lost for a field nobody needs.  Names that public sources
+leave open stand in these two modules and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 import marshmallow
 import msgspec
 from marshmallow import fields
+
+from app.gateways.pipe17.moments import to_ms
+from app.gateways.pipe17.reading import Figure, Moment, Number, Reading, Text, Texts, required_id
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -34,6 +37,9 @@ SALES: Final = frozenset({"", "sales"})
 # Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
 EXT_FULFILLMENT_ID: Final = "extFulfillmentId"
 TRACKING_NUMBER: Final = "trackingNumber"
+WEIGHT: Final = "weight"
+WEIGHT_UNIT: Final = "weightUnit"
+KILOGRAM: Final = "kg"
 ITEM_STATUS: Final = "status"
 ITEM_FAILED: Final = "failed"
 
@@ -133,6 +139,10 @@ class Fulfillment:
     fulfillment_id: str
     tracking_number: str
     """The first one, where there are several."""
+    weight: Decimal | None
+    weight_unit: str
+    units: Mapping[str, Decimal]
+    """Quantity by the line's uniqueId."""
 
 
 @dataclass(frozen=True)
@@ -142,88 +152,6 @@ class Tracking:
     tracking_id: str
     fulfillment_id: str
     number: str
-
-
-class Text(fields.Field[str]):
-    """Text, or a number as text; a list gives its first text; anything else is nothing."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(data_key=key, load_default="")
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        if isinstance(value, list):
-            value = value[0] if value else ""
-        if isinstance(value, str):
-            return value.strip()
-        return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
-
-
-class _Texts(fields.Field[tuple[str, ...]]):
-    """The texts of a list."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(data_key=key, load_default=())
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
-        if not isinstance(value, list):
-            return ()
-        return tuple(item.strip() for item in value if isinstance(item, str) and item.strip())
-
-
-class _Moment(fields.Field[datetime | None]):
-    """An ISO-8601 time, UTC unless it says otherwise; an unreadable one is nothing."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(data_key=key, load_default=None)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime | None:
-        if not isinstance(value, str):
-            return None
-        try:
-            moment = datetime.fromisoformat(value.strip())
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
-
-
-class _Number(fields.Field[Decimal]):
-    """A quantity; the one kind of field that must be right."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(data_key=key, required=True)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
-        if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
-            try:
-                number = Decimal(value)
-            except InvalidOperation:
-                number = Decimal("nan")
-            if number.is_finite():
-                return number
-        raise marshmallow.ValidationError("must be a number")
-
-
-class Reading(marshmallow.Schema):
-    """Null is the same as absent, and what we do not know is left alone."""
-
-    class Meta:
-        unknown = marshmallow.EXCLUDE
-
-    built: type[Any]
-
-    @marshmallow.pre_load
-    def _without_nulls(self, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {name: value for name, value in data.items() if value is not None}
-
-    @marshmallow.post_load
-    def _build(self, data: Json, **kwargs: Any) -> Any:
-        return self.built(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items()})
-
-
-def _id(key: str) -> fields.String:
-    return fields.String(data_key=key, required=True, validate=marshmallow.validate.Length(min=1))
 
 
 class _AddressSchema(Reading):
@@ -246,13 +174,13 @@ class _LineSchema(Reading):
     unique_id = Text("uniqueId")
     sku = Text("sku")
     name = Text("name")
-    quantity = _Number("quantity")
+    quantity = Number("quantity")
     bundle_sku = Text("bundleSKU")
 
 
 class _ShipmentSchema(Reading):
     built = Shipment
-    shipment_id = _id("shipmentId")
+    shipment_id = required_id("shipmentId")
     ext_shipment_id = Text("extShipmentId")
     ext_order_id = Text("extOrderId")
     ext_reference_id = Text("extReferenceId")
@@ -262,9 +190,9 @@ class _ShipmentSchema(Reading):
     order_type = Text("orderType")
     order_source = Text("orderSource")
     order_source_type = Text("orderSourceType")
-    created_at = _Moment("createdAt")
-    updated_at = _Moment("updatedAt")
-    order_created_at = _Moment("orderCreateTime")
+    created_at = Moment("createdAt")
+    updated_at = Moment("updatedAt")
+    order_created_at = Moment("orderCreateTime")
     lines = fields.List(fields.Nested(_LineSchema), data_key="lineItems", load_default=())
     address = fields.Nested(_AddressSchema, data_key="shippingAddress", load_default=None)
     shipping_code = Text("shippingCode")
@@ -275,21 +203,29 @@ class _ShipmentSchema(Reading):
     shipping_note = Text("shippingNote")
     gift_note = Text("giftNote")
     incoterms = Text("incoterms")
-    expected_delivery = _Moment("expectedDeliveryDate")
-    expected_ship = _Moment("expectedShipDate")
-    ship_by = _Moment("shipByDate")
-    ship_after = _Moment("shipAfterDate")
-    ship_cancel_by = _Moment("shipCancelByDate")
-    hold_until = _Moment("holdUntil")
-    tags = _Texts("tags")
+    expected_delivery = Moment("expectedDeliveryDate")
+    expected_ship = Moment("expectedShipDate")
+    ship_by = Moment("shipByDate")
+    ship_after = Moment("shipAfterDate")
+    ship_cancel_by = Moment("shipCancelByDate")
+    hold_until = Moment("holdUntil")
+    tags = Texts("tags")
 
 
 class _LocationSchema(Reading):
     built = Location
-    location_id = _id("locationId")
+    location_id = required_id("locationId")
     name = Text("name")
     status = Text("status")
     fulfillment_integration_id = Text("fulfillmentIntegrationId")
+
+
+class _Units(fields.Field[Mapping[str, Decimal]]):
+    """Quantities of a list of lines; a line that cannot be read is left out."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Mapping[str, Decimal]:
+        lines = [read(Line, row) for row in value] if isinstance(value, list) else []
+        return {line.unique_id: line.quantity for line in lines if line is not None and line.unique_id}
 
 
 class _FulfillmentSchema(Reading):
@@ -298,11 +234,14 @@ class _FulfillmentSchema(Reading):
     ext_fulfillment_id = Text(EXT_FULFILLMENT_ID)
     fulfillment_id = Text("fulfillmentId")
     tracking_number = Text(TRACKING_NUMBER)
+    weight = Figure(WEIGHT)
+    weight_unit = Text(WEIGHT_UNIT)
+    units = _Units(data_key="lineItems", load_default=dict)
 
 
 class _TrackingSchema(Reading):
     built = Tracking
-    tracking_id = _id("trackingId")
+    tracking_id = required_id("trackingId")
     fulfillment_id = Text("fulfillmentId")
     number = Text(TRACKING_NUMBER)
 
@@ -315,6 +254,7 @@ class _PaginationSchema(Reading):
 
 _SCHEMAS: Final[Mapping[type[Any], marshmallow.Schema]] = {
     Shipment: _ShipmentSchema(),
+    Line: _LineSchema(),
     Location: _LocationSchema(),
     Tracking: _TrackingSchema(),
     Fulfillment: _FulfillmentSchema(),
@@ -362,26 +302,3 @@ def created_ms(shipment: Shipment) -> int | None:
     """Milliseconds since 1970 of the request's creation, which orders the queue."""
     at = shipment.created_at or shipment.order_created_at
     return None if at is None else to_ms(at)
-
-
-def to_ms(at: datetime) -> int:
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-
-
-def read_ms(text: str) -> int | None:
-    """A time as Pipe17 writes it; None where it is unreadable or says no zone."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if at.tzinfo is None else to_ms(at)
-
-
-def moment_text(at_ms: int) -> str:
-    """A time as Pipe17 writes it, 2026-01-31T08:30:49.767Z."""
-    return iso_ms(datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000))
-
-
-def iso_ms(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.gateways.pipe17.payloads import Json, encode, read_ms
+from app.gateways.pipe17.moments import read_ms
+from app.gateways.pipe17.payloads import Json, encode
 from app.gateways.words import Item
 
 PUBLISHED: Final = "published"

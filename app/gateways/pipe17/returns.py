@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17.api import DUPLICATE, Api
+from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.payloads import Json, Shipment, has_failed
 from app.gateways.words import Event, about
 
@@ -45,11 +47,15 @@ class Returns:
     Each is known by our own number, so none is written twice.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, integration: Integration) -> None:
         self._api = api
+        self._integration = integration
 
     def write(self, goods: words.ReturnedGoods, order: Shipment, call: Call) -> Accepted:
-        """Raises `Refused` when Pipe17 takes neither the return nor the receipt."""
+        """Raises `Refused` when Pipe17 takes neither the return nor the receipt.
+
+        Raises `Unavailable` SWITCHED_OFF where a receipt is called for and the key may make none.
+        """
         named = about("order_refnum", goods.order_refnum)
         known = self.find(goods, call)
         if known is not None:
@@ -70,11 +76,30 @@ class Returns:
 
     def find(self, goods: words.ReturnedGoods, call: Call) -> Mapping[str, Any] | None:
         """Our return, or our receipt for another's, by our own number."""
-        for path, key, name in ((RETURNS, "returns", "extReturnId"), (RECEIPTS, "receipts", "extReceiptId")):
-            for row in self._rows(path, key, {name: goods.key}, call):
-                if row.get(name) == goods.key:
-                    return row
-        return None
+        known = self._of_key(RETURNS, "returns", "extReturnId", goods.key, call)
+        if known is not None:
+            return known
+        try:
+            with self._receipts(call):
+                return self._of_key(RECEIPTS, "receipts", "extReceiptId", goods.key, call)
+        except Unavailable as error:
+            if error.code != SWITCHED_OFF:
+                raise
+            return None
+
+    @contextmanager
+    def _receipts(self, call: Call) -> Iterator[None]:
+        """Raises `Unavailable` SWITCHED_OFF where the key may not use receipts; that says nothing of returns."""
+        try:
+            with self._integration.using("receipts", call):
+                yield
+        except Misconfigured as error:
+            if error.code != FORBIDDEN:
+                raise
+            raise Unavailable(SWITCHED_OFF, error.message) from error
+
+    def _of_key(self, path: str, key: str, name: str, value: str, call: Call) -> Mapping[str, Any] | None:
+        return next((row for row in self._rows(path, key, {name: value}, call) if row.get(name) == value), None)
 
     def _rows(self, path: str, key: str, params: dict[str, str | int], call: Call) -> Iterator[Mapping[str, Any]]:
         for rows in self._api.pages(path, key, params, call):
@@ -84,18 +109,15 @@ class Returns:
         expected = self._expected(goods, order, call)
         place = {"locationId": order.location_id} if order.location_id else {}
         if expected and place:
-            self._post(
-                RECEIPTS,
-                "receipts",
-                {
-                    "extReceiptId": goods.key,
-                    "returnId": expected,
-                    "extOrderId": order.ext_order_id,
-                    **place,
-                    "lineItems": [{"sku": line.sku, "quantity": line.quantity} for line in _named(goods)],
-                },
-                call,
-            )
+            receipt = {
+                "extReceiptId": goods.key,
+                "returnId": expected,
+                "extOrderId": order.ext_order_id,
+                **place,
+                "lineItems": [{"sku": line.sku, "quantity": line.quantity} for line in _named(goods)],
+            }
+            with self._receipts(call):
+                self._post(RECEIPTS, "receipts", receipt, call)
             return Accepted()
         body = {"extReturnId": goods.key, "extOrderId": order.ext_order_id, "status": RECEIVED, **place}
         self._post(RETURNS, "returns", {**body, "lineItems": _lines(goods)}, call)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.errors import BrokenReply, Refused
 from app.gateways import words
 from app.gateways.interface import Call
-from app.gateways.pipe17 import payloads, walk
+from app.gateways.pipe17 import moments, payloads, walk
 from app.gateways.pipe17.api import NOT_FOUND, PAGE, Api, unreadable
 from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.locations import Locations, Served
@@ -56,7 +56,7 @@ class ShippingRequests:
             "order": "createdAt",
         }
         if since_ms is not None:
-            params["since"] = payloads.moment_text(max(since_ms - 1, 0))
+            params["since"] = moments.moment_text(max(since_ms - 1, 0))
         transfers: list[str] = []
         for chunk in walk.in_order(self._api.pages(self._path, "shipments", params, call), until_ms):
             found = []
@@ -79,7 +79,7 @@ class ShippingRequests:
     def _is_due(self, shipment: Shipment, served: Served, now_ms: int) -> bool:
         """Checked here too, for it is unproven that every filter of the list works as asked."""
         is_ready = shipment.status in ("", payloads.READY)
-        is_held = shipment.hold_until is not None and payloads.to_ms(shipment.hold_until) > now_ms
+        is_held = shipment.hold_until is not None and moments.to_ms(shipment.hold_until) > now_ms
         is_here = not shipment.location_id or shipment.location_id in served.ids
         return is_ready and is_here and not is_held and self._locations.is_ours(shipment)
 
@@ -128,7 +128,7 @@ class ShippingRequests:
         params: dict[str, str | int] = {
             "status": ",".join(sorted(payloads.CANCELLED)),
             "locationId": ",".join(self._locations.served(call).ids),
-            "updatedSince": payloads.moment_text(begin_ms),
+            "updatedSince": moments.moment_text(begin_ms),
             "order": "updatedAt",
         }
         changed = walk.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
@@ -140,7 +140,7 @@ class ShippingRequests:
         if shipment is None:
             return None
         is_called_off = shipment.status in payloads.CANCELLED and shipment.is_sale
-        at_ms = None if shipment.updated_at is None else payloads.to_ms(shipment.updated_at)
+        at_ms = None if shipment.updated_at is None else moments.to_ms(shipment.updated_at)
         refnum = shipment.shipment_id
         return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from app.gateways.interface import Call
-from app.gateways.pipe17 import payloads, walk
+from app.gateways.pipe17 import moments, walk
 from app.gateways.pipe17.api import Api
 from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.known_products import PATH
@@ -32,7 +32,7 @@ class Wishes:
         if since_ms is None:
             since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
         begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
-        params: dict[str, str | int] = {"updatedSince": payloads.moment_text(begin_ms), "order": "updatedAt"}
+        params: dict[str, str | int] = {"updatedSince": moments.moment_text(begin_ms), "order": "updatedAt"}
 
         def read(row: Any) -> tuple[str, int | None, str] | None:
             product = read_product(row, self._integration_id)

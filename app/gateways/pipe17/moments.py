@@ -1,0 +1,28 @@
+"""Times as Pipe17 writes them (ISO-8601, UTC, milliseconds) and as numbers that can be compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def read_ms(text: str) -> int | None:
+    """A time as Pipe17 writes it; None where it is unreadable or says no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if at.tzinfo is None else to_ms(at)
+
+
+def to_ms(at: datetime) -> int:
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+
+
+def moment_text(at_ms: int) -> str:
+    """A time as Pipe17 writes it, 2026-01-31T08:30:49.767Z."""
+    return iso_ms(datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000))
+
+
+def iso_ms(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
