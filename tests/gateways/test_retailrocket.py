@@ -7,6 +7,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from sqlalchemy import update
 
 from app import gateways, settings
 from app.cli import cli
@@ -26,14 +28,15 @@ from app.gateways.retailrocket import VENDOR
 from app.gateways.retailrocket.api import content_hash
 from app.gateways.retailrocket.gateway import RetailRocketGateway
 from app.gateways.words import Address, Attribute, Order, OrderLine, Purchase, PurchaseLine
-from app.records import cataloguing
+from app.records import cataloguing, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
+from app.records.tables import handed_out
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from app.sandbox.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
-from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, shipment_of
+from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, migrate, shipment_of
 from tests.gateways.test_retailrocket_feed import PATHS, item, record
 
 CHANNEL = """
@@ -73,7 +76,8 @@ def rocket() -> Iterator[Sandbox]:
 class Shop:
     """RetailOps before a channel whose orders come from a till and are observed by Retail Rocket."""
 
-    def __init__(self, till: Till, caller: Caller, rocket: Sandbox) -> None:
+    def __init__(self, till: Till, caller: Caller, rocket: Sandbox, channels: str) -> None:
+        self.channels = channels
         self.till = till
         self.caller = caller
         self.rocket = rocket
@@ -122,7 +126,7 @@ def open_shop(
         if not is_observed:
             text = text[: text.index("[channel.retailrocket]")].replace(', "retailrocket"', "")
             text = text.replace('name = "shop"', 'name = "alone"')
-        return Shop(till, Caller(build_app(text + PATHS), contract), rocket)
+        return Shop(till, Caller(build_app(text + PATHS), contract), rocket, text + PATHS)
 
     yield start
     for server in servers:
@@ -213,6 +217,41 @@ def test_reports_of_one_shopper_follow_one_another_and_survive_an_illness(open_s
     assert shop.rocket.state()["warnings"] == []
 
 
+def test_an_order_called_off_at_its_source_is_no_purchase_though_retailops_acknowledges_that(
+    open_shop: Callable[..., Shop],
+) -> None:
+    shop = open_shop(SERVER)
+    shop.push("MUG", "TEA")
+    shop.till.sell("WEB-1")
+    shop.caller.pull()
+    for _ in range(2):  # the first acknowledgement may be one of the order itself, come late
+        with shop.caller.database.write() as connection:  # as `order_pull` keeps it once it has told of that (R18)
+            connection.execute(update(handed_out).values(called_off_at=datetime.now(UTC), called_off_times=1))
+        shop.caller.acknowledge("WEB-1")
+
+    def is_forgotten() -> bool:
+        with shop.caller.database.read() as connection:
+            return connection.exec_driver_sql("select count(*) from observed_orders").scalar() == 0
+
+    eventually(is_forgotten)
+    assert shop.deliveries() == [] and shop.rocket.state()["events"] == []
+
+
+def test_the_operator_can_send_a_refused_report_again(
+    open_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    shop = open_shop(SERVER)
+    shop.push("MUG", "TEA")
+    shop.rocket.fault(kind="status", code=400, times=1, match={"path_prefix": TRACKING_PATH})
+    shop.sell("WEB-1")
+    (parked,) = eventually(lambda: [row for row in shop.deliveries() if row.state == "parked"])
+    for name, value in {"APP_ENV": "development", "DATABASE_URL": database_url, "CHANNELS": shop.channels}.items():
+        monkeypatch.setenv(name, value)
+    said = CliRunner().invoke(cli, ["deliveries", "retry", str(parked.id)])
+    assert said.exit_code == 0, said.output
+    eventually(lambda: [item["times"] for item in shop.purchases("WEB-1")] == [1, 1])
+
+
 # By itself, with the records but without the server
 
 
@@ -222,11 +261,15 @@ class Desk:
     def __init__(self, database: Database, rocket: Sandbox, **options: Any) -> None:
         self.database = database
         self.rocket = rocket
-        chosen = {"order_source": "server", "currency": "USD", "requests_per_s": 0.0, "products_per_s": 0.0}
-        own = VENDOR.options(
-            partner_id=PARTNER_ID, api_key=API_KEY, tracking_url=rocket.url + TRACKING_PATH,
-            api_url=rocket.url + API_PATH, cdn_url=rocket.url + CDN_PATH, **{**chosen, **options},
-        )  # fmt: skip
+        chosen: dict[str, Any] = {
+            "order_source": "server",
+            "currency": "USD",
+            "requests_per_s": 0.0,
+            "products_per_s": 0.0,
+        }
+        urls = {"tracking_url": TRACKING_PATH, "api_url": API_PATH, "cdn_url": CDN_PATH}
+        chosen |= {name: rocket.url + path for name, path in urls.items()}
+        own = VENDOR.options(partner_id=PARTNER_ID, api_key=API_KEY, **{**chosen, **options})
         made = VENDOR.create(own, Tools("shop", 8, database=database))
         assert isinstance(made, RetailRocketGateway)
         self.gateway = made
@@ -281,6 +324,22 @@ def test_prices_are_after_every_discount_and_lines_of_one_product_are_one_event(
     assert rocket.state()["events"][0]["body"].get("email") is None
     desk.report(purchase)
     assert {item["times"] for item in rocket.state()["purchases"]} == {1}, "the ledger knows them"
+
+
+def test_amounts_are_written_as_digits(database: Database, rocket: Sandbox) -> None:
+    bodies: list[bytes] = []
+
+    def listen(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        bodies.append(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        start("200 OK", [("Content-Type", "application/json")])
+        return [b"{}"]
+
+    with serve(listen) as server:
+        desk = Desk(database, rocket, tracking_url=server.url)
+        desk.keep("MUG")
+        at = datetime.now(UTC)
+        desk.report(Purchase("WEB-1", "ab" * 16, at, "USD", (PurchaseLine("1", "MUG", 1, Decimal("1250.0000")),)))
+    assert b'"price":1250,' in bodies[0]
 
 
 def test_a_shopper_is_a_keyed_hash_and_an_address_is_kept_only_with_consent(
@@ -415,9 +474,12 @@ def test_a_product_that_lacks_something_is_for_the_operator_and_holds_up_no_othe
     shop.push("BAD", Images=[])
     shop.push("GOOD")
     eventually(lambda: "Title of GOOD" in shop.products())
-    with shop.caller.database.read() as connection:
-        refusals = connection.exec_driver_sql("select refusal from catalogue_heard").scalars().all()
-    assert sorted(refusals) == ["", "without picture"]
+
+    def refusals() -> list[str]:
+        with shop.caller.database.read() as connection:
+            return sorted(connection.exec_driver_sql("select refusal from catalogue_heard").scalars())
+
+    eventually(lambda: refusals() == ["", "without picture"])
     assert codes(shop.caller.ask("inventory_push", inventory_updates=[])) == [], "RetailOps hears nothing of it (R17)"
 
 
@@ -445,7 +507,8 @@ def test_what_we_serve_is_what_the_vendor_imports_and_nothing_is_skipped(open_sh
             return {name: item["isAvailable"] for name, item in shop.products().items()}
 
         own = {"Title of MUG": False, "Title of TEA": True, "Title of SHIRT-M": False, "Title of SHIRT-L": True}
-        eventually(lambda: there() == own)
+        # A shirt that was listed before it had sizes may still stand there, as gone.
+        eventually(lambda: own.items() <= there().items())
         assert shop.rocket.state()["skipped"] == [] and shop.rocket.tell("poll", {})["status"] == 304
         assert shop.products()["Title of TEA"]["categories"] == ["Garden/Hoses"]
 
@@ -475,6 +538,31 @@ def test_the_operator_reads_what_the_feed_leaves_out(
 
 
 # Never in the way
+
+
+@pytest.mark.postgresql
+def test_p26_a_push_of_goods_and_one_of_stock_never_wait_for_each_other(
+    build_app: Callable[..., Flask], contract: Contract, postgres_url: str
+) -> None:
+    nowhere = "http://127.0.0.1:9"
+    text = CHANNEL.format(
+        pair=PAIR, key=KEY, till=nowhere, url=nowhere, partner=PARTNER_ID, api_key=API_KEY,
+        tracking=TRACKING_PATH, api=API_PATH, cdn=CDN_PATH, more="",
+    )  # fmt: skip
+    own = f'[channel.pipe17]\nbase_url = "{nowhere}"\napi_key = "k"'
+    text = text.replace('"till", "retailrocket"', '"retailrocket", "pipe17"')
+    text = text.replace(f'[channel.till]\nbase_url = "{nowhere}/till"', own)
+    migrate(postgres_url)
+    caller = Caller(build_app(text + PATHS, DATABASE_URL=postgres_url), contract)
+    rows = [{"sku": "MUG", "quantity_available": 1, "quantity_detail": []}]
+    with ThreadPoolExecutor(1) as other:
+        with caller.database.write() as connection:
+            # What a push of products does, with a push of stock between its two counters.
+            streams.next_seq(connection, "shop", "pipe17")
+            answer = other.submit(caller.ask, "inventory_push", inventory_updates=rows)
+            time.sleep(0.5)
+            streams.next_seq(connection, "shop", "retailrocket")
+        assert "events" in answer.result(10)
 
 
 def _timed(shop: Shop, times: int, prefix: str) -> list[float]:

@@ -26,10 +26,15 @@ from app.gateways.retailrocket.feed_store import BuildLost
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product, StockDetail, StockLevel
-from app.records import cataloguing, stock
+from app.records import cataloguing, reservations, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
+from app.sandbox.faults import serve
+from app.sandbox.rally import serve_rally
 from tests.conftest import KEY, PAIR, Caller, codes, eventually, migrate
+from tests.gateways.rally_shop import TEE, channel_text
+from tests.gateways.rally_shop import Shop as RallyShop
+from tests.gateways.rally_shop import record as rally_record
 
 CHANNEL = """
 [[channel]]
@@ -404,6 +409,64 @@ def test_the_feed_is_built_for_a_catalogue_that_was_there_first_and_again_for_ot
     assert yard.build() and b"https://moved.example/a<" in yard.text()
 
 
+def test_two_releases_side_by_side_do_not_build_by_turns(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=600)
+    yard.keep(item("A"))
+    yard.now += timedelta(seconds=600)
+    assert yard.build()
+    yard.options = RetailRocketOptions(partner_id="p", shop_url="https://moved.example", feed_delay_s=600)
+    newer = yard.another()
+    assert not yard.build(newer)
+    yard.now += timedelta(seconds=600)
+    assert yard.build(newer) and not yard.build(), "a build of one is no reason for the other to build at once"
+
+
+def test_units_that_orders_hold_are_not_available(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=0)
+    yard.keep(item("A"), item("B"))
+    levels = {"A": b"[3,[]]", "B": b"[3,[]]"}
+    with database.write() as connection:
+        stock.accept(connection, "shop", "retailrocket", levels)
+        reservations.reserve(connection, "shop", "O-1", {"A": 3, "B": 2})
+    assert yard.build() and yard.offers() == {"A": "false", "B": "true"}
+
+
+def test_with_regional_stocks_all_are_empty_once_orders_hold_every_unit() -> None:
+    available = Availability(RetailRocketOptions(partner_id="p", stock_ids={"Dallas": "north", "Reno": "west"}))
+    level = StockLevel(5, (StockDetail("internal", "Dallas", 5, 5), StockDetail("internal", "Reno", 0, 0)))
+    assert available.of(level, 4) == {"north": True, "west": False}
+    assert available.of(level, 5) == {"north": False, "west": False}
+
+
+def test_what_an_order_takes_and_gives_back_shows_in_the_feed(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    holder: list[Flask] = []
+    with serve(lambda environ, start: holder[0](environ, start)) as server, serve_rally() as rally:
+        own = channel_text(rally.url).replace('gateways = ["rally"]', 'gateways = ["rally", "retailrocket"]')
+        table = channel().partition("[channel.retailrocket]")[2]
+        holder.append(build_app(f"{own}\n[channel.retailrocket]{table}", PUBLIC_URL=server.url))
+        merchant = RallyShop(Caller(holder[0], contract), rally, server)
+        merchant.register_hooks()
+        shop = Shop(holder[0], contract)
+        goods = rally_record(100, TEE, "20.00", URL="/p/tee")
+        goods["feed_data"] |= {"Images": ["https://shop.example/tee.jpg"], "Categories": ["Clothes"]}
+        merchant.push([goods])
+        merchant.set_stock(TEE=3)
+        merchant.settle()
+
+        def await_flag(word: str) -> None:
+            shop.await_offers(lambda found: [offer.get("available") for offer in found.values()] == [word])
+
+        await_flag("true")
+        refnum = merchant.buy(skus={TEE: 3})
+        await_flag("false")
+        merchant.retailops.pull()
+        merchant.retailops.acknowledge(refnum)
+        merchant.set_stock(TEE=3)  # RetailOps counts the order by now, and has three more
+        await_flag("true")
+
+
 TEXTS = st.text(st.characters(codec=None), max_size=60)
 
 
@@ -421,7 +484,7 @@ def test_whatever_text_retailops_sends_the_feed_is_valid_xml(
         url=f"https://shop.example/?q={'a&b<c>'}", images=("https://shop.example/ü.jpg",),
         categories=(f"Top/{category}",), options=((f"o{option}", f"v{value}"),),
     )  # fmt: skip
-    flags = Availability(options).of(StockLevel(1, (StockDetail("internal", "Dallas", 1, 1),)))
+    flags = Availability(options).of(StockLevel(1, (StockDetail("internal", "Dallas", 1, 1),)), 0)
     offer = offers.of(Product(stated), stated, flags, "")
     assert isinstance(offer, Offer)
     numbers = {path: number for number, path in enumerate(offer.categories, 1)}

@@ -72,7 +72,9 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
 
 def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
-    hearing = [gateway for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    takers = [gateway for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    # In the order in which a push of products takes their counters, lest the two wait for each other.
+    hearing = sorted(takers, key=lambda gateway: gateway.token)
     unknown: list[str] = []
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:

@@ -22,7 +22,7 @@ from app.gateways.retailrocket.feed_store import BuildLost, FeedStore, LeftOut, 
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product
-from app.records import catalogue, stock
+from app.records import catalogue, reservations, stock
 from app.records.database import Database
 
 PAGE: Final = 250
@@ -222,7 +222,8 @@ class FeedBuilder:
             for at in range(0, len(skus), catalogue.MANY):
                 some = skus[at : at + catalogue.MANY]
                 levels.update(stock.levels_of(connection, self._channel, self._gateway, some))
-        return {unit.number: self._availability.of(levels.get(unit.sku)) for unit in units}
+            held = reservations.reserved_units(connection, self._channel, skus)
+        return {unit.number: self._availability.of(levels.get(unit.sku), held.get(unit.sku, 0)) for unit in units}
 
     def _number(self, draft: _Draft, offers: list[Offer]) -> None:
         """Every category of these offers, and all above it, has a number."""
@@ -257,7 +258,7 @@ class FeedBuilder:
             found = catalogue.of_numbers(connection, self._channel, numbers)
         offers = []
         for number in numbers:
-            stocks = self._availability.of(None)
+            stocks = self._availability.of(None, 0)
             offer = self._offers.of(*found[number], stocks, draft.currency) if number in found else ""
             if isinstance(offer, Offer):
                 draft.listed.add(number)

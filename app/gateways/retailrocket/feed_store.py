@@ -134,10 +134,12 @@ class FeedStore:
             row = connection.execute(select(*known).where(self._is_this)).first()
         if row is None or (row.lease_until is not None and row.lease_until > now):
             return False
-        has_waited = row.changed_at is not None and row.changed_at <= now - timedelta(seconds=delay_s)
-        if row.changes > row.built_changes and has_waited:
+        delay = timedelta(seconds=delay_s)
+        if row.changes > row.built_changes and row.changed_at is not None and row.changed_at <= now - delay:
             return True
-        return row.built_at is not None and (row.form != form or row.built_at <= now - LOOK_AGAIN)
+        # Another form waits too: while a release replaces another, processes of both would build by turns.
+        age = now - row.built_at if row.built_at is not None else timedelta(0)
+        return age >= LOOK_AGAIN or (age >= delay and row.built_at is not None and row.form != form)
 
     def take(self, now: datetime) -> Turn | None:
         """Become the one who builds; None when another process is."""

@@ -13,9 +13,10 @@ from app.gateways.retailrocket.feed import FeedBuilder
 from app.gateways.retailrocket.feed_store import FeedStore
 from app.gateways.retailrocket.offers import Availability
 from app.gateways.retailrocket.options import RetailRocketOptions
-from app.gateways.retailrocket.product_api import ProductApi, read_flags
+from app.gateways.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.retailrocket.purchases import Purchases
 from app.gateways.words import COMMANDS, ProductSent, StockSent
+from app.records import reservations
 
 FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""
@@ -43,6 +44,7 @@ class RetailRocketGateway(Gateway):
         self._products = ProductApi(options, self._api, *own)
         self._purchases = Purchases(options, self._api, *own, tools.clock)
         self._public_url = tools.public_url
+        self._database = tools.database
         self._channel = tools.channel
         if options.reports_purchases:
             self.observes = "completion" if options.when == "completion" else "acknowledgement"
@@ -72,12 +74,17 @@ class RetailRocketGateway(Gateway):
 
     def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[StockSent]:
         """In feed mode the feed is built anew where a product came or went; quantities are no news."""
+        flags = self._flags(changes)
         if self._feed is None:
-            return self._products.push_inventory(changes, call)
-        flags = {change.sku: self._availability.of(change.level) for change in changes}
+            return self._products.push_inventory(changes, flags, call)
         if any(flags[change.sku] != read_flags(change.sent) for change in changes):
             self._feed.store.mark(self._clock())
         return [StockSent(change.sku, encode(flags[change.sku])) for change in changes]
+
+    def _flags(self, changes: Sequence[words.StockChange]) -> dict[str, Flags]:
+        with self._database.read() as connection:
+            held = reservations.reserved_units(connection, self._channel, [change.sku for change in changes])
+        return {change.sku: self._availability.of(change.level, held.get(change.sku, 0)) for change in changes}
 
     def tend(self, is_stopping: Callable[[], bool]) -> None:
         """Builds the feed when it is due."""

@@ -43,20 +43,23 @@ class Offer:
 
 
 class Availability:
-    """Which goods can be had, by RetailOps' stock figures."""
+    """Which goods can be had: by RetailOps' stock figures, less what orders hold that they do not count yet (R25)."""
 
     def __init__(self, options: RetailRocketOptions) -> None:
         self._stock_ids = options.stock_ids
         self._is_when_unstated = options.available_when_unstated
         self._names = tuple(dict.fromkeys(options.stock_ids.values()))
 
-    def of(self, level: StockLevel | None) -> dict[str, bool]:
-        """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock."""
+    def of(self, level: StockLevel | None, reserved: int) -> dict[str, bool]:
+        """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock.
+
+        Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
+        """
+        is_there = self._is_when_unstated if level is None else level.quantity_available > reserved
         if not self._names:
-            is_there = self._is_when_unstated if level is None else level.quantity_available > 0
             return {"": is_there}
-        found = dict.fromkeys(self._names, self._is_when_unstated and level is None)
-        for detail in level.details if level else ():
+        found = dict.fromkeys(self._names, is_there and level is None)
+        for detail in level.details if level and (is_there or not reserved) else ():
             stock_id = self._stock_ids.get(detail.place)
             if stock_id and detail.available > 0 and detail.quantity_type in ("internal", ""):
                 found[stock_id] = True
@@ -137,9 +140,14 @@ def clean(text: str | None) -> str:
     return _NOT_XML.sub("", text) if text else ""
 
 
+def plain(amount: Decimal) -> Decimal:
+    """The same amount in a form that is written without an exponent."""
+    return Decimal(f"{amount:f}")
+
+
 def _prices(unit: Item) -> tuple[Decimal, Decimal | None]:
     """What is asked now, and before the discount where there is one; 0 is no price."""
-    full, sale = unit.price or Decimal(0), unit.sale_price or Decimal(0)
+    full, sale = plain(unit.price or Decimal(0)), plain(unit.sale_price or Decimal(0))
     if sale and (not full or sale < full):
         return sale, full or None
     return full, None

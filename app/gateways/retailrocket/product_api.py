@@ -15,7 +15,7 @@ from app.gateways.retailrocket.api import Api, encode
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
-from app.records import catalogue, stock
+from app.records import catalogue, reservations, stock
 from app.records.database import Database
 
 Note = dict[str, str]
@@ -63,12 +63,11 @@ class ProductApi:
                 break
         return sent
 
-    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push_inventory(self, changes: Sequence[StockChange], flags: Mapping[str, Flags], call: Call) -> list[StockSent]:
         """Tells the products of SKUs that came or went; quantities alone are no news (contract 5).
 
-        Raises a `GatewayError` when not one SKU could be settled.
+        `flags` are what can be had of each SKU now.  Raises a `GatewayError` when not one SKU could be settled.
         """
-        flags = {change.sku: self._availability.of(change.level) for change in changes}
         turned = [change.sku for change in changes if flags[change.sku] != read_flags(change.sent)]
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, turned)
@@ -121,10 +120,12 @@ class ProductApi:
             notes = stock.notes_of(connection, self._channel, self._gateway, others)
             unheard = [sku for sku in others if read_flags(notes.get(sku)) is None]
             levels = stock.levels_of(connection, self._channel, self._gateway, unheard)
+            held = reservations.reserved_units(connection, self._channel, unheard)
         offers, refusals = [], []
         for unit in units:
             known = flags.get(unit.sku) or read_flags(notes.get(unit.sku))
-            now = self._availability.of(levels.get(unit.sku)) if known is None else known
+            sku = unit.sku
+            now = self._availability.of(levels.get(sku), held.get(sku, 0)) if known is None else known
             offer = self._offers.of(product, unit, now, self._currency)
             if isinstance(offer, Offer):
                 offers.append(offer)

@@ -15,7 +15,7 @@ from app.errors import GatewayError, Refused
 from app.gateways.interface import Accepted, Call
 from app.gateways.retailrocket import csv_orders
 from app.gateways.retailrocket.api import Api, encode
-from app.gateways.retailrocket.offers import clean
+from app.gateways.retailrocket.offers import clean, plain
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.told import Told
 from app.gateways.words import Order, Purchase, PurchaseLine
@@ -134,7 +134,8 @@ class Purchases:
             units[product] = units.get(product, 0) + line.quantity
             money[product] = money.get(product, Decimal(0)) + line.quantity * line.unit_price
         return {
-            product: (count, (money[product] / count).quantize(_PRICE).normalize()) for product, count in units.items()
+            product: (count, plain((money[product] / count).quantize(_PRICE).normalize()))
+            for product, count in units.items()
         }
 
     def _batches(self, wanted: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
