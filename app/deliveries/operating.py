@@ -107,10 +107,15 @@ def why_not_retried(row: Row[Any], verb: Verb | None, now: datetime, *, even_if_
         return "what it said is past its date and gone; it can only be dropped"
     if verb is None:
         return f"the channel has no gateway '{row.gateway}' that does this any more"
-    is_blind = row.is_possibly_done and verb.repeat == "never" and verb.decided_by == "us"
+    is_blind = row.is_possibly_done and verb.repeat == "never"
+    if is_blind and verb.decided_by == "vendor":
+        return (
+            "RetailOps was told that nobody knows whether it was done, so it is never sent again; look at "
+            f"{row.gateway}, then confirm it, or drop it and give its amount free (channel refunds release)"
+        )
     if is_blind and not even_if_done:
         return (
-            f"it may have been done, and {row.gateway} gives no way to know; look there first, then drop it, "
+            f"it may have been done, and {row.gateway} gives no way to know; look there first, then confirm it, "
             "or send it again with --even-if-done"
         )
     return ""

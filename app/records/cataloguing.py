@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item
@@ -104,13 +104,14 @@ def _load(connection: Connection, channel: str, statements: Sequence[Statement],
                 work.keep(row)
 
 
-def _rows(connection: Connection, channel: str, column: ColumnElement[str], values: set[str]) -> Iterator[_Row]:
+def _rows(connection: Connection, channel: str, column: Column[str], values: set[str]) -> Iterator[_Row]:
+    """Rows by a text that is not empty; it is said so, for some indexes hold only those."""
     wanted = sorted(values)
     for at in range(0, len(wanted), MANY):
         for row in connection.execute(
             select(
                 catalogue.c.number, catalogue.c.key, catalogue.c.root_key, catalogue.c.identity, catalogue.c.item
-            ).where(catalogue.c.channel == channel, column.in_(wanted[at : at + MANY]))
+            ).where(catalogue.c.channel == channel, column.in_(wanted[at : at + MANY]), text(f"{column.name} <> ''"))
         ):
             yield _Row(row.key, row.root_key, row.identity, msgspec.json.decode(row.item, type=Item), row.number)
 
@@ -166,6 +167,7 @@ def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: date
     known = [_values(row, now) | {"of_number": row.number} for row in rows if row.number]
     if fresh:
         connection.execute(insert(catalogue), fresh)
+        _keep_estimates_true(connection)
     if known:
         columns: dict[str, Any] = {name: bindparam(f"to_{name}") for name in known[0] if name != "of_number"}
         connection.execute(
@@ -178,6 +180,19 @@ def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: date
             _insert(connection, categories).on_conflict_do_nothing(),
             [{"channel": channel, "path": path} for path in sorted(paths)],
         )
+
+
+def _keep_estimates_true(connection: Connection) -> None:
+    """PostgreSQL plans by what it last counted; until it counts by itself, a first catalogue would be read whole
+    again and again, for every few records."""
+    if connection.dialect.name == "sqlite":
+        return
+    counted, there = connection.execute(_COUNTED).one()
+    if there > 2 * max(counted, MANY):
+        connection.execute(text("analyze (skip_locked) catalogue"))
+
+
+_COUNTED = text("select reltuples, (select max(number) from catalogue) from pg_class where oid = 'catalogue'::regclass")
 
 
 def _values(row: _Row, now: datetime) -> dict[str, Any]:

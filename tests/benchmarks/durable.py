@@ -173,7 +173,7 @@ def b1(
                 for url in (free, laden):
                     environment = _environment(url, f"http://127.0.0.1:{vendor_port}")
                     ports[url] = running.enter_context(gunicorn(PRODUCT, folder=folder, environment=environment)).port
-                # Both sides at once would share the machine; in turn and shortly after another they meet the same noise.
+                # Taken in turn and shortly after one another, both sides meet the same noise.
                 for number, kind in itertools.product(range(4 * rounds + 1), callbacks):
                     request = callbacks[kind]
                     for url in (free, laden) if number % 2 else (laden, free):
@@ -282,7 +282,8 @@ def _drain(url: str, vendor_port: int, folder: Path) -> float:
         "APP_ENV": "demo", "DATABASE_URL": url, "CHANNELS": _channels(f"http://127.0.0.1:{vendor_port}", 2),
         "DELIVERIES": "worker", "LOG_LEVEL": "WARNING",
     }  # fmt: skip
-    query = sa.select(sa.func.count()).where(deliveries.c.state == "owed")
+    # Written out as the index of what is due has it: reading the whole table would cost the worker its CPU.
+    query = sa.text("select count(*) from deliveries where state in ('owed', 'checking')")
 
     def left() -> int:
         with database.read() as connection:
@@ -300,7 +301,7 @@ def _drain(url: str, vendor_port: int, folder: Path) -> float:
             time.sleep(0.02)
         begun = time.perf_counter()
         while (now := left()) > 16:
-            time.sleep(0.05)
+            time.sleep(0.1)
         return (at_first - now) / (time.perf_counter() - begun)
     finally:
         worker.terminate()

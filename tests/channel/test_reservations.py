@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -58,6 +61,7 @@ def pass_grace(shop: Shop) -> None:
             )
 
 
+@pytest.mark.both_databases
 def test_units_are_subtracted_from_the_order_on_and_no_push_before_the_acknowledgement_counts(shop: Shop) -> None:
     refnum = shop.buy(skus={TEE: 3})
     assert at_rally(shop) == {TEE: 7, MUG: 10}
@@ -104,6 +108,7 @@ def test_more_reserved_than_there_is_leaves_nothing_for_sale(shop: Shop) -> None
     assert shop.checkout(skus={TEE: 1})["steps"][-1]["error"].startswith("422 out_of_stock")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("is_acknowledged", [False, True])
 def test_a_cancellation_frees_the_units_of_its_order_alone(shop: Shop, is_acknowledged: bool) -> None:
     first, second = shop.buy(skus={TEE: 3, MUG: 1}), shop.buy(skus={TEE: 2})
@@ -120,3 +125,41 @@ def test_what_the_merchant_called_off_at_rally_is_for_sale_again(shop: Shop) -> 
     assert at_rally(shop)[TEE] == 7
     shop.step("order/update", order=refnum, status="refunded")
     assert (at_rally(shop)[TEE], reserved(shop)) == (10, {})
+
+
+@pytest.mark.both_databases
+def test_sales_acknowledgements_pushes_and_cancellations_at_once_lose_no_unit(shop: Shop, seed: int) -> None:
+    shop.set_stock(TEE=500, MUG=500)
+    sold: list[str] = []
+    cancelled: list[str] = []
+
+    def sell(dice: random.Random) -> None:
+        sold.append(shop.buy(skus={TEE: dice.randint(1, 3), MUG: 1}))
+
+    def push(dice: random.Random) -> None:
+        # The figure stays: only the units of orders change what may be sold.
+        assert codes(shop.set_stock(**dict(dice.sample([(TEE, 500), (MUG, 500)], 2)))) == []
+
+    def acknowledge(dice: random.Random) -> None:
+        pulled = [order["channel_order_refnum"] for order in shop.retailops.pull()]
+        shop.retailops.acknowledge(*dice.sample(pulled, len(pulled)))
+
+    def cancel(dice: random.Random) -> None:
+        if sold:
+            refnum = dice.choice(sold)
+            assert shop.retailops.cancel(refnum)["status"] == "success"
+            cancelled.append(refnum)
+
+    def live(number: int) -> None:
+        dice = random.Random(seed * 10 + number)
+        for _ in range(8):
+            dice.choice([sell, sell, push, push, acknowledge, cancel])(dice)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(live, range(4)))
+    expected = Counter({TEE: 0, MUG: 0})
+    for refnum in set(sold) - set(cancelled):
+        for line in shop.at_rally(refnum)["answer"]["line_items"]:
+            expected[line["sku"]] += line["quantity"]
+    assert Counter(reserved(shop)) == +expected
+    assert at_rally(shop) == {sku: 500 - units for sku, units in expected.items()}

@@ -48,6 +48,7 @@ def units(order: dict[str, Any]) -> dict[str, int]:
     return {line["sku"]: line["quantity"] for line in order["order_items"]}
 
 
+@pytest.mark.both_databases
 def test_an_order_goes_from_cart_to_completion_and_rally_sees_it_as_we_do(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
     refnum = order["channel_order_refnum"]
@@ -82,6 +83,7 @@ def test_mended_tracking_replaces_the_old_one_at_rally(shop: Shop) -> None:
     assert parcel["tracking_number"] == "1ZNEW" and shop.at_rally(refnum)["status"] == "completed"
 
 
+@pytest.mark.both_databases
 def test_a_cancelled_order_gets_everything_back_then_the_status_and_its_stock_is_for_sale_again(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
     refnum = order["channel_order_refnum"]
@@ -251,6 +253,7 @@ def test_a_cancellation_while_rally_is_down_counts_at_once_and_is_told_later(sho
     assert codes(shop.ship(order, 501, TEE=1), "error") == ["ORDER_CANCELLED"]
 
 
+@pytest.mark.both_databases
 def test_what_the_merchant_refunded_at_rally_itself_is_called_off_and_not_paid_twice(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 1})
     refnum = order["channel_order_refnum"]

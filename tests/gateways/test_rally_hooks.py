@@ -245,7 +245,8 @@ def test_p5_no_wrong_type_anywhere_makes_a_hook_fail(stage: Stage, seed: int, ca
     cart = stage.cart(TEE=2)
     stage.call("PUT", f"/carts/{cart['external_id']}", {"shipping_address": TEXAS})
     made = stage.order(stage.cart(TEE=1)).body["external_id"]
-    oddities: list[Any] = [None, 0, -1, 1.5, 10**30, "", "x", "\x00", [], {}, [[]], [None], {"a": 1}, True, "1e9", [{}]]
+    oddities: list[Any] = [None, 0, -1, 1.5, 10**30, "", "x", "\x00", [], {}, [[]], [None], {"a": 1}, True, [{}]]
+    oddities += ["1e9", "1e999999999", "-1e-999999999", "NaN", "sNaN", "Infinity", "9" * 5000, "\ud800"]
     templates = {
         ("POST", "/carts"): {"line_items": [{"external_product_id": "x", "external_variant_id": "y", "quantity": 1}]},
         ("PUT", f"/carts/{cart['external_id']}"): {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.channel.order_json import order_json, unfit
-from app.gateways.rally.order_document import to_order, to_sketch
+from app.gateways.rally.retailops_order import to_order, to_sketch
 from app.gateways.words import StockSent
 from app.records import orders, reservations, stock
 from app.records.cataloguing import Statement
@@ -200,6 +200,17 @@ def test_p10_a_cart_made_an_order_twice_or_ten_times_at_once_is_one_order(stage:
     again = stage.order(cart, transactions=[{"external_id": "ch_2", "amount": 1.5}])
     assert again.body["external_id"] == refnum
     assert [one.external_id for one in stage.document(refnum).transactions] == ["ch_1", "ch_2"]
+
+
+def test_money_is_rounded_half_up_to_cents_where_it_comes_in(stage: Stage) -> None:
+    refnum = ordered(stage, bought(stage, TEE=1))["external_id"]
+    sums = {"a": 0.125, "b": 19.994999999999997, "c": "0.005", "d": 30.004999}
+    told(stage, refnum, transactions=[{"external_id": name, "amount": value} for name, value in sums.items()])
+    taken = {one.external_id: one.amount for one in stage.document(refnum).transactions}
+    assert taken == {"a": Decimal("0.13"), "b": Decimal("19.99"), "c": Decimal("0.01"), "d": Decimal("30.00")}
+    for hostile in ("1e999999999", "-1e999999999", "1e9999"):
+        answer = stage.call("PUT", f"/orders/{refnum}", {"transactions": [{"external_id": "e", "amount": hostile}]})
+        assert (answer.status, answer.code) == (422, "ppo_add_error")
 
 
 @pytest.mark.both_databases

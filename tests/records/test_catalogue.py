@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import event
 
 from app.gateways.words import Item, Product, ProductSent, Refusal
 from app.records import catalogue, cataloguing
@@ -144,3 +145,18 @@ def test_p27_random_pushes_leave_what_a_plain_dictionary_would_hold(database: Da
     for sku, fields in expected.items():
         held = unit(database, sku)
         assert {name: getattr(held, name) for name in fields} == fields, sku
+
+
+def test_no_statement_of_a_push_reads_the_whole_catalogue(database: Database) -> None:
+    if not database.is_sqlite:
+        return  # there the benchmark tells; its plans follow what it has counted
+    push(database, *(one(number, sku=f"S{number}") for number in range(1, 60)))
+    seen: list[tuple[str, object]] = []
+    with database.write() as connection:
+        event.listen(connection, "before_cursor_execute", lambda _, __, sql, values, *___: seen.append((sql, values)))
+        cataloguing.accept(connection, "first", ["rally"], [one(7, sku="S7"), bare("NEW", parent_sku="S8")], NOW)
+        looks = [(sql, values) for sql, values in seen if sql.startswith("SELECT") and "FROM catalogue" in sql]
+        plans = [
+            row[3] for sql, values in looks for row in connection.exec_driver_sql(f"explain query plan {sql}", values)
+        ]
+    assert len(looks) == 3 and all("(channel=? AND " in plan for plan in plans), plans

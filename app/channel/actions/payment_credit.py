@@ -154,7 +154,7 @@ class _Credit:
         last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
         rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
         window = timedelta(hours=self._asked.channel.credit_repeat_hours)
-        is_settled = any(entry.state in ("accepted", "matched") for entry in rows) and not any(
+        is_settled = any(entry.state in ("accepted", "matched", "released") for entry in rows) and not any(
             entry.state in ("owed", "parked") for entry in rows
         )
         is_over = any(

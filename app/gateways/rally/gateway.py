@@ -19,23 +19,13 @@ from app.gateways.rally.api import Api, line_of
 from app.gateways.rally.changes import changed
 from app.gateways.rally.facts import Facts
 from app.gateways.rally.hook_registry import HookRegistry
-from app.gateways.rally.kept_orders import KeptOrders
+from app.gateways.rally.kept_orders import KeptOrders, with_refund
 from app.gateways.rally.options import RallyOptions
-from app.gateways.rally.order_document import (
-    RALLY_STATUS,
-    OrderDocument,
-    read_document,
-    to_order,
-    to_sketch,
-)
-from app.gateways.rally.payloads import (
-    fulfillment_body,
-    refund_body,
-    refunded_of,
-    snapshot,
-    status_body,
-)
+from app.gateways.rally.order_document import OrderDocument, read_document
+from app.gateways.rally.payloads import refund_body, refunded_of
+from app.gateways.rally.retailops_order import to_order, to_sketch
 from app.gateways.rally.shop import GATEWAY, shop_of
+from app.gateways.rally.telling import Telling
 from app.gateways.words import Event, about
 from app.records import catalogue, orders
 from app.records.orders import State, StoredOrder
@@ -65,6 +55,7 @@ class RallyGateway(Gateway):
         self._orders = KeptOrders(self.shop)
         self._public_url = tools.public_url
         self.api = Api(line_of(options, tools), options)
+        self._telling = Telling(self.shop, self.api)
         self._facts = Facts(self.shop, self.api)
         self.refunds_unshipped = options.refund_unshipped_on_complete
         self.reserve_grace_s = options.reserve_grace_s
@@ -142,67 +133,88 @@ class RallyGateway(Gateway):
 
     def acknowledge_order(self, wanted: words.Acknowledgement, call: Call) -> Accepted:
         """RetailOps has the order; Rally is told only where the merchant wishes it."""
-        if self._options.tell_acknowledged and not wanted.is_correction:
-            stored, document = self._orders.read(wanted.order_refnum)
-            self._tell_status(document, stored.state, call)
+        if not self._options.tell_acknowledged or wanted.is_correction:
+            return Accepted()
+        kept = self._orders.read(wanted.order_refnum)
+        if kept is None:
+            return self._tell_bare(wanted.order_refnum, "paid", call)
+        self._telling.status(*kept, call)
         return Accepted()
 
     def submit_shipment(self, package: words.Package, call: Call) -> Accepted:
         """Its status, and what has left, by the path Rally may name one day or in `meta.fulfillments`."""
         state: State | None = "completed" if package.is_last else None
-        stored, document = self._orders.with_fulfillment(package, state)
-        self._tell_status(document, stored.state, call)
-        self._tell_fulfillments(stored, document, package.key, call)
+        kept = self._orders.with_fulfillment(package, state)
+        if kept is None:
+            return self._tell_bare(package.order_refnum, state or "paid", call)
+        self._telling.status(*kept, call)
+        self._telling.parcel(*kept, package.key, call)
         return Accepted()
 
     def correct_shipment(self, package: words.Package, call: Call) -> Accepted:
         """Carrier or tracking was mended; which units left stays."""
-        stored, document = self._orders.with_fulfillment(package, None)
-        self._tell_fulfillments(stored, document, package.key, call)
+        kept = self._orders.with_fulfillment(package, None)
+        if kept is None:
+            return Accepted((_past_its_date(package.order_refnum),))
+        self._telling.parcel(*kept, package.key, call)
         return Accepted()
 
     def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
         """Rally has one word for an order without money, however that came (contract 4.2)."""
-        stored, document = self._orders.change(wanted.order_refnum, lambda order: order, "cancelled")
-        self._tell_status(document, stored.state, call)
-        return Accepted()
+        return self._tell_state(wanted.order_refnum, "cancelled", call)
 
     def complete_order(self, wanted: words.Completion, call: Call) -> Accepted:
-        stored, document = self._orders.change(wanted.order_refnum, lambda order: order, "completed")
-        self._tell_status(document, stored.state, call)
-        return Accepted()
+        return self._tell_state(wanted.order_refnum, "completed", call)
 
     def update_order(self, wanted: words.Restatement, call: Call) -> Accepted:
         """The order as it stands: with nothing of its money left, or with other lines."""
-        state: State | None = "refunded" if wanted.is_paid_back else None
-        stored, document = self._orders.change(wanted.order_refnum, lambda order: order, state)
         if wanted.is_paid_back:
-            self._tell_status(document, stored.state, call)
-        self._tell_whole(stored, document, call)
+            told = self._tell_state(wanted.order_refnum, "refunded", call)
+            if told.events:
+                return told
+        kept = self._orders.read(wanted.order_refnum)
+        if kept is None:
+            return Accepted((_past_its_date(wanted.order_refnum),))
+        self._telling.whole(*kept, call)
         return Accepted()
 
     def settle_payment(self, wanted: words.Settlement, call: Call) -> Accepted:
         """Rally has charged already and has no capture (contract 6.3): it is told how the order stands."""
-        stored, document = self._orders.read(wanted.order_refnum)
-        self._tell_status(document, stored.state, call)
+        kept = self._orders.read(wanted.order_refnum)
+        if kept is None:
+            return Accepted((_past_its_date(wanted.order_refnum),))
+        self._telling.status(*kept, call)
         return Accepted()
 
     def refund_payment(self, refund: words.Refund, call: Call) -> Accepted:
-        """Money back.  One Rally has said yes to is not sent again, whatever became of our own record of it."""
-        stored, document = self._orders.read(refund.order_refnum)
-        if any(known.key == refund.key for known in document.refunds):
+        """Money back.  One Rally has said yes to is not sent again, whatever became of our own record of it.
+
+        Of an order past its date the ledger alone says what is left (R28).
+        """
+        kept = self._orders.read(refund.order_refnum)
+        document = kept[1] if kept else None
+        if document and any(known.key == refund.key for known in document.refunds):
             return Accepted(refnum=refund.key)
-        if stored.state == "refunded":
+        if kept and kept[0].state == "refunded":
             message = "the merchant had given the money back at Rally; nothing was paid again"
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)
-        self.api.tell("order-refund-create", refund_body(document, refunded, self._options), call)
+        self.api.tell("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
         self._orders.note_refunded(refund.order_refnum, refunded)
         return Accepted(refnum=refund.key)
 
     return_order = refund_payment
     credit_payment = refund_payment
+
+    def note_done(self, connection: Connection, verb: str, body: words.CommandBody) -> None:
+        """See `interface.Gateway`: of all calls only a refund leaves anything here once it is accepted."""
+        if not isinstance(body, words.Refund):
+            return
+        stored = orders.get(connection, self.shop.channel, body.order_refnum)
+        if stored is not None:
+            document = read_document(stored.body)
+            self._orders.store(connection, stored, with_refund(document, refunded_of(document, body)), stored.state)
 
     def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
         """See `interface.Gateway`; the caller holds the order."""
@@ -218,6 +230,10 @@ class RallyGateway(Gateway):
             Event("warning", "SKU_UNKNOWN", "no such SKU in the catalogue; the line was left out",
                   about("sku_number", line.sku)) for line in unknown
         ]  # fmt: skip
+        if not document.lines:
+            message = "the change leaves no line on the order; nothing was changed: to call it off, cancel it"
+            events.append(Event("error", "NO_LINES_LEFT", message, about("order_refnum", change.order_refnum)))
+            return words.OrderChanged(to_sketch(before).lines, tuple(events), is_different=False)
         is_different = document != before
         if is_different:
             self._orders.store(connection, stored, document, stored.state)
@@ -232,35 +248,22 @@ class RallyGateway(Gateway):
     def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
         return self._facts.push_inventory(changes, call)
 
-    # What Rally is told
+    def _tell_state(self, refnum: str, state: State, call: Call) -> Accepted:
+        """The order is in this state, or further already."""
+        kept = self._orders.change(refnum, lambda order: order, state)
+        if kept is None:
+            return self._tell_bare(refnum, state, call)
+        self._telling.status(*kept, call)
+        return Accepted()
 
-    def _tell_status(self, document: OrderDocument, state: State, call: Call) -> None:
-        self.api.tell("order-status-update", status_body(document, self._word(state), self._options), call)
+    def _tell_bare(self, refnum: str, state: State, call: Call) -> Accepted:
+        self._telling.bare_status(refnum, state, call)
+        return Accepted((_past_its_date(refnum),))
 
-    def _tell_whole(self, stored: StoredOrder, document: OrderDocument, call: Call) -> None:
-        self.api.tell("order-update", snapshot(document, self._word(stored.state), self._options), call)
 
-    def _tell_fulfillments(self, stored: StoredOrder, document: OrderDocument, key: str, call: Call) -> None:
-        if not self._options.fulfillment_path:
-            self._tell_whole(stored, document, call)
-            return
-        parcel = next(item for item in document.fulfillments if item.key == key)
-        body = {
-            "organization_id": self._options.organization_id,
-            "external_order_id": document.refnum,
-            **fulfillment_body(parcel),
-        }
-        self.api.tell_at(self._options.fulfillment_path, body, call)
-
-    def _word(self, state: State) -> str:
-        """Rally's status, as the merchant has it."""
-        own = {
-            "cancelled": self._options.cancel_status,
-            "refunded": self._options.refunded_status,
-            "completed": self._options.completed_status,
-            "paid": self._options.paid_status,
-        }
-        return own.get(state, RALLY_STATUS[state])
+def _past_its_date(refnum: str) -> Event:
+    message = "the order is past its date and not kept here any more; Rally is told its status and refunds alone"
+    return Event("info", "ORDER_PAST_DATE", message, about("order_refnum", refnum))
 
 
 def _of_money(document: OrderDocument) -> list[Event]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ Json = Mapping[str, Any]
 LONGEST_TEXT: Final = 1000
 MOST_UNITS: Final = 1_000_000
 MOST_MONEY: Final = Decimal(10) ** 9
+_CENT: Final = Decimal("0.01")
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -85,10 +86,11 @@ def amount(value: object) -> Decimal:
         found = Decimal(value)
     except InvalidOperation:
         raise BadBody from None
-    if not found.is_finite() or abs(found) > MOST_MONEY:
+    # Compared, not computed with: of a text like 1e999999 arithmetic would overflow.
+    if not found.is_finite() or not -MOST_MONEY <= found <= MOST_MONEY:
         raise BadBody
     # Rally's numbers may be binary fractions; no currency has more than two decimals here.
-    return found.quantize(Decimal("0.01")) if found.as_tuple().exponent < -4 else found  # type: ignore[operator]
+    return found.quantize(_CENT, rounding=ROUND_HALF_UP)
 
 
 def units(value: object) -> int:

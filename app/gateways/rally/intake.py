@@ -27,14 +27,15 @@ from app.gateways.rally.hook_bodies import (
     text,
     transactions,
 )
-from app.gateways.rally.order_document import (
-    RALLY_STATUS,
-    OrderDocument,
-    Transaction,
-    read_document,
-    write_document,
+from app.gateways.rally.order_document import OrderDocument, Transaction, read_document, write_document
+from app.gateways.rally.order_progress import (
+    changes_of,
+    note_late_money,
+    release_at,
+    status_of,
+    with_news,
+    with_transactions,
 )
-from app.gateways.rally.order_progress import changes_of, release_at, with_news, with_transactions
 from app.gateways.rally.pricing import Priced, is_deliverable
 from app.gateways.rally.products import find_units, sellable
 from app.gateways.rally.shop import Shop
@@ -106,6 +107,7 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
                 hook=raw,
                 **changes,
             )
+            note_late_money(connection, shop, before, document)
         if "cancelled_at" in changes:
             release(connection, shop, document)
         answer = _shown(connection, shop, stored, document)
@@ -243,13 +245,13 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
             stored = orders.change(
                 connection, stored, now=now, purge_after=date, body=write_document(document), hook=raw
             )
+            note_late_money(connection, shop, before, document)
         return _created(connection, shop, stored, document)
 
 
 def _shown(connection: Connection, shop: Shop, stored: StoredOrder, document: OrderDocument) -> dict[str, Any]:
     units = sellable(connection, shop.channel, {line.sku for line in document.lines})
-    is_released = stored.state == "pending" and stored.is_final(shop.clock())
-    return order_json(document, "paid" if is_released else RALLY_STATUS[stored.state], units)
+    return order_json(document, status_of(stored, shop.options, shop.clock()), units)
 
 
 def _created(connection: Connection, shop: Shop, stored: StoredOrder, document: OrderDocument) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
-from app.errors import GatewayError, Refused, Unavailable
+from app.errors import GatewayError, Unavailable
 from app.gateways import words
 from app.gateways.rally.order_document import OrderDocument, Refunded, read_document, write_document
 from app.gateways.rally.payloads import fulfillment_of
@@ -22,6 +22,8 @@ _RANK: Final[Mapping[State, int]] = {
     "pending": 0, "review": 0, "paid": 1, "completed": 2, "cancelled": 3, "refunded": 4,
 }  # fmt: skip
 
+Kept = tuple[StoredOrder, OrderDocument]
+
 log = logging.getLogger(__name__)
 
 
@@ -31,27 +33,23 @@ class KeptOrders:
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
 
-    def read(self, refnum: str) -> tuple[StoredOrder, OrderDocument]:
-        """Raises `Refused` for an order that is gone, `Unavailable` (nothing done) without the database."""
+    def read(self, refnum: str) -> Kept | None:
+        """None for an order past its date (R28).  Raises `Unavailable` (nothing done) without the database."""
         try:
             with self._shop.database.read() as connection:
                 stored = orders.get(connection, self._shop.channel, refnum)
         except DatabaseUnavailable as error:
             raise _no_records() from error
-        if stored is None:
-            raise _gone(refnum)
-        return stored, read_document(stored.body)
+        return None if stored is None else (stored, read_document(stored.body))
 
-    def change(
-        self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: State | None
-    ) -> tuple[StoredOrder, OrderDocument]:
-        """The order with an edit, and in a state unless it is further already.  Raises as `read`."""
+    def change(self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: State | None) -> Kept | None:
+        """The order with an edit, and in a state unless it is further already.  None and raises as `read`."""
         serial = [orders.lock_name(self._shop.channel, refnum)]
         try:
             with self._shop.database.write(serial=serial) as connection:
                 stored = orders.get(connection, self._shop.channel, refnum)
                 if stored is None:
-                    raise _gone(refnum)
+                    return None
                 before = read_document(stored.body)
                 document = edit(before)
                 further = state if state and _RANK[state] > _RANK[stored.state] else stored.state
@@ -70,7 +68,7 @@ class KeptOrders:
         body = write_document(document)
         return orders.change(connection, stored, now=now, purge_after=date, body=body, state=state)
 
-    def with_fulfillment(self, package: words.Package, state: State | None) -> tuple[StoredOrder, OrderDocument]:
+    def with_fulfillment(self, package: words.Package, state: State | None) -> Kept | None:
         parcel = fulfillment_of(package)
 
         def edit(order: OrderDocument) -> OrderDocument:
@@ -82,18 +80,16 @@ class KeptOrders:
     def note_refunded(self, refnum: str, refunded: Refunded) -> None:
         """Rally has paid: whatever happens to this note, the refund must not look as if it had failed."""
 
-        def edit(order: OrderDocument) -> OrderDocument:
-            return msgspec.structs.replace(order, refunds=(*order.refunds, refunded))
-
         try:
-            self.change(refnum, edit, None)
+            self.change(refnum, lambda order: with_refund(order, refunded), None)
         except GatewayError as error:
             log.error("a refund Rally has accepted could not be noted (%s)", error.code, extra={"order": refnum})
 
 
-def _gone(refnum: str) -> Refused:
-    message = "the order is not kept here any more, so Rally cannot be told of it"
-    return Refused("ORDER_GONE", message, association=("order_refnum", refnum))
+def with_refund(order: OrderDocument, refunded: Refunded) -> OrderDocument:
+    """The order with a refund Rally has paid."""
+    known = {item.key: item for item in order.refunds}
+    return msgspec.structs.replace(order, refunds=tuple((known | {refunded.key: refunded}).values()))
 
 
 def _no_records() -> Unavailable:

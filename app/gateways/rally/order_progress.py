@@ -1,7 +1,8 @@
 """How an order comes along at Rally: money and review, when it is paid, when it may go, when it was called off.
 
 Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
-open overrides it (contract 3.2, 3.5).  There is no hook for an order called off at Rally; `refunded` is taken so.
+open overrides it (contract 3.2, 3.5).  There is no hook for an order called off at Rally; `refunded` is taken so,
+unless something has shipped.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from app.gateways.rally.hook_bodies import Json, is_under_review, payment_method, text
-from app.gateways.rally.order_document import OrderDocument, Transaction
+from app.gateways.rally.options import RallyOptions
+from app.gateways.rally.order_document import RALLY_STATUS, OrderDocument, Transaction
+from app.gateways.rally.retailops_order import to_payments
 from app.gateways.rally.shop import Shop
+from app.records import refunds
 from app.records.orders import State, StoredOrder
 
 log = logging.getLogger(__name__)
@@ -46,13 +51,24 @@ def with_news(document: OrderDocument, body: Json, charged: Sequence[Transaction
     )
 
 
+def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, document: OrderDocument) -> None:
+    """Money that comes when RetailOps has the order already: it has to go back with the rest all the same."""
+    refnum = document.refnum
+    if document.transactions != before.transactions and refunds.charges(connection, shop.channel, refnum):
+        log.warning("money came for an order that had been handed out", extra={"order": refnum})
+        refunds.remember_payments(connection, shop.channel, refnum, document.currency, to_payments(document))
+
+
 def changes_of(shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, now: datetime) -> dict[str, Any]:
     """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
     if text(body.get("status")).casefold() == "refunded":
         # The merchant gave the money back at Rally; no hook says so otherwise (contract 6.3).
-        if stored.state in ("pending", "review", "paid"):
-            return {"state": "refunded", "cancelled_at": now}
-        return {"state": "refunded"} if stored.state == "completed" else {}
+        if stored.state in ("cancelled", "refunded"):
+            return {}
+        if stored.state == "completed" or document.fulfillments:
+            log.warning("the merchant refunded an order at Rally that has shipped", extra={"order": document.refnum})
+            return {"state": "refunded"}
+        return {"state": "refunded", "cancelled_at": now}
     if stored.state not in ("pending", "review", "paid"):
         return {}
     state: State = "review" if document.is_under_review else "paid" if document.is_paid else "pending"
@@ -65,6 +81,26 @@ def changes_of(shop: Shop, stored: StoredOrder, document: OrderDocument, body: J
         exportable_at = release_at(shop, document, now)
     wanted = {"state": state, "exportable_at": exportable_at}
     return {name: value for name, value in wanted.items() if value != getattr(stored, name)}
+
+
+def status_of(stored: StoredOrder, options: RallyOptions, now: datetime) -> str:
+    """Rally's word for how the order stands, as the merchant has it; hooks and webhooks say the same.
+
+    One that was handed out although it was never called paid is as good as paid.
+    """
+    is_released = stored.state == "pending" and stored.is_final(now)
+    return word_of("paid" if is_released else stored.state, options)
+
+
+def word_of(state: State, options: RallyOptions) -> str:
+    """Rally's word for a state, as the merchant has it."""
+    own = {
+        "cancelled": options.cancel_status,
+        "refunded": options.refunded_status,
+        "completed": options.completed_status,
+        "paid": options.paid_status,
+    }
+    return own.get(state, RALLY_STATUS[state])
 
 
 def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:

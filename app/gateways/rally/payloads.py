@@ -14,12 +14,12 @@ from app.gateways.rally.showing import address_json, customer_json, discount_jso
 ZERO = Decimal(0)
 
 
-def status_body(order: OrderDocument, status: str, options: RallyOptions) -> Json:
+def status_body(refnum: str, number: str, status: str, options: RallyOptions) -> Json:
     """`webhooks/order-status-update`."""
     return {
         "organization_id": options.organization_id,
-        "external_id": order.refnum,
-        "external_number": order.number,
+        "external_id": refnum,
+        "external_number": number,
         "status": status,
     }
 
@@ -76,12 +76,12 @@ def fulfillment_body(item: Fulfillment) -> Json:
     }
 
 
-def refund_body(order: OrderDocument, refund: Refunded, options: RallyOptions) -> Json:
+def refund_body(refnum: str, refund: Refunded, options: RallyOptions) -> Json:
     """`webhooks/order-refund-create`."""
     return {
         "organization_id": options.organization_id,
         "external_id": refund.key,
-        "external_order_id": order.refnum,
+        "external_order_id": refnum,
         "amount": refund.amount,
         "refunds": [_row_body(row, refund.key) for row in refund.rows],
     }
@@ -98,21 +98,23 @@ def _row_body(row: RefundRow, key: str) -> Json:
     }
 
 
-def refunded_of(order: OrderDocument, refund: words.Refund) -> Refunded:
+def refunded_of(order: OrderDocument | None, refund: words.Refund) -> Refunded:
     """The refund with rows that come to its very amount.
 
-    What it does not say what it is for is taken from what is left of the goods, then of tax, then of shipping.
+    What it does not say what it is for is taken from what is left of the goods, then of tax, then of shipping;
+    of an order that is not kept any more it is put to its first row.
     """
+    lines = {line.external_id for line in order.lines} if order else {line.line_refnum for line in refund.lines} - {""}
     rows: list[RefundRow] = []
     for line in refund.lines:
-        if line.kind == "line_item" and any(line.line_refnum == known.external_id for known in order.lines):
+        if line.kind == "line_item" and line.line_refnum in lines:
             _add(rows, RefundRow(kind="line_item", amount=line.amount, line=line.line_refnum,
                                  quantity=max(line.quantity, 1), reason=line.reason))  # fmt: skip
         elif line.kind != "line_item":
             kind = "tax" if line.kind == "tax" else "shipping_rate"
             _add(rows, RefundRow(kind=kind, amount=line.amount, reason=line.reason))  # type: ignore[arg-type]
     rest = refund.amount - _total(rows)
-    for row in _left_of(order, rows):
+    for row in _left_of(order, rows) if order else ():
         if rest <= ZERO:
             break
         part = min(row.amount, rest)

@@ -14,7 +14,6 @@ from app.gateways.rally.order_document import (
     Line,
     OrderDocument,
     ShippingLine,
-    Status,
     TaxRow,
 )
 from app.gateways.rally.pricing import ZERO, Priced
@@ -51,7 +50,7 @@ def cart_json(cart: CartDocument, priced: Priced, units: Mapping[str, int], opti
     }
 
 
-def order_json(order: OrderDocument, status: Status, units: Mapping[str, int] | None = None) -> Json:
+def order_json(order: OrderDocument, status: str, units: Mapping[str, int] | None = None) -> Json:
     """The Order as hooks answer it (contract 4.1, column R)."""
     shipping = shipping_json(order.shipping) if order.shipping else None
     return {

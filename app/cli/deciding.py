@@ -1,0 +1,268 @@
+"""`channel deliveries retry|drop|confirm`: what an operator decides on calls that the machine has given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy import Row, select
+
+from app import gateways
+from app.channel import confirming
+from app.cli.filters import call_filters, records, wanted_calls
+from app.cli.terminal import json_option, print_json
+from app.deliveries import operating
+from app.deliveries.courier import utc_now
+from app.deliveries.operating import Wanted
+from app.deliveries.transitions import OPEN_STATES
+from app.errors import GatewayError
+from app.gateways.interface import Gateway, Tools, Verb
+from app.records import late_news as news_records
+from app.records.database import Database
+from app.records.tables import late_news
+from app.settings import Settings
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.IntRange(min=1))
+@call_filters(OPEN_STATES)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
+@click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_context
+def retry(
+    ctx: click.Context,
+    /,
+    ids: tuple[int, ...],
+    limit: int | None,
+    even_if_done: bool,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Put calls back to be tried now: those named, or all parked ones that the filters choose.
+
+    A call that may have been done is looked up at the vendor first.  Exit code 1 when one of them could
+    not be put back.
+    """
+    wanted = _chosen(ctx, ids, chosen)
+    with records() as (configured, database):
+        built = _built(configured, database)
+        now = utc_now()
+        with database.read() as connection:
+            rows = list(reversed(operating.find(connection, wanted)))[:limit]
+        done: list[dict[str, Any]] = []
+        failed = _missing(ids, rows)
+        for row in rows:
+            verb = _verb_of(built, row)
+            reason = operating.why_not_retried(row, verb, now, even_if_done=even_if_done)
+            if not reason and verb is not None and not dry_run:
+                with database.write(serial=[operating.order_of(row)]) as connection:
+                    if operating.retry(connection, row, verb, now):
+                        news_records.dismiss(connection, now, delivery_ids=[row.id])
+                    else:
+                        reason = "it changed while this command ran; look again"
+            _sort(row, reason, done, failed)
+    _report("would be tried now" if dry_run else "is tried now", done, failed, dry_run=dry_run, as_json=as_json)
+    ctx.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@call_filters(OPEN_STATES)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
+@click.option("--reason", default="no reason given", help="Kept with the call.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_context
+def drop(
+    ctx: click.Context,
+    /,
+    ids: tuple[str, ...],
+    limit: int | None,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Give calls up for good: those named, or all parked ones that the filters choose.
+
+    The vendor is never told, what the call says is deleted, and the order's later calls go on.  An id
+    like n7 dismisses that piece of late news instead.
+    """
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
+    delivery_ids, news_ids = _split(ctx, ids)
+    with records() as (configured, database):
+        built = _built(configured, database)
+        now = utc_now()
+        rows: list[Row[Any]] = []
+        if delivery_ids or not news_ids:
+            wanted = _chosen(ctx, delivery_ids, chosen)
+            with database.read() as connection:
+                rows = list(reversed(operating.find(connection, wanted)))[:limit]
+        done: list[dict[str, Any]] = []
+        failed = _missing(delivery_ids, rows)
+        open_rows = []
+        for row in rows:
+            if why := operating.why_not_dropped(row, now):
+                _sort(row, why, done, failed)
+            else:
+                open_rows.append(row)
+        if open_rows and not (yes or dry_run):
+            _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
+            click.confirm("Give up what is listed above for good?", abort=True)
+        for row in open_rows:
+            why = ""
+            if not dry_run:
+                with database.write(serial=[operating.order_of(row)]) as connection:
+                    if operating.drop(connection, row, _verb_of(built, row), reason, now):
+                        news_records.dismiss(connection, now, delivery_ids=[row.id])
+                    else:
+                        why = "it changed while this command ran; look again"
+            _sort(row, why, done, failed)
+        dismissed = _dismiss(database, news_ids, now, dry_run=dry_run)
+        failed += [{"id": f"n{item}", "reason": "no such late news is open"} for item in news_ids - dismissed]
+        done += [{"id": f"n{item}", "order": "", "channel": "", "call": "late news"} for item in sorted(dismissed)]
+    _report("would be given up" if dry_run else "is given up", done, failed, dry_run=dry_run, as_json=as_json)
+    ctx.exit(1 if failed else 0)
+
+
+@click.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
+@click.option("--refnum", default="", help="The vendor's own number of what it did; of a refund RetailOps is told it.")
+@click.option("--reason", default="no reason given", help="Kept with the call.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@click.pass_context
+def confirm(
+    ctx: click.Context, /, ids: tuple[int, ...], refnum: str, reason: str, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Say that the vendor has done these calls, because you have seen it there.
+
+    For a parked call whose outcome is unknown, a refund above all: it counts as delivered with all that follows
+    from it (the money as paid, the order as told), nothing is sent, and the order's later calls go on.
+    """
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
+    if refnum and len(set(ids)) > 1:
+        raise click.UsageError("--refnum is the number of one call; name one id")
+    with records() as (configured, database):
+        built = _built(configured, database)
+        now = utc_now()
+        with database.read() as connection:
+            rows = list(reversed(operating.find(connection, Wanted(ids=ids))))
+        done: list[dict[str, Any]] = []
+        failed = _missing(ids, rows)
+        open_rows = []
+        for row in rows:
+            if why := operating.why_not_confirmed(row, now):
+                _sort(row, why, done, failed)
+            else:
+                open_rows.append(row)
+        if open_rows and not (yes or dry_run):
+            _report("counts as done", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
+            click.confirm("Have you seen at the vendor that all of this was done?", abort=True)
+        for row in open_rows:
+            why = ""
+            if not dry_run:
+                with database.write(serial=[operating.order_of(row)]) as connection:
+                    gateway = built.get((row.channel, row.gateway))
+                    if confirming.confirm(connection, gateway, row, refnum=refnum, because=reason, now=now):
+                        news_records.dismiss(connection, now, delivery_ids=[row.id])
+                    else:
+                        why = "it changed while this command ran; look again"
+            _sort(row, why, done, failed)
+    _report("would count as done" if dry_run else "counts as done", done, failed, dry_run=dry_run, as_json=as_json)
+    ctx.exit(1 if failed else 0)
+
+
+def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> Wanted:
+    if not ids and not any(chosen.values()):
+        raise click.UsageError(
+            "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
+        )
+    return wanted_calls(chosen, ("parked",), ids)
+
+
+def _split(ctx: click.Context, ids: Sequence[str]) -> tuple[list[int], set[int]]:
+    numbers, news = [], set()
+    for given in ids:
+        digits = given.removeprefix("n")
+        if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
+            raise click.BadParameter(f"'{given}' is neither a delivery such as 12 nor late news such as n7", ctx)
+        if given.startswith("n"):
+            news.add(int(digits))
+        else:
+            numbers.append(int(digits))
+    return numbers, news
+
+
+def _dismiss(database: Database, ids: set[int], now: datetime, *, dry_run: bool) -> set[int]:
+    if not ids:
+        return set()
+    if dry_run:
+        with database.read() as connection:
+            is_open = late_news.c.id.in_(ids) & late_news.c.dismissed_at.is_(None)
+            return set(connection.execute(select(late_news.c.id).where(is_open)).scalars())
+    with database.write() as connection:
+        return news_records.dismiss(connection, now, news_ids=ids)
+
+
+Built = dict[tuple[str, str], Gateway]
+
+
+def _built(configured: Settings, database: Database) -> Built:
+    """The gateways as they are configured now, by channel and vendor."""
+    built = {}
+    for channel in configured.channels:
+        for token in channel.gateways:
+            tools = Tools(channel.name, 2, database=database)
+            with suppress(GatewayError):
+                built[channel.name, token] = gateways.vendor(token).create(channel.vendors[token], tools)
+    return built
+
+
+def _verb_of(built: Built, row: Row[Any]) -> Verb | None:
+    """How the call behaves at its vendor; None when no gateway there does this any more."""
+    gateway = built.get((row.channel, row.gateway))
+    found = gateway.verbs.get(row.verb) if gateway else None
+    return found if isinstance(found, Verb) else None
+
+
+def _missing(ids: Sequence[int], rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    known = {row.id for row in rows}
+    return [{"id": item, "reason": "there is no such delivery"} for item in dict.fromkeys(ids) if item not in known]
+
+
+def _line(row: Row[Any]) -> dict[str, Any]:
+    return {"id": row.id, "order": row.lane, "channel": row.channel, "call": f"{row.gateway} {row.verb}"}
+
+
+def _sort(row: Row[Any], reason: str, done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> None:
+    if reason:
+        failed.append({"id": row.id, "reason": reason})
+    else:
+        done.append(_line(row))
+
+
+def _report(
+    what: str, done: list[dict[str, Any]], failed: list[dict[str, Any]], *, dry_run: bool, as_json: bool
+) -> None:
+    if as_json:
+        print_json({"dry_run": dry_run, "done": done, "failed": failed})
+        return
+    for item in done:
+        order = f" for order {item['order']} ({item['channel']})" if item["order"] else ""
+        click.echo(f"{item['id']}: {item['call']}{order} {what}")
+    for item in failed:
+        click.echo(f"{item['id']}: not done: {item['reason']}", err=True)
+    if not done and not failed:
+        click.echo("No call matches.")
