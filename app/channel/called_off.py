@@ -11,7 +11,8 @@ import logging
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, insert, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.channel.desk import Asked, Desk
 from app.deliveries.transitions import OPEN_STATES
@@ -79,10 +80,12 @@ def _note(
 ) -> None:
     for refnum in fresh:
         _change(connection, channel, [refnum], called_off_at=now)
-    place = (cursors.c.channel == channel, cursors.c.gateway == gateway)
-    moved = connection.execute(update(cursors).where(*place).values(until_ms=found.until_ms))
-    if moved.rowcount == 0:
-        connection.execute(insert(cursors), {"channel": channel, "gateway": gateway, "until_ms": found.until_ms})
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(  # two pulls may be the first one
+        make(cursors)
+        .values(channel=channel, gateway=gateway, until_ms=found.until_ms)
+        .on_conflict_do_update(index_elements=[cursors.c.channel, cursors.c.gateway], set_={"until_ms": found.until_ms})
+    )
 
 
 def due(desk: Desk, asked: Asked, source: Gateway) -> list[Candidate]:

@@ -153,9 +153,11 @@ def _may_adopt(holder: _Row, statement: Statement) -> bool:
 
 
 def _adopt_waiting(connection: Connection, channel: str, rows: Sequence[_Row], work: _Work) -> None:
-    """Variants that were pushed before their product, and name it by its SKU, join it now."""
+    """Variants that were pushed before their product, or stand before it, and name it by its SKU, join it now."""
     parents = {row.item.sku for row in rows if row.item.sku and row.root_key == row.key}
-    for row in _rows(connection, channel, catalogue.c.parent_sku, parents):
+    kept = _rows(connection, channel, catalogue.c.parent_sku, parents)
+    fresh = [row for row in rows if not row.number and row.item.parent_sku in parents]
+    for row in [*kept, *fresh]:
         row = work.by_key.setdefault(row.key, row)
         above = work.by_sku.get(row.item.parent_sku)
         if above is not None and above is not row:

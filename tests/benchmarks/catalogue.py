@@ -46,9 +46,9 @@ def products(count: int, price: int) -> bytes:
                     "Title": f"Shirt number {number}",
                     "Description": "A shirt of fine cotton, woven in the valley and sewn by hand. " * 4,
                     "Price": f"{price}.50",
-                    "Categories": ["Shirts", f"Season {number % 12}"],
-                    "Images": [f"https://images.example.test/{number}-{at}.jpg" for at in range(3)],
                 },
+                "Categories": ["Shirts", f"Season {number % 12}"],
+                "Images": [f"https://images.example.test/{number}-{at}.jpg" for at in range(3)],
                 "Variants": [
                     {
                         "feed_data": {

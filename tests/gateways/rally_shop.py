@@ -16,7 +16,7 @@ from app.contract.schemas import Contract
 from app.gateways.interface import Call
 from app.gateways.policy import Deadline
 from app.gateways.rally.hook_registry import HookRegistry
-from app.records.database import Database
+from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing
 from app.records.tables import catalogue_heard, deliveries, stock
 from app.sandbox.faults import RunningServer, serve
@@ -224,7 +224,13 @@ class Shop:
             self.retailops.app.extensions["works"].dispatcher.wake()
             return left is None and stock_left is None and goods_left is None
 
-        eventually(is_quiet, patience_s)
+        def looks_quiet() -> bool:
+            try:
+                return is_quiet()
+            except DatabaseUnavailable:  # this wholesale change and the dispatcher's waited for each other
+                return False
+
+        eventually(looks_quiet, patience_s)
 
     def ledger(self, **which: Any) -> list[Entry]:
         """Refunds, oldest first."""

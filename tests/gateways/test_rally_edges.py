@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -193,3 +194,10 @@ def test_a_credit_of_unknown_outcome_is_never_sent_again_but_given_free_for_the_
         assert release(connection, entry.id, shop.gateway.shop.clock()) == "given_free"
     assert shop.credit(10, payment["refnum"])["status"] == "success"
     assert money(shop.at_rally(order["channel_order_refnum"])["refunded"]) == 10
+
+
+def test_first_pulls_at_once_are_all_answered(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 1})
+    with ThreadPoolExecutor(6) as pool:
+        pulled = list(pool.map(lambda _: shop.retailops.pull(), range(6)))
+    assert [[order["channel_order_refnum"] for order in orders] for orders in pulled] == [[refnum]] * 6

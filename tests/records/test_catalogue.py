@@ -147,6 +147,14 @@ def test_p27_random_pushes_leave_what_a_plain_dictionary_would_hold(database: Da
         assert {name: getattr(held, name) for name in fields} == fields, sku
 
 
+def test_a_variant_that_stands_before_its_product_in_one_push_joins_it(database: Database) -> None:
+    push(database, bare("KID", parent_sku="LATE"), bare("LATE"), bare("ALONE", parent_sku="NOWHERE"))
+    # What it was for a moment by itself is owed as gone; nobody was ever told of it.
+    assert hear(database) == [("ALONE", []), ("LATE", ["KID"]), ("gone", [])]
+    push(database, bare("NOWHERE"))
+    assert hear(database) == [("NOWHERE", ["ALONE"]), ("gone", [])]
+
+
 def test_no_statement_of_a_push_reads_the_whole_catalogue(database: Database) -> None:
     if not database.is_sqlite:
         return  # there the benchmark tells; its plans follow what it has counted

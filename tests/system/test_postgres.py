@@ -219,12 +219,13 @@ def test_p26_p14_all_processes_together_keep_to_the_vendors_rate(
         who.close()
         return answered
 
-    in_parallel(*(lambda address=address: ask(address, 1.5) for address in servers))  # the burst is used up
+    in_parallel(*(lambda address=address: ask(address, 1.5) for address in servers))
     before, begun = calls(), time.monotonic()
     in_parallel(*(lambda address=address: ask(address, 4) for address in servers * 2))
     seen, took_s = calls() - before, time.monotonic() - begun
     print(f"{seen} calls in {took_s:.1f} s by four processes, {per_s} a second allowed")
-    assert 0.6 * per_s * took_s <= seen <= per_s * took_s + 2
+    # What was saved up between the two rounds, at most one second's worth, may be spent besides.
+    assert 0.6 * per_s * took_s <= seen <= per_s * (took_s + 1)
 
 
 def test_p26_p27_with_two_workers_the_newest_stock_is_the_last_the_vendor_hears(
