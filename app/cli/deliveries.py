@@ -30,9 +30,9 @@ Command = Callable[..., Any]
 def deliveries() -> None:
     """Look after the calls that are owed to vendors.
 
-      A call is owed until the vendor has it.  `parked` means: given up by the machine, kept for you; the
-      order's later calls wait for it.  Mend the cause and `retry`, give it up with `drop`, or `confirm` what
-    you have seen to be done at the vendor.
+    A call is owed until the vendor has it.  `parked` means: given up by the machine, kept for you; the
+    order's later calls wait for it.  Mend the cause and `retry` it; or look at the vendor, and `confirm` it
+    where it has been done after all; or give it up with `drop`.
     """
 
 
