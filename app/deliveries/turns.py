@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from app.deliveries.transitions import Delivery
 
-AHEAD = 2
+AHEAD = 3
 """How many calls are claimed for each thread a vendor may have, beside the one it makes."""
 
 Stream = tuple[str, str]
