@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError
 
 from app import gateways
 from app.errors import SettingsFault
-from app.options import Explained, option, read_table
+from app.options import Explained, option, read_table, switch
 
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
@@ -75,7 +75,7 @@ class Channel:
         default=24.0,
     )
     allow_fixture_pair: bool = option(
-        mf.Boolean(truthy={True}, falsy={False}),
+        switch(),
         "Allow the SDK fixtures' pairs 497/21 and 0/0, which certification sends with the real key.",
         default=False,
     )

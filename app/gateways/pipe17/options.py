@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.options import option
+from app.options import option, secure_address, switch
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""
@@ -29,30 +25,9 @@ def _id(*, is_optional: bool = False) -> mv.Regexp:
     return mv.Regexp(f"^{pattern}\\Z", error=_ID_RULE)
 
 
-def _switch() -> mf.Boolean:
-    return mf.Boolean(truthy={True}, falsy={False})
-
-
 def _table() -> mf.Dict:
     filled = mv.Length(min=1)
     return mf.Dict(keys=mf.String(validate=filled), values=mf.String(validate=filled))
-
-
-def _address(value: str) -> None:
-    """The setting must be a URL a key may be sent to: https, or loopback."""
-    is_loopback = False
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise marshmallow.ValidationError("must be a URL") from None
-    with suppress(ValueError):
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and (is_loopback or host == "localhost"))
-    if not host or re.search(r"[\s\\]", value) or not is_secure:
-        raise marshmallow.ValidationError("must begin with https:// (http only for a loopback address)")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise marshmallow.ValidationError("must hold neither user, password, query nor fragment")
 
 
 @dataclass(frozen=True)
@@ -64,7 +39,7 @@ class Pipe17Options:
         "The key sent as X-Pipe17-Key.",
         secret=True,
     )
-    base_url: str = option(mf.String(validate=_address), "Address of Pipe17's API.", default=BASE_URL)
+    base_url: str = option(mf.String(validate=secure_address), "Address of Pipe17's API.", default=BASE_URL)
     integration_id: str = option(
         mf.String(validate=_id(is_optional=True)),
         "Own integration id: only locations that name it as their 3PL integration are served. "
@@ -82,18 +57,18 @@ class Pipe17Options:
         "Whose side the In/Out ticks of the integration are seen from; ignore runs every flow (contract 3.12).",
         default="ours",
     )
-    orders: bool = option(_switch(), "Bring shipping requests as orders; false leaves stock only.", default=True)
+    orders: bool = option(switch(), "Bring shipping requests as orders; false leaves stock only.", default=True)
     inventory: bool = option(
-        _switch(), "Report stock. Used where Pipe17's own setting cannot be read, as the next ones are.", default=True
+        switch(), "Report stock. Used where Pipe17's own setting cannot be read, as the next ones are.", default=True
     )
-    catalog: bool = option(_switch(), "Tell which products RetailOps has.", default=True)
-    returns: bool = option(_switch(), "Tell what RetailOps has taken back.", default=True)
+    catalog: bool = option(switch(), "Tell which products RetailOps has.", default=True)
+    returns: bool = option(switch(), "Tell what RetailOps has taken back.", default=True)
     location_filter: Sequence[str] = option(
         mf.List(mf.String(validate=_id())), "Location ids that alone are served; empty: all owned ones.", default=tuple
     )
     sku_mapping: Mapping[str, str] = option(_table(), "Pipe17 SKU -> RetailOps SKU, where they differ.", default=dict)
     apply_buffer: bool = option(
-        _switch(),
+        switch(),
         "Subtract Pipe17's buffer from stock published to a channel; never from ingested stock.",
         default=False,
     )
@@ -107,8 +82,8 @@ class Pipe17Options:
         'Shipping code, or carrier and class with a blank between -> ship_service_code; "*" is any other.',
         default=dict,
     )
-    create_products: bool = option(_switch(), "Create products Pipe17 does not know.", default=False)
-    create_returns: bool = option(_switch(), "Create a return where Pipe17 has none.", default=False)
+    create_products: bool = option(switch(), "Create products Pipe17 does not know.", default=False)
+    create_returns: bool = option(switch(), "Create a return where Pipe17 has none.", default=False)
     poll_overlap_minutes: float = option(
         mf.Float(validate=mv.Range(0, 1440)),
         "How far every poll for cancellations and for products looks back beyond the last one, in minutes.",
@@ -153,7 +128,7 @@ class Pipe17Options:
         default="canceledRestock",
     )
     reject_unshipped: bool = option(
-        _switch(),
+        switch(),
         "Tell Pipe17 with a rejected fulfilment which units will never ship; false leaves them open.",
         default=True,
     )
@@ -164,7 +139,7 @@ class Pipe17Options:
         default="difference",
     )
     external_stock: bool = option(
-        _switch(),
+        switch(),
         "Stock: report units at RetailOps' vendors too, a vendor being the location of its name as a facility is.",
         default=False,
     )

@@ -10,17 +10,13 @@ import marshmallow.validate as mv
 
 from app.gateways.rally import tables
 from app.gateways.rally.tables import Coupon, Shipping, Tax
-from app.options import option
+from app.options import option, secure_address, switch
 
 BASE_URL = "https://api.onrally.com/connector-api/v1/"
 """Production (contract 1.1); Rally's own sandbox is https://api.sandbox.onrally.com/connector-api/v1/."""
 
 STATUSES = ("pending", "paid", "completed", "refunded")
 """Every order status Rally is known to understand (contract 4.2)."""
-
-
-def _switch() -> mf.Boolean:
-    return mf.Boolean(truthy={True}, falsy={False})
 
 
 def _status() -> mf.String:
@@ -48,7 +44,7 @@ class RallyOptions:
         mf.String(validate=mv.Regexp(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z", error="must be an id as Rally shows it")),
         "Rally's id of the merchant; part of the addresses Rally calls.",
     )
-    base_url: str = option(mf.String(validate=tables.address), "Address of Rally's Connector API.", default=BASE_URL)
+    base_url: str = option(mf.String(validate=secure_address), "Address of Rally's Connector API.", default=BASE_URL)
     hmac_secret: str = option(
         mf.String(), "Key of the signatures, where it is not the API key itself.", default="", secret=True
     )
@@ -60,7 +56,7 @@ class RallyOptions:
     )
     storefront_client_id: str = option(mf.String(), "Public id for the cart button on the storefront.", default="")
     button_base_url: str = option(
-        mf.String(validate=tables.address),
+        mf.String(validate=secure_address),
         "Where the storefront loads Rally's cart button from (contract 5).",
         default="https://js.onrally.com/checkout-button/",
     )
@@ -106,17 +102,17 @@ class RallyOptions:
         mf.String(), "ship_service_code of an order that has no shipping.", default="STANDARD"
     )
     offers_only: bool = option(
-        _switch(),
+        switch(),
         "Take carts without anything to ship even when X-Rally-Offers-Only is not sent.",
         default=False,
     )
     trust_added_price: bool = option(
-        _switch(),
+        switch(),
         "Take the price Rally names in cart/add (order bumps) instead of the catalogue's.",
         default=False,
     )
     paid_clears_review: bool = option(
-        _switch(),
+        switch(),
         "A `paid` that does not mention fraud review ends one; otherwise only an empty mention does.",
         default=False,
     )
@@ -143,13 +139,13 @@ class RallyOptions:
         default="never",
     )
     refund_unshipped_on_complete: bool = option(
-        _switch(), "Refund what order_complete names as unshipped.", default=True
+        switch(), "Refund what order_complete names as unshipped.", default=True
     )
     cancel_status: str = option(_status(), "Status told when an order is cancelled.", default="refunded")
     refunded_status: str = option(_status(), "Status told when nothing is left of an order.", default="refunded")
     completed_status: str = option(_status(), "Status told when everything has shipped.", default="completed")
     paid_status: str = option(_status(), "Status told of an order that is on its way.", default="paid")
-    tell_acknowledged: bool = option(_switch(), "Tell Rally `paid_status` when RetailOps has an order.", default=False)
+    tell_acknowledged: bool = option(switch(), "Tell Rally `paid_status` when RetailOps has an order.", default=False)
     fulfillment_path: str = option(
         _path(),
         "Path for shipments, should Rally name one; empty: they are told in meta.fulfillments of order-update.",

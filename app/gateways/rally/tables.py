@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.options import option
+from app.options import option, switch
 
 MAX_AMOUNT = Decimal("999999999")
-
-
-def address(value: str) -> None:
-    """The setting must be a URL a key may be sent to: https, or loopback."""
-    is_loopback = False
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise marshmallow.ValidationError("must be a URL") from None
-    with suppress(ValueError):
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and (is_loopback or host == "localhost"))
-    if not host or re.search(r"[\s\\]", value) or not is_secure:
-        raise marshmallow.ValidationError("must begin with https:// (http only for a loopback address)")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise marshmallow.ValidationError("must hold neither user, password, query nor fragment")
 
 
 def page(value: str) -> None:
@@ -84,7 +64,7 @@ class Tax:
         "A fraction: 0.0825 is 8.25 percent.",
     )
     province: str = option(mf.String(), "Province by code or name; empty: the whole country.", default="")
-    shipping: bool = option(mf.Boolean(truthy={True}, falsy={False}), "Shipping is taxed, too.", default=False)
+    shipping: bool = option(switch(), "Shipping is taxed, too.", default=False)
     title: str = option(mf.String(), "What the shopper reads; empty: Tax.", default="")
 
 
@@ -98,7 +78,7 @@ class Coupon:
         default=None,
     )  # fmt: skip
     amount: Decimal | None = option(_amount(), "Amount off the goods.", default=None)
-    free_shipping: bool = option(mf.Boolean(truthy={True}, falsy={False}), "Shipping costs nothing.", default=False)
+    free_shipping: bool = option(switch(), "Shipping costs nothing.", default=False)
     minimum: Decimal = option(_amount(), "Goods from which it holds.", default=Decimal(0))
 
     @property

@@ -6,6 +6,7 @@ a platform's disk vanishes at every restart.
 
 from __future__ import annotations
 
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import msgspec
 from sqlalchemy import Row, case, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.deliveries.outbox import new_lease
 from app.records.database import Database
 from app.records.tables import feed_pieces, feeds
 
@@ -143,7 +143,7 @@ class FeedStore:
 
     def take(self, now: datetime) -> Turn | None:
         """Become the one who builds; None when another process is."""
-        token = new_lease()
+        token = secrets.token_hex(8)
         with self.database.write() as connection:
             row = connection.execute(
                 update(feeds)

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.options import option
+from app.options import option, secure_address, switch
 
 SINGLE_CALL_S: Final = 0.5
 """Longest wait for a single call (contract 1.3, R29)."""
 
 BATCH_CALL_S: Final = 10.0
 """Longest wait for the batch of events and the CSV upload (R29)."""
-
-
-def _switch() -> mf.Boolean:
-    return mf.Boolean(truthy={True}, falsy={False})
-
-
-def _address(value: str) -> None:
-    """The setting must be a URL a key may be sent to: https, or loopback."""
-    is_loopback = False
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise marshmallow.ValidationError("must be a URL") from None
-    with suppress(ValueError):
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and (is_loopback or host == "localhost"))
-    if not host or re.search(r"[\s\\]", value) or not is_secure:
-        raise marshmallow.ValidationError("must begin with https:// (http only for a loopback address)")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise marshmallow.ValidationError("must hold neither user, password, query nor fragment")
 
 
 def _shop_address(value: str) -> None:
@@ -91,7 +67,7 @@ class RetailRocketOptions:
         default="events",
     )
     consent: bool = option(
-        _switch(),
+        switch(),
         "The shop has its shoppers' consent to give Retail Rocket their e-mail addresses, which the CSV upload "
         "turns into mailing subscribers. Without it no address is kept or sent.",
         default=False,
@@ -127,7 +103,7 @@ class RetailRocketOptions:
         default=dict,
     )
     available_when_unstated: bool = option(
-        _switch(), "Whether goods whose stock RetailOps has never stated count as available.", default=False
+        switch(), "Whether goods whose stock RetailOps has never stated count as available.", default=False
     )
     shop_name: str = option(mf.String(), "Name of the shop in the feed; empty leaves it out.", default="")
     shop_url: str = option(
@@ -146,17 +122,17 @@ class RetailRocketOptions:
         _seconds(0, 3650), "How many days goods that are gone stay in the feed as unavailable.", default=30.0
     )
     tracking_url: str = option(
-        mf.String(validate=_address),
+        mf.String(validate=secure_address),
         "Address of the events.",
         default="https://apptracking.retailrocket.net/1.0",
     )
     api_url: str = option(
-        mf.String(validate=_address),
+        mf.String(validate=secure_address),
         "Address of uploads and reads.",
         default="https://api.retailrocket.net/api",
     )
     cdn_url: str = option(
-        mf.String(validate=_address),
+        mf.String(validate=secure_address),
         "Address of the Product API.",
         default="https://cdn.retailrocket.net/api",
     )
