@@ -20,7 +20,7 @@ from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
 from app.gateways.interface import Gateway, Tools, VendorCall
-from app.records.database import Database
+from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
 from app.records.rates import rates_of
 from app.records.retention import Retention, Terms
@@ -38,7 +38,6 @@ class Works:
 
     def __init__(self, configured: Settings, *, delivery_threads: int, callback_threads: int = 0) -> None:
         self.database = Database(configured.database_url)
-        self.database.prepare()
         self.journal = Journal(self.database)
         processes = configured.web_concurrency + (configured.deliveries == "worker")
         # A process that only delivers has its senders of facts inside a vendor besides.
@@ -89,11 +88,16 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
 def create_app(configured: Settings | None = None) -> Flask:
     """The web application of one process.
 
-    Raises `SettingsFault` when the configuration or the database cannot be used.
+    Raises `SettingsFault` when the configuration or the database's form cannot be used.  A database that is away
+    is answered with 503 until it is back: a worker that takes a dead one's place must not end the server.
     """
     configured = configured or settings.load()
     logs.configure(configured.log_level, configured.secrets())
     works = Works(configured, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads)
+    try:
+        works.database.prepare()
+    except DatabaseUnavailable as error:
+        log.warning("the database is away: %s", error)
     contract = load_contract()
     desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)

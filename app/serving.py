@@ -63,6 +63,6 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """The last request is answered: let what runs in the background end, while there is still time to record it."""
-    works = getattr(worker.wsgi, "extensions", {}).get("works")
+    works = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("works")
     if works is not None:
         works.stop()

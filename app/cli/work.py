@@ -32,6 +32,7 @@ def work(as_json: bool) -> None:
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
     works = Works(configured, delivery_threads=THREADS)
+    works.database.prepare()
     works.journal.start()
     works.dispatcher.start()
     names = [channel.name for channel in configured.channels]

@@ -332,19 +332,33 @@ def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
 
 
+def v1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """`channel verify` against the product, as a whole process, against the 3 s it may take."""
+    taken = []
+    with gunicorn(PRODUCT, folder=folder, environment={"VERIFY_KEY": "on"}) as server:
+        base_url = f"http://127.0.0.1:{server.port}/api/channel"
+        for _ in range(options.rounds):
+            begun = time.perf_counter()
+            command = [sys.executable, "-m", "app.cli", "verify", "-base-url", base_url]
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+            taken.append(time.perf_counter() - begun)
+    print(f"    {median(taken):.2f} s")
+    yield "V1", median(taken) / 3.0, "<= 1.0"
+
+
 def _worker_kib(server: Server) -> int:
     return max(peak_kib(worker, "VmRSS") for worker in server.workers())
 
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1; S1 measures S2 too; all when none is named")
+    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, V1; S1 measures S2 too; all when none is named")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

@@ -358,7 +358,7 @@ def test_p15_a_large_callback_at_an_ill_vendor_does_not_hold_up_a_large_push_of_
     assert healthy.post("inventory_push", inventory_updates=rows, note=padding).status_code == 200
     took_s = time.monotonic() - begun
     slow.join()
-    assert took_s < 1.5
+    assert took_s < 3, "it did not wait until the ill vendor was given up"
 
 
 def test_r3_the_journal_says_which_unconfigured_pair_came(retailops: Caller) -> None:

