@@ -25,6 +25,7 @@ from app.deliveries.claims import Outcome
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.facts import FactSender
 from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
+from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.interface import Gateway, Verb
 from app.gateways.policy import Deadline
@@ -82,6 +83,7 @@ class Dispatcher:
         self._idle = idle
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._troubles = Troubles()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
         self._chores = Chores(database, gateways, clock, self._stopping.is_set)
         self._observers = {stream for stream, gateway in gateways.items() if gateway.observes}
@@ -266,6 +268,10 @@ class Dispatcher:
                 "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,
                 extra={"channel": delivery.channel, "gateway": delivery.gateway, "order": delivery.lane},
             )  # fmt: skip
+        elif settled.state == "delivered":
+            self._troubles.succeeded(*call.stream, delivery.verb)
+        elif settled.state == "owed":
+            self._troubles.failed(*call.stream, delivery.verb, settled.code, settled.error)
         self._outcomes.put((call, settled))
         was_tried = settled.code not in UNTRIED_CODES
         if not was_tried:

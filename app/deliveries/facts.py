@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
+from app.deliveries.troubles import Troubles
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
@@ -43,6 +44,7 @@ class FactSender:
         self._gateways = gateways
         self._clock = clock
         self._is_stopping = is_stopping
+        self._troubles = Troubles()
         self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
 
     def send(self, channel: str, token: str) -> None:
@@ -150,7 +152,7 @@ class FactSender:
         refused = [
             late_news.RefusedFact(item.sku, item.refusal, about("sku_number", item.sku))
             for item in sent
-            if item.refusal
+            if item.refusal not in ("", stock.PASSED_OVER)
         ]
         with self._database.write() as connection:
             is_recorded = stock.record(connection, batch, sent)
@@ -167,7 +169,9 @@ class FactSender:
     ) -> list[Sent] | None:
         """What the vendor took; None when it took nothing and this kind of fact waits."""
         try:
-            return push(batch.changes, call)
+            sent = push(batch.changes, call)
+            self._troubles.succeeded(batch.channel, batch.gateway, f"telling {batch.kind}")
+            return sent
         except GatewayError as error:
             self._postpone(batch, error)
         except Exception:
@@ -176,6 +180,7 @@ class FactSender:
         return None
 
     def _postpone(self, batch: streams.Batch[Any], error: GatewayError) -> None:
+        self._troubles.failed(batch.channel, batch.gateway, f"telling {batch.kind}", error.code, error.message)
         was_tried = error.code not in UNTRIED_CODES
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
         until = self._clock() + timedelta(seconds=pause_s)

@@ -98,6 +98,7 @@ def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
     rows = [{"sku": "MUG-RED", "quantity_available": 3, "quantity_detail": details}]
     retailops.ask("inventory_push", inventory_updates=rows)
     eventually(lambda: "HTTP_500" in channel("deliveries", "list").output)
+    retailops.app.extensions["works"].dispatcher.stop()
     owed = {"channel": "first", "vendor": "pipe17"}
     with retailops.database.write() as connection:
         connection.execute(

@@ -1,0 +1,49 @@
+"""A vendor that fails in the background: one line when it begins, one when it is over, whatever lies between."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.conftest import Caller, Sandbox, eventually, shipment_of
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "app.deliveries.troubles"]
+
+
+def push(retailops: Caller, quantity: int) -> None:
+    detail = {"quantity_type": "internal", "facility_name": "Dallas DC"}
+    levels = [{**detail, "available_quantity": quantity, "total_quantity": quantity}]
+    rows: list[dict[str, Any]] = [{"sku": "MUG-RED", "quantity_available": quantity, "quantity_detail": levels}]
+    retailops.ask("inventory_push", inventory_updates=rows)
+
+
+def test_p14_the_log_tells_once_that_a_vendor_fails_and_once_that_it_works_again(
+    retailops: Caller, pipe17: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipe17.fault(kind="status", code=500, times=2, match={"method": "POST", "path_prefix": "/api/v3/inventory"})
+    with caplog.at_level(logging.WARNING):
+        push(retailops, 3)
+        eventually(lambda: len(lines(caplog)) == 2)
+    began, ended = lines(caplog)
+    assert began.startswith("telling stock fails and stays owed: HTTP_500:") and ended == "telling stock works again"
+
+
+def test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background(
+    retailops: Caller, pipe17: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders = retailops.pull()
+    retailops.acknowledge(orders[0]["channel_order_refnum"])
+    pipe17.fault(kind="status", code=503, times=3, match={"method": "POST", "path_prefix": "/api/v3/fulfillments"})
+    with caplog.at_level(logging.WARNING):
+        retailops.ask(
+            "order_shipment_submit",
+            channel_order_refnum=orders[0]["channel_order_refnum"],
+            shipment=shipment_of(orders[0], 501),
+        )
+        eventually(lambda: len(lines(caplog)) == 2)
+    assert [line.split()[0] for line in lines(caplog)] == ["submit_shipment", "submit_shipment"]
+    assert "HTTP_503" in lines(caplog)[0] and "works again" in lines(caplog)[1]
