@@ -21,6 +21,8 @@ class Outcome:
 
     events: list[Event] = field(default_factory=list)
     content: dict[str, Any] = field(default_factory=dict)
+    order_refnum: str = ""
+    """The order it turned out to be about, where the body names none; for the journal."""
 
     @property
     def has_failed(self) -> bool:

@@ -111,6 +111,7 @@ class Reception:
             asked = Asked(callback, body, reading, channel, request_id, deadline)
             done = action(callback.name).carry_out(received.wanted, asked, self._desk)
             outcome = Outcome([*outcome.events, *done.events], done.content)
+            note.order_refnum = note.order_refnum or done.order_refnum
         note.outcome = _summary(outcome)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*_pair(body))

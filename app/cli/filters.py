@@ -27,11 +27,11 @@ def moment(text: str) -> datetime:
 
     Raises `click.BadParameter` for anything else.
     """
-    if ago := _AGO.fullmatch(text):
-        return utc_now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text):
+            return utc_now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         given = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter("write it as 30m, 2h, 7d or 2026-02-03T15:00:00Z") from None
     return given if given.tzinfo else given.replace(tzinfo=UTC)
 

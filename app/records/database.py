@@ -38,11 +38,14 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_S = 4
 """How long PostgreSQL lets a transaction wait for a row, an order or a table."""
 
-STATEMENT_S = 8
+STATEMENT_S = 6
 """How long PostgreSQL works on one statement."""
 
-TRANSACTION_S = 10.0
+TRANSACTION_S = 7.0
 """How long a connection may be in use before it is cut off; a server that hangs enforces no limit of its own."""
+
+CONNECT_S = 2
+"""How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
 
 CONNECTIONS = 12
 """Connections of one process to PostgreSQL at most; platforms allow as few as 20 in all."""
@@ -106,7 +109,7 @@ class Database:
             max_overflow=0,
             pool_timeout=LOCK_S,
             connect_args={
-                "connect_timeout": 3,
+                "connect_timeout": CONNECT_S,
                 "tcp_user_timeout": int(TRANSACTION_S * 1000),
                 "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
                 "application_name": "retailops-channel",

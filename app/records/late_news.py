@@ -174,5 +174,7 @@ def dismiss(
 
 
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
-    is_repeat = and_(late_news.c.told_to == asked, late_news.c.told_at > now - REPEATABLE_FOR)
+    # What has come right is dismissed by being told; what an operator dismissed is not told again.
+    is_open = or_(late_news.c.dismissed_at.is_(None), late_news.c.code == DONE)
+    is_repeat = and_(late_news.c.told_to == asked, late_news.c.told_at > now - REPEATABLE_FOR, is_open)
     return and_(late_news.c.channel == channel, or_(late_news.c.told_at.is_(None), is_repeat))

@@ -30,17 +30,20 @@ class Watch:
     """
 
     def __init__(self) -> None:
+        self._begin_anew()
+        # gunicorn's master has used the database before it forks; neither its thread nor its uses are the child's.
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._uses: list[Watched] = []
         self._thread: threading.Thread | None = None
-        self._pid = 0
 
     def begin(self, fileno: int, seconds: float) -> Watched:
         """Watch a socket that is to be free again within `seconds`."""
         use = Watched(os.dup(fileno), time.monotonic() + seconds)
         with self._changed:
-            if self._pid != os.getpid():  # begun late and anew, for a thread does not outlive a fork
-                self._pid = os.getpid()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="database-watch", daemon=True)
                 self._thread.start()
             heapq.heappush(self._uses, use)

@@ -161,6 +161,12 @@ def test_r15_a_repeat_of_the_request_that_heard_it_hears_it_again_for_a_while(re
     assert update_order(retailops, 1) == first
     assert late(update_order(retailops, 2)) == []
     with retailops.database.write() as connection:
+        connection.execute(update(late_news).values(dismissed_at=utc_now()))
+    assert late(update_order(retailops, 1)) == [], "an operator has dismissed it"
+    with retailops.database.write() as connection:
+        connection.execute(update(late_news).values(dismissed_at=None))
+    assert update_order(retailops, 1) == first
+    with retailops.database.write() as connection:
         connection.execute(update(late_news).values(told_at=utc_now() - timedelta(hours=1)))
     assert late(update_order(retailops, 1)) == []
 

@@ -226,7 +226,8 @@ def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
         assert result.exit_code == 1 and why in result.stderr, result.output
     assert channel("deliveries", "drop", str(under_way), "--yes").exit_code == 1
     assert channel("deliveries", "drop", str(redacted), str(gone), "--yes").exit_code == 0
-    for wrong in (["retry"], ["drop", "--yes"], ["retry", "--since", "soon"], ["drop", "x7", "--yes"], ["retry", "0"]):
+    too_long_ago = ["retry", "--since", "999999d"]
+    for wrong in (["retry"], ["drop", "--yes"], too_long_ago, ["drop", "x7", "--yes"], ["retry", "0"]):
         assert channel("deliveries", *wrong).exit_code == 2, wrong
     assert channel("deliveries", "show", "999").exit_code == 1
 

@@ -72,10 +72,9 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         homes = ledger.homes(connection, asked.channel.name, wanted.parents)
         if len(homes) != 1:
             return _not_one_order(outcome, is_found=bool(homes))
-        credit = _Credit(desk, asked, source, homes.pop(), wanted, connection)
-    if credit.amount <= 0:
-        return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
-    return credit.carry_out(outcome)
+        [order_refnum] = homes
+        credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
+    return replace(credit.carry_out(outcome), order_refnum=order_refnum)
 
 
 def _not_one_order(outcome: Outcome, *, is_found: bool) -> Outcome:
@@ -121,6 +120,8 @@ class _Credit:
         self._is_new = False
 
     def carry_out(self, outcome: Outcome) -> Outcome:
+        if self.amount <= 0:
+            return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
         meaning = (self._digest,)
         command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
         [events] = run(self._desk, self._asked, [command])
