@@ -215,9 +215,11 @@ def _ask(
         public_url=configured.public_url,
     )
     state: State
+    flows: Mapping[str, str] = {}
     try:
         gateway = gateways.vendor(token).create(channel.vendors[token], tools)
         health = gateway.check(Call(Deadline.in_s(PATIENCE_S), "channel-check", "question"))
+        flows = gateway.flows() if health.state == "connected" else {}
         state = health.state
     except Misconfigured as error:
         state, health = "not configured", Health("refused", error.message)
@@ -227,8 +229,14 @@ def _ask(
         # A fault of ours in one gateway must not hide what the others found.
         state, health = "unreachable", Health("unreachable", f"the check itself failed: {type(error).__name__}")
     ms = round((time.monotonic() - begun) * 1000)
-    told = (*map(findings.of_address, health.findings), *_clock(token, calls))
+    told = (*map(findings.of_address, health.findings), *_flows(flows), *_clock(token, calls))
     arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, told)))
+
+
+def _flows(flows: Mapping[str, str]) -> Iterator[Finding]:
+    """What is switched on and what rests; whether a key may also write shows only in what waits (`findings`)."""
+    for flow, why in flows.items():
+        yield Finding(flow, "off" if why else "ok", why or "it is switched on")
 
 
 def _clock(token: str, calls: Sequence[VendorCall]) -> Iterator[Finding]:

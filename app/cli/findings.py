@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,6 +22,7 @@ from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import SettingsFault
 from app.gateways.interface import Finding
+from app.records import streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Settings
@@ -31,6 +32,9 @@ LOOKED_BACK = timedelta(days=7)
 
 NAMED = 3
 """How many orders or pairs are named one by one."""
+
+KEY_REFUSED = ("HTTP_401", "HTTP_403")
+"""Codes of a vendor that does not accept the key or its grants; a flow that rests for one names it in its reason."""
 
 PUBLIC_S = 5.0
 """How long this server's public address may take to answer."""
@@ -125,6 +129,7 @@ def of_records(database: Database, channels: Sequence[str], now: datetime) -> Ma
     found: dict[str, list[Finding]] = defaultdict(list)
     with database.read() as connection:
         _deliveries(connection, found)
+        _without_grant(connection, found)
         _held_back(connection, found)
         _tired(connection, found, now)
         _late_news(connection, found)
@@ -152,6 +157,27 @@ def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None
             found[row.channel].append(Finding("parked", "attention", what))
         else:
             found[row.channel].append(Finding(row.state, "ok", f"{one_of} still to be made, {since}"))
+
+
+def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> None:
+    """What is owed and waits for the vendor to accept the key; it is tried again by itself."""
+    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.verb)
+    refused = [deliveries.c.last_error.contains(code, autoescape=True) for code in KEY_REFUSED]
+    counted = connection.execute(
+        select(*columns, func.count().label("number"), func.max(deliveries.c.last_error).label("said"))
+        .where(deliveries.c.state.in_(("owed", "checking")), or_(deliveries.c.last_code.in_(KEY_REFUSED), *refused))
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    for row in counted:
+        count = f"{row.number} calls to {row.gateway} wait" if row.number > 1 else f"1 call to {row.gateway} waits"
+        found[row.channel].append(Finding(row.verb, "attention", f"{count} until its key may make them: {row.said}"))
+    for owed in streams.owed(connection):
+        if any(code in owed.last_error for code in KEY_REFUSED):
+            unit = "SKU" if owed.kind == "stock" else "product"
+            count = f"{owed.count} {unit}s wait" if owed.count > 1 else f"1 {unit} waits"
+            what = f"{count} until the key of {owed.gateway} may tell them: {owed.last_error}"
+            found[owed.channel].append(Finding(owed.kind, "attention", what))
 
 
 def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:

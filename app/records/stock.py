@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from app.gateways.words import StockChange, StockLevel, StockSent
+from app.gateways.words import StockChange, StockDetail, StockLevel, StockSent
 from app.records import streams
 from app.records.tables import stock
 
 MANY = 500
 """How many SKUs one statement names."""
 
+PASSED_OVER: Final = "passed over"
+"""A refusal that is no news, for nobody wants to hear the level just now: stated again it is owed again."""
+
+_DOUBTS: Final = b"\0"
+"""In the column `sent` it parts a gateway's note from the sources of a `DoubtedChange`; no JSON holds it."""
+
+
+class DoubtedChange(StockChange, frozen=True):
+    """A change of a SKU that was claimed before, here or in another process, without a record of how that ended."""
+
+    sources: tuple[StockDetail, ...] = ()
+    """What the levels claimed then named, without units: the vendor may have been told anything of them."""
+
 
 def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[str, bytes]) -> None:
-    """Keep the levels; a SKU whose level changed is owed anew with a higher `seq`.
+    """Keep the levels; a SKU whose level changed, or was passed over, is owed anew with a higher `seq`.
 
     Pushes for one gateway follow one another: the counter's row is held until the transaction ends.
     """
@@ -32,9 +46,10 @@ def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[s
     connection.exec_driver_sql(_ACCEPT_ARRAYS, {"channel": channel, "gateway": gateway, **pushed})
 
 
-_KEEP_CHANGED = """
-    on conflict (channel, gateway, sku) do update set level = excluded.level, seq = excluded.seq
+_KEEP_CHANGED = f"""
+    on conflict (channel, gateway, sku) do update set level = excluded.level, seq = excluded.seq, refusal = ''
     where stock.level <> excluded.level
+    or stock.refusal = '{PASSED_OVER}'
 """
 # One statement, for the next push waits for the counter's row while this one goes to the server and back; it
 # asks for the counter before it touches a level.  The arrays are binary (%b): writing the levels as text would
@@ -58,7 +73,8 @@ def claim(
 ) -> Batch | None:
     """Take the stream and its oldest unheard levels; None when nothing is owed, due or free.
 
-    One sender per (channel, gateway), so no two calls for one SKU overlap.
+    One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
+    these SKUs is in doubt, whatever becomes of the sender.
     """
     attempts = streams.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
     if attempts is None:
@@ -69,13 +85,40 @@ def claim(
         .order_by(stock.c.seq, stock.c.sku)
         .limit(limit)
     ).all()
-    changes = tuple(StockChange(item.sku, msgspec.json.decode(item.level, type=StockLevel), item.sent) for item in owed)
+    changes = tuple(_change(item.sku, item.level, item.sent) for item in owed)
     seqs = {item.sku: item.seq for item in owed}
     batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs)
     if not owed:
         streams.release(connection, batch)
         return None
+    _doubt(connection, batch)
     return batch
+
+
+def _change(sku: str, encoded: bytes, sent: bytes | None) -> StockChange:
+    level = msgspec.json.decode(encoded, type=StockLevel)
+    _, is_doubted, sources = (sent or b"").partition(_DOUBTS)
+    if not is_doubted:
+        return StockChange(sku, level, sent)
+    return DoubtedChange(sku, level, _note(sent), msgspec.json.decode(sources, type=tuple[StockDetail, ...]))
+
+
+def _note(sent: bytes | None) -> bytes | None:
+    return (sent or b"").partition(_DOUBTS)[0] or None
+
+
+def _doubt(connection: Connection, batch: Batch) -> None:
+    """These levels are about to be told."""
+    rows = []
+    for change in batch.changes:
+        before = change.sources if isinstance(change, DoubtedChange) else None
+        named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
+        sources = tuple(dict.fromkeys((*(before or ()), *named)))
+        if sources != before:
+            sent = (change.sent or b"") + _DOUBTS + msgspec.json.encode(sources)
+            rows.append({"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku, "was": sent})
+    if rows:
+        connection.execute(_DOUBT, rows)
 
 
 def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> bool:
@@ -97,15 +140,13 @@ def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> b
     return True
 
 
-_RECORD = (
-    update(stock)
-    .where(
-        stock.c.channel == bindparam("of_channel"),
-        stock.c.gateway == bindparam("of_gateway"),
-        stock.c.sku == bindparam("of_sku"),
-    )
-    .values(sent=bindparam("was"), sent_seq=bindparam("heard"), refusal=bindparam("because"))
+_OF_ONE = update(stock).where(
+    stock.c.channel == bindparam("of_channel"),
+    stock.c.gateway == bindparam("of_gateway"),
+    stock.c.sku == bindparam("of_sku"),
 )
+_DOUBT = _OF_ONE.values(sent=bindparam("was"))
+_RECORD = _OF_ONE.values(sent=bindparam("was"), sent_seq=bindparam("heard"), refusal=bindparam("because"))
 
 
 def owe_again(connection: Connection, channel: str, gateway: str | None, skus: Collection[str]) -> None:
@@ -157,7 +198,7 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
                 stock.c.channel == channel, stock.c.gateway == gateway, stock.c.sku.in_(some)
             )
         )
-        found |= {row.sku: row.sent for row in rows}
+        found |= {row.sku: _note(row.sent) for row in rows}
     return found
 
 

@@ -13,18 +13,20 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import insert
+from flask import Flask
+from sqlalchemy import insert, update
 
 from app import cli
+from app.contract.schemas import Contract
 from app.deliveries.courier import utc_now
 from app.gateways.interface import Finding
 from app.records.database import Database
-from app.records.tables import commands, deliveries, handed_out, held_back, journal, late_news
+from app.records.tables import commands, deliveries, fact_streams, handed_out, held_back, journal, late_news
 from app.sandbox import rally
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.settings import ENVIRONMENT_HELP, load_database_url
-from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table
+from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table, eventually
 
 Check = Callable[..., Result]
 THIRD_KEY = "key+of+the+third+channel+0000003"
@@ -98,6 +100,41 @@ def test_settings_and_grants_of_an_integration_are_found_and_nothing_is_written(
     assert "configured" in sentence(gateway["findings"], "settings")
     assert (found["inventory"], found["orders"], found["read fulfillments"]) == ("off", "ok", "attention")
     assert not [name for name in pipe17.state()["calls"] if not name.startswith("GET ")]
+
+
+def test_what_waits_for_a_grant_is_pointed_at_as_long_as_it_waits(
+    check: Check, start_pipe17: Callable[..., Sandbox], build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    pipe17 = start_pipe17(shipments=1)
+
+    def grant(**changes: str) -> None:
+        methods = {**DEFAULT_KEYS[0].methods, **changes}
+        pipe17.tell("keys", {"key": INTEGRATION_KEY, "integration": INTEGRATION_ID, "methods": methods}, "PUT")
+
+    more = f'integration_id = "{INTEGRATION_ID}"\nintegration_refresh_s = 0.2'
+    table = channel_table(pipe17.url, api_key=INTEGRATION_KEY, more=more)
+    retailops = Caller(build_app(table), contract)
+    [order] = retailops.pull()
+    grant(shipments="rl", inventory="rl")
+    retailops.acknowledge(order["channel_order_refnum"])
+    details = [{"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 3,
+                "total_quantity": 3}]  # fmt: skip
+    rows = [{"sku": "BOWL", "quantity_available": 3, "quantity_detail": details}]
+    retailops.ask("inventory_push", inventory_updates=rows)
+
+    def waiting() -> dict[str, str]:
+        found = report(check(table, "--json"))["channels"][0]["findings"]
+        return {item["name"]: item["sentence"] for item in found if item["state"] == "attention"}
+
+    told = eventually(lambda: found if len(found := waiting()) == 2 else {})
+    assert told.keys() == {"acknowledge_order", "stock"} and check(table).exit_code == 1
+    assert "1 call to pipe17" in told["acknowledge_order"] and "403 to PUT /shipments/{id}" in told["acknowledge_order"]
+    assert "1 SKU" in told["stock"] and "403 to POST /inventory" in told["stock"]
+    grant()
+    with retailops.database.write() as connection:
+        connection.execute(update(deliveries).values(next_try_at=utc_now()))
+        connection.execute(update(fact_streams).values(next_try_at=None))
+    eventually(lambda: check(table).exit_code == 0)
 
 
 def test_a_refused_key_and_a_vendor_that_is_away_are_told_apart(

@@ -5,28 +5,39 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 from flask import Flask
+from sqlalchemy import insert, select, update
 
 from app.contract.schemas import Contract
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
+from app.gateways.interface import Tools
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import FIELDS, IntegrationSettings, SkuMapping, definition, local_settings, merged
 from app.gateways.pipe17.flows import TICKS
 from app.gateways.pipe17.gateway import Pipe17Gateway
-from app.gateways.words import Acknowledgement, Cancellation, Completion, StockChange
+from app.gateways.words import Acknowledgement, Cancellation, CommandBody, Completion, ReturnedGoods, StockChange
 from app.options import explain
+from app.records import hints
+from app.records.tables import fact_streams
 from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.pipe17.samples import RENO, SETTINGS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
-from tests.gateways.test_pipe17 import call, connect, fetch, level, package, request
+from tests.gateways.test_pipe17 import Clock, call, connect, fetch, level, package, request
+from tests.gateways.test_pipe17 import codes as event_codes
+from tests.gateways.test_pipe17_products import own, tick
 
 Start = Callable[..., Sandbox]
 GRANTS: Mapping[str, str] = DEFAULT_KEYS[0].methods
 OWN = f'integration_id = "{INTEGRATION_ID}"\nintegration_refresh_s = 0.3\n'
+
+
+PATH_KEY = "an-address-nobody-can-guess-1"
+HOOKED = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{PATH_KEY}"\n'
 
 
 @pytest.fixture
@@ -90,6 +101,32 @@ def test_a_switched_off_integration_stops_every_flow_without_an_error_and_resume
             use()
     assert empty.shipment(made["shipmentId"])["status"] == "fulfilled"
     assert not any(gateway.flows().values())
+
+
+def test_nothing_is_looked_up_while_switched_off(empty: Sandbox) -> None:
+    made = request(empty)
+    refnum = made["shipmentId"]
+    returned = ReturnedGoods(refnum, "600", ())
+    owed: list[tuple[str, CommandBody]] = [
+        ("acknowledge_order", Acknowledgement(refnum, "9001")),
+        ("submit_shipment", package(made)),
+        ("correct_shipment", package(made)),
+        ("cancel_order", Cancellation(refnum)),
+        ("complete_order", Completion(refnum)),
+        ("record_return", returned),
+    ]
+    administrate(empty, status="disabled")
+    gateway = connect(empty)
+    for verb, body in owed:
+        with pytest.raises(Unavailable, match=SWITCHED_OFF):
+            gateway.look_up(verb, body, call())
+    assert traffic(empty) == {}
+    # Where only returns are off, the call itself says so and holds up nothing.
+    administrate(empty, status="connected", settings={"enabled_flows.returns": False, "returns.create": True})
+    gateway.forget()
+    assert gateway.look_up("record_return", returned, call()) is None
+    assert event_codes(gateway.record_return(returned, call()).events) == [("info", "RETURN_NOT_PASSED_ON")]
+    assert "GET /returns" not in traffic(empty)
 
 
 def test_the_toggle_is_noticed_within_the_refresh_and_costs_one_call_each_time(empty: Sandbox) -> None:
@@ -381,9 +418,8 @@ def test_a_facility_is_the_location_of_its_name_else_the_configured_one_both_way
 def test_a_webhook_makes_the_next_read_a_fresh_one_and_its_body_is_never_believed(
     empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
 ) -> None:
-    key = "an-address-nobody-can-guess-1"
-    more = f'integration_id = "{INTEGRATION_ID}"\nwebhook_path_key = "{key}"\n'
-    app = build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=more))
+    key = PATH_KEY
+    app = build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=HOOKED))
     retailops = Caller(app, contract)
     retailops.pull()
     administrate(empty, status="disabled")
@@ -399,10 +435,81 @@ def test_a_webhook_makes_the_next_read_a_fresh_one_and_its_body_is_never_believe
     assert retailops.pull() == []
     assert client.post(f"/pipe17/hooks/{key}", data=b"\xff{", content_type="text/x").status_code == 204
     assert build_app(channel_table(empty.url)).test_client().post(f"/pipe17/hooks/{key}").status_code == 404
+    retailops.database.close()
+    assert client.post(f"/pipe17/hooks/{key}").status_code == 503, "the other processes would not hear of it"
+
+
+@pytest.mark.both_databases
+def test_p26_a_webhook_that_comes_to_one_process_is_heeded_by_all(
+    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    table = channel_table(empty.url, api_key=INTEGRATION_KEY, more=HOOKED)
+    processes = [Caller(build_app(table), contract) for _ in range(2)]
+    request(empty)
+    for status, orders in (("connected", 1), ("disabled", 1)):
+        administrate(empty, status=status)
+        assert [len(process.pull()) for process in processes] == [orders, orders]
+    assert processes[0].app.test_client().post(f"/pipe17/hooks/{PATH_KEY}").status_code == 204
+    assert [process.pull() for process in processes] == [[], []]
+
+
+def test_a_flood_of_webhooks_is_no_flood_of_calls_and_the_last_one_counts(empty: Sandbox, retailops: Caller) -> None:
+    clock = Clock()
+    gateway = connect(empty, Tools("first", 16, database=retailops.database, clock=clock), webhook_path_key=PATH_KEY)
+    fetch(gateway)
+    for _ in range(20):
+        gateway.hint()
+        fetch(gateway)
+    reads = {f"GET /{name}": empty.calls(f"GET /{name}") for name in ("integrations/{id}", "locations")}
+    assert set(reads.values()) == {2}
+    clock.now += hints.LEAST
+    for _ in range(5):
+        fetch(gateway)
+    assert {name: empty.calls(name) for name in reads} == {name: 3 for name in reads}
+
+
+def test_what_is_clicked_is_seen_at_once_where_a_webhook_comes(
+    empty: Sandbox, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    retailops = Caller(build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=HOOKED)), contract)
+
+    def next_look() -> object:
+        with retailops.database.read() as connection:
+            return connection.execute(select(fact_streams.c.wishes_next_look_at)).scalar()
+
+    record = {"object_data": {"id": 1, "source_type": "product"}, "feed_data": {"General": {"SKU": "BULB"}}}
+    retailops.ask("catalog_push", template_output={"data": {"Product": [record]}})
+    eventually(lambda: own(empty, "BULB").get("status") == "published" and next_look())
+    tick(empty, "BULB", status="tobeunpublished")
+    assert retailops.app.test_client().post(f"/pipe17/hooks/{PATH_KEY}").status_code == 204
+    eventually(lambda: own(empty, "BULB").get("status") == "unpublished")
+
+
+def test_a_look_for_clicks_that_is_under_way_swallows_no_webhook(empty: Sandbox, retailops: Caller) -> None:
+    clock = Clock()
+    tools = Tools("other", 16, database=retailops.database, clock=clock)
+    gateway = connect(empty, tools, webhook_path_key=PATH_KEY)
+    begun_at = clock.now - timedelta(seconds=1)
+    after = {"wishes_next_look_at": begun_at + timedelta(seconds=gateway.wishes_every_s)}
+    look = {"channel": "other", "gateway": "pipe17", "lease_until": clock.now + timedelta(seconds=30), **after}
+
+    def next_look() -> object:
+        gateway.tend(lambda: False)
+        with retailops.database.read() as connection:
+            place = fact_streams.c.channel == "other"
+            return connection.execute(select(fact_streams.c.wishes_next_look_at).where(place)).scalar()
+
+    with retailops.database.write() as connection:
+        connection.execute(insert(fact_streams), look)
+    gateway.hint()
+    assert next_look() == after["wishes_next_look_at"]
+    with retailops.database.write() as connection:
+        connection.execute(update(fact_streams).values(lease_until=None))
+    assert next_look() == clock.now
 
 
 def test_p20_the_path_key_is_shown_nowhere(empty: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    key = "an-address-nobody-can-guess-1"
+    key = PATH_KEY
     options = VENDOR.options(api_key="k", webhook_path_key=key)
     gateway = connect(empty, webhook_path_key=key)
     with caplog.at_level(logging.DEBUG):

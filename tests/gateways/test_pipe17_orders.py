@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from sqlalchemy import select
 
@@ -15,7 +16,7 @@ from app.errors import Refused, Unavailable
 from app.gateways.words import Acknowledgement, Completion, Order, PackageLine
 from app.records.tables import handed_out
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.pipe17.samples import BUNDLE, BUNDLE_SKU
+from app.sandbox.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes
 from tests.gateways.test_pipe17 import Clock, Start, call, connect, fetch, package, request
 from tests.gateways.test_pipe17 import codes as event_codes
@@ -258,6 +259,27 @@ def test_r18_an_order_called_off_is_told_until_that_is_acknowledged_and_pipe17_h
     assert (before["shipments"], before["calls"]) == (after["shipments"], after["calls"])
     assert retailops.pull() == []
     assert codes(retailops.ask("order_shipment_submit", channel_order_refnum=acknowledged, shipment={"packages": []}))
+
+
+@pytest.mark.parametrize("how", ["closed", "filtered out"])
+def test_r18_a_cancellation_at_a_place_served_no_more_is_told_all_the_same(
+    empty: Sandbox, retailops: Caller, how: str
+) -> None:
+    places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
+    refnum = request(empty, locationId=places[RENO])["shipmentId"]
+    retailops.pull()
+    retailops.acknowledge(refnum)
+    empty.tell(f"shipments/{refnum}/cancel", {})
+    if how == "closed":
+        address = f"{empty.url}{BASE_PATH}/locations/{places[RENO]}"
+        headers = {"X-Pipe17-Key": INTEGRATION_KEY}
+        assert requests.put(address, json={"status": "inactive"}, headers=headers, timeout=5).status_code == 200
+    else:
+        administrate(empty, settings={"location_filter": places[DALLAS]})
+        time.sleep(0.35)
+    assert all(item.refnum != refnum for item in fetch(connect(empty))), "of fresh ones only those of served places"
+    retailops.app.extensions["works"].gateways[("first", "pipe17")].forget()
+    assert [(order["channel_order_refnum"], order["cancel"]) for order in retailops.pull()] == [(refnum, True)]
 
 
 def test_r18_a_late_acknowledgement_of_the_order_is_none_of_its_cancellation(empty: Sandbox, retailops: Caller) -> None:

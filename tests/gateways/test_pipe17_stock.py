@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 import requests
 
+from app.deliveries.facts import FactSender
 from app.errors import Misconfigured
 from app.gateways.words import StockChange, StockDetail, StockLevel
+from app.records import stock
+from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
-from app.sandbox.pipe17.samples import DALLAS, METRE_SKU, RENO
+from app.sandbox.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
 from app.sandbox.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.conftest import Caller, Sandbox, channel_table, eventually, migrate
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
+from tests.records.test_migrations import open_database
 
 Start = Callable[..., Sandbox]
 MANY = int(os.environ.get("STOCK_SKUS", "1000"))
@@ -76,6 +81,17 @@ def test_the_buffer_is_never_subtracted_from_what_a_warehouse_reports(empty: San
     assert row["bufferInventory"] == 5 and stock_of(empty, "MUG-BLUE")[DALLAS] == (9, 2)
 
 
+def test_p27_a_pair_of_the_setting_leaves_the_products_own_row_nothing_to_say(empty: Sandbox) -> None:
+    set_field(empty, "sku_mapping", "MUG-BLUE:NEW-BLUE")
+    found = push(
+        connect(empty),
+        StockChange("NEW-BLUE", level(dallas=(10, 10))),
+        StockChange("RO-MUG-BLUE", level(dallas=(99, 99))),
+    )
+    assert found["NEW-BLUE"].refusal == "" and "unknown" in found["RO-MUG-BLUE"].refusal
+    assert stock_of(empty, "MUG-BLUE")[DALLAS] == (10, 0)
+
+
 def _product(sandbox: Sandbox, sku: str) -> dict[str, Any]:
     found: dict[str, Any] = next(item for item in sandbox.state()["products"] if item["sku"] == sku)
     return found
@@ -87,12 +103,26 @@ def test_what_nobody_tracks_or_has_locked_is_passed_over_without_a_word(empty: S
     before = {sku: stock_of(empty, sku) for sku in ("PLUG-UK", "BOWL")}
     changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in (METRE_SKU, "PLUG-UK", "BOWL")]
     found = push(gateway, *changes)
-    assert all(item.refusal == "" for item in found.values())
+    assert all(item.refusal == stock.PASSED_OVER for item in found.values())
     assert found[METRE_SKU].sent == found["PLUG-UK"].sent == b"{}"
     assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and METRE_SKU not in str(empty.state()["inventory"])
     held = stock_of(empty, "BOWL")
     assert (held[DALLAS], held[RENO]) == ((3, 0), before["BOWL"][RENO])
     assert empty.calls("GET /inventory") == empty.calls("GET /products") == 1
+
+
+def test_p27_no_units_at_all_are_none_at_each_own_location(empty: Sandbox) -> None:
+    assert all(stock_of(empty, "BOWL")[name][0] for name in (DALLAS, RENO, FOREIGN))
+    told = push(connect(empty), StockChange("BOWL", StockLevel(0)))["BOWL"]
+    held = stock_of(empty, "BOWL")
+    assert (told.refusal, told.sent, held[DALLAS], held[RENO]) == ("", b"{}", (0, 0), (0, 0)) and held[FOREIGN][0]
+
+    # A bare key is shown locations of others too: there only what it told before is taken back.
+    lamp = stock_of(empty, "LAMP")
+    bare = connect(empty, api_key=LEGACY_KEY, integration_id="")
+    first = push(bare, StockChange("LAMP", level(dallas=(5, 5))))["LAMP"]
+    push(bare, StockChange("LAMP", StockLevel(0), first.sent))
+    assert stock_of(empty, "LAMP") == {**lamp, DALLAS: (0, 0)}
 
 
 def test_vendors_and_purchase_orders_count_only_where_the_setting_says_so(empty: Sandbox) -> None:
@@ -135,13 +165,6 @@ def test_in_the_mode_delta_only_figures_that_changed_are_told(empty: Sandbox) ->
     again = push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))["BOWL"]
     assert again.sent == second.sent and empty.calls("POST /inventory") == 3
 
-    # What may have been heard is told again although the note says otherwise.
-    empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": BASE_PATH})
-    with pytest.raises(Exception, match="pipe17"):
-        push(gateway, StockChange("BOWL", level(dallas=(1, 1), reno=(7, 7)), second.sent))
-    push(gateway, StockChange("BOWL", level(dallas=(6, 6), reno=(7, 7)), second.sent))
-    assert stock_of(empty, "BOWL")[DALLAS] == (6, 0)
-
 
 def test_a_key_that_may_not_read_products_tells_stock_all_the_same(start_pipe17: Start) -> None:
     grants = {**DEFAULT_KEYS[0].methods, "products": "", "inventory": "c"}
@@ -172,6 +195,107 @@ def test_skus_no_list_can_be_asked_for_are_told_all_the_same(empty: Sandbox) -> 
 def _post_product(sandbox: Sandbox, body: dict[str, Any]) -> None:
     headers = {"X-Pipe17-Key": LEGACY_KEY}
     assert requests.post(f"{sandbox.url}{BASE_PATH}/products", json=body, headers=headers, timeout=5).ok
+
+
+# Through the records
+
+
+class Merchant:
+    """RetailOps' levels in the records, told by any number of processes, each with a memory of its own."""
+
+    def __init__(self, sandbox: Sandbox, database: Database) -> None:
+        self._sandbox = sandbox
+        self._database = database
+        self._now = datetime(2026, 2, 3, 12, tzinfo=UTC)
+
+    def state(self, **levels: StockLevel) -> None:
+        encoded = {sku: msgspec.json.encode(level) for sku, level in levels.items()}
+        with self._database.write() as connection:
+            stock.accept(connection, "first", "pipe17", encoded)
+
+    def send(self, **options: Any) -> None:
+        """What is owed, by a process that knows nothing but the records."""
+        self._now += timedelta(hours=1)
+        gateway = connect(self._sandbox, **options)
+        sender = FactSender(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False)
+        sender.send("first", "pipe17")
+
+    def owed(self) -> int:
+        with self._database.read() as connection:
+            return stock.owed_count(connection)
+
+    def posts(self) -> int:
+        return self._sandbox.calls("POST /inventory")
+
+
+@pytest.fixture
+def merchant(empty: Sandbox, database_url: str) -> Iterator[Merchant]:
+    migrate(database_url)
+    database = open_database(database_url)
+    yield Merchant(empty, database)
+    database.close()
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "delta"])
+def test_p27_p26_what_a_lost_attempt_left_is_taken_back_by_whichever_process_tells_next(
+    empty: Sandbox, merchant: Merchant, mode: str
+) -> None:
+    set_field(empty, "inventory.mode", mode)
+    merchant.state(BOWL=level(reno=(5, 5)))
+    merchant.send()
+    empty.fault(kind="reset_after", times=1, match={"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"})
+    merchant.state(BOWL=level(dallas=(500, 500), reno=(6, 6)))
+    merchant.send()
+    held = stock_of(empty, "BOWL")
+    assert (held[DALLAS], held[RENO], merchant.owed()) == ((500, 0), (6, 0), 1)
+
+    merchant.state(BOWL=level(reno=(5, 5)))
+    merchant.send()
+    held = stock_of(empty, "BOWL")
+    assert (held[DALLAS], held[RENO], merchant.owed()) == ((0, 0), (5, 0), 0)
+
+
+def test_p27_the_half_of_a_sku_that_was_taken_before_the_other_was_put_off_is_taken_back(
+    empty: Sandbox, merchant: Merchant
+) -> None:
+    ids = places(empty)
+    first, last = sorted((DALLAS, RENO), key=lambda name: ids[name])
+    posts = {"method": "POST", "path_prefix": f"{BASE_PATH}/inventory"}
+    empty.fault(kind="slow", delay_s=0, times=1, match=posts)
+    empty.fault(kind="status", code=429, match=posts)
+    merchant.state(BOWL=level(dallas=(500, 500), reno=(500, 500)))
+    merchant.send(ingest_batch=1)
+    empty.heal()
+    assert stock_of(empty, "BOWL")[first] == (500, 0) != stock_of(empty, "BOWL")[last]
+
+    merchant.state(BOWL=StockLevel(5, (StockDetail("internal", last, 5, 5),)))
+    merchant.send()
+    held = stock_of(empty, "BOWL")
+    assert (held[first], held[last], merchant.owed()) == ((0, 0), (5, 0), 0)
+
+
+def test_p27_what_was_passed_over_is_owed_again_when_it_is_stated_again(
+    empty: Sandbox, merchant: Merchant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was taken, or refused, waits for its next change (R13)."""
+    levels = {"BOWL": level(dallas=(10, 12)), "TRAY": level(dallas=(3, 3)), "LAMP": level(moon=(7, 7))}
+    before = stock_of(empty, "TRAY")
+    empty.tell("products/BOWL", {"inventoryNotTracked": True}, "PUT")
+    empty.tell("products/TRAY", {"locationId": places(empty)[DALLAS], "inventoryNotTracked": True}, "PUT")
+    merchant.state(JAM=level(dallas=(1, 1)), **levels)
+    merchant.send()
+    assert (merchant.owed(), merchant.posts()) == (0, 1)
+    assert "Moon DC" in caplog.text and "passed over" not in caplog.text
+
+    empty.tell("products/BOWL", {"inventoryNotTracked": False}, "PUT")
+    empty.tell("products/TRAY", {"locationId": places(empty)[DALLAS], "inventoryNotTracked": False}, "PUT")
+    assert stock_of(empty, "TRAY") == before
+    merchant.state(JAM=level(dallas=(1, 1)), **levels)
+    assert merchant.owed() == 2
+    merchant.send()
+    assert (stock_of(empty, "BOWL")[DALLAS], stock_of(empty, "TRAY")[DALLAS]) == ((12, 2), (3, 0))
+    merchant.state(JAM=level(dallas=(1, 1)), **levels)
+    assert (merchant.owed(), merchant.posts()) == (0, 2)
 
 
 # Many

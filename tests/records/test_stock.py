@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from app.gateways.words import StockLevel, StockSent
+from app.gateways.words import StockChange, StockDetail, StockLevel, StockSent
 from app.records import stock
 from app.records.database import Database
 from app.records.tables import fact_streams
@@ -86,6 +86,44 @@ def test_p27_a_sender_that_died_is_followed_and_can_record_nothing(database: Dat
     alive = claim(database, "alive", START + timedelta(seconds=31))
     assert dead and alive and alive.changes[0].level.quantity_available == 2
     assert not record(database, dead) and record(database, alive) and owed(database) == 0
+
+
+def test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next(database: Database) -> None:
+    def state(place: str, quantity: int) -> None:
+        stated = msgspec.json.encode(StockLevel(quantity, (StockDetail("internal", place, quantity, quantity),)))
+        with database.write() as connection:
+            stock.accept(connection, *STREAM, {"A": stated})
+
+    state("Dallas", 500)
+    assert claim(database, "dead")
+    state("Reno", 5)
+    for number in (1, 2):
+        alive = claim(database, f"alive{number}", START + timedelta(seconds=31 * number))
+        assert alive and isinstance(alive.changes[0], stock.DoubtedChange) and alive.changes[0].sent is None
+        named = [source.place for source in alive.changes[0].sources]
+        assert named == ["Dallas", "Reno"][:number], "the one before died as well"
+    assert alive and record(database, alive)
+    with database.read() as connection:
+        assert stock.notes_of(connection, *STREAM, ["A"]) == {"A": level(5)}
+    state("Reno", 6)
+    later = claim(database, "later", START + timedelta(hours=1))
+    assert later and type(later.changes[0]) is StockChange and later.changes[0].sent == level(5)
+    with database.read() as connection:
+        assert stock.notes_of(connection, *STREAM, ["A"]) == {"A": level(5)}
+
+
+def test_p27_only_what_was_passed_over_is_owed_again_when_it_is_stated_again(database: Database) -> None:
+    accept(database, A=1, B=2, C=3)
+    batch = claim(database, "t1")
+    sent = [StockSent("A", b"{}", stock.PASSED_OVER), StockSent("B", b"{}", "no such SKU"), StockSent("C", b"{}")]
+    with database.write() as connection:
+        assert batch and stock.record(connection, batch, sent)
+    assert owed(database) == 0
+    accept(database, A=1, B=2, C=3)
+    batch = claim(database, "t2")
+    assert batch and [change.sku for change in batch.changes] == ["A"]
+    accept(database, A=1, B=2, C=3)
+    assert record(database, batch) and owed(database) == 0, "what is being told is not owed twice"
 
 
 def test_p27_a_stream_with_nothing_owed_is_left_free(database: Database) -> None:

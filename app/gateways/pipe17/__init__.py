@@ -79,7 +79,7 @@ class Pipe17Vendor:
             gate=_gate(options, tools),
             observe=tools.observe,
         )
-        return Pipe17Gateway(options, line, tools.channel)
+        return Pipe17Gateway(options, line, tools)
 
 
 def _digest(api_key: str) -> str:

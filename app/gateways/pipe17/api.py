@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -14,6 +15,9 @@ from app.gateways.pipe17.payloads import Json, encode, read_page
 PAGE: Final = 100
 """Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
 
+LONGEST_KEPT_S: Final = 86_400.0
+"""Nothing that was read is believed for longer."""
+
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
 
@@ -23,6 +27,15 @@ class Api:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._outdated = 0
+
+    def now(self) -> float:
+        """Seconds by which the age of what was read is judged."""
+        return time.monotonic() + self._outdated * LONGEST_KEPT_S
+
+    def outdate(self) -> None:
+        """Everything read until now is too old to be believed."""
+        self._outdated += 1
 
     def read(
         self,

@@ -17,7 +17,7 @@ def health(options: Pipe17Options, api: Api, integration: Integration, call: Cal
     try:
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
-            found = (_settings(options, integration, call), *_grants(options, api, call), *_flows(integration))
+            found = (_settings(options, integration, call), *_grants(options, api, call))
     except (Misconfigured, Refused) as error:
         return Health("refused", error.message)
     except GatewayError as error:
@@ -50,8 +50,3 @@ def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:
             yield Finding(f"read {name}", "attention", f"the key has no grant: {error.message}")
         else:
             yield Finding(f"read {name}", "ok", "the key may")
-
-
-def _flows(integration: Integration) -> Iterator[Finding]:
-    for flow, state in integration.flows().items():
-        yield Finding(flow, "ok" if state.is_on else "off", state.why or "it runs")

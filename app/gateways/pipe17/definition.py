@@ -203,7 +203,7 @@ class SettingField:
 
 FIELDS: Final = (
     SettingField("enabled_flows.orders", "orders", "boolean", _flag, "Shipping requests",
-        "Bring shipping requests to RetailOps and report what became of them.", True),
+        "Bring shipping requests to RetailOps. While off, what becomes of those it has is still reported.", True),
     SettingField("enabled_flows.inventory", "inventory", "boolean", _flag, "Inventory",
         "Report RetailOps' stock to Pipe17.", True),
     SettingField("enabled_flows.catalog", "catalog", "boolean", _flag, "Catalogue",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import words
-from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Verb
+from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.line import Line
 from app.gateways.pipe17 import bodies, checking, payloads
 from app.gateways.pipe17.api import Api
@@ -16,6 +16,7 @@ from app.gateways.pipe17.completing import Completing
 from app.gateways.pipe17.correcting import Correcting
 from app.gateways.pipe17.facilities import Facilities
 from app.gateways.pipe17.fulfilling import Fulfilling
+from app.gateways.pipe17.hints import Hints
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.known_products import KnownProducts
 from app.gateways.pipe17.locations import Locations
@@ -63,17 +64,18 @@ class Pipe17Gateway(Gateway):
         ),
     }  # fmt: skip
 
-    def __init__(self, options: Pipe17Options, line: Line, channel: str) -> None:
-        api = Api(line)
+    def __init__(self, options: Pipe17Options, line: Line, tools: Tools) -> None:
+        api, channel = Api(line), tools.channel
         self._api = api
-        self.integration = Integration(options, api, channel)
+        self._hints = Hints(options, tools, self.token, self.forget)
+        self.integration = Integration(options, api, channel, self._hints.heed)
         self.locations = Locations(options, api, self.integration, channel)
         self.facilities = Facilities(options, api, self.locations, self.integration)
         self._requests = ShippingRequests(options, api, self.locations, channel)
         self._fulfilling = Fulfilling(api)
         self._correcting = Correcting(self.integration, self._fulfilling)
         self._completing = Completing(self._requests, self._fulfilling, rejects_unshipped=options.reject_unshipped)
-        known = KnownProducts(api, options.integration_id)
+        known = KnownProducts(api, options.integration_id, clock=api.now)
         self._stock = Stock(options, api, self.locations, known)
         self._products = Products(options, api, known)
         self._wishes = Wishes(api, options.integration_id)
@@ -141,10 +143,17 @@ class Pipe17Gateway(Gateway):
         own = self._options.webhook_path_key
         return hmac.compare_digest(own.encode(), path_key.encode()) and bool(own)
 
+    def hint(self) -> None:
+        """Pipe17 says "poll now" to every process of ours.  Raises `DatabaseUnavailable`."""
+        self._hints.give()
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """A hint makes the next look for clicks due."""
+        self._hints.bring_look_forward(self.wishes_every_s)
+
     def forget(self) -> None:
         """Believe nothing that was read before; the next use asks Pipe17 again."""
-        self.integration.forget()
-        self.locations.forget()
+        self._api.outdate()
 
     # Commands
 
@@ -231,32 +240,50 @@ class Pipe17Gateway(Gateway):
                 order = self._requests.get(goods.order_refnum, call)
             with self.integration.using("returns", call):
                 return self._returns.write(in_pipe17_skus(goods, settings.sku_mapping.to_pipe17), order, call)
-        except Misconfigured as error:
-            if error.code != FORBIDDEN:
-                raise
-        except Unavailable as error:
-            if error.code != SWITCHED_OFF or self.integration.is_switched_off():
+        except GatewayError as error:
+            if not self._is_unwanted(error):
                 raise
         return not_told
 
+    def _is_unwanted(self, error: GatewayError) -> bool:
+        """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
+        if isinstance(error, Unavailable):
+            return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
+        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
+
     def look_up(self, verb: str, body: words.CommandBody, call: Call) -> Accepted | None:
+        """Within the flow of the verb, so nothing is asked either while that is off."""
         match body:
             case words.Package() if verb == "correct_shipment":
-                return Accepted() if self._fulfilling.is_tracked(body, call) else None
+                with self.integration.using("trackings", call):
+                    return Accepted() if self._fulfilling.is_tracked(body, call) else None
             case words.Package():
-                is_there = self._fulfilling.find(body.order_refnum, body.key, call) is not None
+                with self.integration.using("fulfillments", call):
+                    is_there = self._fulfilling.find(body.order_refnum, body.key, call) is not None
                 return Accepted() if is_there else None
             case words.Completion():
-                return self._completing.look_up(body, call)
+                with self.integration.using("fulfillments", call):
+                    return self._completing.look_up(body, call)
             case words.Cancellation() | words.Acknowledgement():
-                shipment = self._requests.find(body.order_refnum, call)
+                with self.integration.using("states", call):
+                    shipment = self._requests.find(body.order_refnum, call)
                 states = payloads.CANCELLED if isinstance(body, words.Cancellation) else (payloads.SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
             case words.ReturnedGoods():
-                goods = in_pipe17_skus(body, self.integration.settings(call).sku_mapping.to_pipe17)
-                return Accepted() if self._returns.is_written(goods, call) else None
+                return self._look_up_return(body, call)
             case words.Refund() | words.Settlement() | words.Restatement() | words.Purchase():
                 return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
+
+    def _look_up_return(self, goods: words.ReturnedGoods, call: Call) -> Accepted | None:
+        """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
+        try:
+            with self.integration.using("returns", call) as settings:
+                told = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
+                return Accepted() if self._returns.is_written(told, call) else None
+        except GatewayError as error:
+            if not self._is_unwanted(error):
+                raise
+        return None
 
     # Facts
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -43,12 +42,10 @@ log = logging.getLogger(__name__)
 class Integration:
     """One integration as the gateway sees it.  Thread-safe; asks Pipe17 lazily and never holds a lock meanwhile."""
 
-    def __init__(
-        self, options: Pipe17Options, api: Api, channel: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, options: Pipe17Options, api: Api, channel: str, heed_hints: Callable[[], None]) -> None:
         self._api = api
         self._channel = channel
-        self._clock = clock
+        self._heed_hints = heed_hints
         self._id = options.integration_id
         self._refresh_s = options.integration_refresh_s
         self._directions = options.entity_directions
@@ -139,20 +136,17 @@ class Integration:
             return
         self._report(record, status, problem, call)
 
-    def forget(self) -> None:
-        """What is known may be stale: the next use reads it again."""
-        with self._lock:
-            self._due_at = 0.0
-
     # Reading
 
     def _current(self, call: Call) -> Said:
+        """Every use begins here, so hints are heeded here for all that was read of Pipe17."""
+        self._heed_hints()
         if not self._id or not self._refresh_s:
             assert self._read is not None
             return self._read
         with self._lock:
             before = self._read
-            if before is not None and (self._is_refreshing or self._clock() < self._due_at):
+            if before is not None and (self._is_refreshing or self._api.now() < self._due_at):
                 return before
             self._is_refreshing = True
         try:
@@ -162,6 +156,7 @@ class Integration:
                 self._is_refreshing = False
 
     def _refresh(self, before: Said | None, call: Call) -> Said:
+        asked_at = self._api.now()
         try:
             found = self._ask(before, call)
         except GatewayError as error:
@@ -169,13 +164,13 @@ class Integration:
                 raise
             log.info("channel %s: pipe17's integration cannot be read now (%s)", self._channel, error.code)
             with self._lock:
-                self._due_at = self._clock() + min(RETRY_S, self._refresh_s)
+                self._due_at = self._api.now() + min(RETRY_S, self._refresh_s)
             return before
         is_off = found.why_all_off != ""
         pause_s = min(OFF_REFRESH_S, self._refresh_s) if is_off else self._refresh_s
         with self._lock:
             self._read = found
-            self._due_at = self._clock() + pause_s
+            self._due_at = asked_at + pause_s
             self._on_trial |= set(self._no_grant)
             self._no_grant.clear()
             self._may_report = True
@@ -213,7 +208,7 @@ class Integration:
         return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
 
     def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
-        why = f"Pipe17 gave no grant: {error.message}"
+        why = f"Pipe17 gave no grant ({error.code}): {error.message}"
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)

@@ -87,7 +87,7 @@ class KnownProducts:
                 unclear.append(sku)
         if unclear:
             is_searched = self._is_searched(call, may_fail=not found)
-            found |= self._by_channel_sku(unclear, named, products, call, is_searched=is_searched)
+            found |= self._by_channel_sku(unclear, named, products, mapping, call, is_searched=is_searched)
         return found
 
     def forget(self, pipe17_skus: Iterable[str]) -> None:
@@ -109,12 +109,20 @@ class KnownProducts:
         skus: Sequence[str],
         named: Mapping[str, str],
         products: Mapping[str, Product | None],
+        mapping: SkuMapping,
         call: Call,
         *,
         is_searched: bool,
     ) -> dict[str, Match]:
-        """A product whose own row has the SKU; a name that Pipe17 does not know is told all the same."""
-        names = {sku: self._channel_skus.names[sku] for sku in skus if sku in self._channel_skus.names}
+        """A product whose own row has the SKU, unless the setting says it is another's.
+
+        A name that Pipe17 does not know is told all the same.
+        """
+        names = {
+            sku: name
+            for sku in skus
+            if (name := self._channel_skus.names.get(sku)) and mapping.to_partner.get(name, sku) == sku
+        }
         shown = self._ask(list(names.values()), call, is_fresh=False)
         found = {}
         for sku in skus:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ from app.gateways.pipe17.options import Pipe17Options
 
 KEPT_S: Final = 600.0
 """How long Pipe17's list of locations is believed."""
+
+NEVER: Final = float("-inf")
 
 PATH: Final = "/locations"
 
@@ -61,7 +62,7 @@ class Locations:
         self._is_configured = bool(options.locations)
         self._lock = threading.Lock()
         self._served: Served | None = None
-        self._asked_at = 0.0
+        self._asked_at = NEVER
         if self._is_configured:
             by_facility = {name_key(name): location_id for name, location_id in options.locations.items()}
             facility_of = {location_id: name for name, location_id in reversed(list(options.locations.items()))}
@@ -78,11 +79,16 @@ class Locations:
             return shipment.location_id in self._served.ids
         return not self._integration_id or shipment.fulfillment_integration_id in ("", self._integration_id)
 
+    @property
+    def own_filter(self) -> Mapping[str, str]:
+        """Parameters of a list that shall leave out none that `is_ours`."""
+        return {"locationId": ",".join(self._served.ids)} if self._is_configured and self._served is not None else {}
+
     def served(self, call: Call) -> Served:
         """Raises `Misconfigured` when there is none, for a list without a filter would be everybody's."""
         wanted = self._integration.settings(call).location_filter
         with self._lock:
-            served, age_s = self._served, time.monotonic() - self._asked_at
+            served, age_s = self._served, self._api.now() - self._asked_at
         if served is None or (not self._is_configured and age_s > KEPT_S):
             served = self._ask(call, served)
         served = served.only(wanted)
@@ -100,7 +106,7 @@ class Locations:
     def forget(self) -> None:
         """What is known may be stale: the next use asks again."""
         with self._lock:
-            self._asked_at = -KEPT_S
+            self._asked_at = NEVER
 
     def every(self, call: Call) -> list[payloads.Location]:
         """Every location this key is shown, served or not.  Raises a `GatewayError`."""
@@ -108,7 +114,8 @@ class Locations:
         return [item for row in rows if (item := payloads.read(payloads.Location, row))]
 
     def _ask(self, call: Call, before: Served | None) -> Served:
-        # No lock while Pipe17 is asked: two threads may ask at once, which does no harm.
+        # No lock while Pipe17 is asked: two threads may ask at once, and what was asked for last counts.
+        asked_at = self._api.now()
         try:
             found = self.every(call)
         except GatewayError:
@@ -117,7 +124,8 @@ class Locations:
             return before
         served = self._served_among(found)
         with self._lock:
-            self._served, self._asked_at = served, time.monotonic()
+            if asked_at >= self._asked_at:
+                self._served, self._asked_at = served, asked_at
         return served
 
     def _served_among(self, locations: Sequence[payloads.Location]) -> Served:

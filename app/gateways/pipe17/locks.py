@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from app.errors import Misconfigured, Refused
@@ -26,9 +25,8 @@ log = logging.getLogger(__name__)
 class Locks:
     """What one key sees of them.  Used by one sender of stock at a time (R13)."""
 
-    def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._clock = clock
         self._locked: frozenset[tuple[str, str]] = frozenset()
         self._places: frozenset[str] = frozenset()
         self._due_at = float("-inf")
@@ -39,9 +37,10 @@ class Locks:
         Raises a `GatewayError` when Pipe17 cannot be asked.
         """
         places = frozenset(location_ids)
-        if self._clock() >= self._due_at or places != self._places:
+        now = self._api.now()
+        if now >= self._due_at or places != self._places:
             self._locked = self._ask(location_ids, call)
-            self._places, self._due_at = places, self._clock() + KEPT_S
+            self._places, self._due_at = places, now + KEPT_S
         return self._locked
 
     def _ask(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:

@@ -57,7 +57,9 @@ class Pipe17Options:
         "Whose side the In/Out ticks of the integration are seen from; ignore runs every flow (contract 3.12).",
         default="ours",
     )
-    orders: bool = option(switch(), "Bring shipping requests as orders; false leaves stock only.", default=True)
+    orders: bool = option(
+        switch(), "Bring shipping requests as orders; false leaves stock and catalogue only.", default=True
+    )
     inventory: bool = option(
         switch(), "Report stock. Used where Pipe17's own setting cannot be read, as the next ones are.", default=True
     )
@@ -91,8 +93,8 @@ class Pipe17Options:
     )
     product_poll_minutes: float = option(
         mf.Float(validate=mv.Range(0, 1440)),
-        "How often Pipe17 is asked which products its people want published or unpublished, in minutes; with 0 that "
-        "is seen only when RetailOps next changes the product.",
+        "How often Pipe17 is asked which products its people want published or unpublished, in minutes, and at once "
+        "after a webhook; with 0 that is seen only when RetailOps next changes the product.",
         default=10.0,
     )
     webhook_path_key: str = option(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from app.errors import Misconfigured
@@ -26,13 +25,10 @@ log = logging.getLogger(__name__)
 class OrderSkus:
     """Asks Pipe17 once in ten minutes for a SKU; used by every thread that reads orders."""
 
-    def __init__(
-        self, api: Api, integration_id: str, channel: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, api: Api, integration_id: str, channel: str) -> None:
         self._api = api
         self._integration_id = integration_id
         self._channel = channel
-        self._clock = clock
         self._lock = threading.Lock()
         self._channel_skus: dict[str, tuple[float, str]] = {}
         self._is_withheld = False
@@ -51,7 +47,7 @@ class OrderSkus:
 
     def _rows(self, skus: Collection[str], call: Call) -> dict[str, str]:
         """The channel SKU of each, "" where there is none."""
-        oldest = self._clock() - KEPT_S
+        oldest = self._api.now() - KEPT_S
         with self._lock:
             known = {
                 sku: name
@@ -59,7 +55,7 @@ class OrderSkus:
                 if sku in self._channel_skus and asked_at > oldest
             }
         for some in batches([sku for sku in skus if sku not in known]):
-            asked_at = self._clock()
+            asked_at = self._api.now()
             answered = self._ask(some, call)
             with self._lock:
                 self._channel_skus |= {sku: (asked_at, answered.get(sku, "")) for sku in some}

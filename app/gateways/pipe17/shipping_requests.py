@@ -119,15 +119,16 @@ class ShippingRequests:
     ) -> words.CalledOff:
         """Our requests that Pipe17's people called off (contract 2.6, second poll).
 
-        The cursor is the newest change seen, by Pipe17's own clock; every poll looks back beyond it, because
-        rows may move between pages and appear late.
+        Also those at a location that is not served any more: RetailOps has them, and would ship them.  The
+        cursor is the newest change seen, by Pipe17's own clock; every poll looks back beyond it, because rows
+        may move between pages and appear late.
         """
         if since_ms is None:
             since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
         begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
         params: dict[str, str | int] = {
             "status": ",".join(sorted(payloads.CANCELLED)),
-            "locationId": ",".join(self._locations.served(call).ids),
+            **self._locations.own_filter,
             "updatedSince": moments.moment_text(begin_ms),
             "order": "updatedAt",
         }

@@ -26,6 +26,7 @@ from app.gateways.pipe17.locks import Locks
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.words import StockChange, StockDetail, StockSent
+from app.records.stock import PASSED_OVER, DoubtedChange
 
 PATH: Final = "/inventory"
 
@@ -47,7 +48,9 @@ class Figure(msgspec.Struct, frozen=True, array_like=True):
 
 
 Note = dict[str, list[int | None]]
-"""By location id the figures as Pipe17 accepted them last, without those that were not told at the end."""
+"""By location id the figures as Pipe17 accepted them last, without those that were not told at the end.
+
+Without any figure Pipe17 may have whatever an earlier attempt told it there."""
 
 
 @dataclass
@@ -60,10 +63,13 @@ class _Told:
     missing: set[str] = field(default_factory=set)
     """Locations Pipe17 has not answered for yet."""
     refusals: list[str] = field(default_factory=list)
+    is_passed_over: bool = False
+    """True when some of it is not told, for nobody wants to hear it."""
 
     def result(self) -> StockSent:
-        sentences = dict.fromkeys(self.refusals)
-        return StockSent(self.sku, msgspec.json.encode(self.note), "; ".join(sentences))
+        sentences = "; ".join(dict.fromkeys(self.refusals))
+        silence = PASSED_OVER if self.is_passed_over else ""
+        return StockSent(self.sku, msgspec.json.encode(self.note), sentences or silence)
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,16 @@ class Stock:
         self._known = known
         self._locks = Locks(api)
         self._batch = options.ingest_batch if options.bulk_post == "array" else None
-        self._doubted: dict[str, set[str]] = {}
-        """Per SKU the locations Pipe17 may have heard of without our knowing."""
+        self._owns_locations = bool(options.integration_id or options.locations)
+        """False for a bare key that may be shown locations of others as well."""
         self._is_blind = False
 
     def push(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
 
-        A SKU whose stock nobody wants (not tracked, locked) is settled without a word.  Every location of a
-        changed SKU is told, also one whose figures equal the note: an attempt whose outcome is unknown, here or
-        in another process, may have told Pipe17 something else since.  The inventory mode "delta" leaves those
-        out all the same.
+        A SKU whose stock nobody wants (not tracked, locked) is settled without a word, as `PASSED_OVER`.  Every
+        location of a changed SKU is told, also one whose figures equal the note; the inventory mode "delta" leaves
+        those out.
         Raises a `GatewayError` when not one SKU could be settled.
         """
         served = self._locations.served(call)
@@ -109,10 +114,11 @@ class Stock:
         all_told: list[_Told] = []
         rows: list[_Row] = []
         for change in sure:
-            told, own = self._rows(change, matches[change.sku], served)
-            own = [row for row in own if (told.pipe17_sku, row.location_id) not in locked]
+            told, wanted = self._rows(change, matches[change.sku], served)
+            own = [row for row in wanted if (told.pipe17_sku, row.location_id) not in locked]
+            told.is_passed_over |= len(own) < len(wanted)
             if settings.inventory_mode == "delta":
-                own = [row for row in own if row.is_gone or self._is_news(row)]
+                own = [row for row in own if row.is_gone or told.note.get(row.location_id) != _noted(row.figure)]
             told.missing = {row.location_id for row in own}
             all_told.append(told)
             rows += own
@@ -122,8 +128,8 @@ class Stock:
             settled = [told for told in all_told if not told.missing]
             if not settled:
                 raise
-            return self._results(settled)
-        return self._results(all_told)
+            return [told.result() for told in settled]
+        return [told.result() for told in all_told]
 
     def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
@@ -139,14 +145,10 @@ class Stock:
         self._is_blind = False
         return found
 
-    def _results(self, settled: Sequence[_Told]) -> list[StockSent]:
-        for told in settled:
-            self._doubted.pop(told.sku, None)
-        return [told.result() for told in settled]
-
     def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Told, list[_Row]]:
-        told = _Told(change.sku, match.pipe17_sku, _read_note(change.sent))
+        told = _Told(change.sku, match.pipe17_sku, self._note(change, served))
         if match.product is not None and match.product.is_locked:
+            told.is_passed_over = True
             return told, []
         if not match.pipe17_sku:
             told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
@@ -155,10 +157,20 @@ class Stock:
             told.refusals.append("its units are stated without the facilities that hold them")
             return told, []
         totals = self._by_location(told, change.level.details, served)
-        gone = (set(told.note) | self._doubted.get(change.sku, set())) - set(totals)
+        gone = set(told.note) - set(totals)
+        if self._owns_locations and not change.level.details:
+            gone |= set(served.ids)
         own = [_Row(told, location_id, totals[location_id]) for location_id in sorted(totals)]
         own += [_Row(told, place, self._nothing(told, place), is_gone=True) for place in sorted(gone & set(served.ids))]
         return told, own
+
+    def _note(self, change: StockChange, served: Served) -> Note:
+        """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
+        note = _read_note(change.sent)
+        if not isinstance(change, DoubtedChange):
+            return note
+        doubted = self._by_location(_Told(change.sku, "", {}), change.sources, served)
+        return {location_id: [] for location_id in (*note, *doubted)}
 
     def _nothing(self, told: _Told, location_id: str) -> Figure:
         was_future = location_id == self._options.inflight_location or len(told.note.get(location_id, ())) > 2
@@ -200,23 +212,11 @@ class Stock:
             told.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
         return location_id or ""
 
-    def _is_news(self, row: _Row) -> bool:
-        if row.location_id in self._doubted.get(row.told.sku, ()):
-            return True
-        return row.told.note.get(row.location_id) != _noted(row.figure)
-
     def _send(self, rows: Sequence[_Row], call: Call) -> None:
         events = [self._event(row) for row in rows]
         names = ("sku", "locationId")
-        try:
-            for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
-                _settle(rows[place], reason)
-        except GatewayError as error:
-            if error.outcome_unknown:
-                for row in rows:
-                    if row.location_id in row.told.missing:
-                        self._doubted.setdefault(row.told.sku, set()).add(row.location_id)
-            raise
+        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
+            _settle(rows[place], reason)
 
     def _event(self, row: _Row) -> Json:
         told, figure = row.told, row.figure

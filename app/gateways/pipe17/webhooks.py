@@ -1,4 +1,4 @@
-"""The optional "poll now" hint: Pipe17 calls an address nobody can guess, and the next read is a fresh one.
+"""The optional "poll now" hint: Pipe17 calls an address nobody can guess, and every process reads anew.
 
 Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no signature is known.
 """
@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, request
 
 from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.records.database import DatabaseUnavailable
 
 PATH = "/pipe17/hooks/<key>"
 MAX_NOTICE_BYTES = 64 * 1024
+RETRY_AFTER_S = 5
 
 
 def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
@@ -21,13 +23,19 @@ def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
 
     @blueprint.post(PATH)
     def hint(key: str) -> Response:
-        """204 for a known key, whatever the body says; an unknown one is an address that does not exist."""
+        """204 for a known key, whatever the body says; an unknown one is an address that does not exist.
+
+        503 when it could not be noted, for then no other process would hear of it.
+        """
         # Every key is compared, so that the time taken tells nothing.
         known = [gateway for gateway in gateways.values() if gateway.answers_to(key)]
         if (request.content_length or 0) > MAX_NOTICE_BYTES:
             return Response(status=413)
-        for gateway in known:
-            gateway.forget()
+        try:
+            for gateway in known:
+                gateway.hint()
+        except DatabaseUnavailable:
+            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
         return Response(status=204 if known else 404)
 
     return blueprint
