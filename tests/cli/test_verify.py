@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -125,6 +126,10 @@ def test_p3_it_says_so_in_the_words_of_the_sdks_tool(channel_server: Flask) -> N
         result = run("-base-url", f"{server.url}{BASE}", "-actions=payment_credit", "-use-auth-key=false")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "local verify was successful")
     assert "\x1b[" not in result.stdout
+    with serve(Wrong(channel_server, reply_to_good_key((500, "application/json", b"{}")))) as server:
+        for as_tool in ((), ("-as-sdk-tool",)):
+            result = run("-base-url", f"{server.url}{BASE}", "-actions=order_cancel", *as_tool)
+            assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "Local verify experienced 3 errors")
 
 
 def test_p3_our_server_passes_the_published_schemas_and_fixtures(against: Any) -> None:
@@ -367,6 +372,63 @@ def test_p3_its_replay_sends_what_the_sdks_tool_sends_where_and_in_its_order(aga
     assert (result.exit_code, tokens(server)) == (1, ["RETAILOPS_SDK"] * 3)
 
 
+def test_p3_its_replay_reads_and_follows_as_leniently_as_the_sdks_tool(against: Any, tmp_path: Path) -> None:
+    flags = ("--as-sdk-tool", "--tests-path", str(tmp_path), "--actions", "order_cancel")
+    fixture = (ROOT / "verifier_fixtures" / "order_cancel_v1_ex_1.json").read_bytes()
+    (tmp_path / "order_cancel_v1_ex_1.json").write_bytes(b"\n" + fixture + b"and so on")
+    assert against(*flags)[0].exit_code == 0, "what stands behind a fixture is not looked at"
+    for text, status in (
+        (rb"\ud800", 0),
+        (rb"\udfff\\", 0),
+        (rb"\ud83c\udf81", 0),
+        (rb"\ud8zz", 1),
+        (b"\xe9", 0),
+        (b"\x01", 1),
+    ):
+        answer = b'{"status": "success", "events": [], "note": "' + text + b'"}'
+        result, report, _ = against(*flags, change=reply_to_good_key((200, "application/json", answer)))
+        assert result.exit_code == status, (text, report)
+    hops = iter(range(100))
+
+    def elsewhere(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("307 Elsewhere", [("Location", f"/{next(hops)}")])
+        return [b""]
+
+    with serve(elsewhere) as server:
+        assert run("--base-url", server.url, *flags).exit_code == 1
+    assert next(hops) == 10, "it gives up after ten requests"
+
+
+def test_a_schema_file_that_only_the_sdks_tool_cannot_use_is_told(against: Any, tmp_path: Path) -> None:
+    for file in (ROOT / "schemas").glob("order_c*_v1.json"):
+        document = msgspec.json.decode(file.read_bytes())
+        del document["definitions"], document["links"][0]["method"]
+        (tmp_path / file.name).write_bytes(msgspec.json.encode(document))
+    flags = ("--schema-path", str(tmp_path))
+    result, report, _ = against(*flags)
+    assert (result.exit_code, report["totals"]["failed"]) == (0, 0)
+    definitions, method = report["notes"]
+    both = "order_cancel_v1.json, order_complete_v1.json"
+    assert definitions.startswith(f"the SDK's own tool cannot use {both}: ")
+    assert '"definitions": {}' in definitions
+    assert method.startswith(f"the SDK's own tool would not POST for {both}: ")
+    assert against(*flags, "--as-sdk-tool")[0].exit_code == 1
+
+
+def test_p3_a_reference_into_the_definitions_of_a_schema_file_is_followed(against: Any, tmp_path: Path) -> None:
+    file = ROOT / "schemas" / "order_cancel_v1.json"
+    document = msgspec.json.decode(file.read_bytes())
+    link = document["links"][0]
+    document["definitions"] = {"order": link["schema"]["properties"]["order"], "answer": link["targetSchema"]}
+    link["schema"]["properties"]["order"] = {"$ref": "#/definitions/order"}
+    link["targetSchema"] = {"$ref": "#/definitions/answer"}
+    (tmp_path / file.name).write_bytes(msgspec.json.encode(document))
+    assert against("--schema-path", str(tmp_path))[0].exit_code == 0
+    result, report, _ = against("--schema-path", str(tmp_path), change=only("order_cancel", lambda _: {"events": []}))
+    assert result.exit_code == 1
+    assert "/status|required|" in reasons(report)
+
+
 def test_a_base_url_without_a_path_is_taken(channel_server: Flask) -> None:
     def below(environ: dict[str, Any], start_response: Any) -> Any:
         return channel_server({**environ, "PATH_INFO": BASE + environ["PATH_INFO"]}, start_response)
@@ -406,6 +468,48 @@ def test_p20_the_stored_key_is_sent_and_never_shown(
     assert "***" in result.stderr
     assert KEY not in result.output
     assert "RETAILOPS_SDK" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        ({"retailops": KEY}, ""),
+        ({"retailops": KEY, ".retailops": KEY}, ""),
+        ({"retailops": KEY + "\n"}, "the newline behind the key"),
+        ({".retailops": KEY}, "finds no key there"),
+    ],
+)
+def test_a_stored_key_the_sdks_tool_would_not_read_the_same_way_is_told(
+    against: Any, stored: dict[str, str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("app.cli.verify.keys.pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
+    for folder, text in stored.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "integration_auth_token").write_text(text)
+        (tmp_path / folder / "integration_auth_token").chmod(0o600)
+    for flags in (("--use-auth-key",), ("--use-auth-key", "--as-sdk-tool")):
+        result, _, server = against("--actions", "order_cancel", *flags)
+        assert KEY in tokens(server)
+        assert KEY not in result.output
+        assert told in result.stderr
+        assert ("the SDK's own tool reads only" in result.stderr) == bool(told)
+
+
+def test_a_key_below_a_home_the_sdks_tool_does_not_know_is_told(
+    against: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, key in (("shell", KEY), ("database", KEY[::-1])):
+        (tmp_path / folder / "retailops").mkdir(parents=True)
+        (tmp_path / folder / "retailops" / "integration_auth_token").write_text(key)
+    monkeypatch.setenv("HOME", str(tmp_path / "shell"))
+    monkeypatch.setattr(
+        "app.cli.verify.keys.pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path / "database"))
+    )
+    result, _, server = against("--actions", "order_cancel", "--use-auth-key")
+    assert KEY in tokens(server)
+    assert f"the SDK's own tool reads only {tmp_path}/database/retailops/" in result.stderr
+    assert "something else" in result.stderr
 
 
 def test_without_a_stored_key_nothing_is_sent(against: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

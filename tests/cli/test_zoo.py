@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from click.testing import CliRunner, Result
 
 from app import cli
 from app.cli.verify.exchange import Target
-from app.cli.verify.plan import Plan, make_plan
-from app.cli.verify.sdk_tool import replay
+from app.cli.verify.sdk_tool import Example, collect, replay
 from app.sandbox.faults import serve
 from tests.cli import zoo
 from tests.cli.zoo import KEY, ZOO, Animal
@@ -48,15 +48,15 @@ def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan(published: Path, fixtures: Path) -> Plan:
-    return make_plan(published, fixtures, ACTIONS, is_lenient=True)
+def examples(published: Path, fixtures: Path) -> list[Example]:
+    return collect(published, fixtures, ACTIONS)
 
 
 @pytest.fixture(scope="module")
-def upstream_plan() -> Plan:
+def upstream_examples() -> list[Example]:
     if not UPSTREAM.is_dir():
         pytest.skip("the published schemas are not here")
-    return make_plan(UPSTREAM, UPSTREAM / "tests", ACTIONS, is_lenient=True)
+    return collect(UPSTREAM, UPSTREAM / "tests", ACTIONS)
 
 
 class Cage:
@@ -90,11 +90,11 @@ def verify(base_url: str, *args: str) -> Result:
     return CliRunner().invoke(cli.cli, ["verify", *flags, *args])
 
 
-def tool_passes(base_url: str, plan: Plan) -> bool:
-    """What `--as-sdk-tool --stop-on-error` would say, without compiling the schemas each time."""
+def tool_passes(base_url: str, examples: list[Example]) -> bool:
+    """What `--as-sdk-tool --stop-on-error` would say."""
     target = Target(base_url, TIMEOUT_S, follows_redirects=True)
     try:
-        return all(verdict.ok for verdict in replay(plan, target, KEY, stop_on_error=True))
+        return all(verdict.ok for verdict in replay(examples, target, KEY, stop_on_error=True))
     finally:
         target.close()
 
@@ -110,9 +110,9 @@ def test_p3_ours_is_right_about_every_server_and_names_the_fault(animal: tuple[A
         assert result.stdout.endswith("local verify was successful\n")
 
 
-def test_p3_the_sdks_tool_says_of_it_what_is_written_down(animal: tuple[Animal, str], plan: Plan) -> None:
+def test_p3_the_sdks_tool_says_of_it_what_is_written_down(animal: tuple[Animal, str], examples: list[Example]) -> None:
     found, base_url = animal
-    assert tool_passes(base_url, plan) == found.sdk_tool_passes
+    assert tool_passes(base_url, examples) == found.sdk_tool_passes
 
 
 def test_p3_and_so_does_its_algorithm_in_go(
@@ -123,9 +123,82 @@ def test_p3_and_so_does_its_algorithm_in_go(
     assert said.returncode == (0 if found.sdk_tool_passes else 1), said.stdout
 
 
-def test_p3_and_with_the_published_schemas_themselves(animal: tuple[Animal, str], upstream_plan: Plan) -> None:
+def test_p3_and_with_the_published_schemas_themselves(
+    animal: tuple[Animal, str], upstream_examples: list[Example]
+) -> None:
     found, base_url = animal
-    assert tool_passes(base_url, upstream_plan) == found.sdk_tool_passes
+    assert tool_passes(base_url, upstream_examples) == found.sdk_tool_passes
+
+
+def odd(change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """A schema file of ours, changed in place."""
+    document = json.loads((ROOT / "schemas" / "order_cancel_v1.json").read_text())
+    change(document)
+    return json.dumps(document).encode()
+
+
+def referring(document: dict[str, Any], **definition: Any) -> None:
+    document["definitions"] = {"answer": definition}
+    document["links"][0]["targetSchema"] = {"$ref": "#/definitions/answer"}
+
+
+POSTS = ["POST good", "POST bad"]
+
+ODD_FILES: dict[str, tuple[bytes, bool, list[str]]] = {
+    "no definitions": (odd(lambda document: document.pop("definitions")), False, []),
+    "definitions that are null": (odd(lambda document: document.update(definitions=None)), False, []),
+    "definitions that are a list": (odd(lambda document: document.update(definitions=[])), False, []),
+    "a reference to a definition": (odd(lambda document: referring(document, type="object")), True, POSTS),
+    "a definition nothing satisfies": (odd(lambda document: referring(document, type="null")), False, POSTS[:1]),
+    "another method": (odd(lambda document: document["links"][0].update(method="get")), False, ["GET good"]),
+    "no method": (odd(lambda document: document["links"][0].pop("method")), False, ["GET good"]),
+    "a method in capitals": (odd(lambda document: document["links"][0].update(method="POST")), True, POSTS),
+    "two links": (odd(lambda document: document["links"].append(document["links"][0])), True, sorted(POSTS * 2)[::-1]),
+    "no links": (odd(lambda document: document.pop("links")), True, []),
+    "half a file": (b'{"links": [', True, []),
+    "text behind the object": (odd(lambda _: None) + b" x", True, POSTS),
+}
+"""Each with the tool's verdict on an honest server and what it sends to it."""
+
+
+@pytest.fixture(params=ODD_FILES.values(), ids=list(ODD_FILES))
+def odd_file(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, bool, list[str]]:
+    """A folder with one odd schema file, and what comes of it."""
+    content, passes, sent = request.param
+    (tmp_path / "order_cancel_v1.json").write_bytes(content)
+    return tmp_path, passes, sent
+
+
+class Listening(zoo.Honest):
+    """An honest server that remembers what came."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def reply(self, method: str, path: str, raw: bytes) -> zoo.Reply:
+        self.heard.append(f"{method} {'good' if KEY.encode() in raw else 'bad'}")
+        return super().reply(method, path, raw)
+
+
+def test_p3_of_an_odd_schema_file_the_replay_makes_what_the_sdks_tool_makes(
+    odd_file: tuple[Path, bool, list[str]], fixtures: Path
+) -> None:
+    folder, passes, sent = odd_file
+    server = Listening()
+    with serve(server) as running:
+        assert tool_passes(running.url + PATH, collect(folder, fixtures, "")) == passes
+    assert server.heard == sent
+
+
+def test_p3_and_so_does_its_algorithm_in_go_of_an_odd_schema_file(
+    odd_file: tuple[Path, bool, list[str]], fixtures: Path, go_verifier: GoVerifier
+) -> None:
+    folder, passes, sent = odd_file
+    server = Listening()
+    with serve(server) as running:
+        said = go_verifier.run(running.url + PATH, folder, fixtures, KEY)
+    assert said.returncode == (0 if passes else 1), said.stdout
+    assert server.heard == sent
 
 
 def test_the_table_in_words_is_the_table_in_code() -> None:

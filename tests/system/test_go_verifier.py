@@ -123,14 +123,17 @@ def test_p3_p31_ours_passes_too_and_tells_of_the_unconfigured_pair(
     assert ("DRY_RUN" in said.stdout) == (key == TEST_KEY)
 
 
-def test_p3_the_tool_itself_passes_where_there_is_one(stage: Stage) -> None:
+def test_p3_p31_the_tool_itself_passes_where_there_is_one_and_changes_nothing(filled: Stage) -> None:
     tool = os.environ.get("RETAILOPS_SDK_VERIFY", "")
     if not shutil.which(tool):
         pytest.skip("RETAILOPS_SDK_VERIFY names no program")
-    base_url = f"{stage.server_url}/api/channel"
+    before = everything(filled)
+    base_url = f"{filled.server_url}/api/channel"
     command = [tool, "-base-url", base_url, "-schema-path", str(OWN[0]), "-tests-path", str(OWN[1])]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert said.returncode == 0, said.stdout
+    assert said.stdout.count("WAS A SUCCESS") == FIXTURE_TESTS
+    assert everything(filled) == before
 
 
 def test_p3_its_validator_and_our_replay_of_it_agree(go_verifier: GoVerifier, seed: int, tmp_path: Path) -> None:

@@ -90,6 +90,24 @@ def unseen_home() -> Path | None:
     return homes[1] if len(homes) > 1 else None
 
 
+def doubt_of_sdk_tool(stored: StoredKey) -> str:
+    """Why the SDK's own tool would not send this key as it is; empty where it would, or nobody can tell."""
+    try:
+        file = Path(pwd.getpwuid(os.getuid()).pw_dir) / PLACES[0]
+    except KeyError:
+        return ""
+    doubt = f"the SDK's own tool reads only {file}"
+    try:
+        found = file.read_bytes()
+    except OSError:
+        return f"{doubt}, finds no key there and would send the public test key"
+    if found == stored.key.encode():
+        return ""
+    if found.strip() == stored.key.encode():
+        return f"{doubt}, whole: it would send the newline behind the key too"
+    return f"{doubt}, which holds something else"
+
+
 class Secret:
     """A text that must not be shown, recognised in every spelling JSON and addresses have for it."""
 

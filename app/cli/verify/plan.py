@@ -1,9 +1,9 @@
-"""What a run sends: schema files and fixtures, collected the way the SDK's tool collects them (contract 1.7)."""
+"""What a run sends: schema files and fixtures, found where the SDK's tool finds them (contract 1.7)."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -52,36 +52,55 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases in the order they run, and the callbacks that nothing would test."""
+    """The cases in the order they run, the callbacks that nothing would test, and what else is to be told."""
 
     cases: tuple[Case, ...]
     without_fixture: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
-def make_plan(schema_path: Path, tests_path: Path, actions: str, *, is_lenient: bool = False) -> Plan:
+def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
     """Collect what `--schema-path`, `--tests-path` and `--actions` name.
 
     Raises `NoPlan`: no schema, no fixture, an action that no schema has, a file that is no hyper-schema.
-    `is_lenient` collects as the SDK's tool does: unknown actions are passed over, and a callback that two
-    of them match is tried twice.
     """
     cases: list[Case] = []
     without_fixture: list[str] = []
-    files = _schema_files(schema_path)
-    for file in _matching(files, actions) if is_lenient else _chosen(files, actions):
-        links = [Link(link["href"], link["schema"], link["targetSchema"]) for link in _links(file)]
-        folder = tests_path if tests_path.is_dir() else file.parent
-        fixtures = sorted(folder.glob(f"{glob.escape(file.stem)}_ex_*.json"))
+    documents = {file: _document(file) for file in _chosen(schema_files(schema_path), actions)}
+    for file, document in documents.items():
+        links = list(_links(document))
+        fixtures = fixtures_of(file, tests_path)
         if not fixtures:
             without_fixture.append(_callback(file))
         for fixture in fixtures:
             cases.extend(Case(_callback(file), fixture, link, fixture is fixtures[0]) for link in links)
     if not cases:
-        raise NoPlan(f"--tests-path: {tests_path} holds no <callback>_v1_ex_<n>.json for these schemas")
-    return Plan(tuple(cases), tuple(without_fixture))
+        raise no_fixtures(tests_path)
+    return Plan(tuple(cases), tuple(without_fixture), tuple(_doubts(documents)))
 
 
-def _schema_files(schema_path: Path) -> list[Path]:
+def _doubts(documents: Mapping[Path, dict[str, Any]]) -> Iterator[str]:
+    """What the SDK's tool minds in schema files by which a server can be judged all the same."""
+    undefined = [file.name for file, document in documents.items() if not isinstance(document.get("definitions"), dict)]
+    if undefined:
+        yield f'the SDK\'s own tool cannot use {", ".join(undefined)}: add "definitions": {{}} at the top'
+    others = [file.name for file, document in documents.items() if any(map(_is_not_posted, document["links"]))]
+    if others:
+        yield f"the SDK's own tool would not POST for {', '.join(others)}: a link's method must be post"
+
+
+def no_fixtures(tests_path: Path) -> NoPlan:
+    return NoPlan(f"--tests-path: {tests_path} holds no <callback>_v1_ex_<n>.json for these schemas")
+
+
+def fixtures_of(file: Path, tests_path: Path) -> list[Path]:
+    """The fixtures of a schema file, in `tests_path` or, if that is no folder, beside it."""
+    folder = tests_path if tests_path.is_dir() else file.parent
+    return sorted(folder.glob(f"{glob.escape(file.stem)}_ex_*.json"))
+
+
+def schema_files(schema_path: Path) -> list[Path]:
+    """Raises `NoPlan` where there is none."""
     if schema_path.is_file():
         return [schema_path]
     files = sorted(schema_path.glob("*v1.json"))
@@ -90,7 +109,7 @@ def _schema_files(schema_path: Path) -> list[Path]:
     return files
 
 
-def _matching(files: list[Path], actions: str) -> list[Path]:
+def matching(files: list[Path], actions: str) -> list[Path]:
     """The files whose name contains an entry of the list, entry by entry."""
     if not actions:
         return files
@@ -103,11 +122,11 @@ def _chosen(files: list[Path], actions: str) -> list[Path]:
         return files
     chosen: dict[Path, None] = {}
     for entry in (entry.strip() for entry in actions.split(",")):
-        matching = _matching(files, entry) if entry else []
-        if not matching:
+        named = matching(files, entry) if entry else []
+        if not named:
             known = ", ".join(_callback(file) for file in files)
             raise NoPlan(f"--actions: no schema is named like '{entry}'; known: {known}")
-        chosen.update(dict.fromkeys(matching))
+        chosen.update(dict.fromkeys(named))
     return list(chosen)
 
 
@@ -115,15 +134,25 @@ def _callback(file: Path) -> str:
     return file.stem.removesuffix("_v1")
 
 
-def _links(file: Path) -> list[dict[str, Any]]:
+def _is_not_posted(link: dict[str, Any]) -> bool:
+    return str(link.get("method")).upper() != "POST"
+
+
+def _links(document: dict[str, Any]) -> Iterator[Link]:
+    """Each with the file's definitions in both schemas, as the SDK's tool does it."""
+    definitions = document.get("definitions")
+    shared = {"definitions": definitions} if isinstance(definitions, dict) else {}
+    for link in document["links"]:
+        yield Link(link["href"], link["schema"] | shared, link["targetSchema"] | shared)
+
+
+def _document(file: Path) -> dict[str, Any]:
+    """A schema file whose links have all that is needed of them."""
     try:
-        document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        document: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except (OSError, ValueError) as error:
         raise NoPlan(f"{file}: cannot be read as a JSON object") from error
-    return list(_checked(document.get("links"), file))
-
-
-def _checked(links: object, file: Path) -> Iterator[dict[str, Any]]:
+    links = document.get("links")
     if not isinstance(links, list) or not links:
         raise NoPlan(f"{file}: links must be a list that is not empty")
     for index, link in enumerate(links):
@@ -132,4 +161,4 @@ def _checked(links: object, file: Path) -> Iterator[dict[str, Any]]:
         for key in ("schema", "targetSchema"):
             if not isinstance(link.get(key), dict):
                 raise NoPlan(f"{file}: links[{index}].{key} must be a schema")
-        yield link
+    return document

@@ -78,7 +78,7 @@ class Reference:
                 problem for error in self._validator.iter_errors(value) for problem in _problems(error)
             )
         except Unresolvable as error:
-            raise BadSchema("a $ref leads out of links[0].schema or targetSchema") from error
+            raise BadSchema("not whole: a $ref leads neither into itself nor into the file's definitions") from error
         except (re.error, RecursionError) as error:
             raise BadSchema(f"cannot be applied: {type(error).__name__}") from error
         # A date is held to a format and, for validators that know none, to a pattern: one fault.

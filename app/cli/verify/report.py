@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from app.contract.problems import Problem
@@ -82,8 +84,8 @@ SLOW_MS = 10_000
 _TOLD = 10
 
 
-def new_report(results: list[Result], without_fixture: list[str], ms: int) -> Report:
-    """Sum up the results of a run that took `ms` in all."""
+def new_report(results: list[Result], without_fixture: list[str], ms: int, doubts: Iterable[str] = ()) -> Report:
+    """Sum up the results of a run that took `ms` in all; `doubts` are further notes."""
     checks = [check for result in results for check in result.checks]
     failed = sum(not result.ok for result in results)
     slowest_ms = max((check.ms for check in checks), default=0)
@@ -93,7 +95,7 @@ def new_report(results: list[Result], without_fixture: list[str], ms: int) -> Re
         for said in {(said.event_type, said.code): said for said in result.said}.values():
             times.setdefault((said.event_type, said.code), []).append(said)
     told = [Told(kind, code, words[0].message, len(words)) for (kind, code), words in times.items()]
-    notes = []
+    notes = list(doubts)
     if without_fixture:
         notes.append(f"not tested, no fixture: {', '.join(without_fixture)}")
     if any(said.code == "CHANNEL_NOT_CONFIGURED" for said in told):

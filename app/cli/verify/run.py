@@ -38,7 +38,8 @@ def run(
     for result in _results(plan, examiner, jobs, stop_on_error):
         results.append(result)
         on_result(result)
-    return new_report(results, list(plan.without_fixture), round((time.perf_counter() - begun) * 1000))
+    ms = round((time.perf_counter() - begun) * 1000)
+    return new_report(results, list(plan.without_fixture), ms, plan.doubts)
 
 
 def _results(plan: Plan, examiner: Examiner, jobs: int, stop_on_error: bool) -> Iterator[Result]:

@@ -1,23 +1,44 @@
-"""The SDK's own verifier, replayed with all its leniency (contract 1.7), to see beforehand what it would say."""
+"""The SDK's own verifier, replayed with all its leniency (contract 1.7), to see beforehand what it would say.
+
+Knowingly different: where the tool crashes (a link without one of its schemas, a fixture that is null) a test
+fails here; JSON nested deeper than about a thousand levels is no JSON here, for the tool it is up to ten thousand; a
+fixture's numbers are sent as they stand, where the tool makes doubles of them, so that 2^53 + 1 changes; an answer
+beyond 64 MiB is refused; a `$ref` to another address is never followed; and the tool always waits 15 s.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object, written
 from app.cli.verify.exchange import NoAnswer, Target
-from app.cli.verify.plan import Case, Plan
+from app.cli.verify.plan import fixtures_of, matching, no_fixtures, schema_files
 from app.cli.verify.probes import WRONG_KEY
 from app.cli.verify.reference import BadSchema, Reference
 
 _TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?"
 _BARE_TIME = re.compile(rf"{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}})?")
 _MOMENT = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(T{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}}))?")
+
+_HEX = "[0-9a-fA-F]{2}"
+_SURROGATES = re.compile(rf"(?P<whole>\\\\|\\u[dD][89abAB]{_HEX}\\u[dD][c-fC-F]{_HEX})|\\u[dD][89a-fA-F]{_HEX}")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A fixture and the schema file by which it is sent."""
+
+    schema: Path
+    fixture: Path
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -44,8 +65,20 @@ def is_its_date_time(value: object) -> bool:
     return True
 
 
+def collect(schema_path: Path, tests_path: Path, actions: str) -> list[Example]:
+    """What it would run: unknown actions are passed over, a callback that two of them match is tried twice.
+
+    Raises `NoPlan` where that is nothing.
+    """
+    files = matching(schema_files(schema_path), actions)
+    found = [Example(file, fixture) for file in files for fixture in fixtures_of(file, tests_path)]
+    if not found:
+        raise no_fixtures(tests_path)
+    return found
+
+
 def replay(
-    plan: Plan,
+    examples: list[Example],
     target: Target,
     key: str,
     *,
@@ -54,41 +87,85 @@ def replay(
 ) -> list[Verdict]:
     """Its run: good key, then, only after success, a wrong one.  `target` must follow redirects."""
     verdicts = []
-    for case in plan.cases:
-        reason = _reason(case, target, key)
-        verdicts.append(Verdict(case.fixture.name, not reason, reason))
+    for example in examples:
+        reason = _reason(example, target, key)
+        verdicts.append(Verdict(example.fixture.name, not reason, reason))
         on_verdict(verdicts[-1])
         if reason and stop_on_error:
             break
     return verdicts
 
 
-def _reason(case: Case, target: Target, key: str) -> str:
+def _reason(example: Example, target: Target, key: str) -> str:
     try:
-        fixture = {**read_object(case.fixture.read_bytes()), "integration_auth_token": key}
-        unfit = _its(case.link.request_schema).problems(fixture)
-        if unfit:
-            return f"the fixture does not fit the request schema: {unfit[0].message}"
-        path = target.path(case.link.href)
-        answer = target.post(path, written(fixture))
-        if answer.status != 200:
-            return f"status {answer.status} came instead of 200"
-        found = _its(case.link.answer_schema).problems(_read(answer.body))
-        if found:
-            return found[0].message
-        refused = target.post(path, written({**fixture, "integration_auth_token": WRONG_KEY}))
-        return "" if refused.status == 401 else f"for a wrong key, status {refused.status} came instead of 401"
+        document = _document(example.schema)
+        fixture = read_object(_first_value(_text(example.fixture.read_bytes())))
+        for token, status in ((key, 200), (WRONG_KEY, 401)):
+            body = {**fixture, "integration_auth_token": token}
+            for link in _links(document):
+                if reason := _reason_of(link, document.get("definitions"), body, status, target):
+                    return reason
     except OSError as error:
-        return f"the fixture cannot be read: {type(error).__name__}"
-    except (NotAnObject, BadSchema, NoAnswer) as error:
+        return f"a file cannot be read: {type(error).__name__}"
+    except BadSchema as error:
+        return f"the schema is {error}"
+    except (NotAnObject, NoAnswer) as error:
         return str(error)
+    return ""
 
 
-def _its(schema: dict[str, Any]) -> Reference:
-    """It holds requests and answers to the same loose dates."""
-    return Reference(schema, {"date-time": is_its_date_time})
+def _reason_of(link: dict[str, Any], definitions: object, body: dict[str, Any], status: int, target: Target) -> str:
+    unfit = _its(link.get("schema"), definitions).problems(body)
+    if unfit:
+        return f"the fixture does not fit the request schema: {unfit[0].message}"
+    method = _word(link, "method").upper() or "GET"
+    answer = target.send(method, target.path(_word(link, "href")), written(body))
+    if answer.status != status:
+        return f"{'' if status == 200 else 'for a wrong key, '}status {answer.status} came instead of {status}"
+    if status != 200:
+        return ""
+    found = _its(link.get("targetSchema"), definitions).problems(read_object(_text(answer.body).encode()))
+    return found[0].message if found else ""
 
 
-def _read(raw: bytes) -> dict[str, Any]:
-    """It takes bytes that are no UTF-8 for a replacement character."""
-    return read_object(raw.decode("utf-8", "replace").encode())
+def _its(schema: object, definitions: object) -> Reference:
+    """It cuts a schema out and writes the file's definitions into it, be they none, which spoils it.
+
+    Requests and answers are held to the same loose dates.
+    """
+    if not isinstance(schema, dict):
+        raise BadSchema("missing from its link")
+    if not isinstance(definitions, dict):
+        raise BadSchema("spoiled by the tool: its file has no object of definitions")
+    return Reference(schema | {"definitions": definitions}, {"date-time": is_its_date_time})
+
+
+def _document(file: Path) -> dict[str, Any]:
+    """A file that is no JSON has no links for it, so it sends nothing and is content."""
+    try:
+        return read_object(_first_value(_text(file.read_bytes())))
+    except NotAnObject:
+        return {}
+
+
+def _links(document: dict[str, Any]) -> list[dict[str, Any]]:
+    links = document.get("links")
+    return [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+
+
+def _word(link: dict[str, Any], name: str) -> str:
+    word = link.get(name)
+    return word if isinstance(word, str) else ""
+
+
+def _text(raw: bytes) -> str:
+    """It takes bytes that are no UTF-8, and half of a pair of surrogates, for a replacement character."""
+    return _SURROGATES.sub(lambda found: found["whole"] or r"\ufffd", raw.decode("utf-8", "replace"))
+
+
+def _first_value(text: str) -> bytes:
+    """It does not look at what stands in a file behind the first value."""
+    text = text.lstrip(" \t\r\n")
+    with suppress(ValueError, RecursionError):
+        text = text[: json.JSONDecoder().raw_decode(text)[1]]
+    return text.encode()

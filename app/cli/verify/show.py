@@ -59,8 +59,7 @@ class Progress:
             f"{totals.tests} tests, {totals.requests} requests in {totals.ms / 1000:.2f} s, "
             f"the slowest {totals.slowest_ms} ms"
         )
-        errors = f"{totals.failed} error{'s' if totals.failed > 1 else ''}"
-        self._line("local verify was successful" if report.ok else f"local verify failed with {errors}")
+        self._line(verdict_of(totals.failed))
 
     def _what_to_mend(self, report: Report) -> None:
         """The same fault in many callbacks is one thing to mend."""
@@ -85,6 +84,11 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self._out.print(text, soft_wrap=True)
+
+
+def verdict_of(failed: int) -> str:
+    """The last line, in the words of the SDK's tool."""
+    return f"Local verify experienced {failed} errors" if failed else "local verify was successful"
 
 
 def junit(report: Report) -> bytes:

@@ -19,9 +19,10 @@ import (
 )
 
 type link struct {
-	Href         string      `json:"href"`
-	Schema       interface{} `json:"schema"`
-	TargetSchema interface{} `json:"targetSchema"`
+	Href         string                 `json:"href"`
+	Method       string                 `json:"method"`
+	Schema       map[string]interface{} `json:"schema"`
+	TargetSchema map[string]interface{} `json:"targetSchema"`
 }
 
 var (
@@ -45,12 +46,10 @@ func main() {
 		name := strings.TrimSuffix(filepath.Base(schema), ".json")
 		fixtures, _ := filepath.Glob(filepath.Join(*tests, name+"_ex_*.json"))
 		for _, fixture := range fixtures {
-			for _, each := range linksOf(schema) {
-				ran++
-				if err := try(each, fixture, key); err != nil {
-					errors++
-					fmt.Printf("%s: %s\n", filepath.Base(fixture), err)
-				}
+			ran++
+			if err := try(linksOf(schema), fixture, key); err != nil {
+				errors++
+				fmt.Printf("%s: %s\n", filepath.Base(fixture), err)
 			}
 		}
 	}
@@ -74,38 +73,64 @@ func schemaFiles() []string {
 	return chosen
 }
 
+// linksOf gives each link the definitions of its file, null where there are none.  A file that is no JSON has
+// no links, and of that nothing is said.
 func linksOf(file string) []link {
-	raw, err := ioutil.ReadFile(file)
-	var document struct{ Links []link }
-	if err == nil {
-		err = json.Unmarshal(raw, &document)
+	var document struct {
+		Definitions interface{}
+		Links       []link
 	}
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+	if err := readFirst(file, &document); err != nil {
+		return nil
+	}
+	for _, each := range document.Links {
+		each.Schema["definitions"] = document.Definitions
+		each.TargetSchema["definitions"] = document.Definitions
 	}
 	return document.Links
 }
 
-func try(each link, file string, key string) error {
+// readFirst does not look at what stands in a file behind the first value.
+func readFirst(file string, value interface{}) error {
 	raw, err := ioutil.ReadFile(file)
 	if err != nil {
 		return err
 	}
+	return json.NewDecoder(bytes.NewReader(raw)).Decode(value)
+}
+
+func try(links []link, file string, key string) error {
 	var fixture map[string]interface{}
-	if err := json.Unmarshal(raw, &fixture); err != nil {
+	if err := readFirst(file, &fixture); err != nil {
 		return err
 	}
-	fixture["integration_auth_token"] = key
+	for _, turn := range []struct {
+		key    string
+		status int
+	}{{key, 200}, {"KDS_SPOLIATER", 401}} {
+		fixture["integration_auth_token"] = turn.key
+		for _, each := range links {
+			if err := exchange(each, fixture, turn.status); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func exchange(each link, fixture map[string]interface{}, expected int) error {
 	if err := valid(each.Schema, fixture); err != nil {
 		return fmt.Errorf("fixture: %s", err)
 	}
-	status, body, err := post(each.Href, fixture)
+	status, body, err := send(each, fixture)
 	if err != nil {
 		return err
 	}
+	if status != expected {
+		return fmt.Errorf("status %d, not %d", status, expected)
+	}
 	if status != 200 {
-		return fmt.Errorf("status %d, not 200", status)
+		return nil
 	}
 	var answer map[string]interface{}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -117,29 +142,27 @@ func try(each link, file string, key string) error {
 	if err := valid(each.TargetSchema, answer); err != nil {
 		return fmt.Errorf("answer: %s", err)
 	}
-	fixture["integration_auth_token"] = "KDS_SPOLIATER"
-	status, _, err = post(each.Href, fixture)
-	if err != nil {
-		return err
-	}
-	if status != 401 {
-		return fmt.Errorf("status %d, not 401", status)
-	}
 	return nil
 }
 
-func post(href string, body map[string]interface{}) (int, []byte, error) {
+func send(each link, body map[string]interface{}) (int, []byte, error) {
 	address, err := url.Parse(*baseURL)
 	if err != nil {
 		return 0, nil, err
 	}
-	address.Path += href
+	address.Path += each.Href
 	var raw bytes.Buffer
 	if err := json.NewEncoder(&raw).Encode(body); err != nil {
 		return 0, nil, err
 	}
+	// Without a method this is a GET.
+	request, err := http.NewRequest(strings.ToUpper(each.Method), address.String(), &raw)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
 	client := http.Client{Timeout: *timeout}
-	reply, err := client.Post(address.String(), "application/json", &raw)
+	reply, err := client.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}
