@@ -101,7 +101,8 @@ def _encoded(field: Field, value: Any, pointer: str, problems: list[Problem]) ->
     if field.is_moment and isinstance(value, str) and not is_date_time(value):
         return _refused(pointer, "format", "must be a date and time with offset as in RFC 3339", problems)
     if not _is_of_kind(value, field.kind):
-        return _refused(pointer, "type", f"must be of type {field.kind}", problems)
+        bits = ", of 64 bits" if field.kind == "integer" else ""
+        return _refused(pointer, "type", f"must be of type {field.kind}{bits}", problems)
     if field.kind == "object":
         encoded = {}
         for key, inner in field.fields.items():
@@ -135,8 +136,8 @@ def _is_of_kind(value: object, kind: str) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "integer":
-            # A whole number written as 1.0 does not parse into the caller's integer fields.
-            return isinstance(value, int) and not isinstance(value, bool)
+            # Neither 1.0 nor a number beyond 64 bits parses into the caller's integer fields.
+            return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
         case "number":
             return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
         case "array":

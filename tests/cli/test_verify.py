@@ -199,6 +199,11 @@ def reply_to_good_key(reply: Reply) -> Change:
             ),
             "/orders/0/channel_date_created|format|",
         ),
+        (
+            "order_pull",
+            only("order_pull", lambda body: {**body, "next_page_token": "8f0c2b7a-4d1e-4f65-a90b-3c7d2e1f6a58"}),
+            "/next_page_token|maxLength|/next_page_token: must have at most 35 characters",
+        ),
     ],
 )
 def test_p3_a_wrong_answer_fails_with_a_pointed_reason(against: Any, action: str, change: Change, reason: str) -> None:
@@ -333,15 +338,17 @@ def test_every_callback_is_tried_once_in_all_the_ways_the_sdks_tool_does_not_kno
     first, *others = report["results"]
     assert [check["name"] for check in first["checks"]] == [
         "the right key", "a wrong key", "no key", "null as key", "a number as key", "a list that holds the key",
-        "an empty key", "the key with a blank before it", "the key with a blank behind it", "the key behind !!!",
-        "GET", "a body that breaks off", "a list as body", "the same call again", "two slashes before the callback",
+        "an empty key", "the key with a blank before it", "the key with a blank behind it",
+        "the key in the other case", "the key without its end", "the key behind !!!", "GET",
+        "a body that breaks off", "a list as body", "the same call again", "two slashes before the callback",
     ]  # fmt: skip
     assert [[check["name"] for check in other["checks"]] for other in others] == [["the right key", "a wrong key"]] * 2
-    assert tokens(server)[:10] == [
-        key, "KDS_SPOLIATER", "absent", None, 12345, [key], "", f" {key}", f"{key} ", f"!!!{key}",
+    assert tokens(server)[:12] == [
+        key, "KDS_SPOLIATER", "absent", None, 12345, [key], "", f" {key}", f"{key} ", "retailops_sdk", "RETAILOPS_SD",
+        f"!!!{key}",
     ]  # fmt: skip
     statuses = [check["status"] for check in first["checks"]]
-    assert statuses == [200] + [401] * 9 + [405, 400, 400, 200, 200]
+    assert statuses == [200] + [401] * 11 + [405, 400, 400, 200, 200]
 
 
 def test_several_tests_at_once_find_the_same_in_the_same_order(against: Any) -> None:

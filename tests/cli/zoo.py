@@ -15,6 +15,8 @@ the first by the replay of the tool's algorithm and, where Go is installed, by a
 | forbids                   | fails          | fails            | 403 for a wrong key                                  |
 | trusts_everybody          | fails          | fails            | the key is not compared at all                       |
 | trims_keys                | passes         | fails            | a padded key is accepted                             |
+| ignores_case              | passes         | fails            | keys that differ in case are taken for one           |
+| takes_a_part              | passes         | fails            | the beginning of the key is enough                   |
 | needs_no_key              | passes         | fails            | only a key that is there is compared                 |
 | stumbles_over_keys        | passes         | fails            | a key that is not text gives 500                     |
 | finds_keys_inside         | passes         | fails            | `!!!` and the key is accepted; certification fails   |
@@ -27,6 +29,7 @@ the first by the replay of the tool's algorithm and, where Go is installed, by a
 | writes_bare_dates         | passes         | fails            | a date without time does not parse                   |
 | forgets_an_enum           | passes         | fails            | a line without `item_type`                           |
 | writes_whole_floats       | passes         | fails            | `1.0` does not parse into a whole number             |
+| counts_too_far            | passes         | fails            | a quantity beyond 64 bits does not parse             |
 | breaks_many_rules         | fails          | fails            | five faults in one answer, told at once              |
 | gives_101_orders          | fails          | fails            | a page holds 100                                     |
 | redirects                 | passes         | fails            | 302 to a page that answers `{}`                      |
@@ -201,6 +204,16 @@ class TrimsKeys(Honest):
         return isinstance(token, str) and token.strip() == KEY
 
 
+class IgnoresCase(Honest):
+    def knows(self, token: Any) -> bool:
+        return isinstance(token, str) and token.casefold() == KEY.casefold()
+
+
+class TakesAPart(Honest):
+    def knows(self, token: Any) -> bool:
+        return isinstance(token, str) and token != "" and KEY.startswith(token)
+
+
 class NeedsNoKey(Honest):
     def knows(self, token: Any) -> bool:
         return not token or token == KEY
@@ -347,6 +360,8 @@ ZOO = {
     "trims_keys": Animal(
         TrimsKeys, True, ("for the key with a blank behind it, status 200 came instead of 401", "not trimmed")
     ),
+    "ignores_case": Animal(IgnoresCase, True, ("for the key in the other case, status 200 came instead of 401",)),
+    "takes_a_part": Animal(TakesAPart, True, ("for the key without its end, status 200 came instead of 401",)),
     "needs_no_key": Animal(
         NeedsNoKey,
         True,
@@ -395,6 +410,11 @@ ZOO = {
         True,
         ("/orders/0/order_items/0/quantity: must be written as a whole number, without a decimal point", THROWN_AWAY),
     ),
+    "counts_too_far": Animal(
+        with_order(lambda order: order["order_items"][0].update(quantity=10**20)),
+        True,
+        ("/orders/0/order_items/0/quantity: must be of type integer, of 64 bits", THROWN_AWAY),
+    ),
     "breaks_many_rules": Animal(
         with_order(many_faults),
         False,
@@ -423,5 +443,5 @@ ZOO = {
         ComplainsOfRepeats, True, ("for the same call again, /events: has the error DUPLICATE, the first time none",)
     ),
     "dies_of_repeats": Animal(RemembersCalls, True, ("for the same call again: status 500 came instead of 200",)),
-    "sleeps": Animal(Sleeps, False, ("no whole answer came within 0.3 s", "not sent, as no answer came: 12 more")),
+    "sleeps": Animal(Sleeps, False, ("no whole answer came within 0.3 s", "not sent, as no answer came: 14 more")),
 }  # fmt: skip

@@ -53,6 +53,8 @@ ONCE_PER_CALLBACK = (
     _key("an empty key", lambda _: "", "an empty key must not equal a key that is not configured"),
     _key("the key with a blank before it", lambda key: " " + key, "the key must be compared as it is, not trimmed"),
     _key("the key with a blank behind it", lambda key: key + " ", "the key must be compared as it is, not trimmed"),
+    _key("the key in the other case", str.swapcase, "keys that differ in case are different keys"),
+    _key("the key without its end", lambda key: key[:-1], "a part of the key must not be enough"),
     _key("the key behind !!!", lambda key: "!!!" + key, "certification sends this and counts an answer as a failure"),
     Probe(
         "GET",

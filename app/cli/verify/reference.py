@@ -109,8 +109,6 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             text = "must be one of " + ", ".join(msgspec.json.encode(option).decode() for option in wanted)
         case "format" if wanted == "date-time":
             text = "must be a date and time with offset as in RFC 3339, such as 2026-01-02T03:04:05Z"
-        case _ if form:
-            text = f"must be {form}"
         case "maxItems" | "minItems":
             limit = "at most" if rule == "maxItems" else "at least"
             text = f"has {len(error.instance)} elements, {limit} {wanted} are allowed"  # type: ignore[arg-type]
@@ -118,6 +116,8 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             text = f"must have {'at least' if rule == 'minLength' else 'at most'} {wanted} characters"
         case "minimum" | "maximum":
             text = f"must be {'at least' if rule == 'minimum' else 'at most'} {wanted}"
+        case _ if form:
+            text = f"must be {form}"
         case _ if isinstance(wanted, str | int | float):
             text = f"breaks the rule {rule}: {wanted}"
         case _:

@@ -35,7 +35,7 @@ _HINTS = {
     401: "the server does not accept this key: switch on its test key (here VERIFY_KEY=on), or store the real one "
     "and use --use-auth-key",
     403: "a key that is not accepted must be answered with 401",
-    404: "nothing is served at this address; is --base-url right?",
+    404: "nothing is served at this address; is --base-url right? -actions leaves out what the server does not have",
     405: "every callback is a POST",
     415: "the body is sent as application/json",
     422: "only 200 is read; tell what is wrong in `events`",
