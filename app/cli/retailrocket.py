@@ -1,7 +1,8 @@
-"""`channel retailrocket feed`: what the feed holds, and what Retail Rocket would never see and why."""
+"""`channel retailrocket ...`: what Retail Rocket is given, by which numbers, and what it would never see and why."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import click
@@ -11,6 +12,10 @@ from app import settings as configuration
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.gateways.retailrocket.feed_store import FeedStore, LeftOut, Report
 from app.gateways.retailrocket.gateway import RetailRocketGateway
+from app.gateways.retailrocket.offers import Offers
+from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.words import Product
+from app.records import catalogue
 from app.records.database import Database
 from app.settings import Settings
 
@@ -26,6 +31,24 @@ class Feed(msgspec.Struct, frozen=True):
     gone: int
     left_out_count: int
     left_out: tuple[LeftOut, ...]
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """A unit that can be bought, and by which numbers Retail Rocket knows it and its product.
+
+    `refusal` is why Retail Rocket was not told of it as it is, where products are told to it.
+    """
+
+    channel: str
+    sku: str
+    number: int
+    group: int | None
+    address: str
+    refusal: str
+
+
+PAGE = 250
+"""Products read at a time."""
 
 
 @click.group()
@@ -56,6 +79,93 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
     else:
         _show(found)
     ctx.exit(1 if any(item.built_at is None or item.left_out_count for item in found) else 0)
+
+
+@retailrocket.command()
+@click.option("--channel", "wanted", default="", help="Only this channel of channels.toml.  Default: all of them.")
+@click.option("--refused", "only_refused", is_flag=True, help="Only goods the Product API was not given, and why.")
+@json_option
+@click.pass_context
+def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool) -> None:
+    """List the number of every SKU: the productId that the shop's site has to send to Retail Rocket.
+
+    A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
+    """
+    configured = configuration.load()
+    token = RetailRocketGateway.token
+    stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
+    if wanted and wanted not in stores:
+        known = ", ".join(stores) or "none"
+        raise click.UsageError(f"channel '{wanted}' does not have this gateway; channels with it: {known}")
+    database = Database(configured.database_url)
+    try:
+        units = (
+            unit
+            for name, options in stores.items()
+            if wanted in ("", name)
+            for unit in _numbered(database, name, options)
+            if unit.refusal or not only_refused
+        )
+        count = _print_json_list(units) if as_json else _print_lines(units)
+    finally:
+        database.close()
+    ctx.exit(1 if only_refused and count else 0)
+
+
+def _numbered(database: Database, channel: str, options: RetailRocketOptions) -> Iterator[Numbered]:
+    """Page by page, for a catalogue may be large."""
+    offers = Offers(options)
+    after, is_all = "", False
+    while not is_all:
+        with database.read() as connection:
+            after, found = catalogue.page(connection, channel, after, PAGE)
+            keys = [product.item.key for product in found] if options.mode == "product_api" else []
+            told = catalogue.refusals(connection, channel, RetailRocketGateway.token, keys)
+        for product in found:
+            group = product.item.number if product.variants else None
+            refusals = _refusals(offers, product, told.get(product.item.key, ""), options.currency)
+            for unit in product.units:
+                if unit.sku:
+                    refusal = refusals.get(unit.key, "")
+                    yield Numbered(channel, unit.sku, unit.number, group, offers.address(unit.url), refusal)
+        is_all = not after
+
+
+def _refusals(offers: Offers, product: Product, told: str, currency: str) -> dict[str, str]:
+    """By key of a unit what it lacks itself, or what was refused of the whole product."""
+    if not told:
+        return {}
+    lacking = {
+        unit.key: reason
+        for unit in product.units
+        if unit.is_enabled is not False and isinstance(reason := offers.of(product, unit, {}, currency), str)
+    }
+    of_all = "; ".join(reason for reason in told.split("; ") if reason not in lacking.values())
+    return {unit.key: lacking.get(unit.key, of_all) for unit in product.units}
+
+
+def _print_json_list(units: Iterable[Numbered]) -> int:
+    """As one line, written piece by piece; how many there were."""
+    count = 0
+    click.echo("[", nl=False)
+    for count, unit in enumerate(units, 1):
+        click.echo(("," if count > 1 else "") + msgspec.json.encode(unit).decode(), nl=False)
+    click.echo("]")
+    return count
+
+
+def _print_lines(units: Iterable[Numbered]) -> int:
+    """As lines a spreadsheet takes, for no table can be laid out before its last row is known; how many there were."""
+    count = 0
+    click.echo("channel\tsku\tnumber\tgroup\taddress\trefusal")
+    for count, unit in enumerate(units, 1):  # noqa: B007
+        click.echo(_line(unit))
+    return count
+
+
+def _line(unit: Numbered) -> str:
+    values = (unit.channel, unit.sku, unit.number, unit.group or "", unit.address, unit.refusal)
+    return "\t".join(" ".join(str(value).split()) for value in values)
 
 
 def _has_feed(options: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -25,6 +26,9 @@ ATTEMPT_S = 15.0
 
 LEASE_S = 30.0
 """How long a sender holds a stream; it may have died."""
+
+TURN_S = 20.0
+"""How long facts may go on while a vendor's chores wait, such as reports of what shoppers bought."""
 
 Sent = TypeVar("Sent")
 Change = TypeVar("Change")
@@ -48,9 +52,10 @@ class FactSender:
         self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
 
     def send(self, channel: str, token: str) -> None:
-        """Send batch after batch until nothing is owed or due, or the vendor does not take it."""
+        """Send batch after batch until nothing is owed or due, the vendor does not take it, or `TURN_S` is over."""
+        end_s = time.monotonic() + TURN_S
         try:
-            while not self._is_stopping():
+            while not self._is_stopping() and time.monotonic() < end_s:
                 # By turns: a product goes before its stock, but a whole catalogue must not hold up all stock.
                 has_done = [
                     self._hear_wishes(channel, token),

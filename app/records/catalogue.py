@@ -10,12 +10,12 @@ from datetime import datetime
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item, Product, ProductChange, ProductSent
 from app.records import streams
-from app.records.tables import HAS_TITLE, catalogue, catalogue_heard, categories
+from app.records.tables import HAS_TITLE, catalogue, catalogue_heard, categories, sku_numbers
 
 MANY = 500
 """How many keys one statement names."""
@@ -28,7 +28,7 @@ Batch = streams.Batch[ProductChange]
 
 def item_of(row: Row[tuple[object, ...]]) -> Item:
     """A row's statement with the names we gave it."""
-    return msgspec.structs.replace(msgspec.json.decode(row.item, type=Item), key=row.key, number=row.number)
+    return msgspec.structs.replace(msgspec.json.decode(row.item, type=Item), key=row.key, number=row.sku_number)
 
 
 def of_roots(connection: Connection, channel: str, root_keys: Collection[str]) -> dict[str, Product]:
@@ -107,14 +107,6 @@ def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict
     return {key: products[root] for key, root in roots.items() if root in products}
 
 
-def of_number(connection: Connection, channel: str, number: int) -> Product | None:
-    """The product that has this number, or one of whose variants has it."""
-    root = connection.execute(
-        select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.number == number)
-    ).scalar()
-    return None if root is None else of_roots(connection, channel, [root]).get(root)
-
-
 def search(connection: Connection, channel: str, title: str, limit: int) -> list[Product]:
     """Products whose title, or a variant's, holds this text whatever its case."""
     matching = select(catalogue.c.root_key).where(catalogue.c.channel == channel).order_by(catalogue.c.number)
@@ -145,7 +137,14 @@ def page(connection: Connection, channel: str, after: str, limit: int) -> tuple[
 
     For walks too long for one transaction; each page shows the catalogue as it is when it is read.
     """
-    roots = list(
+    roots = roots_after(connection, channel, after, limit)
+    found = of_roots(connection, channel, roots)
+    return roots[-1] if len(roots) == limit else "", [found[root] for root in roots if root in found]
+
+
+def roots_after(connection: Connection, channel: str, after: str, limit: int) -> list[str]:
+    """The next root keys after this one."""
+    return list(
         connection.execute(
             select(catalogue.c.root_key)
             .where(catalogue.c.channel == channel, catalogue.c.root_key > after)
@@ -154,8 +153,6 @@ def page(connection: Connection, channel: str, after: str, limit: int) -> tuple[
             .limit(limit)
         ).scalars()
     )
-    found = of_roots(connection, channel, roots)
-    return roots[-1] if len(roots) == limit else "", [found[root] for root in roots if root in found]
 
 
 def oldest(connection: Connection, channel: str, limit: int) -> list[Item]:
@@ -167,23 +164,50 @@ def oldest(connection: Connection, channel: str, limit: int) -> list[Item]:
 
 
 def of_numbers(connection: Connection, channel: str, numbers: Collection[int]) -> dict[int, tuple[Product, Item]]:
-    """The product of each number, and the record that has it with what it inherits; unknown ones are left out."""
+    """The product of each number, and the record that has it, or had it last, with what it inherits.
+
+    The record bears the number asked for, though its SKU may be another by now; unknown numbers are left out.
+    """
     wanted = sorted(numbers)
-    roots: set[str] = set()
+    holders: dict[int, tuple[str, str]] = {}
     for at in range(0, len(wanted), MANY):
-        roots |= set(
-            connection.execute(
-                select(catalogue.c.root_key).where(
-                    catalogue.c.channel == channel, catalogue.c.number.in_(wanted[at : at + MANY])
-                )
-            ).scalars()
+        rows = connection.execute(
+            select(sku_numbers.c.number, catalogue.c.key, catalogue.c.root_key)
+            .join_from(
+                sku_numbers,
+                catalogue,
+                (catalogue.c.channel == sku_numbers.c.channel) & (catalogue.c.key == sku_numbers.c.key),
+            )
+            .where(sku_numbers.c.channel == channel, sku_numbers.c.number.in_(wanted[at : at + MANY]))
         )
+        holders |= {row.number: (row.key, row.root_key) for row in rows}
     found = {
-        record.number: (product, record)
-        for product in of_roots(connection, channel, roots).values()
+        record.key: (product, record)
+        for product in of_roots(connection, channel, {root for _, root in holders.values()}).values()
         for record in (product.item, *product.units)
     }
-    return {number: found[number] for number in wanted if number in found}
+    return {
+        number: (found[key][0], msgspec.structs.replace(found[key][1], number=number))
+        for number, (key, _) in holders.items()
+        if key in found
+    }
+
+
+def former_numbers(connection: Connection, channel: str, items: Collection[Item]) -> dict[str, list[int]]:
+    """By key of a record the numbers of SKUs it had and nobody has now; records without any are left out."""
+    own = {item.key: item for item in items}
+    found: dict[str, list[int]] = {}
+    wanted = sorted(own)
+    for at in range(0, len(wanted), MANY):
+        rows = connection.execute(
+            select(sku_numbers)
+            .where(sku_numbers.c.channel == channel, sku_numbers.c.key.in_(wanted[at : at + MANY]))
+            .order_by(sku_numbers.c.number)
+        )
+        for row in rows:
+            if row.number != own[row.key].number and row.name != row.key:
+                found.setdefault(row.key, []).append(row.number)
+    return found
 
 
 def number_categories(connection: Connection, channel: str, paths: Collection[str]) -> None:
@@ -299,6 +323,31 @@ def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collec
         )
         found |= {row.root_key: row.sent for row in rows}
     return found
+
+
+def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
+    """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
+    found: dict[str, str] = {}
+    wanted = sorted(keys)
+    for at in range(0, len(wanted), MANY):
+        rows = connection.execute(
+            select(catalogue_heard.c.root_key, catalogue_heard.c.refusal).where(
+                catalogue_heard.c.channel == channel,
+                catalogue_heard.c.gateway == gateway,
+                catalogue_heard.c.root_key.in_(wanted[at : at + MANY]),
+                catalogue_heard.c.refusal != "",
+            )
+        )
+        found |= {row.root_key: row.refusal for row in rows}
+    return found
+
+
+def refused_count(connection: Connection, channel: str, gateway: str) -> int:
+    """How many products the gateway could not tell as they are."""
+    is_refused = (
+        catalogue_heard.c.channel == channel, catalogue_heard.c.gateway == gateway, catalogue_heard.c.refusal != "",
+    )  # fmt: skip
+    return int(connection.execute(select(func.count()).select_from(catalogue_heard).where(*is_refused)).scalar_one())
 
 
 def note_heard(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:

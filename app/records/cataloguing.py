@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item
 from app.records import streams
-from app.records.catalogue import MANY, SEARCHED
-from app.records.tables import catalogue, catalogue_heard, categories
+from app.records.catalogue import MANY, SEARCHED, roots_after
+from app.records.tables import catalogue, catalogue_heard, categories, sku_numbers
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,13 @@ class _Row:
     identity: str
     item: Item
     number: int = 0
+    sku_number: int = 0
     is_changed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its number goes by."""
+        return self.item.sku or self.key
 
 
 @dataclass
@@ -62,13 +68,15 @@ class _Work:
 
     def change(self, row: _Row, item: Item, root_key: str, identity: str = "") -> None:
         identity = identity or row.identity
-        if row.number and (row.item, row.root_key, row.identity) == (item, root_key, identity):
+        if row.number and row.sku_number and (row.item, row.root_key, row.identity) == (item, root_key, identity):
             return
         self.changed_roots[root_key] = None
         if row.number:
             self.changed_roots[row.root_key] = None
         if self.by_sku.get(row.item.sku) is row:
             del self.by_sku[row.item.sku]
+        if row.item.sku != item.sku:
+            row.sku_number = 0
         row.item, row.root_key, row.identity, row.is_changed = item, root_key, identity, True
         self.keep(row)
 
@@ -110,10 +118,16 @@ def _rows(connection: Connection, channel: str, column: Column[str], values: set
     for at in range(0, len(wanted), MANY):
         for row in connection.execute(
             select(
-                catalogue.c.number, catalogue.c.key, catalogue.c.root_key, catalogue.c.identity, catalogue.c.item
+                catalogue.c.number,
+                catalogue.c.sku_number,
+                catalogue.c.key,
+                catalogue.c.root_key,
+                catalogue.c.identity,
+                catalogue.c.item,
             ).where(catalogue.c.channel == channel, column.in_(wanted[at : at + MANY]), text(f"{column.name} <> ''"))
         ):
-            yield _Row(row.key, row.root_key, row.identity, msgspec.json.decode(row.item, type=Item), row.number)
+            item = msgspec.json.decode(row.item, type=Item)
+            yield _Row(row.key, row.root_key, row.identity, item, row.number, row.sku_number)
 
 
 def _sku(statement: Statement) -> str:
@@ -165,6 +179,7 @@ def _adopt_waiting(connection: Connection, channel: str, rows: Sequence[_Row], w
 
 
 def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: datetime) -> None:
+    _number(connection, channel, [row for row in rows if not row.sku_number])
     fresh = [_values(row, now) | {"channel": channel} for row in rows if not row.number]
     known = [_values(row, now) | {"of_number": row.number} for row in rows if row.number]
     if fresh:
@@ -184,6 +199,23 @@ def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: date
         )
 
 
+def _number(connection: Connection, channel: str, rows: Sequence[_Row]) -> None:
+    """Give each row its SKU's number: the one it ever had, else a new one."""
+    keys = {row.name: row.key for row in rows}
+    if not keys:
+        return
+    statement = _insert(connection, sku_numbers)
+    statement = statement.on_conflict_do_update(
+        index_elements=[sku_numbers.c.channel, sku_numbers.c.name], set_={"key": statement.excluded.key}
+    ).returning(sku_numbers.c.name, sku_numbers.c.number)
+    named = connection.execute(
+        statement, [{"channel": channel, "name": name, "key": key} for name, key in keys.items()]
+    )
+    numbers = {row.name: row.number for row in named}
+    for row in rows:
+        row.sku_number = numbers[row.name]
+
+
 def _keep_estimates_true(connection: Connection) -> None:
     """PostgreSQL plans by what it last counted; until it counts by itself, a first catalogue would be read whole
     again and again, for every few records."""
@@ -191,7 +223,7 @@ def _keep_estimates_true(connection: Connection) -> None:
         return
     counted, there = connection.execute(_COUNTED).one()
     if there > 2 * max(counted, MANY):
-        connection.execute(text("analyze (skip_locked) catalogue"))
+        connection.execute(text("analyze (skip_locked) catalogue, sku_numbers"))
 
 
 _COUNTED = text("select reltuples, (select max(number) from catalogue) from pg_class where oid = 'catalogue'::regclass")
@@ -205,6 +237,7 @@ def _values(row: _Row, now: datetime) -> dict[str, Any]:
         "identity": row.identity,
         "parent_sku": item.parent_sku,
         "sku": item.sku,
+        "sku_number": row.sku_number,
         "title": (item.title or "").casefold()[:SEARCHED],
         "item": msgspec.json.encode(item),
         "is_enabled": item.is_enabled is not False,
@@ -212,13 +245,26 @@ def _values(row: _Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def _owe(connection: Connection, channel: str, gateway: str, seq: int, roots: Sequence[str]) -> None:
+def owe_page(connection: Connection, channel: str, gateway: str, after: str, limit: int, *, forgets_notes: bool) -> str:
+    """Owe a gateway the next products after a root key ("" is the beginning), whatever it heard of them.
+
+    Returns the key to go on from, "" at the end.  `forgets_notes`: what the gateway noted of them holds no more.
+    """
+    seq = streams.next_seq(connection, channel, gateway)
+    roots = roots_after(connection, channel, after, limit)
+    _owe(connection, channel, gateway, seq, roots, forgets_notes=forgets_notes)
+    return roots[-1] if len(roots) == limit else ""
+
+
+def _owe(
+    connection: Connection, channel: str, gateway: str, seq: int, roots: Sequence[str], *, forgets_notes: bool = False
+) -> None:
     if not roots:
         return
     statement = _insert(connection, catalogue_heard)
     statement = statement.on_conflict_do_update(
         index_elements=[catalogue_heard.c.channel, catalogue_heard.c.gateway, catalogue_heard.c.root_key],
-        set_={"seq": statement.excluded.seq},
+        set_={"seq": statement.excluded.seq} | ({"sent": None} if forgets_notes else {}),
     )
     connection.execute(
         statement, [{"channel": channel, "gateway": gateway, "root_key": root, "seq": seq} for root in roots]

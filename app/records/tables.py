@@ -315,12 +315,14 @@ catalogue = Table(
     Column("item", LargeBinary, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("changed_at", Moment, nullable=False),
+    Column("sku_number", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("channel", "key"),
 )
 """The catalogue as RetailOps stated it last, a row for each product and each variant (R13, R26).
 
 `key` never changes; `root_key` is the row's own, or that of the product it is a variant of; `identity` is
-RetailOps' object, "" until it has named one; `title` is folded for searching.
+RetailOps' object, "" until it has named one; `title` is folded for searching; `number` says which was named
+first, `sku_number` is the one vendors know it by.
 """
 
 Index("ix_catalogue_sku", catalogue.c.channel, catalogue.c.sku)
@@ -352,6 +354,22 @@ Index(
     postgresql_where=HAS_TITLE,
 )
 """Everything a search for a part of a title reads, without the records themselves."""
+
+sku_numbers = Table(
+    "sku_numbers",
+    metadata,
+    Column("number", Serial, primary_key=True),
+    Column("channel", String(63), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    UniqueConstraint("channel", "name"),
+)
+"""The number of every SKU there ever was, which stays the SKU's whichever record has it, and is never given twice.
+
+`name` is the SKU, or the record's key where it has none; `key` is the record that has it, or had it last.
+"""
+
+Index("ix_sku_numbers_key", sku_numbers.c.channel, sku_numbers.c.key)
 
 catalogue_heard = Table(
     "catalogue_heard",
@@ -460,7 +478,8 @@ feeds = Table(
 )
 """What a vendor fetches here: which build holds, how much has changed since, and who builds just now.
 
-`listed` is which numbers stand in it, `report` what was left out of it and what is about to leave it.
+`listed` is which numbers stand in it, `report` what was left out of it and what is about to leave it.  Of a vendor
+that is told products instead only `form` is kept: what decided, besides the goods, what it was told.
 """
 
 feed_pieces = Table(

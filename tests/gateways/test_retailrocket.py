@@ -6,7 +6,7 @@ import json
 import logging
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from sqlalchemy import update
 from app import gateways, settings
 from app.cli import cli
 from app.contract.schemas import Contract
+from app.deliveries.facts import FactSender
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
 from app.gateways.interface import Call, Tools
 from app.gateways.policy import Deadline
@@ -28,7 +29,7 @@ from app.gateways.retailrocket import VENDOR
 from app.gateways.retailrocket.api import content_hash
 from app.gateways.retailrocket.gateway import RetailRocketGateway
 from app.gateways.words import Address, Attribute, Order, OrderLine, Purchase, PurchaseLine
-from app.records import cataloguing, streams
+from app.records import catalogue, cataloguing, stock, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables import handed_out
@@ -275,9 +276,27 @@ class Desk:
         self.gateway = made
 
     def keep(self, *skus: str) -> None:
-        statements = [Statement("", item(sku)) for sku in skus]
+        self.state(*(Statement("", item(sku)) for sku in skus))
+
+    def state(self, *statements: Statement, hearing: Sequence[str] = ("retailrocket",)) -> None:
         with self.database.write() as connection:
-            cataloguing.accept(connection, "shop", ["retailrocket"], statements, datetime.now(UTC))
+            cataloguing.accept(connection, "shop", hearing, statements, datetime.now(UTC))
+
+    def tell(self) -> set[int]:
+        """Do what a process does that delivers until nothing is left; which goods and groups the calls named."""
+        before = len(self.rocket.state()["calls"])
+        stream = ("shop", "retailrocket")
+        self.gateway.tend(lambda: False)
+        FactSender(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False).send(*stream)
+        return {int(call["path"].rpartition("/")[2]) for call in self.rocket.state()["calls"][before:]}
+
+    def there(self) -> dict[int, bool]:
+        """The goods Retail Rocket knows, and whether they can be had."""
+        return {int(number): held["isAvailable"] for number, held in self.rocket.state()["products"].items()}
+
+    def number(self, sku: str) -> int:
+        with self.database.read() as connection:
+            return catalogue.of_skus(connection, "shop", [sku])[sku][1].number
 
     def report(self, purchase: Purchase) -> None:
         self.gateway.report_purchase(purchase, Call(Deadline.in_s(5), "r-1", "command"))
@@ -453,6 +472,85 @@ def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(o
     assert not shop.products()["Title of MUG"]["isAvailable"], "what is switched off cannot be had"
 
 
+@pytest.mark.parametrize("before", ["a feed", "another gateway alone"])
+def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once(
+    before: str, database: Database, rocket: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gateways.retailrocket.retelling.PAGE", 2)
+    goods = [Statement("", item(sku)) for sku in ("MUG", "TEA", "CUP", "JAR", "POT")]
+    feed = Desk(database, rocket, feed_delay_s=0.0)
+    feed.state(*goods, hearing=["retailrocket"] if before == "a feed" else [])
+    if before == "a feed":
+        assert feed.tell() == set()
+    desk = Desk(database, rocket, mode="product_api")
+    assert len(desk.tell()) == 5
+    desk.state(*goods)
+    assert desk.tell() == set()
+    Desk(database, rocket, mode="product_api").gateway.tend(lambda: False)
+    with database.read() as connection:
+        assert not catalogue.is_owed(connection, "shop", "retailrocket", datetime.now(UTC)), "a restart owes nothing"
+
+
+def test_r13_a_store_that_had_a_feed_for_a_while_is_told_all_again(database: Database, rocket: Sandbox) -> None:
+    desk = Desk(database, rocket, mode="product_api")
+    desk.keep("MUG", "TEA")
+    assert len(desk.tell()) == 2
+    assert Desk(database, rocket, feed_delay_s=600.0).tell() == set()
+    assert len(Desk(database, rocket, mode="product_api").tell()) == 2
+
+
+def test_r13_after_a_change_of_settings_what_says_something_else_is_told_again(
+    database: Database, rocket: Sandbox
+) -> None:
+    desk = Desk(database, rocket, mode="product_api", shop_url="https://shop.example")
+    desk.state(Statement("", item("FAR")), Statement("", item("NEAR", url="/near")))
+    level = b'[2,[["internal","Dallas",0,0],["internal","Reno",2,2]]]'
+    with database.write() as connection:
+        stock.accept(connection, "shop", "retailrocket", {"FAR": level, "NEAR": level})
+    near, far = desk.number("NEAR"), desk.number("FAR")
+    assert desk.tell() == {near, far}
+    moved: dict[str, Any] = {"mode": "product_api", "shop_url": "https://moved.example"}
+    assert Desk(database, rocket, **moved).tell() == {near}, "the address of the other is whole"
+
+    def stocks() -> dict[str, bool]:
+        found = rocket.state()["products"][str(far)]["stocks"]
+        return {name: held["available"] for name, held in found.items()}
+
+    assert Desk(database, rocket, **moved, stock_ids={"Dallas": "north", "Reno": "west"}).tell() == {near, far}
+    assert stocks() == {"north": False, "west": True}
+    assert Desk(database, rocket, **moved, stock_ids={"Dallas": "north"}).tell() == {near, far}
+    assert stocks() == {"north": False, "west": False}, "a stock the store has no more has nothing"
+
+
+def test_a_sku_keeps_its_number_when_another_record_takes_it_and_a_number_that_is_left_is_gone(
+    database: Database, rocket: Sandbox
+) -> None:
+    desk = Desk(database, rocket, mode="product_api", available_when_unstated=True)
+    desk.state(Statement("product:12", item("CAP")))
+    cap = desk.number("CAP")
+    assert desk.tell() == {cap}
+    desk.state(Statement("product:77", item("CAP", title="Cap of another record")))
+    assert desk.tell() == {cap} and desk.there() == {cap: True}
+    assert rocket.state()["products"][str(cap)]["name"] == "Cap of another record"
+    desk.state(Statement("product:77", item("CAP-2")))
+    desk.tell()
+    assert desk.there() == {cap: False, desk.number("CAP-2"): True}
+    desk.state(Statement("product:78", item("CAP")))
+    assert desk.tell() == {cap} and desk.there()[cap]
+
+
+def test_a_number_that_a_variant_left_is_gone_in_its_group(database: Database, rocket: Sandbox) -> None:
+    desk = Desk(database, rocket, mode="product_api", available_when_unstated=True)
+    shirt = Statement("product:1", item("SHIRT"))
+    desk.state(shirt, Statement("product:2", item("SHIRT-S"), 0), Statement("product:3", item("SHIRT-M"), 0))
+    desk.tell()
+    small, medium = desk.number("SHIRT-S"), desk.number("SHIRT-M")
+    desk.state(shirt, Statement("product:2", item("SHIRT-XS"), 0))
+    desk.tell()
+    assert desk.there() == {small: False, medium: True, desk.number("SHIRT-XS"): True}
+    assert len({held["groupId"] for held in rocket.state()["products"].values()}) == 1
+
+
 def test_regional_stocks_are_one_call_each(open_shop: Callable[..., Shop]) -> None:
     shop = open_shop('mode = "product_api"\n[channel.retailrocket.stock_ids]\nDallas = "north"\nReno = "west"')
     shop.push("MUG")
@@ -535,6 +633,42 @@ def test_the_operator_reads_what_the_feed_leaves_out(
     ]
     assert "without picture" in CliRunner().invoke(cli, ["retailrocket", "feed", "shop"]).output
     assert CliRunner().invoke(cli, ["retailrocket", "feed", "other"]).exit_code == 2
+
+
+def test_the_operator_reads_the_number_of_every_sku_and_what_the_product_api_was_not_given(
+    open_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setattr("app.cli.retailrocket.PAGE", 2)
+    shop = open_shop('mode = "product_api"')
+    shop.push("MUG", "SHIRT")
+    shop.push("SHIRT-M", "SHIRT-L", Parent="SHIRT")
+    shop.push("SHIRT-L", Parent="SHIRT", Price="0")
+    shop.push("POOR", Images=[])
+    for name, value in {"APP_ENV": "development", "DATABASE_URL": database_url, "CHANNELS": shop.channels}.items():
+        monkeypatch.setenv(name, value)
+
+    def listed(*how: str) -> list[dict[str, Any]]:
+        shown = CliRunner().invoke(cli, ["retailrocket", "products", "--json", *how])
+        found = json.loads(shown.output)
+        assert shown.exit_code == (1 if "--refused" in how and found else 0) and shown.output.count("\n") == 1
+        return sorted(found, key=lambda unit: str(unit["sku"]))
+
+    refused = {"POOR": "without picture", "SHIRT-L": "without price"}
+    eventually(lambda: {unit["sku"]: unit["refusal"] for unit in listed("--refused")} == refused)
+    mug, poor, large, medium = listed("--channel", "shop")
+    assert mug["address"] == "https://shop.example/p/MUG" and mug["group"] is None
+    assert large["group"] == medium["group"] not in (None, large["number"], medium["number"])
+    eventually(lambda: shop.products()["Title of SHIRT-M"]["groupId"] == medium["group"])
+    assert shop.products()["Title of MUG"]["id"] == mug["number"]
+    lines = CliRunner().invoke(cli, ["retailrocket", "products"]).output.splitlines()
+    assert f"shop\tPOOR\t{poor['number']}\t\thttps://shop.example/p/POOR\twithout picture" in lines
+    assert CliRunner().invoke(cli, ["retailrocket", "products", "--channel", "other"]).exit_code == 2
+    health = (
+        shop.caller.app.extensions["works"]
+        .gateways[("shop", "retailrocket")]
+        .check(Call(Deadline.in_s(2), "r", "question"))
+    )
+    assert "2 products" in next(finding.sentence for finding in health.findings if finding.name == "refused")
 
 
 # Never in the way

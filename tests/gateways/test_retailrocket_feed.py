@@ -352,6 +352,25 @@ def test_goods_that_are_gone_stay_unavailable_for_their_days_and_then_leave(data
     assert yard.build() and yard.offers() == {"KEPT": "true", "GOES": "true"}
 
 
+def test_a_sku_keeps_its_number_in_the_feed_and_a_number_that_is_left_is_gone(database: Database) -> None:
+    yard = Yard(database, feed_delay_s=0, available_when_unstated=True)
+
+    def listed() -> dict[str, tuple[str, str]]:
+        assert yard.build()
+        offers = ET.fromstring(yard.text()).iter("offer")
+        return {offer.get("id", ""): (offer.findtext("name", ""), offer.get("available", "")) for offer in offers}
+
+    yard.keep(item("CAP", identity="product:12"))
+    (cap,) = listed()
+    yard.keep(item("CAP", identity="product:77", title="Another"))
+    assert listed() == {cap: ("Another", "true")}
+    yard.keep(item("CAP-2", identity="product:77"))
+    found = listed()
+    assert found.pop(cap) == ("CAP-2", "false") and list(found.values()) == [("CAP-2", "true")]
+    yard.keep(item("CAP", identity="product:78"))
+    assert listed() == {**found, cap: ("CAP", "true")}
+
+
 @pytest.mark.both_databases
 def test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it(database: Database) -> None:
     yard = Yard(database, feed_delay_s=600)

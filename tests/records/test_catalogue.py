@@ -91,13 +91,56 @@ def test_variants_that_come_before_their_product_join_it_by_its_sku(database: Da
 
 def test_an_object_keeps_its_row_when_its_sku_changes_and_a_sku_has_one_object(database: Database) -> None:
     push(database, bare("A", title="Tea"))
-    number = unit(database, "A").number
+    known = unit(database, "A")
     push(database, one(7, sku="A"))
-    assert (unit(database, "A").number, unit(database, "A").title) == (number, "Tea"), "known by SKU, now by id"
+    assert (unit(database, "A").key, unit(database, "A").title) == (known.key, "Tea"), "known by SKU, now by id"
     push(database, one(7, sku="B"))
-    assert unit(database, "B").number == number
+    assert unit(database, "B").key == known.key
     displaced = push(database, one(8, sku="B"))
     assert [item.product_id for item in displaced] == ["7"] and unit(database, "B").product_id == "8"
+
+
+def test_a_number_is_its_skus_for_ever_whichever_record_has_it(database: Database) -> None:
+    push(database, one(1, sku="A"), one(2, sku="B"), one(3, sku="C"))
+    numbers = {sku: unit(database, sku).number for sku in "ABC"}
+    push(database, one(4, sku="A"))
+    assert unit(database, "A").number == numbers["A"], "another record took it over"
+    push(database, one(2, sku="D"))
+    assert unit(database, "D").number not in numbers.values(), "another SKU has another number"
+    push(database, one(5, sku="B"), one(3, sku="E"), one(2, sku="C"))
+    assert {sku: unit(database, sku).number for sku in "ABC"} == numbers
+    push(database, one(6, sku="D"), bare("NEW"))
+    given = [unit(database, sku).number for sku in ("A", "B", "C", "D", "E", "NEW")]
+    assert len(set(given)) == len(given)
+
+
+def test_a_number_nobody_has_leads_to_the_record_that_had_it_last(database: Database) -> None:
+    push(database, one(1, sku="P"), one(2, 0, sku="P-1", title="Small"))
+    number = unit(database, "P-1").number
+    push(database, one(2, sku="P-2"))
+    with database.read() as connection:
+        product, record = catalogue.of_numbers(connection, "first", [number])[number]
+        assert (product.item.sku, record.sku, record.title, record.number) == ("P", "P-2", "Small", number)
+        assert catalogue.former_numbers(connection, "first", product.units) == {record.key: [number]}
+    push(database, one(3, sku="P-1", title="Other"))
+    with database.read() as connection:
+        assert catalogue.of_numbers(connection, "first", [number])[number][1].title == "Other"
+        assert catalogue.former_numbers(connection, "first", product.units) == {}
+
+
+def test_p28_a_whole_catalogue_is_owed_in_pieces(database: Database) -> None:
+    push(database, *(one(number, sku=f"S{number}") for number in range(1, 6)))
+    assert len(hear(database)) == 5 and hear(database) == []
+    after, pieces = "", 0
+    while after or not pieces:
+        with database.write() as connection:
+            after = cataloguing.owe_page(connection, *STREAM, after, 2, forgets_notes=True)
+        batch = claim(database)
+        assert batch and len(batch.changes) <= 2 and all(change.sent is None for change in batch.changes)
+        with database.write() as connection:
+            assert catalogue.record(connection, batch, [ProductSent(change.key, b"2") for change in batch.changes])
+        pieces += 1
+    assert pieces == 3 and hear(database) == []
 
 
 def test_what_a_vendor_refused_waits_for_the_next_change_and_a_lost_sender_is_followed(database: Database) -> None:
@@ -116,8 +159,8 @@ def test_products_are_found_by_number_and_by_title_whatever_its_case(database: D
         assert catalogue.search(connection, "first", "0_", 10) == [] == catalogue.search(connection, "other", "a", 10)
         assert [item.item.sku for item in catalogue.search(connection, "first", "", 10)] == ["P", "Q"]
         assert [item.item.sku for item in catalogue.search(connection, "first", "", 1)] == ["P"]
-        found = catalogue.of_number(connection, "first", unit(database, "P-1").number)
-        assert found and found.item.sku == "P"
+        number = unit(database, "P-1").number
+        assert catalogue.of_numbers(connection, "first", [number, 999])[number][0].item.sku == "P"
         keys = [unit(database, sku).key for sku in ("P-1", "Q")]
         by_key = catalogue.of_keys(connection, "first", [*keys, "unknown"])
         assert {key: product.item.sku for key, product in by_key.items()} == dict(zip(keys, ("P", "Q"), strict=True))

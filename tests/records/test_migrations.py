@@ -91,6 +91,27 @@ def _contents(database: Database, tables: sa.MetaData) -> dict[str, list[Any]]:
         }
 
 
+def test_p26_numbers_that_goods_have_stay_their_skus_and_new_ones_are_beyond_them(database: Database) -> None:
+    database.upgrade("0009")
+    before = sa.MetaData()
+    skus = {3: "A", 5: "", 9: "B"}
+    with database.write() as connection:
+        before.reflect(connection, only=["catalogue"])
+        row = {"channel": "first", "item": b"{}", "is_enabled": True, "changed_at": 0}
+        connection.execute(
+            before.tables["catalogue"].insert(),
+            [row | {"number": number, "key": f"k{number}", "root_key": f"k{number}", "sku": sku, "title": ""}
+             for number, sku in skus.items()],
+        )  # fmt: skip
+    database.upgrade()
+    with database.write() as connection:
+        found = connection.execute(sa.text("select number, name, key from sku_numbers order by number")).all()
+        assert [tuple(row) for row in found] == [(3, "A", "k3"), (5, "k5", "k5"), (9, "B", "k9")]
+        assert connection.execute(sa.text("select count(*) from catalogue where sku_number = number")).scalar() == 3
+        added = sa.text("insert into sku_numbers (channel, name, key) values ('first', 'C', 'k') returning number")
+        assert connection.execute(added).scalar_one() == 10
+
+
 def test_r27_processes_that_migrate_at_once_run_each_migration_once(database_url: str) -> None:
     ran: list[list[str]] = []
 

@@ -142,6 +142,7 @@ class FeedBuilder:
 
     def _begin(self) -> None:
         """A catalogue that was there before this gateway has a feed as well."""
+        self.store.begin_feed()
         if self.store.report()[1] is None:
             with self._database.read() as connection:
                 _, products = catalogue.page(connection, self._channel, "", 1)

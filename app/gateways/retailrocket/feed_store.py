@@ -28,6 +28,9 @@ LEASE_S = 120.0
 LOOK_AGAIN = timedelta(hours=24)
 """A feed is looked at this often though nothing has changed: goods that are gone leave it by their age."""
 
+PRODUCT_API = "product_api"
+"""Begins the form of a store that is told products and has no feed."""
+
 
 class LeftOut(msgspec.Struct, frozen=True):
     """A unit that Retail Rocket would silently skip."""
@@ -68,6 +71,7 @@ class Turn:
     build: int
     changes: int
     etag: str
+    form: str
     listed: bytes
     report: Report
 
@@ -157,7 +161,7 @@ class FeedStore:
             ).first()
         if row is None:
             return None
-        return Turn(token, row.begun_builds, row.changes, row.etag, row.listed or b"", _report(row))
+        return Turn(token, row.begun_builds, row.changes, row.etag, row.form, row.listed or b"", _report(row))
 
     def keep(self, turn: Turn, now: datetime) -> None:
         """Go on building.  Raises `BuildLost`."""
@@ -171,6 +175,24 @@ class FeedStore:
                 .where(self._is_this, feeds.c.lease_token == turn.token)
                 .values(lease_token=None, lease_until=None)
             )
+
+    def form(self) -> str | None:
+        """What decided last, besides the goods, what the vendor is given; None before anything was."""
+        with self.database.read() as connection:
+            return connection.execute(select(feeds.c.form).where(self._is_this)).scalar()
+
+    def begin_feed(self) -> None:
+        """The vendor fetches a feed from now on: nobody can say what is left of what its Product API was told."""
+        if not (self.form() or "").startswith(PRODUCT_API):
+            return
+        with self.database.write() as connection:
+            connection.execute(
+                update(feeds).where(self._is_this, feeds.c.form.startswith(PRODUCT_API)).values(form="feed")
+            )
+
+    def keep_form(self, turn: Turn, form: str) -> None:
+        """The vendor is given goods in this form from now on, though no feed.  Raises `BuildLost`."""
+        self._end(turn, form=form, lease_token=None, lease_until=None)
 
     def leave(self, turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> None:
         """The content is what it was: the build that holds stays.  Raises `BuildLost`."""

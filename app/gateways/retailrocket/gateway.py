@@ -15,8 +15,9 @@ from app.gateways.retailrocket.offers import Availability
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.retailrocket.purchases import Purchases
+from app.gateways.retailrocket.retelling import Retelling
 from app.gateways.words import COMMANDS, ProductSent, StockSent
-from app.records import reservations
+from app.records import catalogue, reservations
 
 FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""
@@ -42,6 +43,7 @@ class RetailRocketGateway(Gateway):
         self._clock = tools.clock
         self._feed = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
         self._products = ProductApi(options, self._api, *own)
+        self._retelling = Retelling(options, *own, tools.clock)
         self._purchases = Purchases(options, self._api, *own, tools.clock)
         self._public_url = tools.public_url
         self._database = tools.database
@@ -87,9 +89,11 @@ class RetailRocketGateway(Gateway):
         return {change.sku: self._availability.of(change.level, held.get(change.sku, 0)) for change in changes}
 
     def tend(self, is_stopping: Callable[[], bool]) -> None:
-        """Builds the feed when it is due."""
+        """Builds the feed when it is due; in Product API mode owes what was told in another form."""
         if self._feed is not None:
             self._feed.build_if_due(is_stopping)
+        else:
+            self._retelling.owe_if_due(is_stopping)
 
     def purchase_of(self, order: words.Order) -> words.Purchase | None:
         return self._purchases.of(order) if self.observes else None
@@ -111,7 +115,7 @@ class RetailRocketGateway(Gateway):
     def _findings(self) -> tuple[Finding, ...]:
         purchases = Finding("purchases", "ok" if self.observes else "off", _said_of_purchases(self.observes))
         if self._feed is None:
-            return (purchases,)
+            return purchases, *self._refused()
         report, built_at, is_waiting = self._feed.store.report()
         address = f"{self._public_url or '<PUBLIC_URL>'}/feeds/{TOKEN}/{self._channel}.xml"
         if built_at is None:
@@ -125,6 +129,14 @@ class RetailRocketGateway(Gateway):
             message = f"{report.left_out_count} units are left out ({why}); `channel retailrocket feed` names them"
             found.append(Finding("left out", "attention", message))
         return tuple(found)
+
+    def _refused(self) -> tuple[Finding, ...]:
+        with self._database.read() as connection:
+            count = catalogue.refused_count(connection, self._channel, TOKEN)
+        if not count:
+            return ()
+        message = f"{count} products lack something or are refused; see `channel retailrocket products --refused`"
+        return (Finding("refused", "attention", message),)
 
 
 def _said_of_purchases(observes: str) -> str:

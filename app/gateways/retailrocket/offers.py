@@ -50,6 +50,10 @@ class Availability:
         self._is_when_unstated = options.available_when_unstated
         self._names = tuple(dict.fromkeys(options.stock_ids.values()))
 
+    def fits(self, flags: Mapping[str, bool] | None) -> bool:
+        """Whether these name the stock ids the store has now."""
+        return flags is not None and set(flags) == set(self._names or [""])
+
     def of(self, level: StockLevel | None, reserved: int) -> dict[str, bool]:
         """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock.
 
@@ -80,8 +84,8 @@ class Offers:
         """
         name = clean(unit.title)[:LONGEST_NAME].strip()
         price, old_price = _prices(unit)
-        url = self._address(unit.url)
-        picture = next((found for image in unit.images or () if (found := self._address(image))), "")
+        url = self.address(unit.url)
+        picture = next((found for image in unit.images or () if (found := self.address(image))), "")
         categories = tuple(dict.fromkeys(path for raw in unit.categories or () if (path := self.path(raw))))
         missing = [
             what
@@ -127,7 +131,7 @@ class Offers:
         """The path above, "" at the top."""
         return self._separator.join(self.levels(path)[:-1])
 
-    def _address(self, raw: str | None) -> str:
+    def address(self, raw: str | None) -> str:
         """An absolute address of at most 512 characters, or ""."""
         text = clean(raw).strip()
         if text and self._shop_url and "://" not in text[:8]:

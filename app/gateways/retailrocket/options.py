@@ -52,7 +52,8 @@ class RetailRocketOptions:
     )
     order_source: str = option(
         mf.String(validate=mv.OneOf(["site", "server"])),
-        "Who reports purchases. site: the shop's own pages or app do, this server sends none. server: this server.",
+        "Who reports purchases. site: the shop's own pages or app do, by the numbers `channel retailrocket products` "
+        "lists; this server sends none. server: this server.",
         default="site",
     )
     when: str = option(

@@ -32,7 +32,24 @@ class _Telling:
 
     product: Product
     offers: tuple[Offer, ...]
+    former: tuple[Offer, ...]
+    """Under numbers of SKUs its units had and nobody has now: not to be had."""
     refusals: tuple[Refusal, ...]
+
+    @property
+    def kind(self) -> str:
+        return "productsgroup" if self.product.variants else "products"
+
+    @property
+    def number(self) -> int:
+        return self.product.item.number if self.product.variants else self.offers[0].number
+
+    @property
+    def of_former(self) -> list[_Telling]:
+        """What a product without variants has to say of each former number; those of variants go with their group."""
+        if self.product.variants:
+            return []
+        return [replace(self, offers=(offer,), former=()) for offer in self.former]
 
     @property
     def stock_ids(self) -> list[str]:
@@ -92,6 +109,7 @@ class ProductApi:
     def _tell_change(self, change: ProductChange, call: Call) -> ProductSent:
         if change.product is None:
             return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is told.
+        item = change.product.item
         telling = self._telling(change.product, {})
         note = _read_note(change.sent)
         refusals = list(telling.refusals)
@@ -99,11 +117,16 @@ class ProductApi:
         for stock_id in telling.stock_ids:
             digest = self._digest(telling, stock_id)
             if note.get(stock_id) != digest:
-                refused = self._send(telling, stock_id, call)
-                if refused:
-                    refusals.append(Refusal(refused, change.product.item.sku, change.product.item.product_id))
+                refused = [self._send(one, stock_id, call) for one in (telling, *telling.of_former)]
+                if any(refused):
+                    refusals += [Refusal(why, item.sku, item.product_id) for why in refused if why]
                     continue
             now[stock_id] = digest
+        for stock_id in sorted(note.keys() - set(telling.stock_ids)) if telling.offers else ():
+            # The store has this stock no more: there nothing can be had.
+            if refusal := self._send(_withdrawn(telling, stock_id), stock_id, call):
+                refusals.append(Refusal(refusal, item.sku, item.product_id))
+                now[stock_id] = note[stock_id]
         return ProductSent(change.key, encode(now), tuple(refusals))
 
     def _tell_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
@@ -118,27 +141,31 @@ class ProductApi:
         others = [unit.sku for unit in units if unit.sku not in flags]
         with self._database.read() as connection:
             notes = stock.notes_of(connection, self._channel, self._gateway, others)
-            unheard = [sku for sku in others if read_flags(notes.get(sku)) is None]
+            heard = {sku: told for sku in others if self._availability.fits(told := read_flags(notes.get(sku)))}
+            unheard = [sku for sku in others if sku not in heard]
             levels = stock.levels_of(connection, self._channel, self._gateway, unheard)
             held = reservations.reserved_units(connection, self._channel, unheard)
-        offers, refusals = [], []
+            former = catalogue.former_numbers(connection, self._channel, units)
+        offers, withdrawn, refusals = [], [], []
         for unit in units:
-            known = flags.get(unit.sku) or read_flags(notes.get(unit.sku))
             sku = unit.sku
+            if not sku:
+                continue  # Another record has its SKU and the number that goes with it.
+            known = flags.get(sku) or heard.get(sku)
             now = self._availability.of(levels.get(sku), held.get(sku, 0)) if known is None else known
             offer = self._offers.of(product, unit, now, self._currency)
             if isinstance(offer, Offer):
                 offers.append(offer)
+                withdrawn += [_gone(replace(offer, number=number)) for number in former.get(unit.key, ())]
             elif unit.is_enabled is not False:
                 refusals.append(Refusal(offer, unit.sku, unit.product_id))
-        return _Telling(product, tuple(offers), tuple(refusals))
+        return _Telling(product, tuple(offers), tuple(withdrawn), tuple(refusals))
 
     def _send(self, telling: _Telling, stock_id: str, call: Call) -> str:
         """Why it was refused, or ""."""
-        kind = "productsgroup" if telling.product.variants else "products"
         body = encode(self._body(telling, stock_id))
         try:
-            self._api.send_product(kind, telling.product.item.number, stock_id, body, call)
+            self._api.send_product(telling.kind, telling.number, stock_id, body, call)
         except Refused as error:
             return error.message
         return ""
@@ -150,7 +177,8 @@ class ProductApi:
             for offer in telling.offers
         )
         enabled = [unit.is_enabled is not False for unit in telling.product.units]
-        said = (self._body(replace(telling, offers=alike), stock_id), enabled)
+        former = [self._body(one, stock_id) for one in telling.of_former]
+        said = (self._body(replace(telling, offers=alike), stock_id), enabled, *former)
         return hashlib.sha256(encode(said)).hexdigest()[:32]
 
     def _body(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
@@ -159,8 +187,11 @@ class ProductApi:
         if not telling.product.variants:
             return {"id": first.number, **self._fields(first, stock_id), **_paths(self._offers, first), **stocked}
         group = self._group_fields(telling, stock_id)
-        variants = {str(offer.number): {**self._fields(offer, stock_id), **stocked} for offer in telling.offers}
-        return {"groupId": telling.product.item.number, **group, **stocked, "products": variants}
+        variants = {
+            str(offer.number): {**self._fields(offer, stock_id), **stocked}
+            for offer in (*telling.offers, *telling.former)
+        }
+        return {"groupId": telling.number, **group, **stocked, "products": variants}
 
     def _group_fields(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
         """What the product itself states, where that is enough, else its first variant's."""
@@ -187,6 +218,17 @@ class ProductApi:
         if offer.params:
             fields["params"] = dict(offer.params)
         return fields
+
+
+def _gone(offer: Offer) -> Offer:
+    """The same, not to be had anywhere."""
+    return replace(offer, is_available=False, stocks=tuple((stock_id, False) for stock_id, _ in offer.stocks))
+
+
+def _withdrawn(telling: _Telling, stock_id: str) -> _Telling:
+    """The same for a stock the store has no more."""
+    offers = (_gone(replace(offer, stocks=((stock_id, False),))) for offer in telling.offers)
+    return replace(telling, offers=tuple(offers))
 
 
 def _is_there(offer: Offer, stock_id: str) -> bool:
