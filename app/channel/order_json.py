@@ -15,7 +15,10 @@ from app.gateways.words import Address, Attribute, Order, OrderLine, Payment
 
 
 def unfit(order: Order) -> str:
-    """Why this order must be held back, as a sentence without values; "" when it may go."""
+    """Why this order must be held back, as a sentence without values; "" when it may go.
+
+    One that was called off goes whatever its sums are: nothing is booked of it (R18).
+    """
     if order.currency_code not in CURRENCIES:
         return "its currency is not one RetailOps knows"
     if not order.lines:
@@ -26,9 +29,16 @@ def unfit(order: Order) -> str:
         return "a line has no positive quantity"
     if any(not line.sku for line in order.lines):
         return "a line has no SKU"
-    if order.carries_money and abs(_owed(order) - _paid(order)) > line_tolerance(len(order.lines)):
-        return "the sums of its lines, charges and payments differ"
+    if order.carries_money and not order.is_cancelled and not _is_covered(order):
+        return (
+            "the sums of its lines, charges and payments differ: mend its lines with `channel send order_update`, "
+            "or give all back with `channel send order_cancel`"
+        )
     return ""
+
+
+def _is_covered(order: Order) -> bool:
+    return abs(_owed(order) - _paid(order)) <= line_tolerance(len(order.lines))
 
 
 def _owed(order: Order) -> Decimal:

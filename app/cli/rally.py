@@ -63,23 +63,38 @@ def register(name: str, as_json: bool) -> None:
 @channel_option
 @json_option
 def list_(name: str, as_json: bool) -> None:
-    """The hooks Rally has for this merchant's key.  Exit code 1 unless they are this server's thirteen."""
+    """The hooks Rally has for this merchant's key.
+
+    Exit code 1 unless they are this server's thirteen: with the right verbs and, where PUBLIC_URL is set, leading
+    there.
+    """
     configured = settings.load()
     channel = _channel(configured, name)
     try:
-        found = _registry(channel, configured.public_url).listing(_call())
+        registry = _registry(channel, configured.public_url)
+        found = registry.listing(_call())
     except GatewayError as error:
         _show(channel, "list", Report(trouble=error.message), as_json)
         return
-    is_whole = sorted(str(hook.get("type", "")) for hook in found) == sorted(TOPICS)
+    finding = registry.finding_of(found)
+    is_whole = finding.state == "ok"
     shown = [{key: str(hook.get(key, "")) for key in ("id", "type", "method", "url")} for hook in found]
     if as_json:
-        print_json({"channel": channel.name, "hooks": shown, "expected": len(TOPICS), "is_whole": is_whole})
+        print_json(
+            {
+                "channel": channel.name,
+                "hooks": shown,
+                "expected": len(TOPICS),
+                "is_whole": is_whole,
+                "finding": finding.sentence,
+            }
+        )
     else:
         table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed", "type", "id", "method", "url")
         for hook in shown:
             table.add_row(hook["type"], hook["id"], hook["method"], hook["url"])
         console().print(table)
+        click.echo(finding.sentence, err=not is_whole)
     if not is_whole:
         raise SystemExit(1)
 

@@ -80,6 +80,8 @@ class OrderLine(msgspec.Struct, frozen=True):
     unit_price: Decimal = Decimal(0)
     discount: Decimal = Decimal(0)
     unit_tax: Decimal = Decimal(0)
+    tax: Decimal | None = None
+    """The tax of all units, where that of a unit is rounded."""
     expected_ship_date: datetime | None = None
     expected_arrival_date: datetime | None = None
     source_sku: str = ""
@@ -139,7 +141,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class SketchLine(msgspec.Struct, frozen=True):
-    """Of a line, what has to be remembered: its names and how many units were ordered."""
+    """Of a line, what has to be remembered: its names, how many units were ordered, and what was charged for them."""
 
     refnum: str
     sku: str
@@ -147,6 +149,9 @@ class SketchLine(msgspec.Struct, frozen=True):
     source_sku: str = ""
     needs_shipping: bool = True
     """False for what nobody waits for to be shipped, such as a gift card."""
+    charged: Decimal = Decimal(0)
+    """For all units, less discounts and without tax; 0 where the source carries no money, or before it was noted."""
+    tax: Decimal = Decimal(0)
 
 
 class OrderSketch(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ has it is put at the end.  Whoever changes an order holds `lock_name` (`Database
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -19,6 +19,9 @@ from app.records import reservations, stock
 from app.records.tables import handed_out, orders
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
+
+Standing = Literal["unknown", "given", "taken"]
+"""How far RetailOps has an order: given is one it asked about by number, too, and taken what it acknowledged."""
 
 MOST_HOOKS = 512 * 1024
 """Bytes of the source's bodies kept with one order; what comes later is left out."""
@@ -43,7 +46,7 @@ class StoredOrder:
     purge_after: datetime
 
     def is_final(self, now: datetime) -> bool:
-        """True when RetailOps may have seen it, so that it does not grow any more."""
+        """True when it may be handed out, so that it waits for nothing any more."""
         return self.state not in ("pending", "review") or (self.exportable_at is not None and self.exportable_at <= now)
 
 
@@ -92,6 +95,30 @@ def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None
 def of_cart(connection: Connection, channel: str, cart_id: str) -> StoredOrder | None:
     """The order a cart became, or None."""
     return _first(connection, _of(channel).where(orders.c.cart_id == cart_id))
+
+
+def standing(connection: Connection, channel: str, refnum: str) -> Standing:
+    """How far RetailOps has the order."""
+    row = connection.execute(
+        select(handed_out.c.acknowledged_at).where(handed_out.c.channel == channel, handed_out.c.refnum == refnum)
+    ).first()
+    if row is None:
+        return "unknown"
+    return "given" if row.acknowledged_at is None else "taken"
+
+
+def moved(connection: Connection, channel: str, places: Mapping[str, int]) -> set[str]:
+    """Those kept here that stand elsewhere in the queue by now than at these places, in ms: they have changed."""
+    rows = connection.execute(
+        select(orders.c.refnum, orders.c.exportable_at).where(
+            orders.c.channel == channel, orders.c.refnum.in_(list(places))
+        )
+    )
+    return {
+        row.refnum
+        for row in rows
+        if row.exportable_at is None or int(row.exportable_at.timestamp() * 1000) != places[row.refnum]
+    }
 
 
 def of_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> dict[str, StoredOrder]:

@@ -19,7 +19,7 @@ from app import gateways
 from app.contract.schemas import Contract
 from app.gateways.interface import Verb
 from app.records.refunds import Entry, listing
-from app.records.tables import commands, deliveries, refunds
+from app.records.tables import commands, deliveries, journal, refunds
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.cli.test_processes import run as run_command
@@ -331,6 +331,18 @@ def test_r23_a_credit_is_a_repeat_for_a_day(shop: Shop) -> None:
     shop.age(25)
     assert shop.credit(10)["refnum"] == "rf-2"
     assert order.money_out == 20
+
+
+def test_p25_every_credit_is_found_in_the_journal_by_its_order_which_it_does_not_name(shop: Shop) -> None:
+    shop.sell()
+    assert [shop.credit(amount)["status"] for amount in (10, 10, 99)] == ["success", "success", "decline"]
+
+    def told() -> list[tuple[str, str]]:
+        with shop.retailops.database.read() as connection:
+            wanted = select(journal.c.order_refnum, journal.c.outcome).where(journal.c.name == "payment_credit")
+            return [(row.order_refnum, row.outcome) for row in connection.execute(wanted.order_by(journal.c.id))]
+
+    eventually(lambda: told() == [("A1", "success"), ("A1", "success"), ("A1", "DECLINED")])
 
 
 def test_payment_credit_says_decline_fail_and_timeout_where_they_are_true(shop: Shop) -> None:

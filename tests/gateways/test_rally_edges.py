@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from app import cli
 from app.contract.schemas import Contract
 from app.records import orders as kept
 from app.records.refunds import release
-from app.records.tables import deliveries
+from app.records.tables import deliveries, held_back
 from app.records.tables import orders as orders_table
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import codes
@@ -27,6 +28,9 @@ from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opene
 pytestmark = pytest.mark.both_databases
 
 OPEN = Callable[..., Shop]
+
+HELD = {"fraud_review_transaction": {"id": 1}}
+CLEARED: dict[str, Any] = {"fraud_review_transaction": {}}
 
 
 @pytest.fixture
@@ -88,6 +92,76 @@ def test_p19_money_that_came_after_the_hand_out_goes_back_with_the_rest(shop: Sh
     assert charged == money(order["payment_transactions"][0]["amount"]) + money("7.25")
     assert shop.retailops.cancel(refnum)["status"] == "success"
     assert money(shop.at_rally(refnum)["refunded"]) == charged
+
+
+def test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more(shop: Shop) -> None:
+    changed = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
+    answer = shop.update(changed, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})
+    assert codes(answer) == ["PAID_MORE"]
+    paid_late = shop.buy_and_pull(skus={TEE: 1})["channel_order_refnum"]
+    shop.step("order/update", order=paid_late, transactions=[{"external_id": "ch_late", "amount": 7.25}])
+    doubted = shop.buy(skus={TEE: 1})
+    assert [order["channel_order_refnum"] for order in shop.retailops.pull()] == [doubted]
+    shop.step("order/update", order=doubted, more=HELD)
+    for refnum in (changed, paid_late, doubted):
+        assert shop.step("order/update", order=refnum, status="refunded")["outcome"] == "good"
+    told = {order["channel_order_refnum"]: order["cancel"] for order in shop.retailops.pull()}
+    assert told == {changed: True, paid_late: True, doubted: True}
+
+
+def test_p18_an_order_that_grows_while_it_is_handed_out_is_handed_out_whole_the_next_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refnum = shop.buy(skus={TEE: 1})
+    fetch = shop.gateway.fetch_orders
+
+    def overtaken(*args: Any) -> Iterator[Any]:
+        yield from fetch(*args)
+        shop.step("order/update", order=refnum, offer_skus={MUG: 1})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.gateway, "fetch_orders", overtaken)
+        assert shop.retailops.pull() == []
+    [order] = shop.retailops.pull()
+    assert [line["sku"] for line in order["order_items"]] == [TEE, MUG]
+    assert shop.view("warnings") == []
+
+
+def test_an_order_charged_otherwise_than_it_comes_to_is_mended_or_called_off_by_the_operator(shop: Shop) -> None:
+    mended, dropped = shop.buy(skus={TEE: 1}), shop.buy(skus={TEE: 1})
+    for refnum in (mended, dropped):
+        shop.step("order/update", order=refnum, transactions=[{"external_id": f"ch-{refnum}", "amount": 7.25}])
+    assert shop.retailops.pull() == []
+    with shop.database.read() as connection:
+        reasons = connection.execute(select(held_back.c.reason)).scalars().all()
+    assert len(reasons) == 2 and all("order_update" in reason and "order_cancel" in reason for reason in reasons)
+    shop.update(mended, {"order_item_id": 9, "sku": MUG, "quantity": 1, "unit_price": 7.25})
+    [order] = shop.retailops.pull()
+    assert [(line["sku"], line["quantity"]) for line in order["order_items"]] == [(TEE, 1), (MUG, 1)]
+    assert shop.retailops.cancel(dropped)["status"] == "success"
+    assert money(shop.at_rally(dropped)["refunded"]) == money(shop.at_rally(dropped)["charged"])
+
+
+def test_a_fraud_review_does_not_take_back_an_order_retailops_has(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum = order["channel_order_refnum"]
+    with caplog.at_level(logging.WARNING):
+        assert shop.step("order/update", order=refnum, more=HELD)["answer"]["status"] == "paid"
+    assert "fraud review" in caplog.text
+    shop.ship(order, 501, TEE=1)
+    assert [item["status"] for item in shop.at_rally(refnum)["statuses"]] == ["pending", "paid", "paid"]
+    assert [one["channel_order_refnum"] for one in shop.retailops.pull(specific_orders=[{"channel_refnum": refnum}])]
+
+
+def test_units_that_ship_during_a_fraud_review_make_the_order_paid_for_good(shop: Shop) -> None:
+    refnum = shop.buy(skus={TEE: 2})
+    [order] = shop.retailops.pull()
+    assert shop.step("order/update", order=refnum, more=HELD)["answer"]["status"] == "pending"
+    shop.retailops.acknowledge(refnum)
+    shop.ship(order, 501, TEE=1)
+    shop.step("order/update", order=refnum, more=HELD)
+    shop.step("order/update", order=refnum, more=CLEARED)
+    assert [item["status"] for item in shop.at_rally(refnum)["statuses"]] == ["pending", "paid", "pending", "paid"]
 
 
 def test_an_order_released_without_paid_is_told_as_paid_from_its_hand_out_on(open_shop: OPEN) -> None:

@@ -131,9 +131,10 @@ def test_r22_completion_registers_what_is_missing_and_refunds_only_what_is_named
     assert (answer["status"], codes(answer)) == ("success", [])
     held = shop.at_rally(refnum)
     [refund] = held["refunds"]
-    assert (refund["external_id"], money(refund["amount"])) == (f"ro-complete-{refnum}-1", 20)
-    [row] = refund["refunds"]
-    assert (row["external_id"], row["quantity"], row["type"]) == (lines[MUG], 1, "line_item")
+    assert (refund["external_id"], money(refund["amount"])) == (f"ro-complete-{refnum}-1", 22)
+    goods, tax = refund["refunds"]
+    assert (goods["external_id"], goods["quantity"], goods["type"]) == (lines[MUG], 1, "line_item")
+    assert (tax["type"], tax["quantity"], money(tax["amount"])) == ("tax", 1, 2)
     assert held["snapshot"]["meta"]["fulfillments"][0]["tracking_number"] == "1Z9"
     assert (held["status"], shop.view("warnings")) == ("completed", [])
 
@@ -145,10 +146,94 @@ def test_r23_a_credit_for_what_a_completion_gave_back_pays_nothing_again(shop: S
     shop.ship(order, 501, TEE=1)
     unshipped = {"sku": MUG, "channel_item_refnum": lines[MUG], "unshipped_quantity": 1, "effective_unit_price": 20}
     assert shop.complete(refnum, unshipped_items=[unshipped])["status"] == "success"
-    answer = shop.credit(20, payment["refnum"])
-    assert (answer["status"], answer["amount"], answer["refnum"]) == ("success", 20, f"ro-complete-{refnum}-1")
-    assert money(shop.at_rally(refnum)["refunded"]) == 20
+    answer = shop.credit(22, payment["refnum"])
+    assert (answer["status"], answer["amount"], answer["refnum"]) == ("success", 22, f"ro-complete-{refnum}-1")
+    assert money(shop.at_rally(refnum)["refunded"]) == 22
     assert shop.credit(5, payment["refnum"])["status"] == "success", "other money is another credit"
+
+
+@pytest.mark.parametrize(
+    ("units", "price", "told"),
+    [
+        (1, "20", ["20", "2"]),
+        (3, "20", ["60", "6"]),
+        (1, "22", ["22"]),
+        (1, "21.5", ["21.5", "0.5"]),
+        (2, "15", ["30", "4"]),
+        (1, "25", ["25"]),
+    ],
+)
+def test_r22_the_tax_of_units_that_never_ship_goes_back_unless_their_price_includes_it(
+    shop: Shop, units: int, price: str, told: list[str]
+) -> None:
+    refnum = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
+    shop.complete(refnum, unshipped_items=[unshipped(units, price)])
+    [refund] = shop.at_rally(refnum)["refunds"]
+    assert [money(row["amount"]) for row in refund["refunds"]] == [money(amount) for amount in told]
+    assert shop.view("warnings") == []
+
+
+def test_r22_an_order_changed_in_retailops_gives_back_the_tax_it_has_now(shop: Shop) -> None:
+    refnum = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
+    shop.update(refnum, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})
+    shop.complete(refnum, unshipped_items=[unshipped(2, "20")])
+    assert money(shop.at_rally(refnum)["refunded"]) == 44
+
+
+@pytest.mark.parametrize("credited", [22, 20])
+def test_r23_a_credit_with_or_without_the_tax_before_a_completion_is_the_same_money(shop: Shop, credited: int) -> None:
+    order = shop.buy_and_pull(skus={TEE: 3})
+    refnum = order["channel_order_refnum"]
+    shop.credit(credited, order["payment_transactions"][0]["refnum"])
+    answer = shop.complete(refnum, unshipped_items=[unshipped(1, "20")])
+    assert "ALREADY_CREDITED" in codes(answer) and money(shop.at_rally(refnum)["refunded"]) == credited
+
+
+def unshipped(units: int, price: str) -> dict[str, Any]:
+    return {"sku": TEE, "channel_item_refnum": "li-1", "unshipped_quantity": units, "effective_unit_price": price}
+
+
+def rows_of(refund: dict[str, Any]) -> list[tuple[str, int, Any]]:
+    return [(row["external_id"].partition("-ro-")[0], row["quantity"], money(row["amount"]))
+            for row in refund["refunds"]]  # fmt: skip
+
+
+def test_a_rest_of_a_return_adds_no_unit(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    shop.ship(order, 501, TEE=1, MUG=1)
+    tee = {"channel_item_refnum": "li-1", "sku": TEE, "quantity": 1, "subtotal_amt": 19.5}
+    shop.give_back(7, 22, refnum, items=[tee], tax_amt=2)
+    mug = {"channel_item_refnum": "li-2", "sku": MUG, "quantity": 1, "subtotal_amt": 20}
+    shop.give_back(8, 22.01, refnum, items=[mug], tax_amt=2)
+    first, second = shop.at_rally(refnum)["refunds"]
+    assert rows_of(first) == [("li-1", 1, 20), ("tax", 1, 2)]
+    assert rows_of(second) == [("li-2", 1, 20), ("tax", 1, 2), ("shipping", 1, money("0.01"))]
+
+
+@pytest.mark.parametrize(("ordered", "returned"), [(2, 2), (3, 2), (3, 3)])
+def test_a_refund_over_two_payments_names_each_unit_once(shop: Shop, ordered: int, returned: int) -> None:
+    order = shop.buy_and_pull(skus={TEE: ordered}, offer_skus={MUG: 1}, offer_shipping={"total": 5, "subtotal": 5})
+    refnum = order["channel_order_refnum"]
+    shop.ship(order, 501, TEE=ordered)
+    tees = {"channel_item_refnum": "li-1", "sku": TEE, "quantity": returned, "subtotal_amt": 20 * returned}
+    shop.give_back(7, 22 * returned, refnum, items=[tees], tax_amt=2 * returned)
+    shop.settle()
+    refunds = shop.at_rally(refnum)["refunds"]
+    told = [row for refund in refunds for row in rows_of(refund)]
+    assert len(refunds) == 2 and sum(units for name, units, _ in told if name == "li-1") == returned
+    assert sum(amount for name, _, amount in told if name == "li-1") == 20 * returned
+
+
+def test_tax_and_shipping_a_return_states_by_item_stand_in_rows_of_their_own(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2})
+    refnum = order["channel_order_refnum"]
+    shop.ship(order, 501, TEE=2)
+    item = {"channel_item_refnum": "li-1", "sku": TEE, "quantity": 1, "subtotal_amt": 20, "tax_amt": 1.5,
+            "item_shipping_tax_amt": 0.5, "shipping_amt": 3}  # fmt: skip
+    shop.give_back(7, 25, refnum, items=[item])
+    [refund] = shop.at_rally(refnum)["refunds"]
+    assert rows_of(refund) == [("li-1", 1, 20), ("tax", 1, 2), ("shipping", 1, 3)]
 
 
 def test_a_return_is_refunded_by_line_tax_and_shipping_and_what_is_wholly_refunded_says_so(shop: Shop) -> None:
@@ -359,7 +444,7 @@ def test_another_merchant_works_while_rally_fails_every_call_of_one(
         assert "left alone" in first.gateway.check(_call()).detail, "the breaker of the one is open"
         other.push([record(1, TEE, "20.00")])
         other.set_stock(TEE=7)
-        assert [row["value"] for row in eventually(lambda: other.view("stock"))] == [7]
+        eventually(lambda: [row["value"] for row in other.view("stock")] == [7])
 
 
 def test_what_needs_no_shipping_is_not_waited_for(open_shop: OPEN) -> None:

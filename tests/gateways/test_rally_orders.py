@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from app.channel.order_json import order_json, unfit
+from app.channel.orders import remember
 from app.gateways.rally.retailops_order import to_order, to_sketch
 from app.gateways.words import StockSent
 from app.records import orders, reservations, stock
@@ -279,6 +280,31 @@ def test_offers_after_the_purchase_are_added_at_rallys_price_without_tax_until_i
     assert len(told(stage, refnum, line_items=[{**offer, "external_variant_id": "MUG"}])["line_items"]) == 4
     tags = to_order(stage.document(refnum), default_ship_code="S").tags
     assert tags == ("rally", "post_purchase_offer")
+
+
+def test_what_the_shopper_adds_and_pays_is_taken_until_retailops_knows_the_order(stage: Stage) -> None:
+    offer = {"external_product_id": stage.key("MUG"), "external_variant_id": "", "quantity": 1, "price": 4.5}
+
+    def add(refnum: str, charge: str) -> int:
+        money = {"transactions": [{"external_id": charge, "amount": 4.5}]} if charge else {}
+        return len(told(stage, refnum, line_items=[offer], **money)["line_items"])
+
+    held_after_paid, paid = (ordered(stage, bought(stage, TEE=1))["external_id"] for _ in range(2))
+    for refnum in (held_after_paid, paid):
+        told(stage, refnum, **PAID)
+    told(stage, held_after_paid, fraud_review_transaction={"id": 1})
+    assert (add(held_after_paid, ""), add(paid, "")) == (2, 1), "after `paid` only what is paid with it"
+    place = stage.stored(paid).exportable_at
+    stage.clock.now += timedelta(seconds=5)
+    assert (add(paid, "ch_2"), add(paid, "ch_2")) == (2, 2)
+    assert held(stage, "MUG") == {"MUG": 2} and stage.stored(paid).exportable_at == stage.clock.now != place
+    dearer = {"line_items": [{**offer, "quantity": 99}], "transactions": [{"external_id": "ch_3", "amount": 445.5}]}
+    assert stage.call("PUT", f"/orders/{paid}", dearer).code == "out_of_stock"
+    for refnum in (held_after_paid, paid):
+        with stage.database.write() as connection:
+            remember(connection, "first", to_sketch(stage.document(refnum)))
+        assert add(refnum, "ch_4") == 2, "RetailOps may have it, though a review is open"
+        assert stage.document(refnum).transactions[-1].external_id == "ch_4"
 
 
 def test_an_order_that_is_not_the_cart_is_refused_as_the_contract_says(stage: Stage) -> None:

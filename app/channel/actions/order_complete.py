@@ -1,14 +1,14 @@
 """RetailOps is done with an order.
 
 Shipments of the payload that are not registered yet are registered first; only units named in
-`unshipped_items`, less those shipped, are rejected, and given back where the source moves money; own
-arithmetic only warns; neither list given and something open is a failure that changes nothing (R22).
+`unshipped_items`, less those shipped, are rejected, and given back with their tax where the source moves
+money; own arithmetic only warns; neither list given and something open is a failure that changes nothing (R22).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds
+from app.channel.actions.order_returned import with_units
 from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
@@ -118,7 +119,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
         if still_open:
             message = "by this server's count units are neither shipped nor named as unshipped"
             events.append(Event("warning", "UNITS_OPEN", message, named))
-        owed = _give_back(connection, desk, asked, source, order.refnum, prices, events)
+        owed = _give_back(connection, desk, asked, source, known, prices, events)
         if owed is None:
             return Plan(events)
         orders.set_state(connection, channel, order.refnum, "completed")
@@ -144,25 +145,28 @@ def _give_back(
     desk: Desk,
     asked: Asked,
     source: Gateway,
-    refnum: str,
+    order: orders.KnownOrder,
     prices: list[RefundLine],
     events: list[Event],
 ) -> list[Owed] | None:
     """The refund of the rejected units, at most what is left; a smaller one is told in `events`.
 
-    A credit of the very amount is the same money (R23).  None, and an error in `events`, while it is not
-    known whether such a credit was paid.
+    A credit of the very amount, with the tax or without it, is the same money (R23).  None, and an error in
+    `events`, while it is not known whether such a credit was paid.
     """
     if not source.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
         return []
-    channel, named = asked.channel.name, about("order_refnum", refnum)
+    channel, refnum, named = asked.channel.name, order.refnum, about("order_refnum", order.refnum)
     payments = ledger.charges(connection, channel, refnum)
     currency = payments[0].currency_code if payments else ""
-    lines = tuple(msgspec.structs.replace(line, amount=rounded(line.amount, currency)) for line in prices)
+    goods = [msgspec.structs.replace(line, amount=rounded(line.amount, currency)) for line in prices]
+    lines = (*goods, *_taxes(order, goods, currency))
     wanted = sum((line.amount for line in lines), Decimal(0))
+    untaxed = sum((line.amount for line in goods), Decimal(0))
     purpose = refunds.Purpose(CALLBACK, refnum, f"ro-complete-{refnum}", named, lines=lines)
-    credit = refunds.same_money(
-        ledger.of_order(connection, channel, refnum), "payment_credit", wanted, (CALLBACK, refnum)
+    entries = ledger.of_order(connection, channel, refnum)
+    credit = refunds.same_money(entries, "payment_credit", wanted, (CALLBACK, refnum)) or refunds.same_money(
+        entries, "payment_credit", untaxed, (CALLBACK, refnum)
     )
     if credit is not None:
         if any(entry.state != "accepted" for entry in credit):
@@ -174,14 +178,29 @@ def _give_back(
         entry = replace(purpose.part(1).entry(refnum, None, wanted, "matched"), matched=credit[0].source)
         ledger.put(connection, channel, entry, desk.clock())
         return []
-    for line in lines:
+    for line in goods:
         if not line.amount:
             message = "no price is stated for units that will not ship; nothing is given back for them"
             events.append(Event("warning", "UNSHIPPED_UNPRICED", message, about("orderitem_refnum", line.line_refnum)))
     if wanted > refunds.left_of(payments) and not refunds.is_same_amount(wanted, refunds.left_of(payments)):
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         events.append(Event("warning", "REFUND_CUT", message, named))
-    return refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock())
+    return with_units(refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock()))
+
+
+def _taxes(order: orders.KnownOrder, goods: Iterable[RefundLine], currency: str) -> Iterator[RefundLine]:
+    """The tax the shopper paid on rejected units of a stated price, as far as that price leaves room for it.
+
+    Price and tax together are no more than was charged for the units: RetailOps' price may include the tax.
+    """
+    lines = {line.refnum: line for line in order.lines}
+    for item in goods:
+        line = lines[item.line_refnum]
+        tax = line.tax * item.quantity / line.quantity
+        room = (line.charged + line.tax) * item.quantity / line.quantity - item.amount
+        paid = rounded(min(tax, room), currency)
+        if item.amount and paid > 0:
+            yield RefundLine("tax", paid)
 
 
 def _rejected(

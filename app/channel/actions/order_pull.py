@@ -1,7 +1,8 @@
 """RetailOps fetches orders: up to 100 a page, the same ones again until they are acknowledged (R18).
 
 The walk goes by (time of creation, order), never by page number, so acknowledgements between pages
-neither skip nor repeat an order.  What cannot be sent correctly is held back and shown to the operator.
+neither skip nor repeat an order.  What cannot be sent correctly is held back and shown to the operator; what changes
+between being read and being handed out waits for the next pull.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from app.contract.schemas import Reading
 from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
 from app.gateways.words import Candidate, HeldBack, Order, OrderSketch, SketchLine
+from app.records import orders as kept
 from app.records.tables import handed_out, held_back
 
 PAGE = 100
@@ -66,14 +68,16 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         retry_after_s = max(int(error.retry_after_s or 0), 30)
         message = f"orders cannot be read from {source.token} now"
         raise Rejected(503, error.code, message, retry_after_s=retry_after_s) from error
-    content = {"next_page_token": page.next_token, "orders": [order_json(order) for order in page.orders]}
-    content, unsendable = mend(asked.callback, content)
+    shown: dict[str, Any] = {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
+    content, unsendable = mend(asked.callback, shown)
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
         refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
         serial = [f"{asked.channel.name}/{refnum}" for refnum in refnums]
         with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+            moved = kept.moved(connection, asked.channel.name, page.places)
+            page.orders = [order for order in page.orders if order.refnum not in moved]
             for order in page.orders:
                 _remember(connection, asked, order)
                 if order.refnum in page.called_off:
@@ -82,6 +86,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
                     _count(connection, desk, asked, order.refnum, page.pull_ms)
             _note_held_back(connection, desk, asked, page)
             observing.see(connection, desk, asked.channel, page.orders)
+        content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
     return Outcome(content=content)
 
 
@@ -94,10 +99,13 @@ class _Page:
     held: list[HeldBack] = field(default_factory=list)
     called_off: set[str] = field(default_factory=set)
     """Those RetailOps had before and is told of as cancelled."""
+    places: dict[str, int] = field(default_factory=dict)
+    """Where each stood at its source when it was read."""
     next_token: str = ""
 
     def take(self, candidate: Candidate) -> None:
         offered = candidate.order
+        self.places[candidate.refnum] = candidate.created_ms
         if isinstance(offered, HeldBack):
             self.held.append(offered)
         elif reason := unfit(offered):
@@ -215,6 +223,8 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
             line.quantity,
             line.source_sku if line.source_sku != line.sku else "",
             needs_shipping=line.item_type == "ship",
+            charged=line.unit_price * line.quantity - line.discount,
+            tax=line.unit_tax * line.quantity if line.tax is None else line.tax,
         )
         for line in order.lines
     )

@@ -143,10 +143,10 @@ class RallyGateway(Gateway):
 
     def submit_shipment(self, package: words.Package, call: Call) -> Accepted:
         """Its status, and what has left, by the path Rally may name one day or in `meta.fulfillments`."""
-        state: State | None = "completed" if package.is_last else None
+        state: State = "completed" if package.is_last else "paid"
         kept = self._orders.with_fulfillment(package, state)
         if kept is None:
-            return self._tell_bare(package.order_refnum, state or "paid", call)
+            return self._tell_bare(package.order_refnum, state, call)
         self._telling.status(*kept, call)
         self._telling.parcel(*kept, package.key, call)
         return Accepted()

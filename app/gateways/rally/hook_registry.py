@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -77,18 +77,29 @@ class HookRegistry:
 
     def finding(self, call: Call) -> Finding:
         """Whether exactly the thirteen are registered and lead here.  Raises a `GatewayError`."""
-        known = [(str(hook.get("type") or ""), str(hook.get("url") or "")) for hook in self._api.hooks(call)]
-        wanted = {topic: f"{self._base}/{path}" for topic, (_, path) in TOPICS.items()}
-        missing = sorted(set(wanted) - {topic for topic, _ in known})
-        # Without PUBLIC_URL nothing is known of where they should lead.
-        strange = sorted({topic for topic, url in known if self._base != ROOT and url != wanted.get(topic)})
+        return self.finding_of(self._api.hooks(call))
+
+    def finding_of(self, known: Sequence[Json]) -> Finding:
+        """Whether these are exactly the thirteen and lead here."""
+        topics = [str(hook.get("type") or "") for hook in known]
+        missing = sorted(set(TOPICS) - set(topics))
+        strange = sorted(
+            {topic for topic, hook in zip(topics, known, strict=True) if not self._leads_here(topic, hook)}
+        )
         said = f"{len(known)} of {len(TOPICS)} are registered"
-        for faults, what in ((missing if known else [], "missing"), (strange, "leading elsewhere than PUBLIC_URL")):
+        what_is_strange = "leading elsewhere than PUBLIC_URL, or with another verb"
+        for faults, what in ((missing if known else [], "missing"), (strange, what_is_strange)):
             if faults:
                 said += f"; {what}: {', '.join(faults)}"
         if not missing and not strange and len(known) == len(TOPICS):
             return Finding("hooks", "ok", said)
         return Finding("hooks", "attention", f"{said}; `channel rally hooks register` mends them")
+
+    def _leads_here(self, topic: str, hook: Json) -> bool:
+        """Without PUBLIC_URL nothing is known of where it should lead; a verb Rally does not show is no fault."""
+        method, path = TOPICS.get(topic, ("", ""))
+        is_address_right = self._base == ROOT or hook.get("url") == f"{self._base}/{path}"
+        return bool(path) and is_address_right and str(hook.get("method") or method).lower() == method
 
     def register(self, call: Call) -> Report:
         """Take away every hook, register the thirteen, count them, tell the shop's profile.

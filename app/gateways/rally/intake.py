@@ -1,7 +1,8 @@
-"""Rally's order hooks: a cart becomes one order, which may grow until Rally calls it paid (contract 3.2, 3.4, 3.5).
+"""Rally's order hooks: a cart becomes one order, which may grow until RetailOps knows it (contract 3.2, 3.4, 3.5).
 
 An order is handed to RetailOps once `paid` was said with a payment method and no fraud review is open; from then
-on it does not grow.  One request at a time changes a cart or an order, and one at a time takes units (R25).
+on it grows only by what the very request brings the money for, lest its sums differ.  One request at a time changes
+a cart or an order, and one at a time takes units (R25).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -91,11 +93,14 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
             raise hook_errors.order_not_found()
         before = document = read_document(stored.body)
         now = shop.clock()
-        if not (stored.is_final(now) or document.is_paid):
+        standing = orders.standing(connection, shop.channel, refnum)
+        if standing == "unknown" and _may_grow(stored, document, charged, now):
             document = with_additions(connection, shop, document, body, charged)
             reserve(connection, shop, refnum, before.lines, document.lines)
         document = with_news(document, body, charged, shop)
-        changes = changes_of(shop, stored, document, body, now)
+        changes = changes_of(shop, stored, document, body, standing, now)
+        if document.additions != before.additions and stored.is_final(now):
+            changes.setdefault("exportable_at", now)
         if document != before or changes:
             is_over = changes.get("state", stored.state) in ("completed", "cancelled", "refunded")
             stored = orders.change(
@@ -144,6 +149,15 @@ def listing(shop: Shop, per_page: int, current_page: int) -> dict[str, Any]:
             for stored, document in documents
         ],
     }
+
+
+def _may_grow(stored: StoredOrder, document: OrderDocument, charged: Sequence[Transaction], now: datetime) -> bool:
+    """True while the order waits; later, until it is over, only for what comes with its money."""
+    if not stored.is_final(now):
+        return True
+    known = {transaction.external_id for transaction in document.transactions}
+    is_paid_for = any(item.amount > 0 and item.external_id not in known for item in charged)
+    return is_paid_for and stored.state in ("pending", "paid")
 
 
 def _placed(

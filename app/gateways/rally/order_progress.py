@@ -1,8 +1,8 @@
 """How an order comes along at Rally: money and review, when it is paid, when it may go, when it was called off.
 
 Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
-open overrides it (contract 3.2, 3.5).  There is no hook for an order called off at Rally; `refunded` is taken so,
-unless something has shipped.
+open overrides it (contract 3.2, 3.5) until RetailOps has the order.  There is no hook for an order called off at
+Rally; `refunded` is taken so, unless something has shipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.gateways.rally.order_document import RALLY_STATUS, OrderDocument, Trans
 from app.gateways.rally.retailops_order import to_payments
 from app.gateways.rally.shop import Shop
 from app.records import refunds
-from app.records.orders import State, StoredOrder
+from app.records.orders import Standing, State, StoredOrder
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, d
         refunds.remember_payments(connection, shop.channel, refnum, document.currency, to_payments(document))
 
 
-def changes_of(shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, now: datetime) -> dict[str, Any]:
+def changes_of(
+    shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, standing: Standing, now: datetime
+) -> dict[str, Any]:
     """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
     if text(body.get("status")).casefold() == "refunded":
         # The merchant gave the money back at Rally; no hook says so otherwise (contract 6.3).
@@ -68,14 +70,20 @@ def changes_of(shop: Shop, stored: StoredOrder, document: OrderDocument, body: J
         if stored.state == "completed" or document.fulfillments:
             log.warning("the merchant refunded an order at Rally that has shipped", extra={"order": document.refnum})
             return {"state": "refunded"}
-        return {"state": "refunded", "cancelled_at": now}
+        # Whoever was given it has to hear of it, though a review has taken it back since (R18).
+        is_away = standing != "unknown" and stored.exportable_at is None
+        return {"state": "refunded", "cancelled_at": now} | ({"exportable_at": now} if is_away else {})
     if stored.state not in ("pending", "review", "paid"):
         return {}
-    state: State = "review" if document.is_under_review else "paid" if document.is_paid else "pending"
+    is_gone = stored.is_final(now) and (standing == "taken" or bool(document.fulfillments))
+    if is_gone and is_under_review(body):
+        log.warning("a fraud review was opened for an order RetailOps has already", extra={"order": document.refnum})
+    is_held = document.is_under_review and not is_gone
+    state: State = "review" if is_held else "paid" if document.is_paid or stored.state == "paid" else "pending"
     exportable_at = stored.exportable_at
     if state == "review":
         exportable_at = None
-    elif state == "paid" and stored.state != "paid":
+    elif state == "paid":
         exportable_at = min(exportable_at or now, now)
     elif state == "pending" and not stored.is_final(now):
         exportable_at = release_at(shop, document, now)

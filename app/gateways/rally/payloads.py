@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+import msgspec
+
 from app.gateways import words
 from app.gateways.rally.api import Json
 from app.gateways.rally.options import RallyOptions
@@ -101,24 +103,31 @@ def _row_body(row: RefundRow, key: str) -> Json:
 def refunded_of(order: OrderDocument | None, refund: words.Refund) -> Refunded:
     """The refund with rows that come to its very amount.
 
-    What it does not say what it is for is taken from what is left of the goods, then of tax, then of shipping;
-    of an order that is not kept any more it is put to its first row.
+    What it does not say what it is for is taken from what is left of the goods, then of tax, then of shipping; the
+    rest of one that does say it from what is left of its own rows, then of tax, then of shipping.  Of an order that
+    is not kept any more it is put to its first row.  A rest adds no unit to a row, and every row names one at least.
     """
     lines = {line.external_id for line in order.lines} if order else {line.line_refnum for line in refund.lines} - {""}
     rows: list[RefundRow] = []
     for line in refund.lines:
         if line.kind == "line_item" and line.line_refnum in lines:
             _add(rows, RefundRow(kind="line_item", amount=line.amount, line=line.line_refnum,
-                                 quantity=max(line.quantity, 1), reason=line.reason))  # fmt: skip
+                                 quantity=line.quantity, reason=line.reason))  # fmt: skip
         elif line.kind != "line_item":
             kind = "tax" if line.kind == "tax" else "shipping_rate"
             _add(rows, RefundRow(kind=kind, amount=line.amount, reason=line.reason))  # type: ignore[arg-type]
     rest = refund.amount - _total(rows)
-    for row in _left_of(order, rows) if order else ():
+    own = {(row.kind, row.line) for row in rows}
+    left = _left_of(order, rows) if order else []
+    if own:
+        left.sort(key=lambda row: 0 if (row.kind, row.line) in own else 1 if row.kind != "line_item" else 2)
+    for row in left:
         if rest <= ZERO:
             break
         part = min(row.amount, rest)
-        quantity = row.quantity if part == row.amount else 1
+        quantity = row.quantity if part == row.amount and not own else 1
+        if (row.kind, row.line) in own:
+            quantity = 0
         _add(rows, RefundRow(kind=row.kind, amount=part, line=row.line, quantity=quantity))
         rest -= part
     if rest != ZERO:
@@ -126,7 +135,8 @@ def refunded_of(order: OrderDocument | None, refund: words.Refund) -> Refunded:
         first = rows.pop(0) if rows else RefundRow(kind="shipping_rate", amount=ZERO)
         rows.insert(0, RefundRow(kind=first.kind, amount=first.amount + rest, line=first.line,
                                  quantity=first.quantity, reason=first.reason))  # fmt: skip
-    return Refunded(key=refund.key, amount=refund.amount, rows=tuple(rows))
+    counted = (msgspec.structs.replace(row, quantity=max(row.quantity, 1)) for row in rows)
+    return Refunded(key=refund.key, amount=refund.amount, rows=tuple(counted))
 
 
 def _add(rows: list[RefundRow], row: RefundRow) -> None:

@@ -48,7 +48,14 @@ def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: b
 def to_sketch(document: OrderDocument) -> words.OrderSketch:
     """What the core remembers of an order."""
     lines = tuple(
-        words.SketchLine(line.external_id, line.sku, line.quantity, needs_shipping=line.requires_shipping)
+        words.SketchLine(
+            line.external_id,
+            line.sku,
+            line.quantity,
+            needs_shipping=line.requires_shipping,
+            charged=line.subtotal - line.discount_amount,
+            tax=line.tax_amount,
+        )
         for line in document.lines
     )
     return words.OrderSketch(document.refnum, lines, document.currency, to_payments(document))
@@ -90,6 +97,7 @@ def _to_line(line: Line, currency: str) -> words.OrderLine:
         unit_price=line.discounted_price,
         discount=line.discount_amount,
         unit_tax=(line.tax_amount / line.quantity).quantize(smallest, rounding=ROUND_DOWN),
+        tax=line.tax_amount,
     )
 
 
