@@ -157,7 +157,7 @@ class FactSender:
         refused = [
             late_news.RefusedFact(item.sku, item.refusal, about("sku_number", item.sku))
             for item in sent
-            if item.refusal not in ("", stock.PASSED_OVER)
+            if item.refusal
         ]
         with self._database.write() as connection:
             is_recorded = stock.record(connection, batch, sent)

@@ -347,6 +347,9 @@ class StockChange(msgspec.Struct, frozen=True):
     sku: str
     level: StockLevel
     sent: bytes | None = None
+    doubted: tuple[StockDetail, ...] | None = None
+    """After attempts, here or in another process, of which nobody knows how they ended: what they named, without
+    units.  The vendor may have been told anything of that."""
 
 
 class StockSent(msgspec.Struct, frozen=True):
@@ -355,6 +358,8 @@ class StockSent(msgspec.Struct, frozen=True):
     sku: str
     sent: bytes
     refusal: str = ""
+    is_passed_over: bool = False
+    """True when nobody wants to hear the level just now: no news, but stated again it is owed again."""
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,17 +17,10 @@ MANY = 500
 """How many SKUs one statement names."""
 
 PASSED_OVER: Final = "passed over"
-"""A refusal that is no news, for nobody wants to hear the level just now: stated again it is owed again."""
+"""Stands in the column `refusal` for a level that nobody wanted to hear."""
 
 _DOUBTS: Final = b"\0"
-"""In the column `sent` it parts a gateway's note from the sources of a `DoubtedChange`; no JSON holds it."""
-
-
-class DoubtedChange(StockChange, frozen=True):
-    """A change of a SKU that was claimed before, here or in another process, without a record of how that ended."""
-
-    sources: tuple[StockDetail, ...] = ()
-    """What the levels claimed then named, without units: the vendor may have been told anything of them."""
+"""In the column `sent` it parts a gateway's note from what is in doubt; no JSON holds it."""
 
 
 def accept(connection: Connection, channel: str, gateway: str, levels: Mapping[str, bytes]) -> None:
@@ -100,7 +93,7 @@ def _change(sku: str, encoded: bytes, sent: bytes | None) -> StockChange:
     _, is_doubted, sources = (sent or b"").partition(_DOUBTS)
     if not is_doubted:
         return StockChange(sku, level, sent)
-    return DoubtedChange(sku, level, _note(sent), msgspec.json.decode(sources, type=tuple[StockDetail, ...]))
+    return StockChange(sku, level, _note(sent), msgspec.json.decode(sources, type=tuple[StockDetail, ...]))
 
 
 def _note(sent: bytes | None) -> bytes | None:
@@ -111,10 +104,9 @@ def _doubt(connection: Connection, batch: Batch) -> None:
     """These levels are about to be told."""
     rows = []
     for change in batch.changes:
-        before = change.sources if isinstance(change, DoubtedChange) else None
         named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
-        sources = tuple(dict.fromkeys((*(before or ()), *named)))
-        if sources != before:
+        sources = tuple(dict.fromkeys((*(change.doubted or ()), *named)))
+        if sources != change.doubted:
             sent = (change.sent or b"") + _DOUBTS + msgspec.json.encode(sources)
             rows.append({"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku, "was": sent})
     if rows:
@@ -132,7 +124,8 @@ def record(connection: Connection, batch: Batch, sent: Sequence[StockSent]) -> b
         connection.execute(
             _RECORD,
             [
-                {"of_sku": item.sku, "was": item.sent, "heard": batch.seqs[item.sku], "because": item.refusal,
+                {"of_sku": item.sku, "was": item.sent, "heard": batch.seqs[item.sku],
+                 "because": PASSED_OVER if item.is_passed_over else item.refusal,
                  "of_channel": batch.channel, "of_gateway": batch.gateway}
                 for item in sent
             ],

@@ -26,7 +26,6 @@ from app.gateways.pipe17.locks import Locks
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.words import StockChange, StockDetail, StockSent
-from app.records.stock import PASSED_OVER, DoubtedChange
 
 PATH: Final = "/inventory"
 
@@ -68,8 +67,8 @@ class _Told:
 
     def result(self) -> StockSent:
         sentences = "; ".join(dict.fromkeys(self.refusals))
-        silence = PASSED_OVER if self.is_passed_over else ""
-        return StockSent(self.sku, msgspec.json.encode(self.note), sentences or silence)
+        is_passed_over = self.is_passed_over and not sentences
+        return StockSent(self.sku, msgspec.json.encode(self.note), sentences, is_passed_over)
 
 
 @dataclass(frozen=True)
@@ -100,9 +99,8 @@ class Stock:
     def push(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
 
-        A SKU whose stock nobody wants (not tracked, locked) is settled without a word, as `PASSED_OVER`.  Every
-        location of a changed SKU is told, also one whose figures equal the note; the inventory mode "delta" leaves
-        those out.
+        A SKU whose stock nobody wants (not tracked, locked) is settled without a word.  Every location of a changed
+        SKU is told, also one whose figures equal the note; the inventory mode "delta" leaves those out.
         Raises a `GatewayError` when not one SKU could be settled.
         """
         served = self._locations.served(call)
@@ -167,9 +165,9 @@ class Stock:
     def _note(self, change: StockChange, served: Served) -> Note:
         """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
         note = _read_note(change.sent)
-        if not isinstance(change, DoubtedChange):
+        if change.doubted is None:
             return note
-        doubted = self._by_location(_Told(change.sku, "", {}), change.sources, served)
+        doubted = self._by_location(_Told(change.sku, "", {}), change.doubted, served)
         return {location_id: [] for location_id in (*note, *doubted)}
 
     def _nothing(self, told: _Told, location_id: str) -> Figure:
