@@ -185,9 +185,9 @@ FAULTS = (
     Fault(
         "record-without-the-lease",
         "P22",
-        "app/deliveries/outbox.py",
-        "        .where(and_(deliveries.c.id == delivery.id, deliveries.c.lease_token == token))\n",
-        "        .where(and_(deliveries.c.id == delivery.id, True))\n",
+        "app/deliveries/claims.py",
+        "[outcome for outcome in outcomes if tokens.get(outcome.delivery.id) == outcome.token]",
+        "list(outcomes)",
         (
             "tests/records/test_outbox.py::test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done",
         ),
@@ -195,7 +195,7 @@ FAULTS = (
     Fault(
         "forget-the-dead-sender",
         "P22",
-        "app/deliveries/outbox.py",
+        "app/deliveries/claims.py",
         "row.attempts, row.is_possibly_done or row.lease_token is not None,",
         "row.attempts, row.is_possibly_done,",
         (
@@ -205,9 +205,9 @@ FAULTS = (
     Fault(
         "overtake-within-an-order",
         "P26",
-        "app/deliveries/outbox.py",
-        "        earlier.c.id < deliveries.c.id,\n",
-        "        earlier.c.id < 0,\n",
+        "app/deliveries/claims.py",
+        "    _EARLIER.c.id < deliveries.c.id,\n",
+        "    _EARLIER.c.id < 0,\n",
         ("tests/records/test_outbox.py::test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order",),
     ),
     Fault(
@@ -253,6 +253,41 @@ FAULTS = (
         (
             "tests/records/test_retention.py::test_p32_a_body_nobody_could_deliver_is_redacted_180_days_after_its_last_change",
         ),
+    ),
+    Fault(
+        "trust-any-signature",
+        "P2",
+        "app/gateways/rally/signing.py",
+        '        if hmac.compare_digest(sign(secret, message).encode("ascii"), given):\n',
+        "        if given:\n",
+        ("tests/gateways/test_rally_signing.py::test_anything_else_is_no_signature",),
+    ),
+    Fault(
+        "leave-a-forks-database-unwatched",
+        "P7",
+        "app/records/patience.py",
+        "        os.register_at_fork(after_in_child=self._begin_anew)\n",
+        "",
+        ("tests/records/test_database.py::test_p7_a_forked_process_watches_its_own_uses_after_an_idle_while",),
+    ),
+    Fault(
+        "hold-back-cancellations",
+        "P17",
+        "app/channel/order_json.py",
+        "order.carries_money and not order.is_cancelled and not",
+        "order.carries_money and not",
+        (
+            "tests/gateways/test_rally_edges.py"
+            "::test_r18_a_cancellation_is_told_although_the_sums_of_the_order_do_not_match_any_more",
+        ),
+    ),
+    Fault(
+        "forget-what-a-lost-attempt-told",
+        "P27",
+        "app/records/stock.py",
+        "    _doubt(connection, batch)\n",
+        "",
+        ("tests/records/test_stock.py::test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next",),
     ),
 )
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.seeded_faults import FAULTS
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
@@ -58,3 +60,9 @@ def test_p29_only_settings_reads_the_environment() -> None:
 def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) -> None:  # type: ignore[no-untyped-def]
     for path in ("/healthz", "/readyz", "/openapi.json", "/metrics", "/nowhere", "/api/channel/order_pull_v1"):
         assert client.get(path).headers["X-Request-Id"]
+
+
+def test_every_seeded_fault_fits_the_code() -> None:
+    """Whether the tests notice them is seen by `python -m tests.seeded_faults`."""
+    times = {fault.name: (ROOT / fault.file).read_text().count(fault.old) for fault in FAULTS}
+    assert set(times.values()) == {1}, times
