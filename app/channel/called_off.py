@@ -1,8 +1,9 @@
 """Orders called off at their source after they were handed out: RetailOps is told with `cancel: true` (R18).
 
-They are asked for with every `order_pull`, remembered as due, handed out before the others, and due until
-RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The first acknowledgement
-of an order may be one of its first hand-out that came late, so the cancellation is handed out once more after it.
+While RetailOps has open orders they are asked for with every `order_pull`, remembered as due, handed out before the
+others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The
+first acknowledgement of an order may be one of its first hand-out that came late, so the cancellation is handed out
+once more after it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from app.deliveries.transitions import OPEN_STATES
 from app.errors import GatewayError
 from app.gateways.interface import Call, Gateway
 from app.gateways.words import CalledOff, Candidate, Order
+from app.records.tables import IS_OPEN_ORDER, deliveries, handed_out
 from app.records.tables import called_off_cursors as cursors
-from app.records.tables import deliveries, handed_out
 
 PER_PAGE = 25
 """Orders called off on one page, so that fresh ones keep most of it; those told least often go first."""
@@ -31,6 +32,13 @@ SHARE = 0.4
 BATCH = 500
 
 log = logging.getLogger(__name__)
+
+
+def is_any_open(desk: Desk, asked: Asked) -> bool:
+    """Whether RetailOps has any order that is neither cancelled nor completed."""
+    wanted = select(handed_out.c.refnum).where(handed_out.c.channel == asked.channel.name, IS_OPEN_ORDER).limit(1)
+    with desk.database.read() as connection:
+        return connection.execute(wanted).first() is not None
 
 
 def find_out(desk: Desk, asked: Asked, source: Gateway) -> None:

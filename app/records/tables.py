@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -96,6 +97,10 @@ handed_out = Table(
 """What `order_pull` gave away or a callback asked about, for every order source (R18); `called_off_*`: when its
 source was found to have called it off, how often RetailOps was told, and when RetailOps acknowledged that."""
 
+IS_OPEN_ORDER = handed_out.c.state == literal_column("'open'")
+"""As the index needs it: a parameter would hide which state is meant."""
+
+Index("ix_handed_out_open", handed_out.c.channel, sqlite_where=IS_OPEN_ORDER, postgresql_where=IS_OPEN_ORDER)
 Index(
     "ix_handed_out_called_off",
     handed_out.c.channel,

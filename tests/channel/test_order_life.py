@@ -449,3 +449,12 @@ def test_the_server_answers_503_when_orders_cannot_be_read(retailops: Caller, pi
     pipe17.fault(kind="status", code=500, times=50)
     reply = retailops.post("order_pull")
     assert reply.status_code == 503 and int(reply.headers["Retry-After"]) > 0
+
+
+def test_r18_what_was_called_off_is_asked_for_only_while_retailops_has_open_orders(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    retailops.pull()
+    of_the_first = pipe17.calls("GET /shipments")
+    retailops.pull()
+    assert pipe17.calls("GET /shipments") == 2 * of_the_first + 1

@@ -27,7 +27,7 @@ from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
 from app.gateways.words import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.records import orders as kept
-from app.records.tables import handed_out, held_back
+from app.records.tables import IS_OPEN_ORDER, handed_out, held_back
 
 PAGE = 100
 TIRED_AFTER = 5
@@ -136,14 +136,15 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.name)
         place = paging.start(_now_ms(desk))
     page = _Page(place.until_ms)
-    if not wanted.page_token:
+    has_open = called_off.is_any_open(desk, asked)
+    if has_open and not wanted.page_token:
         called_off.find_out(desk, asked, source)
         for candidate in called_off.due(desk, asked, source):
             page.take(candidate)
             page.called_off.add(candidate.refnum)
     while not _filled(desk, asked, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (contract 1.6).
-        if place.is_second_leg or not _has_tired(desk, asked.channel.name, place):
+        if place.is_second_leg or not has_open or not _has_tired(desk, asked.channel.name, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
@@ -205,7 +206,7 @@ def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
             .where(
                 handed_out.c.channel == channel,
                 handed_out.c.acknowledged_at.is_(None),
-                handed_out.c.state == "open",
+                IS_OPEN_ORDER,
                 handed_out.c.times >= TIRED_AFTER,
                 handed_out.c.last_pull_ms != place.until_ms,
                 handed_out.c.last_handed_at > desk.clock() - TIRED_FOR,
