@@ -126,15 +126,22 @@ def hold(
 
 
 def _take(lines: list[RefundLine], amount: Decimal) -> tuple[RefundLine, ...]:
-    """As much of the lines as fits the amount, taken off them; the units go with a line's first part."""
+    """As much of the lines as fits the amount, taken off them.
+
+    Part of a line names the units it pays whole, or one while there are any.
+    """
     taken = []
     while lines and amount > 0:
         line = lines.pop(0)
-        part = min(line.amount, amount)
-        taken.append(msgspec.structs.replace(line, amount=part))
-        amount -= part
-        if part < line.amount:
-            lines.insert(0, msgspec.structs.replace(line, amount=line.amount - part, quantity=0))
+        if line.amount <= amount:
+            taken.append(line)
+            amount -= line.amount
+            continue
+        units = min(max(int(line.quantity * amount / line.amount), 1), line.quantity)
+        taken.append(msgspec.structs.replace(line, amount=amount, quantity=units))
+        rest = msgspec.structs.replace(line, amount=line.amount - amount, quantity=line.quantity - units)
+        lines.insert(0, rest)
+        break
     return tuple(taken)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from app import gateways
 from app.channel import confirming
@@ -55,18 +55,17 @@ def retry(
         now = utc_now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, wanted)))[:limit]
-        done: list[dict[str, Any]] = []
-        failed = _missing(ids, rows)
-        for row in rows:
+
+        def why_not(row: Row[Any]) -> str:
+            return operating.why_not_retried(row, _verb_of(built, row), now, even_if_done=even_if_done)
+
+        def act(connection: Connection, row: Row[Any]) -> bool:
             verb = _verb_of(built, row)
-            reason = operating.why_not_retried(row, verb, now, even_if_done=even_if_done)
-            if not reason and verb is not None and not dry_run:
-                with database.write(serial=[operating.order_of(row)]) as connection:
-                    if operating.retry(connection, row, verb, now):
-                        news_records.dismiss(connection, now, delivery_ids=[row.id])
-                    else:
-                        reason = "it changed while this command ran; look again"
-            _sort(row, reason, done, failed)
+            return verb is not None and operating.retry(connection, row, verb, now)
+
+        open_rows, failed = _sorted_out(rows, why_not)
+        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
+    failed = [*_missing(ids, rows), *failed, *changed]
     _report("would be tried now" if dry_run else "is tried now", done, failed, dry_run=dry_run, as_json=as_json)
     ctx.exit(1 if failed else 0)
 
@@ -107,27 +106,17 @@ def drop(
             wanted = _chosen(ctx, delivery_ids, chosen)
             with database.read() as connection:
                 rows = list(reversed(operating.find(connection, wanted)))[:limit]
-        done: list[dict[str, Any]] = []
-        failed = _missing(delivery_ids, rows)
-        open_rows = []
-        for row in rows:
-            if why := operating.why_not_dropped(row, now):
-                _sort(row, why, done, failed)
-            else:
-                open_rows.append(row)
+        open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_dropped(row, now))
         if open_rows and not (yes or dry_run):
             _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
             click.confirm("Give up what is listed above for good?", abort=True)
-        for row in open_rows:
-            why = ""
-            if not dry_run:
-                with database.write(serial=[operating.order_of(row)]) as connection:
-                    if operating.drop(connection, row, _verb_of(built, row), reason, now):
-                        news_records.dismiss(connection, now, delivery_ids=[row.id])
-                    else:
-                        why = "it changed while this command ran; look again"
-            _sort(row, why, done, failed)
+
+        def act(connection: Connection, row: Row[Any]) -> bool:
+            return operating.drop(connection, row, _verb_of(built, row), reason, now)
+
+        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
         dismissed = _dismiss(database, news_ids, now, dry_run=dry_run)
+        failed = [*_missing(delivery_ids, rows), *failed, *changed]
         failed += [{"id": f"n{item}", "reason": "no such late news is open"} for item in news_ids - dismissed]
         done += [{"id": f"n{item}", "order": "", "channel": "", "call": "late news"} for item in sorted(dismissed)]
     _report("would be given up" if dry_run else "is given up", done, failed, dry_run=dry_run, as_json=as_json)
@@ -159,27 +148,17 @@ def confirm(
         now = utc_now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, Wanted(ids=ids))))
-        done: list[dict[str, Any]] = []
-        failed = _missing(ids, rows)
-        open_rows = []
-        for row in rows:
-            if why := operating.why_not_confirmed(row, now):
-                _sort(row, why, done, failed)
-            else:
-                open_rows.append(row)
+        open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_confirmed(row, now))
         if open_rows and not (yes or dry_run):
             _report("counts as done", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
             click.confirm("Have you seen at the vendor that all of this was done?", abort=True)
-        for row in open_rows:
-            why = ""
-            if not dry_run:
-                with database.write(serial=[operating.order_of(row)]) as connection:
-                    gateway = built.get((row.channel, row.gateway))
-                    if confirming.confirm(connection, gateway, row, refnum=refnum, because=reason, now=now):
-                        news_records.dismiss(connection, now, delivery_ids=[row.id])
-                    else:
-                        why = "it changed while this command ran; look again"
-            _sort(row, why, done, failed)
+
+        def act(connection: Connection, row: Row[Any]) -> bool:
+            gateway = built.get((row.channel, row.gateway))
+            return confirming.confirm(connection, gateway, row, refnum=refnum, because=reason, now=now)
+
+        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
+    failed = [*_missing(ids, rows), *failed, *changed]
     _report("would count as done" if dry_run else "counts as done", done, failed, dry_run=dry_run, as_json=as_json)
     ctx.exit(1 if failed else 0)
 
@@ -246,11 +225,39 @@ def _line(row: Row[Any]) -> dict[str, Any]:
     return {"id": row.id, "order": row.lane, "channel": row.channel, "call": f"{row.gateway} {row.verb}"}
 
 
-def _sort(row: Row[Any], reason: str, done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> None:
-    if reason:
-        failed.append({"id": row.id, "reason": reason})
-    else:
+def _sorted_out(
+    rows: Sequence[Row[Any]], why_not: Callable[[Row[Any]], str]
+) -> tuple[list[Row[Any]], list[dict[str, Any]]]:
+    """Those nothing speaks against, and the reasons against the others."""
+    reasons = {row.id: why_not(row) for row in rows}
+    return [row for row in rows if not reasons[row.id]], [
+        {"id": number, "reason": reason} for number, reason in reasons.items() if reason
+    ]
+
+
+def _carry_out(
+    database: Database,
+    rows: Sequence[Row[Any]],
+    act: Callable[[Connection, Row[Any]], bool],
+    now: datetime,
+    *,
+    dry_run: bool,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was done, or would be, each in a transaction of its own; and what had changed by then.
+
+    Late news of a call that was decided on is dismissed.
+    """
+    done: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    for row in rows:
+        if not dry_run:
+            with database.write(serial=[operating.order_of(row)]) as connection:
+                if not act(connection, row):
+                    changed.append({"id": row.id, "reason": "it changed while this command ran; look again"})
+                    continue
+                news_records.dismiss(connection, now, delivery_ids=[row.id])
         done.append(_line(row))
+    return done, changed
 
 
 def _report(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item, Product, ProductChange, ProductSent
@@ -310,36 +311,29 @@ def owe_again(connection: Connection, channel: str, gateway: str, skus: Collecti
 
 def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
     """The gateway's own notes about these products; those it never heard of are left out."""
-    found: dict[str, bytes] = {}
-    wanted = sorted(keys)
-    for at in range(0, len(wanted), MANY):
-        rows = connection.execute(
-            select(catalogue_heard.c.root_key, catalogue_heard.c.sent).where(
-                catalogue_heard.c.channel == channel,
-                catalogue_heard.c.gateway == gateway,
-                catalogue_heard.c.root_key.in_(wanted[at : at + MANY]),
-                catalogue_heard.c.sent.is_not(None),
-            )
-        )
-        found |= {row.root_key: row.sent for row in rows}
-    return found
+    rows = _heard(connection, channel, gateway, keys, catalogue_heard.c.sent.is_not(None))
+    return {row.root_key: row.sent for row in rows}
 
 
 def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
     """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
-    found: dict[str, str] = {}
+    rows = _heard(connection, channel, gateway, keys, catalogue_heard.c.refusal != "")
+    return {row.root_key: row.refusal for row in rows}
+
+
+def _heard(
+    connection: Connection, channel: str, gateway: str, keys: Collection[str], which: ColumnElement[bool]
+) -> Iterator[Row[Any, Any, Any]]:
     wanted = sorted(keys)
     for at in range(0, len(wanted), MANY):
-        rows = connection.execute(
-            select(catalogue_heard.c.root_key, catalogue_heard.c.refusal).where(
+        yield from connection.execute(
+            select(catalogue_heard.c.root_key, catalogue_heard.c.sent, catalogue_heard.c.refusal).where(
                 catalogue_heard.c.channel == channel,
                 catalogue_heard.c.gateway == gateway,
                 catalogue_heard.c.root_key.in_(wanted[at : at + MANY]),
-                catalogue_heard.c.refusal != "",
+                which,
             )
         )
-        found |= {row.root_key: row.refusal for row in rows}
-    return found
 
 
 def refused_count(connection: Connection, channel: str, gateway: str) -> int:

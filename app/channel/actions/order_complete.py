@@ -17,7 +17,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds
-from app.channel.actions.order_returned import with_units
 from app.channel.commands import for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
@@ -185,7 +184,7 @@ def _give_back(
     if wanted > refunds.left_of(payments) and not refunds.is_same_amount(wanted, refunds.left_of(payments)):
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         events.append(Event("warning", "REFUND_CUT", message, named))
-    return with_units(refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock()))
+    return refunds.hold(connection, channel, source, payments, wanted, purpose, desk.clock())
 
 
 def _taxes(order: orders.KnownOrder, goods: Iterable[RefundLine], currency: str) -> Iterator[RefundLine]:

@@ -8,7 +8,7 @@ order's payments, newest first; a refund the source has not accepted yet is a wa
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -26,9 +26,8 @@ from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, find_line, read_shipments
 from app.contract.reading import amount, entries, identifier, mapping, text, whole
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, PackageLine, Refund, RefundLine, about
+from app.gateways.words import Event, PackageLine, RefundLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -194,7 +193,7 @@ class _Return:
         released = next((entry.matched for entry in before if entry.released_at is not None), ("", ""))
         purpose = replace(purpose, to_store_credit=is_credit, matched=released)
         owed = refunds.hold(connection, self._channel, self._source, payments, money, purpose, self._desk.clock())
-        return Plan(events, with_units(owed))
+        return Plan(events, owed)
 
     def _why_unpaid(self, money: Decimal) -> str:
         """Why this return is recorded only, or "" when it is to be paid here."""
@@ -293,38 +292,6 @@ class _Return:
             units[known.refnum] = PackageLine(known.refnum, known.sku, there + quantity)
         counted = tuple(line for line in units.values() if line.quantity)
         return counted, tuple(line for line in lines if line.amount > 0), events
-
-
-def with_units(owed: Sequence[Owed]) -> list[Owed]:
-    """The parts of a refund, each naming the units of a line that it pays whole, or one while there are any.
-
-    As they were held, all units of a line stand with the first part of its money.
-    """
-    bodies = [item.body for item in owed if isinstance(item.body, Refund)]
-    units: Counter[str] = Counter()
-    money: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for line in (line for body in bodies for line in body.lines):
-        units[line.line_refnum] += line.quantity
-        money[line.line_refnum] += line.amount
-    told: Counter[str] = Counter()
-    paid: defaultdict[str, Decimal] = defaultdict(Decimal)
-
-    def counted(line: RefundLine) -> RefundLine:
-        name = line.line_refnum
-        if line.kind != "line_item":
-            return line
-        paid[name] += line.amount
-        until = units[name]
-        if paid[name] < money[name]:
-            until = min(max(int(until * paid[name] / money[name]), told[name] + 1), until)
-        quantity, told[name] = until - told[name], until
-        return msgspec.structs.replace(line, quantity=quantity)
-
-    lines = [tuple(map(counted, body.lines)) for body in bodies]
-    return [
-        replace(item, body=msgspec.structs.replace(body, lines=part))
-        for item, body, part in zip(owed, bodies, lines, strict=True)
-    ]
 
 
 def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:

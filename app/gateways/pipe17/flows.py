@@ -29,14 +29,6 @@ to shipping requests: acknowledged, cancelled."""
 
 
 @dataclass(frozen=True)
-class FlowState:
-    """Whether a flow runs, and if not, why: a sentence for the operator."""
-
-    is_on: bool
-    why: str = ""
-
-
-@dataclass(frozen=True)
 class Said:
     """What the last reading gave."""
 

@@ -136,7 +136,7 @@ class Pipe17Gateway(Gateway):
         return checking.health(self._options, self._api, self.integration, call)
 
     def flows(self) -> Mapping[str, str]:
-        return {flow: state.why for flow, state in self.integration.flows().items()}
+        return self.integration.flows()
 
     def answers_to(self, path_key: str) -> bool:
         """Whether a webhook that ends in this key is meant for us; compared in constant time."""

@@ -16,7 +16,7 @@ from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unava
 from app.gateways.interface import Call
 from app.gateways.pipe17.api import NOT_FOUND, Api
 from app.gateways.pipe17.definition import IntegrationSettings, local_settings, merged
-from app.gateways.pipe17.flows import OFF_STATUSES, TICKS, Flow, FlowState, Said
+from app.gateways.pipe17.flows import OFF_STATUSES, TICKS, Flow, Said
 from app.gateways.pipe17.integration_record import IntegrationRecord, count_rules, read_integration
 from app.gateways.pipe17.options import Pipe17Options
 
@@ -103,11 +103,11 @@ class Integration:
         with self._lock:
             return self._read is not None and bool(self._read.why_all_off)
 
-    def flows(self) -> dict[str, FlowState]:
-        """Every flow as it stands by what was read last; no call is made."""
+    def flows(self) -> dict[str, str]:
+        """By flow why it is off, "" where it is on, by what was read last; no call is made."""
         with self._lock:
             current = self._read or Said(self._local)
-        return {flow: FlowState(not why, why) for flow in TICKS for why in [self._why(flow, current)]}
+        return {flow: self._why(flow, current) for flow in TICKS}
 
     def look(self, call: Call) -> str | None:
         """Read it now and tell Pipe17 nothing: its status, or None where it is not shown.
