@@ -60,6 +60,7 @@ class Works:
             self.gateways,
             consequences.apply_late,
             threads=delivery_threads,
+            set_aside=frozenset(channel.name for channel in configured.channels if channel.set_aside),
             idle=Retention(self.database, terms, utc_now).turn,
         )
 
@@ -74,6 +75,8 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
     """Every gateway of every channel by (channel, vendor token)."""
     built = {}
     for channel in configured.channels:
+        for fault in channel.set_aside:
+            log.error("%s: the channel is set aside, the others run", fault, extra={"channel": channel.name})
 
         def observe(call: VendorCall, name: str = channel.name) -> None:
             journal.vendor_call(name, call)
@@ -81,7 +84,9 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
 
         lent = replace(tools, channel=channel.name, observe=observe)
         for token in channel.gateways:
-            built[(channel.name, token)] = gateways.vendor(token).create(channel.vendors[token], lent)
+            gateway = gateways.vendor(token).create(channel.vendors[token], lent)
+            gateway.is_set_aside = bool(channel.set_aside)
+            built[(channel.name, token)] = gateway
     return built
 
 

@@ -39,6 +39,20 @@ def switch() -> fields.Boolean:
     return fields.Boolean(truthy={True}, falsy={False})
 
 
+class CurrencyCode(fields.String):
+    """A currency code in any case, read as upper case (R32).  `is_optional` allows an empty one."""
+
+    def __init__(self, *, is_optional: bool = False) -> None:
+        super().__init__()
+        self._is_optional = is_optional
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        code = str(super()._deserialize(value, attr, data, **kwargs) or "").upper()
+        if not re.fullmatch(r"[A-Z]{3}", code, re.ASCII) and (code or not self._is_optional):
+            raise marshmallow.ValidationError("must be an ISO 4217 code of three letters, such as USD")
+        return code
+
+
 def secure_address(value: str) -> None:
     """The setting must be a URL a key may be sent to: https, or loopback."""
     is_loopback = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,9 @@ class Channel:
     )
     vendors: Mapping[str, Any] = field(default_factory=dict)
     """Options of each gateway by vendor token, as that vendor declares them."""
+    set_aside: tuple[str, ...] = ()
+    """Faults that stop this channel alone: place and rule (R35).  Its callbacks are answered 503, its hooks are
+    refused and its deliveries wait; the other channels run."""
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -306,7 +309,21 @@ def _channel(
     faults.extend(found)
     if found or channel is None:
         return None
-    return replace(channel, auth_keys=tuple(channel.auth_keys), gateways=tuple(channel.gateways), vendors=vendors)
+    return replace(
+        channel,
+        auth_keys=tuple(channel.auth_keys),
+        gateways=tuple(channel.gateways),
+        vendors=vendors,
+        set_aside=tuple(_not_carried(vendors, here)),
+    )
+
+
+def _not_carried(vendors: Mapping[str, Any], here: str) -> Iterator[str]:
+    """Settings of the order source that make orders RetailOps can never take (R33)."""
+    for token, options in vendors.items():
+        vendor = gateways.vendor(token)
+        if vendor.brings_orders(options):
+            yield from (f"{here}.{token}.{rule}" for rule in vendor.not_carried(options))
 
 
 def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str, Any]:

@@ -289,6 +289,36 @@ FAULTS = (
         "",
         ("tests/records/test_stock.py::test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next",),
     ),
+    Fault(
+        "currency-nobody-takes",
+        "P37",
+        "app/domain/order_limits.py",
+        "    if currency_code in RETAILOPS_CURRENCIES:\n",
+        "    if len(currency_code) == 3:\n",
+        (
+            "tests/channel/test_set_aside.py::"
+            "test_p37_every_currency_either_reaches_retailops_or_sets_its_channel_aside",
+        ),
+    ),
+    Fault(
+        "set-aside-delivers",
+        "P37",
+        "app/deliveries/dispatcher.py",
+        "known = {stream for stream in known if stream[0] not in self._set_aside}",
+        "known = set(known)",
+        (
+            "tests/channel/test_set_aside.py::"
+            "test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits",
+        ),
+    ),
+    Fault(
+        "location-not-looked-for",
+        "P37",
+        "app/gateways/pipe17/checking.py",
+        '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
+        '    if location is None:\n        return ""\n',
+        ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
+    ),
 )
 
 

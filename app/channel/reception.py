@@ -34,6 +34,12 @@ _ENTRY_NAMES: Mapping[str, tuple[IdentifierType, str]] = {
 }
 """What an entry of a list callback is called by, so that its events name it."""
 
+CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
+"""Code of every 503 for a channel that a fault of its own stops (R35)."""
+
+SET_ASIDE_RETRY_S = 300
+"""Only a new configuration and a restart help."""
+
 KNOWN_GOOD, KNOWN_GOOD_BYTES = 256, 400
 """How many answers are remembered as right, and how long one may be."""
 
@@ -93,6 +99,9 @@ class Reception:
         standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.name if channel else standing
         note.order_refnum = _order_refnum(body)
+        if channel is not None and channel.set_aside:
+            message = "this channel is set aside because of its configuration; `channel check` names the fault"
+            raise Rejected(503, CHANNEL_SET_ASIDE, message, retry_after_s=SET_ASIDE_RETRY_S)
         is_of_use = standing != "unconfigured" and not reading.problems
         wanted = action(callback.name).read(body, reading) if is_of_use else None
         return Received(callback, body, reading, standing, channel, wanted)

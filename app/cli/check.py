@@ -82,7 +82,10 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     NAME restricts it to one channel of channels.toml.  Vendors are only read from, nothing is changed
     anywhere, and no secret is shown.  States of a gateway: connected, not configured, refused (the vendor
     does not accept the key or its grants), unreachable.  States of all else: ok, off (at rest because
-    somebody wants it so), attention (an operator has to act).
+    somebody wants it so), note (worth knowing), attention (an operator has to act).
+
+    A channel with a fault of its own, such as a currency that RetailOps does not take, is set aside: its
+    callbacks are answered 503 until the fault is mended, and the other channels run.
 
     Exit codes: 0 all is well, 1 something is refused, unreachable or needs an operator, 2 the configuration
     is wrong.
@@ -129,7 +132,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
             channel.name,
             *channel.pair,
             [checked[(channel.name, token)] for token in channel.gateways],
-            told.get(channel.name, []),
+            [*findings.of_channel(channel), *told.get(channel.name, [])],
         )
         for channel in channels
     ]
@@ -255,7 +258,7 @@ def _clock(token: str, calls: Sequence[VendorCall]) -> Iterator[Finding]:
 
 # What is shown
 
-_STYLES = {"ok": "green", "connected": "green", "off": "yellow"}
+_STYLES = {"ok": "green", "connected": "green", "off": "yellow", "note": "cyan"}
 
 
 def _show(report: Report) -> None:
@@ -270,7 +273,7 @@ def _show(report: Report) -> None:
         _show_table(f"Channel '{part.channel}' (client_id {part.client_id}, channel_id {part.channel_id})", rows)
     if report.unused:
         out.print(f"Not configured: no channel names {', '.join(report.unused)}.")
-    out.print("All is well." if report.ok else "Not all is well: see what is not ok, connected or off.")
+    out.print("All is well." if report.ok else "Not all is well: see what is not ok, connected, off or a note.")
 
 
 def _show_table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import gateways
 from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
@@ -25,7 +26,7 @@ from app.gateways.interface import Finding
 from app.records import streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import deliveries, handed_out, held_back, journal, late_news
-from app.settings import FIXTURE_PAIRS, Settings
+from app.settings import FIXTURE_PAIRS, Channel, Settings
 
 LOOKED_BACK = timedelta(days=7)
 """How far back the journal is searched for calls of pairs that no channel has (R3)."""
@@ -46,6 +47,16 @@ def of_settings(configured: Settings) -> list[Finding]:
         sentence = "VERIFY_KEY is on in production: anybody may call with the SDK's public test key, as a dry run"
         return [Finding("test key", "attention", sentence)]
     return []
+
+
+def of_channel(channel: Channel) -> list[Finding]:
+    """What its settings alone say of one channel."""
+    found = [
+        Finding("set aside", "attention", f"{fault}; until then its callbacks get 503") for fault in channel.set_aside
+    ]
+    if not any(gateways.vendor(token).brings_orders(options) for token, options in channel.vendors.items()):
+        found.append(Finding("orders", "note", "no gateway of this channel brings orders: order_pull is always empty"))
+    return found
 
 
 def of_public_url(public_url: str) -> Finding:

@@ -40,7 +40,7 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     """Show every setting: its meaning, its present value and its default.
 
     Secrets show only as set or not set.  When the configuration has faults, all of them go to standard
-    error, no value is shown, and the exit code is 2.
+    error, no value is shown, and the exit code is 2.  A fault that stops one channel alone is named there too.
     """
     configured: Settings | None = None
     faults: list[str] = []
@@ -50,13 +50,16 @@ def settings(ctx: click.Context, as_json: bool) -> None:
         faults = error.faults
     except ImportError as error:
         faults = [f"channels.toml: a gateway it names cannot be loaded: {error}"]
+    set_aside = [fault for channel in (configured.channels if configured else ()) for fault in channel.set_aside]
     tables = [_environment(configured is not None), *_channels(configured)]
     if as_json:
-        print_json({"ok": not faults, "faults": faults, "tables": tables})
+        print_json({"ok": not faults, "faults": faults, "set_aside": set_aside, "tables": tables})
     else:
         _show(tables, shows_values=not faults)
     for fault in faults:
         click.echo(f"channel: {fault}", err=True)
+    for fault in set_aside:
+        click.echo(f"channel: {fault}: this channel is set aside, the others run", err=True)
     ctx.exit(2 if faults else 0)
 
 

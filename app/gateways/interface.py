@@ -78,11 +78,12 @@ class Accepted:
 class Finding:
     """One thing a check found out, told in a sentence without secrets and without customer data.
 
-    ok: as it should be; off: at rest because somebody wants it so; attention: an operator has to act.
+    ok: as it should be; off: at rest because somebody wants it so; note: worth knowing, nobody has to act;
+    attention: an operator has to act.
     """
 
     name: str
-    state: Literal["ok", "off", "attention"]
+    state: Literal["ok", "off", "note", "attention"]
     sentence: str
     address: str = ""
     """What others fetch from this server, if the finding is about that: whoever checks tries it."""
@@ -117,6 +118,9 @@ class Gateway(ABC):
     """Every command by business verb: how it behaves, or why it is not carried out."""
 
     brings_orders: bool = False
+
+    is_set_aside: bool = False
+    """True while a fault of its own configuration stops the channel: what its vendor requests here is refused (R35)."""
 
     is_observer: ClassVar[bool] = False
     """True for a side feed: what it refuses is for the operator alone, RetailOps never hears of it (R17)."""
@@ -240,6 +244,12 @@ class Vendor(Protocol):
     def brings_orders(self, options: Any) -> bool:
         """Whether the gateway is an order source with these options (R17)."""
 
+    def not_carried(self, options: Any) -> list[str]:
+        """Settings of an order source whose orders RetailOps' contract can never carry: setting and rule (R33).
+
+        They set their channel aside, so that no shopper pays for what cannot be handed out (R35).
+        """
+
     def account_marks(self, options: Any) -> list[Any]:
         """What two channels must not share (R5)."""
 
@@ -249,7 +259,8 @@ class Vendor(Protocol):
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """A Flask blueprint for what this vendor calls or fetches here, or None.
 
-        `gateways` are this vendor's by channel name; the blueprint brings its whole paths and its own checks.
+        `gateways` are this vendor's by channel name; the blueprint brings its whole paths and its own checks,
+        and refuses what belongs to a gateway that `is_set_aside`.
         """
 
 

@@ -346,3 +346,56 @@ def test_a_gateway_that_cannot_be_set_up_is_not_configured(check: Check, pipe17:
     done = check(channel_table(pipe17.url, api_key=bad_key), "--json")
     assert done.exit_code == 2 and bad_key not in done.output
     assert BASE_PATH not in done.stderr
+
+
+def test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them(
+    check: Check, start_pipe17: Callable[..., Sandbox]
+) -> None:
+    pipe17 = start_pipe17(shipments=0)
+
+    def locations(more: str, api_key: str = LEGACY_KEY) -> tuple[int, list[tuple[str, str]]]:
+        done = check(channel_table(pipe17.url, api_key=api_key, more=more), "--json")
+        [gateway] = report(done)["channels"][0]["gateways"]
+        found = [(item["state"], item["sentence"]) for item in gateway["findings"] if item["name"] == "locations"]
+        assert states(gateway["findings"])["inventory engine"] == "note"
+        return done.exit_code, found
+
+    shown = {item["name"]: item for item in pipe17.state()["locations"]}
+    ours = next(item for item in shown.values() if item["status"] == "active")
+    code, [(state, _)] = locations("")
+    assert (code, state) == (0, "ok")
+    code, found = locations('[channel.pipe17.locations]\n"Nowhere" = "ffffffffffffffff"')
+    assert code == 1 and [state for state, _ in found] == ["attention", "attention"]
+    assert "facility 'Nowhere' in locations does not exist at Pipe17" in found[0][1]
+    assert "order_pull stays empty" in found[1][1]
+    code, found = locations(f'location_filter = ["{ours["locationId"]}", "eeeeeeeeeeeeeeee"]')
+    assert code == 1 and [state for state, _ in found] == ["attention"] and "location_filter does not" in found[0][1]
+    code, found = locations('inflight_location = "dddddddddddddddd"')
+    assert code == 1 and "inflight_location does not exist" in found[0][1]
+    code, found = locations('[channel.pipe17.facilities]\n"Dock" = "No such name"')
+    assert code == 1 and "facility 'Dock' of facilities" in found[0][1]
+    code, found = locations('integration_id = "0123456789abcdef"', api_key=INTEGRATION_KEY)
+    assert code == 1 and "`channel pipe17 locations sync`" in found[-1][1]
+
+
+def test_p37_a_channel_that_is_set_aside_is_named_and_the_others_are_checked(check: Check, pipe17: Sandbox) -> None:
+    table = channel_table(pipe17.url) + channel_table(
+        pipe17.url,
+        name="second",
+        pair=(1201, 33),
+        key=OTHER_KEY,
+        api_key=INTEGRATION_KEY,
+        more='default_currency = "clp"',
+    )
+    done = check(table, "--json")
+    first, second = report(done)["channels"]
+    assert (done.exit_code, first["findings"]) == (1, [])
+    assert states(second["findings"]) == {"set aside": "attention"}
+    assert "default_currency: RetailOps takes orders only in" in sentence(second["findings"], "set aside")
+    shown = check(table)
+    assert "set aside" in shown.output and shown.exit_code == 1
+
+
+def test_a_channel_without_an_order_source_says_that_every_pull_is_empty(check: Check, pipe17: Sandbox) -> None:
+    done = check(channel_table(pipe17.url, more="orders = false"), "--json")
+    assert done.exit_code == 0 and states(report(done)["channels"][0]["findings"]) == {"orders": "note"}

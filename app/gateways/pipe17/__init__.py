@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways.interface import Gateway, Tools, Vendor
 from app.gateways.line import Line
 from app.gateways.pipe17.gateway import Pipe17Gateway
@@ -58,6 +59,16 @@ class Pipe17Vendor:
 
     def brings_orders(self, options: Pipe17Options) -> bool:
         return options.orders
+
+    def not_carried(self, options: Pipe17Options) -> list[str]:
+        found = []
+        if rule := why_not_carried(options.default_currency):
+            found.append(f"default_currency: {rule}")
+        if any(not code.strip() for code in options.shipping_methods.values()):
+            found.append(f"shipping_methods: {BLANK_SHIP_CODE}")
+        if options.default_ship_code and not options.default_ship_code.strip():
+            found.append(f"default_ship_code: {BLANK_SHIP_CODE}")
+        return found
 
     def account_marks(self, options: Pipe17Options) -> list[Any]:
         digest = _digest(options.api_key)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call, Finding, Health
 from app.gateways.pipe17.api import Api
 from app.gateways.pipe17.integration import FORBIDDEN, SPARE_S, Integration
+from app.gateways.pipe17.locations import Locations, name_key
 from app.gateways.pipe17.options import Pipe17Options
+from app.gateways.pipe17.payloads import Location
+
+INVENTORY_ENGINE: Final = Finding(
+    "inventory engine",
+    "note",
+    "Pipe17's Inventory Engine is off by default and no read shows whether it is on: while it is off, orders and "
+    "fulfilments do not change stock at Pipe17, and what it counts as committed stays until people there clear it",
+)
+"""Contract, Corrections."""
 
 
-def health(options: Pipe17Options, api: Api, integration: Integration, call: Call) -> Health:
+def health(options: Pipe17Options, api: Api, integration: Integration, locations: Locations, call: Call) -> Health:
     """The first read says whether the account answers; the others are findings, made where there is time."""
     found: tuple[Finding, ...] = ()
     try:
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
             found = (_settings(options, integration, call), *_grants(options, api, call))
+        if call.deadline.left_s() >= SPARE_S:
+            found = (*found, *_locations(options, integration, locations, call), INVENTORY_ENGINE)
     except (Misconfigured, Refused) as error:
         return Health("refused", error.message)
     except GatewayError as error:
@@ -35,6 +49,47 @@ def _settings(options: Pipe17Options, integration: Integration, call: Call) -> F
         said = "Pipe17 does not show the integration of integration_id; channels.toml alone counts"
         return Finding("settings", "attention", said)
     return Finding("settings", "ok", f"read from the integration, which is {status} in Pipe17")
+
+
+def _locations(options: Pipe17Options, integration: Integration, locations: Locations, call: Call) -> Iterator[Finding]:
+    """Whether the locations this channel is to serve exist and route to it; a wrong one makes every pull empty."""
+    shown = {location.location_id: location for location in locations.every(call)}
+    served = locations.served_among(list(shown.values()))
+    settings = integration.last_settings
+    named = {f"the location of facility '{name}' in locations": place for name, place in options.locations.items()}
+    named |= {f"location '{place}' of location_filter": place for place in sorted(settings.location_filter)}
+    if options.inflight_location:
+        named["inflight_location"] = options.inflight_location
+    wrong = [f"{what} {why}" for what, place in named.items() if (why := _why_not(shown.get(place), options))]
+    names = Counter(name_key(location.name) for location in shown.values() if location.is_active)
+    wrong += [
+        f"facility '{facility}' of facilities names a location that does not exist"
+        for facility, name in options.facilities.items()
+        if not names[name_key(name)]
+    ]
+    ids = [place for place in served.only(settings.location_filter).ids if place in shown]
+    for sentence in wrong:
+        yield Finding("locations", "attention", f"{sentence}; `channel pipe17 locations list` shows what there is")
+    if not ids:
+        mend = (
+            "`channel pipe17 locations sync` makes them, and order_pull stays empty until then"
+            if options.integration_id
+            else "name yours in [channel.pipe17.locations]; order_pull stays empty until then"
+        )
+        yield Finding("locations", "attention", f"Pipe17 has no active location that this channel serves: {mend}")
+    elif not wrong:
+        yield Finding("locations", "ok", f"{len(ids)} served" + (f", such as '{shown[ids[0]].name}'"))
+
+
+def _why_not(location: Location | None, options: Pipe17Options) -> str:
+    """Why a location that a setting names cannot be served, or ""."""
+    if location is None:
+        return "does not exist at Pipe17, or this key is not shown it"
+    if not location.is_active:
+        return "is not active at Pipe17, so nothing is routed to it"
+    if options.integration_id and location.fulfillment_integration_id != options.integration_id:
+        return "routes its orders to another integration than integration_id"
+    return ""
 
 
 def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:

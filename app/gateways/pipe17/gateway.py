@@ -133,7 +133,7 @@ class Pipe17Gateway(Gateway):
 
     def check(self, call: Call) -> Health:
         """See `checking.health`."""
-        return checking.health(self._options, self._api, self.integration, call)
+        return checking.health(self._options, self._api, self.integration, self.locations, call)
 
     def flows(self) -> Mapping[str, str]:
         return self.integration.flows()

@@ -109,6 +109,12 @@ class Integration:
             current = self._read or Said(self._local)
         return {flow: self._why(flow, current) for flow in TICKS}
 
+    @property
+    def last_settings(self) -> IntegrationSettings:
+        """What counted when it was read last; no call is made."""
+        with self._lock:
+            return (self._read or Said(self._local)).settings
+
     def look(self, call: Call) -> str | None:
         """Read it now and tell Pipe17 nothing: its status, or None where it is not shown.
 

@@ -113,6 +113,12 @@ class Locations:
         rows = [row for page in self._api.pages(PATH, "locations", {}, call) for row in page]
         return [item for row in rows if (item := payloads.read(payloads.Location, row))]
 
+    def served_among(self, locations: Sequence[payloads.Location]) -> Served:
+        """Which of these locations this channel serves, by its own settings; no call is made."""
+        if self._is_configured and self._served is not None:
+            return self._served
+        return self._served_among(locations)
+
     def _ask(self, call: Call, before: Served | None) -> Served:
         # No lock while Pipe17 is asked: two threads may ask at once, and what was asked for last counts.
         asked_at = self._api.now()

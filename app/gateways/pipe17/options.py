@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.options import option, secure_address, switch
+from app.options import CurrencyCode, option, secure_address, switch
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""
@@ -120,7 +120,7 @@ class Pipe17Options:
         default="STANDARD",
     )
     default_currency: str = option(
-        mf.String(validate=mv.Regexp(r"^[A-Z]{3}\Z", error="must be three capital letters")),
+        CurrencyCode(),
         "Currency of a request that names none.",
         default="USD",
     )

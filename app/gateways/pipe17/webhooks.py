@@ -25,12 +25,15 @@ def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
     def hint(key: str) -> Response:
         """204 for a known key, whatever the body says; an unknown one is an address that does not exist.
 
-        503 when it could not be noted, for then no other process would hear of it.
+        503 when it could not be noted, for then no other process would hear of it, and for a channel that is
+        set aside (R35).
         """
         # Every key is compared, so that the time taken tells nothing.
         known = [gateway for gateway in gateways.values() if gateway.answers_to(key)]
         if (request.content_length or 0) > MAX_NOTICE_BYTES:
             return Response(status=413)
+        if any(gateway.is_set_aside for gateway in known):
+            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
         try:
             for gateway in known:
                 gateway.hint()

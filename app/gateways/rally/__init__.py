@@ -23,6 +23,9 @@ class RallyVendor:
     def brings_orders(self, options: RallyOptions) -> bool:
         return True
 
+    def not_carried(self, options: RallyOptions) -> list[str]:
+        return options.not_carried()
+
     def account_marks(self, options: RallyOptions) -> list[Any]:
         """Rally's calls name the organisation, so it says which channel is meant (R5)."""
         return [options.organization_id]
@@ -30,7 +33,8 @@ class RallyVendor:
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The hooks of every merchant."""
         shops = [cast(RallyGateway, gateway).shop for gateway in gateways.values()]
-        return create_hooks({shop.options.organization_id: shop for shop in shops})
+        set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
+        return create_hooks({shop.options.organization_id: shop for shop in shops}, set_aside)
 
     def create(self, options: RallyOptions, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

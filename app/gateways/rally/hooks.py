@@ -103,8 +103,8 @@ UNREADABLE: Final[Mapping[str, HookRefused]] = {
 """What a body that cannot be read gets; the contract has no code for it.  Cart hooks: cart_has_been_updated."""
 
 
-def create_hooks(shops: Mapping[str, Shop]) -> Blueprint:
-    """The blueprint; `shops` are by organisation."""
+def create_hooks(shops: Mapping[str, Shop], set_aside: frozenset[str] = frozenset()) -> Blueprint:
+    """The blueprint; `shops` are by organisation, `set_aside` the channels whose hooks are all refused (R35)."""
     blueprint = Blueprint("rally", __name__)
     for topic, answering in ANSWERS.items():
         method, path = TOPICS.get(topic, ("post", topic))
@@ -116,7 +116,7 @@ def create_hooks(shops: Mapping[str, Shop]) -> Blueprint:
             if shop is None:
                 return _reply(404, UNKNOWN_ORGANIZATION)
             begun = time.perf_counter()
-            reply = _serve(shop, topic, resource_id, answering)
+            reply = _serve(shop, topic, resource_id, _refuse if shop.channel in set_aside else answering)
             duration_ms = round((time.perf_counter() - begun) * 1000)
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
             log.info("channel %s: Rally asked %s", shop.channel, topic, extra=facts)
@@ -158,6 +158,11 @@ def _serve(shop: Shop, topic: str, resource_id: str, answering: Answering) -> Re
     except Exception:
         log.exception("channel %s: %s failed", shop.channel, topic)
         return _refusal(hook_errors.unavailable(), secret)
+
+
+def _refuse(asked: Asked) -> Any:
+    """Nothing may begin here that could never be handed out."""
+    raise hook_errors.unavailable()
 
 
 def _refusal(refused: HookRefused, secret: str) -> Response:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
+from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways.rally import tables
 from app.gateways.rally.tables import Coupon, Shipping, Tax
-from app.options import option, secure_address, switch
+from app.options import CurrencyCode, option, secure_address, switch
 
 BASE_URL = "https://api.onrally.com/connector-api/v1/"
 """Production (contract 1.1); Rally's own sandbox is https://api.sandbox.onrally.com/connector-api/v1/."""
@@ -61,7 +62,7 @@ class RallyOptions:
         default="https://js.onrally.com/checkout-button/",
     )
     currency: str = option(
-        mf.String(validate=mv.Regexp(r"^[A-Z]{3}\Z", error="must be three capital letters")),
+        CurrencyCode(),
         "Currency of carts; what the catalogue prices in another one cannot be bought.",
         default="USD",
     )
@@ -173,6 +174,17 @@ class RallyOptions:
     def hmac_secrets(self) -> tuple[str, ...]:
         """Keys a signature may be made with; the first signs what we begin."""
         return tuple(filter(None, (self.hmac_secret or self.api_key, self.previous_hmac_secret)))
+
+    def not_carried(self) -> list[str]:
+        """Settings that make orders RetailOps can never take: setting and rule (R33)."""
+        found = []
+        if rule := why_not_carried(self.currency):
+            found.append(f"currency: {rule}")
+        if not self.default_ship_code.strip():
+            found.append(f"default_ship_code: {BLANK_SHIP_CODE}")
+        if any(entry.retailops_code and not entry.retailops_code.strip() for entry in self.shipping):
+            found.append(f"shipping.retailops_code: {BLANK_SHIP_CODE}")
+        return found
 
     def faults(self) -> list[str]:
         """Rules between settings that a single field cannot see."""

@@ -35,6 +35,9 @@ class RetailRocketVendor:
     def brings_orders(self, options: RetailRocketOptions) -> bool:
         return False
 
+    def not_carried(self, options: RetailRocketOptions) -> list[str]:
+        return []
+
     def account_marks(self, options: RetailRocketOptions) -> list[Any]:
         """Two channels would overwrite each other's goods, whose numbers they share."""
         return [options.partner_id]
@@ -42,7 +45,8 @@ class RetailRocketVendor:
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The feeds of the channels in feed mode."""
         stores = {channel: store for channel, gateway in gateways.items() if (store := feed_of(gateway))}
-        return create_feed_server(stores) if stores else None
+        set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
+        return create_feed_server(stores, set_aside) if stores else None
 
     def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
         return RetailRocketGateway(options, tools)

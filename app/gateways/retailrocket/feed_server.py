@@ -27,8 +27,11 @@ _PACKED: Final = "-gzip"
 """Ends the ETag of the compressed form, which is another text to a cache."""
 
 
-def create_feed_server(stores: Mapping[str, FeedStore]) -> Blueprint:
-    """The feeds by channel name.  They need no key: the vendor takes only an address (contract 2.1)."""
+def create_feed_server(stores: Mapping[str, FeedStore], set_aside: frozenset[str] = frozenset()) -> Blueprint:
+    """The feeds by channel name, but those of channels that are set aside (R35).
+
+    They need no key: the vendor takes only an address (contract 2.1).
+    """
     blueprint = Blueprint("retailrocket_feed", __name__)
     downloads = threading.BoundedSemaphore(AT_A_TIME)
     shelves = {channel: _Shelf(store) for channel, store in stores.items()}
@@ -38,6 +41,8 @@ def create_feed_server(stores: Mapping[str, FeedStore]) -> Blueprint:
         shelf = shelves.get(channel)
         if shelf is None:
             return _said(404, "NO_FEED", "this channel has no feed")
+        if channel in set_aside:
+            return _said(503, "CHANNEL_SET_ASIDE", "this channel is set aside because of its configuration")
         try:
             current = shelf.current()
         except DatabaseUnavailable:

@@ -11,7 +11,7 @@ import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.options import option, secure_address, switch
+from app.options import CurrencyCode, option, secure_address, switch
 
 SINGLE_CALL_S: Final = 0.5
 """Longest wait for a single call (contract 1.3, R29)."""
@@ -93,7 +93,7 @@ class RetailRocketOptions:
     )
     purchase_stock_id: str = option(mf.String(), "stockId told with purchases; empty: none.", default="")
     currency: str = option(
-        mf.String(validate=mv.Regexp(r"^([A-Z]{3})?\Z", error="must be a code such as USD")),
+        CurrencyCode(is_optional=True),
         "The store's one currency: goods and orders in another are left out. Required for order_source server; "
         "empty: in the feed that of the goods known longest.",
         default="",

@@ -1,0 +1,1 @@
+"""What the business speaks of.  Imports nothing else of this project."""
