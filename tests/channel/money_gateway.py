@@ -377,6 +377,9 @@ class TillVendor:
     def brings_orders(self, options: TillOptions) -> bool:
         return True
 
+    def not_carried(self, options: TillOptions) -> list[str]:
+        return []
+
     def account_marks(self, options: TillOptions) -> list[Any]:
         return [options.base_url]
 
