@@ -1,12 +1,15 @@
-"""What a command about one order settles first: is there a source, does it do this, does it know the order."""
+"""What a command about one order settles first: is there a source, does it do this, which order is meant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from app.channel import orders
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
+from app.contract.reading import identifier, text
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, NotOurs, Verb
 from app.gateways.words import Association, Event, about
@@ -14,34 +17,69 @@ from app.gateways.words import Association, Event, about
 Carry = Callable[[Desk, Asked, Gateway, orders.KnownOrder], Outcome]
 
 
-def for_known_order(desk: Desk, asked: Asked, verb: str, refnum: str, carry: Carry) -> Outcome:
+@dataclass(frozen=True)
+class OrderName:
+    """How a callback names its order: by the channel's number, by RetailOps', or by both; "" where not stated."""
+
+    refnum: str
+    retailops_order_id: str = ""
+
+    @classmethod
+    def read(cls, stated: Mapping[str, Any]) -> OrderName:
+        """From the object of the payload that names the order."""
+        return cls(text(stated.get("channel_order_refnum")), identifier(stated.get("retailops_order_id")))
+
+    @property
+    def association(self) -> tuple[Association, ...]:
+        """What events about the order name, as far as the callback does."""
+        return about("order_refnum", self.refnum) or about("order_id", self.retailops_order_id)
+
+
+def for_known_order(desk: Desk, asked: Asked, verb: str, name: OrderName, carry: Carry) -> Outcome:
     """Run `carry` for an order its source knows; otherwise say why nothing was done."""
     outcome = Outcome()
     source = desk.order_source(asked.channel)
-    if declined(desk, asked, verb, outcome, refnum) or source is None:
+    if declined(desk, asked, verb, outcome, name) or source is None:
         return outcome
-    named = about("order_refnum", refnum)
+    return with_order(desk, asked, source, name, carry)
+
+
+def with_order(desk: Desk, asked: Asked, source: Gateway, name: OrderName, carry: Carry) -> Outcome:
+    """Run `carry` for the order the callback names; otherwise say why nothing was done.
+
+    Where RetailOps' number stands alone, the order is the one acknowledged under it.
+    """
+    refnum = name.refnum
+    if not refnum:
+        with desk.database.read() as connection:
+            found = orders.numbered(connection, asked.channel.name, name.retailops_order_id)
+        if len(found) > 1:
+            message = "several orders were acknowledged under this RetailOps number; send channel_order_refnum"
+            return Outcome([Event("error", "ORDER_AMBIGUOUS", message, name.association)])
+        refnum = found[0] if found else ""
     try:
-        order = orders.find(desk, asked, refnum)
+        order = orders.find(desk, asked, refnum) if refnum else None
     except GatewayError as error:
-        outcome.events.append(unavailable_event(source, error, named))
-        return outcome
+        return Outcome([unavailable_event(source, error, name.association)])
     if order is None:
-        outcome.add("error", "ORDER_UNKNOWN", "no such order on this channel", identifier=refnum)
-        return outcome
-    return carry(desk, asked, source, order)
+        return Outcome([Event("error", "ORDER_UNKNOWN", "no such order on this channel", name.association)])
+    done = carry(desk, asked, source, order)
+    done.order_refnum = done.order_refnum or order.refnum
+    return done
 
 
-def declined(desk: Desk, asked: Asked, verb: str, outcome: Outcome, refnum: str = "") -> bool:
+def declined(desk: Desk, asked: Asked, verb: str, outcome: Outcome, name: OrderName | None = None) -> bool:
     """True when the channel's order source does not carry the verb out; the event that says so is added."""
     source = desk.order_source(asked.channel)
     declared = source.verbs.get(verb) if source else None
     if isinstance(declared, Verb):
         return False
+    named = name.association if name else ()
     if isinstance(declared, NotOurs):
-        outcome.add(declared.event_type, declared.code, declared.message, identifier=refnum)
+        outcome.events.append(Event(declared.event_type, declared.code, declared.message, named))
     else:
-        outcome.add("error", "NO_ORDER_SOURCE", "this channel has no source of orders", identifier=refnum)
+        message = "this channel has no source of orders"
+        outcome.events.append(Event("error", "NO_ORDER_SOURCE", message, named))
     return True
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.channel import late_news, orders
+from app.channel import late_news, orders, parcels
 from app.deliveries import outbox
 from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
@@ -47,13 +47,18 @@ def apply(connection: Connection, delivery: Delivery, settled: Settled, now: dat
         case Acknowledgement(order_refnum, is_correction=False) if not is_done:
             orders.set_acknowledged(connection, channel, order_refnum, None, "")
         case Package(order_refnum, key) if not is_done and delivery.verb == "submit_shipment":
-            orders.forget_parcel(connection, channel, order_refnum, key)
+            parcels.forget(connection, channel, order_refnum, key)
         case Cancellation(order_refnum) if is_done:
             orders.set_state(connection, channel, order_refnum, "cancelled")
         case Cancellation(order_refnum, is_decided=True):
             orders.set_state(connection, channel, order_refnum, "open")
-        case Completion(order_refnum, unshipped, number) if not is_done:
-            orders.forget_rejected(connection, channel, order_refnum, unshipped)
+        case Completion(order_refnum) if is_done:
+            warned = [event.code for event in settled.events if event.event_type == "warning"]
+            if warned and warned[0] != "ORDER_CANCELLED":
+                orders.note_left_open(connection, channel, order_refnum, warned[0], now)
+        case Completion(order_refnum, unshipped, number, removed):
+            orders.forget_rejected(connection, channel, order_refnum, unshipped, removed)
+            orders.note_left_open(connection, channel, order_refnum, settled.code or "REFUSED", now)
             if number == 1:
                 orders.set_state(connection, channel, order_refnum, "open")
         case Settlement(order_refnum, _, payment_refnum, amount) if is_done:

@@ -25,6 +25,22 @@ def as_number(amount: Decimal | int, currency_code: str = "", *, decimals: int =
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
+def minor_unit(currency_code: str) -> Decimal:
+    """The smallest amount of the currency: 0.01, or 1 for JPY."""
+    return Decimal(1) if currency_code in _WITHOUT_DECIMALS else Decimal("0.01")
+
+
+def share(total: Decimal, quantity: int, before: int, units: int, currency_code: str) -> Decimal:
+    """What `units` of a line of `quantity` units come to, when `before` of them have been counted already.
+
+    All shares of a line add up to its total exactly, however they are cut.
+    """
+    if quantity <= 0:
+        return Decimal(0)
+    until = rounded(total * min(before + units, quantity) / quantity, currency_code)
+    return until - rounded(total * min(before, quantity) / quantity, currency_code)
+
+
 def line_tolerance(line_count: int) -> Decimal:
     """How far an order's sums may differ: one cent for each line (SDK contract 4.5)."""
     return Decimal("0.01") * max(line_count, 1)

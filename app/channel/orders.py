@@ -1,27 +1,29 @@
-"""What this server remembers of orders: their lines, how far RetailOps has them, and what has shipped."""
+"""What this server remembers of orders: their lines, how far RetailOps has them, and what callbacks said of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
-from app.gateways.words import OrderSketch, Package, PackageLine, SketchLine
+from app.gateways.words import OrderSketch, PackageLine, SketchLine
 from app.records import refunds
-from app.records.tables import handed_out, packages
+from app.records.tables import HAS_NUMBER, handed_out
 
 
 class Rejected(msgspec.Struct):
-    """Units by order line that RetailOps said will never ship, and in how many completions it said so."""
+    """Units by order line that completions closed as never to ship, and how many completions there were."""
 
     units: dict[str, int]
     times: int = 0
+    removed: dict[str, int] = {}
+    """Of `units`, those that were closed because `order_update` had taken them off."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ class KnownOrder:
     acknowledged_at: datetime | None
     retailops_order_id: str
     rejected: Rejected
+    removed: Mapping[str, int]
+    """Units by line that `order_update` took off while the lines stay as they are (R22)."""
+
+    @property
+    def removed_and_open(self) -> Counter[str]:
+        """Of the units taken off, those no completion has closed yet."""
+        return Counter(self.removed) - Counter(self.rejected.removed)
 
 
 def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[str, KnownOrder]:
@@ -49,9 +58,20 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
             row.acknowledged_at,
             row.retailops_order_id,
             msgspec.json.decode(row.rejected, type=Rejected) if row.rejected else Rejected({}),
+            msgspec.json.decode(row.removed, type=dict[str, int]) if row.removed else {},
         )
         for row in rows
     }
+
+
+def numbered(connection: Connection, channel: str, retailops_order_id: str) -> list[str]:
+    """The orders acknowledged under this number of RetailOps, at most two of them; [] for "", which is no number."""
+    if not retailops_order_id:
+        return []
+    wanted = select(handed_out.c.refnum).where(
+        handed_out.c.channel == channel, handed_out.c.retailops_order_id == retailops_order_id, HAS_NUMBER
+    )
+    return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
 
 
 def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
@@ -92,28 +112,70 @@ def replace_lines(connection: Connection, channel: str, refnum: str, lines: tupl
 
 
 def set_state(connection: Connection, channel: str, refnum: str, state: str) -> None:
-    """open, cancelled or completed."""
-    _update(connection, channel, refnum, state=state)
+    """open, cancelled or completed; nothing is left open of a cancelled order."""
+    closed = {"left_open": "", "left_open_at": None} if state == "cancelled" else {}
+    _update(connection, channel, refnum, state=state, **closed)
 
 
-def add_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine]) -> None:
-    """These units will never ship."""
-    _count_rejected(connection, channel, refnum, lines, 1)
-
-
-def forget_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine]) -> None:
-    """The vendor refused to take these units back: they are open again."""
-    _count_rejected(connection, channel, refnum, lines, -1)
-
-
-def _count_rejected(connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], sign: int) -> None:
+def set_removed(connection: Connection, channel: str, refnum: str, units: Mapping[str, int]) -> None:
+    """RetailOps states these units of the named lines as taken off; 0 restores a line.  Other lines stay as stated."""
     found = known(connection, channel, [refnum]).get(refnum)
     if found is None:
         return
-    units = Counter(found.rejected.units)
-    for line in lines:
-        units[line.line_refnum] += sign * line.quantity
-    kept = Rejected({line: count for line, count in units.items() if count > 0}, found.rejected.times + (sign > 0))
+    kept = {line: count for line, count in {**found.removed, **units}.items() if count > 0}
+    if kept != found.removed:
+        _update(connection, channel, refnum, removed=msgspec.json.encode(kept) if kept else None)
+
+
+def note_left_open(connection: Connection, channel: str, refnum: str, code: str, now: datetime) -> None:
+    """A completion left units open, and `code` says why; "" once none is, so that `channel check` names it no more."""
+    connection.execute(
+        update(handed_out)
+        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.left_open != code)
+        .values(left_open=code, left_open_at=now if code else None)
+    )
+
+
+def add_rejected(
+    connection: Connection,
+    channel: str,
+    refnum: str,
+    lines: Iterable[PackageLine],
+    removed: Iterable[PackageLine] = (),
+) -> None:
+    """These units will never ship; `removed` are those of them that `order_update` had taken off."""
+    _count_rejected(connection, channel, refnum, lines, removed, 1)
+
+
+def forget_rejected(
+    connection: Connection,
+    channel: str,
+    refnum: str,
+    lines: Iterable[PackageLine],
+    removed: Iterable[PackageLine] = (),
+) -> None:
+    """The vendor refused to take these units back: they are open again."""
+    _count_rejected(connection, channel, refnum, lines, removed, -1)
+
+
+def _count_rejected(
+    connection: Connection,
+    channel: str,
+    refnum: str,
+    lines: Iterable[PackageLine],
+    removed: Iterable[PackageLine],
+    sign: int,
+) -> None:
+    found = known(connection, channel, [refnum]).get(refnum)
+    if found is None:
+        return
+    counted = []
+    for before, change in ((found.rejected.units, lines), (found.rejected.removed, removed)):
+        units = Counter(before)
+        for line in change:
+            units[line.line_refnum] += sign * line.quantity
+        counted.append({line: count for line, count in units.items() if count > 0})
+    kept = Rejected(counted[0], found.rejected.times + (sign > 0), counted[1])
     _update(connection, channel, refnum, rejected=msgspec.json.encode(kept))
 
 
@@ -127,59 +189,4 @@ def set_acknowledged(
 def _update(connection: Connection, channel: str, refnum: str, **values: object) -> None:
     connection.execute(
         update(handed_out).where(handed_out.c.channel == channel, handed_out.c.refnum == refnum).values(**values)
-    )
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """A registered package."""
-
-    key: str
-    retailops_shipment_id: str
-    lines: tuple[PackageLine, ...]
-
-
-def parcels(connection: Connection, channel: str, refnum: str) -> list[Parcel]:
-    """Every package registered for the order, oldest first."""
-    rows = connection.execute(
-        select(packages)
-        .where(packages.c.channel == channel, packages.c.order_refnum == refnum)
-        .order_by(packages.c.registered_at, packages.c.key)
-    )
-    return [
-        Parcel(row.key, row.retailops_shipment_id, msgspec.json.decode(row.lines, type=tuple[PackageLine, ...]))
-        for row in rows
-    ]
-
-
-def shipped_units(registered: Iterable[Parcel]) -> Counter[str]:
-    """Units shipped by order line."""
-    units: Counter[str] = Counter()
-    for parcel in registered:
-        for line in parcel.lines:
-            units[line.line_refnum] += line.quantity
-    return units
-
-
-def register_parcel(connection: Connection, channel: str, package: Package, now: datetime) -> None:
-    """Remember that a package left."""
-    connection.execute(
-        insert(packages),
-        {
-            "channel": channel,
-            "order_refnum": package.order_refnum,
-            "key": package.key,
-            "retailops_shipment_id": package.retailops_shipment_id,
-            "lines": msgspec.json.encode(package.lines),
-            "registered_at": now,
-        },
-    )
-
-
-def forget_parcel(connection: Connection, channel: str, order_refnum: str, key: str) -> None:
-    """The vendor refused the package: it counts as not shipped again."""
-    connection.execute(
-        delete(packages).where(
-            packages.c.channel == channel, packages.c.order_refnum == order_refnum, packages.c.key == key
-        )
     )

@@ -14,6 +14,7 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import Connection
 
+from app.channel.money import minor_unit
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Association, PackageLine, Refund, RefundLine
@@ -53,6 +54,11 @@ class Purpose:
     units: tuple[PackageLine, ...] = ()
     """The returned units, kept with the entry so that none is returned twice."""
     matched: tuple[str, str] = ("", "")
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """What asks for it: (callback, natural key)."""
+        return self.callback, self.natural_key
 
     @property
     def verb(self) -> str:
@@ -148,6 +154,15 @@ def _take(lines: list[RefundLine], amount: Decimal) -> tuple[RefundLine, ...]:
 def left_of(charges: Iterable[Charge]) -> Decimal:
     """What may still go back of these payments together."""
     return sum((charge.left for charge in charges), Decimal(0))
+
+
+def covers(charges: Sequence[Charge], wanted: Decimal, line_count: int) -> bool:
+    """True when these payments still bear the amount: all of it, or all but a minor unit for each line (R23)."""
+    left = left_of(charges)
+    if left <= 0:
+        return False
+    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)
+    return wanted <= left + rounding or is_same_amount(wanted, left)
 
 
 def best_first(charges: Sequence[Charge], wanted: Decimal) -> list[Charge]:

@@ -1,65 +1,198 @@
-"""What came back is told to an order source that gives no money back itself, where it wants to hear it (R24)."""
+"""Goods that came back: which lines they are of, and the record of them at a source that pays nothing back (R24)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
 
 from sqlalchemy import Connection
 
-from app.channel import orders
-from app.channel.commands import for_known_order
+from app.channel import orders, parcels, refunds
+from app.channel.commands import OrderName, with_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.channel.shipments import find_line
+from app.channel.shipments import Shipped, where
 from app.deliveries.outbox import Owed
+from app.domain.line_matching import allot
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
-from app.gateways.words import Event, RefundLine, ReturnedGoods, ReturnedLine, about
+from app.gateways.words import Event, PackageLine, RefundLine, ReturnedGoods, ReturnedLine, SketchLine, about
+from app.records import refunds as ledger
+from app.records.refunds import Entry
 
 VERB = "record_return"
 
 
-def record(
-    desk: Desk, asked: Asked, source: Gateway, refnum: str, key: str, meaning: object, lines: Sequence[RefundLine]
-) -> list[Event]:
-    """Owe the source the returned units; its events, none where it does not want them.
+@dataclass(frozen=True)
+class CameBack:
+    """The returned units of each entry by order line, and what RetailOps should know of them."""
 
-    `key` names the return and `meaning` says what makes two requests the same; units are told as RetailOps
-    counts them.  Raises `Rejected` 503 while the same return is being carried out elsewhere.
+    units: list[list[tuple[SketchLine, int]]]
+    """For each entry; empty where the order has no such line."""
+    events: list[Event]
+
+    @property
+    def by_line(self) -> Counter[str]:
+        """All returned units by line."""
+        units: Counter[str] = Counter()
+        for part in self.units:
+            for line, count in part:
+                units[line.refnum] += count
+        return units
+
+
+def came_back(
+    connection: Connection,
+    channel: str,
+    order: orders.KnownOrder,
+    entries: Sequence[RefundLine],
+    shipped: Sequence[Shipped],
+    before: Counter[str],
+) -> CameBack:
+    """Which lines the returned units are of; `shipped` as the payload states it, `before` came back by other returns.
+
+    Units fill what is shipped and was not returned, then what was ordered; more than that is taken as stated, for
+    goods may come back oddly.
     """
-    units = [line for line in lines if line.kind == "line_item" and line.quantity > 0]
-    if not units or not isinstance(source.verbs.get(VERB), Verb) or not _is_wanted(source, asked):
-        return []
+    lines = {line.refnum: line for line in order.lines}
+    gone = _shipped(connection, channel, order, shipped)
+    out = Counter({refnum: max(gone[refnum] - before[refnum], 0) for refnum in lines})
+    rest = Counter({refnum: max(line.quantity - before[refnum], 0) for refnum, line in lines.items()}) - out
+    found: list[list[tuple[SketchLine, int]]] = []
+    events: list[Event] = []
+    for entry, share in zip(entries, allot(order.lines, entries, out, rest), strict=True):
+        units = Counter(share.units[0]) + Counter(share.units[1])
+        if share.line_refnums:
+            units[share.line_refnums[0]] += share.left_over
+        if share.line_refnums and (share.left_over or share.units[1]):
+            message = "more units came back than are known to have shipped; the return is taken as stated"
+            at = where(share.line_refnums, entry.line_refnum, entry.sku)
+            events.append(Event("warning", "RETURN_EXCEEDS_SHIPPED", message, at))
+        found.append([(lines[refnum], units[refnum]) for refnum in share.line_refnums if units[refnum]])
+    return CameBack(found, events)
+
+
+def _shipped(
+    connection: Connection, channel: str, order: orders.KnownOrder, payload: Sequence[Shipped]
+) -> Counter[str]:
+    """Units shipped by line: as registered, or as the payload states it where that is more."""
+    ordered = {line.refnum: line.quantity for line in order.lines}
+    stated: Counter[str] = Counter()
+    items = [item for package in payload for item in package.stated]
+    for share in allot(order.lines, items, ordered):
+        stated.update(share.units[0])
+    return parcels.shipped_units(parcels.of_order(connection, channel, order.refnum)) | stated
+
+
+class Stated(Protocol):
+    """A return as RetailOps states it."""
+
+    @property
+    def name(self) -> OrderName:
+        """Its order."""
+
+    @property
+    def lines(self) -> Sequence[RefundLine]:
+        """What came back, and what money is for."""
+
+    @property
+    def shipped(self) -> Sequence[Shipped]:
+        """What had shipped by RetailOps' count."""
+
+    def key(self, order_refnum: str) -> str:
+        """Names the return for ever."""
+
+    def meaning(self, order_refnum: str) -> object:
+        """What makes two requests the same return."""
+
+
+def record(desk: Desk, asked: Asked, source: Gateway, stated: Stated) -> Outcome:
+    """Owe the source the returned units, where it records returns; say where more came back than shipped.
+
+    Raises `Rejected` 503 while the same return is being carried out elsewhere.
+    """
+    entries = [line for line in stated.lines if line.kind == "line_item" and line.quantity > 0]
+    if not entries:
+        return Outcome()
+    is_recorded = isinstance(source.verbs.get(VERB), Verb) and _records(source, asked)
 
     def carry(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
-        named = about("order_refnum", order.refnum)
-        goods = ReturnedGoods(order.refnum, key, tuple(_line(order, unit) for unit in units))
-        owed = [Owed(source.token, VERB, goods, named)]
+        return _carry(desk, asked, source, order, stated, entries, is_recorded=is_recorded)
 
-        def plan(connection: Connection) -> Plan:
-            return Plan(owed=owed)
-
-        def correct(connection: Connection) -> Plan:
-            message = "a return of this number was told before with other contents; the change is passed on"
-            return Plan([Event("info", "RETURN_CORRECTED", message, named)], owed)
-
-        command = Command(asked.callback.name, key, order.refnum, meaning, plan, correct)
-        [events] = run(desk, asked, [command])
-        return Outcome(events)
-
-    return for_known_order(desk, asked, VERB, refnum, carry).events
+    if is_recorded or _is_remembered(desk, asked, stated.name):
+        return with_order(desk, asked, source, stated.name, carry)
+    return Outcome()
 
 
-def _is_wanted(source: Gateway, asked: Asked) -> bool:
+def _records(source: Gateway, asked: Asked) -> bool:
     try:
         return source.records_returns(asked.call("question"))
     except GatewayError:
         return True
 
 
-def _line(order: orders.KnownOrder, unit: RefundLine) -> ReturnedLine:
-    known = find_line(order.lines, unit.line_refnum, unit.sku)
-    if known is None:
-        return ReturnedLine("", unit.sku, unit.quantity, reason=unit.reason)
-    return ReturnedLine(known.refnum, known.sku, unit.quantity, known.source_sku, unit.reason)
+def _is_remembered(desk: Desk, asked: Asked, name: OrderName) -> bool:
+    """Whether the order can be looked up without a call to its source."""
+    with desk.database.read() as connection:
+        if not name.refnum:
+            return bool(orders.numbered(connection, asked.channel.name, name.retailops_order_id))
+        return bool(orders.known(connection, asked.channel.name, [name.refnum]))
+
+
+def _carry(
+    desk: Desk,
+    asked: Asked,
+    source: Gateway,
+    order: orders.KnownOrder,
+    stated: Stated,
+    entries: Sequence[RefundLine],
+    *,
+    is_recorded: bool,
+) -> Outcome:
+    channel, callback = asked.channel.name, asked.callback.name
+    key, named = stated.key(order.refnum), about("order_refnum", order.refnum)
+    purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
+
+    def plan(connection: Connection) -> Plan:
+        ledger_entries = ledger.of_order(connection, channel, order.refnum)
+        before = Counter(refunds.returned_units(ledger_entries, purpose.source))
+        found = came_back(connection, channel, order, entries, stated.shipped, before)
+        units = found.by_line
+        kept = tuple(
+            PackageLine(line.refnum, line.sku, units[line.refnum]) for line in order.lines if units[line.refnum]
+        )
+        known = ledger.of_source(connection, channel, *purpose.source)
+        if [entry.lines for entry in known] != [kept]:
+            ledger.put(connection, channel, _noted(purpose, order.refnum, kept), desk.clock())
+        goods = ReturnedGoods(order.refnum, key, tuple(_lines(entries, found)))
+        return Plan(found.events, [Owed(source.token, VERB, goods, named)] if is_recorded else [])
+
+    def correct(connection: Connection) -> Plan:
+        message = "a return of this number was recorded before with other contents; the change is sent on"
+        further = plan(connection)
+        return Plan([Event("info", "RETURN_CORRECTED", message, named), *further.events], further.owed)
+
+    command = Command(callback, key, order.refnum, stated.meaning(order.refnum), plan, correct)
+    [events] = run(desk, asked, [command])
+    return Outcome(events)
+
+
+def _noted(purpose: refunds.Purpose, order_refnum: str, units: tuple[PackageLine, ...]) -> Entry:
+    """The row that remembers which units came back; no money is in it."""
+    return Entry(
+        purpose.key, order_refnum, "", purpose.callback, purpose.natural_key, Decimal(0), "", "recorded", lines=units
+    )
+
+
+def _lines(entries: Sequence[RefundLine], found: CameBack) -> list[ReturnedLine]:
+    """What the source is sent; a line the order does not have goes by its SKU."""
+    lines = []
+    for entry, units in zip(entries, found.units, strict=True):
+        if not units:
+            lines.append(ReturnedLine("", entry.sku, entry.quantity, reason=entry.reason))
+        lines += [ReturnedLine(line.refnum, line.sku, count, line.source_sku, entry.reason) for line, count in units]
+    return lines

@@ -36,6 +36,15 @@ LAST_WAIT_S = 1.0
 GIVING_BACK = ("return_order", "refund_payment")
 """The verbs of money this server itself owes the customer (R10)."""
 
+RESTATING = ("correct_shipment", "acknowledge_order", "record_return")
+"""Verbs of which a later call for the same command replaces what an earlier one said."""
+
+CANNOT_CORRECT = "CANNOT_CORRECT"
+"""The code by which a vendor says that it took a correction and cannot change what it has."""
+
+CORRECTED = ("SHIPMENT_CORRECTED", "RETURN_CORRECTED", "COMPLETION_CORRECTED", "RETAILOPS_ID_ADDED")
+"""Codes of the `info` events that go with a correction on its way to the vendor (R9)."""
+
 _EVENTS = list[Event]
 
 
@@ -49,9 +58,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Command:
-    """One thing RetailOps wants done once.
+    """One thing RetailOps requests, done once.
 
-    `meaning` is the named tuple of fields that make two requests the same; `plan` is asked inside T1 when
+    `meaning` is the named tuple of fields that make two requests the same; `plan` is called inside T1 when
     the key is new, `correct` when the key is bound and the meaning differs.
     """
 
@@ -92,17 +101,27 @@ def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]
     told = _finish(desk, begun, settled)
     desk.wake_deliveries()
     channel = asked.channel.name
-    return [
-        [
-            *own,
-            *(
-                event
-                for item in told.get(row_id or 0, [])
-                for event in events_of(item, is_held=_is_vendors_decision(desk, channel, item.gateway, item.verb))
-            ),
+    found = []
+    for row_id, own in begun.rows:
+        vendors = [
+            event
+            for item in _newest(told.get(row_id or 0, []))
+            for event in events_of(item, is_held=_is_vendors_decision(desk, channel, item.gateway, item.verb))
         ]
-        for row_id, own in begun.rows
-    ]
+        found.append([*_not_contradicted(own, vendors), *vendors])
+    return found
+
+
+def _newest(told: Sequence[Told]) -> list[Told]:
+    """The calls whose outcome still says something: of a call that states everything anew, the last of its kind."""
+    last = {(item.gateway, item.verb): item for item in told}
+    return [item for item in told if item.verb not in RESTATING or last[item.gateway, item.verb] is item]
+
+
+def _not_contradicted(own: Sequence[Event], vendors: Sequence[Event]) -> list[Event]:
+    """Our own events, without the word that a correction went on where the vendor says that it cannot take it."""
+    is_refused = any(event.event_type == "error" or event.code == CANNOT_CORRECT for event in vendors)
+    return [event for event in own if not (is_refused and event.code in CORRECTED)]
 
 
 def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:

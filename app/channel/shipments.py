@@ -1,26 +1,27 @@
 """Packages of RetailOps' payloads, and the command that registers one of them once.
 
-`order_shipment_submit` and `order_complete` meet here, so that a package told by both is one fulfilment.
+`order_shipment_submit` and `order_complete` meet here, so that a package stated by both is one fulfilment.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders
+from app.channel import labels, orders, parcels
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, identifier, mapping, moment, optional_amount, text, whole
 from app.deliveries.outbox import Owed
-from app.gateways.interface import Gateway, Verb
-from app.gateways.words import Event, Package, PackageLine, SketchLine, about
+from app.domain.line_matching import allot
+from app.gateways.interface import Gateway
+from app.gateways.words import Association, Event, Package, PackageLine, about
 
 HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
@@ -28,59 +29,72 @@ HASHED = "h-"
 
 @dataclass(frozen=True)
 class Shipped:
-    """A package as the payload states it: its lines are not matched with the order yet."""
+    """A package as the payload states it: its order is not resolved and its lines are not matched yet."""
 
     package: Package
     stated: tuple[PackageLine, ...]
+    """Its items, those without units left out."""
+    package_id: str = ""
+
+    @property
+    def is_blank(self) -> bool:
+        """True for a package of zeros, as an old caller sends them beside good ones: it holds and names nothing."""
+        return not self.stated and not self.package.tracking_number
 
 
-def read_shipments(order_refnum: str, shipments: Iterable[Any]) -> list[Shipped]:
-    """Every package once; of a package named twice the last one counts."""
-    found = {}
-    alike: Counter[str] = Counter()
-    for shipment in map(mapping, shipments):
-        shipment_id = identifier(shipment.get("retailops_shipment_id"))
-        for raw in map(mapping, entries(shipment.get("packages"))):
-            shipped = _read_package(order_refnum, shipment_id, raw)
-            key = shipped.package.key
-            alike[key] += 1
-            if key.startswith(HASHED) and alike[key] > 1:
-                # Without numbers of their own two equal boxes are told apart by their place in the payload.
-                numbered = msgspec.structs.replace(shipped.package, key=f"{key}.{alike[key]}")
-                shipped = replace(shipped, package=numbered)
-            found[shipped.package.key] = shipped
-    return list(found.values())
+def read_shipments(shipments: Iterable[Any]) -> list[Shipped]:
+    """Every package of the payload, in its order."""
+    return [
+        _read_package(identifier(shipment.get("retailops_shipment_id")), raw)
+        for shipment in map(mapping, shipments)
+        for raw in map(mapping, entries(shipment.get("packages")))
+    ]
 
 
-def _read_package(order_refnum: str, shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
-    stated = tuple(
+def _read_package(shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
+    items = [
         PackageLine(text(item.get("channel_item_refnum")), text(item.get("sku")), whole(item.get("quantity")))
         for item in map(mapping, entries(raw.get("package_items")))
-    )
-    tracking_number = text(raw.get("tracking_number"))
-    package_id = identifier(raw.get("retailops_package_id"))
+    ]
     package = Package(
-        order_refnum=order_refnum,
-        key=_key(order_refnum, shipment_id, package_id, tracking_number, stated),
+        order_refnum="",
+        key="",
         lines=(),
         retailops_shipment_id=shipment_id,
         carrier_name=text(raw.get("carrier_name")),
         carrier_class_name=text(raw.get("carrier_class_name")),
         channel_ship_code=text(raw.get("channel_ship_code")),
-        tracking_number=tracking_number,
+        tracking_number=text(raw.get("tracking_number")),
         weight_kg=optional_amount(raw.get("weight_kg")),
         shipped_at=moment(raw.get("date_shipped")),
     )
-    return Shipped(package, stated)
+    stated = tuple(item for item in items if item.quantity > 0)
+    return Shipped(package, stated, identifier(raw.get("retailops_package_id")))
 
 
-def _key(
-    order_refnum: str, shipment_id: str, package_id: str, tracking_number: str, stated: tuple[PackageLine, ...]
-) -> str:
+def of_order(order_refnum: str, read: Iterable[Shipped]) -> list[Shipped]:
+    """The packages under the key of this order, each once; of a package named twice the last one counts."""
+    found = {}
+    alike: Counter[str] = Counter()
+    for shipped in read:
+        key = _key(order_refnum, shipped)
+        alike[key] += 1
+        if key.startswith(HASHED) and alike[key] > 1:
+            # Without numbers of their own two equal boxes are told apart by their place in the payload.
+            key = f"{key}.{alike[key]}"
+        package = msgspec.structs.replace(shipped.package, order_refnum=order_refnum, key=key)
+        found[key] = replace(shipped, package=package)
+    return list(found.values())
+
+
+def _key(order_refnum: str, shipped: Shipped) -> str:
     """RetailOps' shipment and package number; where one is 0 the contents stand for it (R24)."""
+    package, package_id = shipped.package, shipped.package_id
+    shipment_id = package.retailops_shipment_id
     if shipment_id and package_id:
         return f"{shipment_id}-{package_id}"
-    contents = (order_refnum, shipment_id, package_id, tracking_number, sorted(map(_as_tuple, stated)))
+    stated = sorted(map(_as_tuple, shipped.stated))
+    contents = (order_refnum, shipment_id, package_id, package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
 
 
@@ -88,94 +102,81 @@ def _as_tuple(line: PackageLine) -> tuple[str, str, int]:
     return line.line_refnum, line.sku, line.quantity
 
 
-def find_line(lines: Iterable[SketchLine], line_refnum: str, sku: str) -> SketchLine | None:
-    """The order line meant: by the channel's line number, else by SKU where only one line has it."""
-    lines = list(lines)
-    for line in lines:
-        if line_refnum and line.refnum == line_refnum:
-            return line
-    same_sku = [line for line in lines if sku and line.sku == sku]
-    return same_sku[0] if len(same_sku) == 1 else None
+def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Association, ...]:
+    """What an event about an entry names: its one line, else what the entry itself names."""
+    if len(line_refnums) == 1:
+        return about("orderitem_refnum", line_refnums[0])
+    return about("orderitem_refnum", "" if line_refnums else line_refnum) or about("sku_number", sku)
 
 
-def package_command(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, shipped: Shipped) -> Command:
-    """Register the package and owe it to the order's source, once."""
+def package_commands(
+    desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, read: Sequence[Shipped]
+) -> list[Command]:
+    """The commands that register the packages of one payload."""
+    payload = of_order(order.refnum, read)
+    return [package_command(desk, asked, source, order, item, payload) for item in payload]
+
+
+def package_command(
+    desk: Desk,
+    asked: Asked,
+    source: Gateway,
+    order: orders.KnownOrder,
+    shipped: Shipped,
+    payload: Sequence[Shipped],
+) -> Command:
+    """Register the package and owe it to the order's source, once.  `payload` holds all packages of the request."""
     channel, package = asked.channel.name, shipped.package
     named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
         known = orders.known(connection, channel, [order.refnum])[order.refnum]
+        if shipped.is_blank:
+            return Plan([Event("info", "EMPTY_PACKAGE", "a package without units and tracking number states nothing")])
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; it cannot ship", named)])
-        registered = orders.parcels(connection, channel, order.refnum)
-        lines, events = _matched(known, registered, shipped.stated)
+        registered = parcels.of_order(connection, channel, order.refnum)
+        open_units = parcels.open_units(known, registered)
+        lines, is_cut, events = _matched(known, open_units, shipped.stated)
+        if is_cut:
+            relabelled = labels.replacing(connection, channel, source, known, registered, shipped, payload)
+            if relabelled is not None:
+                return relabelled
         if not lines:
             return Plan([*events, Event("warning", "EMPTY_PACKAGE", "nothing in the package can be registered", named)])
-        settled = orders.shipped_units(registered) + _units(lines) + Counter(known.rejected.units)
-        is_last = all(line.quantity <= settled[line.refnum] for line in known.lines if line.needs_shipping)
+        for line in lines:
+            open_units[line.line_refnum] -= line.quantity
+        is_last = not any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
-        orders.register_parcel(connection, channel, filled, desk.clock())
+        parcels.register(connection, channel, filled, labels.digest(package), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 
     def correct(connection: Connection) -> Plan:
-        message = f"the package was registered before; {source.token} cannot change it any more"
-        frozen = Event("warning", "CANNOT_CORRECT", message, named)
-        registered = {parcel.key: parcel for parcel in orders.parcels(connection, channel, order.refnum)}
-        before = registered.get(package.key)
-        if before is None or not isinstance(source.verbs.get("correct_shipment"), Verb):
-            return Plan([frozen])
-        mended = msgspec.structs.replace(package, lines=before.lines)
-        events = [] if _contents(order, shipped.stated) == _units(before.lines) else [frozen]
-        return Plan(events, [Owed(source.token, "correct_shipment", mended, named)])
+        return labels.correcting(connection, channel, source, order, shipped)
 
-    meaning = (
-        package.tracking_number,
-        package.carrier_name,
-        package.carrier_class_name,
-        package.channel_ship_code,
-        package.weight_kg.normalize() if package.weight_kg is not None else None,
-        package.shipped_at,
-        sorted(map(_as_tuple, shipped.stated)),
-    )
-    natural_key = f"{order.refnum}/{package.key}"
-    return Command("order_shipment_submit", natural_key, order.refnum, meaning, plan, correct)
-
-
-def _contents(order: orders.KnownOrder, stated: Iterable[PackageLine]) -> Counter[str]:
-    """Units by order line as the payload states them."""
-    units: Counter[str] = Counter()
-    for item in stated:
-        line = find_line(order.lines, item.line_refnum, item.sku)
-        units[line.refnum if line else item.line_refnum] += item.quantity
-    return units
-
-
-def _units(lines: Iterable[PackageLine]) -> Counter[str]:
-    return Counter({line.line_refnum: line.quantity for line in lines})
+    meaning = (*labels.meaning(package), sorted(map(_as_tuple, shipped.stated)))
+    natural_key = parcels.command_key(order.refnum, package.key)
+    return Command(parcels.CALLBACK, natural_key, order.refnum, meaning, plan, correct)
 
 
 def _matched(
-    order: orders.KnownOrder, registered: Iterable[orders.Parcel], stated: Iterable[PackageLine]
-) -> tuple[tuple[PackageLine, ...], list[Event]]:
-    """The package's units by order line, cut to what is open; what could not be matched is told.
-
-    Units that were named as never to ship, and given back, are not open any more.
-    """
-    gone = orders.shipped_units(registered) + Counter(order.rejected.units)
-    lines: dict[str, PackageLine] = {}
+    order: orders.KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]
+) -> tuple[tuple[PackageLine, ...], bool, list[Event]]:
+    """The package's units by order line, cut to what is open; whether any was cut; what could not be matched."""
+    lines = {line.refnum: line for line in order.lines}
+    units: Counter[str] = Counter()
     events: list[Event] = []
-    for item in stated:
-        line = find_line(order.lines, item.line_refnum, item.sku)
-        if line is None:
-            where = about("orderitem_refnum", item.line_refnum) or about("sku_number", item.sku)
-            events.append(Event("error", "LINE_UNKNOWN", "no such line on the order; the others go on", where))
-            continue
-        before = lines[line.refnum].quantity if line.refnum in lines else 0
-        open_units = max(line.quantity - gone[line.refnum] - before, 0)
-        units = min(max(item.quantity, 0), open_units)
-        if units < item.quantity:
-            message = "more units than the line has open; the rest was left out"
-            events.append(Event("warning", "MORE_THAN_ORDERED", message, about("orderitem_refnum", line.refnum)))
-        if units:
-            lines[line.refnum] = PackageLine(line.refnum, line.sku, before + units, line.source_sku)
-    return tuple(lines.values()), events
+    is_cut = False
+    for item, share in zip(stated, allot(order.lines, stated, open_units), strict=True):
+        at = where(share.line_refnums, item.line_refnum, item.sku)
+        units.update(share.units[0])
+        if not share.line_refnums:
+            events.append(Event("error", "LINE_UNKNOWN", "no such line on the order; the others go on", at))
+        elif share.left_over:
+            is_cut = True
+            message = "more units than the order has open of it; the rest was left out"
+            events.append(Event("warning", "MORE_THAN_ORDERED", message, at))
+    filled = (
+        PackageLine(refnum, line.sku, units[refnum], line.source_sku) for refnum, line in lines.items() if units[refnum]
+    )
+    return tuple(filled), is_cut, events

@@ -25,7 +25,7 @@ from app.errors import SettingsFault
 from app.gateways.interface import Finding
 from app.records import streams
 from app.records.database import Database, DatabaseUnavailable
-from app.records.tables import deliveries, handed_out, held_back, journal, late_news
+from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
 
 LOOKED_BACK = timedelta(days=7)
@@ -33,6 +33,9 @@ LOOKED_BACK = timedelta(days=7)
 
 NAMED = 3
 """How many orders or pairs are named one by one."""
+
+LEFT_OPEN_FOR = timedelta(days=30)
+"""How long an order whose completion left units open is named; by then somebody has closed it at the vendor."""
 
 KEY_REFUSED = ("HTTP_401", "HTTP_403")
 """Codes of a vendor that does not accept the key or its grants; a flow that rests for one names it in its reason."""
@@ -143,6 +146,7 @@ def of_records(database: Database, channels: Sequence[str], now: datetime) -> Ma
         _without_grant(connection, found)
         _held_back(connection, found)
         _tired(connection, found, now)
+        _left_open(connection, found, now)
         _late_news(connection, found)
         pairs = _unconfigured(connection, now)
     for gone in [name for name in found if name not in channels]:
@@ -218,6 +222,26 @@ def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetim
         count = f"{row.number} orders, such as {row.one}," if row.number > 1 else f"order {row.one}"
         what = f"{count} went to RetailOps {TIRED_AFTER} times or more and was never acknowledged"
         found[row.channel].append(Finding("unacknowledged", "attention", what))
+
+
+def _left_open(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
+    """Orders RetailOps has completed, or tried to, while units of them are still open here or at the vendor."""
+    orders: dict[str, list[str]] = defaultdict(list)
+    rows = connection.execute(
+        select(handed_out.c.channel, handed_out.c.refnum, handed_out.c.left_open)
+        .where(IS_LEFT_OPEN, handed_out.c.left_open_at > now - LEFT_OPEN_FOR)
+        .order_by(handed_out.c.left_open_at)
+    )
+    for row in rows:
+        orders[row.channel].append(f"{row.refnum} ({row.left_open})")
+    for channel, named in orders.items():
+        more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        count = f"{len(named)} orders have" if len(named) > 1 else "1 order has"
+        what = (
+            f"{count} units left open by order_complete: {', '.join(named[:NAMED])}{more}; send order_complete again "
+            "with unshipped_items for them, or close them at the vendor"
+        )
+        found[channel].append(Finding("left open", "attention", what))
 
 
 def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:

@@ -118,6 +118,12 @@ class Shape:
             place = list(error.instance_path)
             if rule == "required":
                 place.append(detail["property"])
+            elif (missing := self._owner(error).get("x-missing")) and rule == "anyOf":
+                # One of several properties has to be given: the fault is named after the one that should be.
+                place.append(missing)
+                sentence = _sentence(rule, detail, self._owner(error))
+                yield Problem.at(pointer_to(place, pointer), "required", sentence)
+                continue
             yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))
 
     def _owner(self, error: jsonschema_rs.ValidationError) -> Schema:

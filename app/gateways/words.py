@@ -222,12 +222,14 @@ class Cancellation(msgspec.Struct, frozen=True):
 class Completion(msgspec.Struct, frozen=True):
     """RetailOps is done with the order; `unshipped` names units that will never ship.
 
-    `number` counts the completions of the order: a later one names further units.
+    `number` counts the completions of the order: a later one names further units.  `removed` are those of the
+    units that `order_update` had taken off before.
     """
 
     order_refnum: str
     unshipped: tuple[PackageLine, ...] = ()
     number: int = 1
+    removed: tuple[PackageLine, ...] = ()
 
 
 class RefundLine(msgspec.Struct, frozen=True):

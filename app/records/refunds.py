@@ -324,7 +324,9 @@ def release(connection: Connection, refund_id: int, now: datetime) -> Release:
         return "pays_next"
     if row.state not in ("owed", "parked"):
         return "nothing_held"
-    if _open_calls(connection, row.channel, row.callback, row.natural_key):
+    # An order's completions are one command, while the refund of a later one has a key of its own (R9).
+    command_key = row.order_refnum if row.callback == "order_complete" else row.natural_key
+    if _open_calls(connection, row.channel, row.callback, command_key):
         return "still_open"
     connection.execute(update(refunds).where(refunds.c.id == refund_id).values(state="released", released_at=now))
     return "given_free"

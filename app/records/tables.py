@@ -85,6 +85,9 @@ handed_out = Table(
     Column("state", String(16), nullable=False, server_default="open"),
     Column("lines", LargeBinary, nullable=False),
     Column("rejected", LargeBinary),
+    Column("removed", LargeBinary),
+    Column("left_open", String(63), nullable=False, server_default=""),
+    Column("left_open_at", Moment),
     Column("times", Integer, nullable=False, server_default="0"),
     Column("last_pull_ms", BigInteger, nullable=False, server_default="0"),
     Column("last_handed_at", Moment),
@@ -94,12 +97,26 @@ handed_out = Table(
     Column("called_off_times", Integer, nullable=False, server_default="0"),
     Column("called_off_told_at", Moment),
 )
-"""What `order_pull` gave away or a callback asked about, for every order source (R18); `called_off_*`: when its
-source was found to have called it off, how often RetailOps was told, and when RetailOps acknowledged that."""
+"""What `order_pull` gave away or a callback asked about, for every order source (R18).
+
+`removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
+which a completion left units open, "" for none.  `called_off_*`: when its source was found to have called it off, how
+often RetailOps was told, and when RetailOps acknowledged that."""
 
 IS_OPEN_ORDER = handed_out.c.state == literal_column("'open'")
 """As the index needs it: a parameter would hide which state is meant."""
 
+HAS_NUMBER = handed_out.c.retailops_order_id != literal_column("''")
+IS_LEFT_OPEN = handed_out.c.left_open != literal_column("''")
+
+Index(
+    "ix_handed_out_number",
+    handed_out.c.channel,
+    handed_out.c.retailops_order_id,
+    sqlite_where=HAS_NUMBER,
+    postgresql_where=HAS_NUMBER,
+)
+Index("ix_handed_out_left_open", handed_out.c.channel, sqlite_where=IS_LEFT_OPEN, postgresql_where=IS_LEFT_OPEN)
 Index("ix_handed_out_open", handed_out.c.channel, sqlite_where=IS_OPEN_ORDER, postgresql_where=IS_OPEN_ORDER)
 Index(
     "ix_handed_out_called_off",
@@ -137,8 +154,13 @@ packages = Table(
     Column("retailops_shipment_id", Text, nullable=False),
     Column("lines", LargeBinary, nullable=False),
     Column("registered_at", Moment, nullable=False),
+    Column("label", String(24), nullable=False, server_default=""),
+    Column("label_key", Text, nullable=False, server_default=""),
 )
-"""Parcels registered for an order: what has shipped, as far as this server knows (R21, R22)."""
+"""Parcels registered for an order: what has shipped, as far as this server knows (R21, R22).
+
+`label`: digest of tracking number, carrier, weight and date as stated last, "" where unknown.  `label_key`: the key of
+the package whose label replaced this one's (R9)."""
 
 payments = Table(
     "payments",

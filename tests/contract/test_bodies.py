@@ -69,7 +69,9 @@ def optional(schema: dict[str, Any], value: Any) -> Iterator[tuple[Any, str, dic
         for key, part in schema.get("properties", {}).items():
             if key not in value:
                 continue
-            if key not in schema.get("required", ()):
+            # One of the two numbers of an order has to be given, and the examples give the channel's.
+            ways = [name for way in schema.get("anyOf", ()) for name in way.get("required", ())]
+            if key not in (*schema.get("required", ()), *ways[:1]):
                 yield value, key, part
             yield from optional(part, value[key])
 

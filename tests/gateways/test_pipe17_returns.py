@@ -205,6 +205,7 @@ def order(sandbox: Sandbox, retailops: Caller) -> dict[str, Any]:
     request(sandbox)
     [found] = retailops.pull()
     retailops.acknowledge(found["channel_order_refnum"])
+    assert codes(retailops.ship(found)) == []
     return found
 
 

@@ -160,7 +160,9 @@ def test_r23_a_credit_for_what_a_completion_gave_back_pays_nothing_again(shop: S
         (1, "22", ["22"]),
         (1, "21.5", ["21.5", "0.5"]),
         (2, "15", ["30", "4"]),
-        (1, "25", ["25"]),
+        (1, "25", ["22"]),
+        (1, "0", ["20", "2"]),
+        (3, "0", ["60", "6"]),
     ],
 )
 def test_r22_the_tax_of_units_that_never_ship_goes_back_unless_their_price_includes_it(

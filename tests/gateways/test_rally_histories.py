@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.channel import confirming
+from app.channel import confirming, parcels
 from app.channel import orders as remembered
 from app.contract.schemas import Contract
 from app.deliveries import operating
@@ -196,7 +196,7 @@ class History:
                 known = remembered.known(connection, "shop", [refnum]).get(refnum)
                 in_effect = [entry for entry in of_order(connection, "shop", refnum) if entry.is_in_effect]
                 brought = charges(connection, "shop", refnum)
-                shipped = remembered.shipped_units(remembered.parcels(connection, "shop", refnum))
+                shipped = parcels.shipped_units(parcels.of_order(connection, "shop", refnum))
                 stored = kept.get(connection, "shop", refnum)
             assert stored is not None
             document = read_document(stored.body)
@@ -225,18 +225,18 @@ class History:
             held = self._shop.at_rally(refnum)
             with self._shop.database.read() as connection:
                 known = remembered.known(connection, "shop", [refnum]).get(refnum)
-                parcels = remembered.parcels(connection, "shop", refnum)
+                registered = parcels.of_order(connection, "shop", refnum)
                 entries = [entry for entry in of_order(connection, "shop", refnum) if entry.is_in_effect]
                 left = sum((item.left for item in charges(connection, "shop", refnum)), Decimal(0))
             answer = self._shop.step("order/fetch", order=refnum)
             assert answer["outcome"] == "good", answer["problems"]
             assert answer["answer"]["status"] == self._shop.at_rally(refnum)["status"], f"{refnum}: another status"
             told = ((held["snapshot"] or {}).get("meta") or {}).get("fulfillments", [])
-            assert {item["external_id"] for item in told} == {f"ro-ship-{parcel.key}" for parcel in parcels}
+            assert {item["external_id"] for item in told} == {f"ro-ship-{parcel.key}" for parcel in registered}
             left_here = Counter[str]()
             for item in told:
                 left_here.update({line["external_id"]: line["quantity"] for line in item["line_items"]})
-            assert left_here == remembered.shipped_units(parcels), f"{refnum}: Rally counts other units as shipped"
+            assert left_here == parcels.shipped_units(registered), f"{refnum}: Rally counts other units as shipped"
             if refnum in self.refunded_at_rally or known is None:
                 continue
             assert all(entry.state == "accepted" for entry in entries)

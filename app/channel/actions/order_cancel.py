@@ -12,32 +12,30 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds, reserving
-from app.channel.commands import for_known_order
+from app.channel import orders, parcels, refunds, reserving
+from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import identifier, mapping, text
+from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Cancellation, Event, about
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> tuple[str, str]:
-    """The order's refnum, and RetailOps' number for it."""
-    order = mapping(body.get("order"))
-    return text(order.get("channel_order_refnum")), identifier(order.get("retailops_order_id"))
+def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
+    """The order to be cancelled."""
+    return OrderName.read(mapping(body.get("order")))
 
 
-def carry_out(wanted: tuple[str, str], asked: Asked, desk: Desk) -> Outcome:
+def carry_out(wanted: OrderName, asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same cancellation is being carried out elsewhere."""
-    refnum, retailops_order_id = wanted
 
     def cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
-        return _cancel(desk, asked, source, order, retailops_order_id)
+        return _cancel(desk, asked, source, order, wanted.retailops_order_id)
 
-    return for_known_order(desk, asked, "cancel_order", refnum, cancel)
+    return for_known_order(desk, asked, "cancel_order", wanted, cancel)
 
 
 def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, retailops_order_id: str) -> Outcome:
@@ -48,7 +46,7 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
         if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
             return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
-        shipped = orders.parcels(connection, asked.channel.name, order.refnum)
+        shipped = parcels.of_order(connection, asked.channel.name, order.refnum)
         if shipped:
             message = "a shipment of this order is registered; nothing was changed"
             ids = dict.fromkeys(parcel.retailops_shipment_id for parcel in shipped)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,16 +18,17 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds, returned_goods
-from app.channel.commands import declined, for_known_order
+from app.channel.commands import OrderName, declined, for_known_order
 from app.channel.desk import Asked, Desk
-from app.channel.money import as_number, rounded
+from app.channel.money import as_number, rounded, share
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.channel.shipments import Shipped, find_line, read_shipments
+from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, identifier, mapping, text, whole
 from app.contract.schemas import Reading
+from app.domain.line_matching import named_lines
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, PackageLine, RefundLine, about
+from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -45,37 +46,38 @@ _BY_ITEM: Mapping[Literal["tax", "shipping"], tuple[str, ...]] = {
 class Wanted:
     """The return as RetailOps states it."""
 
-    refnum: str
-    key: str
-    """RetailOps' number; a return without one is known by its contents."""
+    name: OrderName
+    number: str
+    """RetailOps' number of the return, "" for none."""
     action: str
     amount: Decimal
     lines: tuple[RefundLine, ...]
     shipped: list[Shipped]
 
-    @property
-    def meaning(self) -> object:
+    def meaning(self, order_refnum: str) -> object:
         """What makes two requests the same return: order, money and goods, but no free text."""
         units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines if line.kind == "line_item")
-        return (self.refnum, self.action, str(self.amount.normalize()), units)
+        return (order_refnum, self.action, str(self.amount.normalize()), units)
+
+    def key(self, order_refnum: str) -> str:
+        """The return's number; one without is known by its contents."""
+        if self.number:
+            return self.number
+        digest = hashlib.sha256(msgspec.json.encode(self.meaning(order_refnum))).hexdigest()[:24]
+        return f"h-{digest}"
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """Order number, what came back, and what is to go back for it."""
     order, returned = mapping(body.get("order")), mapping(body.get("return"))
-    refnum = text(order.get("channel_order_refnum"))
-    found = Wanted(
-        refnum,
+    return Wanted(
+        OrderName.read(order),
         identifier(returned.get("retailops_return_id")),
         text(returned.get("refund_action")).casefold().replace("_", "").replace(" ", ""),
         amount(returned.get("refund_amt")),
         tuple(_lines(returned)),
-        read_shipments(refnum, entries(order.get("shipments"))),
+        read_shipments(entries(order.get("shipments"))),
     )
-    if found.key:
-        return found
-    digest = hashlib.sha256(msgspec.json.encode(found.meaning)).hexdigest()[:24]
-    return Wanted(refnum, f"h-{digest}", found.action, found.amount, found.lines, found.shipped)
 
 
 def _lines(returned: Mapping[str, Any]) -> list[RefundLine]:
@@ -111,16 +113,14 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     source = desk.order_source(asked.channel)
     if source is not None and not refunds.moves_money(source, "return_order"):
         outcome = Outcome()
-        declined(desk, asked, "return_order", outcome, wanted.refnum)
-        outcome.events += returned_goods.record(
-            desk, asked, source, wanted.refnum, wanted.key, wanted.meaning, wanted.lines
-        )
-        return outcome
+        declined(desk, asked, "return_order", outcome, wanted.name)
+        recorded = returned_goods.record(desk, asked, source, wanted)
+        return Outcome([*outcome.events, *recorded.events], order_refnum=recorded.order_refnum)
 
     def give_back(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
         return _Return(desk, asked, source, order, wanted).carry_out()
 
-    return for_known_order(desk, asked, "return_order", wanted.refnum, give_back)
+    return for_known_order(desk, asked, "return_order", wanted.name, give_back)
 
 
 class _Return:
@@ -133,17 +133,19 @@ class _Return:
         self._source = source
         self._order = order
         self._wanted = wanted
+        self._key = wanted.key(order.refnum)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
 
     def carry_out(self) -> Outcome:
-        wanted = self._wanted
-        command = Command(CALLBACK, wanted.key, self._order.refnum, wanted.meaning, self._plan, self._refuse_change)
+        refnum = self._order.refnum
+        meaning = self._wanted.meaning(refnum)
+        command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change)
         [events] = run(self._desk, self._asked, [command])
         if self._is_altered:
             return Outcome(events)
         with self._desk.database.read() as connection:
-            entries = ledger.of_source(connection, self._channel, CALLBACK, wanted.key)
+            entries = ledger.of_source(connection, self._channel, CALLBACK, self._key)
             payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order.refnum)}
         accepted = [entry for entry in entries if entry.state == "accepted"]
         untold = [entry.id for entry in accepted if entry.told_at is None]
@@ -162,7 +164,7 @@ class _Return:
 
     def _plan(self, connection: Connection) -> Plan:
         wanted = self._wanted
-        source = (CALLBACK, wanted.key)
+        source = (CALLBACK, self._key)
         entries = ledger.of_order(connection, self._channel, self._order.refnum)
         before = ledger.of_source(connection, self._channel, *source)
         if any(entry.is_in_effect or entry.order_refnum != self._order.refnum for entry in before):
@@ -171,9 +173,7 @@ class _Return:
         currency = payments[0].currency_code if payments else ""
         money = rounded(wanted.amount, currency)
         units, lines, events = self._goods(connection, entries, currency)
-        purpose = refunds.Purpose(
-            CALLBACK, wanted.key, f"ro-return-{wanted.key}", self._named, lines=lines, units=units
-        )
+        purpose = refunds.Purpose(CALLBACK, self._key, f"ro-return-{self._key}", self._named, lines=lines, units=units)
         if reason := self._why_unpaid(money):
             return Plan([*events, *self._record(connection, before, purpose, money, reason)])
         held = self._matched(connection, entries, before, purpose, money)
@@ -233,7 +233,7 @@ class _Return:
         money: Decimal,
     ) -> Event | None:
         """The event for goods whose price a credit has given back already; None when this return has to pay."""
-        source = (CALLBACK, self._wanted.key)
+        source = (CALLBACK, self._key)
         known = next((entry for entry in before if entry.state == "matched"), None)
         if known is not None and known.released_at is not None:
             return None
@@ -256,42 +256,34 @@ class _Return:
     def _goods(
         self, connection: Connection, entries: Sequence[Entry], currency: str
     ) -> tuple[tuple[PackageLine, ...], tuple[RefundLine, ...], list[Event]]:
-        """What came back by order line, and what the money is for.
-
-        Units are at most those shipped and not returned before (contract 4.6); the money is RetailOps'.
-        """
-        shipped = orders.shipped_units(orders.parcels(connection, self._channel, self._order.refnum))
-        stated: Counter[str] = Counter()
-        for package in self._wanted.shipped:
-            for part in package.stated:
-                line = find_line(self._order.lines, part.line_refnum, part.sku)
-                if line is not None:
-                    stated[line.refnum] += part.quantity
-        before = refunds.returned_units(entries, (CALLBACK, self._wanted.key))
-        units: dict[str, PackageLine] = {}
+        """What came back by order line, and what the money is for; the money is RetailOps'."""
+        goods = [item for item in self._wanted.lines if item.kind == "line_item"]
+        before = Counter(refunds.returned_units(entries, (CALLBACK, self._key)))
+        found = returned_goods.came_back(connection, self._channel, self._order, goods, self._wanted.shipped, before)
         lines: list[RefundLine] = []
-        events: list[Event] = []
-        for item in self._wanted.lines:
-            money = rounded(item.amount, currency)
-            if item.kind != "line_item":
-                lines.append(msgspec.structs.replace(item, amount=money))
-                continue
-            known = find_line(self._order.lines, item.line_refnum, item.sku)
-            if known is None:
+        events = list(found.events)
+        for item, units in zip(goods, found.units, strict=True):
+            known = units or [(line, 0) for line in named_lines(self._order.lines, item.line_refnum, item.sku)[:1]]
+            if known:
+                lines += _parts(item, known, currency)
+            elif item.quantity or item.amount:
                 named = about("orderitem_refnum", item.line_refnum) or about("sku_number", item.sku)
                 events.append(Event("warning", "LINE_UNKNOWN", "no such line on the order; its money counts", named))
-                continue
-            there = units[known.refnum].quantity if known.refnum in units else 0
-            out = max(shipped[known.refnum], stated[known.refnum]) - before.get(known.refnum, 0) - there
-            quantity = min(item.quantity, max(out, 0))
-            if quantity < item.quantity:
-                message = "more units came back than shipped and were not returned before; the money goes by RetailOps"
-                where = about("orderitem_refnum", known.refnum)
-                events.append(Event("warning", "MORE_THAN_SHIPPED", message, where))
-            lines.append(RefundLine("line_item", money, known.refnum, known.sku, quantity, item.reason))
-            units[known.refnum] = PackageLine(known.refnum, known.sku, there + quantity)
-        counted = tuple(line for line in units.values() if line.quantity)
-        return counted, tuple(line for line in lines if line.amount > 0), events
+        others = (item for item in self._wanted.lines if item.kind != "line_item")
+        lines += [msgspec.structs.replace(item, amount=rounded(item.amount, currency)) for item in others]
+        counted = found.by_line
+        kept = (line for line in self._order.lines if counted[line.refnum])
+        units_kept = tuple(PackageLine(line.refnum, line.sku, counted[line.refnum]) for line in kept)
+        return units_kept, tuple(line for line in lines if line.amount > 0), events
+
+
+def _parts(item: RefundLine, units: Sequence[tuple[SketchLine, int]], currency: str) -> Iterator[RefundLine]:
+    """The money of an entry by order line, in the proportion of its units; a row names no more units than its line."""
+    money, done, total = rounded(item.amount, currency), 0, sum(count for _, count in units)
+    for line, count in units:
+        part = share(money, total, done, count, currency) if total else money
+        done += count
+        yield RefundLine("line_item", part, line.refnum, line.sku, min(count, line.quantity), item.reason)
 
 
 def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:

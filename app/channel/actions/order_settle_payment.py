@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds
-from app.channel.commands import for_known_order
+from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
@@ -44,7 +44,7 @@ class Transaction:
 class Wanted:
     """What is to be collected for one order."""
 
-    refnum: str
+    name: OrderName
     series: str
     currency_code: str
     transactions: tuple[Transaction, ...]
@@ -65,7 +65,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
         if text(item.get("status")) in ("", "success")
     )
     return Wanted(
-        text(mapping(body.get("order")).get("channel_order_refnum")),
+        OrderName.read(mapping(body.get("order"))),
         identifier(payment.get("payment_series_id")),
         text(payment.get("currency_code")),
         transactions,
@@ -82,7 +82,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
             outcome.events.extend(events)
         return outcome
 
-    return for_known_order(desk, asked, "settle_payment", wanted.refnum, settle)
+    return for_known_order(desk, asked, "settle_payment", wanted.name, settle)
 
 
 def _command(desk: Desk, asked: Asked, source: Gateway, refnum: str, wanted: Wanted, item: Transaction) -> Command:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import refunds
+from app.channel import orders, refunds
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
@@ -118,6 +118,7 @@ class _Credit:
         self._digest = hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]
         self._natural_key = self._standing_key(connection)
         self._is_new = False
+        self._cut_to: Decimal | None = None
 
     def carry_out(self, outcome: Outcome) -> Outcome:
         if self.amount <= 0:
@@ -198,13 +199,16 @@ class _Credit:
             if item.refnum in self._parents
         ]
         left = refunds.left_of(payments)
-        if self.amount > left and not refunds.is_same_amount(self.amount, left):
+        known = orders.known(connection, self._channel, [self._order_refnum]).get(self._order_refnum)
+        if not refunds.covers(payments, self.amount, len(known.lines) if known else 1):
             message = "more than is left of these payments; nothing was given back"
             return Plan([Event("error", "DECLINED", message, self._named)])
         self._is_new = True
-        drawn = refunds.best_first(payments, self.amount)
+        money = min(self.amount, left)
+        self._cut_to = None if refunds.is_same_amount(money, self.amount) else money
+        drawn = refunds.best_first(payments, money)
         return Plan(
-            owed=refunds.hold(connection, self._channel, self._source, drawn, self.amount, purpose, self._desk.clock())
+            owed=refunds.hold(connection, self._channel, self._source, drawn, money, purpose, self._desk.clock())
         )
 
     def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
@@ -260,6 +264,9 @@ class _Credit:
         if matched is not None or not self._is_new:
             message = f"same as {refnum}, nothing paid again"
             return _answered(outcome, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
+        if paid == self._cut_to:
+            message = f"{paid} was left of these payments and was given back"
+            return _answered(outcome, "success", Event("warning", "REFUND_CUT", message, self._named), paid, refnum)
         if paid < self.amount and not refunds.is_same_amount(paid, self.amount):
             message = "only a part was given back; ask for the rest by itself"
             return _answered(outcome, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)

@@ -1,0 +1,137 @@
+"""The label of a registered package: corrected under its own number, or replaced under a new one (R9).
+
+What left, and how many units, stays as registered; tracking number, carrier, service, weight and date can change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.channel import parcels
+from app.channel.orders import KnownOrder
+from app.channel.parcels import Parcel
+from app.channel.running import Plan
+from app.deliveries.outbox import Owed
+from app.domain.line_matching import allot
+from app.gateways.interface import Gateway, Verb
+from app.gateways.words import Association, Event, Package, PackageLine, about
+
+if TYPE_CHECKING:
+    from app.channel.shipments import Shipped
+
+VERB = "correct_shipment"
+
+
+def meaning(package: Package) -> tuple[Any, ...]:
+    """The fields of a label that make two statements of a package the same or another."""
+    return (
+        package.tracking_number,
+        package.carrier_name,
+        package.carrier_class_name,
+        package.channel_ship_code,
+        package.weight_kg.normalize() if package.weight_kg is not None else None,
+        package.shipped_at,
+    )
+
+
+def digest(package: Package) -> str:
+    """The label in 24 characters, so that no tracking number has to be kept (R19)."""
+    return hashlib.sha256(msgspec.json.encode(meaning(package))).hexdigest()[:24]
+
+
+def correcting(connection: Connection, channel: str, source: Gateway, order: KnownOrder, shipped: Shipped) -> Plan:
+    """The package was registered before and is stated otherwise now."""
+    package = shipped.package
+    named = _named(package)
+    registered = parcels.of_order(connection, channel, order.refnum)
+    before = next((parcel for parcel in registered if parcel.current_key == package.key), None)
+    if before is None and any(parcel.key == package.key for parcel in registered):
+        message = "the label of this package was replaced by that of a later shipment; nothing was changed"
+        return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
+    if before is None or not isinstance(source.verbs.get(VERB), Verb):
+        message = f"the package was registered before; {source.token} cannot change it any more"
+        return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
+    events = []
+    if not _holds(order, before, shipped.stated):
+        message = "the package was registered with other units; which units it holds cannot be changed"
+        events.append(Event("warning", "CANNOT_CORRECT", message, named))
+    label = digest(package)
+    if before.label == label:
+        return Plan(events)
+    parcels.relabel(connection, channel, order.refnum, before.key, label, before.label_key)
+    message = f"the package was registered before with another label; the change is sent to {source.token}"
+    events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))
+    return Plan(events, [_owed(source, before, package, named)])
+
+
+def replacing(
+    connection: Connection,
+    channel: str,
+    source: Gateway,
+    order: KnownOrder,
+    registered: Sequence[Parcel],
+    shipped: Shipped,
+    payload: Sequence[Shipped],
+) -> Plan | None:
+    """Give a registered package this one's label, where this one can only be a new label for it; else None.
+
+    Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
+    together, in their order, by as many packages of one new shipment.
+    """
+    if not shipped.stated or not isinstance(source.verbs.get(VERB), Verb):
+        return None
+    twins = [
+        item
+        for item in payload
+        if item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
+        and _units(order, item.stated) == _units(order, shipped.stated)
+    ]
+    twin_keys = [item.package.key for item in twins]
+    alike = [parcel for parcel in registered if _holds(order, parcel, shipped.stated)]
+    candidates = [parcel for parcel in alike if parcel.label_key not in twin_keys]
+    done = len(alike) - len(candidates)
+    is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
+    if not candidates or not is_one_shipment or len(twins) != len(alike) or done >= len(twins):
+        return None
+    parcel = candidates[0]
+    if not parcels.is_settled(connection, channel, order.refnum, parcel):
+        return None
+    package = shipped.package
+    parcels.relabel(connection, channel, order.refnum, parcel.key, digest(package), package.key)
+    message = (
+        "the same units were registered before under another number, and none of them is open: "
+        f"the label of that package is replaced at {source.token}"
+    )
+    named = _named(package)
+    return Plan([Event("warning", "LABEL_REPLACED", message, named)], [_owed(source, parcel, package, named)])
+
+
+def _owed(source: Gateway, before: Parcel, package: Package, named: tuple[Association, ...]) -> Owed:
+    """The new label, under the number the vendor knows the package by."""
+    mended = msgspec.structs.replace(package, key=before.key, lines=before.lines)
+    return Owed(source.token, VERB, mended, named)
+
+
+def _holds(order: KnownOrder, parcel: Parcel, stated: Sequence[PackageLine]) -> bool:
+    """True when these are the very units of the registered package."""
+    shares = allot(order.lines, stated, parcel.units)
+    is_all = all(share.line_refnums and not share.left_over for share in shares)
+    return is_all and sum(item.quantity for item in stated) == sum(parcel.units.values())
+
+
+def _units(order: KnownOrder, stated: Sequence[PackageLine]) -> Counter[tuple[str, ...]]:
+    """Units by the lines they may mean, so that two spellings of the same contents are equal."""
+    units: Counter[tuple[str, ...]] = Counter()
+    for item, share in zip(stated, allot(order.lines, stated), strict=True):
+        units[share.line_refnums or ("", item.line_refnum, item.sku)] += item.quantity
+    return units
+
+
+def _named(package: Package) -> tuple[Association, ...]:
+    return about("shipment_id", package.retailops_shipment_id) or about("order_refnum", package.order_refnum)

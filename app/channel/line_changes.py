@@ -1,0 +1,110 @@
+"""What the order lines of an update mean: which lines of the order change, by how many units, and which are new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app.channel.orders import KnownOrder
+from app.contract.reading import entries, identifier, mapping, optional_amount, text, whole
+from app.domain.line_matching import named_lines, restated
+from app.gateways.words import Event, LineChange, about
+
+OWN = "ro-"
+"""How the number of a line begins that RetailOps has added; its own line number follows."""
+
+_REMOVED = ("true", "1", "yes")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as RetailOps states it; `quantity` None where it does not say."""
+
+    item_id: str
+    refnum: str
+    sku: str
+    quantity: int | None
+    unit_price: Decimal | None
+
+    @property
+    def own_refnum(self) -> str:
+        """The number this server gives the line if RetailOps added it."""
+        return f"{OWN}{self.item_id}" if self.item_id else ""
+
+
+def read_lines(order: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The entries of `order_items`; a line that was removed has no units, and an entry of zeros is no line."""
+    lines = map(_line, map(mapping, entries(order.get("order_items"))))
+    return tuple(line for line in lines if line.quantity or line.item_id or line.refnum or line.sku)
+
+
+def _line(item: Mapping[str, Any]) -> Line:
+    is_removed = text(item.get("removed")).casefold() in _REMOVED
+    stated = None if optional_amount(item.get("quantity")) is None else max(whole(item.get("quantity")), 0)
+    return Line(
+        identifier(item.get("order_item_id")),
+        text(item.get("channel_item_refnum")),
+        text(item.get("sku")),
+        0 if is_removed else stated,
+        optional_amount(item.get("unit_price")),
+    )
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the entries of an update mean: changes by line, and for each entry the lines it stands for."""
+
+    changes: list[LineChange]
+    meant: list[tuple[Line, list[str]]]
+    events: list[Event]
+
+
+def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
+    """Lines named by number are changed one by one; those named by SKU alone state its units over all other lines.
+
+    An entry for which the order has no line left is a line that RetailOps adds.
+    """
+    changes: dict[str, LineChange] = {}
+    meant: list[tuple[Line, list[str]]] = []
+    events: list[Event] = []
+    by_sku: dict[str, list[Line]] = {}
+    for entry in named:
+        line = next(iter(named_lines(order.lines, entry.refnum or entry.own_refnum, "")), None)
+        if line is None:
+            by_sku.setdefault(entry.sku, []).append(entry)
+        elif line.refnum in changes:
+            message = "the line is named more than once; the first counts"
+            events.append(Event("warning", "DUPLICATE_LINE", message, about("orderitem_refnum", line.refnum)))
+        else:
+            meant.append((entry, [line.refnum]))
+            units = line.quantity if entry.quantity is None else entry.quantity
+            changes[line.refnum] = LineChange(line.refnum, line.sku, units, entry.unit_price)
+    for sku, group in by_sku.items():
+        lines = [line for line in named_lines(order.lines, "", sku) if line.refnum not in changes]
+        if lines:
+            if all(entry.quantity is not None for entry in group):
+                together = restated(lines, sum(entry.quantity or 0 for entry in group))
+                changes.update(
+                    (line.refnum, LineChange(line.refnum, line.sku, together[line.refnum], group[0].unit_price))
+                    for line in lines
+                )
+            meant += _paired(group, [line.refnum for line in lines])
+            continue
+        for entry in group:
+            if not (entry.sku and entry.own_refnum and entry.quantity is not None):
+                where = about("orderitem_refnum", entry.refnum) or about("sku_number", entry.sku)
+                message = "no such line on the order; it was left out"
+                events.append(Event("warning", "LINE_UNKNOWN", message, where))
+            elif entry.own_refnum not in changes:
+                meant.append((entry, [entry.own_refnum]))
+                changes[entry.own_refnum] = LineChange(entry.own_refnum, entry.sku, entry.quantity, entry.unit_price)
+    in_order = sorted(meant, key=lambda pair: next(at for at, entry in enumerate(named) if entry is pair[0]))
+    return Stated(list(changes.values()), in_order, events)
+
+
+def _paired(group: Sequence[Line], refnums: Sequence[str]) -> list[tuple[Line, list[str]]]:
+    """Each entry with one line of its SKU, in order; the last one with all that remain."""
+    last = len(group) - 1
+    return [(entry, list(refnums[at:] if at == last else refnums[at : at + 1])) for at, entry in enumerate(group)]

@@ -1,0 +1,130 @@
+"""The packages registered for an order: what has shipped, what is still open, and under which label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app.channel.orders import KnownOrder
+from app.deliveries.outbox import is_in
+from app.deliveries.transitions import OPEN_STATES
+from app.gateways.words import Package, PackageLine
+from app.records.tables import commands, deliveries, packages
+
+CALLBACK = "order_shipment_submit"
+"""The ledger keeps every package under this callback, whichever stated it first."""
+
+
+def command_key(order_refnum: str, key: str) -> str:
+    """The natural key of the command that registers the package (R9)."""
+    return f"{order_refnum}/{key}"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A registered package."""
+
+    key: str
+    retailops_shipment_id: str
+    lines: tuple[PackageLine, ...]
+    label: str
+    label_key: str
+
+    @property
+    def current_key(self) -> str:
+        """The key RetailOps knows its newest label by."""
+        return self.label_key or self.key
+
+    @property
+    def units(self) -> Counter[str]:
+        """Its units by order line."""
+        units: Counter[str] = Counter()
+        for line in self.lines:
+            units[line.line_refnum] += line.quantity
+        return units
+
+
+def of_order(connection: Connection, channel: str, refnum: str) -> list[Parcel]:
+    """Every package registered for the order, oldest first."""
+    rows = connection.execute(
+        select(packages)
+        .where(packages.c.channel == channel, packages.c.order_refnum == refnum)
+        .order_by(packages.c.registered_at, packages.c.key)
+    )
+    return [
+        Parcel(
+            row.key,
+            row.retailops_shipment_id,
+            msgspec.json.decode(row.lines, type=tuple[PackageLine, ...]),
+            row.label,
+            row.label_key,
+        )
+        for row in rows
+    ]
+
+
+def shipped_units(registered: Iterable[Parcel]) -> Counter[str]:
+    """Units shipped by order line."""
+    return sum((parcel.units for parcel in registered), Counter[str]())
+
+
+def open_units(order: KnownOrder, registered: Iterable[Parcel]) -> Counter[str]:
+    """Units by line that are neither shipped, nor closed by a completion, nor taken off; never below 0."""
+    gone = shipped_units(registered) + Counter(order.rejected.units) + order.removed_and_open
+    return Counter({line.refnum: max(line.quantity - gone[line.refnum], 0) for line in order.lines})
+
+
+def register(connection: Connection, channel: str, package: Package, label: str, now: datetime) -> None:
+    """Remember that a package left, and the digest of its label."""
+    connection.execute(
+        insert(packages),
+        {
+            "channel": channel,
+            "order_refnum": package.order_refnum,
+            "key": package.key,
+            "retailops_shipment_id": package.retailops_shipment_id,
+            "lines": msgspec.json.encode(package.lines),
+            "registered_at": now,
+            "label": label,
+        },
+    )
+
+
+def relabel(connection: Connection, channel: str, order_refnum: str, key: str, label: str, label_key: str) -> None:
+    """The package has another label now; `label_key` is the key it was stated under, "" for its own."""
+    connection.execute(
+        update(packages)
+        .where(packages.c.channel == channel, packages.c.order_refnum == order_refnum, packages.c.key == key)
+        .values(label=label, label_key=label_key)
+    )
+
+
+def forget(connection: Connection, channel: str, order_refnum: str, key: str) -> None:
+    """The vendor refused the package: it counts as not shipped again."""
+    connection.execute(
+        delete(packages).where(
+            packages.c.channel == channel, packages.c.order_refnum == order_refnum, packages.c.key == key
+        )
+    )
+
+
+def is_settled(connection: Connection, channel: str, order_refnum: str, parcel: Parcel) -> bool:
+    """True when no call about the package is open at a vendor any more."""
+    keys = {command_key(order_refnum, key) for key in (parcel.key, parcel.current_key)}
+    waiting = (
+        select(deliveries.c.id)
+        .select_from(deliveries.join(commands, commands.c.id == deliveries.c.command_id))
+        .where(
+            commands.c.channel == channel,
+            commands.c.callback == CALLBACK,
+            commands.c.natural_key.in_(keys),
+            is_in(deliveries, OPEN_STATES),
+        )
+        .limit(1)
+    )
+    return connection.execute(waiting).first() is None
