@@ -36,7 +36,7 @@ LAST_WAIT_S = 1.0
 GIVING_BACK = ("return_order", "refund_payment")
 """The verbs of money this server itself owes the customer (R10)."""
 
-RESTATING = ("correct_shipment", "acknowledge_order", "record_return")
+RESTATING = ("correct_shipment", "acknowledge_order", "complete_order", "record_return")
 """Verbs of which a later call for the same command replaces what an earlier one said."""
 
 CANNOT_CORRECT = "CANNOT_CORRECT"
