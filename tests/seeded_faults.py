@@ -318,6 +318,127 @@ FAULTS = (
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
+        "sku-only-first-line",
+        "P34",
+        "app/domain/line_matching.py",
+        "if is_same(line.sku, sku)]):\n            return found\n",
+        "if is_same(line.sku, sku)]):\n            return found[:1]\n",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p34_a_package_and_unshipped_units_named_by_sku_alone_fill_the_lines_of_that_sku",
+        ),
+    ),
+    Fault(
+        "removed-units-forgotten",
+        "P34",
+        "app/channel/unshipped.py",
+        "    for refnum, units in order.removed_and_open.items():\n",
+        "    for refnum, units in ():\n",
+        (
+            "tests/channel/test_order_memory.py::test_p34_units_an_update_took_off_are_closed_with_the_completion",
+            "tests/gateways/test_rally_completions.py"
+            "::test_p34_units_taken_off_after_shipping_began_go_back_with_the_completion",
+        ),
+        patience_s=120.0,
+    ),
+    Fault(
+        "label-not-replaced",
+        "P11",
+        "app/channel/shipments.py",
+        "        if is_cut:\n",
+        "        if False:\n",
+        ("tests/channel/test_order_memory.py::test_p11_the_same_units_under_a_new_number_replace_the_label",),
+    ),
+    Fault(
+        "label-of-any-equal-box",
+        "P11",
+        "app/channel/labels.py",
+        "    if not candidates or not is_one_shipment or len(twins) != len(alike) or done >= len(twins):\n",
+        "    if not candidates:\n",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p11_two_equal_boxes_get_two_new_labels_and_one_alone_is_no_replacement",
+        ),
+    ),
+    Fault(
+        "corrections-unsaid",
+        "P11",
+        "app/channel/labels.py",
+        '    events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))\n',
+        "",
+        ("tests/gateways/test_rally_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",),
+    ),
+    Fault(
+        "unshipped-price-zero-pays-nothing",
+        "P19",
+        "app/channel/unshipped.py",
+        "price = min(stated or paid, paid + tax)",
+        "price = min(stated, paid + tax)",
+        (
+            "tests/gateways/test_rally_completions.py"
+            "::test_p19_units_that_will_not_ship_and_have_no_price_give_back_what_was_paid_for_them",
+        ),
+    ),
+    Fault(
+        "unshipped-above-what-was-paid",
+        "P19",
+        "app/channel/unshipped.py",
+        "price = min(stated or paid, paid + tax)",
+        "price = stated or paid",
+        (
+            "tests/gateways/test_rally_completions.py"
+            "::test_p19_a_price_above_what_was_paid_pays_what_was_paid_and_says_both_sums",
+        ),
+    ),
+    Fault(
+        "closed-units-paid-again",
+        "P10",
+        "app/channel/unshipped.py",
+        "allot(order.lines, stated, closed - removed_before, room, removed_before)",
+        "allot(order.lines, stated, Counter[str](), room, removed_before)",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p34_units_taken_off_and_units_named_as_unshipped_are_closed_once_each",
+            "tests/gateways/test_rally_completions.py"
+            "::test_p10_a_second_completion_closes_and_pays_what_no_earlier_one_named",
+        ),
+        patience_s=120.0,
+    ),
+    Fault(
+        "found-by-number-guesses",
+        "P34",
+        "app/channel/commands.py",
+        "        if len(found) > 1:\n",
+        "        if len(found) > 2:\n",
+        ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),
+    ),
+    Fault(
+        "zeros-cost-the-command",
+        "P34",
+        "app/channel/shipments.py",
+        "stated = tuple(item for item in items if item.quantity > 0)",
+        "stated = tuple(items)",
+        ("tests/channel/test_order_memory.py::test_p34_packages_of_zeros_are_info_and_cost_no_neighbour",),
+        patience_s=120.0,
+    ),
+    Fault(
+        "returned-units-uncounted",
+        "P34",
+        "app/channel/returned_goods.py",
+        "        if share.line_refnums and (share.left_over or share.units[1]):\n",
+        "        if False:\n",
+        (
+            "tests/channel/test_order_memory.py"
+            "::test_p34_a_return_of_more_than_shipped_is_recorded_as_stated_with_a_warning",
+        ),
+    ),
+    Fault(
+        "a-cent-too-much-declines",
+        "P19",
+        "app/channel/refunds.py",
+        "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
+        "    rounding = Decimal(0)\n",
+        ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
     ),
 )
 

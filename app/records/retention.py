@@ -181,7 +181,7 @@ CLOCKS: list[Clock] = [
 KEPT: Mapping[str, str] = {
     "called_off_cursors": "one row for each source of orders",
     "handed_out": "order numbers, lines as ids and quantities: an order must never be handed out again (R18)",
-    "packages": "shipment numbers, quantities and a digest of the label: what shipped must not be cancelled or refunded (R21, R22)",
+    "packages": "shipment numbers, units, label digests: what shipped must not be cancelled or refunded (R21, R22)",
     "payments": "payment numbers and amounts: nothing may be refunded beyond them",
     "refunds": "the refund ledger: ids and amounts, never purged (R9)",
     "commands": "the ledger of natural keys: ids, digests and events, never purged (R9)",

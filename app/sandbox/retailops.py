@@ -242,3 +242,21 @@ def shipment(order: dict[str, Any], shipment_id: int, *parcels: list[tuple[int, 
             for number, parcel in enumerate(parcels, 1)
         ],
     }
+
+
+def unshipped(order: dict[str, Any], *units: tuple[int, int]) -> list[dict[str, Any]]:
+    """`unshipped_items` for units of (line index, units), as the caller of 2016 fills it: it states no price.
+
+    Its other numbers are always 0 (SDK contract, 9).
+    """
+    return [
+        {
+            "channel_item_refnum": order["order_items"][index]["channel_item_refnum"],
+            "sku": order["order_items"][index]["sku"],
+            "ordered_quantity": 0,
+            "unshipped_quantity": count,
+            "effective_unit_price": 0,
+            "effective_extended_price": 0,
+        }
+        for index, count in units
+    ]

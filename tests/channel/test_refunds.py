@@ -686,3 +686,50 @@ def test_r23_a_completion_waits_while_it_is_unknown_whether_such_a_credit_was_pa
     shop.settle()
     assert codes(shop.complete(unshipped_items=UNSHIPPED)) == ["ALREADY_CREDITED"]
     assert order.money_out == Decimal("12.50")
+
+
+@pytest.mark.parametrize(("over", "is_paid"), [("0.01", True), ("0.02", True), ("0.03", False)])
+def test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left(
+    shop: Shop, over: str, is_paid: bool
+) -> None:
+    order = shop.sell()
+    shop.credit(20)
+    answer = shop.credit(str(30 + Decimal(over)))
+    if not is_paid:
+        assert (answer["status"], answer["amount"]) == ("decline", 0)
+        assert order.money_out == 20
+        return
+    assert (answer["status"], answer["amount"], order.money_out) == ("success", 30, 50)
+    assert answer["message"] == "30.00 was left of these payments and was given back"
+    again = shop.credit(str(30 + Decimal(over)))
+    assert (again["amount"], again["message"]) == (30, f"same as {answer['refnum']}, nothing paid again")
+    assert shop.credit("0.01")["status"] == "decline", "of nothing left no cent is paid"
+
+
+def test_p19_the_smallest_amount_is_that_of_the_currency(shop: Shop) -> None:
+    order = shop.sell(payments=(("p1", "5000"),), currency="JPY")
+    assert shop.credit(5003)["status"] == "decline"
+    assert (shop.credit(5002)["amount"], order.money_out) == (5000, 5000)
+
+
+def test_p19_shares_of_a_line_add_up_to_what_was_paid_however_it_is_cut(shop: Shop) -> None:
+    order = shop.sell(payments=(("p1", "20.00"),), units=3)
+    for units in (1, 2, 3):
+        named = [{"channel_item_refnum": "2", "sku": "TEA", "unshipped_quantity": units}]
+        assert shop.complete(unshipped_items=named)["status"] == "success"
+    assert [item["amount"] for item in order.paid_out] == [Decimal("3.34"), Decimal("3.33"), Decimal("3.34")]
+    assert order.money_out == Decimal("10.01")
+
+
+def test_r9_a_refund_of_a_later_completion_is_not_given_free_while_its_call_is_open(
+    open_shop: Callable[..., Shop], database_url: str, tmp_path: Any
+) -> None:
+    shop = open_shop(gateway='repeat = "never"')
+    shop.sell()
+    assert shop.complete(unshipped_items=UNSHIPPED)["status"] == "success"
+    shop.fault("reset_before")
+    more = [{**UNSHIPPED_MUG, "unshipped_quantity": 2}]
+    assert "REFUND_OWED" in codes(shop.complete(unshipped_items=more), "warning")
+    [held] = [entry for entry in shop.ledger() if entry.state == "parked"]
+    assert held.key == "ro-complete2-A1-1"
+    assert shop.channel("release", str(held.id), tmp=tmp_path, url=database_url)[1]["outcome"] == "still_open"

@@ -138,10 +138,11 @@ class History:
 
     def _items(self, order: dict[str, Any], name: str) -> list[dict[str, Any]]:
         lines = self._dice.sample(order["order_items"], self._dice.randint(1, len(order["order_items"])))
+        is_by_sku = self._dice.random() < 0.3
         return [
-            {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], name: self._dice.randint(1, 2)}
-            for line in lines
-        ]
+            {"sku": line["sku"], "channel_item_refnum": "" if is_by_sku else line["channel_item_refnum"],
+             name: self._dice.randint(1, 2)} for line in lines
+        ]  # fmt: skip
 
     def _shipping(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         number = 500 + self._dice.randint(1, 4)
@@ -154,7 +155,7 @@ class History:
         return "order_cancel", {"order": {"channel_order_refnum": refnum}}
 
     def _completing(self, refnum: str, order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        price = self._dice.choice([20, 19.99, 22])
+        price = self._dice.choice([0, 20, 19.99, 22, 30])
         unshipped = [item | {"effective_unit_price": price} for item in self._items(order, "unshipped_quantity")]
         more = {"unshipped_items": unshipped} if self._dice.random() < 0.7 else {"shipments": []}
         return "order_complete", {"order": {"channel_order_refnum": refnum, **more}}

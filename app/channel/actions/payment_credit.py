@@ -265,7 +265,8 @@ class _Credit:
             message = f"same as {refnum}, nothing paid again"
             return _answered(outcome, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
         if paid == self._cut_to:
-            message = f"{paid} was left of these payments and was given back"
+            sum_paid = rounded(paid, accepted[0].currency_code)
+            message = f"{sum_paid} was left of these payments and was given back"
             return _answered(outcome, "success", Event("warning", "REFUND_CUT", message, self._named), paid, refnum)
         if paid < self.amount and not refunds.is_same_amount(paid, self.amount):
             message = "only a part was given back; ask for the rest by itself"

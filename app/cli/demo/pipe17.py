@@ -8,7 +8,7 @@ from typing import Any
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.retailops import Heard, RetailOps, shipment
+from app.sandbox.retailops import Heard, RetailOps, shipment, unshipped
 
 VENDOR = "pipe17"
 PAIR = (1201, 32)
@@ -184,16 +184,7 @@ class OrderLife:
             and item is not self.unshipped
             and sum(line["quantity"] for line in item["order_items"]) >= 2
         )
-        first = order["order_items"][0]
-        missing = [
-            {
-                "channel_item_refnum": line["channel_item_refnum"],
-                "sku": line["sku"],
-                "ordered_quantity": line["quantity"],
-                "unshipped_quantity": line["quantity"] - (1 if line is first else 0),
-            }
-            for line in order["order_items"]
-        ]
+        units = [line["quantity"] - (at == 0) for at, line in enumerate(order["order_items"])]
         heard = accepted(
             self.ro.call(
                 "order_complete",
@@ -201,7 +192,7 @@ class OrderLife:
                     "channel_order_refnum": order["channel_order_refnum"],
                     "grand_total": "0",
                     "shipments": [shipment(order, 601, [(0, 1)])],
-                    "unshipped_items": missing,
+                    "unshipped_items": unshipped(order, *enumerate(units)),
                 },
             )
         )

@@ -9,7 +9,7 @@ import requests
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
 from app.sandbox.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
-from app.sandbox.retailops import RetailOps, shipment
+from app.sandbox.retailops import RetailOps, shipment, unshipped
 
 VENDOR = "rally"
 NAME = "rally-demo"
@@ -149,23 +149,19 @@ class OrderLife:
         return [parcel["tracking_number"] for parcel in meta.get("fulfillments", [])]
 
     def complete(self) -> str:
-        cap = next(line for line in self.order["order_items"] if line["sku"] == "CAP")
-        missing = {
-            "channel_item_refnum": cap["channel_item_refnum"], "sku": "CAP",
-            "ordered_quantity": 1, "unshipped_quantity": 1, "effective_unit_price": 12.5,
-            "effective_extended_price": 12.5,
-        }  # fmt: skip
+        cap = next(at for at, line in enumerate(self.order["order_items"]) if line["sku"] == "CAP")
         order = {
             "channel_order_refnum": self.refnum, "grand_total": 0,
-            "shipments": [self.parcel], "unshipped_items": [missing],
+            "shipments": [self.parcel], "unshipped_items": unshipped(self.order, (cap, 1)),
         }  # fmt: skip
         for _ in range(2):
             heard = accepted(self.ro.call("order_complete", order=order))
             expect(heard.answer["status"] == "success", f"status fail, {heard.codes()}")
         eventually(lambda: self._order()["status"] == "completed", "status completed")
-        refunds = self._order()["refunds"]
+        refunds, refunded = self._order()["refunds"], self._order()["refunded"]
         expect(len(refunds) == 1, f"{len(refunds)} refunds")
-        return f"asked twice, {self._order()['refunded']} refunded once, status completed"
+        expect(abs(refunded - 13.53) < 0.005, f"{refunded} refunded of the 13.53 that the cap and its tax cost")
+        return f"sent twice without a price, {refunded} refunded once: what was paid; status completed"
 
     def give_back(self) -> str:
         shirt = next(line for line in self.order["order_items"] if line["sku"] == "SHIRT-M")
