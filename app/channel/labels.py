@@ -92,13 +92,14 @@ def replacing(
         if item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
         and _units(order, item.stated) == _units(order, shipped.stated)
     ]
-    twin_keys = [item.package.key for item in twins]
+    others = {item.package.key for item in twins} - {shipped.package.key}
     alike = [parcel for parcel in registered if _holds(order, parcel, shipped.stated)]
-    candidates = [parcel for parcel in alike if parcel.label_key not in twin_keys]
-    done = len(alike) - len(candidates)
+    candidates = [parcel for parcel in alike if parcel.label_key not in others]
     is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
-    if not candidates or not is_one_shipment or len(twins) != len(alike) or done >= len(twins):
+    if not candidates or not is_one_shipment or len(twins) != len(alike):
         return None
+    # One that has this label already comes first: the vendor refused it, or it would be known.
+    candidates.sort(key=lambda parcel: parcel.label_key != shipped.package.key)
     parcel = candidates[0]
     if not parcels.is_settled(connection, channel, order.refnum, parcel):
         return None

@@ -147,6 +147,8 @@ def package_command(
         for line in lines:
             open_units[line.line_refnum] -= line.quantity
         is_last = not any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
+        if is_last and known.state == "completed":
+            orders.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         parcels.register(connection, channel, filled, labels.digest(package), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])

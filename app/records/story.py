@@ -202,6 +202,10 @@ def _handed_out(connection: Connection, channel: str, refnum: str, gathered: _Ga
         now.append(f"RetailOps was given it {_times(row.times)} and has not acknowledged it; it is {row.state}.")
     else:
         now.append(f"RetailOps asked about it, but was never given it by this server; it is {row.state}.")
+    if row.removed:
+        now.append("RetailOps took units off its lines; they are closed when it is completed.")
+    if row.left_open:
+        now.append(f"order_complete left units open ({row.left_open}): send it again with unshipped_items for them.")
     return now
 
 

@@ -101,6 +101,9 @@ def _unchanged(source: Gateway, order: orders.KnownOrder, changes: Sequence[Line
         if change.refnum not in units and change.quantity:
             message = "the line was added in RetailOps only; the order cannot take it"
             yield Event("warning", "LINE_NOT_ADDED", message, about("sku_number", change.sku) or named)
+        elif change.quantity != kept and order.state != "open":
+            message = f"the line stays at {kept} units; the order is {order.state}"
+            yield Event("warning", "LINE_NOT_CHANGED", message, named)
         elif change.quantity > kept:
             message = f"the line stays at {kept} units; the order cannot be changed"
             yield Event("warning", "LINE_NOT_CHANGED", message, named)
