@@ -318,6 +318,8 @@ FAULTS = (
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
+    ),
+    Fault(
         "sku-only-first-line",
         "P34",
         "app/domain/line_matching.py",
