@@ -10,6 +10,7 @@ from app.channel import orders
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.contract.reading import identifier, text
+from app.domain.retailops_numbers import canonical
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, NotOurs, Verb
 from app.gateways.words import Association, Event, about
@@ -27,7 +28,8 @@ class OrderName:
     @classmethod
     def read(cls, stated: Mapping[str, Any]) -> OrderName:
         """From the object of the payload that names the order."""
-        return cls(text(stated.get("channel_order_refnum")), identifier(stated.get("retailops_order_id")))
+        number = canonical(identifier(stated.get("retailops_order_id")))
+        return cls(text(stated.get("channel_order_refnum")), number)
 
     @property
     def association(self) -> tuple[Association, ...]:

@@ -265,7 +265,7 @@ def test_p34_every_command_finds_its_order_by_the_number_of_its_acknowledgement(
     retailops: Caller, empty: Sandbox
 ) -> None:
     order = ordered(retailops, empty, ("MUG-RED", 2), number=4711)
-    by_number = {"retailops_order_id": "4711", "channel_order_refnum": ""}
+    by_number = {"retailops_order_id": "04711.0", "channel_order_refnum": ""}
     box = {"retailops_package_id": 1, "tracking_number": "1Z1", "package_items": [item(order, 0, 1)]}
     shipment = {"retailops_shipment_id": 501, "packages": [box]}
     assert codes(retailops.ask("order_shipment_submit", retailops_order_id=4711, shipment=shipment)) == []

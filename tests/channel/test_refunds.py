@@ -475,6 +475,9 @@ def test_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_
     assert codes(settle(40, series=10)) == [] and order.money_in == 50
     assert codes(settle(1, series=11)) == ["ALREADY_COLLECTED"] and codes(settle(70, series=12)) == ["NOT_COVERED"]
     assert codes(settle(5, series=13, payment_processing_type="authorize.net"), "error") == ["PROCESSING_UNKNOWN"]
+    zeros = settle(0, series=14, transaction_type="", payment_type="", refnum="")
+    assert codes(zeros, "info") == codes(zeros) == ["NO_AMOUNT"]
+    assert codes(settle(0, series=15), "error") == ["NO_AMOUNT"]
     assert order.money_in == 50
     shop.retailops.cancel("A1")
     assert order.money_out == 50

@@ -19,6 +19,7 @@ from app.channel.running import Command, Plan, run
 from app.contract.reading import entries, identifier, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.retailops_numbers import canonical
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
 from app.gateways.words import Acknowledgement, Event, about
@@ -30,7 +31,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
     for index, entry in enumerate(entries(body.get("orders"))):
         if index not in reading.bad_entries:
             refnum = text(entry.get("channel_order_refnum"))
-            wanted[refnum] = Acknowledgement(refnum, identifier(entry.get("retailops_order_id")))
+            wanted[refnum] = Acknowledgement(refnum, canonical(identifier(entry.get("retailops_order_id"))))
     return list(wanted.values())
 
 
