@@ -62,6 +62,8 @@ class Wanted:
     refnum: str
     shipped: list[Shipped]
     unshipped: tuple[Unshipped, ...]
+    is_complete: bool = True
+    """False where what will not ship cannot be read: then shipments alone are registered (R6)."""
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
@@ -78,7 +80,8 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
         )
         for item in entries(order.get("unshipped_items"))
     )
-    return Wanted(refnum, read_shipments(refnum, entries(order.get("shipments"))), unshipped)
+    shipped = read_shipments(refnum, entries(order.get("shipments")))
+    return Wanted(refnum, shipped, unshipped, is_complete=not reading.closes_nothing)
 
 
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
@@ -86,7 +89,8 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
     def complete(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
         commands = [package_command(desk, asked, source, order, item) for item in wanted.shipped]
-        commands.append(_completion(desk, asked, source, order, wanted))
+        if wanted.is_complete:
+            commands.append(_completion(desk, asked, source, order, wanted))
         outcome = Outcome()
         for events in run(desk, asked, commands):
             outcome.events.extend(events)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.json_bodies import JsonReader, NotJson
 from app.gateways.rally.order_document import Address, Customer, PaymentMethod, Transaction
 
 Json = Mapping[str, Any]
@@ -22,7 +23,7 @@ MOST_UNITS: Final = 1_000_000
 MOST_MONEY: Final = Decimal(10) ** 9
 _CENT: Final = Decimal("0.01")
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_read = JsonReader(Decimal).read
 
 
 class BadBody(Exception):
@@ -53,8 +54,8 @@ def read_body(raw: bytes) -> Json:
     if not raw.strip():
         return {}
     try:
-        found = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, InvalidOperation):
+        found, _ = _read(raw)
+    except NotJson:
         raise BadBody from None
     if not isinstance(found, dict):
         raise BadBody
