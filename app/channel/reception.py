@@ -6,6 +6,7 @@ Knows no HTTP; whatever is not a 200 leaves as `Rejected`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import msgspec
 
 from app.channel.actions import action
 from app.channel.desk import Asked, Desk
+from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_news import LateNews
 from app.channel.order_json import order_json
 from app.channel.outcome import (
@@ -36,6 +38,7 @@ from app.domain.texts import REPLACEMENT, key_fault
 from app.errors import Rejected
 from app.gateways.policy import Deadline
 from app.gateways.words import Address, Association, Event, IdentifierType, Order, OrderLine, about
+from app.records.database import DatabaseRefused, repeated
 from app.settings import Channel
 
 _ENTRY_NAMES: Mapping[str, tuple[IdentifierType, str]] = {
@@ -131,7 +134,7 @@ class Reception:
             _answer_unreal(received, outcome)
         elif not reading.problems:
             asked = Asked(callback, body, reading, channel, request_id, deadline)
-            done = action(callback.name).carry_out(received.wanted, asked, self._desk)
+            done = self._carried_out(received, asked)
             outcome = Outcome([*outcome.events, *done.events], done.content)
             note.order_refnum = note.order_refnum or done.order_refnum
         outcome.events += ignored  # last, for an answer without events says the first one's message
@@ -143,6 +146,29 @@ class Reception:
             late = self._late_news.for_answer(channel.name, callback.name, body, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
+
+    def _carried_out(self, received: Received, asked: Asked) -> Outcome:
+        """What the action came to; what the database can never keep is an error event (R6)."""
+        carry_out = action(asked.callback.name).carry_out
+
+        def again_at_conflict(wanted: Any) -> Outcome:
+            give_up_at = time.monotonic() + asked.deadline.left_s()
+            return repeated(lambda: carry_out(wanted, asked, self._desk), give_up_at)
+
+        try:
+            return again_at_conflict(received.wanted)
+        except DatabaseRefused:
+            if asked.callback.entries is None or asked.callback.name not in _ENTRY_NAMES:
+                return Outcome([refused_event(about("order_refnum", _order_refnum(asked.body)))])
+        listed, (identifier_type, name) = asked.callback.entries, _ENTRY_NAMES[asked.callback.name]
+        read = action(asked.callback.name).read
+        good = [row for at, row in enumerate(asked.body[listed]) if at not in asked.reading.bad_entries]
+        return carry_out_apart(
+            good,
+            lambda rows: again_at_conflict(read({**asked.body, listed: rows}, Reading())),
+            lambda row: about(identifier_type, _shown(row.get(name))),
+            asked.deadline,
+        )
 
     def _checked(self, callback: Callback, given: dict[str, Any], note: Note) -> bytes:
         """The answer as RetailOps' caller will take it; a fault here is ours.

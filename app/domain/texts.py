@@ -6,6 +6,7 @@ A character that no database and no JSON can carry is called unreadable here: NU
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -41,6 +42,19 @@ def key_fault(text: str, limit: int = KEY_LENGTH) -> str:
     if not is_readable(text):
         return "must be text without NUL and without half a character"
     return ""
+
+
+def stand_in(text: str, limit: int = KEY_LENGTH) -> str:
+    """The text where it can be a key, else its beginning and a digest: a name in our own records for what has none.
+
+    Raises ValueError for a limit below 20.
+    """
+    if limit < 20:
+        raise ValueError("limit must be at least 20")
+    if not key_fault(text, limit):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{mended(text[: limit - 17])}~{digest}"
 
 
 def shortened(text: str, limit: int) -> str:

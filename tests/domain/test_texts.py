@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.texts import KEY_LENGTH, key_fault, mended, shortened, split
+from app.domain.texts import KEY_LENGTH, key_fault, mended, shortened, split, stand_in
 
 HALF = "\ud83d"
 FAMILY = "👩‍👩‍👧‍👦"
@@ -53,3 +53,10 @@ def test_p34_a_sentence_that_is_shortened_shows_it() -> None:
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdefg", 6) == "abcde…"
     assert shortened("abcde\u0301fg", 6) == "abcd…", "no sign is cut in two"
+
+
+def test_p34_what_cannot_be_a_key_has_one_in_our_own_records() -> None:
+    assert stand_in("RLY-1") == "RLY-1"
+    named = {stand_in("x" * 256), stand_in("x" * 257), stand_in("x\x00"), stand_in(f"x{HALF}"), stand_in("x\ufffd")}
+    assert len(named) == 5
+    assert all(key_fault(name) == "" for name in named)
