@@ -16,7 +16,7 @@ from app.contract.deciding import CLOSING_LISTS, DECIDING, NUMBERED_LISTS, REFUS
 from app.contract.problems import KEPT, Problem, Schema, Shape, parts_of, pointer_to
 
 _ENVELOPE = frozenset({"client_id", "channel_info"})
-_JUDGED_APART = frozenset({"type", "properties", "required", "title", "description", "x-form", "x-entries"})
+_JUDGED_APART = frozenset({"type", "properties", "required", "title", "description", "x-entries"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class _Part:
     def frame(self) -> Shape | None:
         """Rules of an object beside its kind and its fields; None for the many that have none."""
         rules = {key: part for key, part in self.schema.items() if key not in _JUDGED_APART}
-        return Shape(rules) if rules else None
+        return Shape(rules) if any(not key.startswith("x-") for key in rules) else None
 
     @cached_property
     def core(self) -> Shape:
