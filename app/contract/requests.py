@@ -123,6 +123,7 @@ class _Part:
 
     def __init__(self, callback: str, schema: Schema, place: str) -> None:
         self.schema = schema
+        self.place = place
         key = (callback, place)
         self.is_refusing, self.is_closing, self.is_numbered = (
             key in lists for lists in (REFUSING_LISTS, CLOSING_LISTS, NUMBERED_LISTS)

@@ -314,6 +314,24 @@ def test_p34_one_product_the_database_can_never_keep_costs_itself(
         assert set(connection.execute(select(catalogue.c.sku)).scalars()) == {"E-1", "E-2", "E-3"}
 
 
+def test_p34_a_refused_entry_never_costs_its_neighbours(retailops: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PostgreSQL does it for a key too long for its index, without one."""
+    accept = inventory_push.stock.accept
+
+    def refuses_some(connection: Any, channel: str, gateway: str, levels: Any) -> None:
+        if bad & set(levels):
+            raise DatabaseRefused("too long")
+        accept(connection, channel, gateway, levels)
+
+    monkeypatch.setattr(inventory_push.stock, "accept", refuses_some)
+    skus = [f"H-{number}" for number in range(40)]
+    bad = {"H-3", "H-4", "H-39"}
+    answer = retailops.ask("inventory_push", inventory_updates=[{"sku": sku, "quantity_available": 1} for sku in skus])
+    assert set(kept(retailops)) == set(skus) - bad
+    refused = [event["associations"][0]["identifier"] for event in answer["events"] if event["event_type"] == "error"]
+    assert sorted(refused) == sorted(bad)
+
+
 def test_p34_transactions_that_meet_are_run_again_within_the_budget(
     retailops: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
