@@ -441,6 +441,72 @@ FAULTS = (
         "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
+        "half-a-character-costs-the-body",
+        "P34",
+        "app/domain/json_bodies.py",
+        "    if _HAS_HALF.search(mended):\n",
+        "    if False:\n",
+        (
+            "tests/channel/test_texts_and_entries.py::"
+            "test_p34_half_an_emoji_or_a_number_out_of_range_costs_its_row_alone",
+        ),
+    ),
+    Fault(
+        "a-field-that-decides-nothing-refuses",
+        "P34",
+        "app/contract/requests.py",
+        "            elif inner.decides and (",
+        "            elif name and (",
+        ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
+    ),
+    Fault(
+        "one-bad-item-costs-the-command",
+        "P34",
+        "app/contract/requests.py",
+        "            elif part.is_refusing:\n",
+        "            elif part.place:\n",
+        ("tests/channel/test_texts_and_entries.py::test_p34_a_bad_weight_item_or_package_costs_itself",),
+    ),
+    Fault(
+        "unreadable-units-are-closed",
+        "P34",
+        "app/channel/actions/order_complete.py",
+        "        if wanted.is_complete:\n",
+        "        if wanted.refnum:\n",
+        (
+            "tests/channel/test_texts_and_entries.py::"
+            "test_p34_what_will_not_ship_and_cannot_be_read_keeps_the_order_open_and_its_shipments_go_on",
+        ),
+    ),
+    Fault(
+        "a-permanent-error-says-send-again",
+        "P34",
+        "app/records/database.py",
+        """kind in ("DataError", "IntegrityError"):\n        return "refused"\n""",
+        """kind in ("DataError", "IntegrityError"):\n        return "away"\n""",
+        (
+            "tests/channel/test_texts_and_entries.py::"
+            "test_p34_every_error_of_the_database_is_taken_for_what_it_is[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-key-without-a-limit",
+        "P34",
+        "schemas/inventory_push_v1.json",
+        """                  "maxLength": 255,\n                  "pattern": "^[^\\\\x00\\ufdd0]*[^""",
+        """                  "pattern": "^[^\\\\x00\\ufdd0]*[^""",
+        (
+            "tests/channel/test_texts_and_entries.py::"
+            "test_p34_one_sku_too_long_for_an_index_never_costs_its_neighbours[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-refused-entry-costs-its-neighbours",
+        "P34",
+        "app/channel/entry_by_entry.py",
+        "            if len(part) > 1 and deadline.left_s() >= LEAST_TIME_S:\n",
+        "            if len(part) < 0:\n",
+        ("tests/channel/test_texts_and_entries.py::test_p34_a_refused_entry_never_costs_its_neighbours",),
     ),
 )
 

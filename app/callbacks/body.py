@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-import msgspec
-
+from app.domain.json_bodies import JsonReader, NotJson
 from app.errors import Rejected
 from app.gateways.policy import Deadline
 
@@ -22,6 +21,8 @@ _MEMBERS = 1000
 """Members of a gzip body at most: writers that split do so every 64 KiB or more, and each one costs a copy."""
 
 _one_large_body = threading.Lock()
+
+_read_json = JsonReader().read
 
 
 def read_object(environ: Mapping[str, Any], limit: int) -> bytes:
@@ -91,14 +92,24 @@ def _too_large(limit: int) -> Rejected:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object.  Raises `Rejected` 400 for anything else, in bounded time whatever the nesting."""
+    """The JSON object.  Raises `Rejected` 400 for anything else, in bounded time whatever the nesting.
+
+    A text or number that cannot be represented costs its own field, but only in a body that names its account and
+    channel: anything else that is no JSON is no callback.
+    """
     try:
-        parsed = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
-        raise Rejected(400, "NOT_JSON", "the body is not valid JSON in UTF-8") from None
+        parsed, is_mended = _read_json(raw)
+    except NotJson:
+        raise _not_json() from None
     if not isinstance(parsed, dict):
         raise Rejected(400, "NOT_AN_OBJECT", "the body must be one JSON object")
+    if is_mended and not ("client_id" in parsed and "channel_info" in parsed):
+        raise _not_json()
     return parsed
+
+
+def _not_json() -> Rejected:
+    return Rejected(400, "NOT_JSON", "the body is not valid JSON in UTF-8")
 
 
 @contextmanager

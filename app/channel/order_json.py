@@ -6,12 +6,18 @@ values and then refuses the whole page for them (SDK contract 1.6).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from app.channel.money import CURRENCIES, as_number, line_tolerance
+from app.domain.attributes import numbered
+from app.domain.texts import key_fault
 from app.gateways.words import Address, Attribute, Order, OrderLine, Payment
+
+MOST_TAGS = 100
+"""Tags of an order at RetailOps."""
 
 
 def unfit(order: Order) -> str:
@@ -29,12 +35,27 @@ def unfit(order: Order) -> str:
         return "a line has no positive quantity"
     if any(not line.sku for line in order.lines):
         return "a line has no SKU"
+    if reason := _unkeepable(order):
+        return reason
+    if len(order.tags) > MOST_TAGS:
+        return f"it has more than {MOST_TAGS} tags"
     if order.carries_money and not order.is_cancelled and not _is_covered(order):
         return (
             "the sums of its lines, charges and payments differ: mend its lines with `channel send order_update`, "
             "or give all back with `channel send order_cancel`"
         )
     return ""
+
+
+def _unkeepable(order: Order) -> str:
+    """Which of its numbers later calls could not name, for our records know everything by them; "" for none."""
+    numbers = {"its number": [order.refnum]}
+    numbers["a line's number"] = [line.refnum for line in order.lines]
+    numbers["a line's SKU"] = [sku for line in order.lines for sku in (line.sku, line.source_sku)]
+    numbers["a payment's number"] = [payment.refnum for payment in order.payments]
+    return next(
+        (f"{what} {fault}" for what, texts in numbers.items() for text in texts if (fault := key_fault(text))), ""
+    )
 
 
 def _is_covered(order: Order) -> bool:
@@ -73,8 +94,8 @@ def order_json(order: Order) -> dict[str, Any]:
         },
         "order_items": [_line(line, currency) for line in order.lines],
         "payment_transactions": [_payment(payment, currency) for payment in order.payments],
-        "attributes": [_attribute(item) for item in order.attributes if 2 <= len(item.value) <= 100],
-        "tags": list(dict.fromkeys(order.tags))[:100],
+        "attributes": [part for item in order.attributes for part in _attributes(item)],
+        "tags": list(dict.fromkeys(order.tags)),
         "gift_message": order.gift_message,
         "ip_address": order.ip_address,
     }
@@ -122,9 +143,7 @@ def _payment(payment: Payment, currency: str) -> dict[str, Any]:
     }
 
 
-def _attribute(attribute: Attribute) -> dict[str, str]:
-    return {
-        "attribute_type": attribute.attribute_type,
-        "handle": attribute.handle,
-        "value": attribute.value,
-    }
+def _attributes(attribute: Attribute) -> Iterator[dict[str, str]]:
+    """The attribute over as many as its text needs."""
+    for handle, value in numbered({attribute.handle: attribute.value}):
+        yield {"attribute_type": attribute.attribute_type, "handle": handle, "value": value}

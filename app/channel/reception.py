@@ -6,6 +6,7 @@ Knows no HTTP; whatever is not a 200 leaves as `Rejected`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,16 +17,28 @@ import msgspec
 
 from app.channel.actions import action
 from app.channel.desk import Asked, Desk
+from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_news import LateNews
 from app.channel.order_json import order_json
-from app.channel.outcome import Outcome, answer, event_json, more_problems_event, problem_event
+from app.channel.outcome import (
+    Outcome,
+    answer,
+    event_json,
+    ignored_event,
+    more_ignored_event,
+    more_problems_event,
+    problem_event,
+)
 from app.channel.routing import Routing, Standing
 from app.contract.outgoing import BadAnswer, mend
+from app.contract.problems import Problem, parts_of
 from app.contract.reading import amount, mapping, text, whole
 from app.contract.schemas import Callback, Reading
+from app.domain.texts import REPLACEMENT, key_fault
 from app.errors import Rejected
 from app.gateways.policy import Deadline
-from app.gateways.words import Address, Event, IdentifierType, Order, OrderLine
+from app.gateways.words import Address, Association, Event, IdentifierType, Order, OrderLine, about
+from app.records.database import DatabaseRefused, repeated
 from app.settings import Channel
 
 _ENTRY_NAMES: Mapping[str, tuple[IdentifierType, str]] = {
@@ -96,6 +109,8 @@ class Reception:
         reading = callback.read(body)
         if reading.envelope:
             raise Malformed(reading)
+        if reading.mended is not None:
+            body = dict(reading.mended)
         standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.name if channel else standing
         note.order_refnum = _order_refnum(body)
@@ -113,14 +128,16 @@ class Reception:
         away: where it can be mended by leaving orders out, in development only.
         """
         callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
-        outcome = Outcome(_faults(callback, body, reading))
+        faults, ignored = _faults(callback, body, reading)
+        outcome = Outcome(faults)
         if channel is None:
             _answer_unreal(received, outcome)
         elif not reading.problems:
             asked = Asked(callback, body, reading, channel, request_id, deadline)
-            done = action(callback.name).carry_out(received.wanted, asked, self._desk)
+            done = self._carried_out(received, asked)
             outcome = Outcome([*outcome.events, *done.events], done.content)
             note.order_refnum = note.order_refnum or done.order_refnum
+        outcome.events += ignored  # last, for an answer without events says the first one's message
         note.outcome = _summary(outcome)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*_pair(body))
@@ -129,6 +146,29 @@ class Reception:
             late = self._late_news.for_answer(channel.name, callback.name, body, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
+
+    def _carried_out(self, received: Received, asked: Asked) -> Outcome:
+        """What the action came to; what the database can never keep is an error event (R6)."""
+        carry_out = action(asked.callback.name).carry_out
+
+        def again_at_conflict(wanted: Any) -> Outcome:
+            give_up_at = time.monotonic() + asked.deadline.left_s()
+            return repeated(lambda: carry_out(wanted, asked, self._desk), give_up_at)
+
+        try:
+            return again_at_conflict(received.wanted)
+        except DatabaseRefused:
+            if asked.callback.entries is None or asked.callback.name not in _ENTRY_NAMES:
+                return Outcome([refused_event(about("order_refnum", _order_refnum(asked.body)))])
+        listed, (identifier_type, name) = asked.callback.entries, _ENTRY_NAMES[asked.callback.name]
+        read = action(asked.callback.name).read
+        good = [row for at, row in enumerate(asked.body[listed]) if at not in asked.reading.bad_entries]
+        return carry_out_apart(
+            good,
+            lambda rows: again_at_conflict(read({**asked.body, listed: rows}, Reading())),
+            lambda row: about(identifier_type, _shown(row.get(name))),
+            asked.deadline,
+        )
 
     def _checked(self, callback: Callback, given: dict[str, Any], note: Note) -> bytes:
         """The answer as RetailOps' caller will take it; a fault here is ours.
@@ -154,22 +194,34 @@ class Reception:
         return encoded
 
 
-def _faults(callback: Callback, body: Mapping[str, Any], reading: Reading) -> list[Event]:
-    """Every schema fault as an event about the narrowest object that can be named."""
+def _faults(callback: Callback, body: Mapping[str, Any], reading: Reading) -> tuple[list[Event], list[Event]]:
+    """Every schema fault, and every field that was ignored, as events about what they are in."""
     if reading.is_clean:
-        return []
-    events: list[Event] = []
-    refnum = _order_refnum(body)
-    events.extend(problem_event(problem, "order_refnum", refnum) for problem in reading.problems)
-    if reading.bad_entries:
-        identifier_type, name = _ENTRY_NAMES[callback.name]
-        rows = body[callback.entries or ""]
-        for index, problems in reading.bad_entries.items():
-            identifier = text(mapping(rows[index]).get(name))
-            events.extend(problem_event(problem, identifier_type, identifier) for problem in problems)
+        return [], []
+    faults = [problem_event(problem, _named(callback, body, problem)) for problem in (*reading.problems, *reading.lost)]
+    for problems in reading.bad_entries.values():
+        faults.extend(problem_event(problem, _named(callback, body, problem)) for problem in problems)
+    ignored = [ignored_event(problem, _named(callback, body, problem)) for problem in reading.ignored]
     if reading.hidden:
-        events.append(more_problems_event(reading.hidden))
-    return events
+        faults.append(more_problems_event(reading.hidden + reading.hidden_ignored))
+    elif reading.hidden_ignored:
+        ignored.append(more_ignored_event(reading.hidden_ignored))
+    return faults, ignored
+
+
+def _named(callback: Callback, body: Mapping[str, Any], problem: Problem) -> tuple[Association, ...]:
+    """The row, the shipment or the order a fault is in, as far as it has a number that can be shown."""
+    place = parts_of(problem.pointer)
+    if callback.entries and len(place) > 1 and place[0] == callback.entries and callback.name in _ENTRY_NAMES:
+        identifier_type, name = _ENTRY_NAMES[callback.name]
+        return about(identifier_type, _shown(mapping(body[callback.entries][int(place[1])]).get(name)))
+    return about("order_refnum", _order_refnum(body))
+
+
+def _shown(value: object) -> str:
+    """A number as an event may name it: nothing that could not be a key."""
+    found = text(value)
+    return "" if key_fault(found) or REPLACEMENT in found else found
 
 
 def _pair(body: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -179,7 +231,8 @@ def _pair(body: Mapping[str, Any]) -> tuple[int, int | None]:
 
 
 def _order_refnum(body: Mapping[str, Any]) -> str:
-    return text(mapping(body.get("order")).get("channel_order_refnum")) or text(body.get("channel_order_refnum"))
+    order = mapping(body.get("order"))
+    return _shown(order.get("channel_order_refnum")) or _shown(body.get("channel_order_refnum"))
 
 
 def _summary(outcome: Outcome) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
+from app.channel.entry_by_entry import refused_event
 from app.deliveries import claims, outbox, transitions
 from app.deliveries.claims import Outcome
 from app.deliveries.operating import NEVER_KNOWN
@@ -24,7 +25,8 @@ from app.deliveries.outbox import Owed, Told
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import Rejected
 from app.gateways.interface import Verb
-from app.gateways.words import Event
+from app.gateways.words import Event, about
+from app.records.database import DatabaseRefused, repeated
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -93,12 +95,17 @@ class _TwinRunning(Exception):
 def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]]:
     """Carry the commands out and give each one's events, in order.
 
-    Raises `Rejected` 503 when the same command is still running elsewhere, `DatabaseUnavailable` when
-    nothing could be kept.
+    A command the database can never keep costs itself only (R6).  Raises `Rejected` 503 when the same command is
+    still running elsewhere, `DatabaseUnavailable` when nothing could be kept.
     """
-    begun = _begin_or_wait(desk, asked, wanted)
+    try:
+        begun = _begin_or_wait(desk, asked, wanted)
+    except DatabaseRefused:
+        if len(wanted) > 1:
+            return [events for command in wanted for events in run(desk, asked, [command])]
+        return [[refused_event(about("order_refnum", command.order_refnum))] for command in wanted]
     settled = _attempt(desk, asked, begun)
-    told = _finish(desk, begun, settled)
+    told = repeated(lambda: _finish(desk, begun, settled), time.monotonic() + TWIN_WAIT_S)
     desk.wake_deliveries()
     channel = asked.channel.name
     found = []

@@ -8,6 +8,7 @@ from typing import Any
 from app.contract.problems import Problem
 from app.contract.reading import text
 from app.contract.schemas import Callback
+from app.domain.texts import shortened
 from app.errors import ChannelError
 
 MESSAGE_LENGTH = 2000
@@ -77,7 +78,7 @@ def _mended_event(event: Any) -> Any:
             mended[key] = text(mended[key])
     message = mended.get("message")
     if isinstance(message, str) and len(message) > MESSAGE_LENGTH:
-        mended["message"] = message[: MESSAGE_LENGTH - 1] + "…"
+        mended["message"] = shortened(message, MESSAGE_LENGTH)
     associations = mended.setdefault("associations", [])
     if isinstance(associations, list):
         mended["associations"] = [_mended_association(association) for association in associations]

@@ -11,19 +11,21 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from app.domain.texts import mended
+
 _NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
 _EPOCH = re.compile(r"-?[0-9]{9,13}(\.[0-9]+)?")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def text(value: object) -> str:
-    """Text without blanks around it and without NUL, which no database takes.
+    """Text without blanks around it; NUL and other characters nobody can carry are U+FFFD.
 
     Numbers in their shortest form (5.0 is "5"); None, lists and objects are "".
     """
     match value:
         case str():
-            return value.replace("\x00", "").strip()
+            return mended(value).strip()
         case bool():
             return "true" if value else "false"
         case int():

@@ -12,41 +12,17 @@ import jsonschema_rs
 import msgspec
 
 from app.contract.caller import Caller
-from app.contract.problems import KEPT, Problem, Schema, Shape, parts_of
+from app.contract.problems import Problem, Schema, Shape
+from app.contract.requests import Reading as Reading  # what an action is given beside the body
+from app.contract.requests import Request
 from app.errors import ChannelError
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 """The folder this project ships, beside the package `app`."""
 
-_ENVELOPE = frozenset({"client_id", "channel_info"})
-
 
 class BrokenSchema(ChannelError):
     """A file of the schema folder cannot be used; the message names the file and what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What is wrong with one body.  All empty: nothing is.
-
-    `envelope`: the body cannot be taken as this callback at all; the answer is HTTP 400 (R6).
-    `problems`: the command is not done; told as events in an answer with HTTP 200.
-    `bad_entries`: index of every bad entry of the list of independent entries, so that the others can
-    go on; the details are empty where enough has been told.
-    `hidden`: how many problems are not told one by one; at least one for each bad entry without details.
-    """
-
-    envelope: tuple[Problem, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    bad_entries: Mapping[int, tuple[Problem, ...]] = field(default_factory=dict)
-    hidden: int = 0
-
-    @property
-    def is_clean(self) -> bool:
-        return not (self.envelope or self.problems or self.bad_entries)
-
-
-_CLEAN = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,71 +41,13 @@ class Callback:
     entries: str | None
     answer_has_events: bool
     answer_has_status: bool
-    _request: Shape = field(repr=False)
-    _entry: Shape | None = field(repr=False)
+    _request: Request = field(repr=False)
     _answer: Shape = field(repr=False)
     _caller: Caller = field(repr=False)
 
     def read(self, body: dict[str, Any]) -> Reading:
-        """Judge a request body.  A good one costs one call of the validator.
-
-        A fault of the envelope is a required envelope field that is missing or cannot be read, or a
-        list or object of the callback that is neither that, nor null, nor absent (R6).  What stands
-        inside an element of a list is a fault of the entry or the command, never of the envelope.
-        A callback whose answer has neither events nor status has no other place to tell a fault, so
-        there all of them are faults of the envelope.
-        """
-        if self._request.is_valid(body):
-            return _CLEAN
-        listed = body.get(self.entries) if self.entries else None
-        if not isinstance(listed, list):
-            return self._command(body)
-        head = self._command({**body, str(self.entries): None})
-        if head.envelope or head.problems:
-            return head
-        return self._entries(listed)
-
-    def _command(self, body: dict[str, Any]) -> Reading:
-        if not (self.answer_has_events or self.answer_has_status):
-            found, hidden = self._request.problems(body)
-            return Reading(envelope=tuple(found), hidden=hidden)
-        # All faults outside lists are looked at before any is cut off, so that the twenty-first
-        # cannot turn a 400 into a 200.
-        envelope = [found for found in self._request.surface(body) if self._is_of_envelope(found, body)]
-        found, hidden = self._request.problems(body, limit=KEPT + len(envelope))
-        others = [problem for problem in found if problem not in envelope]
-        hidden += max(0, len(envelope) - KEPT) + max(0, len(others) - KEPT)
-        return Reading(tuple(envelope[:KEPT]), tuple(others[:KEPT]), hidden=hidden)
-
-    def _entries(self, listed: list[Any]) -> Reading:
-        assert self._entry is not None
-        bad: dict[int, tuple[Problem, ...]] = {}
-        told = hidden = 0
-        for index, entry in enumerate(listed):
-            if self._entry.is_valid(entry):
-                continue
-            if told >= KEPT:
-                bad[index] = ()
-                hidden += 1
-                continue
-            found, rest = self._entry.problems(entry, f"/{self.entries}/{index}", KEPT - told)
-            bad[index] = tuple(found)
-            told += len(found)
-            hidden += rest
-        return Reading(bad_entries=MappingProxyType(bad), hidden=hidden)
-
-    def _is_of_envelope(self, problem: Problem, body: dict[str, Any]) -> bool:
-        place = parts_of(problem.pointer)
-        if place and place[0] in _ENVELOPE:
-            return True
-        if problem.rule != "type":
-            return False
-        schema: Any = self.request_schema
-        value: Any = body
-        for part in place:
-            schema = schema["properties"][part]
-            value = value[part]
-        return value is not None and bool({"object", "array"} & set(_types(schema)))
+        """Judge a request body, which stays as it is (see `Reading`)."""
+        return self._request.read(body)
 
     def check_answer(self, answer: dict[str, Any]) -> tuple[Problem, ...]:
         """What is wrong with an answer: first by our own narrow schema, then for RetailOps' caller.
@@ -172,6 +90,7 @@ def _load(file: Path) -> Callback:
     if len(marked) > 1:
         raise BrokenSchema(f"{file.name}: x-entries stands at {len(marked)} lists, at most one can be it")
     entries = marked[0] if marked else None
+    answered = answer["properties"]
     try:
         return Callback(
             name=name,
@@ -180,10 +99,9 @@ def _load(file: Path) -> Callback:
             request_schema=request,
             answer_schema=answer,
             entries=entries,
-            answer_has_events="events" in answer["properties"],
-            answer_has_status="status" in answer["properties"],
-            _request=Shape(request),
-            _entry=Shape(request["properties"][entries]["items"]) if entries else None,
+            answer_has_events="events" in answered,
+            answer_has_status="status" in answered,
+            _request=Request(name, request, entries, has_events="events" in answered or "status" in answered),
             _answer=Shape(answer),
             _caller=Caller(name, answer),
         )
@@ -228,8 +146,3 @@ def _keys(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for inner in node:
             yield from _keys(inner)
-
-
-def _types(schema: Schema) -> list[str]:
-    types = schema.get("type", [])
-    return [types] if isinstance(types, str) else list(types)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import alembic.command
 import alembic.config
@@ -27,7 +28,7 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from app.errors import ChannelError, SettingsFault
@@ -54,9 +55,19 @@ log = logging.getLogger(__name__)
 
 _watch = Watch()
 
+T = TypeVar("T")
+
 
 class DatabaseUnavailable(ChannelError):
     """The database did not take or give what was asked; nothing was half-written."""
+
+
+class DatabaseConflict(DatabaseUnavailable):
+    """Two transactions met; nothing was written, and the same again succeeds as a rule."""
+
+
+class DatabaseRefused(ChannelError):
+    """The database cannot keep a value of this transaction, however often it is sent; nothing was written."""
 
 
 class Database:
@@ -69,6 +80,7 @@ class Database:
         self._is_closed = False
         self._head = self._script().get_current_head()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
+        event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
 
     def _sqlite(self) -> Engine:
         if self.url.database:
@@ -138,7 +150,8 @@ class Database:
         """A write transaction, committed at the end of the block.
 
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
-        Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails.
+        Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails, and `DatabaseRefused`
+        for a value it can never keep.
         """
         give_up_at = time.monotonic() + max(wait_s, 0.0)
         if self.is_sqlite and not self._writer.acquire(timeout=max(wait_s, 0.0)):
@@ -263,24 +276,70 @@ def _as_folder_fault() -> Iterator[None]:
         raise SettingsFault([f"DATABASE_URL: the database's folder cannot be made or written: {kind}"]) from error
 
 
+def repeated(work: Callable[[], T], give_up_at: float) -> T:
+    """What `work` gives, which writes nothing when it raises; run again while transactions meet (R6).
+
+    Raises `DatabaseConflict` when they still do at `give_up_at` (monotonic seconds), and whatever else `work` raises.
+    """
+    pause_s = 0.02
+    while True:
+        try:
+            return work()
+        except DatabaseConflict:
+            if time.monotonic() + pause_s > give_up_at:
+                raise
+            time.sleep(random.uniform(pause_s / 2, pause_s))
+            pause_s = min(2 * pause_s, 0.5)
+
+
+def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
+    """A text that is no Unicode, or a number beyond the database's, fails in the driver before any SQL is sent."""
+    if isinstance(context.original_exception, UnicodeEncodeError | OverflowError):
+        raise _refused(type(context.original_exception).__name__) from context.original_exception
+
+
+def _refused(kind: str) -> DatabaseRefused:
+    log.error("the database cannot keep a value: %s", kind)
+    return DatabaseRefused(f"the database cannot keep a value: {kind}")
+
+
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """Trouble of the database becomes one error; a fault in our SQL stays a fault of ours."""
+    """Trouble of the database becomes one of three errors; a fault in our SQL stays a fault of ours."""
     try:
         yield
     except DBAPIError as error:
-        if isinstance(error.orig, Exception) and _is_our_fault(error):
-            raise
-        log.warning("database trouble: %s", type(error.orig).__name__)
-        raise DatabaseUnavailable(type(error.orig).__name__) from error
+        kind = type(error.orig).__name__
+        match _family(error):
+            case "conflict":
+                raise DatabaseConflict(kind) from error
+            case "refused":
+                raise _refused(kind) from error
+            case "ours":
+                raise
+        log.warning("database trouble: %s", kind)
+        raise DatabaseUnavailable(kind) from error
     except SQLAlchemyError as error:
         if "TimeoutError" in type(error).__name__:
             raise DatabaseUnavailable("no free connection") from error
         raise
 
 
-def _is_our_fault(error: DBAPIError) -> bool:
+_CONFLICTS = frozenset({"23505", "40001", "40P01"})
+"""SQLSTATE of a key that another transaction has just taken, and of two that waited for each other."""
+
+_PERMANENT = ("22", "23", "54")
+"""Classes of SQLSTATE that no repetition changes: a value, a constraint, a limit of the program."""
+
+
+def _family(error: DBAPIError) -> Literal["conflict", "refused", "ours", "away"]:
+    """What an error of the driver means for whoever asked."""
+    state = getattr(error.orig, "sqlstate", None)
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if state in _CONFLICTS or name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
+        return "conflict"
     kind = type(error).__name__
-    if kind in ("IntegrityError", "ProgrammingError", "DataError", "NotSupportedError"):
-        return True
-    return kind == "OperationalError" and "no such" in str(error.orig)
+    if (state or "").startswith(_PERMANENT) or name == "SQLITE_TOOBIG" or kind in ("DataError", "IntegrityError"):
+        return "refused"
+    is_missing = kind == "OperationalError" and "no such" in str(error.orig)
+    return "ours" if kind in ("ProgrammingError", "NotSupportedError") or is_missing else "away"

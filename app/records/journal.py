@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from app import logs
+from app.domain.texts import stand_in
 from app.gateways.interface import VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import journal
@@ -84,7 +85,7 @@ class Journal:
                 "kind": kind,
                 "channel": channel,
                 "name": name,
-                "order_refnum": order_refnum[:200],
+                "order_refnum": stand_in(order_refnum),
                 "status": status,
                 "outcome": outcome[:64],
                 "duration_ms": int(duration_s * 1000),

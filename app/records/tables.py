@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from app.domain.texts import mended
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -74,6 +76,16 @@ class Amount(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-4)
+
+
+class FreeText(TypeDecorator[str]):
+    """A sentence that may come from outside, kept with U+FFFD for what no database takes.  Never a key."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else mended(value)
 
 
 handed_out = Table(
@@ -140,7 +152,7 @@ held_back = Table(
     metadata,
     Column("channel", String(63), primary_key=True),
     Column("refnum", Text, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", FreeText, nullable=False),
     Column("since", Moment, nullable=False),
 )
 """Orders that could not be sent correctly, for the operator; gone once they can."""
@@ -172,7 +184,7 @@ payments = Table(
     Column("currency_code", String(3), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("processing_type", String(32), nullable=False),
-    Column("payment_type", Text, nullable=False),
+    Column("payment_type", FreeText, nullable=False),
     Column("amount", Amount, nullable=False),
     Column("captured", Amount, nullable=False, server_default="0"),
     Column("capturing", Amount, nullable=False, server_default="0"),
@@ -249,12 +261,12 @@ deliveries = Table(
     Column("lease_token", String(32)),
     Column("lease_until", Moment),
     Column("last_code", String(64), nullable=False, server_default=""),
-    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error", FreeText, nullable=False, server_default=""),
     Column("events", LargeBinary),
     Column("request_id", String(64), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("closed_at", Moment),
-    Column("dropped_because", Text),
+    Column("dropped_because", FreeText),
 )
 """Calls owed to vendors; the body goes when the call is delivered, the line stays (R8, R12, R28)."""
 
@@ -290,7 +302,7 @@ stock = Table(
     Column("sent", LargeBinary),
     Column("seq", BigInteger, nullable=False),
     Column("sent_seq", BigInteger, nullable=False, server_default="0"),
-    Column("refusal", Text, nullable=False, server_default=""),
+    Column("refusal", FreeText, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 """The absolute stock of each SKU and how far each gateway has heard it; owed where seq > sent_seq (R13)."""
@@ -314,10 +326,10 @@ fact_streams = Table(
     Column("next_try_at", Moment),
     Column("lease_token", String(32)),
     Column("lease_until", Moment),
-    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error", FreeText, nullable=False, server_default=""),
     Column("catalogue_attempts", Integer, nullable=False, server_default="0"),
     Column("catalogue_next_try_at", Moment),
-    Column("catalogue_last_error", Text, nullable=False, server_default=""),
+    Column("catalogue_last_error", FreeText, nullable=False, server_default=""),
     Column("wishes_until_ms", BigInteger),
     Column("wishes_next_look_at", Moment),
 )
@@ -338,7 +350,7 @@ catalogue = Table(
     Column("identity", Text, nullable=False, server_default=""),
     Column("parent_sku", Text, nullable=False, server_default=""),
     Column("sku", Text, nullable=False),
-    Column("title", Text, nullable=False, server_default=""),
+    Column("title", FreeText, nullable=False, server_default=""),
     Column("item", LargeBinary, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("changed_at", Moment, nullable=False),
@@ -407,7 +419,7 @@ catalogue_heard = Table(
     Column("sent", LargeBinary),
     Column("seq", BigInteger, nullable=False),
     Column("sent_seq", BigInteger, nullable=False, server_default="0"),
-    Column("refusal", Text, nullable=False, server_default=""),
+    Column("refusal", FreeText, nullable=False, server_default=""),
 )
 """How far each gateway has heard each product with its variants; owed where seq > sent_seq (R13)."""
 
@@ -574,7 +586,7 @@ late_news = Table(
     Column("callback", String(40), nullable=False),
     Column("subject", Text, nullable=False),
     Column("code", String(80), nullable=False),
-    Column("message", Text, nullable=False),
+    Column("message", FreeText, nullable=False),
     Column("about", LargeBinary, nullable=False),
     Column("delivery_id", BigInteger),
     Column("request_id", String(64), nullable=False),

@@ -32,6 +32,12 @@ def refused() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def ignored() -> dict[str, Any]:
+    """Every body of which one field is ignored, with what is expected, by file name."""
+    return _bodies(ROOT / "verifier_fixtures" / "ignored")
+
+
+@pytest.fixture(scope="session")
 def answers() -> dict[str, Any]:
     """One good answer for each callback, by callback."""
     return {name.removesuffix(".json"): body for name, body in _bodies(Path(__file__).parent / "answers").items()}

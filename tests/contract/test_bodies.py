@@ -24,10 +24,10 @@ def callback_of(contract: Contract, file: str) -> Callback:
 
 
 def told(reading: Reading) -> list[tuple[int, str, str]]:
-    """(status, pointer, rule) of everything that is told."""
+    """(status, pointer, rule) of everything that was refused."""
     entries = [problem for found in reading.bad_entries.values() for problem in found]
     return [(400, problem.pointer, problem.rule) for problem in reading.envelope] + [
-        (200, problem.pointer, problem.rule) for problem in (*reading.problems, *entries)
+        (200, problem.pointer, problem.rule) for problem in (*reading.problems, *entries, *reading.lost)
     ]
 
 
@@ -45,8 +45,30 @@ def test_every_refused_body_names_exactly_its_place_rule_and_class(contract: Con
         counted[callback.name] += 1
         reading = callback.read(case["body"])
         assert told(reading) == [(case["status"], case["pointer"], case["rule"])], file
-        assert reading.hidden == 0
+        assert (reading.hidden, reading.ignored) == (0, ()), file
     assert min(counted.values()) >= 2, counted
+
+
+def test_p34_a_field_that_decides_nothing_is_named_and_left_out(contract: Contract, ignored: dict[str, Any]) -> None:
+    for file, case in ignored.items():
+        body = case["body"]
+        reading = callback_of(contract, file).read(body)
+        assert [(problem.pointer, problem.rule) for problem in reading.ignored] == [(case["pointer"], case["rule"])], (
+            file
+        )
+        assert (told(reading), reading.hidden, reading.hidden_ignored) == ([], 0, 0), file
+        assert reading.mended == without(body, case["pointer"]), file
+
+
+def without(body: Any, pointer: str) -> Any:
+    """The body as it would be had nobody sent what the pointer names."""
+    left = copy.deepcopy(body)
+    *path, last = pointer.split("/")[1:]
+    holder = left
+    for part in path:
+        holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+    del holder[int(last) if isinstance(holder, list) else last]
+    return left
 
 
 def test_null_is_accepted_for_every_optional_field(contract: Contract, fixtures: dict[str, Any]) -> None:
@@ -105,7 +127,7 @@ def test_p6_no_problem_repeats_a_value(contract: Contract, fixtures: dict[str, A
                 kept, holder[key] = holder[key], wrong
                 reading = callback.read(mutable)
                 assert CANARY not in repr(reading), f"{file}: {key}"
-                problems += len(told(reading))
+                problems += len(told(reading)) + len(reading.ignored)
                 holder[key] = kept
     assert problems > 1000
 
@@ -139,20 +161,30 @@ def inventory(rows: list[Any]) -> dict[str, Any]:
 
 def test_bad_rows_are_named_and_the_others_stay(contract: Contract) -> None:
     rows: list[Any] = [{"sku": f"S{index}", "quantity_available": index} for index in range(100)]
-    rows[7] = {
-        "sku": "S7",
-        "quantity_available": -1,
-        "quantity_detail": [{"total_quantity": "x"}, {"po": []}],
-    }
+    details: list[Any] = [{"total_quantity": "x"}, {"po": [], "available_quantity": 3}, "none"]
+    rows[7] = {"sku": "S7", "quantity_available": "many", "quantity_detail": details}
+    rows[8] = {"sku": "S8", "quantity_available": 8, "quantity_detail": details}
     rows[60] = None
-    reading = contract.callbacks["inventory_push"].read(inventory(rows))
+    body = inventory(rows)
+    reading = contract.callbacks["inventory_push"].read(body)
     assert list(reading.bad_entries) == [7, 60]
     assert [(problem.pointer, problem.rule) for problem in reading.bad_entries[7]] == [
-        ("/inventory_updates/7/quantity_available", "minimum"),
-        ("/inventory_updates/7/quantity_detail/0/total_quantity", "pattern"),
-        ("/inventory_updates/7/quantity_detail/1/po", "type"),
+        ("/inventory_updates/7/quantity_available", "pattern"),
     ]
-    assert reading.bad_entries[7][0].message == "/inventory_updates/7/quantity_available: must be at least 0"
+    assert reading.bad_entries[7][0].message == (
+        "/inventory_updates/7/quantity_available: must be a whole number of at most 15 digits, not negative"
+    )
+    assert [(problem.pointer, problem.rule) for problem in reading.lost] == [
+        (f"/inventory_updates/{row}/quantity_detail/{detail}{field}", rule)
+        for row in (7, 8)
+        for detail, field, rule in ((0, "/total_quantity", "pattern"), (2, "", "type"))
+    ]
+    assert [problem.message for problem in reading.ignored] == [
+        "/inventory_updates/8/quantity_detail/1/po: must be text, a number or null; the field was ignored"
+    ]
+    mended = {"sku": "S8", "quantity_available": 8, "quantity_detail": [{"available_quantity": 3}]}
+    assert reading.mended == inventory([*rows[:8], mended, *rows[9:]])
+    assert body == inventory(rows), "the body itself stays as it came"
     assert (reading.envelope, reading.problems, reading.hidden) == ((), (), 0)
 
 
@@ -160,11 +192,17 @@ def test_twenty_problems_are_told_and_the_rest_is_counted(contract: Contract) ->
     reading = contract.callbacks["inventory_push"].read(inventory([{"sku": ""}] * 50))
     assert len(told(reading)) == 20
     assert (len(reading.bad_entries), reading.bad_entries[49], reading.hidden) == (50, (), 30)
-    order = {"channel_order_refnum": "4", "order_items": [{"quantity": -1.5}] * 15}
+    order = {"channel_order_refnum": "4", "unshipped_items": [{"unshipped_quantity": -1.5}] * 15}
     body = {"client_id": 1, "channel_info": {}, "order": order}
     reading = contract.callbacks["order_complete"].read(body)
     # Ten lines of two problems each fill the twenty; each of the other five counts as one.
-    assert (len(reading.problems), reading.hidden) == (20, 5)
+    assert (len(reading.lost), reading.hidden, reading.closes_nothing) == (20, 5, True)
+    unread = {**order, "unshipped_items": [], "order_items": [{"quantity": -1.5}] * 30}
+    reading = contract.callbacks["order_complete"].read({**body, "order": unread})
+    assert (told(reading), len(reading.ignored), reading.hidden_ignored, reading.hidden) == ([], 20, 10, 0)
+    both = {**order, "order_items": [{"quantity": -1.5}] * 30}
+    reading = contract.callbacks["order_complete"].read({**body, "order": both})
+    assert (len(reading.lost), len(reading.ignored), reading.hidden_ignored) == (20, 0, 30), "faults first"
 
 
 def test_a_fault_of_the_envelope_is_never_hidden_behind_others(contract: Contract) -> None:

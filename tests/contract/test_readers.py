@@ -25,7 +25,7 @@ from app.contract.reading import (
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, ""), ("", ""), ("  S-1 ", "S-1"), ("a\x00b", "ab"), (5, "5"), (5.0, "5"), (5.5, "5.5"),
+        (None, ""), ("", ""), ("  S-1 ", "S-1"), ("a\x00b", "a\ufffdb"), (5, "5"), (5.0, "5"), (5.5, "5.5"),
         (1e-05, "0.00001"), (-0.0, "0"), (2**70, str(2**70)), (True, "true"), (False, "false"),
         ([], ""), ({}, ""), ("5.0", "5.0"), (Decimal("5.50"), "5.50"),
     ],

@@ -11,12 +11,12 @@ from typing import Any
 from app.channel import catalogue
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome, more_problems_event
+from app.channel.product_by_product import accept_apart
 from app.contract.problems import KEPT
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.gateways.interface import NotOurs
 from app.gateways.words import Event, about
-from app.records import cataloguing
 from app.records.cataloguing import Statement
 
 CHUNK = 500
@@ -48,8 +48,8 @@ def carry_out(wanted: Mapping[str, Any], asked: Asked, desk: Desk) -> Outcome:
     for chunk in _chunks(catalogue.read(wanted, asked.channel.catalog)):
         statements = chunk.statements
         if statements:
-            with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-                displaced = cataloguing.accept(connection, asked.channel.name, hearing, statements, desk.clock())
+            displaced, refused = accept_apart(desk, asked, hearing, statements)
+            found += refused
             for item in displaced:
                 message = "another record of the catalogue has this SKU now; this one counts as switched off"
                 ids = about("product_id", item.product_id) + about("sku_number", item.sku)

@@ -40,12 +40,15 @@ class Wanted:
     name: OrderName
     shipped: list[Shipped]
     unshipped: tuple[Unshipped, ...]
+    is_complete: bool = True
+    """False where what will not ship cannot be read: then shipments alone are registered (R6)."""
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """Order, shipments and what will not ship."""
     order = mapping(body.get("order"))
-    return Wanted(OrderName.read(order), read_shipments(entries(order.get("shipments"))), read_unshipped(order))
+    shipped = read_shipments(entries(order.get("shipments")))
+    return Wanted(OrderName.read(order), shipped, read_unshipped(order), is_complete=not reading.closes_nothing)
 
 
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
@@ -53,7 +56,8 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
     def complete(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
         commands = package_commands(desk, asked, source, order, wanted.shipped)
-        commands.append(_completion(desk, asked, source, order, wanted))
+        if wanted.is_complete:
+            commands.append(_completion(desk, asked, source, order, wanted))
         outcome = Outcome()
         for events in run(desk, asked, commands):
             outcome.events.extend(events)

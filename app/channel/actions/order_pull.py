@@ -23,6 +23,7 @@ from app.channel.paging import Place
 from app.contract.outgoing import mend
 from app.contract.reading import entries, mapping, text
 from app.contract.schemas import Reading
+from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
 from app.gateways.words import Candidate, HeldBack, Order, OrderSketch, SketchLine
@@ -45,6 +46,8 @@ class Wanted:
 
     page_token: str
     named: tuple[str, ...]
+    names_any: bool = False
+    """Whether orders are named at all: of none that can exist, no order is meant."""
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
@@ -54,7 +57,10 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
         refnum = text(item.get("channel_refnum")) or text(item.get("channel_order_refnum"))
         if refnum:
             named.append(refnum)
-    return Wanted(text(body.get("page_token")), tuple(dict.fromkeys(named))[:PAGE])
+    if len(set(named)) > PAGE:
+        log.warning("order_pull names %s orders; an answer holds %s, the others are left out", len(set(named)), PAGE)
+    possible = [refnum for refnum in dict.fromkeys(named) if not key_fault(refnum)]
+    return Wanted(text(body.get("page_token")), tuple(possible[:PAGE]), bool(named))
 
 
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
@@ -63,7 +69,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     if source is None:
         return Outcome()
     try:
-        page = _named(desk, asked, source, wanted.named) if wanted.named else _walk(desk, asked, source, wanted)
+        page = _named(desk, asked, source, wanted.named) if wanted.names_any else _walk(desk, asked, source, wanted)
     except GatewayError as error:
         retry_after_s = max(int(error.retry_after_s or 0), 30)
         message = f"orders cannot be read from {source.token} now"
@@ -82,7 +88,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
                 _remember(connection, asked, order)
                 if order.refnum in page.called_off:
                     called_off.count(connection, asked.channel.name, order.refnum)
-                elif not wanted.named:
+                elif not wanted.names_any:
                     _count(connection, desk, asked, order.refnum, page.pull_ms)
             _note_held_back(connection, desk, asked, page)
             observing.see(connection, desk, asked.channel, page.orders)
@@ -107,9 +113,9 @@ class _Page:
         offered = candidate.order
         self.places[candidate.refnum] = candidate.created_ms
         if isinstance(offered, HeldBack):
-            self.held.append(offered)
+            self.held.append(HeldBack(stand_in(offered.refnum), offered.reason))
         elif reason := unfit(offered):
-            self.held.append(HeldBack(offered.refnum, reason))
+            self.held.append(HeldBack(stand_in(offered.refnum), reason))
         else:
             self.orders.append(offered)
 
@@ -181,7 +187,8 @@ def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iter
     for chunk in source.fetch_orders(since_ms, place.until_ms, asked.call("question")):
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
         with desk.database.read() as connection:
-            standing = _standing(connection, asked.channel.name, [item.refnum for item in ordered], place.until_ms)
+            known = [item.refnum for item in ordered if not key_fault(item.refnum)]
+            standing = _standing(connection, asked.channel.name, known, place.until_ms)
         for candidate in ordered:
             at = (candidate.created_ms, paging.key_of(candidate.refnum))
             times, is_acknowledged = standing.get(candidate.refnum, (0, False))

@@ -66,8 +66,8 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
             amount(item.get("amount")),
             text(item.get("refnum")),
         )
-        for position, item in enumerate(map(mapping, entries(payment.get("payment_transactions"))))
-        if text(item.get("status")) in ("", "success")
+        for position, item in enumerate(entries(payment.get("payment_transactions")))
+        if item is not None and text(item.get("status")) in ("", "success")
     )
     return Wanted(
         OrderName.read(mapping(body.get("order"))),

@@ -13,16 +13,17 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.json_bodies import JsonReader, NotJson
+from app.domain.texts import key_fault, mended
 from app.gateways.rally.order_document import Address, Customer, PaymentMethod, Transaction
 
 Json = Mapping[str, Any]
 
-LONGEST_TEXT: Final = 1000
 MOST_UNITS: Final = 1_000_000
 MOST_MONEY: Final = Decimal(10) ** 9
 _CENT: Final = Decimal("0.01")
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_read = JsonReader(Decimal).read
 
 
 class BadBody(Exception):
@@ -53,8 +54,8 @@ def read_body(raw: bytes) -> Json:
     if not raw.strip():
         return {}
     try:
-        found = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, InvalidOperation):
+        found, _ = _read(raw)
+    except NotJson:
         raise BadBody from None
     if not isinstance(found, dict):
         raise BadBody
@@ -62,9 +63,9 @@ def read_body(raw: bytes) -> Json:
 
 
 def text(value: object) -> str:
-    """A text without what no database takes; numbers as they are written; anything else is empty."""
+    """Free text, whole, with U+FFFD for what no database takes; numbers as they are written; anything else is empty."""
     if isinstance(value, str):
-        return value.replace("\x00", "").strip()[:LONGEST_TEXT]
+        return mended(value).strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
@@ -168,10 +169,14 @@ def coupons(body: Json) -> list[str] | None:
 
 
 def transactions(body: Json) -> list[Transaction]:
-    """Raises `BadBody` for one without a readable amount; one without an id gets one made of its content."""
+    """Raises `BadBody` for one without a readable amount.
+
+    One without an id, or with one that cannot be a key, gets one made of its content: the money was taken.
+    """
     found = []
     for item in entries(body.get("transactions")):
-        own_id = text(item.get("external_id"))
+        given = item.get("external_id")
+        own_id = "" if isinstance(given, str) and key_fault(given) else text(given)
         found.append(Transaction(external_id=own_id or f"tx-{digest(item)}", amount=amount(item.get("amount"))))
     return found
 

@@ -24,12 +24,15 @@ from app.gateways.rally.hook_registry import ROOT, TOPICS
 from app.gateways.rally.products import search_categories, search_products
 from app.gateways.rally.shop import Shop, registered_json, store_json, zones_json
 from app.gateways.rally.signing import HEADER, sign, signer
-from app.records.database import DatabaseUnavailable
+from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 
 REGISTER: Final = "register/callback"
 """Beside the hooks, never registered itself (contract 1.6)."""
 
 OFFERS_ONLY: Final = "X-Rally-Offers-Only"
+
+REPEAT_S: Final = 2.0
+"""How long a hook is run again while its transaction meets another's."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Ids of carts and orders are ours; what looks otherwise is none."""
@@ -146,11 +149,14 @@ def _serve(shop: Shop, topic: str, resource_id: str, answering: Answering) -> Re
     if secret is None:
         log.warning("channel %s: a request to %s is not signed by Rally's key", shop.channel, topic)
         return _reply(406, BAD_SIGNATURE, secrets[0])
+    asked = Asked(shop, raw, resource_id)
     try:
-        return _reply(200, _encode(answering(Asked(shop, raw, resource_id))), secret)
+        # Each hook is one transaction at most, so that nothing is done twice where it is run again.
+        answer = repeated(lambda: answering(asked), time.monotonic() + REPEAT_S)
+        return _reply(200, _encode(answer), secret)
     except HookRefused as refused:
         return _refusal(refused, secret)
-    except BadBody:
+    except (BadBody, DatabaseRefused):
         unreadable = hook_errors.cart_has_been_updated("the request cannot be read")
         return _refusal(UNREADABLE.get(topic, unreadable), secret)
     except DatabaseUnavailable:

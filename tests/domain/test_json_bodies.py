@@ -1,0 +1,107 @@
+"""One value that cannot be represented costs its own field, whatever the body around it (P34)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import time
+import tracemalloc
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.domain.json_bodies import JsonReader, NotJson
+from app.domain.texts import UNREADABLE as BAD
+
+read = JsonReader().read
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (rb'"\ud83d"', BAD), (rb'"a\udc00b"', f"a{BAD}b"), (rb'"\ud83d\ud83d\ude00"', f"{BAD}😀"),
+        (rb'"\ude00\ud83d"', BAD + BAD), (rb'"\\ud83d\ud83d"', rf"\ud83d{BAD}"), (rb'"\\\ud83d\n"', f"\\{BAD}\n"),
+        (rb'"\\ud83d\ude00"', rf"\ud83d{BAD}"), (rb'"\uD83Dx \uD83D\uDE00 \u00e9"', f"{BAD}x 😀 é"),
+        (b'"\xed\xa0\xbd"', BAD), (b'"\xed\xa0\xbd \xed\x9f\xbf"', f"{BAD} \ud7ff"),
+        (b"1e999", BAD), (b"-1e999", BAD), (b"1E+400", BAD), (b"1e-999", 0.0), (b"NaN", BAD), (b"-Infinity", BAD),
+        (b"inf", BAD), (b"1" * 5000, BAD), (b"-" + b"1" * 5000, BAD), (b"1" * 5000 + b".5e1", BAD),
+        (b"1." + b"0" * 5000, 1.0), (b"0e-" + b"0" * 5000, 0.0),
+    ],
+)  # fmt: skip
+def test_p34_what_cannot_be_represented_costs_itself(written: bytes, value: Any) -> None:
+    body = b'{"before": [1, "NaN, 1e999"], "here": %s, "\\"behind\\\\": {"n": 9007199254740993, "f": 1.5}}' % written
+    found, is_mended = read(body)
+    assert found == {"before": [1, "NaN, 1e999"], "here": value, '"behind\\': {"n": 9007199254740993, "f": 1.5}}
+    assert is_mended is (BAD in str(value))
+
+
+def test_p34_what_looks_like_a_number_inside_a_text_stays() -> None:
+    digits = "1" * 5000
+    body = {"text": f', {digits}, "NaN", [Infinity, \\"{digits}\\"', "bad": "\ud83d", "nan": [None, {"inf": "inf"}]}
+    found, is_mended = read(json.dumps(body).encode())
+    assert found == {**body, "bad": BAD}
+    assert is_mended
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b'{"a":}', b'{"a": NaNa}', b'{"a": nope}', b"\xff\xfe", b'{"a":"\xff"}', b'{"a":"\\ud83"}',
+            b'{"a":"\\ud83d', b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a": 1e}', b'{"a": "\x01"}']
+)  # fmt: skip
+def test_what_is_no_json_stays_none(raw: bytes) -> None:
+    with pytest.raises(NotJson):
+        read(raw)
+
+
+def test_p34_every_good_body_reads_as_the_fast_path_reads_it(seed: int) -> None:
+    roll = random.Random(seed)
+    alphabet = ["a", "\\", '"', "\ud83d", "\ude00", "é", "😀", "\n", "u", "d83d", "NaN", "\u0000"]
+    for _ in range(3000):
+        text = "".join(roll.choices(alphabet, k=roll.randint(0, 8)))
+        expected = "".join(BAD if "\ud800" <= sign <= "\udfff" else sign for sign in _joined(text))
+        assert read(json.dumps([text]).encode())[0] == [expected], ascii(text)
+
+
+def _joined(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def test_p34_amounts_stay_exact_beside_one_that_is_none() -> None:
+    exact = JsonReader(Decimal).read
+    assert exact(b'{"a": 0.10, "t": "\\ud83d"}') == ({"a": Decimal("0.10"), "t": BAD}, True)
+    found, _ = exact(b'{"a": 0.10, "b": 1e99999999999999999999}')
+    assert found == {"a": Decimal("0.10"), "b": BAD}
+
+
+MANY = 1_000_000
+HOSTILE = {
+    "halves": b'"' + rb"\ud83d" * MANY + b'"',
+    "backslashes": b'["' + rb"\\" * 3 * MANY + rb"\ud83d" + b'"]',
+    "parted backslashes": b'["' + rb"\\a" * 2 * MANY + rb"\ud83d" + b'"]',
+    "raw halves": b'["' + b"\xed\xa0\xbd" * 2 * MANY + b'"]',
+    "digits": b"[" + b"1" * 6 * MANY + b"]",
+    "many digits": b"[" + (b"1" * 5000 + b",") * 1200 + b"1]",
+    "nearly too many digits": b"[NaN," + (b"1" * 4299 + b",") * 1400 + b"1]",
+    "short texts": b"[NaN," + b'"",' * 2 * MANY + b'""]',
+    "exponents": b"[" + b"1e999," * MANY + b"1]",
+    "open quotes": b"[NaN," + b'"\\' * 3 * MANY,
+    "signs": b"[NaN," + b"-" * 6 * MANY,
+    "blanks": b"[" + b" " * 6 * MANY + b"NaN",
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=list(HOSTILE))
+def test_p34_a_hostile_body_costs_bounded_time_and_memory(raw: bytes) -> None:
+    begun = time.process_time()
+    with contextlib.suppress(NotJson):
+        read(raw)
+    took_s = time.process_time() - begun
+    tracemalloc.start()
+    with contextlib.suppress(NotJson):
+        read(raw[: len(raw) // 20])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"{took_s:.2f} s for {len(raw) / 1e6:.0f} MB, {peak / len(raw) * 20:.1f} bytes a byte")
+    assert took_s < 3
+    assert peak < 12 * len(raw) / 20
