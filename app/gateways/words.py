@@ -340,8 +340,18 @@ class StockLevel(msgspec.Struct, frozen=True, array_like=True):
     details: tuple[StockDetail, ...] = ()
 
 
+class Obstacle(msgspec.Struct, frozen=True, array_like=True):
+    """What at a vendor stands in the way of a fact, so that the fact can be sent once that is gone.
+
+    `subject` names it as the gateway does: of a product the vendor lacks its SKU there.
+    """
+
+    code: Literal["product", "location", "lock"]
+    subject: str
+
+
 class StockChange(msgspec.Struct, frozen=True):
-    """A SKU whose stock a gateway has not heard: what holds now, and what the gateway last accepted.
+    """A SKU whose stock is owed to a gateway: what holds now, and what the gateway last accepted.
 
     `sent` is the gateway's own note (its JSON), None before the first time.
     """
@@ -352,6 +362,12 @@ class StockChange(msgspec.Struct, frozen=True):
     doubted: tuple[StockDetail, ...] | None = None
     """After attempts, here or in another process, of which nobody knows how they ended: what they named, without
     units.  The vendor may have been told anything of that."""
+    is_uncertain: bool = False
+    """True when the vendor may have another figure than `sent` says: an equal figure is sent all the same."""
+    was_refused: bool = False
+    """True when the vendor refused or the gateway skipped the SKU last time: what is cached about it is read anew."""
+    sent_at: datetime | None = None
+    """When the vendor last answered for the SKU."""
 
 
 class StockSent(msgspec.Struct, frozen=True):
@@ -360,8 +376,14 @@ class StockSent(msgspec.Struct, frozen=True):
     sku: str
     sent: bytes
     refusal: str = ""
-    is_passed_over: bool = False
-    """True when nobody wants to hear the level just now: no news, but stated again it is owed again."""
+    is_skipped: bool = False
+    """True when the vendor does not accept the level just now and need not: no news for RetailOps."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """Why it was refused or skipped, where that can go away; then the level is owed again."""
+    was_sent: bool = True
+    """False when the vendor has the figure already and was not called."""
+    attention: str = ""
+    """A sentence for the operator, kept until the SKU is sent again."""
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -435,6 +457,12 @@ class ProductChange(msgspec.Struct, frozen=True):
     key: str
     product: Product | None
     sent: bytes | None = None
+    is_uncertain: bool = False
+    """True when the vendor may have another state than `sent` says: an equal product is sent all the same."""
+    is_in_doubt: bool = False
+    """True when an earlier attempt, here or in another process, ended in a way nobody knows."""
+    was_refused: bool = False
+    """True when the vendor refused the product, or a part of it, the last time."""
 
 
 class ProductSent(msgspec.Struct, frozen=True):
@@ -448,12 +476,15 @@ class ProductSent(msgspec.Struct, frozen=True):
 class Wished(msgspec.Struct, frozen=True):
     """SKUs whose products a vendor's people want to be told anew, and up to when, by its clock, that is known.
 
-    `is_all` is False when more is to be read from there on; `until_ms` None is never known.
+    `is_all` is False when more is to be read from there on; `until_ms` None is never known.  `gone` are obstacles
+    that stand in the way of a fact no more; `stock` are SKUs whose stock is to be sent again for another reason.
     """
 
     skus: tuple[str, ...]
     until_ms: int | None
     is_all: bool = True
+    gone: tuple[Obstacle, ...] = ()
+    stock: tuple[str, ...] = ()
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -462,6 +493,8 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
     sku: str = ""
     product_id: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
+    """Why, where that can go away; then the product is owed again."""
 
 
 class PurchaseLine(msgspec.Struct, frozen=True):

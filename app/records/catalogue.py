@@ -6,17 +6,32 @@ What is owed to a gateway is a product with all its variants, because that is wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Item, Product, ProductChange, ProductSent
-from app.records import streams
-from app.records.tables import HAS_TITLE, catalogue, catalogue_heard, categories, sku_numbers
+from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent
+from app.records import obstacles, streams
+from app.records.obstacles import parts
+from app.records.stock import SendAgain
+from app.records.tables import HAS_TITLE, Moment, catalogue, catalogue_heard, categories, sku_numbers
 
 MANY = 500
 """How many keys one statement names."""
@@ -233,59 +248,207 @@ def category_numbers(connection: Connection, channel: str) -> dict[str, int]:
 def claim(
     connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
 ) -> Batch | None:
-    """Take the stream and its oldest unheard products; None when nothing is owed, due or free."""
+    """Take the stream and the products whose turn it is; None when nothing is owed, due or free.
+
+    Until `record` what the vendor has of these products is in doubt, whatever becomes of the sender.
+    """
     attempts = streams.take(connection, "catalogue", channel, gateway, token=token, now=now, lease_s=lease_s)
     if attempts is None:
         return None
-    owed = connection.execute(
-        select(catalogue_heard)
-        .where(
-            catalogue_heard.c.channel == channel,
-            catalogue_heard.c.gateway == gateway,
-            catalogue_heard.c.seq > catalogue_heard.c.sent_seq,
-        )
-        .order_by(catalogue_heard.c.seq, catalogue_heard.c.root_key)
-        .limit(limit)
-    ).all()
+    _owe_due(connection, channel, gateway, now)
+    owed: list[Row[Any]] = []
+    for is_changed in (True, False):
+        owed += connection.execute(
+            select(catalogue_heard)
+            .where(*_of(channel, gateway), _HEARD.seq > _HEARD.sent_seq, _HEARD.is_changed.is_(is_changed))
+            .order_by(_HEARD.turn, _HEARD.root_key)
+            .limit(limit - len(owed))
+        ).all()
+        if len(owed) == limit:
+            break
     products = of_roots(connection, channel, [row.root_key for row in owed])
-    changes = tuple(ProductChange(row.root_key, products.get(row.root_key), row.sent) for row in owed)
+    changes = tuple(
+        ProductChange(
+            row.root_key,
+            products.get(row.root_key),
+            row.sent,
+            is_uncertain=row.is_uncertain or row.is_in_flight,
+            is_in_doubt=row.is_in_flight,
+            was_refused=row.refusal != "",
+        )
+        for row in owed
+    )
     seqs = {row.root_key: row.seq for row in owed}
-    batch = Batch(channel, gateway, "catalogue", token, attempts, changes, seqs)
+    batch = Batch(channel, gateway, "catalogue", token, attempts, changes, seqs, claimed_at=now)
     if not owed:
         streams.release(connection, batch)
         return None
+    for some in parts(seqs):
+        which = (*_of(channel, gateway), _HEARD.root_key.in_(some))
+        connection.execute(update(catalogue_heard).where(*which).values(is_in_flight=True))
     return batch
 
 
-def record(connection: Connection, batch: Batch, sent: Sequence[ProductSent]) -> bool:
-    """The vendor answered for these products; what it refused waits for the next change.
+def record(
+    connection: Connection, batch: Batch, sent: Sequence[ProductSent], *, now: datetime | None = None,
+    settle_s: float = 60.0,
+) -> bool:  # fmt: skip
+    """The vendor answered for these products at `now` (None: when they were claimed).
 
-    False, and nothing written, when somebody else holds the stream now.
+    What it refused waits for its next statement or until its obstacle is gone.  One whose earlier attempt nobody
+    knows the end of is owed once more after `settle_s`.  False, and nothing written, when somebody else holds the
+    stream now.
     """
     if not streams.release(connection, batch):
         return False
-    if sent:
-        connection.execute(
-            _RECORD,
-            [
-                {"of_root": item.key, "was": item.sent, "heard": batch.seqs[item.key],
-                 "because": "; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals)),
-                 "of_channel": batch.channel, "of_gateway": batch.gateway}
-                for item in sent
-            ],
-        )  # fmt: skip
+    if not sent:
+        return True
+    now = now or batch.claimed_at
+    changes = {change.key: change for change in batch.changes}
+    settled_at = now + timedelta(seconds=settle_s)
+    connection.execute(
+        _RECORD,
+        [
+            {"of_root": item.key, "was": item.sent, "heard": batch.seqs[item.key], "at": now,
+             "because": "; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals)),
+             "later": settled_at if changes[item.key].is_in_doubt else None,
+             "of_channel": batch.channel, "of_gateway": batch.gateway}
+            for item in sent
+        ],
+    )  # fmt: skip
+    refused = {item.key: [each for refusal in item.refusals for each in refusal.obstacles] for item in sent}
+    known = [item.key for item in sent if changes[item.key].was_refused]
+    obstacles.replace(connection, "catalogue", batch.channel, batch.gateway, refused, known)
     return True
 
 
+_HEARD = catalogue_heard.c
+_IS_HEARD = _HEARD.seq == bindparam("heard")
+_IS_CHANGED_SINCE = and_(_HEARD.seq != bindparam("heard"), _HEARD.is_changed)
 _RECORD = (
     update(catalogue_heard)
     .where(
-        catalogue_heard.c.channel == bindparam("of_channel"),
-        catalogue_heard.c.gateway == bindparam("of_gateway"),
-        catalogue_heard.c.root_key == bindparam("of_root"),
+        _HEARD.channel == bindparam("of_channel"),
+        _HEARD.gateway == bindparam("of_gateway"),
+        _HEARD.root_key == bindparam("of_root"),
     )
-    .values(sent=bindparam("was"), sent_seq=bindparam("heard"), refusal=bindparam("because"))
+    .values(
+        sent=bindparam("was"),
+        sent_seq=bindparam("heard"),
+        sent_at=bindparam("at"),
+        refusal=bindparam("because"),
+        is_in_flight=False,
+        is_uncertain=case((_IS_HEARD, false()), else_=_HEARD.is_uncertain),
+        is_changed=_IS_CHANGED_SINCE,
+        turn=case((_IS_CHANGED_SINCE, _HEARD.seq), else_=type_coerce(bindparam("at", type_=Moment), BigInteger)),
+        again_at=func.coalesce(
+            bindparam("later", type_=Moment), case((_HEARD.again_at > bindparam("at", type_=Moment), _HEARD.again_at))
+        ),
+    )
 )
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return _HEARD.again_at.is_not(None) & (_HEARD.again_at <= now)
+
+
+def _owe_due(connection: Connection, channel: str, gateway: str, now: datetime) -> None:
+    due = (*_of(channel, gateway), _is_due(now))
+    if connection.execute(select(_HEARD.root_key).where(*due).limit(1)).first() is not None:
+        _owe(connection, due, streams.next_seq(connection, channel, gateway), goes_first=False)
+
+
+def _owe(connection: Connection, which: Iterable[ColumnElement[bool]], seq: int, *, goes_first: bool) -> int:
+    """Owe these products anew, equal or not; those that go first count as changed now.  Returns how many."""
+    keeps_turn = _HEARD.seq > _HEARD.sent_seq
+    last_sent = func.coalesce(type_coerce(_HEARD.sent_at, BigInteger), 0)
+    turn = case(
+        (_HEARD.is_changed & keeps_turn, _HEARD.turn),
+        else_=seq if goes_first else case((keeps_turn, _HEARD.turn), else_=last_sent),
+    )
+    changed = {"is_changed": True} if goes_first else {}
+    return connection.execute(
+        update(catalogue_heard).where(*which).values(seq=seq, turn=turn, is_uncertain=True, again_at=None, **changed)
+    ).rowcount
+
+
+def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roots: Collection[str]) -> None:
+    """RetailOps stated these products without a change: those that were refused, or never sent, are owed all the same.
+
+    They keep their turn when they are stated again before they are sent.
+    """
+    keeps_turn = _HEARD.seq > _HEARD.sent_seq
+    turn = case((keeps_turn, _HEARD.turn), else_=func.coalesce(type_coerce(_HEARD.sent_at, BigInteger), 0))
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    for some in parts(roots):
+        connection.execute(
+            update(catalogue_heard)
+            .where(*_of(channel, gateway), _HEARD.root_key.in_(some), _HEARD.refusal != "")
+            .values(seq=seq, turn=turn)
+        )
+        known = set(
+            connection.execute(
+                select(_HEARD.root_key).where(*_of(channel, gateway), _HEARD.root_key.in_(some))
+            ).scalars()
+        )
+        if never_sent := [root for root in some if root not in known]:
+            connection.execute(
+                insert(catalogue_heard).on_conflict_do_nothing(),
+                [
+                    {"channel": channel, "gateway": gateway, "root_key": root, "seq": seq, "turn": seq}
+                    for root in never_sent
+                ],
+            )
+
+
+def clear(connection: Connection, channel: str, gateway: str, gone: Collection[Obstacle]) -> bool:
+    """These obstacles are gone: the products that were refused for them are owed again.  False when none was."""
+    keys = obstacles.behind(connection, "catalogue", channel, gateway, gone)
+    if not keys:
+        return False
+    seq = streams.next_seq(connection, channel, gateway)
+    return (
+        sum(
+            _owe(connection, (*_of(channel, gateway), _HEARD.root_key.in_(some)), seq, goes_first=True)
+            for some in parts(keys)
+        )
+        > 0
+    )
+
+
+def send_again(
+    connection: Connection, channel: str, gateway: str, skus: Collection[str] | None, *, is_dry_run: bool
+) -> SendAgain:
+    """Owe the products of these SKUs again, before others; None: all that were ever owed, each in its turn.
+
+    SKUs are answered with; of None the SKU of every product and variant.
+    """
+    found: dict[str, str] = {}
+    for some in [None] if skus is None else parts(skus):
+        named = [catalogue.c.sku != ""] if some is None else [catalogue.c.sku.in_(some)]
+        rows = connection.execute(
+            select(catalogue.c.sku, catalogue.c.root_key)
+            .join_from(
+                catalogue,
+                catalogue_heard,
+                (_HEARD.channel == catalogue.c.channel)
+                & (_HEARD.gateway == gateway)
+                & (_HEARD.root_key == catalogue.c.root_key),
+            )
+            .where(catalogue.c.channel == channel, *named)
+            .order_by(catalogue.c.sku)
+        )
+        found |= {row.sku: row.root_key for row in rows}
+    if not is_dry_run and (found or skus is None):
+        seq = streams.next_seq(connection, channel, gateway)
+        for some in [None] if skus is None else parts(found.values()):
+            named = [] if some is None else [_HEARD.root_key.in_(some)]
+            _owe(connection, (*_of(channel, gateway), *named), seq, goes_first=skus is not None)
+    return SendAgain(owed=tuple(found), unknown=tuple(sorted(set(skus or ()) - found.keys())))
+
+
+def _of(channel: str, gateway: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _HEARD.channel == channel, _HEARD.gateway == gateway
 
 
 def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> bool:
@@ -304,7 +467,7 @@ def owe_again(connection: Connection, channel: str, gateway: str, skus: Collecti
                 catalogue_heard.c.gateway == gateway,
                 catalogue_heard.c.root_key.in_(roots),
             )
-            .values(seq=seq)
+            .values(seq=seq, turn=case((_HEARD.is_changed, _HEARD.turn), else_=seq), is_changed=True)
         ).rowcount
     return count > 0
 
@@ -369,14 +532,9 @@ _NOTE = (
 
 def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
     """True when the gateway has products to hear and may be tried now; costs no write lock."""
-    row = connection.execute(
-        select(catalogue_heard.c.root_key)
-        .where(
-            catalogue_heard.c.channel == channel,
-            catalogue_heard.c.gateway == gateway,
-            catalogue_heard.c.seq > catalogue_heard.c.sent_seq,
-            ~streams.is_waiting("catalogue", channel, gateway, now),
-        )
-        .limit(1)
-    ).first()
-    return row is not None
+    is_open = ~streams.is_waiting("catalogue", channel, gateway, now)
+    for which in (_HEARD.seq > _HEARD.sent_seq, _is_due(now)):
+        found = select(_HEARD.root_key).where(*_of(channel, gateway), which, is_open).limit(1)
+        if connection.execute(found).first() is not None:
+            return True
+    return False

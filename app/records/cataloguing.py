@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, bindparam, insert, select, text, update
+from sqlalchemy import Column, Connection, bindparam, case, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Item
 from app.records import streams
-from app.records.catalogue import MANY, SEARCHED, roots_after
+from app.records.catalogue import MANY, SEARCHED, owe_stated, roots_after
 from app.records.tables import catalogue, catalogue_heard, categories, sku_numbers
 
 
@@ -98,8 +98,10 @@ def accept(
     _adopt_waiting(connection, channel, rows, work)
     _write(connection, channel, [row for row in work.by_key.values() if row.is_changed], now)
     roots = list(work.changed_roots)
+    stated = {row.root_key for row in rows}.difference(roots)
     for gateway, seq in seqs.items():
         _owe(connection, channel, gateway, seq, roots)
+        owe_stated(connection, channel, gateway, seq, stated)
     return work.displaced
 
 
@@ -264,10 +266,17 @@ def _owe(
     statement = _insert(connection, catalogue_heard)
     statement = statement.on_conflict_do_update(
         index_elements=[catalogue_heard.c.channel, catalogue_heard.c.gateway, catalogue_heard.c.root_key],
-        set_={"seq": statement.excluded.seq} | ({"sent": None} if forgets_notes else {}),
+        # A product that changes again before it is sent keeps its turn.
+        set_={
+            "seq": statement.excluded.seq,
+            "turn": case((catalogue_heard.c.is_changed, catalogue_heard.c.turn), else_=statement.excluded.turn),
+            "is_changed": True,
+        }
+        | ({"sent": None} if forgets_notes else {}),
     )
     connection.execute(
-        statement, [{"channel": channel, "gateway": gateway, "root_key": root, "seq": seq} for root in roots]
+        statement,
+        [{"channel": channel, "gateway": gateway, "root_key": root, "seq": seq, "turn": seq} for root in roots],
     )
 
 

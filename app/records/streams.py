@@ -6,9 +6,9 @@ hold up stock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_, select, update
@@ -31,6 +31,9 @@ class Batch(Generic[Change]):
     attempts: int
     changes: tuple[Change, ...] = ()
     seqs: Mapping[str, int] = field(default_factory=dict)
+    levels: Mapping[str, bytes] = field(default_factory=dict)
+    """Stock only: each level as it is kept, to know whether a newer statement differs from it."""
+    claimed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,14 @@ def next_seq(connection: Connection, channel: str, gateway: str) -> int:
         index_elements=[_STREAMS.channel, _STREAMS.gateway], set_={"seq": _STREAMS.seq + 1}
     )
     return int(connection.execute(statement.returning(_STREAMS.seq)).scalar_one())
+
+
+def hold(connection: Connection, channel: str, gateways: Collection[str] | None = None) -> None:
+    """Wait for pushes and senders of these gateways (None: all of the channel), and let none begin until the end of
+    the transaction: their rows are changed in one order, so that two transactions never wait for each other."""
+    among = [] if gateways is None else [_STREAMS.gateway.in_(sorted(gateways))]
+    rows = select(_STREAMS.gateway).where(_STREAMS.channel == channel, *among).order_by(_STREAMS.gateway)
+    connection.execute(rows.with_for_update()).all()
 
 
 def take(

@@ -303,17 +303,74 @@ stock = Table(
     Column("seq", BigInteger, nullable=False),
     Column("sent_seq", BigInteger, nullable=False, server_default="0"),
     Column("refusal", FreeText, nullable=False, server_default=""),
+    Column("is_changed", Boolean, nullable=False, server_default=text("true")),
+    Column("turn", BigInteger, nullable=False, server_default="0"),
+    Column("is_uncertain", Boolean, nullable=False, server_default=text("false")),
+    Column("stated_at", Moment, nullable=False, server_default="0"),
+    Column("sent_at", Moment),
+    Column("moved_at", Moment),
+    Column("again_at", Moment),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("attention", Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
-"""The absolute stock of each SKU and how far each gateway has heard it; owed where seq > sent_seq (R13)."""
+"""The absolute stock of each SKU and how far each gateway has received it; owed where seq > sent_seq (R13).
+
+`is_changed`: the level differs from what the vendor was last sent; those rows go first, by `turn`, the `seq` at which
+they changed.  Of the others `turn` is when they were last sent, in milliseconds.  `is_uncertain`: the vendor may have
+another figure than the one in `sent`.  `sent_at` is when the vendor last answered for the SKU, `moved_at` when a
+shipment or an order last moved its figure since `stated_at`.  At `again_at` it is owed again by itself, `tries` times
+more after a refusal.  `attention` is a sentence for the operator.
+"""
+
+_IS_OWED_FACT = text("seq > sent_seq")
+_IS_TO_BE_OWED = text("again_at is not null")
 
 Index(
     "ix_stock_owed",
     stock.c.channel,
     stock.c.gateway,
-    stock.c.seq,
-    sqlite_where=text("seq > sent_seq"),
-    postgresql_where=text("seq > sent_seq"),
+    stock.c.is_changed,
+    stock.c.turn,
+    stock.c.sku,
+    sqlite_where=_IS_OWED_FACT,
+    postgresql_where=_IS_OWED_FACT,
+)
+Index(
+    "ix_stock_again",
+    stock.c.channel,
+    stock.c.gateway,
+    stock.c.again_at,
+    sqlite_where=_IS_TO_BE_OWED,
+    postgresql_where=_IS_TO_BE_OWED,
+)
+Index(
+    "ix_stock_attention",
+    stock.c.channel,
+    stock.c.gateway,
+    sqlite_where=text("attention <> ''"),
+    postgresql_where=text("attention <> ''"),
+)
+
+fact_obstacles = Table(
+    "fact_obstacles",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("fact", Text, primary_key=True),
+    Column("code", String(16), primary_key=True),
+    Column("subject", Text, primary_key=True),
+)
+"""What at a vendor stands in the way of a refused or skipped fact: `fact` is the SKU of stock, the product's key of
+the catalogue; `code` and `subject` name the product, location or lock.  A fact is owed again once that is gone."""
+
+Index(
+    "ix_fact_obstacles_subject",
+    fact_obstacles.c.channel,
+    fact_obstacles.c.gateway,
+    fact_obstacles.c.code,
+    fact_obstacles.c.subject,
 )
 
 fact_streams = Table(
@@ -420,16 +477,35 @@ catalogue_heard = Table(
     Column("seq", BigInteger, nullable=False),
     Column("sent_seq", BigInteger, nullable=False, server_default="0"),
     Column("refusal", FreeText, nullable=False, server_default=""),
+    Column("is_changed", Boolean, nullable=False, server_default=text("true")),
+    Column("turn", BigInteger, nullable=False, server_default="0"),
+    Column("is_uncertain", Boolean, nullable=False, server_default=text("false")),
+    Column("is_in_flight", Boolean, nullable=False, server_default=text("false")),
+    Column("sent_at", Moment),
+    Column("again_at", Moment),
 )
-"""How far each gateway has heard each product with its variants; owed where seq > sent_seq (R13)."""
+"""How far each gateway has received each product with its variants; owed where seq > sent_seq (R13).
+
+The columns mean what they mean in `stock`; `is_in_flight`: an attempt began whose outcome was never recorded.
+"""
 
 Index(
     "ix_catalogue_heard_owed",
     catalogue_heard.c.channel,
     catalogue_heard.c.gateway,
-    catalogue_heard.c.seq,
-    sqlite_where=text("seq > sent_seq"),
-    postgresql_where=text("seq > sent_seq"),
+    catalogue_heard.c.is_changed,
+    catalogue_heard.c.turn,
+    catalogue_heard.c.root_key,
+    sqlite_where=_IS_OWED_FACT,
+    postgresql_where=_IS_OWED_FACT,
+)
+Index(
+    "ix_catalogue_heard_again",
+    catalogue_heard.c.channel,
+    catalogue_heard.c.gateway,
+    catalogue_heard.c.again_at,
+    sqlite_where=_IS_TO_BE_OWED,
+    postgresql_where=_IS_TO_BE_OWED,
 )
 
 categories = Table(

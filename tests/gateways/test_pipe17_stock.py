@@ -97,13 +97,13 @@ def _product(sandbox: Sandbox, sku: str) -> dict[str, Any]:
     return found
 
 
-def test_what_nobody_tracks_or_has_locked_is_passed_over_without_a_word(empty: Sandbox) -> None:
+def test_what_nobody_tracks_or_has_locked_is_skipped_without_a_word(empty: Sandbox) -> None:
     empty.tell("products/BOWL", {"locationId": places(empty)[RENO], "inventoryNotTracked": True}, "PUT")
     gateway = connect(empty)
     before = {sku: stock_of(empty, sku) for sku in ("PLUG-UK", "BOWL")}
     changes = [StockChange(sku, level(dallas=(3, 3), reno=(4, 4))) for sku in (METRE_SKU, "PLUG-UK", "BOWL")]
     found = push(gateway, *changes)
-    assert all(item.is_passed_over and not item.refusal for item in found.values())
+    assert all(item.is_skipped and not item.refusal for item in found.values())
     assert found[METRE_SKU].sent == found["PLUG-UK"].sent == b"{}"
     assert stock_of(empty, "PLUG-UK") == before["PLUG-UK"] and METRE_SKU not in str(empty.state()["inventory"])
     held = stock_of(empty, "BOWL")

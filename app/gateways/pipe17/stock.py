@@ -62,13 +62,13 @@ class _Told:
     missing: set[str] = field(default_factory=set)
     """Locations Pipe17 has not answered for yet."""
     refusals: list[str] = field(default_factory=list)
-    is_passed_over: bool = False
+    is_skipped: bool = False
     """True when some of it is not told, for nobody wants to hear it."""
 
     def result(self) -> StockSent:
         sentences = "; ".join(dict.fromkeys(self.refusals))
-        is_passed_over = self.is_passed_over and not sentences
-        return StockSent(self.sku, msgspec.json.encode(self.note), sentences, is_passed_over)
+        is_skipped = self.is_skipped and not sentences
+        return StockSent(self.sku, msgspec.json.encode(self.note), sentences, is_skipped)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Stock:
         for change in sure:
             told, wanted = self._rows(change, matches[change.sku], served)
             own = [row for row in wanted if (told.pipe17_sku, row.location_id) not in locked]
-            told.is_passed_over |= len(own) < len(wanted)
+            told.is_skipped |= len(own) < len(wanted)
             if settings.inventory_mode == "delta":
                 own = [row for row in own if row.is_gone or told.note.get(row.location_id) != _noted(row.figure)]
             told.missing = {row.location_id for row in own}
@@ -146,7 +146,7 @@ class Stock:
     def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Told, list[_Row]]:
         told = _Told(change.sku, match.pipe17_sku, self._note(change, served))
         if match.product is not None and match.product.is_locked:
-            told.is_passed_over = True
+            told.is_skipped = True
             return told, []
         if not match.pipe17_sku:
             told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")

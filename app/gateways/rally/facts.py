@@ -61,7 +61,7 @@ class Facts:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
         with self._database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
-            stock.forget_heard(connection, self._channel, GATEWAY, skus)
+            stock.note_uncertain(connection, self._channel, GATEWAY, skus)
             catalogue.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, skus)
         told: list[ProductSent] = []
@@ -130,8 +130,6 @@ class Facts:
                 told.append(StockSent(change.sku, encoded))
             else:
                 owed.append((change, note))
-        with self._database.write() as connection:
-            stock.forget_heard(connection, self._channel, GATEWAY, [change.sku for change, _ in owed])
         for change, note in owed:
             try:
                 refusal = self._tell_stock(note, call)

@@ -1,0 +1,126 @@
+"""Why a vendor refused a fact, by name, so that the fact is owed again once that is gone and never before (R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.gateways.words import Obstacle
+from app.records.streams import Kind
+from app.records.tables import fact_obstacles
+
+MANY = 500
+"""How many facts one statement names."""
+
+LONGEST: Final = 2000
+"""Bytes of a fact and its subject that an index of PostgreSQL holds; a longer one is not kept and waits for its next
+statement."""
+
+_OBSTACLES = fact_obstacles.c
+
+
+def replace(
+    connection: Connection, kind: Kind, channel: str, gateway: str, found: Mapping[str, Collection[Obstacle]],
+    known: Collection[str],
+) -> None:  # fmt: skip
+    """Keep for each fact what stands in its way now; `known` are the facts that may have had any before."""
+    stream = {"channel": channel, "gateway": gateway, "kind": kind}
+    gone = sorted(set(known))
+    for at in range(0, len(gone), MANY):
+        connection.execute(
+            delete(fact_obstacles).where(
+                _OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway, _OBSTACLES.kind == kind,
+                _OBSTACLES.fact.in_(gone[at : at + MANY]),
+            )
+        )  # fmt: skip
+    rows = [
+        stream | {"fact": fact, "code": item.code, "subject": item.subject}
+        for fact, items in sorted(found.items())
+        for item in dict.fromkeys(items)
+        if len(fact.encode()) + len(item.subject.encode()) <= LONGEST
+    ]
+    if rows:
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(fact_obstacles).on_conflict_do_nothing(), rows)
+
+
+def subjects(connection: Connection, channel: str, gateway: str) -> dict[str, tuple[str, ...]]:
+    """What facts of this gateway wait for, by the obstacle's code."""
+    rows = connection.execute(
+        select(_OBSTACLES.code, _OBSTACLES.subject)
+        .where(_OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway)
+        .distinct()
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.code, []).append(row.subject)
+    return {code: tuple(sorted(items)) for code, items in found.items()}
+
+
+def is_any(connection: Connection, channel: str, gateway: str) -> bool:
+    """Whether any fact of this gateway waits for something named."""
+    here = exists().where(_OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway)
+    return bool(connection.execute(select(here)).scalar())
+
+
+def behind(connection: Connection, kind: Kind, channel: str, gateway: str, gone: Collection[Obstacle]) -> list[str]:
+    """The facts that waited for one of these."""
+    by_code: dict[str, list[str]] = {}
+    for item in gone:
+        by_code.setdefault(item.code, []).append(item.subject)
+    facts: set[str] = set()
+    for code, named in by_code.items():
+        for some in parts(named):
+            facts |= set(
+                connection.execute(
+                    select(_OBSTACLES.fact).where(
+                        _OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway, _OBSTACLES.kind == kind,
+                        _OBSTACLES.code == code, _OBSTACLES.subject.in_(some),
+                    )
+                ).scalars()
+            )  # fmt: skip
+    return sorted(facts)
+
+
+def lacking_product(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> list[str]:
+    """Those of these SKUs whose stock was refused because the vendor had no such product."""
+    found: set[str] = set()
+    for some in parts(skus):
+        found |= set(
+            connection.execute(
+                select(_OBSTACLES.fact).where(
+                    _OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway, _OBSTACLES.kind == "stock",
+                    _OBSTACLES.fact.in_(some), _OBSTACLES.code == "product",
+                )
+            ).scalars()
+        )  # fmt: skip
+    return sorted(found)
+
+
+def remove(connection: Connection, channel: str, gateway: str, gone: Collection[Obstacle]) -> None:
+    """These are gone; whoever is refused for one of them again says so anew."""
+    if gone:
+        connection.execute(
+            _REMOVE,
+            [
+                {"of_channel": channel, "of_gateway": gateway, "of_code": item.code, "of_subject": item.subject}
+                for item in gone
+            ],
+        )
+
+
+_REMOVE = delete(fact_obstacles).where(
+    _OBSTACLES.channel == bindparam("of_channel"),
+    _OBSTACLES.gateway == bindparam("of_gateway"),
+    _OBSTACLES.code == bindparam("of_code"),
+    _OBSTACLES.subject == bindparam("of_subject"),
+)
+
+
+def parts(values: Collection[str]) -> Sequence[list[str]]:
+    """So many of these as one statement may name."""
+    wanted = sorted(set(values))
+    return [wanted[at : at + MANY] for at in range(0, len(wanted), MANY)]
