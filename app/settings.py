@@ -64,6 +64,12 @@ class Channel:
         "Answer of catalog_get_config: whether RetailOps pushes related SKUs along with a changed one.",
         default="no_fanout",
     )
+    restate: str = option(
+        mf.String(validate=mv.OneOf(["all", "changed"])),
+        "Which stock is sent when RetailOps states it again: all of it, for a vendor's stock moves by itself, or only "
+        "what changed, was refused or was never sent.",
+        default="all",
+    )
     refunds_paid_by: str = option(
         mf.String(validate=mv.OneOf(["order_returned", "payment_credit"])),
         "Which callback pays for a return where RetailOps may send both; the other one only records it.",

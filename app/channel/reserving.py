@@ -28,6 +28,20 @@ def called_off(connection: Connection, channel: str, source: Gateway, order_refn
         reservations.release(connection, channel, order_refnum)
 
 
+def moved(connection: Connection, desk: Desk, channel: Channel, skus: Iterable[str]) -> None:
+    """An order was handed out or a shipment is sent: vendors that subtract it by themselves have moved these SKUs.
+
+    Not a vendor that is sent what is left after the units of orders: its figure stays right (R25).
+    """
+    moving = [
+        gateway.token
+        for gateway in desk.gateways_of(channel)
+        if gateway.takes_stock and gateway.stock_can_move_at_vendor and gateway.reserve_grace_s is None
+    ]
+    named = {sku for sku in skus if sku}
+    stock.note_moved(connection, channel.name, named, desk.clock(), gateways=moving)
+
+
 def stated(connection: Connection, desk: Desk, channel: Channel, skus: Collection[str]) -> None:
     """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
     source = desk.order_source(channel)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import labels, orders, parcels
+from app.channel import labels, orders, parcels, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, identifier, mapping, moment, optional_amount, text, whole
@@ -150,6 +150,7 @@ def package_command(
         if is_last and known.state == "completed":
             orders.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
+        reserving.moved(connection, desk, asked.channel, [line.sku for line in lines])
         parcels.register(connection, channel, filled, labels.digest(package), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 

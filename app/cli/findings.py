@@ -23,7 +23,7 @@ from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import SettingsFault
 from app.gateways.interface import Finding
-from app.records import streams
+from app.records import stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
@@ -148,6 +148,7 @@ def of_records(database: Database, channels: Sequence[str], now: datetime) -> Ma
         _tired(connection, found, now)
         _left_open(connection, found, now)
         _late_news(connection, found)
+        _stock(connection, found, now)
         pairs = _unconfigured(connection, now)
     for gone in [name for name in found if name not in channels]:
         for item in found.pop(gone):
@@ -256,6 +257,21 @@ def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
             "them told to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
         )
         found[row.channel].append(Finding("late news", "attention", what))
+
+
+def _stock(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
+    """Figures that wait for RetailOps' next statement, and what a gateway has to say about SKUs (R13)."""
+    for stale in stock.stale(connection, now):
+        count = f"{stale.count} SKUs, such as {stale.sku}, wait" if stale.count > 1 else f"SKU {stale.sku} waits"
+        what = (
+            f"STOCK_STALE: the stock of {count} for the next inventory_push: it was to be sent to {stale.gateway} "
+            "again, but orders or shipments have moved it since; "
+            f"`channel stock send {stale.channel} --even-if-moved` sends it as it was stated"
+        )
+        found[stale.channel].append(Finding("stale stock", "attention", what))
+    for noted in stock.noted(connection):
+        more = f" ({noted.count} SKUs are like this)" if noted.count > 1 else ""
+        found[noted.channel].append(Finding("stock", "attention", f"{noted.gateway}: {noted.sentence}{more}"))
 
 
 def _unconfigured(connection: Connection, now: datetime) -> Finding:

@@ -9,13 +9,19 @@ import click
 import msgspec
 
 from app import settings as configuration
+from app.cli import findings
 from app.cli.terminal import console, json_option, new_table, print_json
+from app.deliveries.courier import utc_now
 from app.gateways.interface import Call, Tools
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import definition
 from app.gateways.pipe17.facilities import Place, Step
 from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.pipe17.locations import name_key
 from app.gateways.policy import Deadline
+from app.gateways.words import Obstacle
+from app.records import refused
+from app.records.database import DatabaseUnavailable
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -105,17 +111,37 @@ def sync_locations(
     given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
     address = {name: value for name, value in {**given, "country": country}.items() if value}
     done: dict[str, list[Step]] = {}
+    configured = configuration.load()
     for name, gateway in _gateways(ctx, wanted):
         names = facilities or gateway.facilities.configured
         if not names:
             raise click.UsageError(f"channel '{name}' names no facility; give their names as arguments")
         done[name] = gateway.facilities.sync(names, address, _call(), is_dry=is_dry, takes_over=takes_over)
+        if not is_dry:
+            _owe_refused_stock(configured.database_url, name, done[name])
     if as_json:
         print_json({"dry_run": is_dry, "channels": [{"channel": name, "steps": item} for name, item in done.items()]})
     else:
         for name, steps in done.items():
             _show_steps(name, steps)
     ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
+
+
+def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -> None:
+    """Stock that was refused because these facilities had no location is sent at once by whoever delivers (R13)."""
+    _, database = findings.open_database(database_url)
+    if database is None:
+        return  # Nothing was ever refused here, or the server says what is wrong with its database.
+    gone = [
+        Obstacle("location", name_key(step.facility)) for step in steps if step.done in ("ready", "linked", "created")
+    ]
+    try:
+        with database.write() as connection:
+            refused.obstacles_gone(connection, channel, VENDOR.token, gone, utc_now())
+    except DatabaseUnavailable as error:
+        click.echo(f"channel: stock refused for want of a location waits for its next statement ({error})", err=True)
+    finally:
+        database.close()
 
 
 def _gateways(ctx: click.Context, wanted: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:

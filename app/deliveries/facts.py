@@ -15,8 +15,8 @@ from app.deliveries.troubles import Troubles
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
-from app.gateways.words import Wished, about
-from app.records import catalogue, late_news, stock, streams
+from app.gateways.words import ProductSent, Wished, about
+from app.records import catalogue, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,9 @@ LEASE_S = 30.0
 
 TURN_S = 20.0
 """How long facts may go on while a vendor's chores wait, such as reports of what shoppers bought."""
+
+LOGGED = 3
+"""Refused facts of one batch that have a line of their own in the log; the others are counted."""
 
 Sent = TypeVar("Sent")
 Change = TypeVar("Change")
@@ -83,20 +86,29 @@ class FactSender:
             look = streams.take_look(connection, channel, token, token=lease, now=now, lease_s=LEASE_S)
         if look is None:
             return False
-        wished = self._fetch_wished(gateway, look, now)
+        with self._database.read() as connection:
+            waiting = obstacles.subjects(connection, channel, token)
+        wished = self._fetch_wished(gateway, look, waiting, now)
         # A look that broke off and brought nothing new is not repeated at once: it would break off there again.
         has_more = not wished.is_all and (wished.until_ms or 0) > (look.since_ms or 0)
         next_at = now if has_more else now + timedelta(seconds=gateway.wishes_every_s)
         with self._database.write() as connection:
             if not streams.end_look(connection, look, until_ms=wished.until_ms, next_at=next_at):
                 return False
-            return catalogue.owe_again(connection, channel, token, wished.skus) or has_more
+            are_owed = [
+                catalogue.owe_again(connection, channel, token, wished.skus),
+                refused.obstacles_gone(connection, channel, token, wished.gone, now),
+                stock.owe_unmoved(connection, channel, token, wished.stock, now),
+            ]
+            return any(are_owed) or has_more
 
-    def _fetch_wished(self, gateway: Gateway, look: streams.Look, now: datetime) -> Wished:
+    def _fetch_wished(
+        self, gateway: Gateway, look: streams.Look, waiting: Mapping[str, Sequence[str]], now: datetime
+    ) -> Wished:
         """Nothing where the vendor cannot be asked."""
         call = Call(Deadline.in_s(ATTEMPT_S), f"wishes-{look.token}", "fact")
         try:
-            return gateway.fetch_wished(look.since_ms, int(now.timestamp() * 1000), call)
+            return gateway.fetch_wished(look.since_ms, int(now.timestamp() * 1000), waiting, call)
         except GatewayError as error:
             message = "channel %s: what %s wishes of products cannot be read now (%s)"
             log.info(message, look.channel, look.gateway, error.code)
@@ -121,7 +133,7 @@ class FactSender:
         sent = self._try(batch, gateway.push_catalog, call)
         if sent is None:
             return False
-        refused = [
+        said_no = [
             late_news.RefusedFact(
                 refusal.sku or item.key,
                 refusal.reason,
@@ -131,21 +143,24 @@ class FactSender:
             for refusal in item.refusals
         ]
         with self._database.write() as connection:
-            is_recorded = catalogue.record(connection, batch, sent)
+            at = self._clock()
+            is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+            if is_recorded:
+                refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
             if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "catalog_push", refused, call.request_id, now)
-        self._log_refused(channel, token, refused)
+                late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
+        self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
 
     def _send_stock(self, channel: str, token: str) -> bool:
         gateway = self._gateways[(channel, token)]
         now = self._clock()
         with self._database.read() as connection:
-            if not stock.is_owed(connection, channel, token, now):
+            if not stock_batches.is_owed(connection, channel, token, now):
                 return False
         lease = new_lease()
         with self._database.write() as connection:
-            batch = stock.claim(
+            batch = stock_batches.claim(
                 connection, channel, token, token=lease, limit=gateway.stock_batch, now=now, lease_s=LEASE_S
             )
         if batch is None:
@@ -154,16 +169,16 @@ class FactSender:
         sent = self._try(batch, gateway.push_inventory, call)
         if sent is None:
             return False
-        refused = [
+        said_no = [
             late_news.RefusedFact(item.sku, item.refusal, about("sku_number", item.sku))
             for item in sent
             if item.refusal
         ]
         with self._database.write() as connection:
-            is_recorded = stock.record(connection, batch, sent)
+            is_recorded = stock_batches.record(connection, batch, sent, now=self._clock(), settle_s=gateway.settle_s)
             if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "inventory_push", refused, call.request_id, now)
-        self._log_refused(channel, token, refused)
+                late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
+        self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
 
     def _try(
@@ -192,6 +207,18 @@ class FactSender:
         with self._database.write() as connection:
             streams.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error))
 
-    def _log_refused(self, channel: str, token: str, refused: Sequence[late_news.RefusedFact]) -> None:
-        for fact in refused:
+    def _log_refused(self, channel: str, token: str, said_no: Sequence[late_news.RefusedFact]) -> None:
+        for fact in said_no[:LOGGED]:
             log.warning("%s refuses a fact: %s", token, fact.reason, extra={"channel": channel, "sku": fact.subject})
+        if len(said_no) > LOGGED:
+            log.warning("%s refuses %s further facts", token, len(said_no) - LOGGED, extra={"channel": channel})
+
+
+def _accepted_skus(batch: catalogue.Batch, sent: Sequence[ProductSent]) -> list[str]:
+    """SKUs of the products the vendor has now, as far as it refused none of them."""
+    products = {change.key: change.product for change in batch.changes}
+    found = []
+    for item in sent:
+        product, no = products[item.key], {refusal.sku for refusal in item.refusals}
+        found += [unit.sku for unit in product.units if unit.sku and unit.sku not in no] if product else []
+    return found

@@ -114,6 +114,13 @@ class Gateway(ABC):
     stock_needs_catalog: bool = False
     """True when stock can only be told of SKUs that stand in the catalogue; it waits for them."""
 
+    stock_can_move_at_vendor: ClassVar[bool] = True
+    """True when the vendor's stock changes by itself, so that an equal level that is stated again is sent again; False
+    for a vendor that only keeps what it is sent (R13)."""
+
+    restate_every_s: float = 0.0
+    """How often an equal level is sent again at most, in seconds, for a vendor that takes one SKU a call (R13)."""
+
     verbs: Mapping[str, Verb | NotOurs] = {}
     """Every command by business verb: how it behaves, or why it is not carried out."""
 
@@ -180,8 +187,15 @@ class Gateway(ABC):
     wishes_every_s: float = 0.0
     """How often the vendor is asked which products its people want to hear again (`fetch_wished`); 0 never."""
 
-    def fetch_wished(self, since_ms: int | None, until_ms: int, call: Call) -> words.Wished:
-        """Asked for since the `until_ms` of the last answer, None at the first time; `until_ms` is now."""
+    def fetch_wished(
+        self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
+    ) -> words.Wished:
+        """A poll for what the vendor's people changed that concerns facts.
+
+        `since_ms` is the `until_ms` of the previous poll, None for the first one; `until_ms` is now.  `waiting` are the
+        subjects of obstacles that refused facts wait for, by code: which of them are gone is found out without
+        sending a fact again.
+        """
         raise NotImplementedError
 
     catalog_batch: int = 50

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent
+from app.gateways.words import Item, Product, ProductChange, ProductSent
 from app.records import obstacles, streams
 from app.records.obstacles import parts
 from app.records.stock import SendAgain
@@ -401,19 +401,16 @@ def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roo
             )
 
 
-def clear(connection: Connection, channel: str, gateway: str, gone: Collection[Obstacle]) -> bool:
-    """These obstacles are gone: the products that were refused for them are owed again.  False when none was."""
-    keys = obstacles.behind(connection, "catalogue", channel, gateway, gone)
+def owe_refused(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> bool:
+    """The vendor may accept these products now: they are owed again, before others.  False when there is none."""
     if not keys:
         return False
     seq = streams.next_seq(connection, channel, gateway)
-    return (
-        sum(
-            _owe(connection, (*_of(channel, gateway), _HEARD.root_key.in_(some)), seq, goes_first=True)
-            for some in parts(keys)
-        )
-        > 0
-    )
+    counts = [
+        _owe(connection, (*_of(channel, gateway), _HEARD.root_key.in_(some)), seq, goes_first=True)
+        for some in parts(keys)
+    ]
+    return sum(counts) > 0
 
 
 def send_again(

@@ -6,44 +6,21 @@ first, in the order in which they changed; the others go longest-unsent first an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Row,
-    bindparam,
-    case,
-    false,
-    func,
-    or_,
-    select,
-    true,
-    type_coerce,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
 
-from app.gateways.words import Obstacle, StockChange, StockDetail, StockLevel, StockSent
-from app.records import obstacles, streams
+from app.gateways.words import StockLevel
+from app.records import streams
 from app.records.obstacles import parts
+from app.records.stock_batches import TRIES, note_in, of_gateway, owe
 from app.records.tables import stock
 
-SKIPPED: Final = "skipped"
-"""Stands in the column `refusal` for a level that the vendor does not accept just now and need not."""
-
-TRIES: Final = 3
-"""How often a SKU whose obstacle is gone is sent again after a refusal, for what is created appears late."""
-
-_DOUBTS: Final = b"\0"
-"""In the column `sent` it parts a gateway's note from what is in doubt; no JSON holds it."""
-
 _STOCK = stock.c
-Batch = streams.Batch[StockChange]
 
 
 @dataclass(frozen=True)
@@ -146,189 +123,6 @@ _ACCEPT_ARRAYS: Final = """
 """
 
 
-# What is sent
-
-
-def claim(
-    connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
-) -> Batch | None:
-    """Take the stream and the levels whose turn it is; None when nothing is owed, due or free.
-
-    One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
-    these SKUs is in doubt, whatever becomes of the sender.
-    """
-    attempts = streams.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
-    if attempts is None:
-        return None
-    _owe_due(connection, channel, gateway, now)
-    owed: list[Row[Any]] = []
-    for is_changed in (True, False):
-        owed += connection.execute(
-            select(stock)
-            .where(*_of(channel, gateway), _STOCK.seq > _STOCK.sent_seq, _STOCK.is_changed.is_(is_changed))
-            .order_by(_STOCK.turn, _STOCK.sku)
-            .limit(limit - len(owed))
-        ).all()
-        if len(owed) == limit:
-            break
-    seqs, levels = {item.sku: item.seq for item in owed}, {item.sku: item.level for item in owed}
-    changes = tuple(map(_change, owed))
-    batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs, levels, now)
-    if not owed:
-        streams.release(connection, batch)
-        return None
-    _doubt(connection, batch)
-    return batch
-
-
-def _change(row: Row[Any]) -> StockChange:
-    level = msgspec.json.decode(row.level, type=StockLevel)
-    _, is_doubted, sources = (row.sent or b"").partition(_DOUBTS)
-    doubted = msgspec.json.decode(sources, type=tuple[StockDetail, ...]) if is_doubted else None
-    note = _note(row.sent) if is_doubted else row.sent
-    return StockChange(row.sku, level, note, doubted, row.is_uncertain, row.refusal != "", row.sent_at)
-
-
-def _note(sent: bytes | None) -> bytes | None:
-    return (sent or b"").partition(_DOUBTS)[0] or None
-
-
-def _doubt(connection: Connection, batch: Batch) -> None:
-    """These levels are about to be sent."""
-    rows = []
-    for change in batch.changes:
-        named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
-        sources = tuple(dict.fromkeys((*(change.doubted or ()), *named)))
-        if sources != change.doubted:
-            sent = (change.sent or b"") + _DOUBTS + msgspec.json.encode(sources)
-            rows.append({"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku, "was": sent})
-    if rows:
-        connection.execute(_DOUBT, rows)
-
-
-def record(
-    connection: Connection, batch: Batch, sent: Sequence[StockSent], *, now: datetime | None = None,
-    settle_s: float = 60.0,
-) -> bool:  # fmt: skip
-    """The vendor answered for these SKUs at `now` (None: when they were claimed).
-
-    A refused one waits for its next statement or until its obstacle is gone.  One whose earlier attempt nobody knows
-    the end of is owed once more after `settle_s`, for that attempt may still arrive.  False, and nothing written,
-    when somebody else holds the stream now.
-    """
-    if not streams.release(connection, batch):
-        return False
-    if not sent:
-        return True
-    now = now or batch.claimed_at
-    changes = {change.sku: change for change in batch.changes}
-    settled_at = now + timedelta(seconds=settle_s)
-    connection.execute(
-        _RECORD,
-        [
-            {"of_sku": item.sku, "of_channel": batch.channel, "of_gateway": batch.gateway,
-             "was": item.sent, "heard": batch.seqs[item.sku], "heard_level": batch.levels[item.sku],
-             "because": SKIPPED if item.is_skipped else item.refusal, "is_refused": bool(item.refusal),
-             "at": now if item.was_sent else changes[item.sku].sent_at, "now": now,
-             "later": None if changes[item.sku].doubted is None else settled_at, "note": item.attention}
-            for item in sent
-        ],
-    )  # fmt: skip
-    refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
-    known = [item.sku for item in sent if changes[item.sku].was_refused]
-    obstacles.replace(connection, "stock", batch.channel, batch.gateway, refused, known)
-    _try_later(connection, batch, refused, now, settle_s)
-    return True
-
-
-def _try_later(connection: Connection, batch: Batch, skus: Collection[str], now: datetime, settle_s: float) -> None:
-    """Those whose obstacle was said to be gone are sent again after `settle_s`, then after twice that, and again."""
-    for some in parts(skus):
-        for tries in range(1, TRIES + 1):
-            wait_s = settle_s * 2 ** (TRIES - tries)
-            connection.execute(
-                update(stock)
-                .where(*_of(batch.channel, batch.gateway), _STOCK.sku.in_(some), _STOCK.tries == tries)
-                .values(again_at=now + timedelta(seconds=wait_s), tries=tries - 1)
-            )
-
-
-def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """True when the gateway has levels to receive and may be tried now; costs no write lock."""
-    is_open = ~streams.is_waiting("stock", channel, gateway, now)
-    for which in (_STOCK.seq > _STOCK.sent_seq, _is_due(now)):
-        found = select(_STOCK.sku).where(*_of(channel, gateway), which, is_open).limit(1)
-        if connection.execute(found).first() is not None:
-            return True
-    return False
-
-
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Owed again by itself; what has been moved since it was stated waits for the next statement."""
-    return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
-
-
-def _owe_due(connection: Connection, channel: str, gateway: str, now: datetime) -> None:
-    due = (*_of(channel, gateway), _is_due(now))
-    if connection.execute(select(_STOCK.sku).where(*due).limit(1)).first() is not None:
-        _owe(connection, due, streams.next_seq(connection, channel, gateway), goes_first=_STOCK.refusal != "")
-
-
-def _owe(
-    connection: Connection,
-    which: Iterable[ColumnElement[bool]],
-    seq: int,
-    *,
-    goes_first: ColumnElement[bool],
-    is_uncertain: bool = True,
-    **values: Any,
-) -> int:
-    """Owe these rows anew; those that go first count as changed now.  Returns how many there were."""
-    keeps_turn = _STOCK.seq > _STOCK.sent_seq
-    last_sent = func.coalesce(_sent_ms(), 0)
-    turn = case(
-        (_STOCK.is_changed & keeps_turn, _STOCK.turn), (goes_first, seq), (keeps_turn, _STOCK.turn), else_=last_sent
-    )
-    uncertain = {"is_uncertain": True} if is_uncertain else {}
-    statement = update(stock).where(*which)
-    changed = {"seq": seq, "turn": turn, "is_changed": or_(_STOCK.is_changed, goes_first), "again_at": None}
-    return connection.execute(statement.values(**changed, **uncertain, **values)).rowcount
-
-
-def _sent_ms() -> ColumnElement[Any]:
-    """`sent_at` as it is kept, in milliseconds."""
-    return type_coerce(_STOCK.sent_at, BigInteger)
-
-
-_OF_ONE = update(stock).where(
-    _STOCK.channel == bindparam("of_channel"),
-    _STOCK.gateway == bindparam("of_gateway"),
-    _STOCK.sku == bindparam("of_sku"),
-)
-_DOUBT = _OF_ONE.values(sent=bindparam("was"))
-_IS_HEARD = _STOCK.seq == bindparam("heard")
-_NOW_MS = type_coerce(bindparam("now", type_=_STOCK.sent_at.type), BigInteger)
-# What was stated or owed anew while this was under way counts as changed only where it differs from what was sent.
-_IS_CHANGED_SINCE = case(
-    (_IS_HEARD, false()), (_STOCK.level != bindparam("heard_level"), true()), else_=_STOCK.is_uncertain
-)
-_RECORD = _OF_ONE.values(
-    sent=bindparam("was"),
-    sent_seq=bindparam("heard"),
-    sent_at=bindparam("at"),
-    refusal=bindparam("because"),
-    attention=bindparam("note"),
-    is_changed=_IS_CHANGED_SINCE,
-    turn=case((_IS_CHANGED_SINCE, _STOCK.seq), else_=_NOW_MS),
-    is_uncertain=case((_IS_HEARD, bindparam("is_refused")), else_=_STOCK.is_uncertain),
-    again_at=func.coalesce(
-        bindparam("later", type_=_STOCK.again_at.type),
-        case((_STOCK.again_at > bindparam("now", type_=_STOCK.sent_at.type), _STOCK.again_at)),
-    ),
-    tries=case((bindparam("is_refused"), _STOCK.tries), else_=0),
-)
-
-
 # What makes a level owed besides a statement
 
 
@@ -347,13 +141,15 @@ def owe_again(connection: Connection, channel: str, gateway: str | None, skus: C
         seq = streams.next_seq(connection, channel, token)
         for which in named:
             own = (*which, _STOCK.gateway == token)
-            _owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
+            owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
 
 
 def note_uncertain(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
     """The gateway's next call may replace what the vendor has of these SKUs; none is owed for that."""
     for some in parts(skus):
-        connection.execute(update(stock).where(*_of(channel, gateway), _STOCK.sku.in_(some)).values(is_uncertain=True))
+        connection.execute(
+            update(stock).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some)).values(is_uncertain=True)
+        )
 
 
 def note_moved(
@@ -374,11 +170,6 @@ def note_moved(
         )
 
 
-def clear(connection: Connection, channel: str, gateway: str, gone: Collection[Obstacle], now: datetime) -> bool:
-    """These obstacles are gone: the stock that was refused for them is owed again.  False when none was."""
-    return owe_refused(connection, channel, gateway, obstacles.behind(connection, "stock", channel, gateway, gone), now)
-
-
 def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:
     """The vendor may accept these SKUs now: those it refused are owed again, and tried `TRIES` times more.
 
@@ -389,9 +180,22 @@ def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collec
     seq = streams.next_seq(connection, channel, gateway)
     count = 0
     for some in parts(skus):
-        refused = (*_of(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
-        count += _owe(connection, (*refused, _STOCK.moved_at.is_(None)), seq, goes_first=true(), tries=TRIES)
+        refused = (*of_gateway(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
+        count += owe(connection, (*refused, _STOCK.moved_at.is_(None)), seq, goes_first=true(), tries=TRIES)
         _await_statement(connection, refused, now)
+    return count > 0
+
+
+def owe_unmoved(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:
+    """Owe these SKUs again by ourselves, after others; what has been moved is shown as STOCK_STALE.  False: none."""
+    if not skus:
+        return False
+    seq = streams.next_seq(connection, channel, gateway)
+    count = 0
+    for some in parts(skus):
+        which = (*of_gateway(channel, gateway), _STOCK.sku.in_(some))
+        count += owe(connection, (*which, _STOCK.moved_at.is_(None)), seq, goes_first=false())
+        _await_statement(connection, which, now)
     return count > 0
 
 
@@ -413,7 +217,7 @@ def send_again(
     for some in [None] if skus is None else parts(skus):
         named = [] if some is None else [_STOCK.sku.in_(some)]
         rows = connection.execute(
-            select(_STOCK.sku, _STOCK.moved_at).where(*_of(channel, gateway), *named).order_by(_STOCK.sku)
+            select(_STOCK.sku, _STOCK.moved_at).where(*of_gateway(channel, gateway), *named).order_by(_STOCK.sku)
         )
         found |= {row.sku: row.moved_at is not None for row in rows}
     moved = () if even_if_moved else tuple(sku for sku, is_moved in found.items() if is_moved)
@@ -425,8 +229,8 @@ def send_again(
         seq = streams.next_seq(connection, channel, gateway)
         may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
         for some in [None] if skus is None else parts(found):
-            which = (*_of(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
-            _owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
+            which = (*of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
+            owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
             if not even_if_moved:
                 _await_statement(connection, which, at)
     return SendAgain(owed, moved, unknown)
@@ -443,7 +247,7 @@ def _await_statement(connection: Connection, which: Iterable[ColumnElement[bool]
 def stated(connection: Connection, channel: str, gateway: str, *, after: str, limit: int) -> list[StatedLevel]:
     """The next SKUs after this one ("" is the beginning), in their order."""
     rows = connection.execute(
-        select(stock).where(*_of(channel, gateway), _STOCK.sku > after).order_by(_STOCK.sku).limit(limit)
+        select(stock).where(*of_gateway(channel, gateway), _STOCK.sku > after).order_by(_STOCK.sku).limit(limit)
     )
     return [
         StatedLevel(
@@ -482,7 +286,9 @@ def levels_of(connection: Connection, channel: str, gateway: str, skus: Collecti
     """What RetailOps stated last; a SKU it never named is left out."""
     found: dict[str, StockLevel] = {}
     for some in parts(skus):
-        rows = connection.execute(select(_STOCK.sku, _STOCK.level).where(*_of(channel, gateway), _STOCK.sku.in_(some)))
+        rows = connection.execute(
+            select(_STOCK.sku, _STOCK.level).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some))
+        )
         found |= {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
     return found
 
@@ -491,8 +297,10 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
     """What the gateway noted of each SKU when the vendor last answered; a SKU RetailOps never named is left out."""
     found: dict[str, bytes | None] = {}
     for some in parts(skus):
-        rows = connection.execute(select(_STOCK.sku, _STOCK.sent).where(*_of(channel, gateway), _STOCK.sku.in_(some)))
-        found |= {row.sku: _note(row.sent) for row in rows}
+        rows = connection.execute(
+            select(_STOCK.sku, _STOCK.sent).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some))
+        )
+        found |= {row.sku: note_in(row.sent) for row in rows}
     return found
 
 
@@ -501,10 +309,6 @@ def owed_count(connection: Connection) -> int:
     return int(
         connection.execute(select(func.count()).select_from(stock).where(_STOCK.seq > _STOCK.sent_seq)).scalar_one()
     )
-
-
-def _of(channel: str, gateway: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return _STOCK.channel == channel, _STOCK.gateway == gateway
 
 
 def _ms(at: datetime) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.records.tables import catalogue_heard, fact_streams, stock
+from app.records.tables import catalogue_heard, fact_obstacles, fact_streams, stock
 
 Change = TypeVar("Change")
 Kind = Literal["catalogue", "stock"]
@@ -163,7 +163,8 @@ def is_waiting(kind: Kind, channel: str, gateway: str, now: datetime) -> ColumnE
 
 
 def is_look_due(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """Whether the vendor, if it heard of products at all, is to be asked now what its people wish of them."""
+    """Whether the vendor is to be polled now for what its people changed: where it received products or where a
+    refused fact waits for something they may do."""
     due_at = _STREAMS.wishes_next_look_at
     heard = catalogue_heard.c
     found = connection.execute(
@@ -171,7 +172,10 @@ def is_look_due(connection: Connection, channel: str, gateway: str, now: datetim
             _STREAMS.channel == channel,
             _STREAMS.gateway == gateway,
             or_(due_at.is_(None), due_at <= now),
-            exists().where(heard.channel == channel, heard.gateway == gateway),
+            or_(
+                exists().where(heard.channel == channel, heard.gateway == gateway),
+                exists().where(fact_obstacles.c.channel == channel, fact_obstacles.c.gateway == gateway),
+            ),
         )
     ).first()
     return found is not None

@@ -274,10 +274,9 @@ def test_p27_the_half_of_a_sku_that_was_taken_before_the_other_was_put_off_is_ta
     assert (held[first], held[last], merchant.owed()) == ((0, 0), (5, 0), 0)
 
 
-def test_p27_what_was_passed_over_is_owed_again_when_it_is_stated_again(
+def test_p33_whatever_is_stated_again_is_sent_again_and_skipped_stock_makes_no_news(
     empty: Sandbox, merchant: Merchant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was taken, or refused, waits for its next change (R13)."""
     levels = {"BOWL": level(dallas=(10, 12)), "TRAY": level(dallas=(3, 3)), "LAMP": level(moon=(7, 7))}
     before = stock_of(empty, "TRAY")
     empty.tell("products/BOWL", {"inventoryNotTracked": True}, "PUT")
@@ -285,17 +284,18 @@ def test_p27_what_was_passed_over_is_owed_again_when_it_is_stated_again(
     merchant.state(JAM=level(dallas=(1, 1)), **levels)
     merchant.send()
     assert (merchant.owed(), merchant.posts()) == (0, 1)
-    assert "Moon DC" in caplog.text and "passed over" not in caplog.text
+    assert "Moon DC" in caplog.text and "skipped" not in caplog.text
 
     empty.tell("products/BOWL", {"inventoryNotTracked": False}, "PUT")
     empty.tell("products/TRAY", {"locationId": places(empty)[DALLAS], "inventoryNotTracked": False}, "PUT")
     assert stock_of(empty, "TRAY") == before
     merchant.state(JAM=level(dallas=(1, 1)), **levels)
-    assert merchant.owed() == 2
+    assert merchant.owed() == 4
     merchant.send()
     assert (stock_of(empty, "BOWL")[DALLAS], stock_of(empty, "TRAY")[DALLAS]) == ((12, 2), (3, 0))
     merchant.state(JAM=level(dallas=(1, 1)), **levels)
-    assert (merchant.owed(), merchant.posts()) == (0, 2)
+    merchant.send()
+    assert (merchant.owed(), merchant.posts()) == (0, 3)
 
 
 # Many
@@ -365,7 +365,8 @@ def test_p15_many_skus_at_three_locations_go_in_the_background_while_callbacks_s
     retailops.ask("inventory_push", inventory_updates=_rows(skus, facilities, 7))
     retailops.ask("inventory_push", inventory_updates=_rows(["BOWL"], [DALLAS], 3))
     eventually(lambda: stock_of(empty, "BOWL")[DALLAS] == (4, 1))
-    assert empty.calls("POST /inventory") == posts + 1, "a second identical push sends nothing"
+    eventually(lambda: empty.calls("POST /inventory") >= 2 * posts + 1)
+    assert empty.calls("POST /inventory") <= 2 * posts + 2, "the second push sends everything once more"
 
 
 def _own_third_location(sandbox: Sandbox) -> None:

@@ -17,7 +17,7 @@ from app.channel.order_json import order_json, unfit
 from app.channel.orders import remember
 from app.gateways.rally.retailops_order import to_order, to_sketch
 from app.gateways.words import StockSent
-from app.records import orders, reservations, stock
+from app.records import orders, reservations, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from tests.conftest import migrate
@@ -344,14 +344,14 @@ def test_what_the_shopper_was_shown_is_what_the_order_costs_though_the_catalogue
 
 def test_an_order_holds_its_units_and_rally_is_owed_the_stock_that_is_left(stage: Stage) -> None:
     with stage.database.write() as connection:
-        batch = stock.claim(connection, "first", "rally", token="t", limit=99, now=stage.clock(), lease_s=1)
+        batch = stock_batches.claim(connection, "first", "rally", token="t", limit=99, now=stage.clock(), lease_s=1)
         assert batch is not None
-        assert stock.record(connection, batch, [StockSent(change.sku, b"1") for change in batch.changes])
+        assert stock_batches.record(connection, batch, [StockSent(change.sku, b"1") for change in batch.changes])
     woken = len(stage.woken)
     refnum = ordered(stage, bought(stage, TEE=2))["external_id"]
     assert len(stage.woken) > woken
     with stage.database.write() as connection:
-        batch = stock.claim(connection, "first", "rally", token="t", limit=99, now=stage.clock(), lease_s=1)
+        batch = stock_batches.claim(connection, "first", "rally", token="t", limit=99, now=stage.clock(), lease_s=1)
     assert batch is not None and [change.sku for change in batch.changes] == ["TEE"]
     (tee,) = stage.call("POST", "/products/search", {"product_id": "TEE"}).body
     assert tee["inventory_quantity"] == 18

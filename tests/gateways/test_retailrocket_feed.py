@@ -26,7 +26,7 @@ from app.gateways.retailrocket.feed_store import BuildLost
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product, StockDetail, StockLevel
-from app.records import cataloguing, reservations, stock
+from app.records import cataloguing, reservations, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.faults import serve
@@ -257,7 +257,7 @@ def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop) -> None:
 
     def is_owed() -> bool:
         with works.database.read() as connection:
-            return stock.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
+            return stock_batches.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
 
     eventually(lambda: not is_owed())
     eventually(lambda: not store.report()[2])

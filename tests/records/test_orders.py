@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from app.gateways.words import StockSent
-from app.records import carts, orders, reservations, stock
+from app.records import carts, orders, reservations, stock, stock_batches
 from app.records.database import Database
 from app.records.retention import CLOCKS, Retention, Terms
 from app.records.tables import handed_out
@@ -129,9 +129,9 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         carts.put(connection, "first", "c-new", b"2", NOW, FAR)
     with database.write() as connection:
         stock.accept(connection, "first", "rally", {"TEE": b"[5,[]]"})
-        batch = stock.claim(connection, "first", "rally", token="t", limit=9, now=NOW, lease_s=9)
-        assert batch and stock.record(connection, batch, [StockSent("TEE", b"4")])
-        assert not stock.is_owed(connection, "first", "rally", NOW)
+        batch = stock_batches.claim(connection, "first", "rally", token="t", limit=9, now=NOW, lease_s=9)
+        assert batch and stock_batches.record(connection, batch, [StockSent("TEE", b"4")])
+        assert not stock_batches.is_owed(connection, "first", "rally", NOW)
     late = NOW + timedelta(days=2)
     retention = Retention(database, Terms(), lambda: late)
     while retention.turn():
@@ -139,7 +139,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
     with database.read() as connection:
         assert orders.get(connection, "first", "old") is None and orders.get(connection, "first", "new") is not None
         assert reservations.reserved_units(connection, "first", ["TEE"]) == {"TEE": 1}
-        assert stock.is_owed(connection, "first", "rally", late), "a unit is for sale again"
+        assert stock_batches.is_owed(connection, "first", "rally", late), "a unit is for sale again"
         assert carts.get(connection, "first", "c-old", NOW) is None
         assert carts.get(connection, "first", "c-new", NOW) == b"2"
         assert carts.get(connection, "first", "c-new", FAR + timedelta(seconds=1)) is None

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.gateways.words import StockDetail, StockLevel, StockSent
-from app.records import stock
+from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables import fact_streams
 from app.records.tables import stock as stock_table
@@ -43,15 +43,15 @@ def accept(database: Database, **quantities: int) -> None:
         stock.accept(connection, *STREAM, {sku: level(quantity) for sku, quantity in quantities.items()})
 
 
-def claim(database: Database, token: str, now: datetime = START, limit: int = 500) -> stock.Batch | None:
+def claim(database: Database, token: str, now: datetime = START, limit: int = 500) -> stock_batches.Batch | None:
     with database.write() as connection:
-        return stock.claim(connection, *STREAM, token=token, limit=limit, now=now, lease_s=30)
+        return stock_batches.claim(connection, *STREAM, token=token, limit=limit, now=now, lease_s=30)
 
 
-def record(database: Database, batch: stock.Batch) -> bool:
+def record(database: Database, batch: stock_batches.Batch) -> bool:
     with database.write() as connection:
         sent = [StockSent(change.sku, level(change.level.quantity_available), "") for change in batch.changes]
-        return stock.record(connection, batch, sent)
+        return stock_batches.record(connection, batch, sent)
 
 
 def owed(database: Database) -> int:
@@ -119,7 +119,7 @@ def test_p33_what_is_stated_while_it_is_sent_is_owed_again(database: Database) -
     batch = claim(database, "t1")
     sent = [StockSent("A", b"{}", is_skipped=True), StockSent("B", b"{}", "no such SKU"), StockSent("C", b"{}")]
     with database.write() as connection:
-        assert batch and stock.record(connection, batch, sent)
+        assert batch and stock_batches.record(connection, batch, sent)
     assert owed(database) == 0
     accept(database, A=1, B=2, C=3)
     batch = claim(database, "t2")

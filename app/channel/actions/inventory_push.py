@@ -16,8 +16,10 @@ from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
+from app.gateways.interface import Gateway
 from app.gateways.words import Event, about
 from app.records import catalogue, stock
+from app.settings import Channel
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,7 +81,14 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
             for gateway in hearing:
-                stock.accept(connection, asked.channel.name, gateway.token, wanted.by_sku)
+                stock.accept(
+                    connection,
+                    asked.channel.name,
+                    gateway.token,
+                    wanted.by_sku,
+                    now=desk.clock(),
+                    restate_after_s=_restate_after_s(gateway, asked.channel),
+                )
             if any(gateway.stock_needs_catalog for gateway in hearing):
                 known = catalogue.known_skus(connection, asked.channel.name, wanted.by_sku)
                 unknown = [sku for sku in wanted.by_sku if sku not in known]
@@ -89,6 +98,13 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     repeated = dict.fromkeys(wanted.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     return Outcome([*events, *_not_in_catalogue(unknown)])
+
+
+def _restate_after_s(gateway: Gateway, channel: Channel) -> float | None:
+    """How long after it was last sent an equal level is sent again; None: never (R13)."""
+    if channel.restate == "changed" or not gateway.stock_can_move_at_vendor:
+        return None
+    return gateway.restate_every_s
 
 
 def _not_in_catalogue(skus: Sequence[str]) -> list[Event]:

@@ -8,14 +8,14 @@ between being read and being handed out waits for the next pull.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.channel import called_off, observing, orders, paging
+from app.channel import called_off, observing, orders, paging, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
@@ -84,6 +84,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
             moved = kept.moved(connection, asked.channel.name, page.places)
             page.orders = [order for order in page.orders if order.refnum not in moved]
+            _note_moved_stock(connection, desk, asked, page.orders)
             for order in page.orders:
                 _remember(connection, asked, order)
                 if order.refnum in page.called_off:
@@ -252,6 +253,13 @@ def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_m
     if times == TIRED_AFTER:
         message = "channel %s: an order was handed out %s times and never acknowledged; others go first now"
         log.warning(message, channel, times, extra={"order": refnum})
+
+
+def _note_moved_stock(connection: Connection, desk: Desk, asked: Asked, given: Sequence[Order]) -> None:
+    """The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13)."""
+    known = orders.known(connection, asked.channel.name, [order.refnum for order in given]) if given else {}
+    skus = {line.sku for order in given if order.refnum not in known for line in order.lines}
+    reserving.moved(connection, desk, asked.channel, skus)
 
 
 def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:

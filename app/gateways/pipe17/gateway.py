@@ -6,6 +6,8 @@ import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
+import msgspec
+
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import words
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
@@ -20,6 +22,8 @@ from app.gateways.pipe17.hints import Hints
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.known_products import KnownProducts
 from app.gateways.pipe17.locations import Locations
+from app.gateways.pipe17.locks import Locks
+from app.gateways.pipe17.obstacles import Obstacles
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.products import Products
 from app.gateways.pipe17.returns import Returns, in_pipe17_skus
@@ -76,13 +80,14 @@ class Pipe17Gateway(Gateway):
         self._correcting = Correcting(self.integration, self._fulfilling)
         self._completing = Completing(self._requests, self._fulfilling, rejects_unshipped=options.reject_unshipped)
         known = KnownProducts(api, options.integration_id, clock=api.now)
-        self._stock = Stock(options, api, self.locations, known)
+        locks = Locks(api)
+        self._stock = Stock(options, api, self.locations, known, locks)
         self._products = Products(options, api, known)
-        self._wishes = Wishes(api, options.integration_id)
+        self._wishes = Wishes(api, options.integration_id, known, Obstacles(self.locations, locks))
         self._returns = Returns(api, self.integration)
         # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
         self.takes_catalog = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
-        self.wishes_every_s = options.product_poll_minutes * 60.0 if self.takes_catalog else 0.0
+        self.wishes_every_s = options.product_poll_minutes * 60.0
         self.brings_orders = options.orders
         self.settle_s = options.settle_seconds
         self._options = options
@@ -297,7 +302,11 @@ class Pipe17Gateway(Gateway):
         with self.integration.using("catalog", call) as settings:
             return self._products.push(changes, settings, call)
 
-    def fetch_wished(self, since_ms: int | None, until_ms: int, call: Call) -> words.Wished:
-        """See `Wishes.since`."""
-        with self.integration.using("catalog", call) as settings:
-            return self._wishes.since(since_ms, until_ms, settings, call)
+    def fetch_wished(
+        self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
+    ) -> words.Wished:
+        """See `Wishes.since`.  While the flow of products is off, only what refused facts wait for is found out."""
+        is_catalog_on = self.takes_catalog and not (waiting and self.integration.why_off("catalog", call))
+        with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:
+            found = self._wishes.since(since_ms, until_ms, waiting, settings, call)
+        return found if is_catalog_on else msgspec.structs.replace(found, skus=())

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
 from app.errors import GatewayError
 from app.gateways.interface import Call
 from app.gateways.pipe17 import moments, payloads
-from app.gateways.pipe17.api import PAGE, Api, unreadable
+from app.gateways.pipe17.api import Api, unreadable
 from app.gateways.pipe17.definition import SkuMapping
 from app.gateways.pipe17.product_rows import Product, read_product
 
 PATH: Final = "/products"
 KEPT_S: Final = 600.0
 """How long what Pipe17 says of a product is believed."""
+
+MISSING_KEPT_S: Final = 60.0
+"""How long it is believed that there is no such product: somebody may be making it."""
+
+WALK_PAGE: Final = 500
+"""Products on a page of the walk through all of them, the most Pipe17 gives."""
 
 MANY: Final = 100
 """SKUs in one question, unless they are too long for an address."""
@@ -44,6 +50,8 @@ class Match:
     pipe17_sku: str
     product: Product | None = None
     is_sure: bool = True
+    others: tuple[Product, ...] = ()
+    """Further products that carry the same channel SKU, as far as all products are searched."""
 
 
 def unread(skus: Iterable[str], mapping: SkuMapping) -> dict[str, Match]:
@@ -66,15 +74,18 @@ class KnownProducts:
         self._integration_id = integration_id
         self._clock = clock
         self._known: dict[str, tuple[float, Product | None]] = {}
-        self._channel_skus = _ChannelSkus(api, integration_id, clock)
+        self._channel_skus = _ChannelSkus(api, integration_id, clock, self._keep)
+        self._sent_alone: set[str] = set()
+        """SKUs that were matched before all products had been searched for others that carry them."""
 
     def find(
-        self, skus: Collection[str], mapping: SkuMapping, call: Call, *, is_fresh: bool = False
+        self, skus: Collection[str], mapping: SkuMapping, call: Call, *, is_fresh: bool = False, others: bool = False
     ) -> dict[str, Match]:
         """Each SKU's match: by a pair of the setting, else by the product's own row, else by the same name.
 
-        Raises a `GatewayError` when Pipe17 cannot be asked.
+        `others`: also the further products that carry each SKU.  Raises a `GatewayError` when Pipe17 cannot be asked.
         """
+        is_searched = others and self._is_searched(call, may_fail=False)
         named = {sku: _named(sku, mapping) for sku in skus}
         products = self._ask([name for name in named.values() if name], call, is_fresh=is_fresh)
         found: dict[str, Match] = {}
@@ -86,14 +97,45 @@ class KnownProducts:
             else:
                 unclear.append(sku)
         if unclear:
-            is_searched = self._is_searched(call, may_fail=not found)
+            is_searched = is_searched or self._is_searched(call, may_fail=not found)
             found |= self._by_channel_sku(unclear, named, products, mapping, call, is_searched=is_searched)
+        if others:
+            found = {sku: self._with_others(sku, match, mapping, call) for sku, match in found.items()}
+            if self._integration_id and not is_searched:
+                self._sent_alone |= found.keys()
         return found
 
+    def _with_others(self, sku: str, match: Match, mapping: SkuMapping, call: Call) -> Match:
+        if sku in mapping.to_pipe17:
+            return match  # The setting says which product it is; rows of others have nothing to say.
+        names = self._channel_skus.carrying(sku)
+        names = [name for name in names if name != match.pipe17_sku and mapping.to_partner.get(name, sku) == sku]
+        if not names or not match.pipe17_sku:
+            return match
+        shown = self._ask(names, call, is_fresh=False)
+        return replace(match, others=tuple(product for name in names if (product := shown.get(name))))
+
+    def take_collided(self) -> tuple[str, ...]:
+        """SKUs that were sent to one product before it was found that others carry them too; each is given once."""
+        if not self._channel_skus.is_complete:
+            return ()
+        collided = tuple(sorted(sku for sku in self._sent_alone if len(self._channel_skus.carrying(sku)) > 0))
+        self._sent_alone.clear()
+        return collided
+
     def forget(self, pipe17_skus: Iterable[str]) -> None:
-        """These have just been written to."""
+        """These have just been written to, or changed at Pipe17."""
         for sku in pipe17_skus:
             self._known.pop(sku, None)
+
+    def forget_refused(self, skus: Iterable[str], mapping: SkuMapping) -> None:
+        """Stock of these was refused: what Pipe17 says of them is read anew, and what changed there lately."""
+        self.forget(_named(sku, mapping) for sku in skus)
+        self._channel_skus.outdate()
+
+    def _keep(self, product: Product, asked_at: float) -> None:
+        if len(self._known) <= CACHE_SIZE:
+            self._known[product.sku] = (asked_at, product)
 
     def _is_searched(self, call: Call, *, may_fail: bool) -> bool:
         """True once every product's own row is known."""
@@ -118,10 +160,12 @@ class KnownProducts:
 
         A name that Pipe17 does not know is told all the same.
         """
+        # Of several the oldest product counts: it is the last one that is put in here.
         names = {
             sku: name
             for sku in skus
-            if (name := self._channel_skus.names.get(sku)) and mapping.to_partner.get(name, sku) == sku
+            for name in reversed(self._channel_skus.carrying(sku))
+            if mapping.to_partner.get(name, sku) == sku
         }
         shown = self._ask(list(names.values()), call, is_fresh=False)
         found = {}
@@ -139,7 +183,7 @@ class KnownProducts:
         if len(self._known) > CACHE_SIZE:
             self._known = {sku: item for sku, item in self._known.items() if item[0] > oldest}
         wanted = dict.fromkeys(pipe17_skus)
-        known = {sku: self._known[sku][1] for sku in wanted if sku in self._known and self._known[sku][0] > oldest}
+        known = {sku: self._known[sku][1] for sku in wanted if sku in self._known and self._is_believed(sku)}
         if is_fresh:
             known = {}
         for some in batches([sku for sku in wanted if sku not in known]):
@@ -148,6 +192,10 @@ class KnownProducts:
             self._known |= {sku: (asked_at, answered.get(sku)) for sku in some}
             known |= {sku: answered.get(sku) for sku in some}
         return known
+
+    def _is_believed(self, sku: str) -> bool:
+        asked_at, product = self._known[sku]
+        return asked_at > self._clock() - (MISSING_KEPT_S if product is None else KEPT_S)
 
     def _ask_some(self, skus: Sequence[str], call: Call) -> dict[str, Product]:
         """Raises `BrokenReply` when the list did not heed the SKUs: they would all read as unknown."""
@@ -190,12 +238,15 @@ class _ChannelSkus:
     only what has changed.
     """
 
-    def __init__(self, api: Api, integration_id: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, api: Api, integration_id: str, clock: Callable[[], float], keep: Callable[[Product, float], None]
+    ) -> None:
         self._api = api
         self._integration_id = integration_id
         self._clock = clock
-        self.names: dict[str, str] = {}
-        """Pipe17's SKU by ours."""
+        self._keep_product = keep
+        self._carrying: dict[str, dict[str, tuple[int, str]]] = {}
+        """By our SKU each product that carries it: when it was made and its SKU, by its id."""
         self._by_product: dict[str, str] = {}
         self._newest_ms = 0
         self._since = ""
@@ -203,6 +254,19 @@ class _ChannelSkus:
         self._seen: set[str] = set()
         self._is_complete = False
         self._read_at = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        return self._is_complete
+
+    def carrying(self, sku: str) -> list[str]:
+        """Pipe17's SKUs of the products that carry our SKU, the oldest product first."""
+        found = self._carrying.get(sku, {})
+        return [name for _, _, name in sorted((made_ms, key, name) for key, (made_ms, name) in found.items())]
+
+    def outdate(self) -> None:
+        """The next search reads what has changed since the last one."""
+        self._read_at = float("-inf")
 
     def search(self, call: Call) -> bool:
         """Read on where the last search stopped; True once every product has been read.
@@ -233,10 +297,11 @@ class _ChannelSkus:
 
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0
-        params: dict[str, str | int] = {"keys": "*", "count": PAGE, "skip": skip, "order": "createdAt"}
+        params: dict[str, str | int] = {"keys": "*", "count": WALK_PAGE, "skip": skip, "order": "createdAt"}
         if self._since:
             params["updatedSince"] = self._since
-        page = payloads.read_page(self._api.read(PATH, call, params=params), "products", skip=skip, count=PAGE)
+        asked_at = self._clock()
+        page = payloads.read_page(self._api.read(PATH, call, params=params), "products", skip=skip, count=WALK_PAGE)
         if page is None:
             raise unreadable(PATH)
         products = [item for row in page.rows if (item := read_product(row, self._integration_id))]
@@ -244,6 +309,7 @@ class _ChannelSkus:
         self._seen |= fresh
         for product in products:
             self._keep(product)
+            self._keep_product(product, asked_at)
         # A list that brings nothing new would go on for ever.
         self._skip = page.next_skip if fresh else None
         if self._skip is None:
@@ -252,9 +318,12 @@ class _ChannelSkus:
 
     def _keep(self, product: Product) -> None:
         before = self._by_product.pop(product.product_id, None)
-        if before is not None and self.names.get(before) == product.sku:
-            del self.names[before]
+        if before is not None:
+            self._carrying[before].pop(product.product_id, None)
+            if not self._carrying[before]:
+                del self._carrying[before]
         if product.own is not None and product.own.sku:
-            self.names[product.own.sku] = product.sku
+            made = (product.created_ms or 0, product.sku)
+            self._carrying.setdefault(product.own.sku, {})[product.product_id] = made
             self._by_product[product.product_id] = product.own.sku
         self._newest_ms = max(self._newest_ms, product.updated_ms or 0)

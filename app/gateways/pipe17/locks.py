@@ -29,7 +29,17 @@ class Locks:
         self._api = api
         self._locked: frozenset[tuple[str, str]] = frozenset()
         self._places: frozenset[str] = frozenset()
+        self._is_all = True
         self._due_at = float("-inf")
+
+    def forget(self) -> None:
+        """What is known may be stale: the next use asks again."""
+        self._due_at = float("-inf")
+
+    @property
+    def is_all(self) -> bool:
+        """False when there were more of them than were read."""
+        return self._is_all
 
     def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         """(SKU, location id) of each locked record; none where the key may not read stock.
@@ -46,12 +56,14 @@ class Locks:
     def _ask(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         params: dict[str, str | int] = {"inventoryNotTracked": "true", "locationId": ",".join(location_ids)}
         found: set[tuple[str, str]] = set()
+        self._is_all = True
         try:
             for number, rows in enumerate(self._api.pages(PATH, "inventory", params, call), 1):
                 for row in rows:
                     if isinstance(row, dict) and row.get("inventoryNotTracked") is True:
                         found.add((str(row.get("sku", "")), str(row.get("locationId", ""))))
                 if number == MOST_PAGES:
+                    self._is_all = False
                     break
         except (Misconfigured, Refused) as error:
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:

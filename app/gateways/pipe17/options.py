@@ -140,6 +140,12 @@ class Pipe17Options:
         "where that difference is only what orders hold, which Pipe17 subtracts by itself.",
         default="difference",
     )
+    alias_stock: str = option(
+        mf.String(validate=mv.OneOf(["one", "all"])),
+        "Stock of a channel SKU that several products of Pipe17 carry: the product of that very SKU, else the oldest, "
+        "has the figure and the others 0; or all of them have the figure, and it can be sold several times.",
+        default="one",
+    )
     external_stock: bool = option(
         switch(),
         "Stock: report units at RetailOps' vendors too, a vendor being the location of its name as a facility is.",

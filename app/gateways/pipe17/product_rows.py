@@ -46,6 +46,7 @@ class Product:
     is_untracked: bool
     updated_ms: int | None
     own: Published | None = None
+    created_ms: int | None = None
 
     @property
     def is_locked(self) -> bool:
@@ -70,6 +71,7 @@ def read_product(row: Any, integration_id: str) -> Product | None:
         row.get("inventoryNotTracked") is True,
         read_ms(_text(row.get("updatedAt"))),
         None if own is None else _published(own),
+        read_ms(_text(row.get("createdAt"))),
     )
 
 

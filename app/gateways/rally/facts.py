@@ -1,4 +1,4 @@
-"""What Rally is told of the catalogue and of stock: whole products, absolute figures, and only what is new (R13).
+"""The catalogue and stock as Rally receives them: whole products and absolute figures, equal ones seldom (R13).
 
 Rally takes one object a call, so a batch may end half-way: what was told is reported, the rest stays owed.
 A product's snapshot carries its stock; so the stock of a SKU that Rally does not know yet goes with its product.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from app.gateways.rally.api import Api, Json
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.products import category_json, is_buyable, product_json, sellable
 from app.gateways.rally.shop import GATEWAY, Shop
-from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
+from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
 from app.records import catalogue, stock
 
 DOUBTFUL: Final = "doubtful"
@@ -50,6 +51,7 @@ class Facts:
         self._channel = shop.channel
         self._options = shop.options
         self._database = shop.database
+        self._clock = shop.clock
         self._api = api
         self._told_categories: set[str] = set()
         """Those told by this process; what others told is in the products' notes."""
@@ -88,7 +90,7 @@ class Facts:
                 if path not in known.categories and path not in self._told_categories:
                     self._api.tell("category-update", category_json(path, self._options), call)
                     self._told_categories.add(path)
-            if digest != known.digest:
+            if digest != known.digest or change.is_uncertain:
                 self._api.tell("product-update", body, call)
         except Refused as error:
             # Any later change is told, be it the one that takes this back.
@@ -110,7 +112,10 @@ class Facts:
     # Stock
 
     def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
-        """See `interface.Gateway.push_inventory`.  A SKU Rally does not sell is remembered, not told."""
+        """See `interface.Gateway.push_inventory`.  A SKU Rally does not sell is remembered, not sent.
+
+        Nor is a figure that Rally surely has and that was sent within `restate_every`.
+        """
         skus = {change.sku for change in changes}
         with self._database.read() as connection:
             found = catalogue.of_skus(connection, self._channel, skus)
@@ -126,8 +131,8 @@ class Facts:
                 # Of a product without variants Rally keeps the stock with the product itself (contract 2.7).
                 note = StockNote(on_hand[change.sku], product.item.key, unit.key if product.variants else "")
             encoded = msgspec.json.encode(note)
-            if note.value is None or encoded == change.sent:
-                told.append(StockSent(change.sku, encoded))
+            if note.value is None or (encoded == change.sent and self._is_fresh(change)):
+                told.append(StockSent(change.sku, encoded, was_sent=False))
             else:
                 owed.append((change, note))
         for change, note in owed:
@@ -137,8 +142,15 @@ class Facts:
                 if not told:
                     raise
                 break
-            told.append(StockSent(change.sku, msgspec.json.encode(note), refusal))
+            lacks = (Obstacle("product", change.sku),) if refusal else ()
+            told.append(StockSent(change.sku, msgspec.json.encode(note), refusal, obstacles=lacks))
         return told
+
+    def _is_fresh(self, change: StockChange) -> bool:
+        """Whether Rally surely has what the note says, and was sent it lately."""
+        if change.is_uncertain or change.was_refused or change.doubted is not None or change.sent_at is None:
+            return False
+        return self._clock() - change.sent_at < timedelta(hours=self._options.restate_every)
 
     def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
         """True when Rally sells the unit; a product it was never told of comes with its stock."""

@@ -59,6 +59,7 @@ class RallyGateway(Gateway):
         self._facts = Facts(self.shop, self.api)
         self.refunds_unshipped = options.refund_unshipped_on_complete
         self.reserve_grace_s = options.reserve_grace_s
+        self.restate_every_s = options.restate_every * 3600.0
         # Rally has no read for refunds, so one of unknown outcome waits for a person (R11).
         repeat: Verb = Verb("safe" if options.refund_repeat == "same_id" else "never")
         self.verbs: Mapping[str, Verb | NotOurs] = {

@@ -133,6 +133,12 @@ class RallyOptions:
         "How much later than an order's acknowledgement an inventory_push must come to count its units, in seconds.",
         default=300.0,
     )
+    restate_every: float = option(
+        mf.Float(validate=mv.Range(0, 24 * 366)),
+        "How often an equal stock figure is sent again at most, in hours, for Rally takes one SKU a call; after an "
+        "order, a refusal or an unknown outcome on the SKU it is sent at once.",
+        default=24.0,
+    )
     refund_repeat: str = option(
         mf.String(validate=mv.OneOf(["never", "same_id"])),
         "A refund of unknown outcome is parked for a person, or sent again under the same id once Rally has "

@@ -31,6 +31,7 @@ class RetailRocketGateway(Gateway):
     token: ClassVar[str] = TOKEN
     is_observer: ClassVar[bool] = True
     takes_stock: ClassVar[bool] = True
+    stock_can_move_at_vendor: ClassVar[bool] = False
     takes_catalog = True
 
     def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:

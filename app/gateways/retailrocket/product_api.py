@@ -85,7 +85,9 @@ class ProductApi:
 
         `flags` are what can be had of each SKU now.  Raises a `GatewayError` when not one SKU could be settled.
         """
-        turned = [change.sku for change in changes if flags[change.sku] != read_flags(change.sent)]
+        turned = [
+            change.sku for change in changes if change.is_uncertain or flags[change.sku] != read_flags(change.sent)
+        ]
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, turned)
         told: dict[str, str] = {}
@@ -116,7 +118,7 @@ class ProductApi:
         now: Note = {}
         for stock_id in telling.stock_ids:
             digest = self._digest(telling, stock_id)
-            if note.get(stock_id) != digest:
+            if note.get(stock_id) != digest or change.is_uncertain:
                 refused = [self._send(one, stock_id, call) for one in (telling, *telling.of_former)]
                 if any(refused):
                     refusals += [Refusal(why, item.sku, item.product_id) for why in refused if why]

@@ -1,0 +1,32 @@
+"""What Pipe17 has of a SKU at a location now, for it moves there by itself (contract 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from app.gateways.interface import Call
+from app.gateways.pipe17.api import Api
+from app.gateways.pipe17.known_products import batches
+
+PATH: Final = "/inventory"
+
+Held = dict[tuple[str, str], tuple[int | None, int | None, int | None]]
+"""By SKU and location id: on hand, unavailable, future; None for what cannot be read."""
+
+
+def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], call: Call) -> Held:
+    """Records that do not exist, and SKUs no list can be asked for, are left out.  Raises a `GatewayError`."""
+    found: Held = {}
+    for some in batches(sorted(set(skus))):
+        params: dict[str, str | int] = {"sku": ",".join(some), "locationId": ",".join(sorted(location_ids))}
+        for rows in api.pages(PATH, "inventory", params, call):
+            for row in rows:
+                if isinstance(row, dict):
+                    key = (str(row.get("sku", "")), str(row.get("locationId", "")))
+                    found[key] = (_whole(row.get("onHand")), _whole(row.get("unavailable")), _whole(row.get("future")))
+    return found
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
