@@ -214,25 +214,28 @@ FAULTS = (
         "keep-the-oldest-stock",
         "P27",
         "app/records/stock.py",
-        "do update set level = excluded.level, seq",
-        "do update set seq",
+        "    level = excluded.level, stated_at",
+        "    stated_at",
         ("tests/channel/test_order_life.py::test_p27_the_newest_stock_wins_after_the_vendor_was_away",),
     ),
     Fault(
         "forget-what-changed-while-sending",
         "P27",
-        "app/records/stock.py",
+        "app/records/stock_batches.py",
         'sent_seq=bindparam("heard")',
         "sent_seq=stock.c.seq",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
     ),
     Fault(
-        "forget-the-coalescing-key",
+        "send-equal-levels-where-only-changes-are-wanted",
         "P27",
         "app/records/stock.py",
-        "    where stock.level <> excluded.level\n",
-        "",
-        ("tests/records/test_stock.py::test_p27_only_what_changed_is_owed_anew",),
+        "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)",
+        "(true)",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_where_only_changes_are_wanted_equal_levels_are_sent_again_only_after_a_refusal",
+        ),
     ),
     Fault(
         "unconfigured-pair-looks-like-success",
@@ -284,7 +287,7 @@ FAULTS = (
     Fault(
         "forget-what-a-lost-attempt-told",
         "P27",
-        "app/records/stock.py",
+        "app/records/stock_batches.py",
         "    _doubt(connection, batch)\n",
         "",
         ("tests/records/test_stock.py::test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next",),
@@ -318,6 +321,110 @@ FAULTS = (
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
+        "forget-restated",
+        "P33",
+        "app/channel/actions/inventory_push.py",
+        "    return gateway.restate_every_s\n",
+        "    return None\n",
+        (
+            "tests/gateways/test_pipe17_restated.py"
+            "::test_p33_the_last_unit_can_be_sold_after_a_shipment_that_pipe17_subtracted_by_itself",
+        ),
+    ),
+    Fault(
+        "changed-not-first",
+        "P33",
+        "app/records/stock_batches.py",
+        "    for is_changed in (True, False):\n",
+        "    for is_changed in (False, True):\n",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_changed_levels_go_first_in_the_order_they_changed_and_the_others_longest_unsent_first",
+            "tests/records/test_restating.py::test_p33_no_sku_starves_and_changed_ones_never_wait_for_restated_ones",
+        ),
+    ),
+    Fault(
+        "restated-to-the-back",
+        "P33",
+        "app/records/stock.py",
+        "                when stock.seq > stock.sent_seq then stock.turn\n",
+        "",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_changed_levels_go_first_in_the_order_they_changed_and_the_others_longest_unsent_first",
+        ),
+    ),
+    Fault(
+        "refused-never-again",
+        "P33",
+        "app/deliveries/facts.py",
+        "                refused.obstacles_gone(connection, channel, token, wished.gone, now),\n",
+        "",
+        (
+            "tests/gateways/test_pipe17_restated.py::test_p33_what_people_unlock_is_sent_by_itself",
+            "tests/gateways/test_pipe17_restated.py"
+            "::test_p33_stock_of_a_product_that_people_make_later_arrives_with_and_without_a_statement",
+        ),
+    ),
+    Fault(
+        "refused-again-by-every-look",
+        "P33",
+        "app/records/obstacles.py",
+        "                        _OBSTACLES.subject.in_(some),\n",
+        "",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_ten_thousand_refused_levels_are_never_owed_again_by_a_look_that_finds_nothing",
+        ),
+    ),
+    Fault(
+        "created-never-tried-again",
+        "P33",
+        "app/deliveries/facts.py",
+        "                refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)\n",
+        "                pass\n",
+        ("tests/gateways/test_pipe17_restated.py::test_p33_stock_of_a_product_that_we_create_arrives_by_itself",),
+    ),
+    Fault(
+        "alias-one-only",
+        "P33",
+        "app/gateways/pipe17/stock.py",
+        "own + self._rows_of_others(told, match, own, served)",
+        "own",
+        (
+            "tests/gateways/test_pipe17_restated.py"
+            "::test_p33_of_two_products_with_one_sku_the_very_sku_has_the_figure_and_the_other_none",
+        ),
+    ),
+    Fault(
+        "send-again-what-was-moved",
+        "P33",
+        "app/records/stock.py",
+        ".values(moved_at=at)",
+        ".values(moved_at=None)",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_a_level_that_an_order_or_a_shipment_moved_is_not_sent_again_by_itself_but_shown",
+        ),
+    ),
+    Fault(
+        "lost-attempt-not-sent-again",
+        "P44",
+        "app/records/stock_batches.py",
+        "None if changes[item.sku].doubted is None else settled_at",
+        "None",
+        (
+            "tests/records/test_restating.py"
+            "::test_p33_p44_after_an_attempt_of_unknown_outcome_the_present_level_is_sent_once_more_after_settle",
+        ),
+    ),
+    Fault(
+        "delta-believes-its-own-note",
+        "P33",
+        "app/gateways/pipe17/stock.py",
+        "if _has(held.get(row.key), row.figure)}",
+        "if True}",
+        ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
     ),
     Fault(
         "sku-only-first-line",

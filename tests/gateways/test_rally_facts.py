@@ -182,3 +182,44 @@ def test_a_product_that_was_told_with_an_unknown_outcome_is_told_again_though_it
     shop.push([record(1, TEE, "20.00")])
     shop.settle()
     assert products(shop)[TEE]["variants"][0]["prices"][0]["price"] == 20
+
+
+def values_told(shop: Shop) -> list[int]:
+    return [call["body"]["value"] for call in shop.told("product-inventory-update")]
+
+
+def test_p33_an_equal_figure_is_sent_once_a_day_and_at_once_after_a_refusal_or_a_lost_answer(shop: Shop) -> None:
+    shop.offer(TEE=5)
+    shop.set_stock(TEE=5)
+    shop.settle()
+    shop.forget()
+    shop.set_stock(TEE=5)
+    shop.settle()
+    assert values_told(shop) == [], "Rally was sent it a moment ago"
+    with shop.database.write() as connection:
+        connection.exec_driver_sql(f"update stock set sent_at = sent_at - {25 * 3_600_000}")
+    shop.set_stock(TEE=5)
+    shop.settle()
+    shop.set_stock(TEE=5)
+    shop.settle()
+    assert values_told(shop) == [5], "once a day"
+
+    refuse(shop)
+    shop.set_stock(TEE=6)
+    shop.settle()
+    assert at_rally(shop)[TEE] == 5
+    shop.set_stock(TEE=6)
+    shop.settle()
+    assert at_rally(shop)[TEE] == 6, "it was refused"
+
+    shop.forget()
+    shop.fault("reset_after")
+    shop.set_stock(TEE=7)
+    shop.settle()
+    assert values_told(shop) == [7, 7], "the answer was lost"
+    shop.forget()
+    with shop.database.write() as connection:
+        connection.exec_driver_sql("update stock set again_at = 1 where again_at is not null")
+    shop.settle()
+    eventually(lambda: values_told(shop) == [7])
+    assert at_rally(shop)[TEE] == 7, "and once more after settle"

@@ -18,7 +18,7 @@ from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.pipe17.product_rows import MAPPED, PUBLISHED, digest, fields_of, mapped
 from app.gateways.pipe17.publishing import Note, Told, read_note, row_change, status_for
-from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusal
+from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent, Refusal
 
 ONE: Final = "/products/{id}"
 
@@ -66,8 +66,10 @@ class _Unit:
         if told is not None and self.item is not None:
             self.telling.note[self.sku] = told
 
-    def refuse(self, reason: str) -> None:
-        self.telling.refusals.append(Refusal(reason, self.sku, self.product_id))
+    def refuse(self, reason: str, missing: str = "") -> None:
+        """`missing` is the SKU of a product that Pipe17 has not, where it may be made later."""
+        obstacles = (Obstacle("product", missing),) if missing else ()
+        self.telling.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
         self.settle(self.told)
 
 
@@ -169,7 +171,8 @@ class Products:
             return {}, told.fields if told else ""
         fields = fields_of(unit.item, unit.parent_id)
         mark = digest(fields)
-        return ({} if told is not None and told.fields == mark else fields), mark
+        is_there = told is not None and told.fields == mark and not unit.telling.change.is_uncertain
+        return ({} if is_there else fields), mark
 
     def _put(self, product_id: str, change: Json, fields: Json, call: Call) -> None:
         """Another integration's product takes our own row and nothing else, which is no error (contract 1.6)."""
@@ -188,7 +191,8 @@ class Products:
         """Create what may be created; a refused one that turns out to be there is told like any other."""
         if not settings.creates_products:
             for unit in units:
-                unit.refuse("Pipe17 has no product of this SKU, and creating products is switched off")
+                missing = settings.sku_mapping.pipe17_sku(unit.sku)
+                unit.refuse("Pipe17 has no product of this SKU, and creating products is switched off", missing)
             return {}
         bodies = []
         for unit in units:
@@ -213,7 +217,7 @@ class Products:
         again = self._known.find({unit.sku for unit in refused}, settings.sku_mapping, call, is_fresh=True)
         for unit, reason in refused.items():
             if again[unit.sku].product is None:
-                unit.refuse(f"it could not be created: {reason}")
+                unit.refuse(f"it could not be created: {reason}", settings.sku_mapping.pipe17_sku(unit.sku))
         return again
 
 
