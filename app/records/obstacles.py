@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.gateways.words import Obstacle
@@ -60,12 +60,6 @@ def subjects(connection: Connection, channel: str, gateway: str) -> dict[str, tu
     return {code: tuple(sorted(items)) for code, items in found.items()}
 
 
-def is_any(connection: Connection, channel: str, gateway: str) -> bool:
-    """Whether any fact of this gateway waits for something named."""
-    here = exists().where(_OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway)
-    return bool(connection.execute(select(here)).scalar())
-
-
 def behind(connection: Connection, kind: Kind, channel: str, gateway: str, gone: Collection[Obstacle]) -> list[str]:
     """The facts that waited for one of these."""
     by_code: dict[str, list[str]] = {}
@@ -78,7 +72,8 @@ def behind(connection: Connection, kind: Kind, channel: str, gateway: str, gone:
                 connection.execute(
                     select(_OBSTACLES.fact).where(
                         _OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway, _OBSTACLES.kind == kind,
-                        _OBSTACLES.code == code, _OBSTACLES.subject.in_(some),
+                        _OBSTACLES.code == code,
+                        _OBSTACLES.subject.in_(some),
                     )
                 ).scalars()
             )  # fmt: skip

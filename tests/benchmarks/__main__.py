@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from tests.benchmarks import catalogue, durable, floors
+from tests.benchmarks import catalogue, durable, floors, restating
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -332,6 +332,11 @@ def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
 
 
+def r13(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """100,000 SKUs stated every hour at a vendor that takes 90,000: changed ones first, no tail, nothing grows."""
+    yield from restating.r13(folder)
+
+
 def v1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """`channel verify` against the product, as a whole process, against the 3 s it may take."""
     taken = []
@@ -352,13 +357,13 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "V1": v1,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "R13": r13, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, V1; S1 measures S2 too; all when none is named")
+    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, R13, V1; S1 measures S2 too; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

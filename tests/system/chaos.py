@@ -341,23 +341,35 @@ class Caller:
         chosen = self._rng.sample(self.skus, self._rng.randint(1, len(self.skus)))
         self._ask_stock(self._books.open(self._statement(chosen)))
 
-    def state_again_what_got_no_answer(self, give_up_at: float) -> None:
-        """As RetailOps does, with the levels of now: an old statement is never sent after a newer one."""
+    def state_all_again(self, give_up_at: float) -> None:
+        """As RetailOps does each hour: what got an answer word for word, all else with the level of now.
+
+        An old statement is never sent after a newer one.
+        """
         newest = {sku: request for request in self._books.of("inventory_push") for sku, _ in request.levels}
+        answered = [sku for sku in self.skus if sku in newest and newest[sku].answers]
+        again = self._request(
+            {place: units for sku in answered for place, units in newest[sku].levels.items() if place[0] == sku}
+        )
         self._level += 1
-        request = self._statement([sku for sku in self.skus if sku in newest and not newest[sku].answers])
-        if request.levels:
-            self._books.open(request)
-            while not request.answers and time.monotonic() < give_up_at:
-                if send(self._voices[0], self._books, request) is not None:
-                    time.sleep(0.3)
+        for request in (again, self._statement([sku for sku in self.skus if sku not in answered])):
+            if request.levels:
+                self._books.open(request)
+                while not request.answers and time.monotonic() < give_up_at:
+                    if send(self._voices[0], self._books, request) is not None:
+                        time.sleep(0.3)
 
     def _statement(self, chosen: list[str]) -> Request:
-        levels = {(sku, facility): self._level + at for sku in chosen for at, facility in enumerate(FACILITIES)}
+        return self._request(
+            {(sku, facility): self._level + at for sku in chosen for at, facility in enumerate(FACILITIES)}
+        )
+
+    def _request(self, levels: dict[tuple[str, str], int]) -> Request:
+        chosen = dict.fromkeys(sku for sku, _ in levels)
         rows = [
             {
                 "sku": sku,
-                "quantity_available": self._level,
+                "quantity_available": sum(levels[sku, facility] for facility in FACILITIES),
                 "quantity_detail": [
                     {
                         "quantity_type": "internal",
@@ -393,8 +405,12 @@ def send(voice: RetailOps, books: Books, request: Request) -> str | None:
 class Storm:
     """Hits the stage at random until told to end; knows what has to stand up again afterwards."""
 
-    def __init__(self, seed: int, stage: Stage, database: DatabaseServer | None, result: Result) -> None:
+    def __init__(
+        self, seed: int, stage: Stage, database: DatabaseServer | None, result: Result, skus: list[str]
+    ) -> None:
         self._rng = random.Random(f"{seed}:storm")
+        self._skus = skus
+        self._places = {item["name"]: item["locationId"] for item in stage.vendor()["locations"]}
         self._stage = stage
         self._database = database
         self._result = result
@@ -402,6 +418,8 @@ class Storm:
         self._blows: dict[str, tuple[int, Callable[[], None]]] = {
             "vendor faults": (20, self._add_fault),
             "new orders": (4, self._add_orders),
+            "sales of stated stock": (3, self._sell),
+            "stock counted by people": (3, self._count_stock),
             "web process killed": (3, self._kill_web_process),
             "server killed": (2, self._kill_server),
             "vendor killed": (1, self._kill_vendor),
@@ -448,6 +466,22 @@ class Storm:
     def _add_orders(self) -> None:
         self._stage.tell_vendor("shipments", {"count": self._rng.randint(4, 12)})
 
+    def _sell(self) -> None:
+        """An order of goods whose stock RetailOps states: the vendor commits and later subtracts it by itself."""
+        chosen = self._rng.sample(self._skus, self._rng.randint(1, 2))
+        number = self._rng.randrange(10**9)
+        place = self._places[self._rng.choice(FACILITIES)]
+        lines = [{"uniqueId": f"{at}", "sku": sku, "quantity": 1 + at} for at, sku in enumerate(chosen)]
+        address = {"firstName": "Ana", "lastName": "Ruiz", "address1": "1 Elm St", "city": "Austin",
+                   "stateOrProvince": "TX", "zipCodeOrPostalCode": "78701", "country": "US"}  # fmt: skip
+        body = {"extOrderId": f"sale-{number}", "locationId": place, "lineItems": lines, "shippingAddress": address}
+        self._stage.tell_vendor("shipments", {"shipment": {**body, "status": "readyForFulfillment"}})
+
+    def _count_stock(self) -> None:
+        """Somebody at the vendor's corrects a figure by hand, rightly or wrongly."""
+        body = {"locationId": self._places[self._rng.choice(FACILITIES)], "onHand": self._rng.randint(0, 99)}
+        self._stage.tell_vendor(f"inventory/{self._rng.choice(self._skus)}", body, "PUT")
+
     def _kill_web_process(self) -> None:
         self._stage.kill_one_web_process(self._rng.randrange(8))
 
@@ -486,8 +520,9 @@ def run(
     books = Books()
     shop = Shop(books)
     callers = [Caller(number, seed, stage, books, shop, result.lives) for number in range(CALLERS)]
-    storm = Storm(seed, stage, database, result)
-    stage.add_products([sku for caller in callers for sku in caller.skus])
+    skus = [sku for caller in callers for sku in caller.skus]
+    storm = Storm(seed, stage, database, result, skus)
+    stage.add_products(skus)
     stage.tell_vendor("settings", {"visible_after_s": LATE_S}, "PUT")
     at_first = Vendor.read(stage.vendor())
     ending = threading.Event()
@@ -504,8 +539,10 @@ def run(
     calm_at = time.monotonic()
     give_up_at = calm_at + quiet_within_s
     send_until_answered(stage, books, give_up_at)
+    # What the vendor moved by itself becomes what was stated once it is stated again, as a merchant does (R13).
+    result.violations += await_quiet(stage.database_url, give_up_at)
     for caller in callers:
-        caller.state_again_what_got_no_answer(give_up_at)
+        caller.state_all_again(give_up_at)
         caller.close()
     result.violations += await_quiet(stage.database_url, give_up_at)
     result.seconds_to_quiet = time.monotonic() - calm_at

@@ -253,7 +253,7 @@ class Stage:
         assert requests.delete(f"{self.vendor_url}/sandbox/faults", timeout=20).status_code < 300
 
     def add_products(self, skus: list[str]) -> None:
-        """Goods nobody orders, so that their stock is moved by stock pushes alone."""
+        """Goods of the callers' own, whose stock nobody else states."""
         reply = requests.post(
             f"{self.vendor_url}{BASE_PATH}/products",
             json=[{"sku": sku, "name": sku, "status": "active", "types": ["simple"]} for sku in skus],

@@ -9,11 +9,14 @@ import msgspec
 from flask import Flask, Response, request
 
 from app.sandbox.faults import Faults
-from app.sandbox.pipe17 import fulfilling
+from app.sandbox.pipe17 import fulfilling, stock
 from app.sandbox.pipe17.entities import ENTITIES
 from app.sandbox.pipe17.fields import Failure, Json, refuse_problems
 from app.sandbox.pipe17.seed import add_shipments, seed
 from app.sandbox.pipe17.state import ApiKey, Settings, State, decode, encode
+
+PEOPLE = ApiKey("", None, {})
+"""Whoever works on Pipe17's pages."""
 
 
 class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -169,6 +172,15 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
                 state.change("products", stored, flag)
             state.save()
             return _json({"product": stored})
+
+    @app.put("/sandbox/inventory/<sku>")
+    def count(sku: str) -> Response:
+        """What its users count by hand: `locationId` and the quantities that are so now, such as `onHand`."""
+        body = _body()
+        with state.lock:
+            row = stock.report(state, PEOPLE, {**body, "event": "adjust", "sku": sku, "user": "people"})
+            state.save()
+            return _json({"inventory": row})
 
     @app.post("/sandbox/products")
     def more_products() -> Response:
