@@ -321,6 +321,8 @@ FAULTS = (
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
+    ),
+    Fault(
         "forget-restated",
         "P33",
         "app/channel/actions/inventory_push.py",

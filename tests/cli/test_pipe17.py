@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,24 +14,31 @@ from click.testing import CliRunner, Result
 
 from app import cli
 from app.gateways.pipe17.definition import FIELDS
+from app.gateways.words import Obstacle, StockSent
+from app.records import stock, stock_batches
+from app.records.database import Database
 from app.sandbox.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.settings import ENVIRONMENT_HELP
-from tests.conftest import Sandbox, channel_table
+from tests.conftest import Sandbox, channel_table, migrate
 
 OWN = f'integration_id = "{INTEGRATION_ID}"\n'
 TEXAS = ("--country", "us", "--city", "Austin", "--state", "TX", "--zip", "78701", "--address1", "5 Dock Road")
 
 
 @pytest.fixture
-def channel(monkeypatch: pytest.MonkeyPatch, pipe17: Sandbox) -> Callable[..., Result]:
+def channel(monkeypatch: pytest.MonkeyPatch, pipe17: Sandbox, tmp_path: Path) -> Callable[..., Result]:
     """The command line of a channel in front of the sandbox."""
     for name in (*ENVIRONMENT_HELP, "DYNO"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*args: str, api_key: str = INTEGRATION_KEY, more: str = OWN) -> Result:
         table = channel_table(pipe17.url, api_key=api_key, more=more)
-        environment = {"APP_ENV": "development", "CHANNELS": table}
+        environment = {
+            "APP_ENV": "development",
+            "CHANNELS": table,
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'channel.db'}",
+        }
         result = CliRunner().invoke(cli.cli, ["pipe17", *args], env=environment)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert api_key not in result.output
@@ -153,6 +162,31 @@ def test_the_settings_definition_is_json_to_paste(channel: Callable[..., Result]
 def test_a_wrong_channel_or_country_is_a_wrong_command_line(channel: Callable[..., Result]) -> None:
     assert channel("locations", "list", "--channel", "other").exit_code == 2
     assert channel("locations", "sync", "X", "--country", "USA").exit_code == 2
+
+
+def test_p33_stock_refused_for_want_of_a_location_is_owed_as_soon_as_the_location_is_there(
+    channel: Callable[..., Result], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'channel.db'}"
+    migrate(url)
+    database = Database(url)
+    now = datetime.now(UTC)
+    stream = ("first", "pipe17")
+    with database.write() as connection:
+        stock.accept(connection, *stream, {sku: b"[1,[]]" for sku in "AB"}, now=now)
+        batch = stock_batches.claim(connection, *stream, token="t", limit=9, now=now, lease_s=9)
+        assert batch
+        lacks = {"A": "austin dc", "B": "denver dc"}
+        sent = [StockSent(sku, b"{}", "no", obstacles=(Obstacle("location", lacks[sku]),)) for sku in lacks]
+        assert stock_batches.record(connection, batch, sent)
+
+    def owed() -> list[str]:
+        with database.read() as connection:
+            return [item.sku for item in stock.stated(connection, *stream, after="", limit=9) if item.is_owed]
+
+    assert channel("locations", "sync", "Austin DC", "--dry-run", *TEXAS).exit_code == 0 and owed() == []
+    assert channel("locations", "sync", "Austin DC", *TEXAS).exit_code == 0 and owed() == ["A"]
+    database.close()
 
 
 def _ask_as_merchant(sandbox: Sandbox, method: str, path: str, body: Any) -> Any:

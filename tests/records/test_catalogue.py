@@ -211,3 +211,74 @@ def test_no_statement_of_a_push_reads_the_whole_catalogue(database: Database) ->
             row[3] for sql, values in looks for row in connection.exec_driver_sql(f"explain query plan {sql}", values)
         ]
     assert len(looks) == 4 and all("(channel=? AND " in plan for plan in plans), plans
+
+
+# Sent again although nothing changed (R13)
+
+
+def test_p33_a_refused_product_is_owed_again_when_it_is_stated_again_and_an_accepted_one_is_not(
+    database: Database,
+) -> None:
+    push(database, bare("A"), bare("B"))
+    batch = claim(database)
+    assert batch
+    said_no = {change.key for change in batch.changes if change.product and change.product.item.sku == "B"}
+    sent = [
+        ProductSent(change.key, b"1", (Refusal("no"),) if change.key in said_no else ()) for change in batch.changes
+    ]
+    with database.write() as connection:
+        assert catalogue.record(connection, batch, sent)
+    push(database, bare("A"), bare("B"))
+    assert hear(database) == [("B", [])]
+    push(database, bare("A"), bare("B"))
+    assert hear(database) == []
+
+
+def test_p33_changed_products_go_before_refused_ones_that_are_stated_again(database: Database) -> None:
+    push(database, bare("A"), bare("B"), bare("C"))
+    hear(database, "A")
+    push(database, bare("A"), bare("B"), bare("C"))
+    push(database, bare("C", title="Mug"))
+    batch = claim(database, limit=1)
+    assert batch and batch.changes[0].product and batch.changes[0].product.item.sku == "C"
+
+
+def test_p33_a_gateway_that_is_added_later_is_owed_a_product_that_is_stated_again(database: Database) -> None:
+    push(database, bare("A"))
+    hear(database)
+    with database.write() as connection:
+        cataloguing.accept(connection, "first", ["pipe17", "rally"], [bare("A")], NOW)
+        later = catalogue.claim(connection, "first", "pipe17", token="t", limit=9, now=NOW, lease_s=30)
+    assert later and len(later.changes) == 1 and hear(database) == []
+
+
+def test_p33_p44_after_an_attempt_nobody_knows_the_end_of_a_product_is_sent_once_more_after_settle(
+    database: Database,
+) -> None:
+    push(database, bare("A"))
+    assert claim(database), "nobody learns how this ended"
+    second = claim(database, NOW + timedelta(seconds=31))
+    assert second and second.changes[0].is_uncertain
+    with database.write() as connection:
+        sent = [ProductSent(second.changes[0].key, b"1")]
+        assert catalogue.record(connection, second, sent, now=NOW + timedelta(seconds=32), settle_s=60)
+    assert claim(database, NOW + timedelta(seconds=91)) is None
+    third = claim(database, NOW + timedelta(seconds=93))
+    assert third and third.changes[0].is_uncertain, "an equal product is sent all the same"
+    with database.write() as connection:
+        assert catalogue.record(connection, third, sent, now=NOW + timedelta(seconds=94), settle_s=60)
+    assert claim(database, NOW + timedelta(days=1)) is None
+
+
+def test_p33_a_person_can_have_products_sent_again_after_seeing_which_those_would_be(database: Database) -> None:
+    push(database, one(1, sku="P"), one(2, 0, sku="P-1"), bare("A"))
+    hear(database)
+    with database.write() as connection:
+        dry = catalogue.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=True)
+    assert (dry.owed, dry.unknown) == (("P-1",), ("X",)) and hear(database) == []
+    with database.write() as connection:
+        assert catalogue.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=False) == dry
+    assert hear(database) == [("P", ["P-1"])]
+    with database.write() as connection:
+        assert catalogue.send_again(connection, *STREAM, None, is_dry_run=False).owed == ("A", "P", "P-1")
+    assert hear(database) == [("A", []), ("P", ["P-1"])]
