@@ -145,6 +145,8 @@ class FactSender:
         with self._database.write() as connection:
             at = self._clock()
             is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+            if not is_recorded:  # Somebody else sent them meanwhile, and ours may have arrived last.
+                catalogue.owe_anew(connection, channel, token, list(batch.seqs))
             if is_recorded:
                 refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
             if is_recorded and not gateway.is_observer:
@@ -175,7 +177,10 @@ class FactSender:
             if item.refusal
         ]
         with self._database.write() as connection:
-            is_recorded = stock_batches.record(connection, batch, sent, now=self._clock(), settle_s=gateway.settle_s)
+            at = self._clock()
+            is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+            if not is_recorded:  # Somebody else sent them meanwhile, and ours may have arrived last.
+                stock.owe_unmoved(connection, channel, token, list(batch.seqs), at)
             if is_recorded and not gateway.is_observer:
                 late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
         self._log_refused(channel, token, said_no)

@@ -309,7 +309,7 @@ def record(
     connection.execute(
         _RECORD,
         [
-            {"of_root": item.key, "was": item.sent, "heard": batch.seqs[item.key], "at": now,
+            {"of_root": item.key, "was": item.sent, "claimed_seq": batch.seqs[item.key], "at": now,
              "because": "; ".join(dict.fromkeys(refusal.reason for refusal in item.refusals)),
              "later": settled_at if changes[item.key].is_in_doubt else None,
              "of_channel": batch.channel, "of_gateway": batch.gateway}
@@ -323,8 +323,8 @@ def record(
 
 
 _HEARD = catalogue_heard.c
-_IS_HEARD = _HEARD.seq == bindparam("heard")
-_IS_CHANGED_SINCE = and_(_HEARD.seq != bindparam("heard"), _HEARD.is_changed)
+_IS_NEWEST = _HEARD.seq == bindparam("claimed_seq")
+_IS_CHANGED_SINCE = and_(_HEARD.seq != bindparam("claimed_seq"), _HEARD.is_changed)
 _RECORD = (
     update(catalogue_heard)
     .where(
@@ -334,11 +334,11 @@ _RECORD = (
     )
     .values(
         sent=bindparam("was"),
-        sent_seq=bindparam("heard"),
+        sent_seq=bindparam("claimed_seq"),
         sent_at=bindparam("at"),
         refusal=bindparam("because"),
         is_in_flight=False,
-        is_uncertain=case((_IS_HEARD, false()), else_=_HEARD.is_uncertain),
+        is_uncertain=case((_IS_NEWEST, false()), else_=_HEARD.is_uncertain),
         is_changed=_IS_CHANGED_SINCE,
         turn=case((_IS_CHANGED_SINCE, _HEARD.seq), else_=type_coerce(bindparam("at", type_=Moment), BigInteger)),
         again_at=func.coalesce(
@@ -401,8 +401,11 @@ def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roo
             )
 
 
-def owe_refused(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> bool:
-    """The vendor may accept these products now: they are owed again, before others.  False when there is none."""
+def owe_anew(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> bool:
+    """The vendor may accept these products now, or have an older state: they are owed again, before others.
+
+    False when there is none.
+    """
     if not keys:
         return False
     seq = streams.next_seq(connection, channel, gateway)

@@ -21,7 +21,7 @@ def obstacles_gone(
     keys = obstacles.behind(connection, "catalogue", channel, gateway, gone)
     are_any = [
         stock.owe_refused(connection, channel, gateway, skus, now),
-        catalogue.owe_refused(connection, channel, gateway, keys),
+        catalogue.owe_anew(connection, channel, gateway, keys),
     ]
     obstacles.remove(connection, channel, gateway, gone)
     return any(are_any)

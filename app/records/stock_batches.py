@@ -119,7 +119,7 @@ def record(
         _RECORD,
         [
             {"of_sku": item.sku, "of_channel": batch.channel, "of_gateway": batch.gateway,
-             "was": item.sent, "heard": batch.seqs[item.sku], "heard_level": batch.levels[item.sku],
+             "was": item.sent, "claimed_seq": batch.seqs[item.sku], "claimed_level": batch.levels[item.sku],
              "because": SKIPPED if item.is_skipped else item.refusal, "is_refused": bool(item.refusal),
              "at": now if item.was_sent else changes[item.sku].sent_at, "now": now,
              "later": None if changes[item.sku].doubted is None else settled_at, "note": item.attention}
@@ -198,21 +198,21 @@ _OF_ONE = update(stock).where(
     _STOCK.sku == bindparam("of_sku"),
 )
 _DOUBT = _OF_ONE.values(sent=bindparam("was"))
-_IS_HEARD = _STOCK.seq == bindparam("heard")
+_IS_NEWEST = _STOCK.seq == bindparam("claimed_seq")
 _NOW_MS = type_coerce(bindparam("now", type_=_STOCK.sent_at.type), BigInteger)
 # What was stated or owed anew while this was under way counts as changed only where it differs from what was sent.
 _IS_CHANGED_SINCE = case(
-    (_IS_HEARD, false()), (_STOCK.level != bindparam("heard_level"), true()), else_=_STOCK.is_uncertain
+    (_IS_NEWEST, false()), (_STOCK.level != bindparam("claimed_level"), true()), else_=_STOCK.is_uncertain
 )
 _RECORD = _OF_ONE.values(
     sent=bindparam("was"),
-    sent_seq=bindparam("heard"),
+    sent_seq=bindparam("claimed_seq"),
     sent_at=bindparam("at"),
     refusal=bindparam("because"),
     attention=bindparam("note"),
     is_changed=_IS_CHANGED_SINCE,
     turn=case((_IS_CHANGED_SINCE, _STOCK.seq), else_=_NOW_MS),
-    is_uncertain=case((_IS_HEARD, bindparam("is_refused")), else_=_STOCK.is_uncertain),
+    is_uncertain=case((_IS_NEWEST, bindparam("is_refused")), else_=_STOCK.is_uncertain),
     again_at=func.coalesce(
         bindparam("later", type_=_STOCK.again_at.type),
         case((_STOCK.again_at > bindparam("now", type_=_STOCK.sent_at.type), _STOCK.again_at)),

@@ -154,6 +154,21 @@ def test_p33_the_last_unit_can_be_sold_after_a_shipment_that_pipe17_subtracted_b
     assert has(empty, "BOWL") == 1
 
 
+def test_p33_a_merchant_may_want_only_changes_to_be_sent(
+    empty: Sandbox, build_app: Callable[..., Any], contract: Any
+) -> None:
+    table = channel_table(empty.url, api_key=INTEGRATION_KEY, more=f'integration_id = "{INTEGRATION_ID}"')
+    retailops = Caller(build_app(table.replace("gateways =", 'restate = "changed"\ngateways =')), contract)
+    detail = {"quantity_type": "internal", "facility_name": DALLAS, "available_quantity": 3, "total_quantity": 3}
+    row = {"sku": "BOWL", "quantity_available": 3, "quantity_detail": [detail]}
+    retailops.ask("inventory_push", inventory_updates=[row])
+    eventually(lambda: has(empty, "BOWL") == 3)
+    retailops.ask("inventory_push", inventory_updates=[row])
+    retailops.ask("inventory_push", inventory_updates=[row | {"sku": "LAMP"}])
+    eventually(lambda: has(empty, "LAMP") == 3)
+    assert empty.calls("POST /inventory") == 2
+
+
 def test_p33_what_people_changed_there_becomes_what_was_stated(empty: Sandbox, merchant: Merchant) -> None:
     merchant.state(BOWL=in_dallas(20))
     count(empty, "BOWL", DALLAS, 26)

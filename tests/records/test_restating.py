@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
-from app.gateways.words import Obstacle, StockDetail, StockLevel, StockSent
+from app.deliveries.facts import FactSender
+from app.gateways.interface import Call, Gateway, Health
+from app.gateways.words import Obstacle, StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, refused, stock, stock_batches
 from app.records.database import Database
 from tests.conftest import migrate
@@ -296,3 +298,33 @@ def test_p27_p33_a_place_of_a_lost_attempt_stays_in_doubt_until_an_answer(record
     assert records.claim()
     batch = records.later(31).claim()
     assert batch and [item.place for item in batch.changes[0].doubted or ()] == ["Dallas"]
+
+
+class Overtaken(Gateway):
+    """A vendor whose first call lasts so long that another process sends the same level meanwhile."""
+
+    token = "pipe17"
+    takes_stock = True
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.calls: list[list[int]] = []
+
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+        self.calls.append([change.level.quantity_available for change in changes])
+        if len(self.calls) == 1:
+            self._records.later(31).state(A=2)
+            assert self._records.send() == ["A"]
+        return [StockSent(change.sku, b"{}") for change in changes]
+
+    def check(self, call: Call) -> Health:
+        return Health("connected")
+
+
+def test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more(records: Records) -> None:
+    gateway = Overtaken(records)
+    sender = FactSender(records.database, {STREAM: gateway}, lambda: records.now, lambda: False)
+    records.state(A=1)
+    for _ in range(3):
+        sender.send(*STREAM)
+    assert gateway.calls == [[1], [2]], "the old figure may have arrived last"

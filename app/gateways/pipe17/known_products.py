@@ -75,8 +75,8 @@ class KnownProducts:
         self._clock = clock
         self._known: dict[str, tuple[float, Product | None]] = {}
         self._channel_skus = _ChannelSkus(api, integration_id, clock, self._keep)
-        self._sent_alone: set[str] = set()
-        """SKUs that were matched before all products had been searched for others that carry them."""
+        self._sent_alone: dict[str, str] = {}
+        """SKUs that were matched before all products had been searched for others that carry them, and their match."""
 
     def find(
         self, skus: Collection[str], mapping: SkuMapping, call: Call, *, is_fresh: bool = False, others: bool = False
@@ -102,7 +102,7 @@ class KnownProducts:
         if others:
             found = {sku: self._with_others(sku, match, mapping, call) for sku, match in found.items()}
             if self._integration_id and not is_searched:
-                self._sent_alone |= found.keys()
+                self._sent_alone |= {sku: match.pipe17_sku for sku, match in found.items()}
         return found
 
     def _with_others(self, sku: str, match: Match, mapping: SkuMapping, call: Call) -> Match:
@@ -119,7 +119,8 @@ class KnownProducts:
         """SKUs that were sent to one product before it was found that others carry them too; each is given once."""
         if not self._channel_skus.is_complete:
             return ()
-        collided = tuple(sorted(sku for sku in self._sent_alone if len(self._channel_skus.carrying(sku)) > 0))
+        carrying = self._channel_skus.carrying
+        collided = tuple(sku for sku, own in sorted(self._sent_alone.items()) if set(carrying(sku)) - {own})
         self._sent_alone.clear()
         return collided
 
