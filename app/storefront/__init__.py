@@ -1,0 +1,1 @@
+"""A shop for headless checkouts.  Knows no vendor."""
