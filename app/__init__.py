@@ -19,7 +19,7 @@ from app.channel.routing import Routing
 from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
-from app.gateways.interface import Gateway, Tools, VendorCall
+from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
 from app.records.rates import rates_of
@@ -82,8 +82,12 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
             journal.vendor_call(name, call)
             metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
 
-        lent = replace(tools, channel=channel.name, observe=observe)
         for token in channel.gateways:
+
+            def observe_inbound(request: InboundRequest, name: str = channel.name, token: str = token) -> None:
+                journal.inbound(name, token, request)
+
+            lent = replace(tools, channel=channel.name, observe=observe, observe_inbound=observe_inbound)
             gateway = gateways.vendor(token).create(channel.vendors[token], lent)
             gateway.is_set_aside = bool(channel.set_aside)
             built[(channel.name, token)] = gateway

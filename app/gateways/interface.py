@@ -49,6 +49,20 @@ class VendorCall:
 
 
 @dataclass(frozen=True)
+class InboundRequest:
+    """What is remembered of a request a vendor sent here: no body, no query, nothing of a shopper."""
+
+    topic: str
+    status: int
+    reason: str = ""
+    """Why it was refused, as a code and a sentence without values; "" where it was not."""
+    event: str = ""
+    """What of it was not taken although it was answered, as a code: it is named besides the answer."""
+    subject: str = ""
+    """Our id of the order or cart an event is about."""
+
+
+@dataclass(frozen=True)
 class Verb:
     """How a command behaves at this vendor (R10, R11)."""
 
@@ -286,6 +300,8 @@ class Tools:
     threads: int
     """Threads of this process that may call vendors (R14: half of them inside one)."""
     observe: Callable[[VendorCall], None] = field(default=lambda call: None)
+    observe_inbound: Callable[[InboundRequest], None] = field(default=lambda request: None)
+    """Keeps how the vendor's own requests were answered, and what of them was not taken, for the operator."""
     rate: Callable[[str, float], Rate] = field(default=lambda key, per_s: LocalRate(per_s))
     """The rate of one vendor key, known by a digest, in calls a second: all processes share it (R14)."""
     database: Database | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ from sqlalchemy import insert
 
 from app import logs
 from app.domain.texts import stand_in
-from app.gateways.interface import VendorCall
+from app.gateways.interface import InboundRequest, VendorCall
+from app.records import inbound
 from app.records.database import Database, DatabaseUnavailable
+from app.records.inbound import Answered, Counted, period_of
 from app.records.tables import journal
 
 FLUSH_S = 0.5
@@ -34,6 +36,8 @@ class Journal:
         self._database = database
         self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._inbound: deque[Counted] = deque(maxlen=KEPT_LINES)
+        self._counts: Counter[Counted] = Counter()
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,6 +71,16 @@ class Journal:
         """A vendor was called; the path has no query."""
         name = f"{call.vendor} {call.method} {call.path}"[:64]
         self._add("vendor", channel, name, "", call.status, call.outcome, call.duration_s, call.request_id)
+
+    def inbound(self, channel: str, vendor: str, request: InboundRequest) -> None:
+        """A vendor's own request was answered, or something of it was not taken; the first is counted alone."""
+        if request.event:
+            name = f"{vendor} {request.topic}"[:64]
+            request_id = logs.request_id.get("")
+            self._add("hook", channel, name, request.subject, request.status, request.event, 0.0, request_id)
+            return
+        answered = Answered(request.topic[:40], request.status, request.reason[:120])
+        self._inbound.append(Counted(channel, vendor, period_of(datetime.now(UTC)), answered))
 
     def _add(
         self,
@@ -106,17 +120,22 @@ class Journal:
                 fresh.append(self._lines.popleft())
             logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
             self._logged.extend(fresh)
-            if not self._logged:
+            while self._inbound:
+                self._counts[self._inbound.popleft()] += 1
+            if not self._logged and not self._counts:
                 return
             try:
                 with self._database.write() as connection:
-                    connection.execute(insert(journal), list(self._logged))
+                    if self._logged:
+                        connection.execute(insert(journal), list(self._logged))
+                    inbound.add(connection, self._counts)
             except DatabaseUnavailable as error:
                 log.warning("the journal waits for the database: %s", error)
                 return
             except Exception:
                 log.exception("journal lines were lost")
             self._logged.clear()
+            self._counts.clear()
 
 
 def _log_fields(line: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import carts, orders
+from app.records import carts, inbound, orders
 from app.records.database import Database
 from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news, observed_orders
 
@@ -145,6 +145,14 @@ def _delete_observed(connection: Connection, rows: Sequence[Any], now: datetime,
     return connection.execute(delete(table).where(named, table.c.seen_at < now - terms.bodies))
 
 
+def _old_inbound(now: datetime, terms: Terms) -> Select[Any]:
+    return inbound.expired(now)
+
+
+def _delete_inbound(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    inbound.purge(connection, rows)
+
+
 CLOCKS: list[Clock] = [
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
@@ -165,6 +173,7 @@ CLOCKS: list[Clock] = [
         _forgotten_observed,
         _delete_observed,
     ),
+    Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
     Clock("late_news", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
     Clock(
         "orders",

@@ -653,6 +653,19 @@ journal = Table(
 Index("ix_journal_at", journal.c.at)
 Index("ix_journal_order_refnum", journal.c.channel, journal.c.order_refnum)
 
+inbound_requests = Table(
+    "inbound_requests",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("topic", String(40), primary_key=True),
+    Column("status", Integer, primary_key=True, autoincrement=False),
+    Column("reason", String(120), primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+"""Answers to vendors' own requests, counted by kind and period; never what was asked."""
+
 late_news = Table(
     "late_news",
     metadata,
