@@ -159,13 +159,10 @@ class Connector:
         order_id = f"ord-{len(self.orders) + 1}"
         lines = self.lines(cart["lines"])
         subtotal = sum(line["subtotal"] for line in lines)
-        address = {name: cart["address"][name] for name in ADDRESS_NAMES}
         self.orders[order_id] = {
             "external_id": order_id, "external_number": order_id, "cart_id": cart_id, "status": "pending",
-            "customer": {"external_id": "guest", "email": "a@b.test", "first_name": "A", "last_name": "R"},
-            "billing_address": address, "shipping_address": address, "line_items": lines,
-            "subtotal": subtotal, "total": subtotal + 5, "tax_amount": 0, "discounts": [], "taxes": [],
-            "shipping_lines": [SHIPPING], "shipping_cost": SHIPPING, "meta": "",
+            "line_items": lines, "subtotal": subtotal, "total": subtotal + 5, "tax_amount": 0, "discounts": [],
+            "taxes": [], "shipping_lines": [SHIPPING], "shipping_cost": SHIPPING, "meta": "",
             "payment_created": {"external_platform_transaction_id": "t-1", "amount": subtotal + 5},
         }  # fmt: skip
         return self.orders[order_id]
@@ -352,6 +349,35 @@ def test_the_ways_a_checkout_goes_wrong_can_be_asked_for(rally: Rally, connector
     assert (order["refunded"], order["refunds"][0]["by"], order["status"]) == (35, "rally", "refunded")
 
 
+def test_rally_notices_a_price_of_its_own_that_is_not_taken_or_is_discounted(
+    rally: Rally, connector: Connector
+) -> None:
+    line = {"external_product_id": "p", "external_variant_id": "p", "quantity": 1}
+    assert rally.step("cart/create", line_items=[{**line, "price": 5}])["warnings"] == []
+    assert rally.step("cart/add", line_items=[{**line, "price": 30}])["warnings"] == []
+    [said] = rally.step("cart/add", line_items=[{**line, "price": 5}])["warnings"]
+    assert "price Rally named" in said
+
+
+def test_a_second_tab_names_the_lines_of_before(rally: Rally, connector: Connector) -> None:
+    line = {"external_product_id": "p", "external_variant_id": "p", "quantity": 1}
+    cart = rally.step("cart/create", line_items=[line])["answer"]
+    rally.step("cart/update")
+    assert rally.step("cart/add", line_items=[line])["outcome"] == "good"
+    rally.step("order/create", shows_earlier_lines=True)
+    sent = connector.asked[-1][2]
+    assert (sent["cart"]["external_id"], len(sent["line_items"])) == (cart["external_id"], 1)
+
+
+def test_a_paid_that_mentions_no_review_ends_one_for_rally_too(rally: Rally, connector: Connector) -> None:
+    done = rally.checkout(line_items=[{"external_product_id": "p", "external_variant_id": "p", "quantity": 1}],
+                          is_held=True, is_paid=False)  # fmt: skip
+    assert rally.order(done["order_id"])["is_held"]
+    step = rally.step("order/update", status="paid", mentions_review=False)
+    assert step["outcome"] == "good" and "fraud_review_transaction" not in connector.asked[-1][2]
+    assert (rally.order(done["order_id"])["is_held"], rally.order(done["order_id"])["is_paid"]) == (False, True)
+
+
 def test_single_steps_reach_the_other_hooks(rally: Rally, connector: Connector, order_id: str) -> None:
     assert rally.step("order/fetch")["answer"]["external_id"] == order_id
     assert connector.asked[-1] == ("GET", f"orders/{order_id}", None)
@@ -459,10 +485,11 @@ def test_statuses_are_the_four_and_going_back_is_noticed(rally: Rally, order_id:
 
 
 def test_an_order_snapshot_is_examined_field_by_field(rally: Rally, connector: Connector, order_id: str) -> None:
-    order = connector.orders[order_id]
+    order, address = connector.orders[order_id], dict.fromkeys(ADDRESS_NAMES, "") | {"country_code": "US"}
     snapshot = {
-        **{name: order[name] for name in ("external_id", "external_number", "billing_address", "shipping_address")},
-        **{name: order[name] for name in ("customer", "line_items", "discounts", "taxes")},
+        **{name: order[name] for name in ("external_id", "external_number", "line_items", "discounts", "taxes")},
+        "customer": {"external_id": "guest", "email": "a@b.test", "first_name": "A", "last_name": "R"},
+        "billing_address": address, "shipping_address": address,
         "organization_id": ORGANIZATION_ID, "cart": {"external_id": order["cart_id"]}, "email": "a@b.test",
         "selected_shipping_line_external_id": "flat_standard", "total_tax": 0, "total_price": 65,
         "subtotal_price": 60, "total_discounts": 0, "payment_method": "credit_card", "status": "paid",

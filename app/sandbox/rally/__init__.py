@@ -64,7 +64,8 @@ a hook answered, `snapshot` the last `webhooks/order-update` or null; `by` is `c
 *Stock*: `[{product_id, variant_id, sku, value, updates, at}]`, a product without variants under its own id;
 `updates` counts `product-inventory-update` only; a `product-update` sets `value`, too.  *Products* and
 *categories*: by `external_id`.  *Shop*: `{profile: last shop-info-update, store: last store_information/fetch,
-"register/callback": its last answer}`.  *A cart's record*: `{external_id, answer, transactions, order_id}`.
+"register/callback": its last answer}`.  *A cart's record*: `{external_id, answer, transactions, order_id,
+earlier_lines}`.
 
 *A step*: `{topic, method, url, status, outcome, error, problems, warnings, answer, duration_ms}`.  `outcome` is
 `good` (200, rightly signed, right shape; warnings allowed), `refused` (a rightly signed answer of error
@@ -87,6 +88,10 @@ for an unknown merchant, cart or order, 409 when nothing can be bought, each `{m
     transactions                instead of the made-up charge; repeat_transactions true: the old ones again.
                                 A repeated order/create of one cart always brings the same ones
     is_held                     true: with a fraud_review_transaction; false on a later "paid" clears it
+    mentions_review             false: such a "paid", and order/create, do not mention any review; that clears it, too
+    names_payment               false: order/create without payment_method, which places nothing
+    shows_earlier_lines         true: order/create names the lines the cart had before they changed last, as a
+                                second tab still shows them
     external_product_id, title, category_id      what products/fetch and categories/fetch search
     per_page, current_page      of orders/list
     more                        fields laid over the made-up body; body: the whole body instead;
@@ -100,10 +105,11 @@ Topics: the 13 of contract 3.1 and `register/callback`.  `status` "paid" sends a
 
 *A checkout* takes of a wish: cart (a known cart: no cart/create), line_items, skus, customer, address,
 billing_address, coupon, notes, shipping, offers, offer_skus, offer_shipping, transactions, repeat_transactions,
-is_held, key, offers_only, patience_s; and: `session` (a checkout_session_id to begin from), `add_skus` and
-`add` (order bump), `remove` ([{external_id, quantity}] or `remove_skus`), `is_paid` (default true),
-`create_times` (default 1), `stop_after` (a topic), `wrong_signature_at` (a topic), `repeat_paid` (times the
-paid update is sent, default 1), `faults` (rules for this merchant, set first). It runs cart/create, cart/fetch,
+is_held, mentions_review, names_payment, shows_earlier_lines, key, offers_only, patience_s; and: `session` (a
+checkout_session_id to begin from), `add_skus` and `add` (order bump), `remove` ([{external_id, quantity}] or
+`remove_skus`), `is_paid` (default true), `create_times` (default 1), `stop_after` (a topic), `wrong_signature_at`
+(a topic), `repeat_paid` (times the paid update is sent, default 1), `faults` (rules for this merchant, set first).
+It runs cart/create, cart/fetch,
 cart/update (e-mail), cart/update (address), cart/update (coupon, if any), cart/add, cart/remove, cart/update
 (shipping), order/create, order/update (offers, if any), order/update (paid), stops at the first step that is
 not good, and answers `{outcome, cart_id, order_id, charged, steps, order}`.

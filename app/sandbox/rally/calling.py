@@ -137,7 +137,13 @@ def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None
     if call.sign != "none" and not any(is_signed(secret, reply.content, signature) for secret in merchant.secrets()):
         step.problems.append(f"{HEADER} of the answer is " + ("wrong" if signature else "missing"))
     if reply.status_code == 200:
-        found = examine(call.topic, merchant.organization_id, call.resource_id, step.answer)
+        found = examine(
+            call.topic,
+            merchant.organization_id,
+            call.resource_id,
+            step.answer,
+            names_payment=names_payment(call),
+        )
     else:
         found = examine_refusal(reply.status_code, step.answer)
     step.problems += found.problem_lines()
@@ -149,6 +155,12 @@ def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None
     else:
         step.outcome = "refused"
         step.error = f"{reply.status_code} {step.answer['error_code']}: {step.answer['error']}"
+
+
+def names_payment(call: Call) -> bool:
+    """Whether the request says how the shopper paid."""
+    sent = _read(call.body or b"")
+    return isinstance(sent, dict) and bool(sent.get("payment_method"))
 
 
 def _read(content: bytes) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from app.sandbox.rally.answers import REGISTER
-from app.sandbox.rally.calling import Call, Step, call_hook
+from app.sandbox.rally.calling import Call, Step, call_hook, names_payment
 from app.sandbox.rally.fields import Failure, Findings, Json
 from app.sandbox.rally.state import Copies, State, decode
 from app.sandbox.rally.webhooks import add_refund, set_status, upsert_product
@@ -59,7 +59,7 @@ def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json
         if topic.startswith("cart/"):
             cart_id = step.answer["external_id"]
         else:
-            order_id = step.answer["external_id"]
+            order_id = step.answer.get("external_id", "")
         if topic == checkout.stop_after:
             break
     with state.lock:
@@ -123,9 +123,8 @@ def _believe(state: State, copies: Copies, call: Call, step: Step) -> None:
     answer = step.answer
     match call.topic.partition("/")[0]:
         case "cart":
-            known = copies.carts.get(answer["external_id"], {"transactions": [], "order_id": None})
-            copies.carts[answer["external_id"]] = {**known, "external_id": answer["external_id"], "answer": answer}
-        case "order":
+            _believe_cart(copies, call, step)
+        case "order" if call.topic != "order/create" or names_payment(call):
             _believe_order(state, copies, call, step)
         case "products":
             for product in answer:
@@ -138,12 +137,41 @@ def _believe(state: State, copies: Copies, call: Call, step: Step) -> None:
             copies.shop[REGISTER] = answer
 
 
+def _believe_cart(copies: Copies, call: Call, step: Step) -> None:
+    """Also keeps the lines as they were before they changed last: another tab may still show them."""
+    answer, found = step.answer, Findings()
+    fresh: Json = {"transactions": [], "order_id": None, "answer": None, "earlier_lines": []}
+    known = copies.carts.get(answer["external_id"], fresh)
+    lines = known["answer"]["line_items"] if known["answer"] else []
+    if lines and _names(lines) != _names(answer["line_items"]):
+        known = {**known, "earlier_lines": lines}
+    copies.carts[answer["external_id"]] = {**known, "external_id": answer["external_id"], "answer": answer}
+    if call.topic == "cart/add" and call.body:
+        for wanted in decode(call.body).get("line_items") or []:
+            if wanted.get("price") is not None and not any(_is_at_price(line, wanted) for line in answer["line_items"]):
+                found.warn("line_items", "holds no line at the price Rally named for it, without a discount")
+    step.warnings += found.warnings
+    copies.warnings += [f"{call.topic}: {warning}" for warning in found.warnings]
+
+
+def _names(lines: list[Json]) -> list[tuple[Any, ...]]:
+    return [(line["external_id"], line["sku"], line["quantity"]) for line in lines]
+
+
+def _is_at_price(line: Json, wanted: Json) -> bool:
+    """Contract 9: Rally's own price holds, and no coupon touches it."""
+    names = {line["external_product_id"], line["external_variant_id"], line["sku"]}
+    is_same = {wanted.get("external_product_id"), wanted.get("external_variant_id")} - {"", None} <= names
+    return is_same and Decimal(line["discounted_price"]) == Decimal(wanted["price"]) and not line["discount_amount"]
+
+
 def _believe_order(state: State, copies: Copies, call: Call, step: Step) -> None:
     answer, found = step.answer, Findings()
     sent: Json = decode(call.body) if call.body else {}
     if call.topic == "order/create":
         cart = copies.carts.setdefault(
-            call.resource_id, {"external_id": call.resource_id, "answer": {}, "transactions": [], "order_id": None}
+            call.resource_id,
+            {"external_id": call.resource_id, "answer": {}, "transactions": [], "order_id": None, "earlier_lines": []},
         )
         if cart["order_id"] not in (None, answer["external_id"]):
             step.outcome, step.error = "faulty", "external_id is a second order of one cart"
@@ -155,9 +183,11 @@ def _believe_order(state: State, copies: Copies, call: Call, step: Step) -> None
         order = copies.orders[answer["external_id"]] = _new_order(state, copies, answer)
     order["answer"] = answer
     _take_money(order, sent.get("transactions") or [])
-    if call.topic == "order/create" or "fraud_review_transaction" in sent:
+    is_called_paid = str(sent.get("status", "")).lower() == "paid" and sent.get("payment_method")
+    # A `paid` that does not mention a review ends one (contract 9).
+    if call.topic == "order/create" or "fraud_review_transaction" in sent or is_called_paid:
         order["is_held"] = bool(sent.get("fraud_review_transaction"))
-    if str(sent.get("status", "")).lower() == "paid" and sent.get("payment_method") and not order["is_held"]:
+    if is_called_paid and not order["is_held"]:
         order["is_paid"] = True
     if answer["status"] != order["status"]:
         set_status(state, order, answer["status"], "connector", found)

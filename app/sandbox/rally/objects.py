@@ -48,7 +48,7 @@ partial_address = record({}, _ADDRESS)
 """4.4, as far as the shopper has come."""
 
 address = record({name: _ADDRESS[name] for name in _ADDRESS_NEEDS}, _ADDRESS)
-"""4.4 of an order."""
+"""4.4 in `webhooks/order-update`."""
 
 _CUSTOMER: Mapping[str, Check] = {
     "external_id": text,
@@ -66,15 +66,6 @@ cart_customer = record(
         "is_billing_equal_shipping": boolean,
     },
     _CUSTOMER_MORE,
-)
-order_customer = record(
-    _CUSTOMER,
-    {
-        **_CUSTOMER_MORE,
-        "billing_address": nullable(partial_address),
-        "shipping_address": nullable(partial_address),
-        "is_billing_equal_shipping": boolean,
-    },
 )
 snapshot_customer = record(_CUSTOMER, _CUSTOMER_MORE)
 """4.5 in `webhooks/order-update`: without addresses."""
@@ -155,14 +146,10 @@ cart = record(
 )
 """4.6."""
 
-_ORDER: Mapping[str, Check] = {
-    "external_id": filled,
-    "external_number": filled,
+_ORDER_IDS: Mapping[str, Check] = {"external_id": filled, "external_number": filled}
+_UNPLACED: Mapping[str, Check] = {
     "cart_id": filled,
     "status": order_status,
-    "customer": order_customer,
-    "billing_address": nullable(address),
-    "shipping_address": nullable(address),
     "line_items": array(order_line, at_least=1),
     "subtotal": positive_money,
     "total": positive_money,
@@ -173,6 +160,7 @@ _ORDER: Mapping[str, Check] = {
     "shipping_cost": nullable(shipping_line),
     "meta": anything,
 }
+_ORDER: Mapping[str, Check] = {**_ORDER_IDS, **_UNPLACED}
 _payment_created = record({"external_platform_transaction_id": filled, "amount": money})
 
 order = record(_ORDER, {"handling_fee": nullable(shipping_line), "payment_created": nullable(_payment_created)})
@@ -180,6 +168,9 @@ order = record(_ORDER, {"handling_fee": nullable(shipping_line), "payment_create
 
 created_order = record({**_ORDER, "payment_created": _payment_created}, {"handling_fee": nullable(shipping_line)})
 """4.1 column R as `order/create` answers it."""
+
+unplaced_order = record(_UNPLACED, {"handling_fee": nullable(shipping_line)})
+"""What `order/create` answers to a request without `payment_method`: no ids, for nothing is placed (9)."""
 
 _image = record({"external_id": text, "src": text, "position": integer})
 _variant = record(

@@ -55,6 +55,9 @@ class Shopping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     transactions: list[Json] | None = None
     repeat_transactions: bool = False
     is_held: bool = False
+    mentions_review: bool = True
+    names_payment: bool = True
+    shows_earlier_lines: bool = False
     key: str = ""
     offers_only: bool = False
     patience_s: float | None = None
@@ -227,15 +230,17 @@ def _order_body(state: State, cart: Json, wish: Wish) -> Json:
         cart["transactions"] = wish.transactions
     elif not cart["transactions"]:
         cart["transactions"] = [charge(state, answer["total"], answer["currency"])]
+    shown = (cart.get("earlier_lines") if wish.shows_earlier_lines else []) or answer["line_items"]
+    payment = {"payment_method": PAYMENT_METHOD} if wish.names_payment else {}
     return _shopper(answer["external_id"], wish) | {
         "cart": {"external_id": answer["external_id"]},
-        "line_items": wish.line_items or answer["line_items"],
+        "line_items": wish.line_items or shown,
         "selected_shipping_line_external_id": wish.shipping or _chosen_shipping(answer),
         "discounts": _discounts(answer, wish),
         "notes": wish.notes if wish.notes is not None else answer["notes"],
-        "payment_method": PAYMENT_METHOD,
+        **payment,
         "transactions": cart["transactions"],
-        "fraud_review_transaction": _hold(wish),
+        **_review(wish),
         "device_information": {"device_ip_address": SHOPPER_IP},
         "meta": {"autoCreateCustomers": False},
         "status": "pending",
@@ -259,14 +264,16 @@ def _update_body(state: State, copies: Copies, order: Json, wish: Wish) -> Json:
         body["shipping_costs"] = {"new": wish.offer_shipping}
     if wish.status:
         body["status"] = wish.status
-        body["fraud_review_transaction"] = _hold(wish)
+        body |= _review(wish)
     if wish.status.lower() == "paid":
         body["payment_method"] = PAYMENT_METHOD
     return body
 
 
-def _hold(wish: Wish) -> Json:
-    return {"external_id": "fraud-review", "status": "pending_review"} if wish.is_held else {}
+def _review(wish: Wish) -> Json:
+    if wish.is_held:
+        return {"fraud_review_transaction": {"external_id": "fraud-review", "status": "pending_review"}}
+    return {"fraud_review_transaction": {}} if wish.mentions_review else {}
 
 
 def charge(state: State, amount: Any, currency: str) -> Json:
