@@ -616,6 +616,91 @@ FAULTS = (
         "            if len(part) > 1 and deadline.left_s() >= LEAST_TIME_S:\n",
         "            if len(part) < 0:\n",
         ("tests/channel/test_texts_and_entries.py::test_p34_a_refused_entry_never_costs_its_neighbours",),
+        "cut-a-country-code",
+        "P34",
+        "app/gateways/rally/hook_bodies.py",
+        '    found["country_code"] = country_code(stated)\n',
+        '    found["country_code"] = country_code(stated[:2])\n',
+        ("tests/gateways/test_rally_countries.py::test_p34_a_country_code_is_translated_and_never_cut",),
+    ),
+    Fault(
+        "ask-everybody-for-a-province",
+        "P34",
+        "app/gateways/rally/pricing.py",
+        "    return is_divided and has_provinces(country_code)\n",
+        "    return is_divided\n",
+        (
+            "tests/gateways/test_rally_countries.py"
+            "::test_p34_a_province_is_requested_only_where_a_table_goes_by_it_and_the_country_has_it",
+        ),
+    ),
+    Fault(
+        "discount-an-order-bump",
+        "P19",
+        "app/gateways/rally/pricing.py",
+        "ZERO if line.is_price_given else line.subtotal - share for",
+        "line.subtotal - share for",
+        (
+            "tests/gateways/test_rally_carts.py"
+            "::test_p19_a_line_at_rallys_own_price_takes_no_discount_in_whatever_order_things_happen",
+        ),
+    ),
+    Fault(
+        "accept-a-stale-cart",
+        "P37",
+        "app/gateways/rally/placement.py",
+        "    if cart_check.has_stated_lines(cart, stated):\n",
+        "    if len(stated) == len(cart.lines):\n",
+        ("tests/gateways/test_rally_second_tab.py::test_p37_lines_of_another_tab_are_refused_whatever_names_them",),
+    ),
+    Fault(
+        "refuse-the-same-charge-for-ever",
+        "P37",
+        "app/gateways/rally/placement.py",
+        "    if not cart_check.was_refused(cart):\n",
+        "    if document.lines:\n",
+        (
+            "tests/gateways/test_rally_second_tab.py"
+            "::test_p37_a_charge_that_is_not_the_carts_total_is_refused_once_and_then_held_back",
+        ),
+    ),
+    Fault(
+        "answer-the-customer-to-an-order-hook",
+        "P20",
+        "app/gateways/rally/showing.py",
+        '        "status": status,\n        "line_items"',
+        '        "status": status,\n        "customer": customer_json(order.customer, ""),\n        "line_items"',
+        ("tests/gateways/test_rally_answers.py::test_p20_every_answer_to_a_hook_holds_only_the_contracts_fields",),
+    ),
+    Fault(
+        "strip-the-ids-of-transactions",
+        "P35",
+        "app/gateways/rally/hook_money.py",
+        '        own_id = identifier(item.get("external_id"))\n',
+        '        own_id = identifier(item.get("external_id")).strip()\n',
+        (
+            "tests/gateways/test_rally_ids_and_texts.py"
+            "::test_p35_ids_of_transactions_come_back_byte_for_byte_and_none_is_taken_for_another",
+        ),
+    ),
+    Fault(
+        "hold-an-order-whose-review-is-over",
+        "P37",
+        "app/gateways/rally/order_progress.py",
+        "    if review is None and says_paid and shop.options.paid_clears_review:\n",
+        "    if review is None and says_paid and not shop.options.paid_clears_review:\n",
+        (
+            "tests/gateways/test_rally_orders.py"
+            "::test_p37_a_paid_without_mention_of_an_open_review_ends_it_unless_the_merchant_says_otherwise",
+        ),
+    ),
+    Fault(
+        "forget-why-hooks-were-refused",
+        "P37",
+        "app/records/journal.py",
+        "                    inbound.add(connection, self._counts)\n",
+        "",
+        ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
     ),
 )
 

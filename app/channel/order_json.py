@@ -41,8 +41,8 @@ def unfit(order: Order) -> str:
         return f"it has more than {MOST_TAGS} tags"
     if order.carries_money and not order.is_cancelled and not _is_covered(order):
         return (
-            "the sums of its lines, charges and payments differ: mend its lines with `channel send order_update`, "
-            "or give all back with `channel send order_cancel`"
+            "SUMS_DIFFER: the sums of its lines, charges and payments differ: mend its lines with "
+            "`channel send order_update`, or give all back with `channel send order_cancel`"
         )
     return ""
 

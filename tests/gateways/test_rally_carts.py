@@ -12,10 +12,10 @@ import pytest
 
 from app.gateways.rally.order_document import Address, Line
 from app.gateways.rally.pricing import price
-from app.gateways.rally.provinces import is_same
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.retention import CLOCKS, Terms
+from app.storefront.addresses import is_same_province as is_same
 from tests.conftest import migrate
 from tests.gateways.rally_stage import TEXAS, Stage, options_of, staged
 from tests.records.test_migrations import open_database
@@ -49,7 +49,8 @@ def test_a_cart_is_priced_by_the_catalogue_whatever_price_is_sent(stage: Stage) 
     assert (line["price"], line["discounted_price"], line["subtotal"]) == (9.99, 7.49, 14.98)
     assert (cart["total"], cart["shipping_lines"], cart["selected_shipping_line_external_id"]) == (14.98, [], None)
     assert line["sku"] == "MUG" and line["inventory_quantity"] == 10
-    added = stage.call("POST", f"/carts/{cart['external_id']}/add", {"line_items": lines}).body
+    unpriced = [{name: value for name, value in lines[0].items() if name != "price"}]
+    added = stage.call("POST", f"/carts/{cart['external_id']}/add", {"line_items": unpriced}).body
     assert [item["quantity"] for item in added["line_items"]] == [4]
 
 
@@ -166,14 +167,79 @@ def test_a_cart_shows_the_prices_of_now(stage: Stage) -> None:
     assert stage.call("POST", f"/carts/{cart['external_id']}", {}).body["total"] == 33.1
 
 
-def test_an_order_bump_costs_what_rally_says_only_where_the_merchant_trusts_it(database: Database) -> None:
+@pytest.mark.parametrize(("settings", "price"), [({}, 5), ({"trust_added_price": False}, 7.49)])
+def test_an_order_bump_costs_what_rally_says_unless_the_merchant_does_not_trust_it(
+    database: Database, settings: dict[str, Any], price: float
+) -> None:
     bump = [{"external_product_id": "MUG", "external_variant_id": "MUG", "quantity": 1, "price": 5}]
-    with staged(database, trust_added_price=True) as stage:
+    with staged(database, **settings) as stage:
         cart = stage.cart(TEE=1)
         added = stage.call("POST", f"/carts/{cart['external_id']}/add", {"line_items": bump}).body
-        assert [line["discounted_price"] for line in added["line_items"]] == [30, 5]
+        assert [line["discounted_price"] for line in added["line_items"]] == [30, price]
         again = stage.call("POST", f"/carts/{cart['external_id']}", {}).body
-        assert [line["discounted_price"] for line in again["line_items"]] == [30, 5], "fetching it changes no price"
+        assert [line["discounted_price"] for line in again["line_items"]] == [30, price], "fetching it changes no price"
+
+
+BUMP = {"external_product_id": "MUG", "external_variant_id": "MUG", "quantity": 2, "price": 5}
+
+
+@pytest.mark.parametrize("code", ["TEN", "FIVER"])
+def test_p19_a_line_at_rallys_own_price_takes_no_discount_in_whatever_order_things_happen(
+    stage: Stage, code: str
+) -> None:
+    coupon = {"discounts": [{"type": "coupon", "name": code}]}
+    for before in (True, False):
+        cart = update(stage, stage.cart(TEE=2, MUG=1), shipping_address=TEXAS)
+        cart = update(stage, cart, **coupon) if before else cart
+        cart = stage.call("POST", f"/carts/{cart['external_id']}/add", {"line_items": [BUMP]}).body
+        cart = update(stage, cart, **coupon)
+        tee, mug, bump = cart["line_items"]
+        assert (bump["discounted_price"], bump["discount_amount"], bump["subtotal"]) == (5, 0, 10)
+        off = Decimal(str(tee["discount_amount"])) + Decimal(str(mug["discount_amount"]))
+        assert off == Decimal("6.75" if code == "TEN" else "5.00"), "goods at the catalogue's price bear all of it"
+        assert [row["amount"] for row in cart["discounts"]] == [float(off)]
+        made = stage.order(cart, discounts=cart["discounts"])
+        assert [line["discount_amount"] for line in made.body["line_items"]][2] == 0
+        assert made.body["total"] == cart["total"]
+
+
+def test_p19_a_coupon_needs_goods_at_the_catalogues_price_and_free_shipping_does_not(stage: Stage) -> None:
+    cart = update(stage, stage.cart(TEE=1), shipping_address=TEXAS)
+    place, [tee] = f"/carts/{cart['external_id']}", cart["line_items"]
+    stage.call("POST", f"{place}/add", {"line_items": [BUMP]})
+    stage.call("POST", f"{place}/remove", {"line_items": [{"external_id": tee["external_id"], "quantity": 1}]})
+    for code, status in (("TEN", 422), ("SHIPFREE", 200)):
+        assert stage.call("PUT", place, {"discounts": [{"type": "coupon", "name": code}]}).status == status
+    many = {"line_items": [{**BUMP, "quantity": 8, "price": 25}]}
+    stage.call("POST", f"{place}/add", many)
+    shipped = update(stage, cart)["shipping_lines"]
+    assert shipped[0]["subtotal"] == 0, "what the shopper spends counts for free shipping, at whatever price"
+
+
+def test_p34_a_price_that_decides_nothing_never_refuses_and_one_that_decides_is_not_guessed(stage: Stage) -> None:
+    for stated in ("free", [], {"a": 1}, True, "1e999", -3):
+        line = {"external_product_id": "MUG", "external_variant_id": "MUG", "quantity": 1, "price": stated}
+        cart = stage.call("POST", "/carts", {"line_items": [line]})
+        assert cart.status == 200 and cart.body["line_items"][0]["discounted_price"] == 7.49, stated
+        place, [own] = f"/carts/{cart.body['external_id']}", cart.body["line_items"]
+        changed = {"line_items": [{"external_id": own["external_id"], "quantity": 2, "price": stated}]}
+        assert stage.call("PUT", place, changed).status == 200
+        added = stage.call("POST", f"{place}/add", {"line_items": [line]})
+        assert added.status == (200 if stated == -3 else 422)
+        assert stage.call("POST", f"{place}/remove", changed).status == 200
+
+
+def test_p35_a_sku_with_a_blank_at_an_end_is_bought_by_its_very_name(stage: Stage) -> None:
+    stage.set_goods(Statement("", {"sku": "SPOON ", "price": Decimal(3)}), Statement("", {"sku": "SPOON"}))
+    stage.set_stock(**{"SPOON ": 5})
+    line = {"external_product_id": "SPOON ", "external_variant_id": "SPOON ", "quantity": 1}
+    cart = stage.call("POST", "/carts", {"line_items": [line]})
+    assert cart.status == 200 and cart.body["line_items"][0]["sku"] == "SPOON "
+    assert stage.call("POST", "/carts", {"line_items": [{**line, "external_variant_id": "SPOON"}]}).status == 422
+    [found] = stage.call("POST", "/products/search", {"product_id": "SPOON "}).body
+    assert found["variants"][0]["external_sku"] == "SPOON "
+    update(stage, cart.body, shipping_address=TEXAS)
+    assert stage.order(stage.call("POST", f"/carts/{cart.body['external_id']}", {}).body).status == 200
 
 
 def test_p32_a_cart_is_forgotten_30_days_after_its_last_change(stage: Stage) -> None:
@@ -241,6 +307,7 @@ def test_every_total_is_the_sum_of_its_rows(seed: int) -> None:
                 price=Decimal(chance.randrange(10**6)) / 10**4,
                 discounted_price=Decimal(chance.randrange(10**6)) / 10**4,
                 requires_shipping=chance.random() < 0.9, taxable=chance.random() < 0.8,
+                is_price_given=chance.random() < 0.3,
             )
             for at in range(chance.randint(0, 6))
         ]  # fmt: skip
@@ -260,3 +327,4 @@ def test_every_total_is_the_sum_of_its_rows(seed: int) -> None:
         for amount in (priced.total, *(row.tax_amount for row in rows), *(row.discount_amount for row in rows)):
             assert amount >= 0 and amount % smallest == 0
         assert all(row.discount_amount <= row.subtotal == row.discounted_price * row.quantity for row in rows)
+        assert not any(row.discount_amount for row in rows if row.is_price_given), "Rally's own price is exempt"

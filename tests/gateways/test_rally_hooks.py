@@ -341,6 +341,7 @@ def measure(stage: Stage, chance: random.Random, rounds: int) -> dict[str, list[
         timed("cart/fetch", "POST", f"/carts/{cart['external_id']}", {})
         cart = timed("cart/update", "PUT", f"/carts/{cart['external_id']}", {"shipping_address": TEXAS})
         body = {"cart": {"external_id": cart["external_id"]}, "line_items": cart["line_items"]}
+        body["payment_method"] = {"last4": "1"}
         order = timed("order/create", "POST", "/orders", body)
         timed(
             "order/update",

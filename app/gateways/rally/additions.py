@@ -10,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.gateways.rally import hook_errors
-from app.gateways.rally.carts import check_stock
-from app.gateways.rally.hook_bodies import AddedShipping, Json, WantedLine, added_shipping, digest, line_items
+from app.gateways.rally.cart_changes import check_stock
+from app.gateways.rally.hook_bodies import Json, WantedLine, digest, line_items
+from app.gateways.rally.hook_money import AddedShipping, added_shipping
 from app.gateways.rally.order_document import Line, OrderDocument, ShippingLine, TaxRow, Transaction
 from app.gateways.rally.pricing import ZERO, rounded
 from app.gateways.rally.products import Unit, discounted_price, find_units, line_of
@@ -30,7 +31,7 @@ def with_additions(
     The same means the same lines, shipping and transactions: Rally repeats a request whose answer it missed.
     Raises `HookRefused` out_of_stock or ppo_add_error, and `BadBody`.
     """
-    wanted, extra = line_items(body), added_shipping(body)
+    wanted, extra = line_items(body, takes_price=True), added_shipping(body)
     if not wanted and extra is None:
         return document
     lines = [(item.product_id, item.variant_id, item.quantity, str(item.price)) for item in wanted]

@@ -24,6 +24,8 @@ class CartDocument(Private, frozen=True, kw_only=True):
     coupons: tuple[str, ...] = ()
     chosen_shipping: str = ""
     notes: str = ""
+    refused: tuple[str, ...] = ()
+    """Digests of what `order/create` was refused for and of the cart's state then (see `cart_check`)."""
 
     @property
     def needs_shipping(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from app.errors import GatewayError, Misconfigured, Refused
@@ -18,6 +19,7 @@ from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Too
 from app.gateways.rally.api import Api, line_of
 from app.gateways.rally.changes import changed
 from app.gateways.rally.facts import Facts
+from app.gateways.rally.health import findings_of
 from app.gateways.rally.hook_registry import HookRegistry
 from app.gateways.rally.kept_orders import KeptOrders, with_refund
 from app.gateways.rally.options import RallyOptions
@@ -109,13 +111,14 @@ class RallyGateway(Gateway):
         return to_sketch(read_document(stored.body)) if stored and self._is_out(stored) else None
 
     def check(self, call: Call) -> Health:
+        known = tuple(findings_of(self.shop))
         try:
             found = HookRegistry(self.api, self._options, self._public_url).finding(call)
         except (Misconfigured, Refused) as error:
-            return Health("refused", error.message)
+            return Health("refused", error.message, known)
         except GatewayError as error:
-            return Health("unreachable", error.message)
-        return Health("connected", "", (found,))
+            return Health("unreachable", error.message, known)
+        return Health("connected", "", (found, *known))
 
     def _is_out(self, stored: StoredOrder) -> bool:
         return stored.exportable_at is not None and stored.exportable_at <= self.shop.clock()
@@ -128,7 +131,10 @@ class RallyGateway(Gateway):
             is_cancelled=stored.cancelled_at is not None or stored.state == "cancelled",
         )
         out_at = stored.exportable_at or stored.created_at
-        return words.Candidate(stored.refnum, int(out_at.timestamp() * 1000), order)
+        # What was called off goes whatever it was doubted for: nothing is booked of it (R18).
+        is_held = bool(document.doubt) and not order.is_cancelled
+        offered = words.HeldBack(stored.refnum, document.doubt) if is_held else order
+        return words.Candidate(stored.refnum, int(out_at.timestamp() * 1000), offered)
 
     # Commands
 
@@ -161,8 +167,17 @@ class RallyGateway(Gateway):
         return Accepted()
 
     def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
-        """Rally has one word for an order without money, however that came (contract 4.2)."""
-        return self._tell_state(wanted.order_refnum, "cancelled", call)
+        """Rally has one word for an order without money, however that came (contract 4.2).
+
+        One that was never paid sends no status, only itself (contract 9).
+        """
+        kept = self._orders.read(wanted.order_refnum)
+        if kept is None or kept[1].is_paid or kept[1].paid:
+            return self._tell_state(wanted.order_refnum, "cancelled", call)
+        cancelled = self._orders.change(wanted.order_refnum, lambda order: order, "cancelled")
+        if cancelled is not None:
+            self._telling.whole(*cancelled, call)
+        return Accepted()
 
     def complete_order(self, wanted: words.Completion, call: Call) -> Accepted:
         return self._tell_state(wanted.order_refnum, "completed", call)
@@ -236,8 +251,11 @@ class RallyGateway(Gateway):
             events.append(Event("error", "NO_LINES_LEFT", message, about("order_refnum", change.order_refnum)))
             return words.OrderChanged(to_sketch(before).lines, tuple(events), is_different=False)
         is_different = document != before
-        if is_different:
+        # Whoever states its lines has looked at them.
+        document = msgspec.structs.replace(document, doubt="")
+        if document != before:
             self._orders.store(connection, stored, document, stored.state)
+        if is_different:
             events += _of_money(document)
         return words.OrderChanged(to_sketch(document).lines, tuple(events), is_different)
 

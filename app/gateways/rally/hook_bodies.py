@@ -1,6 +1,7 @@
 """Reads what Rally sends: only what the contract names, leniently in form, never trusting a type (contract 3.3 to 3.5).
 
 Nothing here raises for a value of the wrong kind except where money or units would be guessed: then `BadBody`.
+A field that decides nothing in a hook is not read for it.  Ids are opaque: kept and compared as they came.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.countries import country_code
 from app.domain.json_bodies import JsonReader, NotJson
-from app.domain.texts import key_fault, mended
-from app.gateways.rally.order_document import Address, Customer, PaymentMethod, Transaction
+from app.domain.texts import mended
+from app.gateways.rally.order_document import Address, Customer
 
 Json = Mapping[str, Any]
 
@@ -42,15 +44,18 @@ class WantedLine:
 
 
 @dataclass(frozen=True)
-class AddedShipping:
-    """What shipping post-purchase additions costs more."""
+class StatedLine:
+    """A line of the cart as `order/create` names it; what it does not say is empty, or None."""
 
-    subtotal: Decimal
-    tax_amount: Decimal
+    line_id: str
+    product_id: str
+    variant_id: str
+    sku: str
+    quantity: int | None
 
 
 def read_body(raw: bytes) -> Json:
-    """The JSON object; empty for no body.  Raises `BadBody`."""
+    """The JSON object; empty for no body.  Half a character costs its text alone (R6).  Raises `BadBody`."""
     if not raw.strip():
         return {}
     try:
@@ -64,8 +69,13 @@ def read_body(raw: bytes) -> Json:
 
 def text(value: object) -> str:
     """Free text, whole, with U+FFFD for what no database takes; numbers as they are written; anything else is empty."""
+    return mended(identifier(value)).strip()
+
+
+def identifier(value: object) -> str:
+    """An id as it came, blanks and all; empty for one of blanks alone, and for what is neither text nor number."""
     if isinstance(value, str):
-        return mended(value).strip()
+        return value if value.strip() else ""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
@@ -107,30 +117,67 @@ def units(value: object) -> int:
     return int(found)
 
 
-def line_items(body: Json) -> list[WantedLine]:
-    """Raises `BadBody` for a list with anything in it that is no line."""
+def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
+    """Raises `BadBody` for a list with anything in it that is no line.
+
+    A price that cannot be read is a fault only where it decides: with `takes_price`.
+    """
+    return [
+        WantedLine(
+            identifier(item.get("external_id")),
+            identifier(item.get("external_product_id")),
+            identifier(item.get("external_variant_id")),
+            units(item.get("quantity")),
+            _price(item.get("price"), takes_price),
+        )
+        for item in _lines(body)
+    ]
+
+
+def _price(value: object, is_needed: bool) -> Decimal | None:
+    try:
+        return None if value is None else amount(value)
+    except BadBody:
+        if is_needed:
+            raise
+        return None
+
+
+def stated_lines(body: Json) -> list[StatedLine]:
+    """The lines `order/create` names.  Raises `BadBody` for a list with anything in it that is no line."""
+    return [
+        StatedLine(
+            identifier(item.get("external_id")),
+            identifier(item.get("external_product_id")),
+            identifier(item.get("external_variant_id")),
+            identifier(item.get("sku")),
+            None if item.get("quantity") is None else units(item["quantity"]),
+        )
+        for item in _lines(body)
+    ]
+
+
+def _lines(body: Json) -> list[Json]:
     given = body.get("line_items")
     if given is None:
         return []
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise BadBody
-    return [
-        WantedLine(
-            text(item.get("external_id")),
-            text(item.get("external_product_id")),
-            text(item.get("external_variant_id")),
-            units(item.get("quantity")),
-            None if item.get("price") is None else amount(item["price"]),
-        )
-        for item in given
-    ]
+    return given
 
 
 def address(value: object) -> Address | None:
-    """None where nothing of it is known."""
+    """None where nothing of it is known.
+
+    A code that is no country's is not guessed: it is kept as the country's name where no name is stated.
+    """
     given = mapping(value)
     found = {name: text(given.get(name)) for name in Address.__struct_fields__}
-    found["country_code"] = found["country_code"].upper()[:2]
+    found["external_id"] = mended(identifier(given.get("external_id")))
+    stated = found["country_code"]
+    found["country_code"] = country_code(stated)
+    if not found["country_code"]:
+        found["country"] = found["country"] or stated
     return Address(**found) if any(found.values()) else None
 
 
@@ -152,9 +199,11 @@ def customer(body: Json, known: Customer) -> Customer:
     """What is known of the customer, with what the body says laid over it."""
     given = mapping(body.get("customer"))
     said = {
-        name: text(given[name]) for name in ("external_id", "email", "first_name", "last_name", "phone")
+        name: text(given[name]) for name in ("email", "first_name", "last_name", "phone")
         if given.get(name) is not None
     }  # fmt: skip
+    if given.get("external_id") is not None:
+        said["external_id"] = mended(identifier(given["external_id"]))
     consent = mapping(given.get("consent")).get("email")
     accepts = consent if isinstance(consent, bool) else known.accepts_email
     return msgspec.structs.replace(known, **said, accepts_email=accepts)
@@ -166,45 +215,6 @@ def coupons(body: Json) -> list[str] | None:
         return None
     codes = [text(row.get("name")) for row in entries(body["discounts"]) if row.get("type") == "coupon"]
     return list({code.casefold(): code for code in codes if code}.values())
-
-
-def transactions(body: Json) -> list[Transaction]:
-    """Raises `BadBody` for one without a readable amount.
-
-    One without an id, or with one that cannot be a key, gets one made of its content: the money was taken.
-    """
-    found = []
-    for item in entries(body.get("transactions")):
-        given = item.get("external_id")
-        own_id = "" if isinstance(given, str) and key_fault(given) else text(given)
-        found.append(Transaction(external_id=own_id or f"tx-{digest(item)}", amount=amount(item.get("amount"))))
-    return found
-
-
-def payment_method(body: Json) -> PaymentMethod | None:
-    given = mapping(body.get("payment_method"))
-    found = PaymentMethod(
-        method_name=text(given.get("payment_method_name")),
-        processor_name=text(given.get("payment_processor_name")),
-        card_brand=text(given.get("card_brand")),
-        last4=text(given.get("last4"))[:4],
-    )
-    return found if given else None
-
-
-def added_shipping(body: Json) -> AddedShipping | None:
-    """`shipping_costs.new`, or None where it costs nothing.  Raises `BadBody`."""
-    given = mapping(mapping(body.get("shipping_costs")).get("new"))
-    if not given:
-        return None
-    tax = amount(given.get("tax_amount") or 0)
-    total = amount(given["total"]) if given.get("total") is not None else amount(given.get("subtotal") or 0) + tax
-    subtotal = amount(given["subtotal"]) if given.get("subtotal") is not None else total - tax
-    if total <= 0:
-        return None
-    if subtotal < 0 or tax < 0:
-        raise BadBody
-    return AddedShipping(subtotal, tax)
 
 
 def is_under_review(body: Json) -> bool | None:

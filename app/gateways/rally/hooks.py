@@ -17,8 +17,9 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app.gateways.interface import InboundRequest
 from app.gateways.rally import carts, hook_errors, intake
-from app.gateways.rally.hook_bodies import BadBody, Json, read_body, text
+from app.gateways.rally.hook_bodies import BadBody, Json, identifier, read_body, text
 from app.gateways.rally.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
 from app.gateways.rally.hook_registry import ROOT, TOPICS
 from app.gateways.rally.products import search_categories, search_products
@@ -67,7 +68,7 @@ def _search(asked: Asked, id_name: str, find: Callable[..., Any]) -> Any:
         return []
     title = text(body["title"]) if isinstance(body.get("title"), str) else None
     with asked.shop.database.read() as connection:
-        return find(connection, asked.shop.channel, text(body.get(id_name)), title, asked.shop.options)
+        return find(connection, asked.shop.channel, identifier(body.get(id_name)), title, asked.shop.options)
 
 
 def _page(asked: Asked) -> Any:
@@ -121,6 +122,7 @@ def create_hooks(shops: Mapping[str, Shop], set_aside: frozenset[str] = frozense
             begun = time.perf_counter()
             reply = _serve(shop, topic, resource_id, _refuse if shop.channel in set_aside else answering)
             duration_ms = round((time.perf_counter() - begun) * 1000)
+            shop.observe_inbound(InboundRequest(topic, reply.status_code, _reason(reply)))
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
             log.info("channel %s: Rally asked %s", shop.channel, topic, extra=facts)
             return reply
@@ -164,6 +166,14 @@ def _serve(shop: Shop, topic: str, resource_id: str, answering: Answering) -> Re
     except Exception:
         log.exception("channel %s: %s failed", shop.channel, topic)
         return _refusal(hook_errors.unavailable(), secret)
+
+
+def _reason(reply: Response) -> str:
+    """Code and sentence of a refusal; both are ours."""
+    if reply.status_code == 200:
+        return ""
+    said = msgspec.json.decode(reply.get_data())
+    return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
 def _refuse(asked: Asked) -> Any:

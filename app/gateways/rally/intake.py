@@ -1,14 +1,12 @@
 """Rally's order hooks: a cart becomes one order, which may grow until RetailOps knows it (contract 3.2, 3.4, 3.5).
 
 An order is handed to RetailOps once `paid` was said with a payment method and no fraud review is open; from then
-on it grows only by what the very request brings the money for, lest its sums differ.  One request at a time changes
-a cart or an order, and one at a time takes units (R25).
+on it does not grow, and money that comes all the same is kept (contract 9).  One request at a time changes a cart or
+an order, and one at a time takes units (R25).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -17,18 +15,12 @@ from sqlalchemy import Connection
 
 from app.gateways.rally import hook_errors
 from app.gateways.rally.additions import release, reserve, with_additions
-from app.gateways.rally.cart_document import CartDocument
-from app.gateways.rally.carts import check_stock, load, wanted_of, with_coupons, with_shopper
-from app.gateways.rally.hook_bodies import (
-    Json,
-    coupons,
-    is_under_review,
-    line_items,
-    mapping,
-    payment_method,
-    text,
-    transactions,
-)
+from app.gateways.rally.cart_check import with_refusal
+from app.gateways.rally.cart_document import write_cart
+from app.gateways.rally.carts import load
+from app.gateways.rally.hook_bodies import Json, identifier, mapping
+from app.gateways.rally.hook_errors import HookRefused
+from app.gateways.rally.hook_money import transactions
 from app.gateways.rally.order_document import OrderDocument, Transaction, read_document, write_document
 from app.gateways.rally.order_progress import (
     changes_of,
@@ -38,17 +30,12 @@ from app.gateways.rally.order_progress import (
     with_news,
     with_transactions,
 )
-from app.gateways.rally.pricing import Priced, is_deliverable
-from app.gateways.rally.products import find_units, sellable
+from app.gateways.rally.placement import Disagreement, note_doubt, placed, unplaced
+from app.gateways.rally.products import sellable
 from app.gateways.rally.shop import Shop
 from app.gateways.rally.showing import order_json
 from app.records import carts, orders, reservations
-from app.records.orders import StoredOrder
-
-PREFIX: Final = "RLY-"
-_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-_LENGTH: Final = 10
-"""50 bits: numbers that nobody guesses, short enough to be read out."""
+from app.records.orders import Standing, StoredOrder
 
 MOST_LISTED: Final = 100
 LAST_PAGE: Final = 10**9
@@ -57,11 +44,14 @@ LAST_PAGE: Final = 10**9
 def create(shop: Shop, body: Json, raw: bytes, *, is_offers_only: bool) -> dict[str, Any]:
     """The order of a cart; the one it has become already, if it has, with transactions that are new.
 
+    Without a payment method nothing is placed, and the answer is what would be, without ids (contract 9).
     Raises `HookRefused` cart_not_found, cart_has_been_updated, invalid_discount_code,
-    cart_contains_only_digital_items, 412 out_of_stock or 412 unknown; then nothing is changed.
+    cart_contains_only_digital_items, 412 out_of_stock or 412 unknown; then nothing is placed.
     """
-    cart_id = text(mapping(body.get("cart")).get("external_id"))
+    cart_id = identifier(mapping(body.get("cart")).get("external_id"))
     charged = transactions(body)
+    refused: HookRefused | None = None
+    answer: dict[str, Any] = {}
     with shop.database.read() as connection:
         known = orders.of_cart(connection, shop.channel, cart_id)
     if known is None:
@@ -69,11 +59,23 @@ def create(shop: Shop, body: Json, raw: bytes, *, is_offers_only: bool) -> dict[
         with shop.database.write(serial=serial) as connection:
             known = orders.of_cart(connection, shop.channel, cart_id)
             if known is None:
-                document = _placed(connection, shop, cart_id, body, charged, is_offers_only)
-                stored = _add(connection, shop, document, raw)
-                reserve(connection, shop, document.refnum, (), document.lines)
-                carts.remove(connection, shop.channel, cart_id)
-                answer = _created(connection, shop, stored, document)
+                cart = load(connection, shop, cart_id)
+                try:
+                    document = placed(connection, shop, cart, body, charged, is_offers_only)
+                except Disagreement as different:  # nothing is placed; that it was refused is kept
+                    now, refused = shop.clock(), different.refusal
+                    noted = write_cart(with_refusal(cart, different.mark))
+                    carts.put(connection, shop.channel, cart_id, noted, now, shop.cart_date(now))
+                else:
+                    if document.payment_method is None:
+                        return unplaced(connection, shop, document)
+                    stored = _add(connection, shop, document, raw)
+                    reserve(connection, shop, document.refnum, (), document.lines)
+                    carts.remove(connection, shop.channel, cart_id)
+                    note_doubt(connection, shop, document)
+                    answer = _created(connection, shop, stored, document)
+    if refused is not None:
+        raise refused
     if known is not None:
         return _repeated(shop, known.refnum, charged, raw)
     shop.wake()
@@ -94,13 +96,12 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
         before = document = read_document(stored.body)
         now = shop.clock()
         standing = orders.standing(connection, shop.channel, refnum)
-        if standing == "unknown" and _may_grow(stored, document, charged, now):
+        if standing == "unknown" and not stored.is_final(now):
             document = with_additions(connection, shop, document, body, charged)
             reserve(connection, shop, refnum, before.lines, document.lines)
         document = with_news(document, body, charged, shop)
         changes = changes_of(shop, stored, document, body, standing, now)
-        if document.additions != before.additions and stored.is_final(now):
-            changes.setdefault("exportable_at", now)
+        _requeue(changes, stored, before, document, standing, now)
         if document != before or changes:
             is_over = changes.get("state", stored.state) in ("completed", "cancelled", "refunded")
             stored = orders.change(
@@ -151,83 +152,19 @@ def listing(shop: Shop, per_page: int, current_page: int) -> dict[str, Any]:
     }
 
 
-def _may_grow(stored: StoredOrder, document: OrderDocument, charged: Sequence[Transaction], now: datetime) -> bool:
-    """True while the order waits; later, until it is over, only for what comes with its money."""
-    if not stored.is_final(now):
-        return True
-    known = {transaction.external_id for transaction in document.transactions}
-    is_paid_for = any(item.amount > 0 and item.external_id not in known for item in charged)
-    return is_paid_for and stored.state in ("pending", "paid")
-
-
-def _placed(
-    connection: Connection, shop: Shop, cart_id: str, body: Json, charged: Sequence[Transaction], is_offers_only: bool
-) -> OrderDocument:
-    """The order this cart makes, at the prices the shopper was shown.  Raises `HookRefused`."""
-    cart = load(connection, shop, cart_id)
-    _check_lines(cart, body)
-    cart = with_coupons(with_shopper(cart, body), coupons(body), shop.options)
-    if not (cart.needs_shipping or is_offers_only or shop.options.offers_only):
-        raise hook_errors.only_digital_items()
-    priced = cart.priced(shop.options)
-    _check_shipping(cart, priced, body, shop)
-    wanted = wanted_of(cart.lines)
-    pairs = [(item.product_id, item.variant_id) for item in wanted]
-    check_stock(wanted, find_units(connection, shop.channel, pairs, shop.options), {}, status=412)
-    refnum = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    device = mapping(body.get("device_information"))
-    document = OrderDocument(
-        refnum=refnum,
-        number=refnum,
-        cart_id=cart_id,
-        created_at=shop.clock(),
-        currency=shop.options.currency,
-        lines=priced.lines,
-        next_line=cart.next_line,
-        customer=cart.customer,
-        billing_address=cart.billing_address,
-        shipping_address=cart.shipping_address,
-        shipping=priced.chosen,
-        discounts=priced.discounts,
-        taxes=priced.taxes,
-        payment_method=payment_method(body),
-        ip_address=_ip_address(text(device.get("device_ip_address"))),
-        notes=cart.notes,
-        is_offers_only=is_offers_only,
-        is_under_review=bool(is_under_review(body)),
-        meta=dict(mapping(body.get("meta"))),
-    )
-    return with_transactions(document, charged)
-
-
-def _check_lines(cart: CartDocument, body: Json) -> None:
-    """The shopper bought what the cart holds: as many lines, as many units (contract 3.4)."""
-    bought = line_items(body)
-    is_same = len(bought) == len(cart.lines) and sum(item.quantity for item in bought) == sum(
-        line.quantity for line in cart.lines
-    )
-    if not cart.lines or not is_same:
-        raise hook_errors.cart_has_been_updated("the lines are not those of the cart")
-
-
-def _check_shipping(cart: CartDocument, priced: Priced, body: Json, shop: Shop) -> None:
-    """Raises `HookRefused` where the goods could not be shipped as the shopper believes."""
-    if not cart.needs_shipping:
-        return
-    if not is_deliverable(cart.shipping_address, shop.options):
-        raise hook_errors.cart_has_been_updated("the shipping address lacks its country, postcode or region")
-    if not priced.offers:
-        raise hook_errors.placement_failed("nothing is shipped to this address")
-    asked = text(body.get("selected_shipping_line_external_id"))
-    if asked and asked != (priced.chosen.external_id if priced.chosen else ""):
-        raise hook_errors.cart_has_been_updated("the chosen shipping is not offered any more")
-
-
-def _ip_address(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        return ""
+def _requeue(
+    changes: dict[str, Any],
+    stored: StoredOrder,
+    before: OrderDocument,
+    document: OrderDocument,
+    standing: Standing,
+    now: datetime,
+) -> None:
+    """An order that waits for RetailOps and gets more money goes to the end of the queue: a pull that has read it
+    without that money leaves it for the next one."""
+    is_waiting = standing == "unknown" and stored.is_final(now) and stored.cancelled_at is None
+    if is_waiting and document.transactions != before.transactions:
+        changes.setdefault("exportable_at", now)
 
 
 def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes) -> StoredOrder:
@@ -256,8 +193,10 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
         if document != before:
             now = shop.clock()
             date = max(stored.purge_after, shop.order_date(now, is_over=False))
+            changes: dict[str, Any] = {}
+            _requeue(changes, stored, before, document, orders.standing(connection, shop.channel, refnum), now)
             stored = orders.change(
-                connection, stored, now=now, purge_after=date, body=write_document(document), hook=raw
+                connection, stored, now=now, purge_after=date, body=write_document(document), hook=raw, **changes
             )
             note_late_money(connection, shop, before, document)
         return _created(connection, shop, stored, document)

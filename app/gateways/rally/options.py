@@ -74,11 +74,7 @@ class RallyOptions:
     native_checkout_url: str = option(
         mf.String(validate=tables.page), "Where shoppers go when Rally cannot be reached.", default=""
     )
-    store_country: str = option(
-        mf.String(validate=mv.Regexp(r"^[A-Z]{2}\Z", error="must be an ISO 3166 code such as US")),
-        "Country of the store.",
-        default="US",
-    )
+    store_country: str = option(tables.CountryCode(), "Country of the store.", default="US")
     store_locale: str = option(mf.String(), "Language and country, such as en_US.", default="en_US")
     store_timezone: str = option(mf.String(), "IANA name of its time zone.", default="UTC")
     store_phone: str = option(mf.String(), "Its telephone number.", default="")
@@ -109,13 +105,18 @@ class RallyOptions:
     )
     trust_added_price: bool = option(
         switch(),
-        "Take the price Rally names in cart/add (order bumps) instead of the catalogue's.",
+        "Take the price Rally names in cart/add (its own offers) instead of the catalogue's.",
+        default=True,
+    )
+    trust_created_price: bool = option(
+        switch(),
+        "Take the price named in cart/create, too; it comes from the page, where a shopper can edit it.",
         default=False,
     )
     paid_clears_review: bool = option(
         switch(),
-        "A `paid` that does not mention fraud review ends one; otherwise only an empty mention does.",
-        default=False,
+        "A `paid` that does not mention fraud review ends one; false: only an empty mention does.",
+        default=True,
     )
     release_unpaid_after_minutes: float = option(
         mf.Float(validate=mv.Range(0, 60 * 24 * 30)),

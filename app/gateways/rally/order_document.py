@@ -214,6 +214,8 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     """True while a fraud review is open, whatever else was said."""
     additions: tuple[str, ...] = ()
     """Digests of the post-purchase additions made, so that one that is repeated is not made twice."""
+    doubt: str = ""
+    """Why a person has to look before RetailOps gets it, as a sentence without values; "" for no reason."""
     meta: dict[str, Any] = {}
     fulfillments: tuple[Fulfillment, ...] = ()
     refunds: tuple[Refunded, ...] = ()

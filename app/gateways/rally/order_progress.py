@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.gateways.rally.hook_bodies import Json, is_under_review, payment_method, text
+from app.gateways.rally.hook_bodies import Json, is_under_review, text
+from app.gateways.rally.hook_money import payment_method
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import RALLY_STATUS, OrderDocument, Transaction
 from app.gateways.rally.retailops_order import to_payments

@@ -4,6 +4,9 @@ The one rounding rule: an amount is rounded half up to the currency's smallest u
 nothing is rounded afterwards.  Rows are: a unit's price; one coupon's amount, spread over the rows of goods so
 that the shares add up to it; and each tax of each row and of shipping.  Totals are sums of rows.
 
+A row at a given price takes no discount: Rally's offers are exempt from coupons (contract 9).  What is reached of a
+coupon's minimum and of free shipping is what the shopper spends, such rows included.
+
 Taxes are due on goods less discounts, and on shipping less discounts where the table says so; prices never
 include them.  The settings are `[[channel.rally.shipping]]`, `[[channel.rally.tax]]`, `[[channel.rally.coupon]]`.
 """
@@ -19,8 +22,8 @@ import msgspec
 
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import WITHOUT_DECIMALS, Address, DiscountRow, Line, ShippingLine, TaxRow
-from app.gateways.rally.provinces import is_same
 from app.gateways.rally.tables import Coupon, Shipping, Tax
+from app.storefront.addresses import has_provinces, is_same_province
 
 ZERO: Final = Decimal(0)
 
@@ -51,10 +54,14 @@ class Priced:
         )
 
 
+def smallest_unit(currency: str) -> Decimal:
+    """What amounts are whole multiples of."""
+    return Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.01")
+
+
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """Half up to the currency's smallest unit."""
-    unit = Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.01")
-    return amount.quantize(unit, rounding=ROUND_HALF_UP)
+    return amount.quantize(smallest_unit(currency), rounding=ROUND_HALF_UP)
 
 
 def price(
@@ -105,20 +112,24 @@ def coupon_of(code: str, options: RallyOptions) -> Coupon | None:
 
 
 def holds(coupon: Coupon, lines: Sequence[Line], options: RallyOptions) -> bool:
-    """Whether the goods reach the coupon's minimum."""
+    """Whether the goods reach the coupon's minimum, and there is something to take it off."""
     return _holds(coupon, [_row(line, options.currency) for line in lines])
 
 
 def needs_province(country_code: str, options: RallyOptions) -> bool:
-    """True when shipping or tax differs within the country."""
-    return any(entry.provinces and country_code in entry.countries for entry in options.shipping) or any(
+    """True when shipping or tax differs within the country, and its addresses name a province at all."""
+    is_divided = any(entry.provinces and country_code in entry.countries for entry in options.shipping) or any(
         tax.province and tax.country == country_code for tax in options.tax
     )
+    return is_divided and has_provinces(country_code)
 
 
 def is_deliverable(address: Address | None, options: RallyOptions) -> bool:
-    """True when enough of the address is known to say what shipping there costs (contract 4.6)."""
-    if address is None or not address.country_code or not address.zip:
+    """True when enough of the address is known to say what shipping there costs.
+
+    No table of ours goes by the postcode, so nobody has to name one.
+    """
+    if address is None or not address.country_code:
         return False
     return bool(address.province) or not needs_province(address.country_code, options)
 
@@ -132,12 +143,13 @@ def _row(line: Line, currency: str) -> Line:
 
 def _holds(coupon: Coupon, goods: Sequence[Line]) -> bool:
     worth = sum((line.subtotal for line in goods), ZERO)
-    return bool(goods) and worth >= coupon.minimum
+    has_goods = coupon.free_shipping or any(not line.is_price_given for line in goods)
+    return bool(goods) and has_goods and worth >= coupon.minimum
 
 
 def _spread(coupon: Coupon, goods: Sequence[Line], shares: Sequence[Decimal], currency: str) -> list[Decimal]:
     """What the coupon takes off each row: rounded running totals, so that no cent is lost or taken twice."""
-    left = [line.subtotal - share for line, share in zip(goods, shares, strict=True)]
+    left = [ZERO if line.is_price_given else line.subtotal - share for line, share in zip(goods, shares, strict=True)]
     worth = sum(left, ZERO)
     wanted = worth * coupon.percent / 100 if coupon.percent is not None else coupon.amount or ZERO
     amount = min(rounded(wanted, currency), worth)
@@ -162,7 +174,7 @@ def _discount(coupon: Coupon, amount: Decimal) -> DiscountRow:
 def _is_due(tax: Tax, place: Address) -> bool:
     if tax.country != place.country_code:
         return False
-    return not tax.province or is_same(tax.country, tax.province, place.province)
+    return not tax.province or is_same_province(tax.country, tax.province, place.province)
 
 
 def _taxed(line: Line, taxes: Sequence[Tax], due: list[Decimal], currency: str) -> Line:
@@ -190,7 +202,9 @@ def _offers(
 def _goes(entry: Shipping, place: Address) -> bool:
     if place.country_code not in entry.countries:
         return False
-    return not entry.provinces or any(is_same(place.country_code, name, place.province) for name in entry.provinces)
+    return not entry.provinces or any(
+        is_same_province(place.country_code, name, place.province) for name in entry.provinces
+    )
 
 
 def _offer(entry: Shipping, worth: Decimal, taxes: Sequence[Tax], is_free: bool, currency: str) -> ShippingLine:

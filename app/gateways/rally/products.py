@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,9 @@ from app.gateways.words import Item, Product
 from app.records import catalogue, reservations, stock
 
 Json = dict[str, Any]
+
+BLANKS: Final = " \t\r\n"
+"""A SKU of nothing else may stand in no line of an order (SDK contract 2.5)."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ def sellable(connection: Connection, channel: str, skus: Collection[str]) -> dic
 
 
 def is_buyable(item: Item, options: RallyOptions) -> bool:
-    """True for what has a SKU and a price in the shop's currency and is not switched off."""
+    """True for what has a SKU that RetailOps takes and a price in the shop's currency, and is not switched off."""
     return (
-        bool(item.sku)
+        bool(item.sku.strip(BLANKS))
         and item.is_enabled is not False
         and item.price is not None
         and (item.currency or options.currency).upper() == options.currency

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.gateways.interface import Tools
+from app.gateways.interface import InboundRequest, Tools
 from app.gateways.rally.options import RallyOptions
 from app.records.database import Database
 
@@ -26,6 +26,7 @@ class Shop:
     database: Database = field(repr=False)
     clock: Callable[[], datetime] = field(repr=False)
     wake: Callable[[], None] = field(repr=False)
+    observe_inbound: Callable[[InboundRequest], None] = field(default=lambda request: None, repr=False)
 
     def cart_date(self, now: datetime) -> datetime:
         """When a cart that changes now is forgotten (R28)."""
@@ -40,7 +41,7 @@ def shop_of(options: RallyOptions, tools: Tools) -> Shop:
     """Raises `ValueError` where no records are lent."""
     if tools.database is None:
         raise ValueError("Rally needs the records: carts and orders are kept here")
-    return Shop(tools.channel, options, tools.database, tools.clock, tools.wake)
+    return Shop(tools.channel, options, tools.database, tools.clock, tools.wake, tools.observe_inbound)
 
 
 def store_json(options: RallyOptions) -> Json:

@@ -51,16 +51,13 @@ def cart_json(cart: CartDocument, priced: Priced, units: Mapping[str, int], opti
 
 
 def order_json(order: OrderDocument, status: str, units: Mapping[str, int] | None = None) -> Json:
-    """The Order as hooks answer it (contract 4.1, column R)."""
+    """The Order as hooks answer it: nothing but contract 4.1's column R, so nothing of the shopper."""
     shipping = shipping_json(order.shipping) if order.shipping else None
     return {
         "external_id": order.refnum,
         "external_number": order.number,
         "cart_id": order.cart_id,
         "status": status,
-        "customer": customer_json(order.customer, f"guest-{order.cart_id}"),
-        "billing_address": address_json(order.billing_address or order.shipping_address),
-        "shipping_address": address_json(order.shipping_address),
         "line_items": lines_json(order.lines, units or {}),
         "subtotal": order.subtotal,
         "total": order.total,

@@ -13,6 +13,7 @@ import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
+from app.domain.countries import country_code
 from app.options import option, switch
 
 MAX_AMOUNT = Decimal("999999999")
@@ -28,8 +29,14 @@ def _amount() -> mf.Decimal:
     return mf.Decimal(places=4, validate=mv.Range(Decimal(0), MAX_AMOUNT))
 
 
-def _country() -> mf.String:
-    return mf.String(validate=mv.Regexp(r"^[A-Z]{2}\Z", error="must be an ISO 3166 code such as US"))
+class CountryCode(mf.String):
+    """A country's code of two or three letters in any case, read as two capital letters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        code = country_code(str(super()._deserialize(value, attr, data, **kwargs)))
+        if not code:
+            raise marshmallow.ValidationError("must be an ISO 3166 code such as US")
+        return code
 
 
 def _filled() -> mf.String:
@@ -45,7 +52,7 @@ class Shipping:
     id: str = option(_filled(), "Rally's external_id of the choice.")
     title: str = option(_filled(), "What the shopper reads.")
     price: Decimal = option(_amount(), "Price without tax.")
-    countries: Sequence[str] = option(mf.List(_country(), validate=mv.Length(min=1)), "Countries it goes to.")
+    countries: Sequence[str] = option(mf.List(CountryCode(), validate=mv.Length(min=1)), "Countries it goes to.")
     provinces: Sequence[str] = option(
         mf.List(_filled()), "Provinces alone, by code or name; empty: all of them.", default=tuple
     )
@@ -58,7 +65,7 @@ class Shipping:
 class Tax:
     """A tax that falls due at an address; all that fit add up."""
 
-    country: str = option(_country(), "Country.")
+    country: str = option(CountryCode(), "Country.")
     rate: Decimal = option(
         mf.Decimal(validate=mv.Range(Decimal(0), Decimal(1), max_inclusive=False)),
         "A fraction: 0.0825 is 8.25 percent.",
