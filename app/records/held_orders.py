@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from app.records.tables import held_back
 
@@ -16,3 +16,8 @@ def hold(connection: Connection, channel: str, refnum: str, reason: str, now: da
     ).first()
     if known is None:
         connection.execute(insert(held_back), {"channel": channel, "refnum": refnum, "reason": reason, "since": now})
+
+
+def let_go(connection: Connection, channel: str, refnum: str) -> None:
+    """Nobody has to look any more: the order is over."""
+    connection.execute(delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum == refnum))

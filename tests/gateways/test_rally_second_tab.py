@@ -171,6 +171,17 @@ def test_p37_a_charge_of_another_kind_or_of_a_part_is_taken_at_once_and_held_bac
         assert held(stage)[made.body["external_id"]].startswith("SUMS_DIFFER")
 
 
+def test_p37_nobody_has_to_look_at_a_doubtful_order_that_was_called_off_at_rally(stage: Stage) -> None:
+    cart = bought(stage, TEE=1)
+    for status in (422, 200):
+        made = stage.order(cart, **charge(5))
+        assert made.status == status
+    refnum = made.body["external_id"]
+    assert list(held(stage)) == [refnum]
+    assert stage.call("PUT", f"/orders/{refnum}", {"status": "refunded"}).status == 200
+    assert held(stage) == {}
+
+
 @pytest.mark.both_databases
 def test_p10_ten_at_once_with_a_difference_make_one_order(stage: Stage) -> None:
     cart = bought(stage, TEE=1)

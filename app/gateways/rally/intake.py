@@ -34,7 +34,7 @@ from app.gateways.rally.placement import Disagreement, note_doubt, placed, unpla
 from app.gateways.rally.products import sellable
 from app.gateways.rally.shop import Shop
 from app.gateways.rally.showing import order_json
-from app.records import carts, orders, reservations
+from app.records import carts, held_orders, orders, reservations
 from app.records.orders import Standing, StoredOrder
 
 MOST_LISTED: Final = 100
@@ -116,6 +116,7 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
             note_late_money(connection, shop, before, document)
         if "cancelled_at" in changes:
             release(connection, shop, document)
+            held_orders.let_go(connection, shop.channel, refnum)
         answer = _shown(connection, shop, stored, document)
     shop.wake()
     return answer
