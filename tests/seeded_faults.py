@@ -550,6 +550,8 @@ FAULTS = (
         "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
+    ),
+    Fault(
         "half-a-character-costs-the-body",
         "P34",
         "app/domain/json_bodies.py",
@@ -616,6 +618,8 @@ FAULTS = (
         "            if len(part) > 1 and deadline.left_s() >= LEAST_TIME_S:\n",
         "            if len(part) < 0:\n",
         ("tests/channel/test_texts_and_entries.py::test_p34_a_refused_entry_never_costs_its_neighbours",),
+    ),
+    Fault(
         "cut-a-country-code",
         "P34",
         "app/gateways/rally/hook_bodies.py",
