@@ -68,7 +68,7 @@ def add(
     exportable_at: datetime | None,
     purge_after: datetime,
 ) -> StoredOrder:
-    """Keep a new order.  Raises `IntegrityError` when its number or its cart has one already."""
+    """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already."""
     connection.execute(
         insert(orders),
         {
