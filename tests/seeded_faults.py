@@ -583,7 +583,7 @@ FAULTS = (
         "P34",
         "app/channel/actions/order_complete.py",
         "        if wanted.is_complete:\n",
-        "        if wanted.refnum:\n",
+        "        if wanted.shipped is not None:\n",
         (
             "tests/channel/test_texts_and_entries.py::"
             "test_p34_what_will_not_ship_and_cannot_be_read_keeps_the_order_open_and_its_shipments_go_on",

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.exc import IntegrityError
 
 from app.gateways.words import StockSent
 from app.records import carts, orders, reservations, stock, stock_batches
-from app.records.database import Database
+from app.records.database import Database, DatabaseConflict
 from app.records.retention import CLOCKS, Retention, Terms
 from app.records.tables import handed_out
 from tests.conftest import migrate
@@ -64,7 +63,7 @@ def test_orders_are_offered_by_the_time_from_which_they_may_go(database: Databas
 def test_an_order_has_one_cart_and_one_number(database: Database) -> None:
     add(database, "a")
     for refnum, cart_id in (("a", "other"), ("b", "cart-a")):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(DatabaseConflict):
             add(database, refnum, cart_id=cart_id)
     with database.read() as connection:
         found = orders.of_cart(connection, "first", "cart-a")
