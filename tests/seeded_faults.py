@@ -705,6 +705,57 @@ FAULTS = (
         "                    inbound.add(connection, self._counts)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
+        "trims-vendor-id",
+        "P35",
+        "app/gateways/pipe17/reading.py",
+        "    if isinstance(value, str):\n        return value\n    return str(value)",
+        "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
+        ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
+    ),
+    Fault(
+        "reads-another-request",
+        "P35",
+        "app/gateways/pipe17/shipping_requests.py",
+        "        return shipment if shipment.shipment_id == refnum else None\n",
+        "        return shipment\n",
+        ("tests/gateways/test_pipe17_ids.py::test_p35_a_request_is_read_by_its_own_id_alone",),
+    ),
+    Fault(
+        "box-of-another-order",
+        "P11",
+        "app/gateways/pipe17/bodies.py",
+        '    return f"{order_refnum}-{key}"\n',
+        "    return key\n",
+        ("tests/gateways/test_pipe17_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
+    ),
+    Fault(
+        "collision-taken-for-ours",
+        "P9",
+        "app/gateways/pipe17/fulfilling.py",
+        '                raise duplicate_unseen("fulfilment") from error\n',
+        "                return False\n",
+        (
+            "tests/gateways/test_pipe17_ids.py::"
+            "test_p9_a_number_that_is_taken_counts_as_ours_only_once_it_is_seen_as_ours",
+        ),
+    ),
+    Fault(
+        "carrier-not-corrected",
+        "P11",
+        "app/gateways/pipe17/fulfilling.py",
+        "    return number == package.tracking_number and stands.carrier == carrier and is_dated\n",
+        "    return number == package.tracking_number and is_dated\n",
+        (
+            "tests/gateways/test_pipe17_ids.py::test_p11_number_carrier_and_date_of_a_package_are_corrected_by_a_tracking",
+        ),
+    ),
+    Fault(
+        "note-cut",
+        "P34",
+        "app/domain/attributes.py",
+        "texts.split(value, LONGEST, shortest=SHORTEST), 1)",
+        "texts.split(value, LONGEST, shortest=SHORTEST)[:1], 1)",
+        ("tests/gateways/test_pipe17_ids.py::test_p34_a_note_of_any_length_reaches_retailops_whole",),
     ),
 )
 

@@ -29,7 +29,7 @@ PATIENCE_S = 60.0
 LEGACY = (
     "channel '{name}' uses a bare API key (no integration_id), Pipe17's legacy way. It works, but nothing can be "
     "read from Pipe17's pages: no on/off toggle, In/Out ticks or settings (channels.toml alone counts), no channel "
-    "SKUs or publishing state of its own on products, no inventory buffer, no location that names us, so every "
+    "SKUs or publishing state of its own on products, no do-not-track of its own, no location that names us, so every "
     "active location is served unless `locations` names some."
 )
 """What is lost with the legacy way (contract 1.2)."""

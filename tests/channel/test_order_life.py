@@ -142,7 +142,8 @@ def test_p10_a_shipment_ten_times_at_once_is_one_fulfilment_per_package(
         thread.join()
     assert len(answers) == 10 and all(codes(answer, "error") == [] for answer in answers)
     held = pipe17.fulfilments(order["channel_order_refnum"])
-    assert sorted(item["extFulfillmentId"] for item in held) == ["501-1", "501-2"]
+    refnum = order["channel_order_refnum"]
+    assert sorted(item["extFulfillmentId"] for item in held) == [f"{refnum}-501-1", f"{refnum}-501-2"]
 
 
 def test_p10_more_packages_of_a_known_shipment_are_added(
@@ -301,7 +302,8 @@ def test_r12_calls_for_one_order_keep_their_order(
     assert retailops.cancel(order["channel_order_refnum"])["status"] == "fail"
     eventually(lambda: len(pipe17.fulfilments(order["channel_order_refnum"])) == 2)
     held = pipe17.fulfilments(order["channel_order_refnum"])
-    assert [item["extFulfillmentId"] for item in held] == ["501-1", "502-1"]
+    refnum = order["channel_order_refnum"]
+    assert [item["extFulfillmentId"] for item in held] == [f"{refnum}-501-1", f"{refnum}-502-1"]
 
 
 def _last_line(order: dict[str, Any]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def test_what_may_have_been_done_is_looked_up_before_it_is_sent_again(
     posts = pipe17.calls("POST /fulfillments")
     assert channel("deliveries", "retry", str(number)).exit_code == 0
     eventually(lambda: value(retailops, select(deliveries.c.state).where(deliveries.c.id == number)) == "delivered")
-    assert [item["extFulfillmentId"] for item in pipe17.fulfilments(refnum)] == [key]
+    assert [item["extFulfillmentId"] for item in pipe17.fulfilments(refnum)] == [f"{refnum}-{key}"]
     assert pipe17.calls("POST /fulfillments") == posts + 1
 
 

@@ -143,7 +143,7 @@ def test_without_the_grant_the_merchant_is_told_what_to_do_by_hand(
 
 def test_a_bare_key_works_and_is_told_what_it_loses(channel: Callable[..., Result]) -> None:
     result = channel("locations", "list", "--json", api_key=LEGACY_KEY, more="")
-    assert "bare API key" in result.stderr and "inventory buffer" in result.stderr
+    assert "bare API key" in result.stderr and "do-not-track" in result.stderr
     assert all(row["is_served"] for row in rows(result, "locations").values())
     synced = channel("locations", "sync", DALLAS, "--json", api_key=LEGACY_KEY, more="")
     assert "integration_id" in rows(synced, "steps")[DALLAS]["note"]

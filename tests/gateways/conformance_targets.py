@@ -74,7 +74,7 @@ def _pipe17() -> Iterator[Target]:
         first, key = shipped["lineItems"][0], {"X-Pipe17-Key": LEGACY_KEY}
         parcel = {
             "shipmentId": shipped["shipmentId"],
-            "extFulfillmentId": "400-1",
+            "extFulfillmentId": f"{shipped['shipmentId']}-400-1",
             "lineItems": [{"uniqueId": first["uniqueId"], "sku": first["sku"], "quantity": 1}],
         }
         assert requests.post(f"{server.url}{BASE_PATH}/fulfillments", json=parcel, headers=key, timeout=10).ok

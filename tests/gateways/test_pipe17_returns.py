@@ -59,7 +59,7 @@ def test_a_return_is_written_once_and_without_money(sandbox: Sandbox) -> None:
     assert gateway.records_returns(call("question"))
     assert gateway.record_return(goods(made), call()).events == ()
     [held] = ours(sandbox)
-    wanted = {"extReturnId": "600", "extOrderId": made["extOrderId"], "status": "received",
+    wanted = {"extReturnId": f"{made['shipmentId']}-600", "extOrderId": made["extOrderId"], "status": "received",
               "locationId": made["locationId"]}  # fmt: skip
     assert wanted.items() <= held.items()
     assert held["lineItems"] == [{"uniqueId": "1", "sku": "MUG-RED", "quantity": 1, "reason": "too red"}]
@@ -78,7 +78,7 @@ def test_a_return_the_shop_waits_for_gets_a_receipt(sandbox: Sandbox) -> None:
     gateway = connect(sandbox)
     assert gateway.record_return(goods(made, source_sku="MUG-RED"), call()).events == ()
     [receipt] = sandbox.state()["receipts"]
-    wanted = {"extReceiptId": "600", "returnId": return_id, "locationId": made["locationId"],
+    wanted = {"extReceiptId": f"{made['shipmentId']}-600", "returnId": return_id, "locationId": made["locationId"],
               "lineItems": [{"sku": "MUG-RED", "quantity": 1}]}  # fmt: skip
     assert wanted.items() <= receipt.items() and ours(sandbox) == []
     assert [item["status"] for item in sandbox.state()["returns"]] == ["received"]
@@ -215,7 +215,7 @@ def test_r24_a_return_moves_no_money_and_is_told_to_pipe17_once(
     for _ in range(2):
         assert codes(give_back(retailops, order)) == ["NO_MONEY_MOVED"]
     [held] = ours(sandbox)
-    assert (held["extReturnId"], held["lineItems"][0]["quantity"]) == ("9", 1)
+    assert (held["extReturnId"], held["lineItems"][0]["quantity"]) == (f"{order['channel_order_refnum']}-9", 1)
     assert codes(give_back(retailops, order, units=2)) == ["NO_MONEY_MOVED", "RETURN_CORRECTED"]
     assert [item["lineItems"][0]["quantity"] for item in ours(sandbox)] == [2]
     give_back(retailops, order, number=10)

@@ -248,6 +248,7 @@ def test_the_integration_moves_a_shipment_only_along_the_legal_ways(pipe17: Pipe
 def test_cancelling_with_restock_frees_the_commitment_and_without_it_the_units_are_gone(
     pipe17: Pipe17,
 ) -> None:
+    pipe17.admin("PUT", "/settings", {"inventory_engine": True})
     before = pipe17.stock("BOWL")
     first, second = (pipe17.new_shipment(("BOWL", 2)) for _ in range(2))
     committed = pipe17.stock("BOWL")
@@ -264,6 +265,7 @@ def test_cancelling_with_restock_frees_the_commitment_and_without_it_the_units_a
 
 
 def test_a_fulfilment_moves_shipment_order_and_stock(pipe17: Pipe17) -> None:
+    pipe17.admin("PUT", "/settings", {"inventory_engine": True})
     lines = [
         {"uniqueId": "a", "sku": "BOWL", "quantity": 2, "itemPrice": 8.75, "requiresShipping": True},
         {"uniqueId": "b", "sku": "TRAY", "quantity": 1, "itemPrice": 18, "requiresShipping": True},
@@ -304,7 +306,45 @@ def test_a_fulfilment_that_does_not_fit_its_shipment_is_refused(pipe17: Pipe17) 
     assert len(pipe17.state()["fulfillments"]) == 1
 
 
+def test_while_the_inventory_engine_is_off_as_it_is_by_default_no_request_moves_stock(pipe17: Pipe17) -> None:
+    pipe17.admin("POST", "/reset", {"shipments": 0})
+    before = pipe17.stock("BOWL")
+    shipment = pipe17.new_shipment(("BOWL", 2))
+    assert pipe17.fulfil(shipment, "F-1", ("1", "BOWL", 1))[0] == 200
+    assert pipe17.stock("BOWL") == before
+    pipe17.admin("PUT", "/settings", {"inventory_engine": True})
+    held = pipe17.stock("BOWL")
+    assert (held["onHand"], held["committed"]) == (before["onHand"], 1)  # what is open is committed from now on
+    assert pipe17.fulfil(shipment, "F-2", ("1", "BOWL", 1))[0] == 200
+    moved = pipe17.stock("BOWL")
+    assert (moved["onHand"], moved["committed"], moved["available"]) == (before["onHand"] - 1, 0, before["onHand"] - 1)
+
+
+def test_people_sell_count_lock_and_make_things_by_hand(pipe17: Pipe17) -> None:
+    at = {"sku": "BOWL", "locationId": pipe17.location("Dallas DC")}
+    pipe17.admin("POST", "/stock", {**at, "onHand": 9, "unavailable": 0})
+    pipe17.admin("POST", "/stock", {**at, "sold": 2})
+    pipe17.admin("POST", "/stock", {**at, "returned": 1})
+    row = pipe17.stock("BOWL")
+    assert (row["onHand"], row["available"], row["event"], row["quantity"]) == (8, 8, "adjust", 1)
+    lock = {"inventoryNotTracked": True, "locationId": at["locationId"]}
+    pipe17.admin("PUT", "/products/BOWL", lock)
+    pipe17.admin("POST", "/stock", {**at, "onHand": 3})
+    ingest = {"event": "ingest", **at, "onHand": 5}
+    assert pipe17.api("POST", "/inventory", ingest)[0] == 400
+    pipe17.admin("PUT", "/products/BOWL", lock | {"inventoryNotTracked": False, "is_restored": True})
+    assert pipe17.stock("BOWL")["onHand"] == 8
+    assert pipe17.api("POST", "/inventory", ingest)[0] == 200
+
+    odd = " SPO\u00d6N\u00a0"
+    made = pipe17.admin("POST", "/products", {"product": {"sku": odd, "name": "Spoon"}})["product"]
+    assert (made["sku"], made.get("integration")) == (odd, None)
+    place = pipe17.admin("POST", "/locations", {"name": "Attic", "address": ADDRESS})["location"]
+    assert pipe17.location("Attic") == place["locationId"]
+
+
 def test_refused_lines_close_a_shipment_without_shipping_them(pipe17: Pipe17) -> None:
+    pipe17.admin("PUT", "/settings", {"inventory_engine": True})
     part, whole = pipe17.new_shipment(("BOWL", 2)), pipe17.new_shipment(("BOWL", 2))
     before = pipe17.stock("BOWL")
     pipe17.fulfil(part, "S", ("1", "BOWL", 1))

@@ -162,7 +162,9 @@ class Vendor:
     def read(cls, held: Mapping[str, Any]) -> Vendor:
         by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for item in held["fulfillments"]:
-            by_key[item.get("extFulfillmentId", "")].append(item)
+            number = item.get("extFulfillmentId", "")
+            is_rejection = item.get("fulfillmentType") == "rejected"
+            by_key[number if is_rejection else number.removeprefix(f"{item['shipmentId']}-")].append(item)
         told: dict[tuple[str, str], list[int]] = defaultdict(list)
         for row in held["ledger"]:
             if row["event"] == "ingest":

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.gateways import words
 from app.gateways.pipe17.moments import iso_ms
 from app.gateways.pipe17.payloads import (
+    CARRIER,
+    CARRIER_CLASS,
     EXT_FULFILLMENT_ID,
     KILOGRAM,
+    SHIP_DATE,
     TRACKING_NUMBER,
     WEIGHT,
     WEIGHT_UNIT,
     Json,
 )
 
+LONGEST_ORDER: Final = 64
+"""An order's id stands in our numbers as it is up to so many characters; they are documented as 16."""
+
 # Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
 REJECTED: Final = "rejected"
 FULFILLMENT_TYPE: Final = "fulfillmentType"
-CARRIER: Final = "shippingCarrier"
-CARRIER_CLASS: Final = "shippingClass"
-SHIP_DATE: Final = "actualShipDate"
 ON_HAND: Final = "onHand"
 UNAVAILABLE: Final = "unavailable"
 FUTURE: Final = "future"
@@ -42,7 +46,7 @@ def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
     """Body of POST /fulfillments for one parcel (contract 3.6); `pipe17_skus` by RetailOps' SKU, where they differ."""
     body: Json = {
         "shipmentId": package.order_refnum,
-        EXT_FULFILLMENT_ID: package.key,
+        EXT_FULFILLMENT_ID: number_of(package.order_refnum, package.key),
         "lineItems": _fulfilled(package.lines, pipe17_skus),
     }
     if package.tracking_number:
@@ -59,14 +63,13 @@ def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
     return body
 
 
-def tracking(package: words.Package, fulfillment_id: str) -> Json:
-    """Body of POST /trackings: a number that was mended after its fulfilment was made (contract 3.7)."""
-    return {"fulfillmentId": fulfillment_id, **tracking_change(package)}
-
-
-def tracking_change(package: words.Package) -> Json:
-    """Body of PUT /trackings/{id}."""
-    return {TRACKING_NUMBER: package.tracking_number, CARRIER: package.carrier_name}
+def tracking(package: words.Package, carrier: str) -> Json:
+    """Body of PUT /trackings/{id}, and with `fulfillmentId` of POST: what was corrected after the fulfilment was
+    made (contract 3.7)."""
+    body: Json = {TRACKING_NUMBER: package.tracking_number, CARRIER: carrier}
+    if package.shipped_at is not None:
+        body[SHIP_DATE] = iso_ms(package.shipped_at)
+    return body
 
 
 def rejection(completion: words.Completion, pipe17_skus: Mapping[str, str]) -> Json:
@@ -82,7 +85,18 @@ def rejection(completion: words.Completion, pipe17_skus: Mapping[str, str]) -> J
 def rejection_id(completion: words.Completion) -> str:
     """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
     further = f"-{completion.number}" if completion.number > 1 else ""
-    return f"{completion.order_refnum}-{REJECTED}{further}"
+    return number_of(completion.order_refnum, f"{REJECTED}{further}")
+
+
+def number_of(order_refnum: str, key: str) -> str:
+    """Our number of a package, a return or a rejection at Pipe17.
+
+    It holds the order, for one box, and one number of RetailOps', may serve two (R24): so a number that is taken
+    already is taken by the same order.
+    """
+    if len(order_refnum) > LONGEST_ORDER:
+        order_refnum = hashlib.sha256(order_refnum.encode()).hexdigest()[:24]
+    return f"{order_refnum}-{key}"
 
 
 def _fulfilled(lines: Sequence[words.PackageLine], pipe17_skus: Mapping[str, str]) -> list[Json]:

@@ -29,7 +29,7 @@ def health(options: Pipe17Options, api: Api, integration: Integration, locations
     try:
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
-            found = (_settings(options, integration, call), *_grants(options, api, call))
+            found = (*_settings(options, integration, call), *_grants(options, api, call))
         if call.deadline.left_s() >= SPARE_S:
             found = (*found, *_locations(options, integration, locations, call), INVENTORY_ENGINE)
     except (Misconfigured, Refused) as error:
@@ -39,16 +39,26 @@ def health(options: Pipe17Options, api: Api, integration: Integration, locations
     return Health("connected", "", found)
 
 
-def _settings(options: Pipe17Options, integration: Integration, call: Call) -> Finding:
+def _settings(options: Pipe17Options, integration: Integration, call: Call) -> Iterator[Finding]:
+    """Whether the integration is read, and what of it this server does not honour."""
     if not options.integration_id:
-        return Finding("settings", "off", "a bare API key has none at Pipe17; channels.toml alone counts")
+        yield Finding("settings", "off", "a bare API key has none at Pipe17; channels.toml alone counts")
+        return
     if not options.integration_refresh_s:
-        return Finding("settings", "off", "integration_refresh_s is 0; channels.toml alone counts")
-    status = integration.look(call)
-    if status is None:
-        said = "Pipe17 does not show the integration of integration_id; channels.toml alone counts"
-        return Finding("settings", "attention", said)
-    return Finding("settings", "ok", f"read from the integration, which is {status} in Pipe17")
+        yield Finding("settings", "off", "integration_refresh_s is 0; channels.toml alone counts")
+        return
+    said = integration.look(call)
+    if said.record is None:
+        sentence = "Pipe17 does not show the integration of integration_id; channels.toml alone counts"
+        yield Finding("settings", "attention", sentence)
+        return
+    yield Finding("settings", "ok", f"read from the integration, which is {said.record.status} in Pipe17")
+    for problem in said.problems:
+        yield Finding("settings", "attention", f"a setting of the integration in Pipe17 is not used: {problem}")
+    for entity, count in integration.field_mappings(said.record, call):
+        if count:
+            sentence = f"Pipe17 has {count} field mapping rules for {entity}; this server does not apply them"
+            yield Finding("field mapping", "off", sentence)
 
 
 def _locations(options: Pipe17Options, integration: Integration, locations: Locations, call: Call) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A package told before is told otherwise: its fulfilment is frozen, so a tracking number stands beside it (R24)."""
+"""A package is sent corrected: its fulfilment is frozen, so number, carrier and date stand beside it (R24)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ NO_GRANT = "this key may not write trackings"
 
 
 class Correcting:
-    """Where the grant for trackings is missing, RetailOps is told that nothing could be mended."""
+    """Where the grant for trackings is missing, RetailOps is told that nothing could be corrected."""
 
     def __init__(self, integration: Integration, fulfilling: Fulfilling) -> None:
         self._integration = integration
         self._fulfilling = fulfilling
 
     def correct(self, package: words.Package, call: Call) -> Accepted:
-        """Only a tracking number can be mended; anything else is a warning."""
-        if not package.tracking_number or not package.carrier_name:
-            reason = "it has no tracking number or no carrier"
-        else:
-            reason = self._why_not_tracked(package, call)
+        """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
+
+        Raises `Unavailable` while Pipe17 does not show the fulfilment, which may have been made a moment ago.
+        """
+        reason = self._why_not_corrected(package, call)
         if not reason:
             return Accepted()
         named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", package.order_refnum)
         message = f"the package was registered before and Pipe17 cannot change it: {reason}"
         return Accepted((Event("warning", "CANNOT_CORRECT", message, named),))
 
-    def _why_not_tracked(self, package: words.Package, call: Call) -> str:
-        """Empty when Pipe17 has the tracking; a key without the grant is no error (R24)."""
+    def _why_not_corrected(self, package: words.Package, call: Call) -> str:
+        """Empty when Pipe17 has it as it is now; a key without the grant is no error (R24)."""
         with self._integration.using("fulfillments", call):
-            made = self._fulfilling.find(package.order_refnum, package.key, call)
+            made = self._fulfilling.find_package(package, call)
         if made is None or not made.fulfillment_id:
-            return "Pipe17 shows no fulfilment of it"
+            raise Unavailable("FULFILLMENT_NOT_SHOWN", "pipe17 does not show the fulfilment of this package yet")
+        if not package.tracking_number or not (package.carrier_name or made.carrier):
+            return "it has no tracking number or no carrier"
         try:
             with self._integration.using("trackings", call):
-                is_mended = self._fulfilling.track(package, made, call)
+                self._fulfilling.track(package, made, call)
         except Refused as error:
             return f"Pipe17 refused the tracking ({error.code})"
         except Misconfigured as error:
@@ -53,13 +55,17 @@ class Correcting:
             if error.code != SWITCHED_OFF or not self._integration.lacks_grant("trackings"):
                 raise
             return NO_GRANT
-        return "" if is_mended and _holds(made, package) else "only its tracking number could be told"
+        frozen = _frozen(made, package)
+        return f"only number, carrier and ship date can be sent; it keeps the earlier {frozen}" if frozen else ""
 
 
-def _holds(made: Fulfillment, package: words.Package) -> bool:
-    """Whether what Pipe17 shows of the fulfilment, but for its tracking number, is still true of the package."""
-    is_other_weight = made.weight_unit == KILOGRAM and made.weight not in (None, package.weight_kg)
+def _frozen(made: Fulfillment, package: words.Package) -> str:
+    """What the fulfilment says otherwise and no tracking can hold, by name; "" for nothing."""
     units = Counter[str]()
     for line in package.lines:
         units[line.line_refnum] += line.quantity
-    return not is_other_weight and (not made.units or made.units == units)
+    has_other_class = package.carrier_class_name not in ("", made.carrier_class)
+    has_other_weight = made.weight_unit == KILOGRAM and made.weight not in (None, package.weight_kg)
+    has_other_units = bool(made.units) and made.units != units
+    named = {"service class": has_other_class, "weight": has_other_weight, "contents": has_other_units}
+    return " and ".join(name for name, is_other in named.items() if is_other)

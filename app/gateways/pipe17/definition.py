@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from app.gateways.pipe17.options import OBJECT_ID, Pipe17Options
+from app.gateways.pipe17.options import Pipe17Options
 
 CANCEL_STATUSES: Final = ("canceledRestock", "canceled")
 INVENTORY_MODES: Final = ("snapshot", "delta")
@@ -70,8 +70,6 @@ class IntegrationSettings:
     location_filter: frozenset[str] = frozenset()
     """Location ids that alone are served; empty serves all owned ones."""
     sku_mapping: SkuMapping = field(default_factory=SkuMapping)
-    applies_buffer: bool = False
-    """Whether a channel we publish to gets ATP less the buffer.  Never used for ingested shelf stock."""
     inventory_mode: Literal["snapshot", "delta"] = "snapshot"
     shipping_methods: Mapping[str, str] = field(default_factory=dict)
     """Shipping code, or carrier and class with a blank between -> RetailOps' ship_service_code; "*" is any other."""
@@ -92,7 +90,6 @@ def local_settings(options: Pipe17Options) -> IntegrationSettings:
         returns=options.returns,
         location_filter=frozenset(options.location_filter),
         sku_mapping=SkuMapping(options.sku_mapping),
-        applies_buffer=options.apply_buffer,
         inventory_mode=_mode(options.inventory_mode),
         shipping_methods=dict(options.shipping_methods),
         default_method=options.default_ship_code,
@@ -115,15 +112,19 @@ def _flag(value: object) -> bool:
 
 
 def _ids(value: object) -> frozenset[str]:
-    items = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else [value]
-    found = [item.strip() if isinstance(item, str) else "" for item in items]
-    if not all(OBJECT_ID.fullmatch(item) for item in found if item or len(found) == 1):
+    """Ids typed with commas between lose the blanks around them; those of a list stay as they are."""
+    if isinstance(value, str):
+        return frozenset(filter(None, (item.strip() for item in value.split(","))))
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise ValueError("must be location ids with commas between")
-    return frozenset(filter(None, found))
+    return frozenset(value)
 
 
 def read_pairs(value: object) -> dict[str, str]:
-    """`first:second` pairs with commas between, or a JSON object (contract 4.1); the first pair of a name counts."""
+    """`first:second` pairs with commas between, or a JSON object (contract 4.1); the first pair of a name counts.
+
+    Typed pairs lose the blanks around their names; those of a JSON object stay as they are.
+    """
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         pairs = [tuple(part.strip() for part in item.split(":", 1)) for item in value.split(",") if item.strip()]
         found: list[tuple[Any, ...]] = pairs
@@ -135,7 +136,7 @@ def read_pairs(value: object) -> dict[str, str]:
         found = list(decoded.items()) if isinstance(decoded, dict) else [()]
     if not all(len(pair) == 2 and all(isinstance(part, str) and part.strip() for part in pair) for pair in found):
         raise ValueError("must be pairs first:second with commas between, or a JSON object of texts")
-    return {first.strip(): second.strip() for first, second in reversed(found)}
+    return {first: second for first, second in reversed(found)}
 
 
 def _sku_mapping(value: object) -> SkuMapping:
@@ -215,8 +216,6 @@ FIELDS: Final = (
     SettingField("sku_mapping", "sku_mapping", "string", _sku_mapping, "SKU mapping",
         "Pairs Pipe17 SKU:RetailOps SKU with commas between, or a JSON object. A pair here goes before a product's "
         "own channel SKU.", ""),
-    SettingField("inventory.apply_buffer", "applies_buffer", "boolean", _flag, "Subtract the inventory buffer",
-        "For stock that is published to a channel. Shelf stock reported to Pipe17 is never reduced.", False),
     SettingField("inventory.mode", "inventory_mode", "string", _mode, "Inventory mode",
         "snapshot tells every location of a changed SKU; delta tells only the figures that changed.", "snapshot",
         INVENTORY_MODES),
@@ -249,7 +248,7 @@ def merged(local: IntegrationSettings, values: Mapping[str, object]) -> tuple[In
     """The settings with Pipe17's values (path -> value) in place of ours, and a sentence per unusable value.
 
     A field that is absent, null or blank at Pipe17 is not set there, so channels.toml counts; likewise
-    one that cannot be read.
+    one that cannot be read.  A field that is switched on there and unknown here is named, for it has no effect.
     """
     changes: dict[str, Any] = {}
     problems: list[str] = []
@@ -261,4 +260,7 @@ def merged(local: IntegrationSettings, values: Mapping[str, object]) -> tuple[In
             changes[item.attribute] = item.read(value)
         except ValueError as rule:
             problems.append(f"{item.path} {rule}")
+    known = {item.path for item in FIELDS}
+    is_set = {path for path, value in values.items() if value not in (None, "", False, 0)}
+    problems += [f"{path} is no setting of this server and has no effect" for path in sorted(is_set - known)]
     return replace(local, **changes), problems

@@ -36,6 +36,8 @@ class Said:
     record: IntegrationRecord | None = None
     """None where it may not be read."""
     is_gone: bool = False
+    problems: tuple[str, ...] = ()
+    """Sentences on settings at Pipe17 that are not used."""
 
     @property
     def why_all_off(self) -> str:

@@ -191,7 +191,7 @@ class Pipe17Gateway(Gateway):
         named = named or about("order_refnum", package.order_refnum)
         already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
         with self.integration.using("fulfillments", call) as settings:
-            if self._fulfilling.find(package.order_refnum, package.key, call):
+            if self._fulfilling.find_package(package, call):
                 return already
             try:
                 is_new = self._fulfilling.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
@@ -264,7 +264,7 @@ class Pipe17Gateway(Gateway):
                     return Accepted() if self._fulfilling.is_tracked(body, call) else None
             case words.Package():
                 with self.integration.using("fulfillments", call):
-                    is_there = self._fulfilling.find(body.order_refnum, body.key, call) is not None
+                    is_there = self._fulfilling.find_package(body, call) is not None
                 return Accepted() if is_there else None
             case words.Completion():
                 with self.integration.using("fulfillments", call):

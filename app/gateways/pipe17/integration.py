@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
@@ -115,15 +116,27 @@ class Integration:
         with self._lock:
             return (self._read or Said(self._local)).settings
 
-    def look(self, call: Call) -> str | None:
-        """Read it now and tell Pipe17 nothing: its status, or None where it is not shown.
+    def look(self, call: Call) -> Said:
+        """Read it now and tell Pipe17 nothing; its `record` is None where it is not shown.
 
         Raises a `GatewayError` where asking again may help.
         """
         found = self._ask(self._read, call)
         with self._lock:
             self._read = found
-        return found.record.status if found.record else None
+        return found
+
+    def field_mappings(self, record: IntegrationRecord, call: Call) -> Iterator[tuple[str, int | None]]:
+        """Entity and number of enabled rules of each field mapping; None where it cannot be read.
+
+        They are counted and named, and not applied (contract 4.1: v1).
+        """
+        for entity, uuid in record.mappings.items():
+            try:
+                yield entity, count_rules(self._api.read_one(MAPPING_PATH, "mapping", uuid, call))
+            except GatewayError as error:
+                log.info("channel %s: pipe17's mapping of %s cannot be read (%s)", self._channel, entity, error.code)
+                yield entity, None
 
     def report(self, problem: str, call: Call) -> None:
         """Tell Pipe17's pages what keeps us from working, or with "" that nothing does.
@@ -208,7 +221,7 @@ class Integration:
         settings, problems = merged(self._local, dict(record.settings))
         for problem in problems:
             self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
-        return Said(settings, record)
+        return Said(settings, record, problems=tuple(problems))
 
     def _why(self, flow: Flow, current: Said) -> str:
         return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
@@ -261,18 +274,12 @@ class Integration:
         with self._lock:
             if self._read is not None and self._read.record is record:
                 told = record.with_state(status, problem)
-                self._read = Said(self._read.settings, told, self._read.is_gone)
+                self._read = replace(self._read, record=told)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
-        """Field mappings are read and named to the operator, but not applied (contract 4.1: v1)."""
-        for entity, uuid in record.mappings.items():
-            if call.deadline.left_s() < SPARE_S or not self._is_news(f"mapping {uuid}"):
-                continue
-            try:
-                row = self._api.read_one(MAPPING_PATH, "mapping", uuid, call)
-            except GatewayError as error:
-                log.info("channel %s: pipe17's mapping of %s cannot be read (%s)", self._channel, entity, error.code)
-                continue
-            count = count_rules(row)
-            message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
-            log.info(message, self._channel, count, entity)
+        if call.deadline.left_s() < SPARE_S or not self._is_news("mappings " + " ".join(record.mappings.values())):
+            return
+        for entity, count in self.field_mappings(record, call):
+            if count:
+                message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
+                log.info(message, self._channel, count, entity)

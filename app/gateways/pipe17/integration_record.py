@@ -9,7 +9,7 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import fields
 
-from app.gateways.pipe17.reading import Reading, Text
+from app.gateways.pipe17.reading import Reading, Text, read_id
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class _Entities(fields.Field[tuple[tuple[str, str, str], ...]]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[tuple[str, str, str], ...]:
         rows = [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
-        texts = [[row.get(name) for name in ("name", "direction", "mappingUuid")] for row in rows]
-        found = [[item.strip() if isinstance(item, str) else "" for item in row] for row in texts]
-        return tuple((name, direction.lower(), uuid) for name, direction, uuid in found if name)
+        texts = [[read_id(row.get(name)) for name in ("name", "direction", "mappingUuid")] for row in rows]
+        return tuple((name.strip(), direction.strip().lower(), uuid) for name, direction, uuid in texts if name.strip())
 
 
 class _IntegrationSchema(Reading):

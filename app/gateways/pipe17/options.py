@@ -14,14 +14,14 @@ from app.options import CurrencyCode, option, secure_address, switch
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""
 
-OBJECT_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
-"""Ids are 16 hex characters (contract 1.1); wider here, but never a comma, colon, blank or slash."""
+_ID = re.compile(r"[^\x00-\x1f\x7f,]{1,255}")
+"""Ids are opaque (R32), documented as 16 hex characters (contract 1.1); a comma would make two of one in a list."""
 
 _ID_RULE = "must be an id such as dc120f1015760357"
 
 
 def _id(*, is_optional: bool = False) -> mv.Regexp:
-    pattern = f"(?:{OBJECT_ID.pattern})?" if is_optional else OBJECT_ID.pattern
+    pattern = f"(?:{_ID.pattern})?" if is_optional else _ID.pattern
     return mv.Regexp(f"^{pattern}\\Z", error=_ID_RULE)
 
 
@@ -69,11 +69,6 @@ class Pipe17Options:
         mf.List(mf.String(validate=_id())), "Location ids that alone are served; empty: all owned ones.", default=tuple
     )
     sku_mapping: Mapping[str, str] = option(_table(), "Pipe17 SKU -> RetailOps SKU, where they differ.", default=dict)
-    apply_buffer: bool = option(
-        switch(),
-        "Subtract Pipe17's buffer from stock published to a channel; never from ingested stock.",
-        default=False,
-    )
     inventory_mode: str = option(
         mf.String(validate=mv.OneOf(["snapshot", "delta"])),
         "snapshot tells every location of a changed SKU; delta only the figures that changed.",

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from app.domain.attributes import numbered
 from app.gateways import words
 from app.gateways.pipe17.payloads import CANCELLED, Address, Line, Shipment
-
-ATTRIBUTE_LENGTH: Final = 100
-"""Longest attribute RetailOps takes; the shortest is 2."""
 
 ANY_METHOD: Final = "*"
 """Name in the table of shipping methods that stands for any it does not list."""
@@ -138,7 +136,7 @@ def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) ->
 
 
 def attributes(shipment: Shipment, facility: str = "") -> tuple[words.Attribute, ...]:
-    """Original figures and dates, cut to what RetailOps takes; texts of one character are left out."""
+    """Original ids, figures, notes and dates."""
     price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
     named = {
         "ext_shipment_id": shipment.ext_shipment_id,
@@ -161,8 +159,7 @@ def attributes(shipment: Shipment, facility: str = "") -> tuple[words.Attribute,
         "expected_delivery_date": _iso(shipment.expected_delivery),
         "hold_until": _iso(shipment.hold_until),
     }
-    cut = {handle: value[:ATTRIBUTE_LENGTH].rstrip() for handle, value in named.items()}
-    return tuple(words.Attribute(handle, value) for handle, value in cut.items() if len(value) >= 2)
+    return tuple(words.Attribute(handle, value) for handle, value in numbered(named))
 
 
 def _iso(at: datetime | None) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from marshmallow import fields
 
 from app.gateways.pipe17.moments import to_ms
-from app.gateways.pipe17.reading import Figure, Moment, Number, Reading, Text, Texts, required_id
+from app.gateways.pipe17.reading import Figure, Id, Moment, Number, Reading, Text, Texts
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -37,6 +37,9 @@ SALES: Final = frozenset({"", "sales"})
 # Contract 3.6 and 2.4: guessed names, see UNVERIFIED.md.
 EXT_FULFILLMENT_ID: Final = "extFulfillmentId"
 TRACKING_NUMBER: Final = "trackingNumber"
+CARRIER: Final = "shippingCarrier"
+CARRIER_CLASS: Final = "shippingClass"
+SHIP_DATE: Final = "actualShipDate"
 WEIGHT: Final = "weight"
 WEIGHT_UNIT: Final = "weightUnit"
 KILOGRAM: Final = "kg"
@@ -132,13 +135,16 @@ class Location:
 
 @dataclass(frozen=True)
 class Fulfillment:
-    """Of a fulfilment, what tells whether it is ours."""
+    """Of a fulfilment, what tells whether it is ours, and what of a package it says."""
 
     shipment_id: str
     ext_fulfillment_id: str
     fulfillment_id: str
     tracking_number: str
     """The first one, where there are several."""
+    carrier: str
+    carrier_class: str
+    shipped_at: datetime | None
     weight: Decimal | None
     weight_unit: str
     units: Mapping[str, Decimal]
@@ -147,11 +153,13 @@ class Fulfillment:
 
 @dataclass(frozen=True)
 class Tracking:
-    """A tracking number that stands beside a fulfilment (contract 3.7)."""
+    """What was said of a fulfilment's way after it was made (contract 3.7)."""
 
     tracking_id: str
     fulfillment_id: str
     number: str
+    carrier: str
+    shipped_at: datetime | None
 
 
 class _AddressSchema(Reading):
@@ -171,22 +179,22 @@ class _AddressSchema(Reading):
 
 class _LineSchema(Reading):
     built = Line
-    unique_id = Text("uniqueId")
-    sku = Text("sku")
+    unique_id = Id("uniqueId")
+    sku = Id("sku")
     name = Text("name")
     quantity = Number("quantity")
-    bundle_sku = Text("bundleSKU")
+    bundle_sku = Id("bundleSKU")
 
 
 class _ShipmentSchema(Reading):
     built = Shipment
-    shipment_id = required_id("shipmentId")
-    ext_shipment_id = Text("extShipmentId")
-    ext_order_id = Text("extOrderId")
-    ext_reference_id = Text("extReferenceId")
+    shipment_id = Id("shipmentId", is_required=True)
+    ext_shipment_id = Id("extShipmentId")
+    ext_order_id = Id("extOrderId")
+    ext_reference_id = Id("extReferenceId")
     status = Text("status")
-    location_id = Text("locationId")
-    fulfillment_integration_id = Text("fulfillmentIntegrationId")
+    location_id = Id("locationId")
+    fulfillment_integration_id = Id("fulfillmentIntegrationId")
     order_type = Text("orderType")
     order_source = Text("orderSource")
     order_source_type = Text("orderSourceType")
@@ -214,10 +222,10 @@ class _ShipmentSchema(Reading):
 
 class _LocationSchema(Reading):
     built = Location
-    location_id = required_id("locationId")
+    location_id = Id("locationId", is_required=True)
     name = Text("name")
     status = Text("status")
-    fulfillment_integration_id = Text("fulfillmentIntegrationId")
+    fulfillment_integration_id = Id("fulfillmentIntegrationId")
 
 
 class _Units(fields.Field[Mapping[str, Decimal]]):
@@ -230,10 +238,13 @@ class _Units(fields.Field[Mapping[str, Decimal]]):
 
 class _FulfillmentSchema(Reading):
     built = Fulfillment
-    shipment_id = Text("shipmentId")
-    ext_fulfillment_id = Text(EXT_FULFILLMENT_ID)
-    fulfillment_id = Text("fulfillmentId")
-    tracking_number = Text(TRACKING_NUMBER)
+    shipment_id = Id("shipmentId")
+    ext_fulfillment_id = Id(EXT_FULFILLMENT_ID)
+    fulfillment_id = Id("fulfillmentId")
+    tracking_number = Id(TRACKING_NUMBER)
+    carrier = Text(CARRIER)
+    carrier_class = Text(CARRIER_CLASS)
+    shipped_at = Moment(SHIP_DATE)
     weight = Figure(WEIGHT)
     weight_unit = Text(WEIGHT_UNIT)
     units = _Units(data_key="lineItems", load_default=dict)
@@ -241,9 +252,11 @@ class _FulfillmentSchema(Reading):
 
 class _TrackingSchema(Reading):
     built = Tracking
-    tracking_id = required_id("trackingId")
-    fulfillment_id = Text("fulfillmentId")
-    number = Text(TRACKING_NUMBER)
+    tracking_id = Id("trackingId", is_required=True)
+    fulfillment_id = Id("fulfillmentId")
+    number = Id(TRACKING_NUMBER)
+    carrier = Text(CARRIER)
+    shipped_at = Moment(SHIP_DATE)
 
 
 class _PaginationSchema(Reading):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from app.gateways.pipe17.moments import read_ms
 from app.gateways.pipe17.payloads import Json, encode
+from app.gateways.pipe17.reading import read_id
 from app.gateways.words import Item
 
 PUBLISHED: Final = "published"
@@ -58,8 +59,8 @@ def read_product(row: Any, integration_id: str) -> Product | None:
     """None for a row that is no product any more, or of which not even id and SKU can be read."""
     if not isinstance(row, Mapping):
         return None
-    product_id, sku = _text(row.get("productId")), _text(row.get("sku"))
-    if not product_id or not sku or _text(row.get("status")) == DELETED:
+    product_id, sku = read_id(row.get("productId")), read_id(row.get("sku"))
+    if not product_id or not sku or read_id(row.get("status")).strip() == DELETED:
         return None
     rows = row.get("published")
     found = [item for item in rows if isinstance(item, Mapping)] if isinstance(rows, list) else []
@@ -67,9 +68,9 @@ def read_product(row: Any, integration_id: str) -> Product | None:
     return Product(
         product_id,
         sku,
-        _text(row.get("integration")),
+        read_id(row.get("integration")),
         row.get("inventoryNotTracked") is True,
-        read_ms(_text(row.get("updatedAt"))),
+        read_ms(read_id(row.get("updatedAt")).strip()),
         None if own is None else _published(own),
         read_ms(_text(row.get("createdAt"))),
     )
@@ -77,17 +78,11 @@ def read_product(row: Any, integration_id: str) -> Product | None:
 
 def _published(row: Mapping[str, Any]) -> Published:
     return Published(
-        status=_text(row.get("status")),
-        ext_product_id=_text(row.get("extProductId")),
-        sku=_text(row.get("sku")),
+        status=read_id(row.get("status")).strip(),
+        ext_product_id=read_id(row.get("extProductId")),
+        sku=read_id(row.get("sku")),
         is_untracked=row.get("inventoryNotTracked") is True,
     )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def mapped(integration_id: str, status: str, ext_product_id: str = "", channel_sku: str = "") -> Json:

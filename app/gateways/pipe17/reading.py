@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 import marshmallow
 from marshmallow import fields
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Text(fields.Field[str]):
@@ -23,6 +26,36 @@ class Text(fields.Field[str]):
         if isinstance(value, str):
             return value.strip()
         return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
+
+
+class Id(fields.Field[str]):
+    """An id of Pipe17's, opaque: byte for byte as it came (R32), a number as text; a list gives its first id."""
+
+    def __init__(self, key: str, *, is_required: bool = False) -> None:
+        if is_required:
+            super().__init__(data_key=key, required=True, validate=marshmallow.validate.Length(min=1))
+        else:
+            super().__init__(data_key=key, load_default="")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, list):
+            value = value[0] if value else ""
+        return read_id(value)
+
+
+def read_id(value: object) -> str:
+    """An id as Pipe17 wrote it; "" for what is none."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
+
+
+LONGEST_ID: Final = 255
+
+
+def is_possible_id(text: str) -> bool:
+    """Whether Pipe17 can be asked for it: an address cannot hold two ids that are dots only."""
+    return 0 < len(text) <= LONGEST_ID and text not in (".", "..") and not _CONTROL.search(text)
 
 
 class Texts(fields.Field[tuple[str, ...]]):
@@ -104,7 +137,3 @@ class Reading(marshmallow.Schema):
     @marshmallow.post_load
     def _build(self, data: dict[str, Any], **kwargs: Any) -> Any:
         return self.built(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items()})
-
-
-def required_id(key: str) -> fields.String:
-    return fields.String(data_key=key, required=True, validate=marshmallow.validate.Length(min=1))

@@ -17,6 +17,8 @@ from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17.api import DUPLICATE, Api
+from app.gateways.pipe17.bodies import number_of
+from app.gateways.pipe17.fulfilling import duplicate_unseen
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.payloads import Json, Shipment, has_failed
 from app.gateways.words import Event, about
@@ -66,8 +68,17 @@ class Returns:
             return self._make(goods, order, call)
         except Refused as error:
             if error.code == DUPLICATE:
-                return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
+                return self._taken(goods, named, call)
             raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
+
+    def _taken(self, goods: words.ReturnedGoods, named: tuple[words.Association, ...], call: Call) -> Accepted:
+        """Our number is taken at Pipe17: whose it is, is looked at (R24).  Raises `Unavailable` until it is shown."""
+        known = self.find(goods, call)
+        if known is None:
+            raise duplicate_unseen("return")
+        if not _holds(known, goods):
+            return self._correct(known, goods, call)
+        return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
 
     def is_written(self, goods: words.ReturnedGoods, call: Call) -> bool:
         """Whether Pipe17 shows it with these very goods."""
@@ -76,12 +87,13 @@ class Returns:
 
     def find(self, goods: words.ReturnedGoods, call: Call) -> Mapping[str, Any] | None:
         """Our return, or our receipt for another's, by our own number."""
-        known = self._of_key(RETURNS, "returns", "extReturnId", goods.key, call)
+        number = number_of(goods.order_refnum, goods.key)
+        known = self._of_key(RETURNS, "returns", "extReturnId", number, call)
         if known is not None:
             return known
         try:
             with self._receipts(call):
-                return self._of_key(RECEIPTS, "receipts", "extReceiptId", goods.key, call)
+                return self._of_key(RECEIPTS, "receipts", "extReceiptId", number, call)
         except Unavailable as error:
             if error.code != SWITCHED_OFF:
                 raise
@@ -110,7 +122,7 @@ class Returns:
         place = {"locationId": order.location_id} if order.location_id else {}
         if expected and place:
             receipt = {
-                "extReceiptId": goods.key,
+                "extReceiptId": number_of(goods.order_refnum, goods.key),
                 "returnId": expected,
                 "extOrderId": order.ext_order_id,
                 **place,
@@ -119,7 +131,8 @@ class Returns:
             with self._receipts(call):
                 self._post(RECEIPTS, "receipts", receipt, call)
             return Accepted()
-        body = {"extReturnId": goods.key, "extOrderId": order.ext_order_id, "status": RECEIVED, **place}
+        number = number_of(goods.order_refnum, goods.key)
+        body = {"extReturnId": number, "extOrderId": order.ext_order_id, "status": RECEIVED, **place}
         self._post(RETURNS, "returns", {**body, "lineItems": _lines(goods)}, call)
         return Accepted()
 

@@ -10,13 +10,15 @@ from app.errors import BrokenReply, Refused
 from app.gateways import words
 from app.gateways.interface import Call
 from app.gateways.pipe17 import moments, payloads, walk
-from app.gateways.pipe17.api import NOT_FOUND, PAGE, Api, unreadable
+from app.gateways.pipe17.api import NOT_FOUND, Api, unreadable
 from app.gateways.pipe17.definition import IntegrationSettings
+from app.gateways.pipe17.known_products import batches
 from app.gateways.pipe17.locations import Locations, Served
-from app.gateways.pipe17.options import OBJECT_ID, Pipe17Options
+from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.order_skus import OrderSkus
 from app.gateways.pipe17.orders import Defaults, to_order, to_sketch
 from app.gateways.pipe17.payloads import Json, Shipment
+from app.gateways.pipe17.reading import is_possible_id, read_id
 
 FEW: Final = 3
 """Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
@@ -146,22 +148,23 @@ class ShippingRequests:
         return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
 
     def named(self, refnums: Sequence[str], settings: IntegrationSettings, call: Call) -> list[words.Candidate]:
-        """Left out: transfers, requests routed to others, and, unasked, what cannot be an id of Pipe17's."""
-        wanted = list(dict.fromkeys(refnum for refnum in refnums if OBJECT_ID.fullmatch(refnum)))
+        """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
+        wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
         found: list[Shipment] = []
         unreadable_ids: list[str] = []
-        if len(wanted) <= FEW:
-            for refnum in wanted:
-                try:
-                    shipment = self.find(refnum, call)
-                except BrokenReply:
-                    unreadable_ids.append(refnum)
-                else:
-                    found += [shipment] if shipment else []
-            if unreadable_ids and not found:
-                raise unreadable(self._one)
-        for at in range(0, len(wanted), PAGE) if len(wanted) > FEW else ():
-            readable, broken = self._find_many(wanted[at : at + PAGE], call)
+        # A list takes ids with commas between, so an id that holds one is read by itself.
+        alone = wanted if len(wanted) <= FEW else [refnum for refnum in wanted if "," in refnum]
+        for refnum in alone:
+            try:
+                shipment = self.find(refnum, call)
+            except BrokenReply:
+                unreadable_ids.append(refnum)
+            else:
+                found += [shipment] if shipment else []
+        if unreadable_ids and not found and alone == wanted:
+            raise unreadable(self._one)
+        for some in batches(wanted) if alone != wanted else ():
+            readable, broken = self._find_many(some, call)
             found += readable
             unreadable_ids += broken
         ours = [
@@ -185,13 +188,16 @@ class ShippingRequests:
         found = [item for row in rows if (item := payloads.read(Shipment, row))]
         if any(shipment.shipment_id not in ids for shipment in found):
             raise unreadable(self._path)
-        named = {row.get("shipmentId") for row in rows if isinstance(row, dict)}
+        named = {read_id(row.get("shipmentId")) for row in rows if isinstance(row, dict)}
         read = {shipment.shipment_id for shipment in found}
         return found, [item for item in ids if item in named and item not in read]
 
     def find(self, refnum: str, call: Call) -> Shipment | None:
-        """One request whatever its state; None, without a call, also for what cannot be an id of Pipe17's."""
-        if not OBJECT_ID.fullmatch(refnum):
+        """One request whatever its state; None also for what cannot be an id, without a call.
+
+        The id is compared with what was read, for `ext:...` in its place reads a request by another number.
+        """
+        if not is_possible_id(refnum):
             return None
         row = self._api.read_one(self._one, "shipment", refnum, call)
         if row is None:
@@ -199,7 +205,7 @@ class ShippingRequests:
         shipment = payloads.read(Shipment, row)
         if shipment is None:
             raise unreadable(self._one)
-        return shipment
+        return shipment if shipment.shipment_id == refnum else None
 
     def get(self, refnum: str, call: Call) -> Shipment:
         """As `find`; raises `Refused` ORDER_UNKNOWN where there is none."""

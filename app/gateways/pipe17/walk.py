@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from app.errors import BrokenReply, GatewayError
 from app.gateways.pipe17 import payloads
+from app.gateways.pipe17.reading import read_id
 
 T = TypeVar("T")
 Placed = tuple[int, payloads.Shipment | str]
@@ -89,8 +90,8 @@ def _placed(row: Any, newest_ms: int) -> Placed | None:
     if shipment is not None:
         at_ms = payloads.created_ms(shipment)
         return (newest_ms if at_ms is None else at_ms), shipment
-    shipment_id = row.get("shipmentId") if isinstance(row, dict) else None
-    return (newest_ms, shipment_id) if isinstance(shipment_id, str) and shipment_id else None
+    shipment_id = read_id(row.get("shipmentId")) if isinstance(row, dict) else ""
+    return (newest_ms, shipment_id) if shipment_id else None
 
 
 def _is_new(item: Placed, seen: set[str]) -> bool:

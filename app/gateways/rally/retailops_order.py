@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Final
 
-from app.domain.texts import split
+from app.domain.attributes import numbered
 from app.gateways import words
 from app.gateways.rally.order_document import WITHOUT_DECIMALS, Address, Line, OrderDocument, PaymentMethod
 from app.gateways.rally.pricing import rounded
-
-ATTRIBUTE_LENGTH: Final = 100
-SHORTEST_ATTRIBUTE: Final = 2
-"""Characters of an attribute RetailOps takes."""
 
 
 def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: bool = False) -> words.Order:
@@ -104,7 +99,7 @@ def _to_line(line: Line, currency: str) -> words.OrderLine:
 
 
 def _attributes(document: OrderDocument) -> tuple[words.Attribute, ...]:
-    """In the length RetailOps takes: a longer text goes on in further ones, whose handles are numbered from 2 on."""
+    """What RetailOps has no field for."""
     method = document.payment_method or PaymentMethod()
     named = {
         "rally_cart": document.cart_id,
@@ -115,11 +110,8 @@ def _attributes(document: OrderDocument) -> tuple[words.Attribute, ...]:
         "accepts_email": "yes" if document.customer.accepts_email else "no",
         "customer_note": document.notes,
     }
-    return tuple(
-        words.Attribute(handle if number == 1 else f"{handle}_{number}", part.ljust(SHORTEST_ATTRIBUTE))
-        for handle, value in named.items()
-        for number, part in enumerate(split(value, ATTRIBUTE_LENGTH, shortest=SHORTEST_ATTRIBUTE), 1)
-    )
+    plain = {handle: " ".join(value.split()) for handle, value in named.items()}
+    return tuple(words.Attribute(handle, value) for handle, value in numbered(plain))
 
 
 def _tags(document: OrderDocument) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ import msgspec
 from flask import Flask, Response, request
 
 from app.sandbox.faults import Faults
-from app.sandbox.pipe17 import fulfilling, stock
-from app.sandbox.pipe17.entities import ENTITIES
-from app.sandbox.pipe17.fields import Failure, Json, refuse_problems
+from app.sandbox.pipe17 import fulfilling, masterdata, stock
+from app.sandbox.pipe17.entities import ENTITIES, INVENTORY_QUANTITIES
+from app.sandbox.pipe17.fields import Failure, Json, integer, mappings, refuse_problems
 from app.sandbox.pipe17.seed import add_shipments, seed
 from app.sandbox.pipe17.state import ApiKey, Settings, State, decode, encode
 
 PEOPLE = ApiKey("", None, {})
-"""Whoever works on Pipe17's pages."""
+"""Who works in Pipe17's own pages."""
 
 
 class IntegrationChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,10 +44,13 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
         with state.lock:
             if request.method == "PUT":
                 wanted = msgspec.to_builtins(state.settings) | _plain_body()
+                had_engine = state.settings.inventory_engine
                 try:
                     state.settings = msgspec.convert(wanted, Settings)
                 except msgspec.ValidationError as fault:
                     raise Failure(400, str(fault)) from None
+                if state.settings.inventory_engine and not had_engine:
+                    fulfilling.switch_engine_on(state)
                 state.save()
             return _json(msgspec.to_builtins(state.settings))
 
@@ -152,7 +155,8 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
     @app.put("/sandbox/products/<sku>")
     def product(sku: str) -> Response:
         """What its users tick: `published` changes the integration's row it names, and `inventoryNotTracked`,
-        with `locationId` of one stock record, says who is not to be told stock."""
+        with `locationId` of one stock record, says whose stock is locked; unlocking with `is_restored` brings back
+        the figures from before the lock (contract 9)."""
         body = _body()
         with state.lock:
             stored = state.products_by_sku.get(sku)
@@ -167,11 +171,40 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
                 others = [item for item in stored["published"] if item["integrationId"] != named]
                 state.change("products", stored, {"published": [*others, {**own, **given}]})
             if row is not None:
+                if flag.get("inventoryNotTracked"):
+                    row["_beforeLock"] = {name: row[name] for name in INVENTORY_QUANTITIES}
+                elif flag and body.get("is_restored"):
+                    stock.adjust(state, sku, row["locationId"], **row.pop("_beforeLock", {}))
                 state.change("inventory", row, flag)
             elif flag:
                 state.change("products", stored, flag)
             state.save()
             return _json({"product": stored})
+
+    @app.post("/sandbox/stock")
+    def hand_made_stock() -> Response:
+        """What happens to one record without us: `sold` units leave, `returned` units come, or figures are counted."""
+        body = _body()
+        sku, location_id = body.pop("sku", ""), body.pop("locationId", "")
+        known = {"sold", "returned", *INVENTORY_QUANTITIES}
+        if not body or not body.keys() <= known or any(integer(value) for value in body.values()):
+            raise Failure(400, "give sku, locationId and whole numbers of " + ", ".join(sorted(known)))
+        with state.lock:
+            changed_by = body.pop("returned", 0) - body.pop("sold", 0)
+            row = stock.adjust(state, str(sku), str(location_id), changed_by=changed_by, **body)
+            state.save()
+            return _json({"inventory": row})
+
+    @app.post("/sandbox/locations")
+    def new_location() -> Response:
+        """A location that a user makes in Pipe17's pages."""
+        body = _body()
+        entity = ENTITIES["locations"]
+        with state.lock:
+            refuse_problems(body, entity.create, entity.required)
+            made = masterdata.create_location(state, PEOPLE, body)
+            state.save()
+            return _json({"location": made})
 
     @app.put("/sandbox/inventory/<sku>")
     def count(sku: str) -> Response:
@@ -184,8 +217,16 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
 
     @app.post("/sandbox/products")
     def more_products() -> Response:
-        """`count` further products, tracked and made by a user; their SKUs begin with `prefix`."""
+        """`product`: one that a user makes; or `count` further ones whose SKUs begin with `prefix`."""
         body = _body()
+        given = body.get("product")
+        if isinstance(given, dict):
+            entity = ENTITIES["products"]
+            with state.lock:
+                refuse_problems(given, {**entity.create, "published": mappings}, entity.required)
+                made = masterdata.create_product(state, PEOPLE, given)
+                state.save()
+                return _json({"product": made})
         if not _is_count(body.get("count"), low=1):
             raise Failure(400, "count must be an integer from 1 to 10000")
         prefix = str(body.get("prefix", "EXTRA-"))

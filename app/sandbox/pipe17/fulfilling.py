@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.pipe17 import stock
+from app.sandbox.pipe17.entities import ENTITIES
 from app.sandbox.pipe17.fields import Failure, Json, parse_moment
 from app.sandbox.pipe17.state import ApiKey, State
 
@@ -147,6 +148,17 @@ def set_shipment_status(state: State, shipment: Json, status: str, more: Mapping
     state.change("shipments", shipment, changes)
 
 
+def switch_engine_on(state: State) -> None:
+    """From now on requests and fulfilments move stock; what open requests hold is committed at once."""
+    state.settings.inventory_engine = True
+    for row in state.tables["inventory"].values():
+        held = dict.fromkeys(("committed", "commitShip", "commitXfer", "committedFuture"), 0)
+        stock.adjust(state, row["sku"], row["locationId"], **held)
+    for shipment in state.tables["shipments"].values():
+        if shipment["status"] not in CLOSED:
+            _move_open_stock(state, shipment, _event(shipment, "futureShip" if _is_future(shipment) else "ship"))
+
+
 def _is_future(shipment: Json) -> bool:
     return bool(shipment["status"] == "pendingInventory") and shipment.get("orderType") != "transfer"
 
@@ -212,10 +224,7 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     """A repeated `extFulfillmentId` is told first (409), for a repeat would exceed the open units as well."""
-    ours = [row for row in state.tables["fulfillments"].values() if row.get("integration") == caller.integration]
-    ext_id = body.get("extFulfillmentId")
-    if ext_id is not None and any(row.get("extFulfillmentId") == ext_id for row in ours):
-        raise Failure(409, "extFulfillmentId exists already")
+    refuse_taken(state, caller, "fulfillments", "extFulfillmentId", body)
     shipment = state.tables["shipments"].get(body["shipmentId"])
     if shipment is None:
         raise Failure(400, "shipmentId is unknown")
@@ -238,6 +247,16 @@ def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
     _recompute_shipment(state, shipment)
     recompute_order(state, shipment.get("orderId", ""))
     return fulfillment
+
+
+def refuse_taken(state: State, caller: ApiKey, collection: str, name: str, body: Json) -> None:
+    """A number of the caller's own names one object for ever, also while that is not visible yet.
+
+    Raises `Failure` 409, which names the object that has the number.
+    """
+    for stored in state.tables[collection].values():
+        if name in body and stored.get(name) == body[name] and stored.get("integration") == caller.integration:
+            raise Failure(409, f"{name} exists already", [f"it is that of {stored[ENTITIES[collection].id_field]}"])
 
 
 def _refuse_lines(state: State, shipment: Json, lines: list[Json]) -> None:

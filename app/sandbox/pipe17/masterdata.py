@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from app.sandbox.pipe17.fields import Failure, Json
+from app.sandbox.pipe17.fulfilling import refuse_taken
 from app.sandbox.pipe17.state import ApiKey, State
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -16,7 +17,7 @@ def create_product(state: State, caller: ApiKey, body: Json) -> Json:
     _refuse_mapped_product(caller, body)
     mapped = body.get("mappedProduct")
     fields = {name: value for name, value in body.items() if name != "mappedProduct"}
-    fields = {"status": "active", **fields, "published": []}
+    fields = {"status": "active", "published": [], **fields}
     product = state.add("products", fields, integration=caller.integration)
     if mapped is not None:
         product["published"] = _upsert(state, caller, product, mapped)
@@ -104,7 +105,7 @@ def _refuse_webhook(state: State, body: Json) -> None:
 def create_return(state: State, caller: ApiKey, body: Json) -> Json:
     if body.get("orderId", "") not in ("", *state.tables["orders"]):
         raise Failure(400, "orderId is unknown")
-    _refuse_taken(state, caller, "returns", "extReturnId", body)
+    refuse_taken(state, caller, "returns", "extReturnId", body)
     return state.add("returns", {"status": "pending", **body}, integration=caller.integration)
 
 
@@ -119,19 +120,12 @@ def create_receipt(state: State, caller: ApiKey, body: Json) -> Json:
         raise Failure(400, "locationId is unknown")
     if body.get("returnId", "") not in ("", *state.tables["returns"]):
         raise Failure(400, "returnId is unknown")
-    _refuse_taken(state, caller, "receipts", "extReceiptId", body)
+    refuse_taken(state, caller, "receipts", "extReceiptId", body)
     receipt = state.add("receipts", body, integration=caller.integration)
     returned = state.tables["returns"].get(body.get("returnId", ""))
     if returned is not None:
         state.change("returns", returned, {"status": "received"})
     return receipt
-
-
-def _refuse_taken(state: State, caller: ApiKey, collection: str, name: str, body: Json) -> None:
-    """A number of the caller's own names one document for ever, also while that is not visible yet."""
-    for stored in state.tables[collection].values():
-        if name in body and stored.get(name) == body[name] and stored.get("integration") == caller.integration:
-            raise Failure(409, f"{name} exists already")
 
 
 def create_tracking(state: State, caller: ApiKey, body: Json) -> Json:

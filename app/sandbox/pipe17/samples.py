@@ -49,7 +49,6 @@ SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("enabled_flows.returns", "boolean", True),
     ("location_filter", "string", ""),
     ("sku_mapping", "string", ""),
-    ("inventory.apply_buffer", "boolean", False),
     ("inventory.mode", "string", "snapshot"),
     ("shipping_method_map", "string", "{}"),
     ("shipping_method_default", "string", ""),

@@ -96,6 +96,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     org_wide_access: bool = True
     """False: an integration's key lists only shipments, fulfilments and locations of its own."""
     webhooks_twice: bool = False
+    id_suffix: str = ""
+    """Ends every id given from now on, to see whether a client keeps ids as they are."""
+    inventory_engine: bool = False
+    """True: shipping requests and fulfilments move stock by themselves; in Pipe17 this is off until switched on."""
 
 
 class State:
@@ -141,9 +145,9 @@ class State:
         return self.numbers[kind]
 
     def new_id(self, kind: str) -> str:
-        """16 hex characters that depend on the seed, the kind and how many were made before."""
+        """16 hex characters that depend on the seed, the kind and how many were made before, and the suffix set."""
         material = f"{self.rng_seed}:{kind}:{self.next_number('id:' + kind)}"
-        return hashlib.sha256(material.encode()).hexdigest()[:16]
+        return hashlib.sha256(material.encode()).hexdigest()[:16] + self.settings.id_suffix
 
     def add(
         self,

@@ -1,4 +1,4 @@
-"""The inventory engine: stock never changes without an event, and each leaves a ledger row (contract 2.4)."""
+"""Stock of the sandbox: it never changes without an event, and each leaves a ledger row (contract 2.4)."""
 
 from __future__ import annotations
 
@@ -35,17 +35,34 @@ QUANTITIES = (
 def move(
     state: State, event: str, sku: str, location_id: str, quantity: int | Decimal, cause: Mapping[str, Any]
 ) -> None:
-    """Applies an engine event.  SKUs that are unknown or not tracked have no stock to move.
+    """Applies an event of the Inventory Engine; nothing moves while that is off, as it is by default (contract 9).
+
+    SKUs that are unknown or not tracked have no stock to move.
 
     Quantities are 32-bit integers, so a fraction of a unit takes the whole unit off the shelf.
     """
     product = state.products_by_sku.get(sku)
-    if product is None or product.get("inventoryNotTracked"):
+    if not state.settings.inventory_engine or product is None or product.get("inventoryNotTracked"):
         return
     row = _record(state, sku, location_id, integration=None)
     units = math.ceil(quantity)
     changes = {column: row[column] + sign * units for column, sign in _EFFECTS[event].items()}
     _apply(state, row, event, units, changes, cause)
+
+
+def adjust(state: State, sku: str, location_id: str, *, changed_by: int = 0, **figures: int) -> Json:
+    """What Pipe17's people do by hand: sell, count, correct.  The engine's switch does not matter to it.
+
+    `changed_by` is added to `onHand`, `figures` replace columns.  Raises `Failure`.
+    """
+    if sku not in state.products_by_sku:
+        raise Failure(400, "sku is unknown")
+    if location_id not in state.tables["locations"]:
+        raise Failure(400, "locationId is unknown")
+    row = _record(state, sku, location_id, integration=None)
+    changes = {"onHand": row["onHand"] + changed_by, **figures}
+    _apply(state, row, "adjust", changes["onHand"] - row["onHand"], changes, {"user": "sandbox user"})
+    return row
 
 
 def has_stock(state: State, sku: str, location_id: str, quantity: int | Decimal) -> bool:
