@@ -230,7 +230,7 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
             line.refnum,
             line.sku,
             line.quantity,
-            line.source_sku if line.source_sku != line.sku else "",
+            line.source_sku,
             needs_shipping=line.item_type == "ship",
             charged=line.unit_price * line.quantity - line.discount,
             tax=line.unit_tax * line.quantity if line.tax is None else line.tax,

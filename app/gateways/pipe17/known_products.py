@@ -13,7 +13,7 @@ from app.gateways.interface import Call
 from app.gateways.pipe17 import moments, payloads
 from app.gateways.pipe17.api import Api, unreadable
 from app.gateways.pipe17.definition import SkuMapping
-from app.gateways.pipe17.product_rows import Product, read_product
+from app.gateways.pipe17.product_rows import Product, read_product, spelling
 
 PATH: Final = "/products"
 KEPT_S: Final = 600.0
@@ -201,13 +201,13 @@ class KnownProducts:
     def _ask_some(self, skus: Sequence[str], call: Call) -> dict[str, Product]:
         """Raises `BrokenReply` when the list did not heed the SKUs: they would all read as unknown."""
         params: dict[str, str | int] = {"sku": ",".join(skus)}
-        asked = {sku.casefold() for sku in skus}
+        asked = {spelling(sku) for sku in skus}
         found: dict[str, Product] = {}
         for rows in self._api.pages(PATH, "products", params, call):
             for product in (read_product(row, self._integration_id) for row in rows):
                 if product is None:
                     continue
-                if product.sku.casefold() not in asked:
+                if spelling(product.sku) not in asked:
                     raise unreadable(PATH)
                 found[product.sku] = product
             if len(found) == len(skus):

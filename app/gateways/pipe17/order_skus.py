@@ -15,7 +15,7 @@ from app.gateways.interface import Call
 from app.gateways.pipe17.api import Api, unreadable
 from app.gateways.pipe17.definition import SkuMapping
 from app.gateways.pipe17.known_products import KEPT_S, PATH, batches
-from app.gateways.pipe17.product_rows import read_product
+from app.gateways.pipe17.product_rows import read_product, spelling
 
 FORBIDDEN: Final = "HTTP_403"
 
@@ -64,14 +64,14 @@ class OrderSkus:
 
     def _ask(self, skus: Collection[str], call: Call) -> dict[str, str]:
         """Raises `BrokenReply` when the list did not heed the SKUs: they would all read as untranslated."""
-        asked = {sku.casefold() for sku in skus}
+        asked = {spelling(sku) for sku in skus}
         found: dict[str, str] = {}
         try:
             for rows in self._api.pages(PATH, "products", {"sku": ",".join(skus)}, call):
                 for product in (read_product(row, self._integration_id) for row in rows):
                     if product is None:
                         continue
-                    if product.sku.casefold() not in asked:
+                    if spelling(product.sku) not in asked:
                         raise unreadable(PATH)
                     if product.own is not None:
                         found[product.sku] = product.own.sku

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,6 +84,11 @@ def _published(row: Mapping[str, Any]) -> Published:
         sku=read_id(row.get("sku")),
         is_untracked=row.get("inventoryNotTracked") is True,
     )
+
+
+def spelling(sku: str) -> str:
+    """The same for SKUs that a list which heeds a filter may take for one: case, blanks and unicode form apart."""
+    return " ".join(unicodedata.normalize("NFKC", sku).split()).casefold()
 
 
 def mapped(integration_id: str, status: str, ext_product_id: str = "", channel_sku: str = "") -> Json:
