@@ -705,6 +705,8 @@ FAULTS = (
         "                    inbound.add(connection, self._counts)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
+    ),
+    Fault(
         "trims-vendor-id",
         "P35",
         "app/gateways/pipe17/reading.py",

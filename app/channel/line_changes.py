@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.channel.orders import KnownOrder
-from app.contract.reading import entries, identifier, mapping, optional_amount, text, whole
+from app.contract.reading import entries, identifier, mapping, opaque, optional_amount, text, whole
 from app.domain.line_matching import named_lines, restated
 from app.gateways.words import Event, LineChange, about
 
@@ -45,8 +45,8 @@ def _line(item: Mapping[str, Any]) -> Line:
     stated = None if optional_amount(item.get("quantity")) is None else max(whole(item.get("quantity")), 0)
     return Line(
         identifier(item.get("order_item_id")),
-        text(item.get("channel_item_refnum")),
-        text(item.get("sku")),
+        opaque(item.get("channel_item_refnum")),
+        opaque(item.get("sku")),
         0 if is_removed else stated,
         optional_amount(item.get("unit_price")),
     )

@@ -14,7 +14,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.gateways.words import OrderSketch, PackageLine, SketchLine
 from app.records import refunds
-from app.records.tables import HAS_NUMBER, handed_out
+from app.records.tables import HAS_NUMBER, HAS_TRIMMED, handed_out
 
 
 class Rejected(msgspec.Struct):
@@ -74,6 +74,29 @@ def numbered(connection: Connection, channel: str, retailops_order_id: str) -> l
     return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
 
 
+def meant(connection: Connection, channel: str, stated: Iterable[str]) -> dict[str, str]:
+    """By each number stated the order it means: itself, else the one remembered that it is but for outer blanks.
+
+    RetailOps may drop blanks at the ends of a vendor's id, and some vendors' ids have them (R32).
+    """
+    found = {refnum: refnum for refnum in stated}
+    exact = select(handed_out.c.refnum).where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(found)))
+    unknown = found.keys() - set(connection.execute(exact).scalars())
+    if not unknown:
+        return found
+    trimmed = {refnum.strip() for refnum in unknown}
+    wanted = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
+        handed_out.c.channel == channel, handed_out.c.trimmed_refnum.in_(trimmed), HAS_TRIMMED
+    )
+    alike: dict[str, list[str]] = {}
+    for row in connection.execute(wanted):
+        alike.setdefault(row.trimmed_refnum, []).append(row.refnum)
+    for refnum in unknown:
+        if len(same := alike.get(refnum.strip(), [])) == 1:
+            found[refnum] = same[0]
+    return found
+
+
 def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
     """The order as remembered, or as its source tells; None when neither knows it.
 
@@ -82,6 +105,8 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
     channel = asked.channel.name
     with desk.database.read() as connection:
         order = known(connection, channel, [refnum]).get(refnum)
+        if order is None and (other := meant(connection, channel, [refnum])[refnum]) != refnum:
+            order = known(connection, channel, [other]).get(other)
     source = desk.order_source(asked.channel)
     if order is not None or source is None:
         return order
@@ -102,7 +127,12 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
     if not known(connection, channel, [sketch.refnum]):
         connection.execute(
             insert(handed_out),
-            {"channel": channel, "refnum": sketch.refnum, "lines": msgspec.json.encode(sketch.lines)},
+            {
+                "channel": channel,
+                "refnum": sketch.refnum,
+                "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
+                "lines": msgspec.json.encode(sketch.lines),
+            },
         )
 
 

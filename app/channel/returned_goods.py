@@ -176,7 +176,9 @@ def _carry(
         further = plan(connection)
         return Plan([Event("info", "RETURN_CORRECTED", message, named), *further.events], further.owed)
 
-    command = Command(callback, key, order.refnum, stated.meaning(order.refnum), plan, correct)
+    # One number of a return may stand on the returns of two orders.
+    natural_key = f"{order.refnum}/{key}"
+    command = Command(callback, natural_key, order.refnum, stated.meaning(order.refnum), plan, correct)
     [events] = run(desk, asked, [command])
     return Outcome(events)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.channel import labels, orders, parcels, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
-from app.contract.reading import entries, identifier, mapping, moment, optional_amount, text, whole
+from app.contract.reading import entries, identifier, mapping, moment, opaque, optional_amount, text, whole
 from app.deliveries.outbox import Owed
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway
@@ -53,7 +53,7 @@ def read_shipments(shipments: Iterable[Any]) -> list[Shipped]:
 
 def _read_package(shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
     items = [
-        PackageLine(text(item.get("channel_item_refnum")), text(item.get("sku")), whole(item.get("quantity")))
+        PackageLine(opaque(item.get("channel_item_refnum")), opaque(item.get("sku")), whole(item.get("quantity")))
         for item in map(mapping, entries(raw.get("package_items")))
     ]
     package = Package(
@@ -99,7 +99,8 @@ def _key(order_refnum: str, shipped: Shipped) -> str:
 
 
 def _as_tuple(line: PackageLine) -> tuple[str, str, int]:
-    return line.line_refnum, line.sku, line.quantity
+    """A line as what makes two requests the same; RetailOps may drop blanks at the ends of an id."""
+    return line.line_refnum.strip(), line.sku.strip(), line.quantity
 
 
 def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Association, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 from app.channel.money import minor_unit, rounded, share
 from app.channel.orders import KnownOrder
 from app.channel.shipments import where
-from app.contract.reading import amount, entries, text, whole
+from app.contract.reading import amount, entries, opaque, whole
 from app.domain.line_matching import allot
 from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
 
@@ -65,8 +65,8 @@ def read_unshipped(order: Mapping[str, Any]) -> tuple[Unshipped, ...]:
     """The entries of `unshipped_items`, those of zeros left out that an old caller may send."""
     found = (
         Unshipped(
-            text(item.get("channel_item_refnum")),
-            text(item.get("sku")),
+            opaque(item.get("channel_item_refnum")),
+            opaque(item.get("sku")),
             whole(item.get("unshipped_quantity")),
             max(amount(item.get("effective_unit_price")), Decimal(0)),
             max(amount(item.get("effective_extended_price")), Decimal(0)),

@@ -38,6 +38,12 @@ def text(value: object) -> str:
             return ""
 
 
+def opaque(value: object) -> str:
+    """An id of a vendor as it came, with its blanks (R32); one that is blank is none."""
+    found = mended(value) if isinstance(value, str) else text(value)
+    return found if found.strip() else ""
+
+
 def identifier(value: object) -> str:
     """Like `text`, but 0, "0", "null" and "" are no identifier and become ""."""
     found = text(value)

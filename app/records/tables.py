@@ -108,12 +108,24 @@ handed_out = Table(
     Column("called_off_at", Moment),
     Column("called_off_times", Integer, nullable=False, server_default="0"),
     Column("called_off_told_at", Moment),
+    Column("trimmed_refnum", Text),
 )
 """What `order_pull` gave away or a callback asked about, for every order source (R18).
 
 `removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
 which a completion left units open, "" for none.  `called_off_*`: when its source was found to have called it off, how
 often RetailOps was told, and when RetailOps acknowledged that."""
+
+HAS_TRIMMED = handed_out.c.trimmed_refnum.is_not(None)
+"""Orders whose number has blanks at its ends, which RetailOps may drop: `trimmed_refnum` is the number without them."""
+
+Index(
+    "ix_handed_out_trimmed",
+    handed_out.c.channel,
+    handed_out.c.trimmed_refnum,
+    sqlite_where=text("trimmed_refnum is not null"),
+    postgresql_where=text("trimmed_refnum is not null"),
+)
 
 IS_OPEN_ORDER = handed_out.c.state == literal_column("'open'")
 """As the index needs it: a parameter would hide which state is meant."""

@@ -10,10 +10,11 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.errors import Unavailable
-from app.gateways.words import Completion, PackageLine, ReturnedGoods, ReturnedLine
-from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
+from app.gateways.words import Completion, PackageLine, ReturnedGoods, ReturnedLine, StockChange
+from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
-from tests.gateways.test_pipe17 import Start, call, connect, fetch, package, request
+from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, package, push, request, stock_of
 from tests.gateways.test_pipe17 import codes as event_codes
 from tests.gateways.test_pipe17_integration import OWN, administrate, grant
 
@@ -146,8 +147,7 @@ def test_p35_goods_and_lines_of_odd_names_ship_and_end_though_retailops_trims_th
 
 
 def test_p35_lines_whose_names_differ_by_a_blank_alone_are_told_apart(empty: Sandbox, retailops: Caller) -> None:
-    for sku in ("SPOON", "SPOON "):
-        make_product(empty, sku)
+    make_product(empty, "SPOON ")  # beside the seeded one
     lines = [
         {"uniqueId": "1", "sku": "SPOON", "quantity": 1},
         {"uniqueId": "1 ", "sku": "SPOON ", "quantity": 2},
@@ -161,6 +161,21 @@ def test_p35_lines_whose_names_differ_by_a_blank_alone_are_told_apart(empty: San
     by_sku_alone = {"sku": "SPOON", "quantity": 1}
     assert codes(retailops.ship(order, 502, package_items=[by_sku_alone]), "error") == []
     assert empty.shipment(refnum)["status"] == "fulfilled"
+
+
+@pytest.mark.parametrize("has_integration", [True, False])
+def test_p35_stock_reaches_the_product_whose_name_differs_by_blanks_at_its_ends_only_if_it_is_the_one(
+    empty: Sandbox, has_integration: bool
+) -> None:
+    for sku in ("LADLE ", "SPOON ", "WHISK ", "\u00a0WHISK"):
+        make_product(empty, sku)
+    gateway = connect(empty) if has_integration else connect(empty, api_key=LEGACY_KEY, integration_id="")
+    changes = [StockChange(sku, level(dallas=(7, 7))) for sku in ("LADLE", "SPOON", "WHISK")]
+    found = push(gateway, *changes)
+    assert stock_of(empty, "LADLE ")[DALLAS] == (7, 0)
+    assert stock_of(empty, "SPOON")[DALLAS] == (7, 0), "an exact name goes first"
+    assert not stock_of(empty, "SPOON ") and not stock_of(empty, "WHISK ") and not stock_of(empty, "\u00a0WHISK")
+    assert found["WHISK"].refusal and not found["LADLE"].refusal
 
 
 @pytest.mark.both_databases
@@ -181,8 +196,8 @@ def test_p35_a_requests_own_id_leads_back_from_every_callback(
     assert {item["status"] for item in empty.state()["shipments"]} == {"sentToFulfillment"}
     assert retailops.cancel(named(cancelled))["status"] == "success"
     assert empty.shipment(cancelled)["status"] == "canceledRestock"
-    order = {"channel_order_refnum": named(shipped), "order_items": [{"sku": "MUG-RED", "channel_item_refnum": "1"}]}
     item = {"sku": "MUG-RED", "channel_item_refnum": "1", "quantity": 1}
+    order = {"channel_order_refnum": named(shipped), "order_items": [item]}
     assert codes(retailops.ship(order, 501, package_items=[item]), "error") == []
     rest = {"sku": "MUG-RED", "channel_item_refnum": "1", "unshipped_quantity": 1}
     done = {"channel_order_refnum": named(shipped), "unshipped_items": [rest]}
@@ -211,6 +226,8 @@ def test_p11_one_return_number_for_two_orders_is_a_return_of_each(empty: Sandbox
     refnums = [request(empty)["shipmentId"] for _ in range(2)]
     orders = retailops.pull()
     retailops.acknowledge(*refnums)
+    for number, order in enumerate(orders, 501):
+        retailops.ship(order, number)
     for order in [*orders, *orders]:
         item = plain_item(order, quantity=1 + orders.index(order))
         returned = {"retailops_return_id": 9, "refund_amt": 0, "refund_action": "refund", "items": [item]}

@@ -322,14 +322,15 @@ def test_while_the_inventory_engine_is_off_as_it_is_by_default_no_request_moves_
 
 def test_people_sell_count_lock_and_make_things_by_hand(pipe17: Pipe17) -> None:
     at = {"sku": "BOWL", "locationId": pipe17.location("Dallas DC")}
-    pipe17.admin("POST", "/stock", {**at, "onHand": 9, "unavailable": 0})
-    pipe17.admin("POST", "/stock", {**at, "sold": 2})
-    pipe17.admin("POST", "/stock", {**at, "returned": 1})
+    here = {"locationId": at["locationId"]}
+    pipe17.admin("PUT", "/inventory/BOWL", {**here, "onHand": 9, "unavailable": 0})
+    pipe17.admin("PUT", "/inventory/BOWL", {**here, "sold": 2})
+    pipe17.admin("PUT", "/inventory/BOWL", {**here, "returned": 1})
     row = pipe17.stock("BOWL")
     assert (row["onHand"], row["available"], row["event"], row["quantity"]) == (8, 8, "adjust", 1)
     lock = {"inventoryNotTracked": True, "locationId": at["locationId"]}
     pipe17.admin("PUT", "/products/BOWL", lock)
-    pipe17.admin("POST", "/stock", {**at, "onHand": 3})
+    pipe17.admin("PUT", "/inventory/BOWL", {**here, "onHand": 3})
     ingest = {"event": "ingest", **at, "onHand": 5}
     assert pipe17.api("POST", "/inventory", ingest)[0] == 400
     pipe17.admin("PUT", "/products/BOWL", lock | {"inventoryNotTracked": False, "is_restored": True})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from app.channel import called_off, orders, reserving
@@ -16,7 +17,7 @@ from app.channel.commands import declined, unavailable_event
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import entries, identifier, text
+from app.contract.reading import entries, identifier, opaque
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.domain.retailops_numbers import canonical
@@ -30,7 +31,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
     wanted = {}
     for index, entry in enumerate(entries(body.get("orders"))):
         if index not in reading.bad_entries:
-            refnum = text(entry.get("channel_order_refnum"))
+            refnum = opaque(entry.get("channel_order_refnum"))
             wanted[refnum] = Acknowledgement(refnum, canonical(identifier(entry.get("retailops_order_id"))))
     return list(wanted.values())
 
@@ -43,6 +44,8 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
         return outcome
     commands = []
     with desk.database.read() as connection:
+        meant = orders.meant(connection, asked.channel.name, [item.order_refnum for item in wanted])
+        wanted = [msgspec.structs.replace(item, order_refnum=meant[item.order_refnum]) for item in wanted]
         remembered = orders.known(connection, asked.channel.name, [item.order_refnum for item in wanted])
     called = called_off.acknowledge(desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted])
     for item in wanted:

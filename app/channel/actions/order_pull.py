@@ -21,7 +21,7 @@ from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
 from app.channel.paging import Place
 from app.contract.outgoing import mend
-from app.contract.reading import entries, mapping, text
+from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, Rejected
@@ -54,7 +54,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """A blank token and an empty list both mean "not given"; at most 100 named orders, each once."""
     named = []
     for item in map(mapping, entries(body.get("specific_orders"))):
-        refnum = text(item.get("channel_refnum")) or text(item.get("channel_order_refnum"))
+        refnum = opaque(item.get("channel_refnum")) or opaque(item.get("channel_order_refnum"))
         if refnum:
             named.append(refnum)
     if len(set(named)) > PAGE:
@@ -127,6 +127,9 @@ class _Page:
 
 def _named(desk: Desk, asked: Asked, source: Gateway, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
+    with desk.database.read() as connection:
+        meant = orders.meant(connection, asked.channel.name, refnums)
+    refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
     found = {item.refnum: item for item in source.fetch_named(refnums, asked.call("question"))}
     page = _Page(_now_ms(desk))
     for refnum in refnums:

@@ -24,7 +24,7 @@ from app.channel.money import as_number, rounded, share
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, read_shipments
-from app.contract.reading import amount, entries, identifier, mapping, text, whole
+from app.contract.reading import amount, entries, identifier, mapping, opaque, text, whole
 from app.contract.schemas import Reading
 from app.domain.line_matching import named_lines
 from app.gateways.interface import Gateway
@@ -95,8 +95,8 @@ def _lines(returned: Mapping[str, Any]) -> list[RefundLine]:
             RefundLine(
                 "line_item",
                 goods - amount(item.get("restock_fee_amt")),
-                text(item.get("channel_item_refnum")),
-                text(item.get("sku")),
+                opaque(item.get("channel_item_refnum")),
+                opaque(item.get("sku")),
                 whole(item.get("quantity")),
                 reason,
             )

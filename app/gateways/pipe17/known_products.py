@@ -85,7 +85,7 @@ class KnownProducts:
 
         `others`: also the further products that carry each SKU.  Raises a `GatewayError` when Pipe17 cannot be asked.
         """
-        is_searched = others and self._is_searched(call, may_fail=False)
+        is_searched = others and bool(self._integration_id) and self._is_searched(call, may_fail=False)
         named = {sku: _named(sku, mapping) for sku in skus}
         products = self._ask([name for name in named.values() if name], call, is_fresh=is_fresh)
         found: dict[str, Match] = {}
@@ -159,7 +159,8 @@ class KnownProducts:
     ) -> dict[str, Match]:
         """A product whose own row has the SKU, unless the setting says it is another's.
 
-        A name that Pipe17 does not know is told all the same.
+        Else the one product whose name is this but for blanks at its ends, which RetailOps drops (R32).  A name that
+        Pipe17 does not know is told all the same.
         """
         # Of several the oldest product counts: it is the last one that is put in here.
         names = {
@@ -168,11 +169,15 @@ class KnownProducts:
             for name in reversed(self._channel_skus.carrying(sku))
             if mapping.to_partner.get(name, sku) == sku
         }
+        for sku in skus:
+            alike = [name for name in self._channel_skus.but_for_blanks(sku) if name not in mapping.to_partner]
+            if sku not in names and products.get(named[sku]) is None and len(alike) == 1:
+                names[sku] = alike[0]
         shown = self._ask(list(names.values()), call, is_fresh=False)
         found = {}
         for sku in skus:
             product = shown.get(names.get(sku, ""))
-            if product is not None and product.own is not None and product.own.sku == sku:
+            if product is not None and product.our_sku.strip() == sku.strip():
                 found[sku] = Match(product.sku, product)
             else:
                 is_anothers = products.get(named[sku]) is not None
@@ -210,7 +215,7 @@ class KnownProducts:
                 if spelling(product.sku) not in asked:
                     raise unreadable(PATH)
                 found[product.sku] = product
-            if len(found) == len(skus):
+            if found.keys() >= set(skus):
                 break
         return found
 
@@ -249,6 +254,8 @@ class _ChannelSkus:
         self._carrying: dict[str, dict[str, tuple[int, str]]] = {}
         """By our SKU each product that carries it: when it was made and its SKU, by its id."""
         self._by_product: dict[str, str] = {}
+        self._blanked: dict[str, dict[str, str]] = {}
+        """By our SKU without blanks at its ends the SKU, by its id, of each product whose name has such blanks."""
         self._newest_ms = 0
         self._since = ""
         self._skip: int | None = 0
@@ -265,6 +272,10 @@ class _ChannelSkus:
         found = self._carrying.get(sku, {})
         return [name for _, _, name in sorted((made_ms, key, name) for key, (made_ms, name) in found.items())]
 
+    def but_for_blanks(self, sku: str) -> list[str]:
+        """Pipe17's SKUs of the products that we call so but for blanks at the ends."""
+        return sorted(self._blanked.get(sku.strip(), {}).values())
+
     def outdate(self) -> None:
         """The next search reads what has changed since the last one."""
         self._read_at = float("-inf")
@@ -274,8 +285,6 @@ class _ChannelSkus:
 
         Raises a `GatewayError` only until then.
         """
-        if not self._integration_id:
-            return True
         if self._skip is None:
             if self._clock() - self._read_at < KEPT_S:
                 return True
@@ -323,6 +332,11 @@ class _ChannelSkus:
             self._carrying[before].pop(product.product_id, None)
             if not self._carrying[before]:
                 del self._carrying[before]
+        name = product.our_sku
+        for alike in self._blanked.values():
+            alike.pop(product.product_id, None)
+        if name != name.strip():
+            self._blanked.setdefault(name.strip(), {})[product.product_id] = product.sku
         if product.own is not None and product.own.sku:
             made = (product.created_ms or 0, product.sku)
             self._carrying.setdefault(product.own.sku, {})[product.product_id] = made

@@ -51,6 +51,11 @@ class Product:
     created_ms: int | None = None
 
     @property
+    def our_sku(self) -> str:
+        """What it is called on our side."""
+        return self.own.sku if self.own is not None and self.own.sku else self.sku
+
+    @property
     def is_locked(self) -> bool:
         """True when nobody wants to hear its stock (contract 4.1, do-not-track)."""
         return self.is_untracked or (self.own is not None and self.own.is_untracked)
@@ -73,7 +78,7 @@ def read_product(row: Any, integration_id: str) -> Product | None:
         row.get("inventoryNotTracked") is True,
         read_ms(read_id(row.get("updatedAt")).strip()),
         None if own is None else _published(own),
-        read_ms(_text(row.get("createdAt"))),
+        read_ms(read_id(row.get("createdAt")).strip()),
     )
 
 

@@ -181,20 +181,6 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
             state.save()
             return _json({"product": stored})
 
-    @app.post("/sandbox/stock")
-    def hand_made_stock() -> Response:
-        """What happens to one record without us: `sold` units leave, `returned` units come, or figures are counted."""
-        body = _body()
-        sku, location_id = body.pop("sku", ""), body.pop("locationId", "")
-        known = {"sold", "returned", *INVENTORY_QUANTITIES}
-        if not body or not body.keys() <= known or any(integer(value) for value in body.values()):
-            raise Failure(400, "give sku, locationId and whole numbers of " + ", ".join(sorted(known)))
-        with state.lock:
-            changed_by = body.pop("returned", 0) - body.pop("sold", 0)
-            row = stock.adjust(state, str(sku), str(location_id), changed_by=changed_by, **body)
-            state.save()
-            return _json({"inventory": row})
-
     @app.post("/sandbox/locations")
     def new_location() -> Response:
         """A location that a user makes in Pipe17's pages."""
@@ -206,12 +192,18 @@ def add_admin(app: Flask, state: State, faults: Faults, *, fault_prefix: str) ->
             state.save()
             return _json({"location": made})
 
-    @app.put("/sandbox/inventory/<sku>")
+    @app.put("/sandbox/inventory/<path:sku>")
     def count(sku: str) -> Response:
-        """What its users count by hand: `locationId` and the quantities that are so now, such as `onHand`."""
+        """What happens to one record (`locationId`) without us: figures such as `onHand` are counted by hand, or units
+        are `sold` or `returned`."""
         body = _body()
+        location_id = body.pop("locationId", "")
+        known = {"sold", "returned", *INVENTORY_QUANTITIES}
+        if not body or not body.keys() <= known or any(integer(value) for value in body.values()):
+            raise Failure(400, "give locationId and whole numbers of " + ", ".join(sorted(known)))
         with state.lock:
-            row = stock.report(state, PEOPLE, {**body, "event": "adjust", "sku": sku, "user": "people"})
+            changed_by = body.pop("returned", 0) - body.pop("sold", 0)
+            row = stock.adjust(state, sku, str(location_id), changed_by=changed_by, **body)
             state.save()
             return _json({"inventory": row})
 
