@@ -23,6 +23,7 @@ COMMANDS = {
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
     "new-gateway": "app.cli.new_gateway:new_gateway",
+    "operations": "app.cli.operations:operations",
     "pipe17": "app.cli.pipe17:pipe17",
     "rally": "app.cli.rally:rally",
     "refunds": "app.cli.refunds:refunds",

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Row, select
 
-from app import gateways
-from app.channel import confirming
+from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import call_filters, records, wanted_calls
 from app.cli.terminal import json_option, print_json
+from app.cli.vendors import Built, build
 from app.deliveries import operating
 from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.deliveries.transitions import OPEN_STATES
-from app.errors import GatewayError
-from app.gateways.interface import Gateway, Tools, Verb
-from app.records import late_news as news_records
+from app.gateways.interface import Verb
+from app.operations import acts
+from app.operations.acts import Operator
 from app.records.database import Database
 from app.records.tables import late_news
-from app.settings import Settings
 
 
 @click.command()
@@ -31,7 +29,7 @@ from app.settings import Settings
 @call_filters(OPEN_STATES)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
 @click.option("--even-if-done", is_flag=True, help="Send again what may have been done and cannot be looked up.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@act_options()
 @json_option
 @click.pass_context
 def retry(
@@ -40,18 +38,22 @@ def retry(
     ids: tuple[int, ...],
     limit: int | None,
     even_if_done: bool,
+    reason: str,
+    by: str,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     **chosen: Any,
 ) -> None:
     """Put calls back to be tried now: those named, or all parked ones that the filters choose.
 
-    A call that may have been done is looked up at the vendor first.  Exit code 1 when one of them could
-    not be put back.
+    A call that may have been done is looked up at the vendor first.  Nothing is asked: retrying is harmless.
+    Exit code 1 when one of them could not be put back.
     """
+    operator = operator_of(by, reason)
     wanted = _chosen(ctx, ids, chosen)
     with records() as (configured, database):
-        built = _built(configured, database)
+        built = build(configured, database)
         now = utc_now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, wanted)))[:limit]
@@ -59,12 +61,12 @@ def retry(
         def why_not(row: Row[Any]) -> str:
             return operating.why_not_retried(row, _verb_of(built, row), now, even_if_done=even_if_done)
 
-        def act(connection: Connection, row: Row[Any]) -> bool:
+        def act(row: Row[Any]) -> bool:
             verb = _verb_of(built, row)
-            return verb is not None and operating.retry(connection, row, verb, now)
+            return verb is not None and acts.retry(database, operator, row, verb, now, even_if_done=even_if_done)
 
         open_rows, failed = _sorted_out(rows, why_not)
-        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
+        done, changed = _carry_out(open_rows, act, dry_run=dry_run)
     failed = [*_missing(ids, rows), *failed, *changed]
     _report("would be tried now" if dry_run else "is tried now", done, failed, dry_run=dry_run, as_json=as_json)
     ctx.exit(1 if failed else 0)
@@ -74,9 +76,7 @@ def retry(
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @call_filters(OPEN_STATES)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, oldest first. Default: all.")
-@click.option("--reason", default="no reason given", help="Kept with the call.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@act_options(needs_reason=True)
 @json_option
 @click.pass_context
 def drop(
@@ -85,6 +85,7 @@ def drop(
     ids: tuple[str, ...],
     limit: int | None,
     reason: str,
+    by: str,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -95,11 +96,12 @@ def drop(
     The vendor is never told, what the call says is deleted, and the order's later calls go on.  An id
     like n7 dismisses that piece of late news instead.
     """
+    operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     delivery_ids, news_ids = _split(ctx, ids)
     with records() as (configured, database):
-        built = _built(configured, database)
+        built = build(configured, database)
         now = utc_now()
         rows: list[Row[Any]] = []
         if delivery_ids or not news_ids:
@@ -109,13 +111,13 @@ def drop(
         open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_dropped(row, now))
         if open_rows and not (yes or dry_run):
             _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
-            click.confirm("Give up what is listed above for good?", abort=True)
+            ask("Give up what is listed above for good?")
 
-        def act(connection: Connection, row: Row[Any]) -> bool:
-            return operating.drop(connection, row, _verb_of(built, row), reason, now)
+        def act(row: Row[Any]) -> bool:
+            return acts.drop(database, operator, row, _verb_of(built, row), now)
 
-        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
-        dismissed = _dismiss(database, news_ids, now, dry_run=dry_run)
+        done, changed = _carry_out(open_rows, act, dry_run=dry_run)
+        dismissed = _dismiss(database, operator, news_ids, now, dry_run=dry_run)
         failed = [*_missing(delivery_ids, rows), *failed, *changed]
         failed += [{"id": f"n{item}", "reason": "no such late news is open"} for item in news_ids - dismissed]
         done += [{"id": f"n{item}", "order": "", "channel": "", "call": "late news"} for item in sorted(dismissed)]
@@ -126,38 +128,45 @@ def drop(
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
 @click.option("--refnum", default="", help="The vendor's own number of what it did; of a refund RetailOps is told it.")
-@click.option("--reason", default="no reason given", help="Kept with the call.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@act_options(needs_reason=True)
 @json_option
 @click.pass_context
 def confirm(
-    ctx: click.Context, /, ids: tuple[int, ...], refnum: str, reason: str, yes: bool, dry_run: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    ids: tuple[int, ...],
+    refnum: str,
+    reason: str,
+    by: str,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Say that the vendor has done these calls, because you have seen it there.
 
     For a parked call whose outcome is unknown, a refund above all: it counts as delivered with all that follows
     from it (the money as paid, the order as told), nothing is sent, and the order's later calls go on.
     """
+    operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     if refnum and len(set(ids)) > 1:
         raise click.UsageError("--refnum is the number of one call; name one id")
     with records() as (configured, database):
-        built = _built(configured, database)
+        built = build(configured, database)
         now = utc_now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, Wanted(ids=ids))))
         open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_confirmed(row, now))
         if open_rows and not (yes or dry_run):
             _report("counts as done", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
-            click.confirm("Have you seen at the vendor that all of this was done?", abort=True)
+            ask("Have you seen at the vendor that all of this was done?")
 
-        def act(connection: Connection, row: Row[Any]) -> bool:
+        def act(row: Row[Any]) -> bool:
             gateway = built.get((row.channel, row.gateway))
-            return confirming.confirm(connection, gateway, row, refnum=refnum, because=reason, now=now)
+            return acts.confirm(database, operator, row, gateway, now, refnum=refnum)
 
-        done, changed = _carry_out(database, open_rows, act, now, dry_run=dry_run)
+        done, changed = _carry_out(open_rows, act, dry_run=dry_run)
     failed = [*_missing(ids, rows), *failed, *changed]
     _report("would count as done" if dry_run else "counts as done", done, failed, dry_run=dry_run, as_json=as_json)
     ctx.exit(1 if failed else 0)
@@ -184,29 +193,14 @@ def _split(ctx: click.Context, ids: Sequence[str]) -> tuple[list[int], set[int]]
     return numbers, news
 
 
-def _dismiss(database: Database, ids: set[int], now: datetime, *, dry_run: bool) -> set[int]:
+def _dismiss(database: Database, operator: Operator, ids: set[int], now: datetime, *, dry_run: bool) -> set[int]:
     if not ids:
         return set()
     if dry_run:
         with database.read() as connection:
             is_open = late_news.c.id.in_(ids) & late_news.c.dismissed_at.is_(None)
             return set(connection.execute(select(late_news.c.id).where(is_open)).scalars())
-    with database.write() as connection:
-        return news_records.dismiss(connection, now, news_ids=ids)
-
-
-Built = dict[tuple[str, str], Gateway]
-
-
-def _built(configured: Settings, database: Database) -> Built:
-    """The gateways as they are configured now, by channel and vendor."""
-    built = {}
-    for channel in configured.channels:
-        for token in channel.gateways:
-            tools = Tools(channel.name, 2, database=database)
-            with suppress(GatewayError):
-                built[channel.name, token] = gateways.vendor(token).create(channel.vendors[token], tools)
-    return built
+    return acts.dismiss(database, operator, ids, now)
 
 
 def _verb_of(built: Built, row: Row[Any]) -> Verb | None:
@@ -236,27 +230,16 @@ def _sorted_out(
 
 
 def _carry_out(
-    database: Database,
-    rows: Sequence[Row[Any]],
-    act: Callable[[Connection, Row[Any]], bool],
-    now: datetime,
-    *,
-    dry_run: bool,
+    rows: Sequence[Row[Any]], act: Callable[[Row[Any]], bool], *, dry_run: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What was done, or would be, each in a transaction of its own; and what had changed by then.
-
-    Late news of a call that was decided on is dismissed.
-    """
+    """What was done, or would be, each in a transaction of its own; and what had changed by then."""
     done: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for row in rows:
-        if not dry_run:
-            with database.write(serial=[operating.order_of(row)]) as connection:
-                if not act(connection, row):
-                    changed.append({"id": row.id, "reason": "it changed while this command ran; look again"})
-                    continue
-                news_records.dismiss(connection, now, delivery_ids=[row.id])
-        done.append(_line(row))
+        if dry_run or act(row):
+            done.append(_line(row))
+        else:
+            changed.append({"id": row.id, "reason": "it changed while this command ran; look again"})
     return done, changed
 
 

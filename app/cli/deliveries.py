@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 import msgspec
+from rich.table import Table
 from sqlalchemy import Row, select
 
 from app.cli.deciding import confirm, drop, retry
 from app.cli.filters import call_filters, iso, records, wanted_calls, when
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.courier import utc_now
@@ -73,33 +74,19 @@ def _show_list(
 ) -> None:
     out = console()
     if shown:
-        columns = (
-            "Id",
-            "State",
-            "Order",
-            "Call",
-            "Tries",
-            "Owed since (UTC)",
-            "Next try (UTC)",
-            "Last said",
-            "Waits for",
-        )
-        rows = new_table("Calls to vendors", *columns)
-        for item in shown:
-            rows.add_row(
-                str(item["id"]), _loud(item["state"]), f"{item['order']} ({item['channel']})",
-                f"{item['vendor']} {item['verb']}", str(item["attempts"]), _short(item["created_at"]),
-                _short(item["next_try_at"]) if item["state"] in ("owed", "checking") else "",
-                item["last_code"] or "-", str(item["held_by"] or ""),
-            )  # fmt: skip
-        out.print(rows)
+        out.print(_calls(shown, is_all_shown=is_wide(out)))
         if total > len(shown):
             out.print(f"{total - len(shown)} more; see --limit.")
     else:
         out.print("Nothing is open." if is_default else "No such calls.")
     if news:
         rows = new_table(
-            "\nLate news not dismissed (channel deliveries drop nN)", "Id", "Of", "Order or SKU", "Told", "News"
+            "\nLate news not dismissed (channel deliveries drop nN --reason TEXT)",
+            "Id",
+            "Of",
+            "Order or SKU",
+            "Told",
+            "News",
         )
         for item in news:
             rows.add_row(f"n{item['id']}", item["callback"], f"{item['subject']} ({item['channel']})",
@@ -110,7 +97,27 @@ def _show_list(
         why = f"; last said {owed.last_error}" if owed.last_error else ""
         out.print(f"{what} owed to {owed.gateway} (channel {owed.channel}){why}.")
     if any(item["state"] == "parked" for item in shown):
-        out.print("\nA parked call: channel deliveries show ID, then retry ID, confirm ID or drop ID.")
+        out.print(
+            "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
+        )
+
+
+def _calls(shown: list[dict[str, Any]], *, is_all_shown: bool) -> Table:
+    """A row for each call; on a narrow terminal without what `deliveries show` says anyway."""
+    more = (
+        ["Owed since (UTC)", "Next try (UTC)", "Last said", "Waits for"] if is_all_shown else ["Next try", "Last said"]
+    )
+    rows = new_table("Calls to vendors", "Id", "State", "Order", "Call", "Tries", *more)
+    for item in shown:
+        next_try = _short(item["next_try_at"]) if item["state"] in ("owed", "checking") else ""
+        order = f"{item['order']} ({item['channel']})" if is_all_shown else shortened(item["order"], 18)
+        last = item["last_code"] or "-"
+        rest = [_short(item["created_at"]), next_try, last, str(item["held_by"] or "")]
+        rows.add_row(
+            str(item["id"]), _loud(item["state"]), order, f"{item['vendor']} {item['verb']}", str(item["attempts"]),
+            *(rest if is_all_shown else [next_try[5:16], last]),
+        )  # fmt: skip
+    return rows
 
 
 @deliveries.command()
@@ -181,8 +188,10 @@ def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Mom
     show_moments(lines)
     if full["state"] == "parked":
         out.print(f"\nMend the cause, then: channel deliveries retry {full['id']}")
-        out.print(f"or, if you see at {full['vendor']} that it was done: channel deliveries confirm {full['id']}")
-        out.print(f"or give it up for good: channel deliveries drop {full['id']}")
+        out.print(
+            f"or, if {full['vendor']} shows that it was done: channel deliveries confirm {full['id']} --reason TEXT"
+        )
+        out.print(f"or give it up for good: channel deliveries drop {full['id']} --reason TEXT")
 
 
 def show_moments(lines: Sequence[Moment]) -> None:

@@ -19,6 +19,7 @@ from app.settings import Settings
 Command = Callable[..., Any]
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_AGE_UNITS = {86_400: "d", 3_600: "h", 60: "min"}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -54,6 +55,17 @@ def records() -> Iterator[tuple[Settings, Database]]:
 def when(at: datetime | None) -> str:
     """A moment for people: UTC to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
+
+
+def age(at: datetime | None, now: datetime) -> str:
+    """How long ago, for people: in the largest unit that says enough; "never" for None."""
+    if at is None:
+        return "never"
+    seconds = max(0, int((now - at).total_seconds()))
+    for size, unit in ((172_800, 86_400), (7_200, 3_600), (120, 60)):
+        if seconds >= size:
+            return f"{seconds // unit} {_AGE_UNITS[unit]} ago"
+    return f"{seconds} s ago"
 
 
 def iso(at: datetime | None) -> str | None:

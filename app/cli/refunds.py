@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from app.channel.money import rounded
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.acting import act_options, ask, operator_of
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.operations import acts
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.refunds import Entry
@@ -17,12 +19,16 @@ from app.settings import load_database_url
 STATES = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS = ("order_cancel", "order_complete", "order_returned", "payment_credit")
 
+RELEASED = ("pays_next", "given_free")
+"""The outcomes of a release that was carried out."""
+
 MEANINGS = {
     "pays_next": "Released: the next request like it is carried out, once.",
     "given_free": "Released: its amount may be given back again.",
     "still_open": "Its call to the vendor is still open: `channel deliveries retry` or `drop` it first.",
     "nothing_held": "It holds nothing up, so there is nothing to release.",
     "unknown": "There is no refund of this number.",
+    "changed": "It changed while this command ran; look again.",
 }
 
 
@@ -65,15 +71,18 @@ def list_(
     if as_json:
         print_json([_as_json(entry) for entry in found])
         return
-    table = new_table("", "id", "channel", "order", "payment", "asked by", "amount", "state", "refund", "note")
+    out = console()
+    wide = is_wide(out)
+    more = ["channel", "order", "payment", "asked by"] if wide else ["order"]
+    table = new_table("", "id", *more, "amount", "state", "refund", "note")
     for entry in found:
         shown = _as_json(entry)
         amount = f"{shown['amount']} {entry.currency_code}".strip()
-        table.add_row(
-            str(entry.id), entry.channel, entry.order_refnum, entry.payment_refnum, shown["asked_by"], amount,
-            entry.state, entry.refnum, _note(entry),
-        )  # fmt: skip
-    console().print(table)
+        order = entry.order_refnum if wide else shortened(entry.order_refnum, 18)
+        named = [entry.channel, order, entry.payment_refnum, shown["asked_by"]] if wide else [order]
+        refund = entry.refnum if wide else shortened(entry.refnum, 14)
+        table.add_row(str(entry.id), *named, amount, entry.state, refund, _note(entry))
+    out.print(table)
 
 
 def _note(entry: Entry) -> str:
@@ -116,23 +125,38 @@ def _moment(moment: datetime | None) -> str:
 
 @refunds.command()
 @click.argument("refund_id", metavar="ID", type=int)
+@act_options(needs_reason=True)
 @json_option
-def release(refund_id: int, as_json: bool) -> None:
+@click.pass_context
+def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Let go of what refund ID holds up.
 
     A credit that was answered as a repeat, or as the same money as a return: the next such request is
     carried out, once.  A refund whose call was given up without knowing whether it was paid: its amount
     may be given back again.
+
+    Exit code 1 when there is nothing to let go of.
     """
+    operator = operator_of(by, reason, needs_reason=not dry_run)
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
+    now = datetime.now(UTC)
     database = Database(load_database_url())
     try:
-        with database.write() as connection:
-            outcome = ledger.release(connection, refund_id, datetime.now(UTC))
+        with database.read() as connection:
+            entry = ledger.find(connection, refund_id)
+            outcome: str = ledger.release_outcome(connection, entry) if entry else "unknown"
+        if outcome in RELEASED and not dry_run:
+            assert entry is not None
+            if not yes:
+                amount = f"{rounded(entry.amount, entry.currency_code)} {entry.currency_code}".strip()
+                ask(f"Let {amount} of order {entry.order_refnum} ({entry.channel}) be given back once more?")
+            outcome = acts.release(database, operator, refund_id, now, expected=entry)
     finally:
         database.close()
     if as_json:
-        print_json({"id": refund_id, "outcome": outcome})
+        print_json({"id": refund_id, "outcome": outcome, "dry_run": dry_run})
     else:
-        click.echo(MEANINGS[outcome], err=outcome not in ("pays_next", "given_free"))
-    if outcome not in ("pays_next", "given_free"):
-        raise SystemExit(1)
+        said = f"Would be: {MEANINGS[outcome]}" if dry_run and outcome in RELEASED else MEANINGS[outcome]
+        click.echo(said, err=outcome not in RELEASED)
+    ctx.exit(0 if outcome in RELEASED else 1)

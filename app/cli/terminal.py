@@ -15,6 +15,9 @@ from rich.table import Table
 PIPED_WIDTH = 160
 """Columns of a table that nobody's window limits."""
 
+WIDE = 110
+"""Columns from which on a table shows everything."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on one line.")
 
 
@@ -42,6 +45,19 @@ def new_table(title: str, *columns: str) -> Table:
     for position, column in enumerate(columns):
         table.add_column(column, no_wrap=position == 0, overflow="fold")
     return table
+
+
+def is_wide(out: Console) -> bool:
+    """Whether a table may have its lesser columns; the others fit 80 columns."""
+    return out.width >= WIDE
+
+
+def shortened(text: str, length: int) -> str:
+    """A long id without its middle, for its ends are what people compare."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
 def stop_signal() -> threading.Event:

@@ -202,11 +202,13 @@ def confirm(
 
 
 def _change(connection: Connection, row: Row[Any], now: datetime, values: dict[str, Any]) -> bool:
+    """Only if nobody holds the call, and it is still in the state and at the attempt the operator saw (R34)."""
     changed = connection.execute(
         update(deliveries)
         .where(
             deliveries.c.id == row.id,
             deliveries.c.state == row.state,
+            deliveries.c.attempts == row.attempts,
             or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
         )
         .values(**values)

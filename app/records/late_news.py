@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
 from app.gateways.words import Association, Event
 from app.records.tables import Moment, late_news
@@ -171,6 +171,11 @@ def dismiss(
         .returning(late_news.c.id)
     )
     return set(rows.scalars())
+
+
+def named(connection: Connection, news_ids: Collection[int]) -> Sequence[Row[Any]]:
+    """These, oldest first."""
+    return connection.execute(select(late_news).where(late_news.c.id.in_(news_ids)).order_by(late_news.c.id)).all()
 
 
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:

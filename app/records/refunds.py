@@ -267,6 +267,12 @@ def note_repeat(connection: Connection, refund_id: int) -> None:
 # For the operator
 
 
+def find(connection: Connection, refund_id: int) -> Entry | None:
+    """The entry of this number, or None."""
+    row = connection.execute(select(refunds).where(refunds.c.id == refund_id)).first()
+    return None if row is None else _entry(row)
+
+
 def listing(
     connection: Connection,
     *,
@@ -296,39 +302,47 @@ Release = Literal["unknown", "pays_next", "given_free", "still_open", "nothing_h
 
 
 def release(connection: Connection, refund_id: int, now: datetime) -> Release:
-    """Let go of what an entry holds up, and say what that was.
+    """Let go of what an entry holds up, and say what that was (`release_outcome`)."""
+    entry = find(connection, refund_id)
+    if entry is None:
+        return "unknown"
+    outcome = release_outcome(connection, entry)
+    if outcome == "pays_next":
+        connection.execute(
+            update(refunds)
+            .where(
+                refunds.c.channel == entry.channel,
+                refunds.c.callback == entry.callback,
+                refunds.c.natural_key == entry.natural_key,
+                refunds.c.released_at.is_(None),
+            )
+            .values(released_at=now)
+        )
+    elif outcome == "given_free":
+        connection.execute(update(refunds).where(refunds.c.id == refund_id).values(state="released", released_at=now))
+    return outcome
+
+
+def release_outcome(connection: Connection, entry: Entry) -> Release:
+    """What releasing this entry would come to; nothing is written.
 
     pays_next: a credit that was answered without paying, or repeats one that was paid, is carried out
     the next time it comes; so is a return held to be the same money as a credit.  given_free: its call
     was given up and its amount may be paid out again.  still_open: its call has to be retried or
     dropped first.  nothing_held: it holds nothing up.
     """
-    row = connection.execute(select(refunds).where(refunds.c.id == refund_id)).first()
-    if row is None:
-        return "unknown"
-    if row.released_at is None and (
+    if entry.released_at is None and (
         # A completion is never carried out again; what it left to a credit, another credit may pay.
-        (row.state == "matched" and row.callback != "order_complete")
-        or (row.callback == "payment_credit" and row.state == "accepted")
+        (entry.state == "matched" and entry.callback != "order_complete")
+        or (entry.callback == "payment_credit" and entry.state == "accepted")
     ):
-        connection.execute(
-            update(refunds)
-            .where(
-                refunds.c.channel == row.channel,
-                refunds.c.callback == row.callback,
-                refunds.c.natural_key == row.natural_key,
-                refunds.c.released_at.is_(None),
-            )
-            .values(released_at=now)
-        )
         return "pays_next"
-    if row.state not in ("owed", "parked"):
+    if entry.state not in ("owed", "parked"):
         return "nothing_held"
     # An order's completions are one command, while the refund of a later one has a key of its own (R9).
-    command_key = row.order_refnum if row.callback == "order_complete" else row.natural_key
-    if _open_calls(connection, row.channel, row.callback, command_key):
+    command_key = entry.order_refnum if entry.callback == "order_complete" else entry.natural_key
+    if _open_calls(connection, entry.channel, entry.callback, command_key):
         return "still_open"
-    connection.execute(update(refunds).where(refunds.c.id == refund_id).values(state="released", released_at=now))
     return "given_free"
 
 

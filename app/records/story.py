@@ -253,7 +253,7 @@ def _calls(ledger: Sequence[Row[Any]], owed: Sequence[Row[Any]], gathered: _Gath
             now.append(
                 f"PARKED: {name}. {why}. The order's later calls wait for it. "
                 f"Mend the cause, then: channel deliveries retry {row.id}, or give it up: "
-                f"channel deliveries drop {row.id}"
+                f"channel deliveries drop {row.id} --reason TEXT"
             )
         elif row.state == "checking":
             now.append(f"Being found out: whether {row.gateway} did {name}. {why}.")

@@ -702,6 +702,36 @@ late_news = Table(
 Index("ix_late_news_told_at", late_news.c.told_at)
 Index("ix_late_news_subject", late_news.c.channel, late_news.c.subject)
 
+operations = Table(
+    "operations",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", String(60), nullable=False),
+    Column("act", String(40), nullable=False),
+    Column("channel", String(63), nullable=False),
+    Column("gateway", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("count", Integer, nullable=False),
+)
+"""Every act of an operator: who, when, what, why and what came of it (R34).
+
+`reason` is the operator's own text.  Never purged, as the ledger is not: it says who let money go.
+"""
+
+Index("ix_operations_channel", operations.c.channel, operations.c.id)
+
+operation_targets = Table(
+    "operation_targets",
+    metadata,
+    Column("operation_id", Serial, ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("id", Text, primary_key=True),
+)
+"""The objects each act changed: deliveries, orders, refunds, late events, SKUs, products."""
+
 rates = Table(
     "rates",
     metadata,

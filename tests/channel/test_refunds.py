@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from app import gateways
 from app.contract.schemas import Contract
 from app.gateways.interface import Verb
+from app.records import operations
 from app.records.refunds import Entry, listing
 from app.records.tables import commands, deliveries, journal, refunds
 from app.sandbox.faults import RunningServer
@@ -273,12 +274,23 @@ def test_r23_a_credit_for_a_return_that_was_paid_pays_nothing_until_an_operator_
     assert order.money_out == 10
     status, [held] = shop.channel("list", "--unpaid", tmp=tmp_path, url=database_url)
     assert (status, held["state"], held["same_as"], held["amount"]) == (0, "matched", "order_returned 7", "10.00")
-    assert shop.channel("release", str(held["id"]), tmp=tmp_path, url=database_url)[1]["outcome"] == "pays_next"
+    assert (
+        shop.channel("release", str(held["id"]), "--yes", "--reason", "why", tmp=tmp_path, url=database_url)[1][
+            "outcome"
+        ]
+        == "pays_next"
+    )
     paid = shop.credit(10)
     assert (paid["status"], paid["refnum"], paid["message"]) == ("success", "rf-2", "")
     assert shop.credit(10)["message"] == "same as rf-2, nothing paid again"
     assert order.money_out == 20
-    status, nothing = shop.channel("release", "999", tmp=tmp_path, url=database_url)
+    again = shop.channel("release", str(held["id"]), "--yes", "--reason", "again", tmp=tmp_path, url=database_url)
+    assert (again[0], again[1]["outcome"]) == (1, "nothing_held"), "twice is harmless, and kept once"
+    with shop.retailops.database.read() as connection:
+        [kept] = operations.listing(connection)
+    assert (kept.act, kept.outcome, kept.reason) == ("refunds.release", "pays_next", "why")
+    assert [(target.kind, target.id) for target in kept.targets] == [("order", "A1"), ("refund", str(held["id"]))]
+    status, nothing = shop.channel("release", "999", "--yes", "--reason", "why", tmp=tmp_path, url=database_url)
     assert (status, nothing["outcome"]) == (1, "unknown")
 
 
@@ -396,11 +408,17 @@ def test_r11_a_refund_that_must_not_be_repeated_is_parked_and_holds_its_amount_u
     assert codes(shop.give_back(7, 50)) == ["REFUND_OWED"]
     assert shop.states() == ["parked"] and shop.credit(1)["status"] in ("fail", "decline")
     [held] = shop.ledger()
-    assert shop.channel("release", str(held.id), tmp=tmp_path, url=database_url)[1]["outcome"] == "still_open"
+    assert (
+        shop.channel("release", str(held.id), "--yes", "--reason", "why", tmp=tmp_path, url=database_url)[1]["outcome"]
+        == "still_open"
+    )
     with shop.retailops.database.write() as connection:
         connection.execute(update(deliveries).values(state="dropped", body=None))
     assert shop.credit(1)["status"] == "decline", "nobody has said that it was not paid"
-    assert shop.channel("release", str(held.id), tmp=tmp_path, url=database_url)[1]["outcome"] == "given_free"
+    assert (
+        shop.channel("release", str(held.id), "--yes", "--reason", "why", tmp=tmp_path, url=database_url)[1]["outcome"]
+        == "given_free"
+    )
     assert shop.credit(50)["status"] == "success" and order.money_out == 50
 
 

@@ -171,9 +171,9 @@ def test_a_dropped_call_frees_its_lane_and_loses_its_body(
     number = parked(retailops, pipe17, orders[0])
     again = retailops.ship(orders[0], 502, tracking_number="1Z2")
     assert codes(again, "error") == []
-    asked = channel("deliveries", "drop", str(number), input="n\n")
+    asked = channel("deliveries", "drop", str(number), "--reason", "why", input="n\n")
     assert asked.exit_code == 1 and value(retailops, select(func.count()).where(deliveries.c.state == "dropped")) == 0
-    assert channel("deliveries", "drop", str(number), "--json").exit_code == 2
+    assert channel("deliveries", "drop", str(number), "--reason", "why", "--json").exit_code == 2
     assert said(channel("deliveries", "drop", str(number), "--dry-run", "--json"))["dry_run"]
     done = channel("deliveries", "drop", str(number), "--yes", "--reason", "entered by hand")
     assert done.exit_code == 0, done.output
@@ -192,11 +192,11 @@ def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
     number = parked(retailops, pipe17, orders[0])
     completed = retailops.ask("order_complete", order={"channel_order_refnum": orders[0]["channel_order_refnum"]})
     assert "QUEUED" in codes(completed, "warning")
-    asked = channel("deliveries", "confirm", str(number), input="n\n")
+    asked = channel("deliveries", "confirm", str(number), "--reason", "why", input="n\n")
     assert asked.exit_code == 1 and value(retailops, select(deliveries.c.state).where(deliveries.c.id == number)) == (
         "parked"
     )
-    assert channel("deliveries", "confirm", str(number), "--json").exit_code == 2
+    assert channel("deliveries", "confirm", str(number), "--reason", "why", "--json").exit_code == 2
     assert said(channel("deliveries", "confirm", str(number), "--dry-run", "--json"))["dry_run"]
     posts = pipe17.calls("POST /fulfillments")
     done = channel("deliveries", "confirm", str(number), "--yes", "--reason", "entered by hand")
@@ -209,7 +209,7 @@ def test_what_was_seen_to_be_done_counts_as_done_and_frees_its_lane(
         row = connection.execute(select(deliveries).where(deliveries.c.id == number)).one()
     assert (row.state, row.body, row.last_code) == ("delivered", None, "CONFIRMED")
     redacted = a_delivery(retailops, "redacted", "parked", body=None)
-    refused = channel("deliveries", "confirm", str(redacted), "--yes")
+    refused = channel("deliveries", "confirm", str(redacted), "--yes", "--reason", "why")
     assert refused.exit_code == 1 and "only be dropped" in refused.stderr
 
 
@@ -224,10 +224,16 @@ def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
                         (gone, "no gateway 'pigeon'"), (999, "no such delivery")):  # fmt: skip
         result = channel("deliveries", "retry", str(number))
         assert result.exit_code == 1 and why in result.stderr, result.output
-    assert channel("deliveries", "drop", str(under_way), "--yes").exit_code == 1
-    assert channel("deliveries", "drop", str(redacted), str(gone), "--yes").exit_code == 0
+    assert channel("deliveries", "drop", str(under_way), "--yes", "--reason", "why").exit_code == 1
+    assert channel("deliveries", "drop", str(redacted), str(gone), "--yes", "--reason", "why").exit_code == 0
     too_long_ago = ["retry", "--since", "999999d"]
-    for wrong in (["retry"], ["drop", "--yes"], too_long_ago, ["drop", "x7", "--yes"], ["retry", "0"]):
+    for wrong in (
+        ["retry"],
+        ["drop", "--yes", "--reason", "why"],
+        too_long_ago,
+        ["drop", "x7", "--yes", "--reason", "why"],
+        ["retry", "0"],
+    ):
         assert channel("deliveries", *wrong).exit_code == 2, wrong
     assert channel("deliveries", "show", "999").exit_code == 1
 
@@ -243,7 +249,7 @@ def test_a_given_up_decision_of_the_vendor_never_reads_as_success(
     with retailops.database.write() as connection:
         connection.execute(update(commands).where(is_ours).values(callback="order_cancel", digest=digest))
     assert retailops.cancel(refnum)["status"] == "fail"
-    assert channel("deliveries", "drop", str(number), "--yes").exit_code == 0
+    assert channel("deliveries", "drop", str(number), "--yes", "--reason", "why").exit_code == 0
     answer = retailops.cancel(refnum)
     assert (answer["status"], codes(answer, "error")) == ("fail", ["OUTCOME_UNKNOWN"])
 
@@ -254,9 +260,9 @@ def test_late_news_is_dismissed_by_its_number_and_then_told_to_nobody(
     parked(retailops, pipe17, orders[0])
     [news] = said(channel("deliveries", "list", "--json"))["late_news"]
     name = f"n{news['id']}"
-    assert said(channel("deliveries", "drop", name, "--yes", "--json"))["done"][0]["id"] == name
+    assert said(channel("deliveries", "drop", name, "--yes", "--reason", "why", "--json"))["done"][0]["id"] == name
     assert said(channel("deliveries", "list", "--json"))["late_news"] == []
-    assert channel("deliveries", "drop", name, "--yes").exit_code == 1
+    assert channel("deliveries", "drop", name, "--yes", "--reason", "why").exit_code == 1
     assert value(retailops, select(late_news.c.told_at)) is not None
     assert codes(retailops.ask("order_update", order={"channel_order_refnum": "another"}), "warning") == [
         "UPDATE_NOT_PASSED_ON"

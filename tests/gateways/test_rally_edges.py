@@ -241,7 +241,7 @@ def test_p9_a_refund_an_operator_has_seen_at_rally_counts_as_paid_with_all_that_
     with shop.database.read() as connection:
         number = connection.execute(select(deliveries.c.id).where(deliveries.c.state == "parked")).scalar_one()
     assert "confirm" in operator("show", str(number)).output
-    assert operator("confirm").exit_code == 2 and operator("confirm", "9999", "--yes").exit_code == 1
+    assert operator("confirm").exit_code == 2 and operator("confirm", "9999", "--yes", "--reason", "why").exit_code == 1
     done = operator("confirm", str(number), "--yes", "--refnum", "re_17", "--reason", "seen at Rally", "--json")
     assert done.exit_code == 0 and msgspec.json.decode(done.stdout)["done"][0]["id"] == number, done.output
     shop.settle()
@@ -251,7 +251,7 @@ def test_p9_a_refund_an_operator_has_seen_at_rally_counts_as_paid_with_all_that_
     [transaction] = shop.give_back(7, float(whole), refnum)["payment_transactions"]
     assert (money(transaction["amount"]), transaction["refnum"]) == (whole, "re_17")
     assert len(shop.at_rally(refnum)["refunds"]) == 1 and shop.deliveries("parked", "owed") == []
-    assert operator("confirm", str(number), "--yes").exit_code == 1
+    assert operator("confirm", str(number), "--yes", "--reason", "why").exit_code == 1
     assert "seen at Rally" in operator("show", str(number)).output
 
 
@@ -267,7 +267,7 @@ def test_a_credit_of_unknown_outcome_is_never_sent_again_but_given_free_for_the_
         number = connection.execute(select(deliveries.c.id).where(deliveries.c.state == "parked")).scalar_one()
     refused = operator("retry", str(number), "--even-if-done")
     assert refused.exit_code == 1 and "confirm it, or drop it" in refused.output
-    assert operator("drop", str(number), "--yes").exit_code == 0
+    assert operator("drop", str(number), "--yes", "--reason", "why").exit_code == 0
     [entry] = shop.ledger()
     with shop.database.write() as connection:
         assert release(connection, entry.id, shop.gateway.shop.clock()) == "given_free"

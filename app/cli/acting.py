@@ -1,0 +1,74 @@
+"""The options and the question that every act of an operator has in common (R34)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from app.operations.acts import Operator, operator
+
+Command = Callable[..., Any]
+
+
+def act_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
+    """--reason, --by, --yes and --dry-run, which the command takes as `reason`, `by`, `yes` and `dry_run`."""
+
+    def add(command: Command) -> Command:
+        dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+        return reason_options(needs_reason=needs_reason)(dry_run(command))
+
+    return add
+
+
+def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
+    """--reason, --by and --yes, for an act that shows beforehand what it would do."""
+    why = "Why you do it; kept with the act, so name no customer." + (" Required." if needs_reason else "")
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            [
+                click.option("--reason", default="", metavar="TEXT", help=why),
+                click.option("--by", default="", metavar="NAME", help="Who acts.  Default: the system's user."),
+                click.option("--yes", is_flag=True, help="Do not ask."),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def operator_of(by: str, reason: str, *, needs_reason: bool = False) -> Operator:
+    """The operator those options name.  Raises `click.UsageError` for a missing reason and for too long a text."""
+    try:
+        found = operator(by or system_user(), reason)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if needs_reason and not found.reason:
+        raise click.UsageError("say why with --reason TEXT: it is kept with the act")
+    return found
+
+
+def system_user() -> str:
+    """The name of the user this process runs as, or its number where a container gives it no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def ask(question: str) -> None:
+    """Go on only if a person agrees.  Raises `ClickException` where nobody can be asked, `Abort` for a no."""
+    if not is_terminal():
+        raise click.ClickException(f"{question} There is no terminal to ask on, so nothing was done: add --yes.")
+    click.confirm(question, abort=True)
+
+
+def is_terminal() -> bool:
+    """Whether a person can read the question and answer it."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,79 @@
+"""`channel operations`: what operators did, when, and why (R34)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from app.cli.filters import iso, moment, records, when
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.records import operations as trace
+from app.records.operations import Operation
+
+NAMED = 3
+"""Objects of one act that a table names; JSON names up to a hundred."""
+
+
+@click.group()
+def operations() -> None:
+    """Look at what operators did: retried, dropped, confirmed or released calls, facts sent again, and why."""
+
+
+@operations.command("list")
+@click.option("--channel", default="", help="Only this channel, by its name in channels.toml.")
+@click.option("--since", type=moment, metavar="WHEN", help="Since then: 30m, 2h, 7d or an ISO time.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many, newest first.")
+@json_option
+def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> None:
+    """Every act of an operator, newest first: when, who, what, on what, and the reason given."""
+    with records() as (_, database), database.read() as connection:
+        total = trace.count(connection, channel=channel, since=since)
+        found = trace.listing(connection, channel=channel, since=since, limit=limit)
+    if as_json:
+        print_json({"operations": [_as_json(item) for item in found], "total": total})
+    elif not found:
+        click.echo("No act of an operator is kept" + (" for this choice." if channel or since else " yet."))
+    else:
+        _show(found)
+        if total > len(found):
+            click.echo(f"{total - len(found)} more; see --limit.")
+
+
+def _show(found: Sequence[Operation]) -> None:
+    out = console()
+    wide = is_wide(out)
+    table = new_table("", "When (UTC)", "Who", "Act", *(["Channel", "Outcome"] if wide else []), "On what", "Why")
+    for item in found:
+        at = when(item.at) if wide else f"{item.at:%m-%d %H:%M}"
+        more = [item.channel, item.outcome] if wide else []
+        act = f"{item.act} {item.detail}".strip()
+        who, on_what = item.who if wide else shortened(item.who, 12), _on_what(item, is_wide=wide)
+        table.add_row(at, who, act, *more, on_what, item.reason)
+    out.print(table)
+
+
+def _on_what(item: Operation, *, is_wide: bool) -> str:
+    parts = [f"{target.kind} {shortened(target.id, 24 if is_wide else 11)}" for target in item.targets[:NAMED]]
+    kinds = {target.kind for target in item.targets}
+    if kinds <= {"sku", "product"} and item.count > len(parts):
+        parts.append(f"and {item.count - len(parts)} more" if parts else f"all {item.count}")
+    return (", " if is_wide else "\n").join(parts)
+
+
+def _as_json(item: Operation) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "at": iso(item.at),
+        "who": item.who,
+        "act": item.act,
+        "detail": item.detail,
+        "channel": item.channel,
+        "vendor": item.gateway,
+        "reason": item.reason,
+        "outcome": item.outcome,
+        "count": item.count,
+        "objects": [{"kind": target.kind, "id": target.id} for target in item.targets],
+    }

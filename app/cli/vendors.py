@@ -1,0 +1,54 @@
+"""The gateways of the channels as they are configured now, for commands that look at records beside the server."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import click
+
+from app import gateways
+from app.errors import GatewayError
+from app.gateways.interface import Gateway, Tools
+from app.records.database import Database
+from app.records.rates import rates_of
+from app.settings import Channel, Settings
+
+THREADS = 2
+"""As many threads as a vendor is told this process has: a command calls from one."""
+
+Built = dict[tuple[str, str], Gateway]
+
+
+def build(configured: Settings, database: Database) -> Built:
+    """Every gateway by channel and vendor; one that cannot be built is left out.
+
+    Calls take their turn at the rate that the server's processes share (R14).
+    """
+    processes = configured.web_concurrency + (configured.deliveries == "worker")
+    tools = Tools("", THREADS, database=database, rate=rates_of(database, processes))
+    built = {}
+    for channel in configured.channels:
+        for token in channel.gateways:
+            with suppress(GatewayError):
+                lent = replace(tools, channel=channel.name)
+                built[channel.name, token] = gateways.vendor(token).create(channel.vendors[token], lent)
+    return built
+
+
+def channel_named(configured: Settings, name: str) -> Channel:
+    """Raises `click.BadParameter` for a channel that channels.toml does not have."""
+    for channel in configured.channels:
+        if channel.name == name:
+            for fault in channel.set_aside:
+                click.echo(f"channel: '{name}' is set aside, so nothing is sent for it: {fault}", err=True)
+            return channel
+    known = ", ".join(channel.name for channel in configured.channels) or "none"
+    raise click.BadParameter(f"there is no channel '{name}'; channels.toml has {known}", param_hint="CHANNEL")
+
+
+def check_vendor(channel: Channel, token: str) -> None:
+    """Raises `click.BadParameter` for a vendor that is not among the channel's gateways; "" is any."""
+    if token and token not in channel.gateways:
+        known = ", ".join(channel.gateways)
+        raise click.BadParameter(f"channel '{channel.name}' has {known}, not '{token}'", param_hint="--gateway")

@@ -1,0 +1,271 @@
+"""Every act of an operator is carried out here: once for the state the operator saw, and kept with who and why (R34).
+
+Whoever offers an act (a command, later a page) brings the operator and the object as it was shown.  The act and its
+trace are one transaction, so that neither exists without the other; an act sent twice for one shown state is carried
+out and kept once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row
+
+from app.channel import confirming
+from app.deliveries import operating
+from app.gateways.interface import Gateway, Verb
+from app.records import catalogue, late_news, operations, stock
+from app.records import refunds as ledger
+from app.records.database import Database
+from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
+from app.records.refunds import Entry, Release
+from app.records.stock import SendAgain
+
+AT_ONCE = 500
+"""SKUs sent again in one transaction."""
+
+ReleaseOutcome = Release | Literal["changed"]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who acts, and why; made by `operator`."""
+
+    who: str
+    reason: str = ""
+
+
+def operator(who: str, reason: str) -> Operator:
+    """An operator whose texts can be kept: on one line, without control characters.
+
+    Raises `ValueError` for one without a name and for a text that is too long; nothing is cut.
+    """
+    who, reason = _one_line(who), _one_line(reason)
+    if not who:
+        raise ValueError("the operator needs a name")
+    if len(who) > WHO_LENGTH:
+        raise ValueError(f"the operator's name has more than {WHO_LENGTH} characters")
+    if len(reason) > REASON_LENGTH:
+        raise ValueError(f"the reason has more than {REASON_LENGTH} characters")
+    return Operator(who, reason)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+# Calls to vendors
+
+
+def retry(
+    database: Database, operator: Operator, row: Row[Any], verb: Verb, now: datetime, *, even_if_done: bool = False
+) -> bool:
+    """Make an open call due now.  False, and nothing written, when it has changed since `row` was read."""
+    return _decide(
+        database, operator, "deliveries.retry", row, "due",
+        lambda connection: operating.retry(connection, row, verb, now),
+        now, detail="--even-if-done" if even_if_done else "",
+    )  # fmt: skip
+
+
+def drop(database: Database, operator: Operator, row: Row[Any], verb: Verb | None, now: datetime) -> bool:
+    """Give an open call up for good.  False, and nothing written, when it has changed since `row` was read."""
+    return _decide(
+        database, operator, "deliveries.drop", row, "dropped",
+        lambda connection: operating.drop(connection, row, verb, operator.reason, now),
+        now,
+    )  # fmt: skip
+
+
+def confirm(
+    database: Database, operator: Operator, row: Row[Any], gateway: Gateway | None, now: datetime, *, refnum: str = ""
+) -> bool:
+    """Count an open call as delivered.  False, and nothing written, when it has changed since `row` was read.
+
+    `refnum` is the vendor's own number of what it did, or "".
+    """
+    return _decide(
+        database, operator, "deliveries.confirm", row, "delivered",
+        lambda connection: confirming.confirm(
+            connection, gateway, row, refnum=refnum, because=operator.reason, now=now
+        ),
+        now,
+    )  # fmt: skip
+
+
+def _decide(
+    database: Database,
+    operator: Operator,
+    act: str,
+    row: Row[Any],
+    outcome: str,
+    change: Callable[[Connection], bool],
+    now: datetime,
+    detail: str = "",
+) -> bool:
+    """Late events of a call that was decided on are dismissed with it."""
+    with database.write(serial=[operating.order_of(row)]) as connection:
+        if not change(connection):
+            return False
+        late_news.dismiss(connection, now, delivery_ids=[row.id])
+        targets = [Target("delivery", str(row.id)), Target("order", row.lane)]
+        _keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)
+    return True
+
+
+def dismiss(database: Database, operator: Operator, event_ids: Collection[int], now: datetime) -> set[int]:
+    """The operator knows these late events: RetailOps is sent none of them any more.  Returns those that were open."""
+    with database.write() as connection:
+        dismissed = late_news.dismiss(connection, now, news_ids=event_ids)
+        for event in late_news.named(connection, dismissed):
+            targets = [Target("late_event", str(event.id))]
+            _keep(connection, operator, "late.dismiss", event.channel, event.gateway, "dismissed", targets, now)
+    return dismissed
+
+
+# Refunds
+
+
+def release(
+    database: Database, operator: Operator, refund_id: int, now: datetime, *, expected: Entry | None = None
+) -> ReleaseOutcome:
+    """Let go of what a refund holds up; see `refunds.release` for what the outcomes mean.
+
+    "changed", and nothing written, where it is not as `expected` says any more.
+    """
+    with database.read() as connection:
+        entry = ledger.find(connection, refund_id)
+    if entry is None:
+        return "unknown"
+    expected = expected or entry
+    with database.write(serial=[f"{entry.channel}/{entry.order_refnum}"]) as connection:
+        now_held = ledger.find(connection, refund_id)
+        if now_held is None or _standing(now_held) != _standing(expected):
+            return "changed"
+        outcome = ledger.release(connection, refund_id, now)
+        if outcome in ("pays_next", "given_free"):
+            targets = [Target("refund", str(refund_id)), Target("order", entry.order_refnum)]
+            _keep(connection, operator, "refunds.release", entry.channel, "", outcome, targets, now)
+    return outcome
+
+
+def _standing(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.state, entry.released_at
+
+
+# Facts
+
+
+def send_stock(
+    database: Database,
+    operator: Operator,
+    channel: str,
+    gateway: str,
+    skus: Collection[str] | None,
+    now: datetime,
+    *,
+    even_if_moved: bool = False,
+    act: str = "stock.send",
+) -> SendAgain:
+    """Make the stock RetailOps stated last pending again; None: of every SKU.
+
+    What something known here has moved since it was stated is left unless `even_if_moved` (R13).
+    """
+
+    def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
+        return stock.send_again(
+            connection, channel, gateway, some, even_if_moved=even_if_moved, is_dry_run=False, now=now
+        )
+
+    detail = "--even-if-moved" if even_if_moved else ""
+    return _send(database, operator, act, channel, gateway, skus, send, now, detail, kind="sku")
+
+
+def send_catalogue(
+    database: Database,
+    operator: Operator,
+    channel: str,
+    gateway: str,
+    skus: Collection[str] | None,
+    now: datetime,
+    *,
+    act: str = "catalogue.send",
+) -> SendAgain:
+    """Make the products of these SKUs pending again as RetailOps stated them last; None: all of them."""
+
+    def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
+        return catalogue.send_again(connection, channel, gateway, some, is_dry_run=False)
+
+    return _send(database, operator, act, channel, gateway, skus, send, now, kind="product")
+
+
+def _send(
+    database: Database,
+    operator: Operator,
+    act: str,
+    channel: str,
+    gateway: str,
+    skus: Collection[str] | None,
+    send: Callable[[Connection, Collection[str] | None], SendAgain],
+    now: datetime,
+    detail: str = "",
+    *,
+    kind: str,
+) -> SendAgain:
+    """In short transactions, for the server writes beside us; together they are one act that names every SKU.
+
+    An act on all of them (None) names none: it counts them.
+    """
+    wanted = None if skus is None else list(dict.fromkeys(skus))
+    parts = [None] if wanted is None else [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
+    operation_id: int | None = None
+    owed: list[str] = []
+    moved: list[str] = []
+    unknown: list[str] = []
+    for some in parts:
+        with database.write() as connection:
+            done = send(connection, some)
+            if done.owed:
+                targets = [] if some is None else [Target(kind, sku) for sku in done.owed]
+                if operation_id is None:
+                    options = " ".join(filter(None, ["--all" if some is None else "", detail]))
+                    operation_id = _keep(
+                        connection, operator, act, channel, gateway, "pending", targets, now, options,
+                        count=len(done.owed),
+                    )  # fmt: skip
+                else:
+                    operations.extend(connection, operation_id, targets)
+        owed += done.owed
+        moved += done.moved
+        unknown += done.unknown
+    return SendAgain(tuple(owed), tuple(moved), tuple(unknown))
+
+
+def _keep(
+    connection: Connection,
+    operator: Operator,
+    act: str,
+    channel: str,
+    gateway: str,
+    outcome: str,
+    targets: list[Target],
+    now: datetime,
+    detail: str = "",
+    count: int = 1,
+) -> int:
+    return operations.add(
+        connection,
+        who=operator.who,
+        act=act,
+        channel=channel,
+        gateway=gateway,
+        reason=operator.reason,
+        detail=detail,
+        outcome=outcome,
+        targets=targets,
+        now=now,
+        count=count,
+    )

@@ -1,0 +1,146 @@
+"""Every act of an operator is kept with who, when and why, and is harmless twice (P39, R34)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Row, insert, select, update
+
+from app.cli.acting import system_user
+from app.deliveries import operating
+from app.deliveries.courier import utc_now
+from app.deliveries.operating import Wanted
+from app.gateways.interface import Verb
+from app.gateways.words import Event, Package
+from app.operations import acts
+from app.records import late_news, operations
+from app.records.operations import Operation
+from app.records.tables import commands, deliveries
+from tests.conftest import Caller, Sandbox, channel_table
+from tests.operations.stage import CommandLine
+
+pytestmark = pytest.mark.both_databases
+
+BLIND = Verb("safe")
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, retailops: Caller, pipe17: Sandbox, database_url: str) -> CommandLine:
+    return CommandLine(monkeypatch, database_url, channel_table(pipe17.url))
+
+
+def a_parked_call(retailops: Caller, order: str, **more: Any) -> int:
+    """A call that the machine has given up, as days of failing leave it."""
+    now = utc_now()
+    command = {
+        "channel": "first", "callback": "order_cancel", "natural_key": order, "order_refnum": order, "digest": "",
+        "events": b"[]", "request_id": "r", "begun_at": now, "lease_until": now, "finished_at": now,
+    }  # fmt: skip
+    with retailops.database.write() as connection:
+        command_id = connection.execute(insert(commands).returning(commands.c.id), command).scalar_one()
+        row = {
+            "channel": "first", "gateway": "pipe17", "verb": "submit_shipment", "lane": order, "command_id": command_id,
+            "body": msgspec.json.encode(Package(order, "5-1", ())),
+            "about": b"[]", "state": "parked", "next_try_at": now + timedelta(days=9),
+            "request_id": "r", "created_at": now, "attempts": 7, **more,
+        }  # fmt: skip
+        delivery_id = int(connection.execute(insert(deliveries).returning(deliveries.c.id), row).scalar_one())
+        late_news.note(
+            connection, channel="first", gateway="pipe17", callback="order_cancel", subject=order,
+            event=Event("warning", "LATE_X", "it is parked", ()), request_id="r", now=now, delivery_id=delivery_id,
+        )  # fmt: skip
+    return delivery_id
+
+
+def the_call(retailops: Caller, delivery_id: int) -> Row[Any]:
+    with retailops.database.read() as connection:
+        [row] = operating.find(connection, Wanted(ids=[delivery_id]))
+    return row
+
+
+def kept(retailops: Caller) -> list[Operation]:
+    """Oldest first."""
+    with retailops.database.read() as connection:
+        return operations.listing(connection)[::-1]
+
+
+def test_p39_each_act_on_a_call_is_kept_with_who_when_on_what_and_why(channel: CommandLine, retailops: Caller) -> None:
+    begun = utc_now()
+    for act, order in (("drop", "O-1"), ("confirm", "O-2"), ("retry", "O-3")):
+        number = a_parked_call(retailops, order)
+        reason = ["--reason", f"because of {act}"]
+        done = channel("deliveries", act, str(number), *reason, "--by", "Ada", "--yes")
+        assert done.exit_code == 0, done.output
+        [operation] = channel.json("operations", "list", "--since", "1h", "--channel", "first")["operations"][:1]
+        assert (operation["act"], operation["who"]) == (f"deliveries.{act}", "Ada")
+        assert operation["reason"] == f"because of {act}" and operation["at"] >= begun.isoformat(
+            timespec="milliseconds"
+        )
+        assert (operation["channel"], operation["vendor"], operation["count"]) == ("first", "pipe17", 1)
+        assert operation["objects"] == [{"kind": "delivery", "id": str(number)}, {"kind": "order", "id": order}]
+    shown = channel("operations", "list").output
+    assert all(text in shown for text in ("deliveries.drop", "Ada", "order O-2", "because of retry"))
+    assert channel.json("operations", "list", "--channel", "other") == {"operations": [], "total": 0}
+
+
+def test_p39_a_dismissed_late_event_is_kept_too_and_only_once(channel: CommandLine, retailops: Caller) -> None:
+    a_parked_call(retailops, "O-1")
+    [news] = channel.json("deliveries", "list")["late_news"]
+    name = f"n{news['id']}"
+    dismissed = ["deliveries", "drop", name, "--yes", "--reason", "known"]
+    assert channel(*dismissed).exit_code == 0 and channel(*dismissed).exit_code == 1
+    [operation] = kept(retailops)
+    assert (operation.act, operation.channel, operation.gateway) == ("late.dismiss", "first", "pipe17")
+    assert [(target.kind, target.id) for target in operation.targets] == [("late_event", str(news["id"]))]
+    assert operation.who == system_user() == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_p39_an_act_sent_twice_for_what_the_operator_saw_is_carried_out_and_kept_once(retailops: Caller) -> None:
+    """A double click, two operators, a page left open over night: the call is parked again, but it is another try."""
+    operator = acts.operator("Ada", "tried by hand")
+    number = a_parked_call(retailops, "O-1")
+    seen = the_call(retailops, number)
+    with retailops.database.write() as connection:
+        connection.execute(update(deliveries).where(deliveries.c.id == number).values(attempts=8))
+    assert not acts.drop(retailops.database, operator, seen, BLIND, utc_now())
+    assert not acts.retry(retailops.database, operator, seen, BLIND, utc_now())
+    assert not acts.confirm(retailops.database, operator, seen, None, utc_now())
+    assert the_call(retailops, number).state == "parked" and kept(retailops) == []
+    seen = the_call(retailops, number)
+    assert acts.drop(retailops.database, operator, seen, BLIND, utc_now())
+    assert not acts.drop(retailops.database, operator, seen, BLIND, utc_now())
+    assert [operation.act for operation in kept(retailops)] == ["deliveries.drop"]
+
+
+def test_p39_an_act_needs_a_reason_of_bounded_length_and_a_person_or_yes(
+    channel: CommandLine, retailops: Caller
+) -> None:
+    number = str(a_parked_call(retailops, "O-1"))
+    for act in ("drop", "confirm"):
+        assert "say why" in channel("deliveries", act, number, "--yes").stderr
+        assert channel("deliveries", act, number, "--yes", "--reason", " \n").exit_code == 2
+        assert "500 characters" in channel("deliveries", act, number, "--yes", "--reason", "x" * 501).stderr
+        assert channel("deliveries", act, number, "--yes", "--reason", "x", "--by", "y" * 61).exit_code == 2
+        unasked = channel("deliveries", act, number, "--reason", "x")
+        assert unasked.exit_code == 1 and "There is no terminal to ask on" in unasked.stderr
+        assert channel("deliveries", act, number, "--dry-run").exit_code == 0
+    assert channel("refunds", "release", "1", "--yes").exit_code == 2
+    assert kept(retailops) == [] and the_call(retailops, int(number)).state == "parked"
+    assert channel("deliveries", "drop", number, "--yes", "--reason", "a\tb\x00 \ud800c").exit_code == 0
+    assert kept(retailops)[0].reason == "a b c"
+
+
+def test_p39_a_choice_of_many_calls_keeps_one_trace_each(channel: CommandLine, retailops: Caller) -> None:
+    numbers = [a_parked_call(retailops, f"O-{n}") for n in range(3)]
+    assert channel("deliveries", "drop", "--channel", "first", "--yes", "--reason", "old").exit_code == 0
+    assert [operation.targets[0].id for operation in kept(retailops)] == [str(number) for number in numbers]
+    with retailops.database.read() as connection:
+        states = set(connection.execute(select(deliveries.c.state)).scalars())
+    assert states == {"dropped"}
+    listed = channel.json("operations", "list", "--limit", "2")
+    assert (len(listed["operations"]), listed["total"]) == (2, 3)
