@@ -758,6 +758,45 @@ FAULTS = (
         "texts.split(value, LONGEST, shortest=SHORTEST), 1)",
         "texts.split(value, LONGEST, shortest=SHORTEST)[:1], 1)",
         ("tests/gateways/test_pipe17_ids.py::test_p34_a_note_of_any_length_reaches_retailops_whole",),
+        "act-without-trace",
+        "P39",
+        "app/operations/acts.py",
+        "        _keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)\n",
+        "",
+        ("tests/operations/test_acts.py::test_p39_each_act_on_a_call_is_kept_with_who_when_on_what_and_why[sqlite]",),
+    ),
+    Fault(
+        "act-on-another-attempt",
+        "P39",
+        "app/deliveries/operating.py",
+        "            deliveries.c.attempts == row.attempts,\n",
+        "",
+        (
+            "tests/operations/test_acts.py::"
+            "test_p39_an_act_sent_twice_for_what_the_operator_saw_is_carried_out_and_kept_once[sqlite]",
+        ),
+    ),
+    Fault(
+        "reconcile-writes-without-send",
+        "P33",
+        "app/cli/reconcile.py",
+        "        if is_sent:\n            _send(",
+        "        if True:\n            yes = True\n            _send(",
+        (
+            "tests/operations/test_reconcile.py::"
+            "test_p33_what_people_changed_there_is_shown_with_both_figures_sent_and_gone_afterwards[sqlite]",
+        ),
+    ),
+    Fault(
+        "missing-record-is-zero",
+        "P33",
+        "app/gateways/pipe17/holdings.py",
+        "if not any(named.values()) else None",
+        "",
+        (
+            "tests/operations/test_reconcile.py::"
+            "test_p33_what_people_changed_there_is_shown_with_both_figures_sent_and_gone_afterwards[sqlite]",
+        ),
     ),
 )
 

@@ -17,6 +17,7 @@ from app.records.database import DatabaseUnavailable
 COMMANDS = {
     "auth-key": "app.cli.auth_key:auth_key",
     "callbacks": "app.cli.callbacks:callbacks",
+    "catalogue": "app.cli.facts:catalogue",
     "certify": "app.cli.certify:certify",
     "check": "app.cli.check:check",
     "db": "app.cli.db:db",
@@ -26,11 +27,13 @@ COMMANDS = {
     "operations": "app.cli.operations:operations",
     "pipe17": "app.cli.pipe17:pipe17",
     "rally": "app.cli.rally:rally",
+    "reconcile": "app.cli.reconcile:reconcile",
     "refunds": "app.cli.refunds:refunds",
     "retailrocket": "app.cli.retailrocket:retailrocket",
     "sandbox": "app.cli.sandbox:sandbox",
     "send": "app.cli.send:send",
     "settings": "app.cli.settings:settings",
+    "stock": "app.cli.facts:stock",
     "verify": "app.cli.verify:verify",
 }
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,6 +19,9 @@ from app.errors import GatewayError, Refused
 from app.gateways import words
 from app.gateways.policy import Deadline, LocalRate, Rate
 from app.records.database import Database
+
+if TYPE_CHECKING:
+    from app.gateways.holdings import Holdings
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
@@ -158,6 +161,9 @@ class Gateway(ABC):
     reserve_grace_s: float | None = None
     """How much later than an order's acknowledgement a statement of stock must come to count its units (R25);
     None where the units of orders are not subtracted here."""
+
+    holdings: Holdings | None = None
+    """What the vendor holds, where it can be read back; None where it cannot."""
 
     settle_s: float = 60.0
     """How long a create may stay invisible at the vendor after it was done (R11)."""

@@ -6,6 +6,7 @@ What is owed to a gateway is a product with all its variants, because that is wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -482,6 +483,37 @@ def refusals(connection: Connection, channel: str, gateway: str, keys: Collectio
     """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
     rows = _heard(connection, channel, gateway, keys, catalogue_heard.c.refusal != "")
     return {row.root_key: row.refusal for row in rows}
+
+
+@dataclass(frozen=True)
+class StatedProduct:
+    """A product as RetailOps stated it last, and how far one gateway has received it.
+
+    `sent` is the gateway's own note, None before the first time; `stated_at` is when the record last changed.
+    """
+
+    sent: bytes | None
+    stated_at: datetime
+    sent_at: datetime | None
+    is_owed: bool
+    refusal: str
+
+
+def stated(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, StatedProduct]:
+    """By root key; a product the gateway was never to receive is neither owed nor sent."""
+    found: dict[str, StatedProduct] = {}
+    of_gateway = (_HEARD.channel == channel) & (_HEARD.gateway == gateway) & (_HEARD.root_key == catalogue.c.key)
+    for some in parts(keys):
+        for row in connection.execute(
+            select(
+                catalogue.c.key, catalogue.c.changed_at, _HEARD.sent, _HEARD.sent_at, _HEARD.refusal,
+                (_HEARD.seq > _HEARD.sent_seq).label("is_owed"),
+            )
+            .join_from(catalogue, catalogue_heard, of_gateway, isouter=True)
+            .where(catalogue.c.channel == channel, catalogue.c.key.in_(some))
+        ):  # fmt: skip
+            found[row.key] = StatedProduct(row.sent, row.changed_at, row.sent_at, bool(row.is_owed), row.refusal or "")
+    return found
 
 
 def _heard(

@@ -247,9 +247,20 @@ def _await_statement(connection: Connection, which: Iterable[ColumnElement[bool]
 
 def stated(connection: Connection, channel: str, gateway: str, *, after: str, limit: int) -> list[StatedLevel]:
     """The next SKUs after this one ("" is the beginning), in their order."""
-    rows = connection.execute(
-        select(stock).where(*of_gateway(channel, gateway), _STOCK.sku > after).order_by(_STOCK.sku).limit(limit)
-    )
+    return _stated(connection, (*of_gateway(channel, gateway), _STOCK.sku > after), limit)
+
+
+def stated_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> list[StatedLevel]:
+    """These SKUs, in their order; those RetailOps never stated are left out."""
+    return [
+        level
+        for some in parts(skus)
+        for level in _stated(connection, (*of_gateway(channel, gateway), _STOCK.sku.in_(some)), len(some))
+    ]
+
+
+def _stated(connection: Connection, which: Iterable[ColumnElement[bool]], limit: int) -> list[StatedLevel]:
+    rows = connection.execute(select(stock).where(*which).order_by(_STOCK.sku).limit(limit))
     return [
         StatedLevel(
             row.sku, msgspec.json.decode(row.level, type=StockLevel), row.stated_at, row.sent_at,

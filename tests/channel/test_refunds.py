@@ -753,4 +753,5 @@ def test_r9_a_refund_of_a_later_completion_is_not_given_free_while_its_call_is_o
     assert "REFUND_OWED" in codes(shop.complete(unshipped_items=more), "warning")
     [held] = [entry for entry in shop.ledger() if entry.state == "parked"]
     assert held.key == "ro-complete2-A1-1"
-    assert shop.channel("release", str(held.id), tmp=tmp_path, url=database_url)[1]["outcome"] == "still_open"
+    released = shop.channel("release", str(held.id), "--yes", "--reason", "why", tmp=tmp_path, url=database_url)
+    assert released[1]["outcome"] == "still_open"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call
 from app.gateways.line import Line, Reply, judge
-from app.gateways.pipe17.payloads import Json, encode, read_page
+from app.gateways.pipe17.payloads import Json, Page, encode, read_page
 
 PAGE: Final = 100
 """Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
@@ -64,16 +64,25 @@ class Api:
             raise unreadable(path)
         return body[key]
 
-    def pages(self, path: str, key: str, params: Mapping[str, str | int], call: Call) -> Iterator[list[Any]]:
+    def pages(
+        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, count: int = PAGE
+    ) -> Iterator[list[Any]]:
         """A list page by page, whole objects (contract 1.5).  Raises a `GatewayError` at any page."""
         skip: int | None = 0
         while skip is not None:
-            asked = {**params, "keys": "*", "count": PAGE, "skip": skip}
-            page = read_page(self.read(path, call, params=asked), key, skip=skip, count=PAGE)
-            if page is None:
-                raise unreadable(path)
+            page = self.page(path, key, params, call, skip=skip, count=count)
             yield page.rows
             skip = page.next_skip
+
+    def page(
+        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, skip: int, count: int = PAGE
+    ) -> Page:
+        """One page of a list, whole objects.  Raises a `GatewayError`."""
+        asked = {**params, "keys": "*", "count": count, "skip": skip}
+        page = read_page(self.read(path, call, params=asked), key, skip=skip, count=count)
+        if page is None:
+            raise unreadable(path)
+        return page
 
     def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
         """The body of a successful PUT or POST.  Raises a `GatewayError`."""

@@ -19,6 +19,7 @@ from app.gateways.pipe17.correcting import Correcting
 from app.gateways.pipe17.facilities import Facilities
 from app.gateways.pipe17.fulfilling import Fulfilling
 from app.gateways.pipe17.hints import Hints
+from app.gateways.pipe17.holdings import Pipe17Holdings
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.known_products import KnownProducts
 from app.gateways.pipe17.locations import Locations
@@ -85,6 +86,7 @@ class Pipe17Gateway(Gateway):
         self._products = Products(options, api, known)
         self._wishes = Wishes(api, options.integration_id, known, Obstacles(self.locations, locks))
         self._returns = Returns(api, self.integration)
+        self.holdings = Pipe17Holdings(options, api, self.integration, self.locations, known, self._stock)
         # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
         self.takes_catalog = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
         self.wishes_every_s = options.product_poll_minutes * 60.0

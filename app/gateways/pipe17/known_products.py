@@ -115,6 +115,14 @@ class KnownProducts:
         shown = self._ask(names, call, is_fresh=False)
         return replace(match, others=tuple(product for name in names if (product := shown.get(name))))
 
+    def search_all(self, call: Call) -> None:
+        """Read every product's own row now, all pages.
+
+        Raises a `GatewayError`; called again it goes on where it stopped.
+        """
+        while not self._channel_skus.search(call):
+            pass
+
     def take_collided(self) -> tuple[str, ...]:
         """SKUs that were sent to one product before it was found that others carry them too; each is given once."""
         if not self._channel_skus.is_complete:

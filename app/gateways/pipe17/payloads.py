@@ -301,8 +301,9 @@ def read_page(body: Mapping[str, Any], key: str, *, skip: int, count: int) -> Pa
         pagination = _PAGINATION.load(body.get("pagination") or {})
     except marshmallow.ValidationError:
         pagination = {"last": None, "page_size": 0}
-    is_last = pagination["last"] is True or len(rows) < count
+    # A vendor that gives fewer rows than asked for says so in `pageSize`: its short pages are not the last ones.
     step = pagination["page_size"] if pagination["page_size"] > 0 else count
+    is_last = pagination["last"] is True or len(rows) < min(step, count)
     return Page(rows, None if is_last else skip + step)
 
 

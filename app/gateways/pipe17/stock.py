@@ -103,6 +103,19 @@ class _Row:
         return self.pipe17_sku, self.location_id
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What Pipe17 has to hold of a SKU; `figures` by Pipe17's SKU and location id, without locked records.
+
+    `is_skipped`: some or all of it is locked or not tracked there.
+    """
+
+    sku: str
+    pipe17_sku: str
+    figures: Mapping[tuple[str, str], Figure]
+    is_skipped: bool
+
+
 class Stock:
     """Sends levels.  Used by one sender at a time (R13)."""
 
@@ -190,6 +203,22 @@ class Stock:
             return list(rows)
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
+
+    def expected(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[Expected]:
+        """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
+        served = self._served(changes, call)
+        skus = [change.sku for change in changes]
+        matches = self._matches(skus, settings, call)
+        if not self._is_blind:
+            self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
+            matches = self._matches(skus, settings, call)
+        locked = self._locks.of(served.ids, call)
+        found = []
+        for change in changes:
+            told, rows = self._rows(change, matches[change.sku], served)
+            free = {row.key: row.figure for row in rows if row.key not in locked}
+            found.append(Expected(change.sku, told.pipe17_sku, free, told.is_skipped or len(free) < len(rows)))
+        return found
 
     def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""

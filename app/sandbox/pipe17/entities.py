@@ -309,6 +309,7 @@ _ALL = (
         "inventory",
         "inventoryId",
         takes_array=True,
+        is_deletable=True,
         create=_INVENTORY_CREATE,
         required=("event", "sku", "locationId"),
         short=_short("inventoryId sku locationId event"),

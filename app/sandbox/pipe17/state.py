@@ -182,7 +182,9 @@ class State:
         return stored
 
     def delete(self, collection: str, object_id: str) -> None:
-        del self.tables[collection][object_id]
+        gone = self.tables[collection].pop(object_id)
+        if collection == "inventory":
+            del self.stock_rows[gone["sku"], gone["locationId"]]
         self._note(collection, "delete", object_id)
 
     def _index(self, collection: str, stored: Json) -> None:

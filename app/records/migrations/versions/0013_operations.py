@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0012"
+down_revision = "0018"
 
 Serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 

@@ -1,0 +1,314 @@
+"""`channel reconcile`: what RetailOps stated, beside what the vendor holds, with the age of each difference."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from app.cli.acting import ask, operator_of, reason_options
+from app.cli.filters import age, iso, records
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.cli.vendors import build, channel_named, check_vendor
+from app.deliveries.courier import utc_now
+from app.errors import GatewayError
+from app.gateways.interface import Gateway
+from app.operations import acts
+from app.operations.acts import Operator
+from app.operations.reconcile import Difference, Progressed, Reconciliation, Result
+from app.records.database import Database
+from app.records.stock import SendAgain
+
+NOTES = {
+    "": "",
+    "pending": "ours is about to be sent",
+    "moved": "moved since stated",
+    "refused": "refused there",
+}
+CALLED_OFF = "RetailOps is sent it"
+UNITS = {"stock": "SKUs", "products": "products", "orders": "open orders"}
+
+
+@dataclass
+class Compared:
+    """One vendor: what was found, and what of it was made pending again."""
+
+    vendor: str
+    result: Result | None = None
+    failure: str = ""
+    """Why it was not, or not wholly, compared."""
+    is_readable: bool = True
+    stock: SendAgain = field(default_factory=SendAgain)
+    catalogue: SendAgain = field(default_factory=SendAgain)
+
+
+@click.command(short_help="Compare what RetailOps stated with what a vendor holds.")
+@click.argument("channel")
+@click.option("--gateway", "vendor", default="", metavar="VENDOR", help="Only this vendor, such as pipe17.")
+@click.option("--send", "is_sent", is_flag=True, help="Send our side of every stock and product difference again.")
+@click.option("--even-if-moved", is_flag=True, help="With --send: also figures that were moved since they were stated.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Rows a table shows of a kind.")
+@reason_options()
+@json_option
+@click.pass_context
+def reconcile(
+    ctx: click.Context,
+    /,
+    channel: str,
+    vendor: str,
+    is_sent: bool,
+    even_if_moved: bool,
+    limit: int,
+    reason: str,
+    by: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Read what each vendor of CHANNEL holds, and show where it differs from what RetailOps stated last.
+
+    Compared are stock by SKU and facility, products, and which orders are open.  Pipe17 can be read; Rally and
+    Retail Rocket cannot, and are named.  Calls take their turn behind those of the running server.
+
+    Nothing is written unless you add --send: then stock and products that differ are made pending again and the server
+    sends them, except figures that a shipment or an order has moved since (see `channel stock send`).  Orders that
+    differ are only shown: RetailOps or the vendor's people have to close them.
+
+    Exit codes: 0 no difference, 1 differences, or a vendor did not answer, 2 wrong usage, or no vendor can be read.
+    """
+    if as_json and is_sent and not yes:
+        raise click.UsageError("--json cannot ask: add --yes")
+    operator = operator_of(by, reason)
+    with records() as (configured, database):
+        wanted = channel_named(configured, channel)
+        check_vendor(wanted, vendor)
+        built = build(configured, database)
+        found = [
+            _compare(database, channel, token, built.get((channel, token)))
+            for token in wanted.gateways
+            if vendor in ("", token)
+        ]
+        if not as_json:
+            _show(channel, found, limit)
+        if is_sent:
+            _send(database, operator, channel, found, even_if_moved=even_if_moved, yes=yes)
+    if as_json:
+        print_json({"channel": channel, "vendors": [_as_json(item) for item in found]})
+    elif is_sent:
+        _show_sent(found)
+    ctx.exit(_exit_code(found))
+
+
+def _compare(database: Database, channel: str, token: str, gateway: Gateway | None) -> Compared:
+    if gateway is None:
+        return Compared(token, failure="it cannot be used as it is configured; see `channel check`")
+    if gateway.holdings is None:
+        return Compared(token, failure="it shows nothing of what it holds, so it cannot be compared", is_readable=False)
+    with _progress(token) as progress:
+        work = Reconciliation(database, channel, gateway, gateway.holdings, progress=progress)
+        try:
+            return Compared(token, work.run())
+        except GatewayError as error:
+            return Compared(token, work.result, f"it did not answer to the end ({error})")
+
+
+@contextmanager
+def _progress(token: str) -> Iterator[Progressed]:
+    """Counts that grow, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda subject, count: None
+        return
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True, markup=False), transient=True) as shown:
+        task = shown.add_task(f"{token}: asking", total=None)
+        yield lambda subject, count: shown.update(task, description=f"{token}: {count} {UNITS[subject]} compared")
+
+
+def _send(
+    database: Database, operator: Operator, channel: str, found: Sequence[Compared], *, even_if_moved: bool, yes: bool
+) -> None:
+    wanted = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
+    count = sum(len(skus) + len(products) for skus, products in wanted.values())
+    if not count:
+        return
+    if not yes:
+        ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
+    now = utc_now()
+    for item in found:
+        skus, products = wanted.get(item.vendor, ([], []))
+        if products:
+            item.catalogue = acts.send_catalogue(
+                database, operator, channel, item.vendor, products, now, act="reconcile.send"
+            )
+        if skus:
+            item.stock = acts.send_stock(
+                database, operator, channel, item.vendor, skus, now, even_if_moved=even_if_moved, act="reconcile.send"
+            )
+
+
+def _exit_code(found: Sequence[Compared]) -> int:
+    readable = [item for item in found if item.is_readable]
+    if not readable:
+        return 2
+    is_alike = all(
+        item.result and not (item.failure or item.result.differences or item.result.left_out) for item in readable
+    )
+    return 0 if is_alike else 1
+
+
+# Showing
+
+
+def _show(channel: str, found: Sequence[Compared], limit: int) -> None:
+    now = utc_now()
+    for item in found:
+        if item.result is not None:
+            _show_one(channel, item.vendor, item.result, limit, now)
+        if item.failure:
+            click.echo(f"{item.vendor}: {item.failure}.", err=True)
+
+
+def _show_one(channel: str, vendor: str, result: Result, limit: int, now: datetime) -> None:
+    _stock_table([item for item in result.differences if item.kind.startswith("stock")], vendor, limit, now)
+    _product_table([item for item in result.differences if item.kind.startswith("product")], vendor, limit, now)
+    _order_table([item for item in result.differences if item.kind.startswith("order")], vendor, limit, now)
+    counts = ", ".join(f"{count} {UNITS[subject]}" for subject, count in result.compared.items()) or "nothing"
+    differences = len(result.differences)
+    said = "no difference" if not differences else f"{differences} difference{'s' * (differences != 1)}"
+    click.echo(f"{vendor} (channel {channel}): {said}; compared {counts}.")
+    if result.unstated:
+        click.echo(f"{vendor} holds units of {result.unstated} SKUs that RetailOps never stated.")
+    if result.skipped:
+        click.echo(f"Of {result.skipped} SKUs {vendor} takes no stock just now (locked or not tracked).")
+    if result.refused:
+        click.echo(f"{vendor} refused the stock of {result.refused} SKUs; see `channel deliveries list`.")
+    for subject, why in result.left_out.items():
+        click.echo(f"{vendor}: {subject} not compared: {why}.", err=True)
+    if result.unreadable:
+        click.echo(f"{vendor} cannot be asked for: {', '.join(result.unreadable[:20])}.", err=True)
+
+
+def _stock_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
+    if not items:
+        return
+    out = console()
+    wide = is_wide(out)
+    more = ["Sent last", "Note"] if wide else ["Note"]
+    table = new_table(f"Stock that differs at {vendor}", "SKU", "Facility", "Ours", "Theirs", "Stated", *more)
+    for item in items[:limit]:
+        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
+        length = 40 if wide else 20
+        table.add_row(
+            _sku(item, length), shortened(item.place, length - 4), _figures(item.ours, item.theirs),
+            _figures(item.theirs, item.ours), age(item.stated_at, now), *rest,
+        )  # fmt: skip
+    out.print(table)
+    _rest(items, limit)
+
+
+def _sku(item: Difference, length: int) -> str:
+    named = shortened(item.subject, length)
+    return f"{named}, there {shortened(item.vendor_sku, length)}" if item.vendor_sku else named
+
+
+def _figures(figures: Mapping[str, int | None] | None, others: Mapping[str, int | None] | None) -> str:
+    """Units on hand; held (unavailable) and coming ones only where they differ from the other side's."""
+    if figures is None:
+        return "no record"
+    named = {"unavailable": "held", "future": "coming"}
+    extras = [
+        f"{_unit(figures[name])} {word}"
+        for name, word in named.items()
+        if name in figures and (others is None or figures[name] != others.get(name)) and (others or figures[name])
+    ]
+    return _unit(figures.get("on_hand")) + (f" ({', '.join(extras)})" if extras else "")
+
+
+def _unit(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def _product_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
+    if not items:
+        return
+    out = console()
+    wide = is_wide(out)
+    more = ["Sent last", "Note"] if wide else ["Note"]
+    table = new_table(f"Products that differ at {vendor}", "SKU", "Field", "Ours", "Theirs", "Changed", *more)
+    for item in items[:limit]:
+        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
+        theirs = "no product" if item.theirs is None else shortened(item.theirs, 40 if wide else 16)
+        table.add_row(
+            shortened(item.subject, 40 if wide else 20), item.field, shortened(item.ours, 40 if wide else 16), theirs,
+            age(item.stated_at, now), *rest,
+        )  # fmt: skip
+    out.print(table)
+    _rest(items, limit)
+
+
+def _order_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
+    if not items:
+        return
+    table = new_table(f"Orders that differ at {vendor}", "Order", "Here", "There", "Since", "Note")
+    for item in items[:limit]:
+        note = CALLED_OFF if item.note == "pending" and item.kind == "order_open_here" else NOTES[item.note]
+        table.add_row(item.subject, item.ours, item.theirs or "unknown there", age(item.stated_at, now), note)
+    console().print(table)
+    _rest(items, limit)
+
+
+def _rest(items: Sequence[Difference], limit: int) -> None:
+    if len(items) > limit:
+        click.echo(f"{len(items) - limit} more; see --limit, or --json for all.")
+
+
+def _show_sent(found: Sequence[Compared]) -> None:
+    for item in found:
+        for what, sent in (("stock", item.stock), ("products", item.catalogue)):
+            if sent.owed:
+                count = f"{len(sent.owed)} SKU{'s' * (len(sent.owed) != 1)}"
+                click.echo(f"{item.vendor}: pending again: {what} of {count}; the server sends it.")
+            if sent.moved:
+                why = f"{item.vendor}: left, for a shipment or an order moved it since it was stated (STOCK_STALE)"
+                click.echo(f"{why}: {', '.join(sent.moved[:20])}", err=True)
+
+
+def _as_json(item: Compared) -> dict[str, Any]:
+    result = item.result
+    shown: dict[str, Any] = {"vendor": item.vendor, "is_readable": item.is_readable, "failure": item.failure}
+    if result is None:
+        return shown
+    return {
+        **shown,
+        "compared": result.compared,
+        "left_out": result.left_out,
+        "differences": [
+            {
+                "kind": difference.kind,
+                "subject": difference.subject,
+                "place": difference.place,
+                "vendor_sku": difference.vendor_sku,
+                "field": difference.field,
+                "ours": difference.ours,
+                "theirs": difference.theirs,
+                "stated_at": iso(difference.stated_at),
+                "sent_at": iso(difference.sent_at),
+                "note": difference.note,
+            }
+            for difference in result.differences
+        ],
+        "unstated_skus": result.unstated,
+        "skipped_skus": result.skipped,
+        "refused_skus": result.refused,
+        "unreadable_skus": result.unreadable,
+        "sent": {
+            name: {"pending": sent.owed, "moved": sent.moved, "unknown": sent.unknown}
+            for name, sent in (("stock", item.stock), ("catalogue", item.catalogue))
+        },
+    }

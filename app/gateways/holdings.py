@@ -1,0 +1,109 @@
+"""What a vendor holds of what it was sent, where it can be read, so that it can be compared with ours (`reconcile`).
+
+A capability of its own: a gateway whose vendor can be asked carries a `Holdings`, any other None.  Every method is a
+read; it raises a `GatewayError` and may be called again then.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from app.gateways import words
+from app.gateways.interface import Call
+
+T = TypeVar("T")
+
+Figures = Mapping[str, int | None]
+"""Units by what they are: on_hand, unavailable, future; None is a figure the vendor does not show."""
+
+
+class StockDifference(msgspec.Struct, frozen=True):
+    """A SKU at one place of which the vendor holds another figure than the one RetailOps stated.
+
+    `place` is RetailOps' name of it, or the vendor's where RetailOps has none; `theirs` is None where the vendor has
+    no record; `vendor_sku` is the vendor's name of the SKU where it is another.
+    """
+
+    sku: str
+    place: str
+    ours: Figures
+    theirs: Figures | None
+    vendor_sku: str = ""
+
+
+class StockCompared(msgspec.Struct, frozen=True):
+    """`theirs`: every SKU as the vendor names it, so that those RetailOps never stated can be counted.
+
+    `skipped` are SKUs that the vendor does not take stock of just now (locked, not tracked), `unreadable` SKUs the
+    vendor cannot be asked for.
+    """
+
+    differences: tuple[StockDifference, ...] = ()
+    theirs: tuple[str, ...] = ()
+    skipped: int = 0
+    unreadable: tuple[str, ...] = ()
+
+
+class ProductDifference(msgspec.Struct, frozen=True):
+    """A field of a product that the vendor holds otherwise; `field` is "" and `theirs` None where it has no product."""
+
+    sku: str
+    field: str
+    ours: str
+    theirs: str | None
+
+
+class OrderThere(msgspec.Struct, frozen=True):
+    """An order as its source has it; `state` is the source's own word."""
+
+    refnum: str
+    state: str
+    is_open: bool
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list, and where the next begins; None after the last."""
+
+    items: tuple[T, ...]
+    next_at: int | None
+
+
+class Holdings(ABC):
+    """One vendor account's side of a comparison."""
+
+    stock_batch: int = 100
+    """How many SKUs one `compare_stock` may be given."""
+
+    product_batch: int = 100
+    """How many products one `compare_products` may be given."""
+
+    order_batch: int = 100
+    """How many orders one `orders` may be given."""
+
+    @abstractmethod
+    def why_not(self, what: str, call: Call) -> str:
+        """Why `what` (stock, products or orders) cannot or need not be compared, a sentence; "" where it can."""
+
+    @abstractmethod
+    def compare_stock(self, changes: Sequence[words.StockChange], call: Call) -> StockCompared:
+        """Where the vendor holds other figures than these."""
+
+    @abstractmethod
+    def stock_page(self, at: int, call: Call) -> Page[str]:
+        """SKUs, as the vendor names them, that it holds units of at our places; `at` is 0 or a `next_at`."""
+
+    @abstractmethod
+    def compare_products(self, changes: Sequence[words.ProductChange], call: Call) -> tuple[ProductDifference, ...]:
+        """Where the vendor holds these products otherwise."""
+
+    @abstractmethod
+    def open_orders(self, at: int, call: Call) -> Page[OrderThere]:
+        """Our orders that the source still waits for; `at` is 0 or a `next_at`."""
+
+    @abstractmethod
+    def orders(self, refnums: Collection[str], call: Call) -> Mapping[str, OrderThere]:
+        """These orders whatever their state; those the source does not know are left out."""
