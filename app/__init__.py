@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,9 +23,11 @@ from app.deliveries.dispatcher import Dispatcher
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
-from app.records.rates import rates_of
+from app.records.rates import StoredRates
 from app.records.retention import Retention, Terms
 from app.settings import Settings
+from app.transport.rates import RatePlan
+from app.transport.shared_rate import SharedRate
 
 INLINE_DELIVERY_THREADS = 4
 """Threads of a web process that deliver in the background, beside those that serve callbacks."""
@@ -39,13 +42,12 @@ class Works:
     def __init__(self, configured: Settings, *, delivery_threads: int, callback_threads: int = 0) -> None:
         self.database = Database(configured.database_url)
         self.journal = Journal(self.database)
-        processes = configured.web_concurrency + (configured.deliveries == "worker")
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
             "",
             threads,
-            rate=rates_of(self.database, processes),
+            rate=shared_rates(configured, self.database),
             database=self.database,
             clock=utc_now,
             wake=lambda: self.dispatcher.wake(),
@@ -69,6 +71,22 @@ class Works:
         self.dispatcher.stop()
         self.journal.stop()
         self.database.close()
+
+
+def shared_rates(
+    configured: Settings, database: Database, *, is_server: bool = True
+) -> Callable[[str, RatePlan], SharedRate]:
+    """The rate of each vendor key, which all processes share through the database (R14).
+
+    A process that is not one of the server's, such as a command on the terminal, takes one token at a time.
+    """
+    store = StoredRates(database)
+    processes = configured.web_concurrency + (configured.deliveries == "worker")
+
+    def rate(key: str, plan: RatePlan) -> SharedRate:
+        return SharedRate(store, key, plan, processes=processes, takes_blocks=is_server)
+
+    return rate
 
 
 def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dict[tuple[str, str], Gateway]:

@@ -17,8 +17,11 @@ from sqlalchemy import Connection
 
 from app.errors import GatewayError, Refused
 from app.gateways import words
-from app.gateways.policy import Deadline, LocalRate, Rate
+from app.gateways.policy import Deadline
 from app.records.database import Database
+from app.transport.limits import Rate
+from app.transport.rates import RatePlan
+from app.transport.shared_rate import local_rate
 
 if TYPE_CHECKING:
     from app.gateways.holdings import Holdings
@@ -304,12 +307,12 @@ class Tools:
 
     channel: str
     threads: int
-    """Threads of this process that may call vendors (R14: half of them inside one)."""
+    """Threads of this process that may call vendors; R14 says how many of them one vendor may hold."""
     observe: Callable[[VendorCall], None] = field(default=lambda call: None)
     observe_inbound: Callable[[InboundRequest], None] = field(default=lambda request: None)
     """Keeps how the vendor's own requests were answered, and what of them was not taken, for the operator."""
-    rate: Callable[[str, float], Rate] = field(default=lambda key, per_s: LocalRate(per_s))
-    """The rate of one vendor key, known by a digest, in calls a second: all processes share it (R14)."""
+    rate: Callable[[str, RatePlan], Rate] = field(default=lambda key, plan: local_rate(plan))
+    """The rate of one vendor key, known by a digest: all processes share it (R14)."""
     database: Database | None = None
     """The records, for a vendor that keeps what it is asked for (carts, orders, a feed)."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -36,11 +36,16 @@ import urllib3
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
-from app.gateways.policy import CallKind, Deadline, Gate, Visit, read_retry_after
+from app.gateways.policy import Deadline, read_retry_after
 from app.gateways.wire import KEEP_IDLE_S, POOLS, Attempt, watched
+from app.transport.limits import CallLimiter, Permit
+from app.transport.rates import CallKind
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 CONNECT_S: Final = 2.0
+
+ANSWER_S: Final = 2.0
+"""How much of a call's time is kept for the answer while it waits for its turn; at most half of what is left."""
 
 _READ_BYTES: Final = 64 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -175,7 +180,7 @@ class Line:
         connect_s: float = CONNECT_S,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         secrets: Collection[str] = (),
-        gate: Gate | None = None,
+        limiter: CallLimiter | None = None,
         observe: Callable[[VendorCall], None] | None = None,
         setting: str = "base_url",
         keep_idle_s: float = KEEP_IDLE_S,
@@ -188,7 +193,7 @@ class Line:
         self._connect_s = connect_s
         self._max_reply_bytes = max_reply_bytes
         self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
-        self._gate = gate
+        self._limiter = limiter
         self._observe = observe
         self._keep_idle_s = keep_idle_s
         with requests.Session() as session:
@@ -245,19 +250,19 @@ class Line:
             shown = shown.replace(secret, "***")
         allowed_s = self._patience_s if patience_s is None else patience_s
         started = time.monotonic()
-        end = deadline.within_s(allowed_s)
+        left_s = deadline.left_s()
         reply: Reply | None = None
         outcome = "not_sent"
         try:
-            if end.left_s() <= 0.0:
+            if left_s <= 0.0:
                 raise Unavailable("OUT_OF_TIME", f"{self.vendor} was not called: the time was over")
-            if self._gate is None:
-                reply = self._exchange(prepared, shown, end)
+            if self._limiter is None:
+                reply = self._exchange(prepared, shown, deadline.within_s(allowed_s))
             else:
-                # Half of the time at most goes to waiting: a call begun with none left to hear the answer
-                # would only make its outcome unknown.
-                with self._gate.enter(kind, end.within_s(end.left_s() / 2)) as visit:
-                    reply = self._visit(visit, prepared, shown, end, allowed_s)
+                # A call begun with no time left for its answer would only make its outcome unknown.
+                kept_s = min(allowed_s, ANSWER_S, left_s / 2)
+                with self._limiter.enter(kind, deadline.less_s(kept_s)) as permit:
+                    reply = self._limited(permit, prepared, shown, deadline.within_s(allowed_s), allowed_s)
             outcome = _outcome(judge(reply))
             return reply
         except GatewayError as error:
@@ -276,8 +281,8 @@ class Line:
             for adapter in list(self._adapters):
                 adapter.close()
 
-    def _visit(
-        self, visit: Visit, prepared: requests.PreparedRequest, shown: str, end: Deadline, allowed_s: float
+    def _limited(
+        self, permit: Permit, prepared: requests.PreparedRequest, shown: str, end: Deadline, allowed_s: float
     ) -> Reply:
         had_s = end.left_s()
         try:
@@ -285,14 +290,15 @@ class Line:
         except GatewayError as error:
             # A vendor that was given a fraction of the usual time has not shown that it is ill.
             if error.code not in ("TIMED_OUT", "CONNECT_FAILED") or had_s >= allowed_s / 2:
-                visit.failed()
+                permit.failed()
             raise
         if reply.status >= 500:
-            visit.failed()
+            permit.failed()
         else:
-            visit.succeeded()
-        if reply.status in (429, 503):
-            visit.pause(_retry_after_s(reply) or 0.0)
+            permit.succeeded()
+        retry_after_s = _retry_after_s(reply) if reply.status in (429, 503) else None
+        if reply.status == 429 or retry_after_s is not None:
+            permit.throttled(retry_after_s or 0.0)
         return reply
 
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:

@@ -104,6 +104,7 @@ class Database:
                 connection.exec_driver_sql("BEGIN")
                 return
             connection.exec_driver_sql(f"PRAGMA busy_timeout={options['busy_ms']}")
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
@@ -146,9 +147,12 @@ class Database:
         return engine
 
     @contextmanager
-    def write(self, *, wait_s: float = 5.0, serial: Iterable[str] = ()) -> Iterator[Connection]:
+    def write(
+        self, *, wait_s: float = 5.0, serial: Iterable[str] = (), is_durable: bool = True
+    ) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block.
 
+        One that is not durable does not wait for the disk on SQLite: a power cut may undo it, and nothing else.
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
         Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails, and `DatabaseRefused`
         for a value it can never keep.
@@ -160,7 +164,7 @@ class Database:
             with self._connection() as connection:
                 if self.is_sqlite:
                     left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
-                    connection = connection.execution_options(is_write=True, busy_ms=left_ms)
+                    connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
                 with connection.begin():
                     if not self.is_sqlite and (names := sorted(set(serial))):
                         connection.execute(_LOCK_NAMES, {"names": names})

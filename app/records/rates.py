@@ -1,119 +1,76 @@
-"""The rate of a vendor key that several processes share: one row of the database is their common bucket (R14).
+"""The rates of vendor keys that all processes share: one row for each key, changed under its lock (R14).
 
-Within a process the gate lets questions go before commands before facts; between processes a refused
-question or command leaves a mark, and until it comes back for its token nobody of lower rank gets one.
+What the numbers mean is decided by who calls vendors (`transport`, whose `RateStore` this is); here they are kept.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from sqlalchemy import Float, cast, extract, func, select, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Row, Select, cast, extract, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import Float
 
-from app.gateways.policy import CallKind, LocalRate, Rate, TokenBucket, take
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import rates
 
-MARK_SLACK_S = 0.25
-"""How long after its time a mark still holds: what left it has to come back through the network."""
+WAIT_S = 0.25
+"""How long SQLite's writer is waited for; who is refused asks again, and a callback's own writing goes on."""
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one ask came to: 0.0 and a token, or the seconds to wait; and the row as it is to be kept."""
-
-    wait_s: float
-    bucket: TokenBucket
-    question_until: float
-    command_until: float
+T = TypeVar("T")
 
 
-def ask(bucket: TokenBucket, question_until: float, command_until: float, kind: CallKind, now: float) -> Share:
-    """Decide on one token of the common bucket at `now` (seconds of the one clock all processes use)."""
-    held_until = 0.0
-    if kind != "question":
-        held_until = max(held_until, question_until)
-    if kind == "fact":
-        held_until = max(held_until, command_until)
-    if held_until > now:
-        wait_s = held_until - now
-    else:
-        _, bucket, wait_s = take(bucket, now, kind)
-    mark = now + wait_s + MARK_SLACK_S if wait_s > 0.0 else 0.0
-    if kind == "question":
-        question_until = max(question_until, mark) if mark else 0.0
-    elif kind == "command":
-        command_until = max(command_until, mark) if mark else 0.0
-    return Share(wait_s, bucket, question_until, command_until)
+class StoredRates:
+    """By the clock of the database server; SQLite's processes share a machine, and so its clock."""
 
-
-class SharedRate:
-    """One vendor key's rate in a PostgreSQL, by the clock of that server.
-
-    While the database is away each process keeps to the rate by itself.
-    """
-
-    def __init__(self, database: Database, name: str, per_s: float) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._name = name
-        self._full = TokenBucket.full(per_s, 0.0)
-        self._alone = LocalRate(per_s)
-        now = extract("epoch", func.clock_timestamp()).label("now")
-        self._locked = select(rates, cast(now, Float).label("now")).where(rates.c.name == name).with_for_update()
 
-    def take(self, kind: CallKind) -> float:
-        """See `policy.Rate`."""
+    def update(
+        self, name: str, decide: Callable[[Mapping[str, float] | None, float], tuple[T, Mapping[str, float]]]
+    ) -> T:
+        """Store what `decide` makes of the row, None where there is none, and of the time in seconds.
+
+        Raises `DatabaseUnavailable`, also where the table does not exist yet.
+        """
         try:
-            return self._take(kind)
-        except DatabaseUnavailable as error:
-            log.warning("a shared rate is kept alone while the database is away: %s", error)
-            return self._alone.take(kind)
+            # What a power cut forgets is learned again, so no call waits for a disk.
+            with self._database.write(wait_s=WAIT_S, is_durable=False) as connection:
+                row = connection.execute(self._locked(name)).first()
+                if row is None:
+                    answer, first = decide(None, time.time())
+                    if connection.execute(self._insert(), {"name": name, **first}).rowcount:
+                        return answer
+                    # Another process has just made it.
+                    row = connection.execute(self._locked(name)).one()
+                answer, changed = decide(_numbers(row), row.now)
+                connection.execute(update(rates).where(rates.c.name == name).values(dict(changed)))
+                return answer
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
 
-    def _take(self, kind: CallKind) -> float:
-        with self._database.write() as connection:
-            row = connection.execute(self._locked).first()
-            if row is None:
-                first = {
-                    "name": self._name,
-                    "tokens": self._full.tokens,
-                    "fact_tokens": self._full.fact_tokens,
-                    "at": 0,
-                }
-                connection.execute(postgresql.insert(rates).on_conflict_do_nothing(), first)
-                row = connection.execute(self._locked).one()
-            bucket = replace(self._full, tokens=row.tokens, fact_tokens=row.fact_tokens, at=row.at)
-            share = ask(bucket, row.question_until, row.command_until, kind, row.now)
-            connection.execute(
-                update(rates)
-                .where(rates.c.name == self._name)
-                .values(
-                    tokens=share.bucket.tokens,
-                    fact_tokens=share.bucket.fact_tokens,
-                    at=share.bucket.at,
-                    question_until=share.question_until,
-                    command_until=share.command_until,
-                )
-            )
-        return share.wait_s
+    def read(self, name: str) -> Mapping[str, float] | None:
+        """The row as it stands.  Raises `DatabaseUnavailable`."""
+        try:
+            with self._database.read() as connection:
+                row = connection.execute(select(rates).where(rates.c.name == name)).first()
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+        return None if row is None else _numbers(row)
+
+    def _locked(self, name: str) -> Select[Any]:
+        if self._database.is_sqlite:  # the whole transaction is alone
+            return select(rates, literal(time.time()).label("now")).where(rates.c.name == name)
+        now = cast(extract("epoch", func.clock_timestamp()), Float).label("now")
+        return select(rates, now).where(rates.c.name == name).with_for_update()
+
+    def _insert(self) -> Any:
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        return insert(rates).on_conflict_do_nothing()
 
 
-def rates_of(database: Database, processes: int) -> Callable[[str, float], Rate]:
-    """The rate of each vendor key by digest and calls a second.
-
-    On PostgreSQL the processes share it as they need; on SQLite, which they would wait for in turn, each of
-    the `processes` has an equal part.  0 is no cap.
-    """
-
-    def rate(key: str, per_s: float) -> Rate:
-        if per_s == 0.0:
-            return LocalRate(0.0)
-        if database.is_sqlite:
-            return LocalRate(per_s / processes)
-        return SharedRate(database, key, per_s)
-
-    return rate
+def _numbers(row: Row[Any]) -> dict[str, float]:
+    return {key: value for key, value in row._mapping.items() if key not in ("name", "now")}

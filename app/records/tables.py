@@ -736,14 +736,19 @@ rates = Table(
     "rates",
     metadata,
     Column("name", String(64), primary_key=True),
+    Column("setting", Float, nullable=False),
+    Column("rate", Float, nullable=False),
     Column("tokens", Float, nullable=False),
-    Column("fact_tokens", Float, nullable=False),
     Column("at", Float, nullable=False),
-    Column("question_until", Float, nullable=False, server_default="0"),
-    Column("command_until", Float, nullable=False, server_default="0"),
+    Column("question_until", Float, nullable=False),
+    Column("command_until", Float, nullable=False),
+    Column("fact_until", Float, nullable=False),
+    Column("fact_credit", Float, nullable=False),
+    Column("grown_at", Float, nullable=False),
+    Column("cut_at", Float, nullable=False),
 )
-"""What is left of each vendor key's rate, shared by all processes of one PostgreSQL; unlogged, for a crash may
-forget it (R14)."""
+"""Each vendor key's rate as it was learned and what is left of it, shared by all processes (`transport.rates` says
+what each number means); unlogged in PostgreSQL, for a crash may forget it (R14)."""
 
 chores = Table(
     "chores",

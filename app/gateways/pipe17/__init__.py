@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
+from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
 from app.gateways.line import Line
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.webhooks import create_webhooks
-from app.gateways.policy import Gate
+from app.transport.limits import CallLimiter
 
-_gates: weakref.WeakValueDictionary[tuple[str, object], Gate] = weakref.WeakValueDictionary()
-_gates_lock = threading.Lock()
+_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
+_limiters_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,7 @@ class Pipe17Vendor:
     options: type[Any] = Pipe17Options
 
     def faults(self, options: Pipe17Options) -> list[str]:
-        found = []
-        # A call waits half of its patience at most, and stock gets three fifths of the rate (R14).
-        if options.requests_per_s and 1 / (0.6 * options.requests_per_s) > options.patience_s / 2:
-            found.append("requests_per_s is too low for patience_s: stock would never get its turn")
+        found = learned_rate.faults(options)
         if len({name_key(name) for name in options.locations}) < len(options.locations):
             found.append("locations: two facilities have the same name but for case and blanks")
         if options.integration_refresh_s == 0 and options.entity_directions != "ours":
@@ -87,7 +85,7 @@ class Pipe17Vendor:
             headers={"X-Pipe17-Key": options.api_key},
             patience_s=options.patience_s,
             secrets=(options.api_key,),
-            gate=_gate(options, tools),
+            limiter=_limiter(options, tools),
             observe=tools.observe,
         )
         return Pipe17Gateway(options, line, tools)
@@ -97,21 +95,21 @@ def _digest(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
-def _gate(options: Pipe17Options, tools: Tools) -> Gate:
+def _limiter(options: Pipe17Options, tools: Tools) -> CallLimiter:
     """One per key and address, shared by every channel of the process that has them (R14)."""
     key = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
     name = (key, tools.rate)
-    with _gates_lock:
-        gate = _gates.get(name)
-        if gate is None:
-            gate = Gate(
+    with _limiters_lock:
+        limiter = _limiters.get(name)
+        if limiter is None:
+            limiter = CallLimiter(
                 Pipe17Vendor.token,
-                rate=tools.rate(key, options.requests_per_s),
-                max_inside=max(1, tools.threads // 2),
+                rate=tools.rate(key, learned_rate.plan_of(options.requests_per_s, options.rate_max, options)),
+                threads=tools.threads,
                 concurrency=options.parallel_calls,
             )
-            _gates[name] = gate
-        return gate
+            _limiters[name] = limiter
+        return limiter
 
 
 VENDOR: Vendor = Pipe17Vendor()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
+from app.gateways import learned_rate
 from app.options import CurrencyCode, option, secure_address, switch
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
@@ -179,9 +180,12 @@ class Pipe17Options:
     )
     requests_per_s: float = option(
         mf.Float(validate=mv.Range(0, 1000)),
-        "Calls per second with this key; 0 is no cap. Pipe17 publishes no number.",
+        "Calls per second with this key; 0 is no cap. Pipe17 publishes no number, so it is where learning starts.",
         default=5.0,
     )
+    rate_max: float = learned_rate.rate_max()
+    rate_growth: float = learned_rate.rate_growth()
+    rate_cut: float = learned_rate.rate_cut()
     parallel_calls: int = option(
         mf.Integer(strict=True, validate=mv.Range(0, 64)),
         "Calls with this key under way at a time; 0 is no cap.",

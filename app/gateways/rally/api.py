@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from app.errors import GatewayError
+from app.gateways import learned_rate
 from app.gateways.interface import Call, Tools
 from app.gateways.line import Line, Reply, raise_for
-from app.gateways.policy import Gate
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.signing import own_header
+from app.transport.limits import CallLimiter
 
 Json = dict[str, Any]
 
@@ -45,8 +46,8 @@ READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where there is nothing to say (contract 1.3)."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_gates: weakref.WeakValueDictionary[tuple[str, object], Gate] = weakref.WeakValueDictionary()
-_gates_lock = threading.Lock()
+_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
+_limiters_lock = threading.Lock()
 
 
 def line_of(options: RallyOptions, tools: Tools) -> Line:
@@ -57,7 +58,7 @@ def line_of(options: RallyOptions, tools: Tools) -> Line:
         headers={"X-API-KEY": options.api_key},
         patience_s=options.patience_s,
         secrets=(options.api_key, *options.hmac_secrets),
-        gate=_gate(options, tools),
+        limiter=_limiter(options, tools),
         observe=tools.observe,
     )
 
@@ -67,20 +68,20 @@ def account_of(options: RallyOptions) -> str:
     return hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
 
 
-def _gate(options: RallyOptions, tools: Tools) -> Gate:
+def _limiter(options: RallyOptions, tools: Tools) -> CallLimiter:
     """One per key and address: one merchant's trouble is never another's, and channels with one key share it (R14)."""
     key = account_of(options)
-    with _gates_lock:
-        gate = _gates.get((key, tools.rate))
-        if gate is None:
-            gate = Gate(
+    with _limiters_lock:
+        limiter = _limiters.get((key, tools.rate))
+        if limiter is None:
+            limiter = CallLimiter(
                 "rally",
-                rate=tools.rate(key, options.requests_per_s),
-                max_inside=max(1, tools.threads // 2),
+                rate=tools.rate(key, learned_rate.plan_of(options.requests_per_s, options.rate_max, options)),
+                threads=tools.threads,
                 concurrency=options.parallel_calls,
             )
-            _gates[(key, tools.rate)] = gate
-        return gate
+            _limiters[(key, tools.rate)] = limiter
+        return limiter
 
 
 class Api:

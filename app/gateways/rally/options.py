@@ -9,6 +9,7 @@ import marshmallow.fields as mf
 import marshmallow.validate as mv
 
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
+from app.gateways import learned_rate
 from app.gateways.rally import tables
 from app.gateways.rally.tables import Coupon, Shipping, Tax
 from app.options import CurrencyCode, option, secure_address, switch
@@ -168,8 +169,13 @@ class RallyOptions:
         default=1024 * 1024,
     )
     requests_per_s: float = option(
-        mf.Float(validate=mv.Range(0, 1000)), "Calls per second; 0 is no cap. Rally publishes no number.", default=5.0
+        mf.Float(validate=mv.Range(0, 1000)),
+        "Calls per second; 0 is no cap. Rally publishes no number, so it is where learning starts.",
+        default=5.0,
     )
+    rate_max: float = learned_rate.rate_max()
+    rate_growth: float = learned_rate.rate_growth()
+    rate_cut: float = learned_rate.rate_cut()
     parallel_calls: int = option(
         mf.Integer(strict=True, validate=mv.Range(0, 64)), "Calls under way at a time; 0 is no cap.", default=0
     )
@@ -195,10 +201,7 @@ class RallyOptions:
 
     def faults(self) -> list[str]:
         """Rules between settings that a single field cannot see."""
-        found = []
-        # A call waits half of its patience at most, and facts get three fifths of the rate (R14).
-        if self.requests_per_s and 1 / (0.6 * self.requests_per_s) > self.patience_s / 2:
-            found.append("requests_per_s is too low for patience_s: stock would never get its turn")
+        found = learned_rate.faults(self)
         for name, values in (
             ("shipping: two entries have the same id", [entry.id for entry in self.shipping]),
             ("coupon: two entries have the same code", [entry.code.casefold() for entry in self.coupon]),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
 from app.gateways.retailrocket.feed_server import create_feed_server
 from app.gateways.retailrocket.gateway import RetailRocketGateway, feed_of
 from app.gateways.retailrocket.options import RetailRocketOptions
-
-_FACTS_SHARE: Final = 0.6
-"""Of the rate facts get three fifths, and a call waits half of its patience at most (R14)."""
 
 
 class RetailRocketVendor:
@@ -21,15 +19,14 @@ class RetailRocketVendor:
     options: type[Any] = RetailRocketOptions
 
     def faults(self, options: RetailRocketOptions) -> list[str]:
-        found = []
+        found = learned_rate.faults(options)
+        found += learned_rate.faults(options, "products_per_s", "products_rate_max")
         if options.reports_purchases and not options.api_key:
             found.append('api_key is needed for order_source = "server"')
         if options.reports_purchases and not options.currency:
             found.append('currency is needed for order_source = "server": two currencies must not be mixed')
         if options.purchase_route == "csv" and not options.consent:
             found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
-        if options.products_per_s and 1 / (_FACTS_SHARE * options.products_per_s) > options.single_call_s / 2:
-            found.append("products_per_s is too low for single_call_s: goods would never get their turn")
         return found
 
     def brings_orders(self, options: RetailRocketOptions) -> bool:

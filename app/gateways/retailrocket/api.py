@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from app.errors import GatewayError, Misconfigured, Refused
+from app.gateways import learned_rate
 from app.gateways.interface import Call, Tools
 from app.gateways.line import Line, Reply, raise_for
-from app.gateways.policy import Gate
-from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.retailrocket.options import NAMED_PER_S, RetailRocketOptions
+from app.transport.limits import CallLimiter
 
 TOKEN: Final = "retailrocket"
 
@@ -23,8 +24,8 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 CSV: Final = "text/plain; charset=utf-8"
 """What a public client of the sister upload sends; the vendor names no type (contract 2.8)."""
 
-_gates: weakref.WeakValueDictionary[tuple[str, object], Gate] = weakref.WeakValueDictionary()
-_gates_lock = threading.Lock()
+_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
+_limiters_lock = threading.Lock()
 
 
 class Api:
@@ -33,25 +34,25 @@ class Api:
     def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:
         """Raises `Misconfigured` when no key may be sent to one of the addresses."""
         self._options = options
-        gate = _gate(options, tools, "events", options.requests_per_s)
+        limiter = _limiter(options, tools, "events", options.requests_per_s, options.rate_max)
         # Goods must not use up what purchases need, and the vendor is to agree to more (contract 4).
-        slow_gate = _gate(options, tools, "products", options.products_per_s)
+        slow_limiter = _limiter(options, tools, "products", options.products_per_s, options.products_rate_max)
 
-        def line(setting: str, gate: Gate) -> Line:
+        def line(setting: str, limiter: CallLimiter) -> Line:
             return Line(
                 TOKEN,
                 getattr(options, setting),
                 headers={},
                 patience_s=options.single_call_s,
                 secrets=(options.api_key, options.identity_key),
-                gate=gate,
+                limiter=limiter,
                 observe=tools.observe,
                 setting=setting,
             )
 
-        self._tracking = line("tracking_url", gate)
-        self._uploads = line("api_url", gate)
-        self._products = line("cdn_url", slow_gate)
+        self._tracking = line("tracking_url", limiter)
+        self._uploads = line("api_url", limiter)
+        self._products = line("cdn_url", slow_limiter)
 
     def send_events(self, events: list[Mapping[str, Any]], call: Call) -> None:
         """One batch, in this order (contract 2.5).  Raises a `GatewayError`; a success means all of it."""
@@ -143,14 +144,15 @@ def _understood(reply: Reply) -> None:
         raise reply.broken("HTML_REPLY", "a page where JSON was expected")
 
 
-def _gate(options: RetailRocketOptions, tools: Tools, part: str, per_s: float) -> Gate:
+def _limiter(options: RetailRocketOptions, tools: Tools, part: str, per_s: float, most_per_s: float) -> CallLimiter:
     """One per store and part, shared by every channel of the process that has it (R14)."""
     said = f"{part}\n{options.tracking_url}\n{options.cdn_url}\n{options.partner_id}"
     key = hashlib.sha256(said.encode()).hexdigest()
     name = (key, tools.rate)
-    with _gates_lock:
-        gate = _gates.get(name)
-        if gate is None:
-            gate = Gate(TOKEN, rate=tools.rate(key, per_s), max_inside=max(1, tools.threads // 2))
-            _gates[name] = gate
-        return gate
+    with _limiters_lock:
+        limiter = _limiters.get(name)
+        if limiter is None:
+            plan = learned_rate.plan_of(per_s, most_per_s, options, named_per_s=NAMED_PER_S)
+            limiter = CallLimiter(TOKEN, rate=tools.rate(key, plan), threads=tools.threads)
+            _limiters[name] = limiter
+        return limiter

@@ -11,7 +11,11 @@ import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
+from app.gateways import learned_rate
 from app.options import CurrencyCode, option, secure_address, switch
+
+NAMED_PER_S: Final = 600.0
+"""What Retail Rocket's general principles name for a site (contract 9): no rate grows beyond it by itself."""
 
 SINGLE_CALL_S: Final = 0.5
 """Longest wait for a single call (contract 1.3, R29)."""
@@ -145,6 +149,10 @@ class RetailRocketOptions:
     products_per_s: float = option(
         _seconds(0, 1000), "Calls per second to the Product API; 0 is no cap (contract 4).", default=20.0
     )
+    rate_max: float = learned_rate.rate_max()
+    products_rate_max: float = learned_rate.rate_max("products_per_s")
+    rate_growth: float = learned_rate.rate_growth()
+    rate_cut: float = learned_rate.rate_cut()
     single_call_s: float = option(
         _seconds(0.05, 5), "Longest wait for a single call, in seconds.", default=SINGLE_CALL_S
     )

@@ -1,0 +1,64 @@
+"""The settings of a learned rate, the same in every vendor's table (R14)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import marshmallow.fields as mf
+import marshmallow.validate as mv
+
+from app.options import option
+from app.transport.rates import RatePlan
+
+TIMES: Final = 4.0
+"""Up to so many times its setting a rate may grow where the operator names no other limit."""
+
+LEAST_PER_S: Final = 0.2
+"""With fewer calls a second one call would wait for half of a callback's time or longer."""
+
+
+def rate_max(of: str = "requests_per_s") -> Any:
+    """The option `rate_max`, or its like for the setting `of`."""
+    return option(
+        mf.Float(validate=mv.Range(0, 1000)),
+        f"Calls per second up to which the rate may grow while calls succeed; 0 is {TIMES:g} times {of}, and the "
+        f"same number as {of} never more than that.",
+        default=0.0,
+    )
+
+
+def rate_growth() -> Any:
+    """The option `rate_growth`."""
+    return option(
+        mf.Float(validate=mv.Range(0, 60)),
+        "By which part of its setting the rate grows in a minute of calls that succeed.",
+        default=0.2,
+    )
+
+
+def rate_cut() -> Any:
+    """The option `rate_cut`."""
+    return option(
+        mf.Float(validate=mv.Range(0.1, 1)),
+        "By what the rate is multiplied when the vendor throttles (429, or 503 with Retry-After), once in 10 s; it "
+        "is back at its setting within 15 minutes of calls that succeed.",
+        default=0.5,
+    )
+
+
+def plan_of(per_s: float, most_per_s: float, options: Any, *, named_per_s: float = math.inf) -> RatePlan:
+    """The plan by these settings; `named_per_s`: what the vendor's contract names, which growth never passes."""
+    highest = min(most_per_s or TIMES * per_s, named_per_s)
+    return RatePlan(per_s, highest, growth=options.rate_growth, cut=options.rate_cut)
+
+
+def faults(options: Any, per_s_name: str = "requests_per_s", most_name: str = "rate_max") -> list[str]:
+    """Rules between the settings of one rate."""
+    per_s, most_per_s = getattr(options, per_s_name), getattr(options, most_name)
+    found = []
+    if 0 < per_s < LEAST_PER_S:
+        found.append(f"{per_s_name} is too low: with less than {LEAST_PER_S:g} no call would get its turn in time")
+    if 0 < most_per_s < per_s:
+        found.append(f"{most_name} is below {per_s_name}; it may be the same or more")
+    return found

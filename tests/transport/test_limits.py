@@ -1,0 +1,274 @@
+"""Who of one process may call a vendor now: threads that wait for their turn (R14)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.deadline import Deadline
+from app.errors import Unavailable
+from app.transport.breaker import Breaker
+from app.transport.limits import QUICK_S, CallLimiter
+from app.transport.rates import CallKind, RatePlan
+from app.transport.shared_rate import SharedRate, local_rate
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def emptied(per_s: float) -> SharedRate:
+    """A rate of which nothing is saved up."""
+    rate = local_rate(RatePlan(per_s))
+    while rate.take("fact").wait_s == 0.0:
+        pass
+    return rate
+
+
+def code_of(limiter: CallLimiter, kind: CallKind = "command", budget_s: float = 0.0) -> str:
+    with pytest.raises(Unavailable) as caught, limiter.enter(kind, Deadline.in_s(budget_s)):
+        raise AssertionError("nobody may call")
+    assert not caught.value.outcome_unknown
+    return caught.value.code
+
+
+def started(*works: Callable[[], object]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_r14_one_thread_more_than_allowed_is_refused_at_once_and_let_in_afterwards() -> None:
+    limiter = CallLimiter("rally", threads=3)
+    with limiter.enter("command", Deadline.in_s(1)), limiter.enter("fact", Deadline.in_s(1)):
+        begun = time.monotonic()
+        assert code_of(limiter, "question", budget_s=5.0) == "VENDOR_BUSY"
+        assert time.monotonic() - begun < 0.2
+    with limiter.enter("question", Deadline.in_s(1)):
+        pass
+
+
+def held_at_most(limiter: CallLimiter) -> int:
+    permits = []
+    with pytest.raises(Unavailable, match="VENDOR_BUSY"):
+        while True:
+            permits.append(limiter.enter("command", Deadline.in_s(0.5)))
+    for permit in permits:
+        with permit:
+            pass
+    return len(permits)
+
+
+def test_p14_a_healthy_vendor_may_hold_three_quarters_of_the_threads_and_any_other_half() -> None:
+    clock = Clock()
+    limiter = CallLimiter("rally", threads=12, clock=clock)
+    assert held_at_most(limiter) == 9
+    hanging = limiter.enter("command", Deadline.in_s(1))
+    clock.now += QUICK_S
+    assert held_at_most(limiter) == 5, "with the one that has had no answer for a second"
+    with hanging:
+        hanging.succeeded()
+    assert held_at_most(limiter) == 9
+    for _ in range(10):
+        with limiter.enter("command", Deadline.in_s(1)) as slow:
+            clock.now += 2.0
+            slow.succeeded()
+    assert held_at_most(limiter) == 6
+    for _ in range(10):
+        with limiter.enter("command", Deadline.in_s(1)) as quick:
+            clock.now += 0.01
+            quick.succeeded()
+    assert held_at_most(limiter) == 9
+    with limiter.enter("command", Deadline.in_s(1)) as lost:
+        lost.failed()
+    assert held_at_most(limiter) == 6
+
+
+def test_p14_waiting_calls_count_among_the_threads_a_vendor_holds() -> None:
+    limiter = CallLimiter("rally", threads=4, rate=emptied(1.0))
+    codes: list[str] = []
+
+    def call() -> None:
+        try:
+            with limiter.enter("command", Deadline.in_s(2.5)):
+                codes.append("called")
+        except Unavailable as error:
+            codes.append(error.code)
+
+    for thread in started(*[call] * 10):
+        thread.join()
+    assert Counter(codes) == {"called": 2, "RATE_LIMITED": 1, "VENDOR_BUSY": 7}
+
+
+def test_r14_no_token_within_the_time_left_is_said_at_once() -> None:
+    limiter = CallLimiter("rally", rate=emptied(0.5))
+    begun = time.monotonic()
+    assert code_of(limiter, budget_s=1.0) == "RATE_LIMITED"
+    assert time.monotonic() - begun < 0.2
+    with limiter.enter("command", Deadline.in_s(3)):
+        assert time.monotonic() - begun > 1.5
+
+
+def test_p14_our_own_throttle_is_a_failure_only_when_the_time_is_over() -> None:
+    limiter = CallLimiter("pipe17", threads=16, concurrency=1, rate=emptied(10.0))
+
+    def call(kind: CallKind) -> float:
+        begun = time.monotonic()
+        with limiter.enter(kind, Deadline.in_s(3.0)) as permit:
+            permit.succeeded()
+        return time.monotonic() - begun
+
+    kinds: list[CallKind] = ["command", "question"] * 6
+    with ThreadPoolExecutor(12) as threads:
+        waited = sorted(threads.map(call, kinds))
+    assert 1.0 < waited[-1] < 1.9, "each was let through in its turn, the last after twelve tenths of a second"
+
+
+def test_p14_of_one_kind_the_earliest_deadline_goes_first() -> None:
+    """A callback that makes several calls is done with them before one that came later begins."""
+    limiter = CallLimiter("pipe17", threads=16, rate=emptied(20.0))
+    order: list[float] = []
+
+    def call(budget_s: float) -> None:
+        with limiter.enter("command", Deadline.in_s(budget_s)):
+            order.append(budget_s)
+
+    budgets = [8.0, 3.0, 6.0, 2.0, 7.0, 4.0]
+    for thread in started(*(lambda budget_s=budget_s: call(budget_s) for budget_s in budgets)):
+        thread.join()
+    assert order[1:] == sorted(order[1:]), "the first may have had its turn before the others came"
+
+
+def test_p14_an_open_breaker_refuses_until_its_probe_and_a_pause_until_its_end() -> None:
+    clock = Clock()
+    limiter = CallLimiter("rally", clock=clock)
+    for _ in range(5):
+        with limiter.enter("command", Deadline.in_s(1)) as permit:
+            permit.failed()
+    assert code_of(limiter) == "BREAKER_OPEN"
+    clock.now += 5.0
+    with limiter.enter("command", Deadline.in_s(1)) as probe:
+        assert code_of(limiter) == "BREAKER_OPEN"
+        probe.succeeded()
+        probe.throttled(1000.0)
+    clock.now += 59.0
+    assert code_of(limiter) == "RATE_LIMITED"
+    clock.now += 1.1
+    with limiter.enter("command", Deadline.in_s(1)):
+        pass
+
+
+def test_p14_those_that_wait_are_refused_as_soon_as_the_breaker_opens() -> None:
+    limiter = CallLimiter("rally", threads=16, concurrency=5)
+    codes: list[str] = []
+    permits = [limiter.enter("command", Deadline.in_s(1)) for _ in range(5)]
+    threads = started(*[lambda: codes.append(code_of(limiter, budget_s=5.0))] * 4)
+    time.sleep(0.1)
+    for permit in permits:
+        with permit:
+            permit.failed()
+    for thread in threads:
+        thread.join(1.0)
+    assert codes == ["BREAKER_OPEN"] * 4
+
+
+def test_p14_a_throttled_call_cuts_the_rate_and_counts_as_no_success() -> None:
+    rate = local_rate(RatePlan(8.0, 32.0))
+    limiter = CallLimiter("rally", rate=rate)
+    with limiter.enter("command", Deadline.in_s(1)) as permit:
+        permit.succeeded()
+        permit.throttled(0.0)
+    learned = rate.seen()
+    assert learned is not None and learned.rate == 4.0 and learned.cut_at > 0.0
+    begun = time.monotonic()
+    with limiter.enter("command", Deadline.in_s(1)) as permit:
+        assert time.monotonic() - begun > 0.2, "a quarter of a second at 4 calls a second"
+        permit.succeeded()
+
+
+def test_a_fault_of_ours_while_calling_leaves_the_limiter_as_it_was() -> None:
+    limiter = CallLimiter("rally", threads=1, concurrency=1)
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError), limiter.enter("command", Deadline.in_s(1)):
+            raise ZeroDivisionError
+    assert limiter.breaker == Breaker()
+    with limiter.enter("command", Deadline.in_s(1)):
+        pass
+
+
+def test_a_fault_of_the_rate_leaves_nobody_waiting_for_ever() -> None:
+    class Broken(SharedRate):
+        def take(self, kind, waiting=(0, 0, 0)):  # type: ignore[no-untyped-def]
+            raise ZeroDivisionError
+
+    limiter = CallLimiter("rally", threads=4, rate=Broken.__new__(Broken))
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError), limiter.enter("question", Deadline.in_s(1)):
+            raise AssertionError("nobody may call")
+
+
+def test_r14_of_those_that_wait_questions_go_first_and_facts_last() -> None:
+    limiter = CallLimiter("pipe17", concurrency=1)
+    order: list[str] = []
+
+    def call(kind: CallKind) -> None:
+        with limiter.enter(kind, Deadline.in_s(5)):
+            order.append(kind)
+            time.sleep(0.01)
+
+    kinds: list[CallKind] = ["fact", "fact", "command", "question", "command", "question", "fact"]
+    with limiter.enter("command", Deadline.in_s(5)):
+        threads = started(*(lambda kind=kind: call(kind) for kind in kinds))
+        time.sleep(0.1)
+        assert order == []
+    for thread in threads:
+        thread.join()
+    assert order == ["question"] * 2 + ["command"] * 2 + ["fact"] * 3
+
+
+def test_p14_commands_that_never_end_leave_facts_their_fifth() -> None:
+    limiter = CallLimiter("pipe17", concurrency=1, rate=local_rate(RatePlan(100.0)))
+    granted: Counter[CallKind] = Counter()
+    end_s = time.monotonic() + 2.0
+
+    def call(kind: CallKind) -> None:
+        while time.monotonic() < end_s:
+            with limiter.enter(kind, Deadline.in_s(5)):
+                granted[kind] += 1
+
+    for thread in started(*[lambda: call("command")] * 4, lambda: call("fact")):
+        thread.join()
+    print(granted)
+    assert granted.total() >= 140 and 0.14 <= granted["fact"] / granted.total() <= 0.26
+
+
+def test_r14_many_threads_together_keep_rate_and_concurrency_and_nobody_is_forgotten() -> None:
+    limiter = CallLimiter("pipe17", concurrency=2, threads=16, rate=emptied(100.0))
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def call(number: int) -> None:
+        nonlocal inside, most
+        kind: CallKind = ("question", "command", "fact")[number % 3]
+        with limiter.enter(kind, Deadline.in_s(10)):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.015)
+            with lock:
+                inside -= 1
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(call, range(90)))
+    assert time.monotonic() - begun >= 0.89
+    assert most == 2
