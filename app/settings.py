@@ -118,7 +118,7 @@ class Settings:
     log_level: str = "INFO"
     journal_days: int = 90
     web_concurrency: int = 2
-    web_threads: int = 12
+    web_threads: int = 16
 
     def secrets(self) -> list[str]:
         """Every secret this process knows, so that its log can keep them out."""
@@ -144,7 +144,7 @@ ENVIRONMENT_HELP = {
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
     "JOURNAL_DAYS": "How many days the journal and dismissed late news are kept. Default 90.",
     "WEB_CONCURRENCY": "Web worker processes, at least 1. Default 2.",
-    "WEB_THREADS": "Threads in each web process, at least 2. Default 12.",
+    "WEB_THREADS": "Threads in each web process, at least 2. Default 16.",
 }
 
 SECRET_VARIABLES = frozenset({"DATABASE_URL", "CHANNELS", "CONSOLE_TOKEN"})
@@ -199,7 +199,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
         journal_days=_whole(env, "JOURNAL_DAYS", 90, 1, 3650, faults),
         web_concurrency=_whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults),
-        web_threads=_whole(env, "WEB_THREADS", 12, 2, 256, faults),
+        web_threads=_whole(env, "WEB_THREADS", 16, 2, 256, faults),
     )
     if faults:
         raise SettingsFault(faults)

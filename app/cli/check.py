@@ -16,7 +16,7 @@ import click
 import msgspec
 from rich.text import Text
 
-from app import gateways
+from app import gateways, shared_rates
 from app import settings as configuration
 from app.cli import findings
 from app.cli.terminal import console, json_option, new_table, print_json
@@ -26,6 +26,8 @@ from app.gateways.interface import Call, Finding, Health, Tools, VendorCall
 from app.gateways.policy import Deadline
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
+from app.transport.rates import RatePlan
+from app.transport.shared_rate import SharedRate
 
 PATIENCE_S = 10.0
 """How long one gateway's check may take with all its reads; each call is bound by its vendor's own patience too."""
@@ -209,10 +211,18 @@ def _ask(
 ) -> None:
     begun = time.monotonic()
     calls: list[VendorCall] = []
+    limits: list[SharedRate] = []
+    lend = shared_rates(configured, database, is_server=False)
+
+    def rate(key: str, plan: RatePlan) -> SharedRate:
+        limits.append(lend(key, plan))
+        return limits[-1]
+
     tools = Tools(
         channel.name,
         THREADS,
         observe=calls.append,
+        rate=rate,
         database=database,
         clock=utc_now,
         public_url=configured.public_url,
@@ -232,7 +242,12 @@ def _ask(
         # A fault of ours in one gateway must not hide what the others found.
         state, health = "unreachable", Health("unreachable", f"the check itself failed: {type(error).__name__}")
     ms = round((time.monotonic() - begun) * 1000)
-    told = (*map(findings.of_address, health.findings), *_flows(flows), *_clock(token, calls))
+    told = (
+        *map(findings.of_address, health.findings),
+        *_flows(flows),
+        *_clock(token, calls),
+        *map(findings.of_rate, limits),
+    )
     arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, told)))
 
 

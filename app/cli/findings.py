@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,12 +21,13 @@ from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.deliveries.transitions import OPEN_STATES
-from app.errors import SettingsFault
+from app.errors import ChannelError, SettingsFault
 from app.gateways.interface import Finding
 from app.records import stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
+from app.transport.shared_rate import SharedRate
 
 LOOKED_BACK = timedelta(days=7)
 """How far back the journal is searched for calls of pairs that no channel has (R3)."""
@@ -102,6 +103,24 @@ def of_address(found: Finding) -> Finding:
     if not why:
         return replace(found, sentence=f"{found.sentence}; it can be fetched from here")
     return replace(found, state="attention", sentence=f"{found.sentence}; it cannot be fetched from here: {why}")
+
+
+def of_rate(limit: SharedRate) -> Finding:
+    """How fast a vendor is called: the rate that all processes share and learn, and when it was last cut."""
+    plan, name = limit.plan, "rate" if limit.plan.setting == "requests_per_s" else f"rate of {limit.plan.setting}"
+    if plan.per_s == 0.0:
+        return Finding(name, "ok", f"not limited by us ({plan.setting} is 0)")
+    try:
+        learned = limit.seen()
+    except ChannelError:
+        return Finding(name, "ok", f"{plan.per_s:g} calls/s to begin with; what was learned cannot be read now")
+    rate = plan.per_s if learned is None else min(learned.rate, plan.highest)
+    if plan.highest == plan.per_s and rate == plan.per_s:
+        return Finding(name, "ok", f"{rate:g} calls/s, which is never passed ({plan.setting})")
+    cut_at = learned.cut_at if learned else 0.0
+    last = f"last cut {datetime.fromtimestamp(cut_at, UTC):%Y-%m-%d %H:%M} UTC, when it throttled" if cut_at else ""
+    what = f"{rate:.3g} calls/s learned ({plan.setting} {plan.per_s:g}, at most {plan.highest:g})"
+    return Finding(name, "ok", f"{what}, {last or 'never cut'}")
 
 
 def open_database(url: str) -> tuple[Finding, Database | None]:

@@ -9,10 +9,10 @@ import click
 import msgspec
 
 from app import settings as configuration
-from app.cli import findings
+from app.cli import findings, lent
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.deliveries.courier import utc_now
-from app.gateways.interface import Call, Tools
+from app.gateways.interface import Call
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import definition
 from app.gateways.pipe17.facilities import Place, Step
@@ -156,7 +156,7 @@ def _gateways(ctx: click.Context, wanted: str | None) -> Iterator[tuple[str, Pip
         options: Any = channel.vendors[VENDOR.token]
         if not options.integration_id:
             click.echo(LEGACY.format(name=channel.name), err=True)
-        gateway = VENDOR.create(options, Tools(channel.name, 2))
+        gateway = VENDOR.create(options, lent.tools(configured, channel.name))
         assert isinstance(gateway, Pipe17Gateway)
         yield channel.name, gateway
 

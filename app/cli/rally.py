@@ -9,9 +9,10 @@ import click
 import requests
 
 from app import settings
+from app.cli import lent
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.errors import GatewayError, SettingsFault
-from app.gateways.interface import Call, Tools
+from app.gateways.interface import Call
 from app.gateways.policy import Deadline
 from app.gateways.rally.api import Api, line_of
 from app.gateways.rally.cart_button import snippet
@@ -56,7 +57,7 @@ def register(name: str, as_json: bool) -> None:
     why = _why_unreachable(configured.public_url)
     if why:
         _show(channel, "register", Report(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
-    _show(channel, "register", _registry(channel, configured.public_url).register(_call()), as_json)
+    _show(channel, "register", _registry(channel, configured).register(_call()), as_json)
 
 
 @hooks.command("list")
@@ -71,7 +72,7 @@ def list_(name: str, as_json: bool) -> None:
     configured = settings.load()
     channel = _channel(configured, name)
     try:
-        registry = _registry(channel, configured.public_url)
+        registry = _registry(channel, configured)
         found = registry.listing(_call())
     except GatewayError as error:
         _show(channel, "list", Report(trouble=error.message), as_json)
@@ -106,7 +107,7 @@ def remove(name: str, as_json: bool) -> None:
     """Remove every hook of this merchant's key.  Rally's checkout of this shop ends with it."""
     configured = settings.load()
     channel = _channel(configured, name)
-    _show(channel, "remove", _registry(channel, configured.public_url).remove(_call()), as_json)
+    _show(channel, "remove", _registry(channel, configured).remove(_call()), as_json)
 
 
 @rally.command("cart-button")
@@ -145,9 +146,10 @@ def _options(channel: Channel) -> RallyOptions:
     return options
 
 
-def _registry(channel: Channel, public_url: str) -> HookRegistry:
+def _registry(channel: Channel, configured: Settings) -> HookRegistry:
     options = _options(channel)
-    return HookRegistry(Api(line_of(options, Tools(channel.name, 2)), options), options, public_url)
+    api = Api(line_of(options, lent.tools(configured, channel.name)), options)
+    return HookRegistry(api, options, configured.public_url)
 
 
 def _call() -> Call:

@@ -47,18 +47,21 @@ def rate_cut() -> Any:
     )
 
 
-def plan_of(per_s: float, most_per_s: float, options: Any, *, named_per_s: float = math.inf) -> RatePlan:
+def plan_of(
+    options: Any, setting: str = "requests_per_s", most_setting: str = "rate_max", *, named_per_s: float = math.inf
+) -> RatePlan:
     """The plan by these settings; `named_per_s`: what the vendor's contract names, which growth never passes."""
+    per_s, most_per_s = getattr(options, setting), getattr(options, most_setting)
     highest = min(most_per_s or TIMES * per_s, named_per_s)
-    return RatePlan(per_s, highest, growth=options.rate_growth, cut=options.rate_cut)
+    return RatePlan(per_s, highest, growth=options.rate_growth, cut=options.rate_cut, setting=setting)
 
 
-def faults(options: Any, per_s_name: str = "requests_per_s", most_name: str = "rate_max") -> list[str]:
+def faults(options: Any, setting: str = "requests_per_s", most_setting: str = "rate_max") -> list[str]:
     """Rules between the settings of one rate."""
-    per_s, most_per_s = getattr(options, per_s_name), getattr(options, most_name)
+    per_s, most_per_s = getattr(options, setting), getattr(options, most_setting)
     found = []
     if 0 < per_s < LEAST_PER_S:
-        found.append(f"{per_s_name} is too low: with less than {LEAST_PER_S:g} no call would get its turn in time")
+        found.append(f"{setting} is too low: with less than {LEAST_PER_S:g} no call would get its turn in time")
     if 0 < most_per_s < per_s:
-        found.append(f"{most_name} is below {per_s_name}; it may be the same or more")
+        found.append(f"{most_setting} is below {setting}; it may be the same or more")
     return found

@@ -50,15 +50,16 @@ _ROUNDING: Final = 1e-9
 class RatePlan:
     """What an operator has set for one vendor key.
 
-    `per_s`: calls a second at the start, 0 for no cap; `most_per_s`: up to where the rate may grow, at least
-    `per_s`; `growth`: by which part of `per_s` it grows in a minute of full use; `cut`: by what it is
-    multiplied when the vendor throttles.  Raises `ValueError` for numbers that mean nothing.
+    `per_s`: calls a second at the start, 0 for no cap; `setting`: the operator's name for it; `most_per_s`: up to
+    where the rate may grow, at least `per_s`; `growth`: by which part of `per_s` it grows in a minute of full use;
+    `cut`: by what it is multiplied when the vendor throttles.  Raises `ValueError` for numbers that mean nothing.
     """
 
     per_s: float
     most_per_s: float = 0.0
     growth: float = 0.2
     cut: float = 0.5
+    setting: str = "requests_per_s"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.per_s) and self.per_s >= 0.0):

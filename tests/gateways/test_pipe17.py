@@ -721,8 +721,8 @@ def test_p14_channels_with_one_key_share_one_rate(empty: Sandbox) -> None:
     places = {item["name"]: item["locationId"] for item in empty.state()["locations"]}
     both = [connect(empty, locations={name: places[name]}, requests_per_s=2, patience_s=4.0) for name in (DALLAS, RENO)]
     spent = [gateway.check(call("question", 0.2)).state for gateway in both * 2]
-    assert spent == ["connected", "connected", "unreachable", "unreachable"]
-    assert empty.calls("GET /locations") == 2
+    assert spent == ["connected", "unreachable", "unreachable", "unreachable"], "a block of 250 ms is one call here"
+    assert empty.calls("GET /locations") == 1
 
 
 def test_stock_only_accounts_bring_no_orders(empty: Sandbox) -> None:

@@ -784,5 +784,6 @@ def test_p23_settings_that_could_do_harm_are_faults(rocket: Sandbox) -> None:
     assert "api_key is needed" in faults(SERVER)
     assert "needs consent" in faults('purchase_route = "csv"')
     assert "single_call_s" in faults("single_call_s = 60")
-    assert "products_per_s is too low" in faults("products_per_s = 1").replace("requests", "")
+    assert "products_per_s is too low" in faults("products_per_s = 0.1").replace("requests", "")
+    assert "products_rate_max is below products_per_s" in faults("products_per_s = 20\nproducts_rate_max = 10")
     assert json.dumps(API_KEY) not in faults(SERVER)

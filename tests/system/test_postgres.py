@@ -24,7 +24,7 @@ from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.tables import commands, deliveries
 from app.sandbox.retailops import RetailOps
-from app.settings import ENVIRONMENT_HELP, load_database_url
+from app.settings import ENVIRONMENT_HELP, Settings, load_database_url
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
 from tests.postgres import running_postgres
 
@@ -228,6 +228,39 @@ def test_p26_p14_all_processes_together_keep_to_the_vendors_rate(
     print(f"{seen} calls in {took_s:.1f} s by four processes, {per_s} a second allowed")
     # What was saved up between the two rounds, at most one second's worth, may be spent besides.
     assert 0.6 * per_s * took_s <= seen <= per_s * (took_s + 1)
+
+
+@pytest.mark.both_databases
+def test_p14_ten_cancellations_at_once_all_wait_for_the_rate_and_succeed_on_default_settings(
+    run: Callable[..., Processes], pipe17: Sandbox, contract: Contract, database: Database
+) -> None:
+    """Our own throttle is not the vendor's refusal: two processes, 5 calls a second for both, one at a time each.
+
+    It may be that one of them gets all ten connections.
+    """
+    channels = channel_table(pipe17.url).replace("requests_per_s = 0\nparallel_calls = 0\n", "")
+    assert "requests_per_s" not in channels
+    defaults = {"WEB_CONCURRENCY": str(Settings().web_concurrency), "WEB_THREADS": str(Settings().web_threads)}
+    address = run(channels, DELIVERIES="inline", **defaults).web()[1]
+    callers = [caller(address, contract) for _ in range(10)]
+    orders = callers[0].pull_all()[:10]
+    named = [{"channel_order_refnum": order["channel_order_refnum"]} for order in orders]
+    begun = time.monotonic()
+    answers = in_parallel(
+        *(
+            lambda who=who, order=order: who.call("order_cancel", order=order)
+            for who, order in zip(callers, named, strict=True)
+        )
+    )
+    calls = pipe17.state()["calls"]
+    took_s = time.monotonic() - begun
+    print(f"{len(answers)} cancellations in {took_s:.1f} s: {calls}")
+    assert [heard.codes("error") for heard in answers] == [[]] * 10
+    assert all(heard.is_accepted for heard in answers)
+    assert {pipe17.shipment(order["channel_order_refnum"])["status"] for order in orders} == {"canceledRestock"}
+    assert took_s >= (calls["PUT /shipments/{id}"] + calls["GET /shipments/{id}"] - 3) / 5.1, "and the rate was kept"
+    for who in callers:
+        who.close()
 
 
 def test_p26_p27_with_two_workers_the_newest_stock_is_the_last_the_vendor_hears(

@@ -104,7 +104,7 @@ def _limiter(options: Pipe17Options, tools: Tools) -> CallLimiter:
         if limiter is None:
             limiter = CallLimiter(
                 Pipe17Vendor.token,
-                rate=tools.rate(key, learned_rate.plan_of(options.requests_per_s, options.rate_max, options)),
+                rate=tools.rate(key, learned_rate.plan_of(options)),
                 threads=tools.threads,
                 concurrency=options.parallel_calls,
             )

@@ -76,7 +76,7 @@ def _limiter(options: RallyOptions, tools: Tools) -> CallLimiter:
         if limiter is None:
             limiter = CallLimiter(
                 "rally",
-                rate=tools.rate(key, learned_rate.plan_of(options.requests_per_s, options.rate_max, options)),
+                rate=tools.rate(key, learned_rate.plan_of(options)),
                 threads=tools.threads,
                 concurrency=options.parallel_calls,
             )

@@ -16,6 +16,7 @@ from app.gateways.interface import Call, Tools
 from app.gateways.line import Line, Reply, raise_for
 from app.gateways.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.transport.limits import CallLimiter
+from app.transport.rates import RatePlan
 
 TOKEN: Final = "retailrocket"
 
@@ -34,9 +35,10 @@ class Api:
     def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:
         """Raises `Misconfigured` when no key may be sent to one of the addresses."""
         self._options = options
-        limiter = _limiter(options, tools, "events", options.requests_per_s, options.rate_max)
+        limiter = _limiter(options, tools, "events", learned_rate.plan_of(options, named_per_s=NAMED_PER_S))
         # Goods must not use up what purchases need, and the vendor is to agree to more (contract 4).
-        slow_limiter = _limiter(options, tools, "products", options.products_per_s, options.products_rate_max)
+        plan = learned_rate.plan_of(options, "products_per_s", "products_rate_max", named_per_s=NAMED_PER_S)
+        slow_limiter = _limiter(options, tools, "products", plan)
 
         def line(setting: str, limiter: CallLimiter) -> Line:
             return Line(
@@ -144,7 +146,7 @@ def _understood(reply: Reply) -> None:
         raise reply.broken("HTML_REPLY", "a page where JSON was expected")
 
 
-def _limiter(options: RetailRocketOptions, tools: Tools, part: str, per_s: float, most_per_s: float) -> CallLimiter:
+def _limiter(options: RetailRocketOptions, tools: Tools, part: str, plan: RatePlan) -> CallLimiter:
     """One per store and part, shared by every channel of the process that has it (R14)."""
     said = f"{part}\n{options.tracking_url}\n{options.cdn_url}\n{options.partner_id}"
     key = hashlib.sha256(said.encode()).hexdigest()
@@ -152,7 +154,6 @@ def _limiter(options: RetailRocketOptions, tools: Tools, part: str, per_s: float
     with _limiters_lock:
         limiter = _limiters.get(name)
         if limiter is None:
-            plan = learned_rate.plan_of(per_s, most_per_s, options, named_per_s=NAMED_PER_S)
             limiter = CallLimiter(TOKEN, rate=tools.rate(key, plan), threads=tools.threads)
             _limiters[name] = limiter
         return limiter
