@@ -40,8 +40,9 @@ MARK_SLACK_S: Final = 0.25
 
 _LONGEST_MARK_S: Final = 60.0
 _LONGEST_POLL_S: Final = 0.1
+_SHORTEST_WAIT_S: Final = 0.05
+"""At a high rate several tokens are waited for at once: each look at the store costs a transaction."""
 _COMMANDS_PER_FACT: Final = 4.0
-_MOST_CREDIT: Final = 4.0
 _ROUNDING: Final = 1e-9
 """Below a billionth of a token it is the rounding of the refill, not a missing token."""
 
@@ -194,18 +195,23 @@ def ask(state: RateState, request: Request, now: float) -> Grant:
     elif rank == 1 and waits[2] and state.is_fact_due:
         usable -= math.floor(state.fact_credit + _ROUNDING)
     if usable < 1.0 - _ROUNDING:
-        is_certain = math.isfinite(usable) and usable == state.tokens
-        wait_s = (1.0 - usable) / state.rate if is_certain else min(_LONGEST_POLL_S, 1.0 / state.rate)
+        is_certain = usable == state.tokens
+        needed = max(1.0, state.rate * _SHORTEST_WAIT_S)
+        wait_s = (needed - usable) / state.rate if is_certain else min(_LONGEST_POLL_S, needed / state.rate)
         return Grant(0, wait_s, is_certain, _marked(state, request, now, wait_s))
     is_contended = rank == 2 and waits[1]
-    tokens = 1 if is_contended else max(1, min(request.most, math.floor(usable + _ROUNDING)))
+    most = min(usable, state.fact_credit) if is_contended else usable
+    tokens = max(1, min(request.most, math.floor(most + _ROUNDING)))
     credit = state.fact_credit
     if rank == 1 and waits[2]:
-        credit = min(_MOST_CREDIT, credit + tokens / _COMMANDS_PER_FACT)
+        credit = min(max(1.0, state.rate * BLOCK_S), credit + tokens / _COMMANDS_PER_FACT)
     elif rank == 2:
-        credit = max(0.0, credit - 1.0) if is_contended else 0.0
-    taken = replace(state, tokens=state.tokens - tokens, fact_credit=credit)
-    return Grant(tokens, 0.0, True, _marked(taken, request, now, None))
+        credit = max(0.0, credit - tokens)
+    taken = _marked(replace(state, tokens=state.tokens - tokens, fact_credit=credit), request, now, None)
+    if is_contended:
+        # Whoever sends fact after fact is back in a moment and must not lose its part in between.
+        taken = replace(taken, fact_until=max(taken.fact_until, now + MARK_SLACK_S))
+    return Grant(tokens, 0.0, True, taken)
 
 
 def _marked(state: RateState, request: Request, now: float, wait_s: float | None) -> RateState:
