@@ -133,7 +133,7 @@ FAULTS = (
     Fault(
         "hammer-a-sick-vendor",
         "P14",
-        "app/gateways/policy.py",
+        "app/transport/breaker.py",
         "    threshold: int = 5",
         "    threshold: int = 1_000_000",
         ("tests/gateways/test_line.py::test_p14_a_sick_vendor_is_left_alone_after_five_failures",),
@@ -550,6 +550,64 @@ FAULTS = (
         "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
+        "facts-take-all",
+        "P14",
+        "app/transport/rates.py",
+        "    if (rank > 0 and waits[0]) or (rank == 2 and waits[1] and not state.is_fact_due):\n",
+        "    if rank == 1 and waits[0]:\n",
+        (
+            "tests/transport/test_rates.py"
+            "::test_p14_changed_facts_keep_a_fifth_of_the_rate_from_commands_and_no_more[True-5.0]",
+        ),
+    ),
+    Fault(
+        "commands-starve-facts",
+        "P14",
+        "app/transport/rates.py",
+        "        credit = min(max(1.0, state.rate * BLOCK_S), credit + tokens / _COMMANDS_PER_FACT)\n",
+        "        credit = 0.0\n",
+        (
+            "tests/transport/test_rates.py"
+            "::test_p14_changed_facts_keep_a_fifth_of_the_rate_from_commands_and_no_more[True-5.0]",
+        ),
+    ),
+    Fault(
+        "rate-above-window",
+        "P14",
+        "app/transport/rates.py",
+        "        tokens=min(sizes(rate, processes)[0], state.tokens + passed_s * rate),\n",
+        "        tokens=min(max(1.0, rate) * processes, state.tokens + passed_s * rate),\n",
+        (
+            "tests/transport/test_rates.py"
+            "::test_p14_over_any_window_no_more_than_the_rate_and_one_block_a_process_goes_out",
+        ),
+    ),
+    Fault(
+        "each-process-has-the-whole-rate",
+        "P14",
+        "app/records/rates.py",
+        "                answer, changed = decide(_numbers(row), row.now)\n",
+        "                answer, changed = decide(None, row.now)\n",
+        ("tests/records/test_rates.py::test_p26_p14_processes_together_keep_to_the_rate_and_facts_to_their_fifth",),
+    ),
+    Fault(
+        "no-halving",
+        "P14",
+        "app/transport/rates.py",
+        "rate=max(plan.lowest, state.rate * plan.cut)",
+        "rate=max(plan.lowest, state.rate)",
+        (
+            "tests/transport/test_rates.py"
+            "::test_p14_the_learned_rate_stays_within_its_bounds_and_is_cut_once_in_ten_seconds",
+        ),
+    ),
+    Fault(
+        "our-throttle-is-the-vendors-refusal",
+        "P14",
+        "app/transport/limits.py",
+        "            if turn.is_certain and turn.wait_s >= deadline.left_s():\n",
+        "            if turn.is_certain:\n",
+        ("tests/transport/test_limits.py::test_p14_our_own_throttle_is_a_failure_only_when_the_time_is_over",),
     ),
     Fault(
         "half-a-character-costs-the-body",

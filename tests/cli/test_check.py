@@ -79,6 +79,30 @@ def test_where_all_is_well_the_exit_code_is_0(check: Check, pipe17: Sandbox, ret
     assert "All is well." in shown.output and "\x1b" not in shown.output
 
 
+def test_p14_the_learned_rate_is_shown_with_its_setting_its_limit_and_the_last_throttling(
+    check: Check, start_pipe17: Callable[..., Sandbox], retailops: Caller
+) -> None:
+    pipe17 = start_pipe17()
+
+    def rate(line: str) -> str:
+        done = check(channel_table(pipe17.url).replace("requests_per_s = 0\n", line), "--json")
+        [gateway] = report(done)["channels"][0]["gateways"]
+        assert states(gateway["findings"])["rate"] == "ok"
+        return sentence(gateway["findings"], "rate")
+
+    assert rate("requests_per_s = 0\n") == "not limited by us (requests_per_s is 0)"
+    assert rate("rate_max = 5\n") == "5 calls/s, which is never passed (requests_per_s)"
+    assert rate("requests_per_s = 8\n") == "8 calls/s learned (requests_per_s 8, at most 32), never cut"
+    pipe17.fault(kind="status", code=429, times=1)
+    today = utc_now().strftime("%Y-%m-%d")
+    cut = rate("requests_per_s = 8\n")
+    assert cut.startswith(f"4 calls/s learned (requests_per_s 8, at most 32), last cut {today} ")
+    assert rate("requests_per_s = 8\nrate_max = 10\n").startswith(
+        "4 calls/s learned (requests_per_s 8, at most 10), la"
+    )
+    assert rate("requests_per_s = 6\n").startswith("6 calls/s learned (requests_per_s 6, at most 24), last cut ")
+
+
 def test_before_the_first_start_nothing_is_made_and_that_is_said(check: Check, pipe17: Sandbox, tmp_path: Path) -> None:
     done = check(channel_table(pipe17.url), "--json", DATABASE_URL=f"sqlite:///{tmp_path}/new/channel.db")
     assert (done.exit_code, states(report(done)["server"])["database"]) == (0, "off")

@@ -27,6 +27,8 @@ from app.gateways.line import Line, Reply, raise_for
 from app.gateways.policy import Deadline
 from app.sandbox.faults import Faults, RunningServer, serve
 from app.transport.limits import CallLimiter
+from app.transport.rates import RatePlan
+from app.transport.shared_rate import local_rate
 
 BUDGET_S = 0.5
 CANARY = "canary-7f3a"
@@ -477,6 +479,37 @@ def test_p14_refusals_never_open_the_breaker_and_a_throttled_vendor_gets_its_qui
         order(line)
     assert 25 < (caught.value.retry_after_s or 0) <= 30 and not caught.value.outcome_unknown
     assert vendor.requests == 11
+
+
+def test_p14_a_429_and_a_503_with_retry_after_cut_the_rate_and_a_bare_503_does_not(
+    vendor: RunningServer, make_line: Callable[..., Line]
+) -> None:
+    def rate_after(**fault: Any) -> float:
+        rate = local_rate(RatePlan(8.0, 32.0))
+        line = make_line(vendor.url, limiter=CallLimiter("pipe17", rate=rate))
+        vendor.faults.add({"kind": "status", "times": 1, **fault})
+        with pytest.raises(Unavailable):
+            order(line)
+        learned = rate.seen()
+        assert learned is not None
+        return learned.rate
+
+    assert rate_after(code=429) == rate_after(code=503, retry_after=1) == 4.0
+    assert rate_after(code=503) == rate_after(code=500) == 8.0
+
+
+def test_p14_a_call_waits_for_its_turn_as_long_as_its_budget_allows_not_as_long_as_the_vendors_patience(
+    vendor: RunningServer, make_line: Callable[..., Line]
+) -> None:
+    rate = local_rate(RatePlan(1.0))
+    line = make_line(vendor.url, patience_s=0.5, limiter=CallLimiter("pipe17", rate=rate))
+    order(line, budget_s=3.0)
+    begun = time.monotonic()
+    order(line, budget_s=3.0)
+    assert 0.9 < time.monotonic() - begun < 1.5, "a second for its turn, twice the patience for an answer"
+    with pytest.raises(Unavailable, match="RATE_LIMITED") as caught:
+        order(line, budget_s=0.6)
+    assert not caught.value.outcome_unknown and vendor.requests == 2
 
 
 def test_p15_a_hanging_vendor_holds_only_its_share_of_the_threads(
