@@ -555,10 +555,7 @@ FAULTS = (
         "app/transport/rates.py",
         "    if (rank > 0 and waits[0]) or (rank == 2 and waits[1] and not state.is_fact_due):\n",
         "    if rank == 1 and waits[0]:\n",
-        (
-            "tests/transport/test_rates.py"
-            "::test_p14_changed_facts_keep_a_fifth_of_the_rate_from_commands_and_no_more[True-5.0]",
-        ),
+        ("tests/transport/test_rates.py::test_p14_facts_give_way_at_once_to_what_waits_in_another_process",),
     ),
     Fault(
         "commands-starve-facts",
