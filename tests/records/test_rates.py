@@ -77,15 +77,15 @@ def test_p26_a_waiting_question_of_one_process_goes_before_the_commands_of_anoth
 
 @pytest.mark.both_databases
 def test_p14_what_one_process_has_learned_outlives_it_and_holds_for_the_others(databases: list[Database]) -> None:
-    one, other = rate_of(databases[0], 8.0, most_per_s=32.0), rate_of(databases[1], 8.0, most_per_s=32.0)
+    one, other = rate_of(databases[0], 1.0, most_per_s=4.0), rate_of(databases[1], 1.0, most_per_s=4.0)
     assert one.seen() is None
     assert one.take("command").wait_s == 0.0
     one.throttled()
     databases[0].close()
     seen = other.seen()
-    assert seen is not None and seen.rate == 4.0 and abs(seen.cut_at - time.time()) < 60
+    assert seen is not None and seen.rate == 0.5 and abs(seen.cut_at - time.time()) < 60
     wait_s = other.take("command").wait_s
-    assert 0.0 < wait_s <= 0.25
+    assert 0.0 < wait_s <= 2.0
 
 
 @pytest.mark.both_databases
