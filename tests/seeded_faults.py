@@ -815,6 +815,8 @@ FAULTS = (
         "texts.split(value, LONGEST, shortest=SHORTEST), 1)",
         "texts.split(value, LONGEST, shortest=SHORTEST)[:1], 1)",
         ("tests/gateways/test_pipe17_ids.py::test_p34_a_note_of_any_length_reaches_retailops_whole",),
+    ),
+    Fault(
         "act-without-trace",
         "P39",
         "app/operations/acts.py",

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import click
 
-from app import gateways
+from app import gateways, shared_rates
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Tools
 from app.records.database import Database
-from app.records.rates import rates_of
 from app.settings import Channel, Settings
 
 THREADS = 2
@@ -25,8 +24,8 @@ def build(configured: Settings, database: Database) -> Built:
 
     Calls take their turn at the rate that the server's processes share (R14).
     """
-    processes = configured.web_concurrency + (configured.deliveries == "worker")
-    tools = Tools("", THREADS, database=database, rate=rates_of(database, processes))
+    rate = shared_rates(configured, database, is_server=False)
+    tools = Tools("", THREADS, database=database, rate=rate)
     built = {}
     for channel in configured.channels:
         for token in channel.gateways:

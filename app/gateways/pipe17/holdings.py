@@ -32,9 +32,10 @@ from app.gateways.pipe17.integration import Integration
 from app.gateways.pipe17.known_products import PATH as PRODUCTS
 from app.gateways.pipe17.known_products import KnownProducts, Match, batches
 from app.gateways.pipe17.locations import Locations
-from app.gateways.pipe17.options import OBJECT_ID, Pipe17Options
+from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.pipe17.product_rows import fields_of
+from app.gateways.pipe17.reading import is_possible_id
 from app.gateways.pipe17.publishing import Told, read_note, row_change, status_for
 from app.gateways.pipe17.stock import Figure, Stock
 
@@ -189,13 +190,20 @@ class Pipe17Holdings(Holdings):
 
     def orders(self, refnums: Collection[str], call: Call) -> Mapping[str, OrderThere]:
         """Raises `BrokenReply` when the list did not heed the ids: the others would read as unknown."""
-        ids = [refnum for refnum in refnums if OBJECT_ID.fullmatch(refnum)]
+        possible = [refnum for refnum in refnums if is_possible_id(refnum)]
+        # A list takes ids with commas between, so an id that holds one is read by itself.
+        ids = [refnum for refnum in possible if "," not in refnum]
         found: dict[str, OrderThere] = {}
-        if not ids:
+        if not possible:
             return found
         with self._integration.using("orders", call):
+            for refnum in set(possible) - set(ids):
+                there = _order(self._api.read_one(f"{self._options.shipments_path}/{{id}}", "shipment", refnum, call))
+                if there is not None and there.refnum == refnum:
+                    found[refnum] = there
             params = {"shipmentId": ",".join(ids)}
-            for rows in self._api.pages(self._options.shipments_path, "shipments", params, call, count=ROWS):
+            pages = self._api.pages(self._options.shipments_path, "shipments", params, call, count=ROWS) if ids else ()
+            for rows in pages:
                 for there in filter(None, map(_order, rows)):
                     if there.refnum not in refnums:
                         raise unreadable(self._options.shipments_path)
