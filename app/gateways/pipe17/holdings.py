@@ -35,8 +35,8 @@ from app.gateways.pipe17.locations import Locations
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.pipe17.product_rows import fields_of
-from app.gateways.pipe17.reading import is_possible_id
 from app.gateways.pipe17.publishing import Told, read_note, row_change, status_for
+from app.gateways.pipe17.reading import is_possible_id
 from app.gateways.pipe17.stock import Figure, Stock
 
 FIGURES: Final = ("on_hand", "unavailable", "future")
