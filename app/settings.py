@@ -85,6 +85,24 @@ class Channel:
         "Allow the SDK fixtures' pairs 497/21 and 0/0, which certification sends with the real key.",
         default=False,
     )
+    shop_url: str = option(
+        mf.String(validate=mv.Regexp(r"^(https?://[^\s\\/?#]+\S*)?\Z", error="must begin with https:// or http://")),
+        "Address of the shop; relative addresses of pages and pictures in the catalogue are joined to it.",
+        default="",
+    )
+    stock_from: str = option(
+        mf.String(validate=mv.OneOf(["", "top", "details"])),
+        "Which stock counts for vendors that are sent one figure a SKU (Rally, Retail Rocket) where RetailOps' "
+        "quantity_available (top) and the sum of its quantity_detail rows (details) disagree. Empty: the lower of the "
+        "two. A vendor that is sent stock by location always gets the details.",
+        default="",
+    )
+    count_external_stock: bool = option(
+        switch(),
+        "Whether units of other vendors (quantity_type external) count when the details are added up, as they do in "
+        "quantity_available.",
+        default=True,
+    )
     catalog: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.OneOf(CATALOG_PATHS)), values=mf.String()),
         "Where catalog_push's template_output keeps each product field, as dotted paths.",

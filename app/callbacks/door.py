@@ -59,9 +59,9 @@ def create_door(
 def _reply(
     callback: Callback, reception: Reception, note: Note, request_id: str, *, max_body: int, budget_s: float
 ) -> Response:
-    deadline = Deadline.in_s(budget_s)
     try:
         raw = body.read_object(request.environ, max_body)
+        deadline = Deadline.in_s(budget_s)  # how long the body took is up to the caller
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)
             del raw

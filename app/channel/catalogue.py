@@ -7,107 +7,161 @@ lists under names such as `Product`, each has `feed_data` (the account's own sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
-from app.contract.problems import KEPT
-from app.contract.reading import identifier, mapping, optional_amount, text
-from app.gateways.words import Event, about
+from app.channel.catalogue_fields import DEFAULT_PATHS, key, read_fields
+from app.contract.reading import identifier, mapping, text
+from app.domain import texts
+from app.gateways.words import Event, EventType, about
 from app.records.cataloguing import Statement
-
-DEFAULT_PATHS: Mapping[str, str] = {
-    "sku": "General.SKU",
-    "parent_sku": "General.ParentSKU",
-    "title": "General.Title",
-    "description": "General.Description",
-    "vendor": "General.Vendor",
-    "price": "General.Price",
-    "sale_price": "General.SalePrice",
-    "currency": "General.Currency",
-    "images": "Images",
-    "url": "General.URL",
-    "categories": "Categories",
-    "options": "Options",
-    "requires_shipping": "General.RequiresShipping",
-    "taxable": "General.Taxable",
-    "enabled": "General.Enabled",
-    "weight": "General.Weight",
-}
-"""Where each field stands unless the channel says otherwise; only `feed_data` and `General.SKU` were ever seen."""
 
 DEEPEST = 4
 """How deep variants are looked for."""
 
-_ABSENT = object()
-_YES = frozenset({"true", "1", "yes", "y", "on", "active", "enabled"})
-_NO = frozenset({"false", "0", "no", "n", "off", "inactive", "disabled"})
+NAMES = ("template_output", "TemplateOutput")
+"""Names of the template's output; the first that holds anything counts (SDK contract 2.3)."""
 
 
 @dataclass
 class Records:
-    """What a push states, and what of it could not be read; `products` counts records that are no variants."""
+    """What a push states of one product and its variants, and what of it could not be read."""
 
     statements: list[Statement] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    hidden: int = 0
 
-    def refuse(self, code: str, message: str, product_id: str = "", sku: str = "") -> None:
-        """One event about one record; beyond the limit they are counted (R6)."""
-        if len(self.events) >= KEPT:
-            self.hidden += 1
-            return
-        self.events.append(Event("error", code, message, about("product_id", product_id) + about("sku_number", sku)))
+    def report(self, event_type: EventType, code: str, message: str, product_id: str = "", sku: str = "") -> None:
+        """One event about one record."""
+        ids = about("product_id", product_id) + about("sku_number", sku)
+        self.events.append(Event(event_type, code, message, ids))
 
 
-def read(output: Mapping[str, Any], paths: Mapping[str, str]) -> Iterator[Records]:
-    """Each product with its variants, read by itself: what cannot be read costs only its own record."""
+def read(body: Mapping[str, Any], paths: Mapping[str, str], shop_url: str = "") -> Iterator[Records]:
+    """Each product of a push with its variants, read by itself: what cannot be read costs only its own record.
+
+    `body` is the callback's; relative addresses are joined to `shop_url`.
+    """
     places = {**DEFAULT_PATHS, **paths}
-    data = output.get("data", output)
-    for name, record in _named(data):
+    for place, record in _records(body):
         found = Records()
-        _read_record(found, record, f"template_output.data.{name}", places, parent=None, depth=0)
+        _read_record(found, record, place, _Account(places, shop_url), parent=None, depth=0)
         yield found
 
 
-def _named(data: Any) -> Iterator[tuple[str, Any]]:
+def frame_faults(body: Mapping[str, Any]) -> Iterator[Event]:
+    """What of the frame cannot be read, whatever the account's paths are: for whoever keeps no catalogue."""
+    for place, record in _records(body):
+        found = Records()
+        _judge_frame(found, record, place, 0)
+        yield from found.events
+
+
+@dataclass(frozen=True)
+class _Account:
+    """How the account of a channel shapes its feed."""
+
+    places: Mapping[str, str]
+    shop_url: str
+
+
+_NO_RECORDS = object()
+"""Stands for a part that should hold records and cannot."""
+
+
+def _records(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every record with its place; a null in the place of records is none."""
+    name = next((name for name in NAMES if mapping(body.get(name))), NAMES[0])
+    output = mapping(body.get(name))
+    data, place = (output["data"], f"{name}.data") if "data" in output else (output, name)
+    if data is None:
+        return
     if isinstance(data, list):
         data = {"": data}
-    for name, records in mapping(data).items():
-        for index, record in enumerate(records if isinstance(records, list) else [records]):
-            yield f"{name}[{index}]", record
+    elif not isinstance(data, dict):
+        yield place, _NO_RECORDS
+        return
+    for kind, records in data.items():
+        here = f"{place}.{texts.shortened(texts.mended(kind), 100)}" if kind else place
+        if isinstance(records, list):
+            yield from ((f"{here}[{index}]", record) for index, record in enumerate(records))
+        elif records is not None:
+            yield here, records
+
+
+def _frame(found: Records, record: Any, place: str) -> dict[str, Any] | None:
+    """The record's own data; None, and an event, where there is none."""
+    if not isinstance(record, dict):
+        what = "an object of records" if record is _NO_RECORDS else "an object"
+        found.report("error", "RECORD_UNREADABLE", f"{place} must be {what}; nothing of it was kept")
+        return None
+    feed = record.get("feed_data", record)
+    if not isinstance(feed, dict):
+        message = f"{place}.feed_data must be an object; nothing of it was kept"
+        found.report("error", "RECORD_UNREADABLE", message)
+        return None
+    return feed
+
+
+def _judge_frame(found: Records, record: Any, place: str, depth: int) -> None:
+    feed = _frame(found, record, place)
+    if feed is None:
+        return
+    for name, nested in _nested(feed):
+        if depth < DEEPEST:
+            _judge_frame(found, nested, f"{place}.feed_data.{name}", depth + 1)
 
 
 def _read_record(
-    found: Records, record: Any, place: str, places: Mapping[str, str], parent: int | None, depth: int
+    found: Records, record: Any, place: str, account: _Account, parent: int | None, depth: int, currency: str = ""
 ) -> None:
-    if not isinstance(record, dict):
-        found.refuse("RECORD_UNREADABLE", f"{place} must be an object")
+    feed = _frame(found, record, place)
+    if feed is None:
         return
-    feed = record.get("feed_data", record)
-    if not isinstance(feed, dict):
-        found.refuse("RECORD_UNREADABLE", f"{place}.feed_data must be an object")
+    product_id, source_type = _identity(found, record, place)
+    fields = read_fields(feed, account.places, shop_url=account.shop_url, currency=currency)
+    sku = str(fields.values.get("sku", ""))
+    if fields.sku_fault:
+        message = f"{place}: {account.places['sku']} {fields.sku_fault}; nothing of it was kept"
+        found.report("error", "INVALID_SKU", message, product_id)
         return
-    known = mapping(record.get("object_data"))
-    product_id, source_type = identifier(known.get("id")), text(known.get("source_type"))
-    fields, faults = _fields(feed, places)
-    sku = str(fields.get("sku", ""))
-    variants = list(_nested(feed)) if depth < DEEPEST else []
+    variants = list(_nested(feed))
     if not sku and not (product_id and variants):
-        found.refuse("SKU_MISSING", f"{place} has no SKU at {places['sku']}; nothing of it was kept", product_id)
+        message = f"{place} has no SKU at {account.places['sku']}; nothing of it was kept"
+        found.report("error", "SKU_MISSING", message, product_id)
         return
-    if faults:
-        for name, rule in faults:
-            found.refuse(f"INVALID_{name.upper()}", f"{place}: {places[name]} {rule}; nothing of it was kept",
-                         product_id, sku)  # fmt: skip
-        return
+    for note in fields.notes:
+        if note.code == "PRICE_ZERO" and variants:
+            continue  # of a product whose variants have the prices it says nothing
+        found.report("warning", note.code, f"{place}: {note.place} {note.rule}", product_id, sku)
     own = {"product_id": product_id, "source_type": source_type} if product_id else {}
     identity = f"{source_type or 'object'}:{product_id}" if product_id else ""
-    found.statements.append(Statement(identity, fields | own, parent))
+    found.statements.append(Statement(identity, fields.values | own, parent))
     at = len(found.statements) - 1
-    for key, nested in variants:
-        _read_record(found, nested, f"{place}.feed_data.{key}", places, parent=at, depth=depth + 1)
+    currency = str(fields.values.get("currency") or currency)
+    for name, nested in variants:
+        here = f"{place}.feed_data.{name}"
+        if depth == DEEPEST:
+            message = f"{here} stands inside more than {DEEPEST} other records; nothing of it was kept"
+            found.report("error", "RECORD_TOO_DEEP", message, product_id, sku)
+            continue
+        _read_record(found, nested, here, account, at, depth + 1, currency)
+
+
+def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """RetailOps' number of the object and its kind; a record is known by its SKU where they cannot be read."""
+    known = record.get("object_data")
+    if known is not None and not isinstance(known, dict):
+        found.report("warning", "FIELD_IGNORED", f"{place}.object_data must be an object; the record goes by its SKU")
+    parts = []
+    for name in ("id", "source_type"):
+        try:
+            parts.append(key(mapping(known).get(name)))
+        except ValueError as error:
+            message = f"{place}.object_data.{name} {error}; the record goes by its SKU"
+            found.report("warning", "FIELD_IGNORED", message)
+            return "", ""
+    return identifier(parts[0]), text(parts[1])
 
 
 def _nested(feed: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -119,105 +173,3 @@ def _nested(feed: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, An
             yield here, value
         elif isinstance(value, dict | list) and depth < DEEPEST:
             yield from _nested(value, here, depth + 1)
-
-
-def _fields(feed: Mapping[str, Any], places: Mapping[str, str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The fields a record mentions, by the names of `words.Item`, and what cannot be read of them."""
-    fields: dict[str, Any] = {}
-    faults = []
-    for name, (target, convert) in _READERS.items():
-        value = _at(feed, places[name])
-        if value is _ABSENT:
-            continue
-        try:
-            fields[target] = convert(value)
-        except ValueError as error:
-            faults.append((name, str(error)))
-    return fields, faults
-
-
-def _at(feed: Any, path: str) -> Any:
-    """The value at a dotted path; a key that holds dots itself is found too."""
-    if isinstance(feed, dict) and path in feed:
-        return feed[path]
-    head, dot, rest = path.partition(".")
-    if not dot or not isinstance(feed, dict) or head not in feed:
-        return _ABSENT
-    return _at(feed[head], rest)
-
-
-def _text(value: Any) -> str:
-    return text(value)
-
-
-def _optional_text(value: Any) -> str | None:
-    return text(value) or None
-
-
-def _price(value: Any) -> Decimal | None:
-    try:
-        found = optional_amount(value)
-    except ValueError:
-        raise ValueError("must be an amount") from None
-    if found is not None and found < 0:
-        raise ValueError("must not be below 0")
-    if found is not None and (found.adjusted() > 11 or found != found.quantize(Decimal("0.0001"))):
-        raise ValueError("must have at most four decimals and twelve digits before them")
-    return found
-
-
-def _weight(value: Any) -> Decimal | None:
-    try:
-        found = optional_amount(value)
-    except ValueError:
-        raise ValueError("must be a number") from None
-    return found if found is None or found >= 0 else None
-
-
-def _flag(value: Any) -> bool | None:
-    word = text(value).casefold()
-    if word in _YES:
-        return True
-    if word in _NO:
-        return False
-    if word:
-        raise ValueError("must be a word for yes or no, such as true or false")
-    return None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """A text, a list of texts, or a list of objects that hold one under a usual name."""
-    values = value if isinstance(value, list) else [value]
-    names = ("url", "src", "path", "name", "title")
-    found = [text(next((item[n] for n in names if n in item), "")) if isinstance(item, dict) else text(item)
-             for item in values]  # fmt: skip
-    return tuple(dict.fromkeys(item for item in found if item))
-
-
-def _options(value: Any) -> tuple[tuple[str, str], ...]:
-    """An object of names and values, or a list of objects with `name` and `value`."""
-    if isinstance(value, list):
-        pairs = [(item.get("name"), item.get("value")) for item in value if isinstance(item, dict)]
-    else:
-        pairs = list(mapping(value).items())
-    return tuple((text(name), text(held)) for name, held in pairs if text(name) and text(held))
-
-
-_READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "sku": ("sku", _text),
-    "parent_sku": ("parent_sku", _text),
-    "title": ("title", _optional_text),
-    "description": ("description", _optional_text),
-    "vendor": ("vendor", _optional_text),
-    "price": ("price", _price),
-    "sale_price": ("sale_price", _price),
-    "currency": ("currency", _optional_text),
-    "images": ("images", _texts),
-    "url": ("url", _optional_text),
-    "categories": ("categories", _texts),
-    "options": ("options", _options),
-    "requires_shipping": ("requires_shipping", _flag),
-    "taxable": ("taxable", _flag),
-    "enabled": ("is_enabled", _flag),
-    "weight": ("weight", _weight),
-}

@@ -246,6 +246,10 @@ def _summary(outcome: Outcome) -> str:
 
 def _answer_unreal(received: Received, outcome: Outcome) -> None:
     """A caller that may only look: the test key (R2) or a pair no channel has (R3).  Reads no record."""
+    callback = received.callback
+    judge = getattr(action(callback.name), "entry_faults", None)
+    if judge is not None and not received.reading.problems:
+        outcome.events.extend(judge(action(callback.name).read(received.body, received.reading)))
     if received.standing == "unconfigured":
         message = "no channel of this server has this client_id and channel_info.id; nothing was done"
         outcome.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))

@@ -92,6 +92,8 @@ def of_address(found: Finding) -> Finding:
     if not found.address:
         return found
     parts = urlsplit(found.address)
+    if found.secret:
+        found = replace(found, address=found.address.replace(found.secret, "***"), secret="")
     target = Target(f"{parts.scheme}://{parts.netloc}", PUBLIC_S, flag="PUBLIC_URL")
     try:
         status = target.send("HEAD", parts.path).status

@@ -176,7 +176,8 @@ def _feed(database: Database, configured: Settings, name: str) -> Feed:
     report: Report
     report, built_at, is_waiting = FeedStore(database, name, RetailRocketGateway.token).report()
     base = configured.public_url or f"http://localhost:{configured.port}"
-    address = f"{base}/feeds/{RetailRocketGateway.token}/{name}.xml"
+    options = next(item.vendors[RetailRocketGateway.token] for item in configured.channels if item.name == name)
+    address = f"{base}{options.feed_path(name)}"
     return Feed(
         name, address, built_at, is_waiting, report.offers, len(report.gone), report.left_out_count, report.left_out
     )

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
+
+LONG_BODY: Final = "channel.long_body"
+"""Key of the WSGI environment that an inbound module sets for an answer which may take long to fetch: a server that
+can sends its body outside the threads for requests.  Such a body gives bytes; whoever sends it closes it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class Finding:
     sentence: str
     address: str = ""
     """What others fetch from this server, if the finding is about that: whoever checks tries it."""
+    secret: str = field(default="", repr=False)
+    """The part of `address` that is never shown."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from app.domain import prices
+
 EventType = Literal["error", "warning", "info"]
 
 IdentifierType = Literal[
@@ -412,8 +414,15 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     taxable: bool | None = None
     is_enabled: bool | None = None
     weight: Decimal | None = None
+    ignored: Mapping[str, str] | None = None
+    """Fields of the newest statement that could not be read, and why; each keeps the value it had before."""
     key: str = ""
     number: int = 0
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The pictures that can be fetched: their addresses name a host."""
+        return tuple(image for image in self.images or () if image.startswith(("https://", "http://")))
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -431,7 +440,12 @@ class Product(msgspec.Struct, frozen=True):
     @property
     def units(self) -> tuple[Item, ...]:
         """What can be bought: the variants, with what only the product states filled in, or the product itself."""
-        return tuple(_inherited(self.item, variant) for variant in self.variants) or (self.item,)
+        return tuple(_priced(_inherited(self.item, variant)) for variant in self.variants) or (self.own,)
+
+    @property
+    def own(self) -> Item:
+        """The product's own record, with its prices as they count."""
+        return _priced(self.item)
 
 
 _OWN = frozenset({"sku", "product_id", "source_type", "parent_sku", "key", "number", "is_enabled"})
@@ -446,6 +460,19 @@ def _inherited(product: Item, variant: Item) -> Item:
     if product.is_enabled is False:
         missing["is_enabled"] = False
     return msgspec.structs.replace(variant, **missing)
+
+
+def _priced(item: Item) -> Item:
+    """With prices as they count, for every vendor alike (R32): what is no price, or no reduction, is None.
+
+    Decided here and not when a record is read, for a variant may bring the price to its product's sale price.
+    """
+    currency = item.currency or ""
+    price = prices.price(item.price, currency)
+    sale_price = prices.sale_price(item.sale_price, price, currency)
+    if price is item.price and sale_price is item.sale_price:
+        return item
+    return msgspec.structs.replace(item, price=price, sale_price=sale_price)
 
 
 class ProductChange(msgspec.Struct, frozen=True):

@@ -153,7 +153,7 @@ def _merge(work: _Work, statement: Statement, parent: _Row | None) -> _Row:
     if row is None:
         key = secrets.token_hex(8)
         row = _Row(key, key, statement.identity, Item())
-    item = msgspec.structs.replace(row.item, **statement.fields)
+    item = msgspec.structs.replace(row.item, **{"ignored": None, **statement.fields})
     root_key = row.root_key
     if parent is not None:
         root_key = parent.root_key

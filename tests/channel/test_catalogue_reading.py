@@ -15,7 +15,7 @@ FIXTURE = Path(__file__).resolve().parents[2] / "verifier_fixtures" / "catalog_p
 
 def read(output: Any, **paths: str) -> tuple[list[Statement], list[tuple[str, str, list[str]]]]:
     """Every record, and the events as (code, message, identifiers)."""
-    found = list(catalogue.read(output, paths))
+    found = list(catalogue.read({"template_output": output}, paths))
     events = [event for one in found for event in one.events]
     told = [(item.code, item.message, [ref.identifier for ref in item.associations]) for item in events]
     return [statement for one in found for statement in one.statements], told
@@ -62,12 +62,15 @@ def test_a_record_that_cannot_be_read_is_named_by_place_product_and_sku_and_cost
         record(4, {"General": {"SKU": "C", "Price": "1.00"}}),
     ]
     statements, told = read({"data": {"Product": rows}})
-    assert [statement.fields["sku"] for statement in statements] == ["C"]
+    # A field that cannot be read keeps its value, and costs its record nothing (R6).
+    assert [statement.fields["sku"] for statement in statements] == ["A", "B", "C"]
+    assert not {"price", "is_enabled"} & (statements[0].fields.keys() | statements[1].fields.keys())
     assert [(code, ids) for code, _, ids in told] == [
-        ("INVALID_PRICE", ["1", "A"]), ("SKU_MISSING", ["2"]), ("RECORD_UNREADABLE", []),
-        ("INVALID_PRICE", ["3", "B"]), ("INVALID_ENABLED", ["3", "B"]),
+        ("FIELD_IGNORED", ["1", "A"]), ("SKU_MISSING", ["2"]), ("RECORD_UNREADABLE", []),
+        ("FIELD_IGNORED", ["3", "B"]), ("FIELD_IGNORED", ["3", "B"]),
     ]  # fmt: skip
-    assert "template_output.data.Product[0]: General.Price must be an amount" in told[0][1]
+    assert told[0][1] == "template_output.data.Product[0]: General.Price must be a number such as 12.50"
+    assert told[2][1].startswith("template_output.data.Product[2] must be an object")
     assert "secret-word" not in str(told)
 
 

@@ -642,7 +642,8 @@ def test_the_operator_reads_the_number_of_every_sku_and_what_the_product_api_was
     shop = open_shop('mode = "product_api"')
     shop.push("MUG", "SHIRT")
     shop.push("SHIRT-M", "SHIRT-L", Parent="SHIRT")
-    shop.push("SHIRT-L", Parent="SHIRT", Price="0")
+    free = {"products": [record("SHIRT-L", Parent="SHIRT", Price="0")]}
+    assert codes(shop.caller.ask("catalog_push", template_output={"data": free}), "warning") == ["PRICE_ZERO"]
     shop.push("POOR", Images=[])
     for name, value in {"APP_ENV": "development", "DATABASE_URL": database_url, "CHANNELS": shop.channels}.items():
         monkeypatch.setenv(name, value)
@@ -653,7 +654,7 @@ def test_the_operator_reads_the_number_of_every_sku_and_what_the_product_api_was
         assert shown.exit_code == (1 if "--refused" in how and found else 0) and shown.output.count("\n") == 1
         return sorted(found, key=lambda unit: str(unit["sku"]))
 
-    refused = {"POOR": "without picture", "SHIRT-L": "without price"}
+    refused = {"POOR": "without picture", "SHIRT-L": "its price is 0, which is no price: nothing is sold for nothing"}
     eventually(lambda: {unit["sku"]: unit["refusal"] for unit in listed("--refused")} == refused)
     mug, poor, large, medium = listed("--channel", "shop")
     assert mug["address"] == "https://shop.example/p/MUG" and mug["group"] is None

@@ -105,13 +105,12 @@ def mapped(integration_id: str, status: str, ext_product_id: str = "", channel_s
 def fields_of(unit: Item, parent_product_id: str) -> Json:
     """What RetailOps states of a product, for one that is ours at Pipe17; weights are left out, having no unit."""
     found: Json = {"name": unit.title or unit.sku, "types": ["simple"]}
-    images = [image for image in unit.images or () if image.startswith(("https://", "http://"))]
     stated: Json = {
         "description": unit.description,
         "vendor": unit.vendor,
         "extProductId": unit.product_id,
         "parentExtProductId": parent_product_id if parent_product_id != unit.product_id else "",
-        "imageURLs": images,
+        "imageURLs": list(unit.pictures),
         "variantOptions": [{"name": name, "value": value} for name, value in unit.options or ()],
     }
     found |= {name: value for name, value in stated.items() if value}

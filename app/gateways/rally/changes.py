@@ -74,7 +74,7 @@ def _new_line(change: LineChange, product: Product, item: Item, currency: str) -
         discounted_price=price,
         title=item.title or change.sku,
         vendor=item.vendor or "",
-        image=(item.images or ("",))[0],
+        image=(item.pictures or ("",))[0],
         requires_shipping=item.requires_shipping is not False,
         taxable=item.taxable is not False,
         options=item.options or (),

@@ -20,8 +20,9 @@ from typing import Final
 
 import msgspec
 
+from app.domain.prices import decimals
 from app.gateways.rally.options import RallyOptions
-from app.gateways.rally.order_document import WITHOUT_DECIMALS, Address, DiscountRow, Line, ShippingLine, TaxRow
+from app.gateways.rally.order_document import Address, DiscountRow, Line, ShippingLine, TaxRow
 from app.gateways.rally.tables import Coupon, Shipping, Tax
 from app.storefront.addresses import has_provinces, is_same_province
 
@@ -56,7 +57,7 @@ class Priced:
 
 def smallest_unit(currency: str) -> Decimal:
     """What amounts are whole multiples of."""
-    return Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.01")
+    return Decimal(1).scaleb(-decimals(currency))
 
 
 def rounded(amount: Decimal, currency: str) -> Decimal:

@@ -108,7 +108,7 @@ def line_of(unit: Unit, line: Line | None, *, external_id: str = "", quantity: i
         discounted_price=charged,
         title=item.title or item.sku,
         vendor=item.vendor or "",
-        image=(item.images or ("",))[0],
+        image=(item.pictures or ("",))[0],
         requires_shipping=item.requires_shipping is not False,
         taxable=item.taxable is not False,
         options=item.options or (),
@@ -118,9 +118,8 @@ def line_of(unit: Unit, line: Line | None, *, external_id: str = "", quantity: i
 
 
 def discounted_price(item: Item) -> Decimal:
-    """What a unit costs: the sale price where it is lower."""
-    price = item.price or Decimal(0)
-    return item.sale_price if item.sale_price is not None and item.sale_price < price else price
+    """What a unit costs: its sale price where it has one (`words.Product` says whether it counts)."""
+    return (item.price or Decimal(0)) if item.sale_price is None else item.sale_price
 
 
 def product_json(product: Product, sellable_units: Mapping[str, int], options: RallyOptions) -> Json | None:
@@ -129,7 +128,7 @@ def product_json(product: Product, sellable_units: Mapping[str, int], options: R
     if product.item.is_enabled is False or not units:
         return None
     item, has_variants = product.item, bool(product.variants)
-    images = item.images or next((unit.images for unit in units if unit.images), ())
+    images = item.pictures or next((unit.pictures for unit in units if unit.pictures), ())
     names = list(dict.fromkeys(name for unit in units for name, _ in unit.options or ())) if has_variants else []
     return {
         "organization_id": options.organization_id,
@@ -175,7 +174,7 @@ def _variant_json(item: Item, position: int, units: int, has_variants: bool, opt
         "position": position,
         "requires_shipping": item.requires_shipping is not False,
         "taxable": item.taxable is not False,
-        "images": _images_json(item.images or ()),
+        "images": _images_json(item.pictures),
         "option_values": [
             {"product_option_value_id": _value_id(name, value)} for name, value in item.options or () if has_variants
         ],

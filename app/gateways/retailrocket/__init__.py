@@ -41,9 +41,9 @@ class RetailRocketVendor:
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The feeds of the channels in feed mode."""
-        stores = {channel: store for channel, gateway in gateways.items() if (store := feed_of(gateway))}
+        feeds = {channel: feed for channel, gateway in gateways.items() if (feed := feed_of(gateway))}
         set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
-        return create_feed_server(stores, set_aside) if stores else None
+        return create_feed_server(feeds, set_aside) if feeds else None
 
     def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
         return RetailRocketGateway(options, tools)

@@ -25,6 +25,9 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 CSV: Final = "text/plain; charset=utf-8"
 """What a public client of the sister upload sends; the vendor names no type (contract 2.8)."""
 
+NOTHING_FOUND: Final = 204
+"""To a read it is an empty answer; an event, an upload or a product it has not stored (contract 9)."""
+
 _limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
 _limiters_lock = threading.Lock()
 
@@ -124,7 +127,8 @@ class Api:
                 request_id=call.request_id,
             )
             raise_for(reply)
-            reply.json()
+            if reply.status != NOTHING_FOUND:
+                reply.json()
         except GatewayError as error:
             error.outcome_unknown = False
             raise
@@ -140,8 +144,17 @@ def content_hash(body: str) -> int:
 
 
 def _understood(reply: Reply) -> None:
-    """Only the code says what became of a call, for no body is documented; but a page is no answer of an API."""
+    """Only the code says what became of a call, for no body is documented; but a page is no answer of an API.
+
+    200 alone means that something was stored.  204 says that nothing was found for the call (contract 9): it is
+    surely not done.  What another code of success means nobody has said.
+    """
     raise_for(reply)
+    if reply.status == NOTHING_FOUND:
+        said = f"{TOKEN} answered 204 to {reply.method} {reply.path}"
+        raise Refused("NOT_TAKEN", f"{said}: not taken, for it found nothing for the call and stored nothing")
+    if reply.status != 200:
+        raise reply.broken(f"HTTP_{reply.status}", f"{reply.status}, of which only 200 is known to mean stored")
     if "html" in reply.headers.get("Content-Type", "").lower() or reply.body.lstrip()[:1] == b"<":
         raise reply.broken("HTML_REPLY", "a page where JSON was expected")
 

@@ -19,7 +19,7 @@ import msgspec
 
 from app.gateways.retailrocket import yml
 from app.gateways.retailrocket.feed_store import BuildLost, FeedStore, LeftOut, Report, Turn
-from app.gateways.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product
 from app.records import catalogue, reservations, stock
@@ -39,7 +39,7 @@ LOOK_S: Final = 1.0
 KEEP_S: Final = 20.0
 """How often a builder renews its lease."""
 
-FORM: Final = 1
+FORM: Final = 2
 """Goes up whenever this code writes the same goods otherwise."""
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class _Draft:
     numbers: dict[str, int] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     left_out_count: int = 0
+    shortened_count: int = 0
     offers: int = 0
     gone: dict[int, int] = field(default_factory=dict)
     currency: str = ""
@@ -212,6 +213,7 @@ class FeedBuilder:
                 draft.leave_out(unit, offer)
             elif draft.listed.add(offer.number):
                 found.append(offer)
+                draft.shortened_count += len(unit.title or "") > LONGEST_NAME
         self._number(draft, found)
         for offer in found:
             draft.write(yml.offer(offer, draft.numbers))
@@ -278,7 +280,7 @@ class FeedBuilder:
         shop = yml.shop(self._options.shop_name, self._options.shop_url, tree)
         draft.digest.update(shop)
         etag = draft.digest.hexdigest()[:32]
-        report = Report(draft.offers, draft.left_out_count, tuple(draft.left_out), draft.gone)
+        report = Report(draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone)
         now = self._clock()
         if etag == draft.turn.etag:
             self.store.leave(draft.turn, now, self._form, draft.listed.packed(), report)

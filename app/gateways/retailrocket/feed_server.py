@@ -1,7 +1,11 @@
-"""Serves the feed to Retail Rocket: from what was built, with 304 for who has it already (contract 2.1)."""
+"""Serves the feed to Retail Rocket: from what was built, with 304 for who has it already (contract 2.1).
+
+A download holds no thread while it lasts (`LONG_BODY`), so fetchers that stall cost nobody anything but their place.
+"""
 
 from __future__ import annotations
 
+import hmac
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,13 +14,15 @@ from typing import Final
 import msgspec
 from flask import Blueprint, Response, request
 
+from app.gateways.interface import LONG_BODY
 from app.gateways.retailrocket.feed_store import Current, FeedStore
 from app.records.database import DatabaseUnavailable
 
 PATH: Final = "/feeds/retailrocket/<channel>.xml"
+SECRET_PATH: Final = "/feeds/retailrocket/<token>/<channel>.xml"
 
-AT_A_TIME: Final = 2
-"""Downloads of the whole feed at a time in one process; its threads are there for callbacks."""
+AT_A_TIME: Final = 100
+"""Downloads of the whole feed at a time in one process; each holds a piece of it in memory."""
 
 RETRY_S: Final = 60
 
@@ -27,20 +33,23 @@ _PACKED: Final = "-gzip"
 """Ends the ETag of the compressed form, which is another text to a cache."""
 
 
-def create_feed_server(stores: Mapping[str, FeedStore], set_aside: frozenset[str] = frozenset()) -> Blueprint:
-    """The feeds by channel name, but those of channels that are set aside (R35).
+def create_feed_server(
+    feeds: Mapping[str, tuple[FeedStore, str]], set_aside: frozenset[str] = frozenset()
+) -> Blueprint:
+    """The feeds by channel name, each with the secret part of its address or "", but those that are set aside (R35).
 
-    They need no key: the vendor takes only an address (contract 2.1).
+    The vendor takes only an address, so there is no other way to keep a feed from others (contract 2.1).
     """
     blueprint = Blueprint("retailrocket_feed", __name__)
     downloads = threading.BoundedSemaphore(AT_A_TIME)
-    shelves = {channel: _Shelf(store) for channel, store in stores.items()}
+    shelves = {channel: _Shelf(store, token) for channel, (store, token) in feeds.items()}
 
-    @blueprint.get(PATH)
-    def feed(channel: str) -> Response:
+    @blueprint.get(PATH, defaults={"token": ""})
+    @blueprint.get(SECRET_PATH)
+    def feed(channel: str, token: str) -> Response:
         shelf = shelves.get(channel)
-        if shelf is None:
-            return _said(404, "NO_FEED", "this channel has no feed")
+        if shelf is None or not hmac.compare_digest(shelf.token, token.encode(errors="replace")):
+            return _said(404, "NO_FEED", "there is no feed at this address")
         if channel in set_aside:
             return _said(503, "CHANNEL_SET_ASIDE", "this channel is set aside because of its configuration")
         try:
@@ -58,7 +67,9 @@ def create_feed_server(stores: Mapping[str, FeedStore], set_aside: frozenset[str
             return _said(503, "BUSY", "the feed is being fetched already")
         pieces = shelf.store.pieces(current) if is_packed else shelf.store.text(current)
         body = _Body(pieces, downloads.release)
-        return _with_marks(Response(body, mimetype="application/xml"), current, is_packed)
+        request.environ[LONG_BODY] = True
+        response = Response(body, mimetype="application/xml", direct_passthrough=True)
+        return _with_marks(response, current, is_packed)
 
     return blueprint
 
@@ -66,8 +77,9 @@ def create_feed_server(stores: Mapping[str, FeedStore], set_aside: frozenset[str
 class _Shelf:
     """What one process knows of a feed."""
 
-    def __init__(self, store: FeedStore) -> None:
+    def __init__(self, store: FeedStore, token: str) -> None:
         self.store = store
+        self.token = token.encode()
         self._seen: Current | None = None
         self._until_s = 0.0
 

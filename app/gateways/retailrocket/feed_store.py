@@ -49,6 +49,8 @@ class Report(msgspec.Struct, frozen=True):
     offers: int = 0
     left_out_count: int = 0
     left_out: tuple[LeftOut, ...] = ()
+    shortened_count: int = 0
+    """Names that are longer than Retail Rocket takes."""
     gone: dict[int, int] = {}
 
 
@@ -125,7 +127,7 @@ class FeedStore:
         return _report(row), row.built_at, row.changes > row.built_changes
 
     def is_due(self, now: datetime, delay_s: float, form: str) -> bool:
-        """Whether somebody should build now: for changes, for another form, or because a day has passed."""
+        """Whether somebody should build now: the first time, for changes, for another form, or after a day."""
         known = (
             feeds.c.lease_until,
             feeds.c.changed_at,
@@ -138,6 +140,8 @@ class FeedStore:
             row = connection.execute(select(*known).where(self._is_this)).first()
         if row is None or (row.lease_until is not None and row.lease_until > now):
             return False
+        if row.changes and row.built_at is None:
+            return True  # Until there is a feed its address answers 503: the first does not wait for more changes.
         delay = timedelta(seconds=delay_s)
         if row.changes > row.built_changes and row.changed_at is not None and row.changed_at <= now - delay:
             return True

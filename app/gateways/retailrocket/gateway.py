@@ -11,7 +11,7 @@ from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, Not
 from app.gateways.retailrocket.api import TOKEN, Api, encode
 from app.gateways.retailrocket.feed import FeedBuilder
 from app.gateways.retailrocket.feed_store import FeedStore
-from app.gateways.retailrocket.offers import Availability
+from app.gateways.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.retailrocket.purchases import Purchases
@@ -42,6 +42,10 @@ class RetailRocketGateway(Gateway):
         self._api = Api(options, tools)
         self._availability = Availability(options)
         self._clock = tools.clock
+        self._feed_token = options.feed_token
+        self._feed_path = options.feed_path(tools.channel)
+        self._true_feed_path = options.feed_path(tools.channel, is_masked=False)
+        self._feed_delay_s = options.feed_delay_s
         self._feed = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
         self._products = ProductApi(options, self._api, *own)
         self._retelling = Retelling(options, *own, tools.clock)
@@ -67,6 +71,11 @@ class RetailRocketGateway(Gateway):
     def feed(self) -> FeedStore | None:
         """What is served; None in Product API mode."""
         return self._feed.store if self._feed else None
+
+    @property
+    def feed_token(self) -> str:
+        """The secret part of the feed's address; "" where it has none."""
+        return self._feed_token
 
     def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[ProductSent]:
         """In feed mode no call is made: the feed is built anew."""
@@ -118,18 +127,29 @@ class RetailRocketGateway(Gateway):
         if self._feed is None:
             return purchases, *self._refused()
         report, built_at, is_waiting = self._feed.store.report()
-        address = f"{self._public_url or '<PUBLIC_URL>'}/feeds/{TOKEN}/{self._channel}.xml"
+        address = f"{self._public_url or '<PUBLIC_URL>'}{self._feed_path}"
         if built_at is None:
-            return purchases, Finding("feed", "off", f"{address} is built once the catalogue holds goods")
+            why = "the catalogue is empty: RetailOps' first catalog_push starts the first build"
+            if self._has_products():
+                why = "a running server builds it at once, without waiting for feed_delay_s"
+            return purchases, Finding("feed", "off", f"{address} answers 503, for it is not built yet; {why}")
         said = f"{address}: {report.offers} offers, built {built_at:%Y-%m-%d %H:%M} UTC"
         if is_waiting:
-            said += ", changes wait for the next build"
-        found = [purchases, Finding("feed", "ok", said, address if self._public_url else "")]
+            said += f", later changes are built {self._feed_delay_s:g} s after the first of them"
+        true_address = f"{self._public_url}{self._true_feed_path}" if self._public_url else ""
+        found = [purchases, Finding("feed", "ok", said, true_address, self._feed_token)]
+        if report.shortened_count:
+            said = f"{report.shortened_count} names are longer than {LONGEST_NAME} characters and end in an ellipsis"
+            found.append(Finding("shortened names", "ok", said))
         if report.left_out_count:
             why = ", ".join(dict.fromkeys(item.reason for item in report.left_out[:50]))
             message = f"{report.left_out_count} units are left out ({why}); `channel retailrocket feed` names them"
             found.append(Finding("left out", "attention", message))
         return tuple(found)
+
+    def _has_products(self) -> bool:
+        with self._database.read() as connection:
+            return bool(catalogue.roots_after(connection, self._channel, "", 1))
 
     def _refused(self) -> tuple[Finding, ...]:
         with self._database.read() as connection:
@@ -144,6 +164,7 @@ def _said_of_purchases(observes: str) -> str:
     return f"reported at {observes}" if observes else "order_source is site: this server reports none"
 
 
-def feed_of(gateway: Gateway) -> FeedStore | None:
-    """The feed of a gateway of this vendor."""
-    return cast(RetailRocketGateway, gateway).feed
+def feed_of(gateway: Gateway) -> tuple[FeedStore, str] | None:
+    """The feed of a gateway of this vendor, and the secret part of its address."""
+    own = cast(RetailRocketGateway, gateway)
+    return (own.feed, own.feed_token) if own.feed is not None else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urljoin
 
+from app.domain import prices, texts, web_addresses
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product, StockLevel
 
@@ -18,8 +18,6 @@ LONGEST_URL: Final = 512
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document may hold, escaped or not: control characters, lone surrogates, two noncharacters."""
-
-_ADDRESS: Final = re.compile(r"https?://[^\s\\/?#]+[^\s]*\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +76,25 @@ class Offers:
         self._separator = options.category_separator.strip() or options.category_separator
 
     def of(self, product: Product, unit: Item, stocks: Mapping[str, bool], currency: str) -> Offer | str:
-        """The offer, or what it lacks, in words for the operator and without values.
+        """The offer, or what is wrong with the unit, in words for the operator and without values.
 
         `currency` is the store's, "" while that is not known.
         """
-        name = clean(unit.title)[:LONGEST_NAME].strip()
-        price, old_price = _prices(unit)
-        url = self.address(unit.url)
-        picture = next((found for image in unit.images or () if (found := self.address(image))), "")
+        name = texts.shortened(clean(unit.title).strip(), LONGEST_NAME)
+        price, old_price = _prices(unit, currency)
+        url, url_fault = self._first_address([unit.url] if unit.url else [])
+        picture, picture_fault = self._first_address(unit.images or ())
         categories = tuple(dict.fromkeys(path for raw in unit.categories or () if (path := self.path(raw))))
-        missing = [
-            what
-            for what, is_there in (
-                ("name", name), ("price", price), ("url", url), ("picture", picture), ("categoryId", categories),
-            )
-            if not is_there
-        ]  # fmt: skip
-        if missing:
-            return f"without {', '.join(missing)}"
+        faults = _faults(
+            unit.ignored or {},
+            ("name", "title", bool(name), ""),
+            ("price", "price", bool(price), ""),
+            ("url", "url", bool(url), url_fault),
+            ("picture", "images", bool(picture), picture_fault),
+            ("categoryId", "categories", bool(categories), ""),
+        )
+        if faults or price is None:
+            return faults
         if currency and unit.currency and unit.currency != currency:
             return "priced in another currency than the store's"
         is_enabled = unit.is_enabled is not False
@@ -133,10 +132,23 @@ class Offers:
 
     def address(self, raw: str | None) -> str:
         """An absolute address of at most 512 characters, or ""."""
-        text = clean(raw).strip()
-        if text and self._shop_url and "://" not in text[:8]:
-            text = urljoin(self._shop_url if self._shop_url.endswith("/") else f"{self._shop_url}/", text)
-        return text if len(text) <= LONGEST_URL and _ADDRESS.match(text) else ""
+        return self._first_address([raw] if raw else [])[0]
+
+    def _first_address(self, addresses: Sequence[str]) -> tuple[str, str]:
+        """The first that can be used, and why the first that cannot be used is not."""
+        fault = ""
+        for raw in addresses:
+            try:
+                found = web_addresses.read(raw, self._shop_url)
+                if not web_addresses.is_absolute(found):
+                    raise ValueError("is relative, and shop_url is not set")
+                if len(found) > LONGEST_URL:
+                    raise ValueError(f"has more than {LONGEST_URL} characters")
+            except ValueError as error:
+                fault = fault or str(error)
+            else:
+                return found, ""
+        return "", fault
 
 
 def clean(text: str | None) -> str:
@@ -149,9 +161,24 @@ def plain(amount: Decimal) -> Decimal:
     return Decimal(f"{amount:f}")
 
 
-def _prices(unit: Item) -> tuple[Decimal, Decimal | None]:
-    """What is asked now, and before the discount where there is one; 0 is no price."""
-    full, sale = plain(unit.price or Decimal(0)), plain(unit.sale_price or Decimal(0))
-    if sale and (not full or sale < full):
-        return sale, full or None
-    return full, None
+def _faults(ignored: Mapping[str, str], *parts: tuple[str, str, bool, str]) -> str:
+    """Why a unit cannot be an offer, "" when it can.
+
+    A part is its element, the field it is made of, whether it can be made, and why what is stated cannot be used.
+    """
+    missing, unusable = [], []
+    for element, name, is_there, fault in parts:
+        fault = fault or ignored.get(name, "")
+        if not is_there:
+            (unusable.append(f"its {element} {fault}") if fault else missing.append(element))
+    return ", and ".join([*([f"without {', '.join(missing)}"] if missing else []), *unusable])
+
+
+def _prices(unit: Item, currency: str) -> tuple[Decimal | None, Decimal | None]:
+    """What a unit costs now, and before the discount where there is one; the store's currency has the last word."""
+    currency = unit.currency or currency
+    full = prices.price(unit.price, currency)
+    sale = prices.sale_price(unit.sale_price, full, currency)
+    if sale is not None and full is not None:
+        return plain(sale), plain(full)
+    return (None if full is None else plain(full)), None

@@ -120,9 +120,22 @@ class RetailRocketOptions:
         mf.String(validate=mv.Length(min=1)), "What parts the levels of a category path in RetailOps.", default="/"
     )
     feed_delay_s: float = option(
-        _seconds(0, 86400), "How long after a change the feed is built anew, so that many changes share a build.",
+        _seconds(0, 86400),
+        "How long after a change the feed is built anew, so that many changes share a build; the first feed is built "
+        "at once.",
         default=600.0,
-    )  # fmt: skip
+    )
+    feed_token: str = option(
+        mf.String(
+            validate=mv.Regexp(
+                r"^([A-Za-z0-9_-]{16,128})?\Z", error="must be 16 to 128 letters, digits, hyphens or underscores"
+            )
+        ),
+        "Secret part of the feed's address, /feeds/retailrocket/<feed_token>/<channel>.xml, for a catalogue that not "
+        "everybody may read; the address without it is then 404. Empty: /feeds/retailrocket/<channel>.xml.",
+        default="",
+        secret=True,
+    )
     keep_gone_days: float = option(
         _seconds(0, 3650), "How many days goods that are gone stay in the feed as unavailable.", default=30.0
     )
@@ -159,6 +172,11 @@ class RetailRocketOptions:
     batch_call_s: float = option(
         _seconds(0.05, 14), "Longest wait for a batch or a CSV upload, in seconds.", default=BATCH_CALL_S
     )
+
+    def feed_path(self, channel: str, *, is_masked: bool = True) -> str:
+        """The feed's address below ours; for people its secret part only by the setting's name."""
+        token = "<feed_token>" if is_masked else self.feed_token
+        return f"/feeds/retailrocket/{f'{token}/' if self.feed_token else ''}{channel}.xml"
 
     @property
     def reports_purchases(self) -> bool:

@@ -197,7 +197,7 @@ class ProductApi:
 
     def _group_fields(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
         """What the product itself states, where that is enough, else its first variant's."""
-        root: Item = telling.product.item
+        root: Item = telling.product.own
         own = self._offers.of(telling.product, root, {}, self._currency)
         offer = own if isinstance(own, Offer) else telling.offers[0]
         fields = {**self._fields(offer, stock_id), **_paths(self._offers, offer)}
