@@ -21,6 +21,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app import gateways
+from app.domain.stock_levels import StockFrom
 from app.errors import SettingsFault
 from app.options import Explained, option, read_table, switch
 
@@ -90,7 +91,7 @@ class Channel:
         "Address of the shop; relative addresses of pages and pictures in the catalogue are joined to it.",
         default="",
     )
-    stock_from: str = option(
+    stock_from: StockFrom = option(
         mf.String(validate=mv.OneOf(["", "top", "details"])),
         "Which stock counts for vendors that are sent one figure a SKU (Rally, Retail Rocket) where RetailOps' "
         "quantity_available (top) and the sum of its quantity_detail rows (details) disagree. Empty: the lower of the "

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from app import gateways, shared_rates
 from app import settings as configuration
-from app.cli import findings
+from app.cli import findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.deliveries.courier import utc_now
 from app.errors import Misconfigured, SettingsFault
@@ -123,9 +123,11 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
     with _records(database) as lent:
         checked = _ask_all(channels, configured, lent)
         told: Mapping[str, list[Finding]] = {}
+        figures: Mapping[str, list[Finding]] = {}
         if database is not None:
             try:
                 told = findings.of_records(database, [channel.name for channel in configured.channels], utc_now())
+                figures = stock_findings.of_channels(database, channels)
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
     server = [about_database, address.get(), *findings.of_settings(configured), *told.get("", [])]
@@ -134,7 +136,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
             channel.name,
             *channel.pair,
             [checked[(channel.name, token)] for token in channel.gateways],
-            [*findings.of_channel(channel), *told.get(channel.name, [])],
+            [*findings.of_channel(channel), *told.get(channel.name, []), *figures.get(channel.name, [])],
         )
         for channel in channels
     ]

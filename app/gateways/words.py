@@ -339,7 +339,10 @@ class StockLevel(msgspec.Struct, frozen=True, array_like=True):
     """The absolute stock of one SKU, as RetailOps stated it last."""
 
     quantity_available: int
+    """Units over all sources, as they count for a vendor that is sent one figure; may be below 0 (R6)."""
     details: tuple[StockDetail, ...] = ()
+    is_nowhere: bool = False
+    """True when the push names the sources of its stock and none for this SKU: no place has a unit of it."""
 
 
 class Obstacle(msgspec.Struct, frozen=True, array_like=True):

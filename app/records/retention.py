@@ -195,6 +195,7 @@ KEPT: Mapping[str, str] = {
     "refunds": "the refund ledger: ids and amounts, never purged (R9)",
     "commands": "the ledger of natural keys: ids, digests and events, never purged (R9)",
     "stock": "SKUs and quantities, one row each",
+    "stock_disagreements": "counts and one SKU, one row for each channel",
     "catalogue": "goods, not people, one row each",
     "sku_numbers": "SKUs; each keeps its number for ever because vendors know it by that",
     "catalogue_heard": "keys of goods, one row each for each gateway",

@@ -582,6 +582,19 @@ reservations = Table(
 
 Index("ix_reservations_order_refnum", reservations.c.channel, reservations.c.order_refnum)
 
+stock_disagreements = Table(
+    "stock_disagreements",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("pushes", BigInteger, nullable=False),
+    Column("skus", Integer, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("stated", BigInteger, nullable=False),
+    Column("added_up", BigInteger, nullable=False),
+)
+"""Stock pushes in which `quantity_available` differs from the sum of `quantity_detail`, counted, with an example."""
+
 feeds = Table(
     "feeds",
     metadata,

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+from flask import Flask
+
 from app.channel import catalogue
+from app.contract.schemas import Contract
 from app.records.cataloguing import Statement
+from tests.conftest import KEY, PAIR, Caller, codes
+
+SHELF = """
+[[channel]]
+name = "shelf"
+client_id = {pair[0]}
+channel_id = {pair[1]}
+auth_keys = ["{key}"]
+gateways = ["pipe17"]
+
+[channel.pipe17]
+base_url = "http://127.0.0.1:9/api/v3"
+api_key = "irrelevant-key"
+"""
+"""A channel that keeps no catalogue."""
+
+FEED_CHANNEL = """
+[[channel]]
+name = "shop"
+client_id = {pair[0]}
+channel_id = {pair[1]}
+auth_keys = ["{key}"]
+gateways = ["retailrocket"]
+
+[channel.retailrocket]
+partner_id = "5a5b5c5d5e5f5a5b5c5d5e5f"
+api_url = "http://127.0.0.1:9/api"
+"""
 
 FIXTURE = Path(__file__).resolve().parents[2] / "verifier_fixtures" / "catalog_push_v1_ex_2.json"
 
@@ -79,3 +112,139 @@ def test_every_shape_of_output_without_records_is_an_empty_push() -> None:
         statements, told = read(output)
         assert statements == [], output
         assert {code for code, _, _ in told} <= {"RECORD_UNREADABLE"}, output
+
+
+def fields_of(**general: Any) -> tuple[dict[str, Any], list[tuple[str, str, list[str]]]]:
+    """One record with these fields, as it is kept, and the events."""
+    images = {"Images": general.pop("Images")} if "Images" in general else {}
+    options = {"Options": general.pop("Options")} if "Options" in general else {}
+    categories = {"Categories": general.pop("Categories")} if "Categories" in general else {}
+    feed = {"General": {"SKU": "A", **general}, **images, **options, **categories}
+    statements, told = read({"data": {"Product": [record(7, feed)]}})
+    return (dict(statements[0].fields) if statements else {}), told
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"Price": "12,50"}, "price"), ({"Price": "$ 80.00"}, "price"), ({"Price": "NaN"}, "price"),
+        ({"Price": "-1"}, "price"), ({"Price": "1_000"}, "price"), ({"Price": "１２"}, "price"),
+        ({"Price": True}, "price"), ({"Price": ["1"]}, "price"), ({"Price": "1" * 13}, "price"),
+        ({"SalePrice": "free"}, "sale_price"), ({"SalePrice": "-0.01"}, "sale_price"),
+        ({"Currency": "$"}, "currency"), ({"Currency": {"code": "USD"}}, "currency"),
+        ({"Weight": "2 lb"}, "weight"), ({"Weight": "-2"}, "weight"),
+        ({"Taxable": "perhaps"}, "taxable"), ({"Enabled": ["yes"]}, "is_enabled"),
+        ({"RequiresShipping": "sometimes"}, "requires_shipping"),
+        ({"Title": {"en": "Mug"}}, "title"), ({"URL": "ftp://shop.example/a"}, "url"), ({"URL": []}, "url"),
+        ({"Images": ["C:\\a.jpg"]}, "images"), ({"Images": "data:image/png;base64,AA"}, "images"),
+        ({"Categories": ["x" * 256]}, "categories"), ({"Options": "red"}, "options"),
+        ({"ParentSKU": "x" * 256}, "parent_sku"), ({"ParentSKU": 1.5}, "parent_sku"),
+    ],
+)  # fmt: skip
+def test_p34_a_field_that_cannot_be_read_keeps_its_value_and_is_named(given: dict[str, Any], name: str) -> None:
+    fields, told = fields_of(Title="Mug") if name != "title" else fields_of()
+    assert told == []
+    fields, told = fields_of(**{"Title": "Mug", "Description": "d"} | given)
+    assert [(code, ids) for code, _, ids in told] == [("FIELD_IGNORED", ["7", "A"])]
+    assert name not in fields and list(fields["ignored"]) == [name] and fields["description"] == "d"
+    assert told[0][1].startswith("template_output.data.Product[0]: ") and len(told[0][1]) < 200
+
+
+def test_p34_one_bad_picture_category_or_option_costs_no_other() -> None:
+    fields, told = fields_of(
+        Images=["https://shop.example/a b.jpg", "ftp://x", {"src": "https://shop.example/é.jpg"}, {"src": 7}],
+        Categories=["Garden", ["no"], "x" * 300],
+        Options=[{"name": "Size", "value": "M"}, {"name": "Fit", "value": {}}, {"value": "x"}, 5],
+    )
+    assert fields["images"] == ("https://shop.example/a%20b.jpg", "https://shop.example/%C3%A9.jpg", "7")
+    assert fields["categories"] == ("Garden",) and fields["options"] == (("Size", "M"),)
+    assert [message.split(": ")[1].split(" ")[0] for _, message, _ in told] == [
+        "Images[1]", "Categories[1]", "Categories[2]", "Options[1]", "Options[2]", "Options[3]"
+    ]  # fmt: skip
+    assert {code for code, _, _ in told} == {"FIELD_IGNORED"} and "ignored" not in fields
+
+
+def test_p36_codes_flags_and_numbers_are_read_in_every_spelling() -> None:
+    fields, told = fields_of(Currency="usd", Price=80, SalePrice=" 60.00 ", Enabled="YES", Taxable="off",
+                             RequiresShipping=1, Weight="0.350")  # fmt: skip
+    assert told == [] and fields["currency"] == "USD" and fields["price"] == 80 and fields["sale_price"] == 60
+    assert (fields["is_enabled"], fields["taxable"], fields["requires_shipping"]) == (True, False, True)
+    for price, expected, warned in [
+        (79.98999786376953, "79.99", []), ("12.345", "12.35", ["PRICE_ROUNDED"]), ("0.00", "0", ["PRICE_ZERO"]),
+        ("1e2", "100", []), (None, None, []), ("", None, []),
+    ]:  # fmt: skip
+        fields, told = fields_of(Price=price)
+        assert fields["price"] == (None if expected is None else Decimal(expected))
+        assert [code for code, _, _ in told] == warned
+    fields, told = fields_of(Currency="JPY", Price="1200.4")
+    assert fields["price"] == 1200 and [code for code, _, _ in told] == ["PRICE_ROUNDED"]
+
+
+def test_p34_what_no_document_can_carry_leaves_free_text_and_costs_no_record() -> None:
+    fields, told = fields_of(Title="Mug\x0bblue\x00 \ud83d", Description=" line\none ")
+    assert told == [] and fields["title"] == "Mug blue\ufffd \ufffd" and fields["description"] == "line\none"
+
+
+@pytest.mark.parametrize(
+    ("sku", "rule"),
+    [
+        ({"code": "A"}, "must be text or a whole number"), (True, "must be text or a whole number"),
+        (1.5, "a whole number that can be read exactly"), (2.0**60, "a whole number that can be read exactly"),
+        ("x" * 256, "at most 255 characters"), ("A\x00B", "without NUL"), ("\ud83d", "without half a character"),
+    ],
+)  # fmt: skip
+def test_p34_a_sku_that_cannot_be_a_key_refuses_its_record_and_says_why(sku: Any, rule: str) -> None:
+    good = record(8, {"General": {"SKU": "B"}})
+    statements, told = read({"data": [record(7, {"General": {"SKU": sku}}), good]})
+    assert [statement.fields["sku"] for statement in statements] == ["B"]
+    assert [(code, ids) for code, _, ids in told] == [("INVALID_SKU", ["7"])] and rule in told[0][1]
+
+
+def test_p34_records_too_deep_to_be_read_are_named() -> None:
+    feed: dict[str, Any] = {"General": {"SKU": "S9"}}
+    for depth in range(8, -1, -1):
+        feed = {"General": {"SKU": f"S{depth}"}, "Variants": [record(depth + 1, feed)]}
+    statements, told = read({"data": {"Product": [record(0, feed)]}})
+    assert [statement.fields["sku"] for statement in statements] == ["S0", "S1", "S2", "S3", "S4"]
+    assert [code for code, _, _ in told] == ["RECORD_TOO_DEEP"] and "nothing of it was kept" in told[0][1]
+
+
+PLACES = [
+    ({"data": "text"}, "template_output.data must be"),
+    ({"data": 7}, "template_output.data must be"),
+    ({"data": {"Product": ["text"]}}, "template_output.data.Product[0] must be"),
+    ({"data": {"Product": "text"}}, "template_output.data.Product must be"),
+    ({"data": {"Product": [{"feed_data": "text"}]}}, "template_output.data.Product[0].feed_data must be"),
+    ({"data": [None]}, "template_output.data[0] must be"),
+    ({"Product": ["text"]}, "template_output.Product[0] must be"),
+    (
+        {"data": [record(1, {"General": {"SKU": "A"}, "V": [{"feed_data": 5}]})]},
+        "template_output.data[0].feed_data.V[0].feed_data must be",
+    ),
+]
+
+
+@pytest.mark.parametrize("key", [KEY, "RETAILOPS_SDK"], ids=["the channel's key", "the test key"])
+@pytest.mark.parametrize(("output", "place"), PLACES)
+def test_p34_what_is_no_record_is_an_error_that_names_its_place_on_a_channel_without_catalogue_too(
+    output: Any, place: str, key: str, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    caller = Caller(build_app(SHELF.format(key=KEY, pair=PAIR)), contract, key=key)
+    for name in ("template_output", "TemplateOutput"):
+        answer = caller.ask("catalog_push", **{name: output})
+        errors = [event["message"] for event in answer["events"] if event["event_type"] == "error"]
+        assert len(errors) == 1 and errors[0].startswith(place.replace("template_output", name))
+        assert "text" not in errors[0].replace("template_output", "")
+    good = {"data": [record(1, {"General": {"SKU": "A"}})]}
+    assert codes(caller.ask("catalog_push", template_output=good), "error") == []
+
+
+def test_p34_of_many_faults_twenty_are_named_errors_first_and_the_rest_is_counted(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    caller = Caller(build_app(FEED_CHANNEL.format(key=KEY, pair=PAIR)), contract)
+    rows: list[Any] = [record(n, {"General": {"SKU": f"S{n}", "Price": "12,50"}}) for n in range(30)]
+    answer = caller.ask("catalog_push", template_output={"data": [*rows, *["text"] * 5]})
+    assert codes(answer, "error") == ["RECORD_UNREADABLE"] * 5
+    assert codes(answer, "warning") == ["FIELD_IGNORED"] * 15 + ["INVALID_MORE"]
+    assert answer["events"][-1]["message"] == "15 further warnings are not listed"

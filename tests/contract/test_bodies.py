@@ -172,7 +172,7 @@ def test_bad_rows_are_named_and_the_others_stay(contract: Contract) -> None:
         ("/inventory_updates/7/quantity_available", "pattern"),
     ]
     assert reading.bad_entries[7][0].message == (
-        "/inventory_updates/7/quantity_available: must be a whole number of at most 15 digits, not negative"
+        "/inventory_updates/7/quantity_available: must be a whole number of at most 15 digits"
     )
     assert [(problem.pointer, problem.rule) for problem in reading.lost] == [
         (f"/inventory_updates/{row}/quantity_detail/{detail}{field}", rule)

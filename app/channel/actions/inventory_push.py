@@ -6,7 +6,7 @@ A fact is answered once it is durable; it is sent in the background, newest valu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,9 +16,10 @@ from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
+from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, about
-from app.records import catalogue, stock
+from app.gateways.words import Event, StockLevel, about
+from app.records import catalogue, stock, stock_disagreements
 from app.settings import Channel
 
 _encode = msgspec.json.Encoder().encode
@@ -27,11 +28,26 @@ _PLACE_OF = {"external": "vendor_name", "inflight": "po"}
 """The field that says where units are, by quantity_type; for internal and unstated ones the facility."""
 
 
+class Sums(NamedTuple):
+    """What a row states that does not agree with itself: its total (None: it states none) and its sources added up."""
+
+    total: int | None
+    own: int
+    external: int
+    has_list: bool
+
+
 class Levels(msgspec.Struct):
-    """Stock by SKU as the bytes to keep, and the SKUs that were named twice."""
+    """Stock by SKU as the bytes to keep, the SKUs that were named twice, and those that are below 0 somewhere.
+
+    `open` are rows of which the channel's settings say what counts.  `names_sources`: some row says where units are.
+    """
 
     by_sku: dict[str, bytes]
     repeated: list[str]
+    below_zero: dict[str, None] = {}
+    open: dict[str, Sums] = {}
+    names_sources: bool = False
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Levels:
@@ -40,7 +56,8 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
     A row becomes the JSON of a `StockLevel`; plain tuples, because this runs ten thousand times a request.
     """
     by_sku: dict[str, bytes] = {}
-    repeated = []
+    found = Levels(by_sku, [], {}, {})
+    unsettled, below_zero = found.open, found.below_zero
     bad = reading.bad_entries
     for index, row in enumerate(body.get("inventory_updates") or ()):
         if bad and index in bad:
@@ -48,32 +65,57 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
         sku = row["sku"]
         if type(sku) is not str or sku[:1].isspace() or sku[-1:].isspace():
             sku = text(sku)
-        quantity = row.get("quantity_available")
+        total = quantity = row.get("quantity_available")
         if type(quantity) is not int:
             quantity = whole(quantity)
-        details = row.get("quantity_detail")
+            total = None if total is None or total == "" else quantity
+        stated = row.get("quantity_detail")
         if sku in by_sku:
-            repeated.append(sku)
-        by_sku[sku] = _encode((quantity, [_detail(item) for item in details] if details else ()))
-    return Levels(by_sku, repeated)
+            found.repeated.append(sku)
+            unsettled.pop(sku, None)
+            below_zero.pop(sku, None)
+        if quantity < 0:
+            below_zero[sku] = None
+        if stated:
+            details = [_detail(item) for item in stated]
+            own = external = 0
+            for kind, _, available, units in details:
+                if kind == "internal" or not kind:
+                    own += available
+                elif kind == EXTERNAL_STOCK:
+                    external += available
+                if available < 0 or units < 0:
+                    below_zero[sku] = None
+            found.names_sources = True
+            if total is None or quantity != own + external:
+                unsettled[sku] = Sums(total, own, external, True)
+        else:
+            details = []
+            if quantity:
+                unsettled[sku] = Sums(quantity, 0, 0, stated is not None)
+        by_sku[sku] = _encode((quantity, details))
+    return found
 
 
 def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
     """A `StockDetail`: its place is the facility, the vendor or the purchase order, by type."""
     available = item.get("available_quantity")
+    if type(available) is not int:
+        available = whole(available)
     total = item.get("total_quantity")
     kind = item.get("quantity_type")
     place = item.get(_PLACE_OF.get(kind, "facility_name") if type(kind) is str else "facility_name")
     return (
         kind.strip() if type(kind) is str else "",
         place.strip() if type(place) is str and "\x00" not in place else text(place),
-        available if type(available) is int else whole(available),
-        total if type(total) is int else whole(total),
+        available,
+        total if type(total) is int else whole(total, available),
     )
 
 
 def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
+    disagreement = _settle(wanted, asked.channel)
     takers = [gateway for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
     # In the order in which a push of products takes their counters, lest the two wait for each other.
     hearing = sorted(takers, key=lambda gateway: gateway.token)
@@ -93,11 +135,105 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
                 known = catalogue.known_skus(connection, asked.channel.name, wanted.by_sku)
                 unknown = [sku for sku in wanted.by_sku if sku not in known]
             reserving.stated(connection, desk, asked.channel, wanted.by_sku)
+            if disagreement is not None:
+                stock_disagreements.note(
+                    connection,
+                    asked.channel.name,
+                    skus=disagreement.skus,
+                    sku=disagreement.sku,
+                    stated=disagreement.stated,
+                    added_up=disagreement.added_up,
+                    now=desk.clock(),
+                )
         desk.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(wanted.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
-    return Outcome([*events, *_not_in_catalogue(unknown)])
+    if disagreement is not None:
+        events.append(disagreement.event(asked.channel))
+    return Outcome([*events, *_negative(list(wanted.below_zero)), *_not_in_catalogue(unknown)])
+
+
+class _Disagreement(NamedTuple):
+    """How many SKUs of a push state a total that is not the sum of their sources, and the first of them."""
+
+    skus: int
+    sku: str
+    stated: int
+    added_up: int
+
+    def event(self, channel: Channel) -> Event:
+        counts = {
+            "": "the lower of the two counts until stock_from is set for the channel",
+            "top": "quantity_available counts",
+            "details": "the sum counts",
+        }[channel.stock_from]
+        message = (
+            f"quantity_available is not the sum of quantity_detail for {self.skus} of the SKUs of this request, such "
+            f"as this one; where one figure is sent, {counts}"
+        )
+        return Event("warning", "STOCK_DISAGREES", message, about("sku_number", self.sku))
+
+
+def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
+    """Decide which figure counts where a row's total and its sources disagree, and put that in its place.
+
+    Beside rows that name their sources a row that names none has no unit; where no row does, nothing is said of
+    sources.  A total without the units of other vendors agrees as well as one with them.
+    """
+    unsettled = wanted.open
+    if not channel.count_external_stock:
+        unsettled = _without_external(wanted)
+    count, first = 0, None
+    for sku, (total, own, external, has_list) in unsettled.items():
+        added_up = own + external if channel.count_external_stock else own
+        level = wanted.by_sku[sku]
+        has_sources = not level.endswith(_NO_SOURCES)
+        if total is None:
+            figure = added_up
+        elif has_sources or wanted.names_sources:
+            is_without_others = has_sources and total == own
+            if total != added_up and not is_without_others:
+                count += 1
+                first = first or (sku, total, added_up)
+            is_agreed = is_without_others and not channel.stock_from
+            figure = total if is_agreed else counted(total, added_up, channel.stock_from)
+        elif has_list and channel.stock_from == "details":
+            figure = added_up
+        else:
+            continue
+        # The bytes are put together anew but for the sources, which are most of them.
+        rest = level[level.index(b",") :]
+        if not has_sources and figure > 0 and wanted.names_sources:
+            rest = rest[:-1] + _NOWHERE
+        wanted.by_sku[sku] = b"[%d%b" % (figure, rest)
+    return _Disagreement(count, *first) if first is not None else None
+
+
+_NO_SOURCES = b",[]]"
+_NOWHERE = b",true]"
+
+
+def _without_external(wanted: Levels) -> dict[str, Sums]:
+    """What every row states, where units of other vendors do not count: a setting few have, so it may take longer."""
+    found = {}
+    for sku, encoded in wanted.by_sku.items():
+        level = msgspec.json.decode(encoded, type=StockLevel)
+        known = wanted.open.get(sku)
+        total = level.quantity_available if known is None else known.total
+        own = sum(detail.available for detail in level.details if detail.quantity_type in OWN_STOCK)
+        if total != own:
+            found[sku] = Sums(total, own, 0, known is None or known.has_list)
+    return found
+
+
+def _negative(skus: Sequence[str]) -> list[Event]:
+    """Stock below 0 is added up as stated; what a vendor is sent is 0 at least (R6)."""
+    message = "the SKU has stock below 0; it is added up as stated, and a vendor is sent 0 at least"
+    events = [Event("warning", "NEGATIVE_STOCK", message, about("sku_number", sku)) for sku in skus[:KEPT]]
+    if len(skus) > KEPT:
+        events.append(Event("warning", "NEGATIVE_STOCK", f"{len(skus) - KEPT} further SKUs have stock below 0"))
+    return events
 
 
 def _restate_after_s(gateway: Gateway, channel: Channel) -> float | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
 from app.gateways.pipe17 import bodies
@@ -245,7 +246,7 @@ class Stock:
             told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
             told.obstacles.append(Obstacle("product", change.sku))
             return told, []
-        if not change.level.details and change.level.quantity_available > 0:
+        if not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
             told.refusals.append("its units are stated without the facilities that hold them")
             return told, []
         totals = self._by_location(told, change.level.details, served)
@@ -308,7 +309,7 @@ class Stock:
         if self._options.inflight_location in shelf:
             coming.setdefault(self._options.inflight_location, 0)
         return {
-            location_id: self._figure(*shelf.get(location_id, (0, 0)), coming.get(location_id))
+            location_id: self._figure(*on_shelf(*shelf.get(location_id, (0, 0))), _floored(coming.get(location_id)))
             for location_id in (*shelf, *(place for place in coming if place not in shelf))
         }
 
@@ -353,6 +354,10 @@ def _settle(row: _Row, reason: str) -> None:
         told.note.pop(row.location_id, None)
     else:
         told.note[row.location_id] = _noted(row.figure)
+
+
+def _floored(units: int | None) -> int | None:
+    return None if units is None else max(units, 0)
 
 
 def lock_subject(pipe17_sku: str, location_id: str) -> str:

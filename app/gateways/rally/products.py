@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from app.domain import stock_levels
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Line
 from app.gateways.rally.pricing import rounded
@@ -42,7 +43,10 @@ def sellable(connection: Connection, channel: str, skus: Collection[str]) -> dic
     """
     levels = stock.levels_of(connection, channel, GATEWAY, skus)
     held = reservations.reserved_units(connection, channel, skus)
-    return {sku: max(levels[sku].quantity_available - held.get(sku, 0), 0) if sku in levels else 0 for sku in set(skus)}
+    return {
+        sku: stock_levels.sellable(levels[sku].quantity_available, held.get(sku, 0)) if sku in levels else 0
+        for sku in set(skus)
+    }
 
 
 def is_buyable(item: Item, options: RallyOptions) -> bool:

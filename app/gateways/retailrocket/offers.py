@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from app.domain import prices, texts, web_addresses
+from app.domain import prices, stock_levels, texts, web_addresses
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.words import Item, Product, StockLevel
 
@@ -57,15 +57,18 @@ class Availability:
 
         Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
         """
-        is_there = self._is_when_unstated if level is None else level.quantity_available > reserved
+        is_there = self._is_when_unstated
+        if level is not None:
+            is_there = stock_levels.sellable(level.quantity_available, reserved) > 0
         if not self._names:
             return {"": is_there}
         found = dict.fromkeys(self._names, is_there and level is None)
+        units: dict[str, int] = {}
         for detail in level.details if level and (is_there or not reserved) else ():
             stock_id = self._stock_ids.get(detail.place)
-            if stock_id and detail.available > 0 and detail.quantity_type in ("internal", ""):
-                found[stock_id] = True
-        return found
+            if stock_id and detail.quantity_type in stock_levels.OWN_STOCK:
+                units[stock_id] = units.get(stock_id, 0) + detail.available
+        return found | {stock_id: stock_levels.sellable(count) > 0 for stock_id, count in units.items()}
 
 
 class Offers:

@@ -1,0 +1,35 @@
+"""Which of RetailOps' stock figures counts, and what of it may be sold: the same for every vendor (R6, R25)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+StockFrom = Literal["", "top", "details"]
+"""Which figure of a SKU counts where its total and the sum of its sources disagree; "" is the lower of the two."""
+
+OWN_STOCK = ("internal", "")
+"""`quantity_type` of units in an own facility; RetailOps leaves it empty where it is not filled."""
+
+EXTERNAL_STOCK = "external"
+
+
+def counted(top: int, added: int, stock_from: StockFrom) -> int:
+    """The figure for a vendor that is sent one: `top` is the stated total, `added` the sum of the sources."""
+    if stock_from == "top":
+        return top
+    return added if stock_from == "details" else min(top, added)
+
+
+def sellable(quantity: int, reserved: int = 0) -> int:
+    """Units that may be sold: less what orders hold, and never below 0, however far below RetailOps' figure is."""
+    return max(quantity - reserved, 0)
+
+
+def on_shelf(total: int, unavailable: int) -> tuple[int, int]:
+    """The units at one place and how many of them may not be sold, both at least 0.
+
+    Sources of one place are added up as stated; only the sum is raised to 0.
+    """
+    available = max(total - unavailable, 0)
+    at_hand = max(total, available)
+    return at_hand, at_hand - available
