@@ -422,3 +422,47 @@ def test_p37_a_channel_that_is_set_aside_is_named_and_the_others_are_checked(che
 def test_a_channel_without_an_order_source_says_that_every_pull_is_empty(check: Check, pipe17: Sandbox) -> None:
     done = check(channel_table(pipe17.url, more="orders = false"), "--json")
     assert done.exit_code == 0 and states(report(done)["channels"][0]["findings"]) == {"orders": "note"}
+
+
+STOCK_CHANNEL = """
+[[channel]]
+name = "shop"
+client_id = 1201
+channel_id = 32
+auth_keys = ["{key}"]
+gateways = ["retailrocket"]
+{more}
+
+[channel.retailrocket]
+partner_id = "5a5b5c5d5e5f5a5b5c5d5e5f"
+api_url = "http://127.0.0.1:9/api"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "said"),
+    [
+        ("", "attention", "the lower of the two counts until stock_from"),
+        ('stock_from = "details"', "ok", "the sum counts"),
+        ('stock_from = "top"', "ok", "quantity_available counts"),
+    ],
+)
+def test_stock_that_contradicts_itself_is_counted_and_shown_with_an_example(
+    more: str, state: str, said: str, check: Check, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    text = STOCK_CHANNEL.format(key=KEY, more=more)
+    caller = Caller(build_app(text), contract)
+
+    def found() -> dict[str, Any]:
+        findings = report(check(text, "--json"))["channels"][0]["findings"]
+        return next((item for item in findings if item["name"] == "stock figures"), {})
+
+    sources = [{"quantity_type": "internal", "facility_name": "Dallas", "available_quantity": 16, "total_quantity": 16}]
+    rows = [{"sku": "ONE", "quantity_available": 16, "quantity_detail": sources}]
+    caller.ask("inventory_push", inventory_updates=rows)
+    assert found() == {}
+    for _ in range(2):
+        caller.ask("inventory_push", inventory_updates=[*rows, {"sku": "TWO", "quantity_available": 30}])
+    assert found()["state"] == state
+    assert "in 2 stock pushes" in found()["sentence"] and "30 and 0 for SKU TWO" in found()["sentence"]
+    assert said in found()["sentence"]
