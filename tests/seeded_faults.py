@@ -550,6 +550,107 @@ FAULTS = (
         "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
+        "sale-price-zero-sells",
+        "P36",
+        "app/domain/prices.py",
+        "    return amount if amount is not None and full is not None and amount < full else None\n",
+        "    return stated\n",
+        (
+            "tests/gateways/test_one_reading.py::"
+            "test_p36_a_lamp_with_a_sale_price_of_nothing_is_sold_for_nothing_nowhere",
+            "tests/gateways/test_one_reading.py::test_p36_what_every_vendor_is_told_of_a_sku_agrees",
+        ),
+    ),
+    Fault(
+        "address-not-encoded",
+        "P36",
+        "app/channel/catalogue_fields.py",
+        "    return web_addresses.read(found, context.shop_url) if found else None\n",
+        "    return found or None\n",
+        ("tests/gateways/test_one_reading.py::test_p36_what_every_vendor_is_told_of_a_sku_agrees",),
+    ),
+    Fault(
+        "codes-by-case",
+        "P36",
+        "app/domain/spellings.py",
+        "    code = text.strip().upper()\n    if not _CURRENCY.match(code):",
+        "    code = text.strip()\n    if not _CURRENCY.match(code.upper()):",
+        ("tests/gateways/test_one_reading.py::test_p36_what_every_vendor_is_told_of_a_sku_agrees",),
+    ),
+    Fault(
+        "negative-refuses-row",
+        "P34",
+        "schemas/inventory_push_v1.json",
+        '                  "minimum": -999999999999999,\n',
+        '                  "minimum": 0,\n',
+        ("tests/channel/test_stock_figures.py::test_r6_below_zero_is_named_twenty_times_and_counted_beyond",),
+    ),
+    Fault(
+        "top-counts-always",
+        "P36",
+        "app/domain/stock_levels.py",
+        '    return added if stock_from == "details" else min(top, added)\n',
+        '    return added if stock_from == "details" else top\n',
+        (
+            "tests/channel/test_stock_figures.py::test_p36_every_kept_level_is_what_a_slower_reader_makes_of_its_row",
+            "tests/channel/test_stock_figures.py::"
+            "test_p36_where_total_and_sources_disagree_the_setting_says_what_counts",
+        ),
+    ),
+    Fault(
+        "no-record-no-word",
+        "P34",
+        "app/channel/reception.py",
+        "    if judge is not None and not received.reading.problems:\n",
+        "    if False:\n",
+        (
+            "tests/channel/test_catalogue_reading.py::"
+            "test_p34_what_is_no_record_is_an_error_that_names_its_place_on_a_channel_without_catalogue_too",
+        ),
+    ),
+    Fault(
+        "204-counts-as-delivered",
+        "P10",
+        "app/gateways/retailrocket/api.py",
+        "    if reply.status == NOTHING_FOUND:\n        said",
+        "    if reply.status < 300:\n        return\n    if reply.status == NOTHING_FOUND:\n        said",
+        (
+            "tests/gateways/test_retailrocket_answers.py::"
+            "test_p10_a_purchase_answered_204_is_not_taken_and_an_operator_hears_it",
+        ),
+    ),
+    Fault(
+        "first-feed-waits",
+        "P33",
+        "app/gateways/retailrocket/feed_store.py",
+        "        if row.changes and row.built_at is None:\n",
+        "        if False:\n",
+        (
+            "tests/gateways/test_retailrocket_answers.py::"
+            "test_the_first_feed_of_a_shop_waits_for_nothing_and_check_says_what_is_so",
+        ),
+    ),
+    Fault(
+        "stalled-download-holds-a-thread",
+        "P15",
+        "app/callbacks/worker.py",
+        "            if environ.get(LONG_BODY) and isinstance(line, Connection):\n",
+        "            if False:\n",
+        (
+            "tests/gateways/test_retailrocket_served.py::"
+            "test_p15_stalled_downloads_of_the_feed_take_neither_a_thread_nor_the_feed_from_others",
+        ),
+    ),
+    Fault(
+        "feed-without-its-token",
+        "P20",
+        "app/gateways/retailrocket/feed_server.py",
+        "        if shelf is None or not hmac.compare_digest(",
+        "        if shelf is None or False and hmac.compare_digest(",
+        (
+            "tests/gateways/test_retailrocket_answers.py::"
+            "test_a_feed_with_a_token_is_at_the_address_that_holds_it_and_nowhere_else",
+        ),
     ),
     Fault(
         "facts-take-all",

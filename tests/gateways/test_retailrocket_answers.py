@@ -67,7 +67,7 @@ def test_p10_a_purchase_answered_204_is_not_taken_and_an_operator_hears_it(
     assert caught.value.code == "NOT_TAKEN" and not caught.value.outcome_unknown
     desk.gateway.report_purchase(purchase(), call)
     held = rocket.state()
-    kept = held["purchases"] if route == "events" else held["history"]
+    kept = held["purchases"] if route == "events" else held["csv_orders"]
     assert len(kept) == 1, "sent again it is counted, and once"
 
 
