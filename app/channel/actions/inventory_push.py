@@ -28,13 +28,9 @@ _PLACE_OF = {"external": "vendor_name", "inflight": "po"}
 """The field that says where units are, by quantity_type; for internal and unstated ones the facility."""
 
 
-class Sums(NamedTuple):
-    """What a row states that does not agree with itself: its total (None: it states none) and its sources added up."""
-
-    total: int | None
-    own: int
-    external: int
-    has_list: bool
+Sums = tuple[int | None, int, int, bool, bool]
+"""What a row states that does not agree with itself: its total (None: it states none), its own and other vendors' units
+added up, whether it has a list of sources, and whether anything is in that.  A plain tuple, for there may be many."""
 
 
 class Levels(msgspec.Struct):
@@ -59,12 +55,12 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
     found = Levels(by_sku, [], {}, {})
     unsettled, below_zero = found.open, found.below_zero
     bad = reading.bad_entries
+    names_sources = False
     for index, row in enumerate(body.get("inventory_updates") or ()):
         if bad and index in bad:
             continue
         sku = row["sku"]
-        if type(sku) is not str or sku[:1].isspace() or sku[-1:].isspace():
-            sku = text(sku)
+        sku = sku.strip() if type(sku) is str else text(sku)
         total = quantity = row.get("quantity_available")
         if type(quantity) is not int:
             quantity = whole(quantity)
@@ -77,23 +73,28 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
         if quantity < 0:
             below_zero[sku] = None
         if stated:
-            details = [_detail(item) for item in stated]
+            details = []
             own = external = 0
-            for kind, _, available, units in details:
-                if kind == "internal" or not kind:
+            for item in stated:
+                kind, _, available, units = detail = _detail(item)
+                details.append(detail)
+                if kind == "internal":
                     own += available
-                elif kind == EXTERNAL_STOCK:
+                elif kind == "external":
                     external += available
+                elif not kind:
+                    own += available
                 if available < 0 or units < 0:
                     below_zero[sku] = None
-            found.names_sources = True
-            if total is None or quantity != own + external:
-                unsettled[sku] = Sums(total, own, external, True)
+            names_sources = True
+            if total is None or (quantity != own + external and quantity != own):
+                unsettled[sku] = (total, own, external, True, True)
         else:
             details = []
             if quantity:
-                unsettled[sku] = Sums(quantity, 0, 0, stated is not None)
+                unsettled[sku] = (quantity, 0, 0, stated is not None, False)
         by_sku[sku] = _encode((quantity, details))
+    found.names_sources = names_sources
     return found
 
 
@@ -103,14 +104,13 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
     if type(available) is not int:
         available = whole(available)
     total = item.get("total_quantity")
-    kind = item.get("quantity_type")
-    place = item.get(_PLACE_OF.get(kind, "facility_name") if type(kind) is str else "facility_name")
-    return (
-        kind.strip() if type(kind) is str else "",
-        place.strip() if type(place) is str and "\x00" not in place else text(place),
-        available,
-        total if type(total) is int else whole(total, available),
-    )
+    if type(total) is not int:
+        total = whole(total, available)
+    kind = item.get("quantity_type") or ""
+    place = item.get(_PLACE_OF.get(kind, "facility_name"))
+    if type(place) is not str or "\x00" in place:
+        return kind, text(place), available, total
+    return kind, place.strip(), available, total
 
 
 def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
@@ -181,49 +181,49 @@ def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
     Beside rows that name their sources a row that names none has no unit; where no row does, nothing is said of
     sources.  A total without the units of other vendors agrees as well as one with them.
     """
-    unsettled = wanted.open
-    if not channel.count_external_stock:
-        unsettled = _without_external(wanted)
+    # The reader has settled what agrees in every way that is right without a setting.
+    is_plain = channel.count_external_stock and channel.stock_from != "details"
+    unsettled = wanted.open if is_plain else _all_sums(wanted)
+    counts_external, stock_from, names_sources = channel.count_external_stock, channel.stock_from, wanted.names_sources
+    by_sku = wanted.by_sku
     count, first = 0, None
-    for sku, (total, own, external, has_list) in unsettled.items():
-        added_up = own + external if channel.count_external_stock else own
-        level = wanted.by_sku[sku]
-        has_sources = not level.endswith(_NO_SOURCES)
+    for sku, (total, own, external, has_list, has_sources) in unsettled.items():
+        added_up = own + external if counts_external else own
         if total is None:
             figure = added_up
-        elif has_sources or wanted.names_sources:
-            is_without_others = has_sources and total == own
-            if total != added_up and not is_without_others:
+        elif has_sources or names_sources:
+            agrees = total == added_up or (has_sources and total == own)
+            if not agrees:
                 count += 1
                 first = first or (sku, total, added_up)
-            is_agreed = is_without_others and not channel.stock_from
-            figure = total if is_agreed else counted(total, added_up, channel.stock_from)
-        elif has_list and channel.stock_from == "details":
+            figure = total if agrees and not stock_from else counted(total, added_up, stock_from)
+        elif has_list and stock_from == "details":
             figure = added_up
         else:
             continue
-        # The bytes are put together anew but for the sources, which are most of them.
-        rest = level[level.index(b",") :]
-        if not has_sources and figure > 0 and wanted.names_sources:
-            rest = rest[:-1] + _NOWHERE
-        wanted.by_sku[sku] = b"[%d%b" % (figure, rest)
+        is_nowhere = not has_sources and figure > 0 and names_sources
+        if figure != total or is_nowhere:
+            # The bytes are put together anew but for the sources, which are most of them.
+            level = by_sku[sku]
+            rest = level[level.index(b",") :]
+            by_sku[sku] = b"[%d%b" % (figure, rest[:-1] + _NOWHERE if is_nowhere else rest)
     return _Disagreement(count, *first) if first is not None else None
 
 
-_NO_SOURCES = b",[]]"
 _NOWHERE = b",true]"
 
 
-def _without_external(wanted: Levels) -> dict[str, Sums]:
-    """What every row states, where units of other vendors do not count: a setting few have, so it may take longer."""
-    found = {}
+def _all_sums(wanted: Levels) -> dict[str, Sums]:
+    """What every row states: for settings few have, so it may take longer than the reader."""
+    found = dict(wanted.open)
     for sku, encoded in wanted.by_sku.items():
+        if sku in found:
+            continue
         level = msgspec.json.decode(encoded, type=StockLevel)
-        known = wanted.open.get(sku)
-        total = level.quantity_available if known is None else known.total
         own = sum(detail.available for detail in level.details if detail.quantity_type in OWN_STOCK)
-        if total != own:
-            found[sku] = Sums(total, own, 0, known is None or known.has_list)
+        external = sum(detail.available for detail in level.details if detail.quantity_type == EXTERNAL_STOCK)
+        if external:
+            found[sku] = (level.quantity_available, own, external, True, True)
     return found
 
 

@@ -62,7 +62,7 @@ class Purchases:
 
     def of(self, order: Order) -> Purchase | None:
         """What is to be reported of the order; None where the store's currency is another."""
-        if order.currency_code != self._options.currency:
+        if order.currency_code.upper() != self._options.currency:
             log.warning("an order is not reported to retailrocket: its currency is not the store's",
                         extra={"channel": self._channel, "order": order.refnum})  # fmt: skip
             return None
@@ -72,7 +72,7 @@ class Purchases:
             order_refnum=order.refnum,
             shopper=self._shopper(order, email),
             ordered_at=order.created_at,
-            currency_code=order.currency_code,
+            currency_code=self._options.currency,
             lines=_priced(order),
             session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
             email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
