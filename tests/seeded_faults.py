@@ -550,6 +550,8 @@ FAULTS = (
         "    rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)\n",
         "    rounding = Decimal(0)\n",
         ("tests/channel/test_refunds.py::test_p19_a_credit_within_a_cent_a_line_of_what_is_left_pays_what_is_left",),
+    ),
+    Fault(
         "sale-price-zero-sells",
         "P36",
         "app/domain/prices.py",

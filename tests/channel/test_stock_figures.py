@@ -241,3 +241,14 @@ def test_rally_sells_what_counts_less_what_orders_hold(open_shop: Open) -> None:
         stock.accept(connection, "shop", "rally", levels)
     with shop.database.read() as connection:
         assert sellable(connection, "shop", {"A", "B", "C"}) == {"A": 0, "B": 4, "C": 0}
+
+
+def test_p34_a_source_that_cannot_be_read_costs_itself_and_no_other_source_of_its_sku(open_shop: Open) -> None:
+    shop = open_shop()
+    unreadable = {**detail(0, place="Reno"), "available_quantity": "many"}
+    pushed = [row("A", 7, detail(4), unreadable, detail(3, place="Austin")), row("B", 5, detail(5))]
+    answer = shop.ask("inventory_push", inventory_updates=pushed)
+    assert (
+        len(codes(answer, "error")) == 1 and "/quantity_detail/1/available_quantity" in answer["events"][0]["message"]
+    )
+    assert figures(shop, "A", "B") == {"A": 7, "B": 5}
