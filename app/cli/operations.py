@@ -17,7 +17,7 @@ NAMED = 3
 """Objects of one act that a table names; JSON names up to a hundred."""
 
 
-@click.group()
+@click.group(short_help="Look at what operators did, and why.")
 def operations() -> None:
     """Look at what operators did: retried, dropped, confirmed or released calls, facts sent again, and why."""
 

@@ -208,6 +208,8 @@ KEPT: Mapping[str, str] = {
     "told_lines": "order numbers and numbers of goods: what was counted must not be counted again",
     "chores": "one row for each chore",
     "rates": "one row for each key of a vendor, known by its digest",
+    "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",
+    "operation_targets": "numbers of the objects that an act changed",
 }
 
 

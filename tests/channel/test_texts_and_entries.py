@@ -318,10 +318,10 @@ def test_p34_a_refused_entry_never_costs_its_neighbours(retailops: Caller, monke
     """As PostgreSQL does it for a key too long for its index, without one."""
     accept = inventory_push.stock.accept
 
-    def refuses_some(connection: Any, channel: str, gateway: str, levels: Any) -> None:
+    def refuses_some(connection: Any, channel: str, gateway: str, levels: Any, **named: Any) -> None:
         if bad & set(levels):
             raise DatabaseRefused("too long")
-        accept(connection, channel, gateway, levels)
+        accept(connection, channel, gateway, levels, **named)
 
     monkeypatch.setattr(inventory_push.stock, "accept", refuses_some)
     skus = [f"H-{number}" for number in range(40)]
@@ -376,7 +376,7 @@ def test_p34_every_error_of_the_database_is_taken_for_what_it_is(retailops: Call
 
 
 def test_p34_what_passes_is_told_as_send_again(retailops: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_away(*_: Any) -> None:
+    def is_away(*_: Any, **__: Any) -> None:
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr(inventory_push.stock, "accept", is_away)

@@ -100,7 +100,7 @@ def test_p34_a_note_of_any_length_reaches_retailops_whole(shop: Shop, seed: int)
             row["handle"]: row["value"] for row in order["attributes"] if row["handle"].startswith("customer_note")
         }
         assert list(parts) == ["customer_note", *(f"customer_note_{at}" for at in range(2, 200))][: len(parts)]
-        assert "".join(parts.values()) == (note + " " if length == 1 else note)
+        assert "".join(parts.values()) == (f"customer_note: {note}" if length == 1 else note)
 
 
 def checked(shop: Shop, name: str) -> Finding | None:

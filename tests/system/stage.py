@@ -64,6 +64,7 @@ def hurry() -> None:
     from app.channel import running
     from app.deliveries import dispatcher, facts, transitions
     from app.gateways import policy
+    from app.transport import breaker
 
     own_next_try_s = policy.next_try_s
 
@@ -85,7 +86,7 @@ def hurry() -> None:
         if not hasattr(module, name):
             raise AttributeError(f"{module.__name__} has no {name} any more; correct hurry()")
         setattr(module, name, value)
-    policy.BreakerRules.__init__.__defaults__ = (5, 0.5, 2.0, 4.0)  # type: ignore[misc]
+    breaker.BreakerRules.__init__.__defaults__ = (5, 0.5, 2.0, 4.0)  # type: ignore[misc]
 
 
 def create_hurried_app() -> Flask:

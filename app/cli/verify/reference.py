@@ -100,8 +100,12 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             if name not in error.instance:
                 yield Problem.at(pointer_to([*place, name]), rule, "is missing")
         return
-    form = error.schema.get("x-form") if isinstance(error.schema, dict) else None
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    form = schema.get("x-form")
     match rule:
+        case "type" if "x-missing" in schema:
+            # `x-form` speaks of the property that has to be given, not of this value.
+            text = f"must be of type {wanted}, not {_kind(error.instance)}"
         case "type":
             kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
             text = f"must be {form or f'of type {kinds}'}, not {_kind(error.instance)}"

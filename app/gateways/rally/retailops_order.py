@@ -110,8 +110,7 @@ def _attributes(document: OrderDocument) -> tuple[words.Attribute, ...]:
         "accepts_email": "yes" if document.customer.accepts_email else "no",
         "customer_note": document.notes,
     }
-    plain = {handle: " ".join(value.split()) for handle, value in named.items()}
-    return tuple(words.Attribute(handle, value) for handle, value in numbered(plain))
+    return tuple(words.Attribute(handle, value) for handle, value in numbered(named))
 
 
 def _tags(document: OrderDocument) -> tuple[str, ...]:
