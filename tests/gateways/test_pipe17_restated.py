@@ -115,6 +115,7 @@ def has(sandbox: Sandbox, sku: str, name: str = DALLAS) -> int | None:
 def test_p33_the_last_unit_can_be_sold_after_a_shipment_that_pipe17_subtracted_by_itself(
     empty: Sandbox, build_app: Callable[..., Any], contract: Any
 ) -> None:
+    empty.tell("settings", {"inventory_engine": True}, "PUT")
     more = f'integration_id = "{INTEGRATION_ID}"'
     retailops = Caller(build_app(channel_table(empty.url, api_key=INTEGRATION_KEY, more=more)), contract)
 
