@@ -124,19 +124,19 @@ class PostgresServer:
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The address of an empty database that ends with the block."""
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """The address of a database that ends with the block: a copy of `template`, which nobody may be using."""
         name = f"test_{next(self._numbers)}"
-        self._administer("create database {}", name)
+        self._administer("create database {} template {}", name, template)
         try:
             yield self.url(name)
         finally:
             if self._process is not None:
                 self._administer("drop database {} with (force)", name)
 
-    def _administer(self, statement: str, name: str) -> None:
+    def _administer(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _run(self, program: str, *args: str) -> None:
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,8 +72,9 @@ class Contract:
     callbacks: Mapping[str, Callback]
 
 
+@functools.cache
 def load_contract(folder: Path = SCHEMAS) -> Contract:
-    """Read and compile every `<callback>_v1.json` in `folder`.
+    """Read and compile every `<callback>_v1.json` in `folder`, once a process.
 
     Raises `BrokenSchema` when there is none, or one cannot be read, compiled, or served.
     """

@@ -12,6 +12,7 @@ that a callback still has its answer (503) in time.
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import random
 import threading
@@ -78,7 +79,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
         self._is_closed = False
-        self._head = self._script().get_current_head()
+        self._head = _migrations().get_current_head()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
 
@@ -207,20 +208,17 @@ class Database:
 
     def _pending(self, connection: Connection) -> list[str]:
         try:
-            revisions = list(self._script().iterate_revisions("head", _revision(connection) or "base"))
+            revisions = list(_migrations().iterate_revisions("head", _revision(connection) or "base"))
         except (CommandError, RevisionError) as error:
             raise SettingsFault(["DATABASE_URL: the database was migrated by a newer version"]) from error
         return [item.revision for item in reversed(revisions)]
-
-    def _script(self) -> ScriptDirectory:
-        return ScriptDirectory.from_config(self._alembic())
 
     def upgrade(self, to: str = "head") -> list[str]:
         """Run the pending migrations and name them.  Two processes that start together run them once."""
         with self._alone() as connection:
             pending = self._pending(connection)
             if pending:
-                config = self._alembic()
+                config = _alembic()
                 config.attributes["connection"] = connection
                 alembic.command.upgrade(config, to)
         return pending
@@ -239,11 +237,6 @@ class Database:
         """Give back every connection; a thread that still wants one is told that there is none."""
         self._is_closed = True
         self.engine.dispose()
-
-    def _alembic(self) -> alembic.config.Config:
-        config = alembic.config.Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        return config
 
     @contextmanager
     def _alone(self) -> Iterator[Connection]:
@@ -265,6 +258,18 @@ class Database:
 _LOCK_NAMES = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
 )
+
+
+def _alembic() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+@functools.cache
+def _migrations() -> ScriptDirectory:
+    """The migrations of this code, read once a process."""
+    return ScriptDirectory.from_config(_alembic())
 
 
 def _revision(connection: Connection) -> str | None:

@@ -199,6 +199,7 @@ def test_with_the_database_away_the_vendors_are_still_checked(check: Check, pipe
 
 
 @pytest.mark.both_databases
+@pytest.mark.unmigrated
 def test_migrations_that_wait_are_counted(check: Check, pipe17: Sandbox, database_url: str) -> None:
     database = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
     database.upgrade("0001")

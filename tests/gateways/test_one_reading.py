@@ -29,7 +29,7 @@ from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.rally import serve_rally
-from tests.conftest import Caller, eventually, migrate
+from tests.conftest import Caller, eventually
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import channel_text
 from tests.gateways.rally_shop import record as rally_record
@@ -194,7 +194,6 @@ def _amount(text: str | None) -> Decimal:
 
 @pytest.fixture
 def database(database_url: str) -> Any:
-    migrate(database_url)
     found = Database(database_url)
     yield found
     found.close()

@@ -19,7 +19,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
+from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
 from tests.gateways.test_pipe17 import connect, level, push, request, stock_of
 from tests.gateways.test_pipe17_stock import places, set_field
 from tests.records.test_migrations import open_database
@@ -80,7 +80,6 @@ class Merchant:
 
 @pytest.fixture
 def merchant(empty: Sandbox, database_url: str) -> Iterator[Merchant]:
-    migrate(database_url)
     database = open_database(database_url)
     yield Merchant(empty, database)
     database.close()

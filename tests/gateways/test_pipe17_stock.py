@@ -21,7 +21,7 @@ from app.sandbox.faults import serve
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
 from app.sandbox.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, eventually, migrate
+from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
 from tests.records.test_migrations import open_database
 
@@ -230,7 +230,6 @@ class Merchant:
 
 @pytest.fixture
 def merchant(empty: Sandbox, database_url: str) -> Iterator[Merchant]:
-    migrate(database_url)
     database = open_database(database_url)
     yield Merchant(empty, database)
     database.close()

@@ -9,7 +9,6 @@ import pytest
 
 from app.gateways.rally.hooks import ANSWERS
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 from tests.records.test_migrations import open_database
 
@@ -114,7 +113,6 @@ def strangers(value: Any, columns: Any, place: str = "") -> Iterator[str]:
 
 @pytest.fixture
 def stage(database_url: str) -> Iterator[Stage]:
-    migrate(database_url)
     database: Database = open_database(database_url)
     with staged(database) as built:
         yield built

@@ -16,14 +16,12 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.retention import CLOCKS, Terms
 from app.storefront.addresses import is_same_province as is_same
-from tests.conftest import migrate
 from tests.gateways.rally_stage import TEXAS, Stage, options_of, staged
 from tests.records.test_migrations import open_database
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

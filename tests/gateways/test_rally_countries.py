@@ -13,7 +13,6 @@ from app.errors import SettingsFault
 from app.gateways.rally.options import RallyOptions
 from app.options import read_table
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.gateways.rally_shop import TEE, channel_text, opened
 from tests.gateways.rally_stage import TABLE, TEXAS, Stage, options_of, staged
 from tests.records.test_migrations import open_database
@@ -31,7 +30,6 @@ BARE = {"first_name": "Ana", "last_name": "Ruiz", "address1": "1 Elm St"}
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

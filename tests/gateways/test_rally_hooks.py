@@ -19,14 +19,12 @@ from app.gateways.rally.hook_registry import TOPICS
 from app.gateways.rally.hooks import ANSWERS
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.gateways.rally_stage import TEXAS, Stage, signature, staged
 from tests.records.test_migrations import open_database
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

@@ -21,14 +21,12 @@ from app.gateways.words import StockSent
 from app.records import orders, reservations, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 from tests.records.test_migrations import open_database
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

@@ -20,7 +20,7 @@ from app.gateways.words import Cancellation
 from app.records import orders
 from app.records.database import Database
 from app.records.tables import held_back
-from tests.conftest import codes, migrate
+from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
 from tests.gateways.rally_stage import TEXAS, Stage, staged
 from tests.records.test_migrations import open_database
@@ -28,7 +28,6 @@ from tests.records.test_migrations import open_database
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

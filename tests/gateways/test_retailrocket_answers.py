@@ -24,7 +24,7 @@ from app.gateways.words import Purchase, PurchaseLine
 from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
-from tests.conftest import Sandbox, codes, eventually, migrate
+from tests.conftest import Sandbox, codes, eventually
 from tests.gateways.test_retailrocket import Desk
 from tests.gateways.test_retailrocket_feed import FEED, PATHS, Shop, channel, record
 
@@ -39,7 +39,6 @@ def rocket() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     found = Database(database_url)
     yield found
     found.close()

@@ -31,7 +31,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.rally import serve_rally
-from tests.conftest import KEY, PAIR, Caller, codes, eventually, migrate
+from tests.conftest import KEY, PAIR, Caller, codes, eventually
 from tests.gateways.rally_shop import TEE, channel_text
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import record as rally_record
@@ -331,7 +331,6 @@ def item(sku: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = Database(configuration.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
     yield opened
     opened.close()

@@ -14,7 +14,6 @@ from app.gateways.words import Item, Product, ProductSent, Refusal
 from app.records import catalogue, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -25,7 +24,6 @@ STREAM = ("first", "rally")
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

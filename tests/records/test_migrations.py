@@ -18,7 +18,7 @@ from app.records.tables import metadata
 from app.settings import load_database_url
 from tests.conftest import eventually
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 
 
 @pytest.fixture

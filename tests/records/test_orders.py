@@ -14,7 +14,6 @@ from app.records import carts, orders, reservations, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.retention import CLOCKS, Retention, Terms
 from app.records.tables import handed_out
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -25,7 +24,6 @@ FAR = NOW + timedelta(days=180)
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()

@@ -19,7 +19,6 @@ from app.deliveries.transitions import Delivery, after_acceptance
 from app.gateways.interface import Accepted
 from app.records.database import Database
 from app.records.tables import commands, deliveries
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -30,7 +29,6 @@ STREAM = ("first", "pipe17")
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()
@@ -74,7 +72,6 @@ def deliver(database: Database, token: str, delivery: Delivery, now: datetime = 
 
 
 def test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order(database_url: str, seed: int) -> None:
-    migrate(database_url)
     databases = [open_database(database_url) for _ in range(4)]
     fill(databases[0], lanes=25, calls=8)
     done: list[tuple[float, Delivery]] = []

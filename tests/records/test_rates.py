@@ -14,7 +14,6 @@ from app.records.database import Database, DatabaseUnavailable
 from app.records.rates import StoredRates
 from app.transport.rates import BLOCK_S, CallKind, RatePlan
 from app.transport.shared_rate import SharedRate
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 PROCESSES = 3
@@ -23,7 +22,6 @@ PROCESSES = 3
 @pytest.fixture
 def databases(database_url: str) -> Iterator[list[Database]]:
     """One for each process."""
-    migrate(database_url)
     opened = [open_database(database_url) for _ in range(PROCESSES)]
     yield opened
     for database in opened:

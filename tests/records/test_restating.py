@@ -15,7 +15,6 @@ from app.gateways.interface import Call, Gateway, Health
 from app.gateways.words import Obstacle, StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, refused, stock, stock_batches
 from app.records.database import Database
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -102,7 +101,6 @@ class Records:
 
 @pytest.fixture
 def records(database_url: str) -> Iterator[Records]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield Records(opened)
     opened.close()

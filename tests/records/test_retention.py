@@ -25,7 +25,7 @@ from app.records.tables import (
     packages,
 )
 from app.settings import load
-from tests.conftest import eventually, migrate
+from tests.conftest import eventually
 
 pytestmark = pytest.mark.both_databases
 START = datetime(2026, 2, 3, 15, tzinfo=UTC)
@@ -34,7 +34,6 @@ CANARY = b'{"order_refnum": "496", "name": "cAnArY0123456789"}'
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = Database(load({"APP_ENV": "development", "DATABASE_URL": database_url}).database_url)
     yield opened
     opened.close()

@@ -17,7 +17,6 @@ from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables import fact_streams
 from app.records.tables import stock as stock_table
-from tests.conftest import migrate
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -28,7 +27,6 @@ STREAM = ("first", "pipe17")
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = open_database(database_url)
     yield opened
     opened.close()
@@ -142,7 +140,6 @@ def test_p27_a_stream_with_nothing_owed_is_left_free(database: Database) -> None
 
 
 def test_p27_p26_with_many_senders_and_pushes_the_vendor_never_goes_back_in_time(database_url: str, seed: int) -> None:
-    migrate(database_url)
     databases = [open_database(database_url) for _ in range(4)]
     vendor: dict[str, int] = {}
     steps_back: list[str] = []

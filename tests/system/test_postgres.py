@@ -87,7 +87,6 @@ def run(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Processes]]
     started: list[Processes] = []
 
     def start(channels: str, **environment: str) -> Processes:
-        migrate(database_url)
         started.append(Processes(tmp_path, database_url, channels, **environment))
         return started[-1]
 
@@ -98,7 +97,6 @@ def run(tmp_path: Path, database_url: str) -> Iterator[Callable[..., Processes]]
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    migrate(database_url)
     opened = Database(load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}))
     yield opened
     opened.close()
