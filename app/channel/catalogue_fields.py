@@ -182,6 +182,16 @@ def _full_price(value: Any, context: _Context) -> Decimal | None:
     return found
 
 
+def _sale_price(value: Any, context: _Context) -> Decimal | None:
+    """One of 0 or less ends a sale, as one that is not below the price does."""
+    found = _number(value)
+    if found is None or found >= 0:
+        return _price(value, context)
+    rule = "is below 0, which is no sale price: the full price counts"
+    context.notes.append(Note("NO_SALE_PRICE", context.place, rule))
+    return Decimal(0)
+
+
 def _weight(value: Any, context: _Context) -> Decimal | None:
     found = _number(value)
     if found is not None and found < 0:
@@ -289,7 +299,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[Any, _Context], Any]]]] = {
     "vendor": ("vendor", _free_text),
     "currency": ("currency", _currency),  # before the prices, whose decimals it decides
     "price": ("price", _full_price),
-    "sale_price": ("sale_price", _price),
+    "sale_price": ("sale_price", _sale_price),
     "images": ("images", _images),
     "url": ("url", _address),
     "categories": ("categories", _categories),

@@ -177,9 +177,13 @@ def test_p11_a_return_with_other_money_is_refused_under_the_same_number(shop: Sh
     other = shop.give_back(7, 11)
     assert codes(other, "error") == ["REFUND_ALTERED"] and other["payment_transactions"] == []
     assert shop.give_back(7, 10) == first
+    cut = shop.give_back(8, 500)
+    assert codes(cut) == ["REFUND_CUT"] and shop.give_back(8, 500) == cut
+    assert codes(shop.give_back(8, 20)) == ["REFUND_ALTERED"], "what was said of the first is no answer to the second"
+    assert shop.give_back(8, 500) == cut
     shop.sell("B2")
     assert codes(shop.give_back(7, 10, "B2"), "error") == ["REFUND_ALTERED"], "the number is another order's"
-    assert order.money_out == 10
+    assert [item["amount"] for item in order.paid_out if item["key"] == "ro-return-7"] == [10]
 
 
 def test_r10_a_refund_still_owed_is_a_warning_and_is_listed_once_it_is_accepted(shop: Shop) -> None:
