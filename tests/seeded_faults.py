@@ -496,6 +496,14 @@ FAULTS = (
         ("tests/gateways/test_rally_texts.py::test_p34_half_an_emoji_in_a_hook_costs_its_own_text",),
     ),
     Fault(
+        "line-number-beyond-64-bits",
+        "P5",
+        "app/channel/line_changes.py",
+        "        return found if found is not None and -(2**63) <= found < 2**63 else None\n",
+        "        return found\n",
+        ("tests/gateways/test_rally_completions.py::test_p34_an_update_by_sku_alone_takes_off_the_last_line_first",),
+    ),
+    Fault(
         "sale-price-below-zero-kept",
         "P36",
         "app/channel/catalogue_fields.py",

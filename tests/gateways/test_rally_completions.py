@@ -110,6 +110,10 @@ def test_p34_an_update_by_sku_alone_takes_off_the_last_line_first(shop: Shop) ->
         held = shop.at_rally(refnum)["snapshot"]["line_items"]
         assert {line["external_id"]: line["quantity"] for line in held} == expected
         assert sum(line["quantity"] for line in answer["line_items"]) == units
+    # A line number of more than 64 bits cannot be answered: the change is made, and its line left out.
+    beyond = shop.update(refnum, {"order_item_id": 2**64, "channel_item_refnum": first, "sku": TEE, "quantity": 2})
+    assert codes(beyond, "error") == [] and beyond["line_items"] == []
+    assert [line["quantity"] for line in shop.at_rally(refnum)["snapshot"]["line_items"]] == [2]
 
 
 def test_p34_units_taken_off_after_shipping_began_go_back_with_the_completion(shop: Shop) -> None:
