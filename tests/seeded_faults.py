@@ -504,6 +504,28 @@ FAULTS = (
         ("tests/gateways/test_rally_completions.py::test_p34_an_update_by_sku_alone_takes_off_the_last_line_first",),
     ),
     Fault(
+        "skus-of-the-catalogue-trimmed",
+        "P35",
+        "app/channel/catalogue_fields.py",
+        "    found = value if isinstance(value, str) else text(value)\n    if fault",
+        "    found = value.strip() if isinstance(value, str) else text(value)\n    if fault",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py"
+            "::test_p35_a_sku_keeps_its_blanks_from_the_catalogue_to_the_order",
+        ),
+    ),
+    Fault(
+        "unknown-parents-make-another-credit",
+        "P19",
+        "app/channel/actions/payment_credit.py",
+        "        wanted = replace(wanted, parents=tuple(sorted(refnum for _, refnum in named)))\n",
+        "        wanted = replace(wanted, parents=tuple(sorted({*wanted.parents, *(refnum for _, refnum in named)})))\n",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py"
+            "::test_p35_a_credit_finds_the_payment_of_a_trimmed_number_and_no_unknown_number_makes_it_another",
+        ),
+    ),
+    Fault(
         "sale-price-below-zero-kept",
         "P36",
         "app/channel/catalogue_fields.py",

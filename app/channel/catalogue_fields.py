@@ -117,7 +117,7 @@ def _at(feed: Any, path: str) -> Any:
 
 
 def key(value: Any) -> str:
-    """A text that becomes a key, such as a SKU; "" where none is given.
+    """A text that becomes a key, such as a SKU, with its blanks (R7); "" where none or nothing but blanks is given.
 
     Raises `ValueError` for what is no text and no exact whole number, and for a text that cannot be a key.
     """
@@ -127,10 +127,10 @@ def key(value: Any) -> str:
         raise ValueError("must be text or a whole number")
     if isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
         raise ValueError("must be text or a whole number that can be read exactly")
-    found = value.strip() if isinstance(value, str) else text(value)
+    found = value if isinstance(value, str) else text(value)
     if fault := texts.key_fault(found):
         raise ValueError(fault)
-    return found
+    return found if found.strip() else ""
 
 
 def _key(value: Any, context: _Context) -> str:
