@@ -9,9 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.channel.orders import KnownOrder
-from app.contract.reading import entries, identifier, mapping, opaque, optional_amount, text, whole
+from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.line_matching import named_lines, restated
-from app.domain.retailops_numbers import canonical
 from app.gateways.words import Event, LineChange, about
 
 OWN = "ro-"
@@ -54,7 +53,7 @@ def _line(item: Mapping[str, Any]) -> Line:
     is_removed = text(item.get("removed")).casefold() in _REMOVED
     stated = None if optional_amount(item.get("quantity")) is None else max(whole(item.get("quantity")), 0)
     return Line(
-        canonical(identifier(item.get("order_item_id"))),
+        number(item.get("order_item_id")),
         opaque(item.get("channel_item_refnum")),
         opaque(item.get("sku")),
         0 if is_removed else stated,

@@ -167,6 +167,8 @@ def test_p11_a_package_told_again_with_other_tracking_is_never_swallowed(
     retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     retailops.ship(orders[0], 501)
+    for spelled in ("501", 501.0, "501.0", "00501"):
+        assert codes(retailops.ship(orders[0], spelled, tracking_number="1Z5011", retailops_package_id="01")) == []
     mended = retailops.ship(orders[0], 501, tracking_number="1ZOTHER")
     assert codes(mended) == codes(mended, "info") == ["SHIPMENT_CORRECTED"]
     assert len(pipe17.fulfilments(orders[0]["channel_order_refnum"])) == 1

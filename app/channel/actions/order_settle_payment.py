@@ -19,7 +19,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import amount, entries, identifier, mapping, opaque, text
+from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
@@ -71,7 +71,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     )
     return Wanted(
         OrderName.read(mapping(body.get("order"))),
-        identifier(payment.get("payment_series_id")),
+        number(payment.get("payment_series_id")),
         text(payment.get("currency_code")),
         transactions,
     )
