@@ -534,6 +534,17 @@ FAULTS = (
         ("tests/channel/test_refunds.py::test_p10_a_return_is_paid_once_and_a_repeat_gets_the_same_answer",),
     ),
     Fault(
+        "pipe17-texts-unmended",
+        "P34",
+        "app/gateways/pipe17/reading.py",
+        "            return mended(value).strip()\n",
+        "            return value.strip()\n",
+        (
+            "tests/gateways/test_pipe17_ids.py"
+            "::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",
+        ),
+    ),
+    Fault(
         "sale-price-below-zero-kept",
         "P36",
         "app/channel/catalogue_fields.py",
