@@ -539,9 +539,17 @@ FAULTS = (
         "app/gateways/pipe17/reading.py",
         "            return mended(value).strip()\n",
         "            return value.strip()\n",
+        ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
+    ),
+    Fault(
+        "a-line-stated-again-stays-off",
+        "P19",
+        "app/channel/actions/order_update.py",
+        "[tuple(map(str, line)) for line in lines], *removed)\n",
+        "[tuple(map(str, line)) for line in lines])\n",
         (
-            "tests/gateways/test_pipe17_ids.py"
-            "::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",
+            "tests/gateways/test_rally_completions.py"
+            "::test_p19_units_taken_off_by_mistake_and_stated_again_are_not_given_back",
         ),
     ),
     Fault(

@@ -56,6 +56,8 @@ class Plan:
 
     events: Sequence[Event] = ()
     owed: Sequence[Owed] = ()
+    answers_alone: bool = False
+    """True for a correction that is no repeat, though it has nothing to say: the first answer is none to it."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
                 plan = command.correct(connection)
                 # A correction that says something itself is the news, whether it goes on or is refused.
                 has_news = bool(plan.owed or plan.events)
-                base = [] if has_news else msgspec.json.decode(row.events, type=_EVENTS)
+                base = [] if has_news or plan.answers_alone else msgspec.json.decode(row.events, type=_EVENTS)
                 is_declined = has_news and not plan.owed
             owed, busy = _attemptable(desk, asked, connection, command, plan, free_lanes)
             own = [*base, *plan.events, *busy]

@@ -10,7 +10,7 @@ returns (`rmas`) are paid when the goods are there (`order_returned`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -135,6 +135,7 @@ class _Update:
         self._channel = asked.channel.name
         self._source = source
         self._refnum = order.refnum
+        self._removed = order.removed
         self._wanted = wanted
         self._named = about("order_refnum", order.refnum)
 
@@ -142,13 +143,19 @@ class _Update:
         lines = sorted((line.item_id, line.refnum, line.sku, str(line.quantity)) for line in self._wanted.lines)
         # An update states the whole order, so its key is the order: the last statement counts, and only a
         # repeat of that one is a repeat.
-        meaning = ("update", [tuple(map(str, line)) for line in lines])
-        command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._plan)
+        # Units taken off since make it another statement, though it looks the same: it puts them back.
+        removed = [sorted(self._removed.items())] if self._removed else []
+        meaning = ("update", [tuple(map(str, line)) for line in lines], *removed)
+        command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._restate)
         [events] = run(self._desk, self._asked, [command])
         if self._wanted.announces_returns:
             message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
             events = [*events, Event("info", "RMA_NOTED", message, self._named)]
         return Outcome(events, self._as_it_stands())
+
+    def _restate(self, connection: Connection) -> Plan:
+        """What was said of another statement is no answer to this one, though it may change nothing."""
+        return replace(self._plan(connection), answers_alone=True)
 
     def _plan(self, connection: Connection) -> Plan:
         known = orders.known(connection, self._channel, [self._refnum])[self._refnum]
