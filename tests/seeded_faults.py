@@ -553,6 +553,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "what-a-source-leaves-out-of-a-label-unsaid",
+        "P11",
+        "app/channel/labels.py",
+        "    if known[1] and known[2] != rest[2]:\n",
+        "    if known[1] and not known[2]:\n",
+        ("tests/gateways/test_rally_completions.py::test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so",),
+    ),
+    Fault(
         "sale-price-below-zero-kept",
         "P36",
         "app/channel/catalogue_fields.py",

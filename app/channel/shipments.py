@@ -152,7 +152,7 @@ def package_command(
             orders.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reserving.moved(connection, desk, asked.channel, [line.sku for line in lines])
-        parcels.register(connection, channel, filled, labels.digest(package), desk.clock())
+        parcels.register(connection, channel, filled, labels.digest(package, source), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 
     def correct(connection: Connection) -> Plan:

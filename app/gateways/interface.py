@@ -164,6 +164,9 @@ class Gateway(ABC):
     gives_store_credit: bool = False
     """True when a refund can become store credit at this vendor instead of going to the payment."""
 
+    label_leaves_out: frozenset[str] = frozenset()
+    """Fields of a package's label that the vendor has no place for: weight_kg, channel_ship_code."""
+
     refunds_unshipped: bool = True
     """True when completing an order gives back what its unshipped units cost."""
 

@@ -169,6 +169,12 @@ def test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so(shop: Shop)
 
     assert codes(submit(501)) == []
     assert codes(submit(501, carrier_name="DHL"), "info") == ["SHIPMENT_CORRECTED"]
+    # Rally has no place for a weight: of a label mended in both each has its result, and neither is told as the other.
+    assert codes(submit(501, carrier_name="DHL", weight_kg=2)) == ["CANNOT_CORRECT"]
+    both = submit(501, carrier_name="GLS", weight_kg=3)
+    assert codes(both, "info") == ["SHIPMENT_CORRECTED"] and codes(both, "warning") == ["CANNOT_CORRECT"]
+    assert submit(501, carrier_name="GLS", weight_kg=3) == both
+    assert [item["carrier"] for item in shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]] == ["GLS"]
     assert codes(submit(502, carrier_name="FedEx"), "warning") == ["LABEL_REPLACED"]
     [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
     assert (parcel["external_id"], parcel["carrier"], parcel["tracking_number"]) == ("ro-ship-501-1", "FedEx", "1Z502")
