@@ -123,7 +123,7 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     unknown: list[str] = []
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            if any(gateway.stock_needs_catalog for gateway in hearing):
+            if any(gateway.stock_needs_catalog or gateway.stock_shows_with_catalog for gateway in hearing):
                 unknown = _unknown(connection, asked.channel.name, wanted.by_sku)
             for gateway in hearing:
                 stock.accept(
@@ -151,7 +151,10 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     if disagreement is not None:
         events.append(disagreement.event(asked.channel))
-    return Outcome([*events, *_negative(list(wanted.below_zero)), *_not_in_catalogue(unknown)])
+    events += _negative(list(wanted.below_zero))
+    if any(gateway.stock_needs_catalog for gateway in hearing):
+        events += _not_in_catalogue(unknown)
+    return Outcome(events)
 
 
 def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> list[str]:
