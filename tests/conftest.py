@@ -197,7 +197,7 @@ class Caller:
         entries = [{"channel_order_refnum": refnum, "retailops_order_id": 70 + n} for n, refnum in enumerate(refnums)]
         return self.ask("order_acknowledge", orders=entries)
 
-    def ship(self, order: dict[str, Any], shipment_id: int = 501, packages: int = 1, **package: Any) -> dict[str, Any]:
+    def ship(self, order: dict[str, Any], shipment_id: Any = 501, packages: int = 1, **package: Any) -> dict[str, Any]:
         return self.ask(
             "order_shipment_submit",
             channel_order_refnum=order["channel_order_refnum"],
@@ -213,7 +213,7 @@ class Caller:
         return database
 
 
-def shipment_of(order: dict[str, Any], shipment_id: int, packages: int = 1, **package: Any) -> dict[str, Any]:
+def shipment_of(order: dict[str, Any], shipment_id: Any, packages: int = 1, **package: Any) -> dict[str, Any]:
     """All units of an order in one package, or one unit of its first line in each of several."""
     lines = order["order_items"]
     contents = [

@@ -117,7 +117,7 @@ def _at(feed: Any, path: str) -> Any:
 
 
 def key(value: Any) -> str:
-    """A text that becomes a key, such as a SKU; "" where none is given.
+    """A text that becomes a key, such as a SKU, with its blanks (R7); "" where none or nothing but blanks is given.
 
     Raises `ValueError` for what is no text and no exact whole number, and for a text that cannot be a key.
     """
@@ -127,10 +127,10 @@ def key(value: Any) -> str:
         raise ValueError("must be text or a whole number")
     if isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
         raise ValueError("must be text or a whole number that can be read exactly")
-    found = value.strip() if isinstance(value, str) else text(value)
+    found = value if isinstance(value, str) else text(value)
     if fault := texts.key_fault(found):
         raise ValueError(fault)
-    return found
+    return found if found.strip() else ""
 
 
 def _key(value: Any, context: _Context) -> str:
@@ -180,6 +180,16 @@ def _full_price(value: Any, context: _Context) -> Decimal | None:
     if found is not None and not found:
         context.notes.append(Note("PRICE_ZERO", context.place, "is 0, which is no price: nothing is sold for nothing"))
     return found
+
+
+def _sale_price(value: Any, context: _Context) -> Decimal | None:
+    """One of 0 or less ends a sale, as one that is not below the price does."""
+    found = _number(value)
+    if found is None or found >= 0:
+        return _price(value, context)
+    rule = "is below 0, which is no sale price: the full price counts"
+    context.notes.append(Note("NO_SALE_PRICE", context.place, rule))
+    return Decimal(0)
 
 
 def _weight(value: Any, context: _Context) -> Decimal | None:
@@ -289,7 +299,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[Any, _Context], Any]]]] = {
     "vendor": ("vendor", _free_text),
     "currency": ("currency", _currency),  # before the prices, whose decimals it decides
     "price": ("price", _full_price),
-    "sale_price": ("sale_price", _price),
+    "sale_price": ("sale_price", _sale_price),
     "images": ("images", _images),
     "url": ("url", _address),
     "categories": ("categories", _categories),

@@ -9,8 +9,7 @@ from typing import Any
 from app.channel import orders
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
-from app.contract.reading import identifier, opaque
-from app.domain.retailops_numbers import canonical
+from app.contract.reading import number, opaque
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, NotOurs, Verb
 from app.gateways.words import Association, Event, about
@@ -28,8 +27,7 @@ class OrderName:
     @classmethod
     def read(cls, stated: Mapping[str, Any]) -> OrderName:
         """From the object of the payload that names the order."""
-        number = canonical(identifier(stated.get("retailops_order_id")))
-        return cls(opaque(stated.get("channel_order_refnum")), number)
+        return cls(opaque(stated.get("channel_order_refnum")), number(stated.get("retailops_order_id")))
 
     @property
     def association(self) -> tuple[Association, ...]:

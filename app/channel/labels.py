@@ -28,21 +28,29 @@ if TYPE_CHECKING:
 VERB = "correct_shipment"
 
 
+_FIELDS = ("tracking_number", "carrier_name", "carrier_class_name", "channel_ship_code", "weight_kg", "shipped_at")
+
+
 def meaning(package: Package) -> tuple[Any, ...]:
     """The fields of a label that make two statements of a package the same or another."""
-    return (
-        package.tracking_number,
-        package.carrier_name,
-        package.carrier_class_name,
-        package.channel_ship_code,
-        package.weight_kg.normalize() if package.weight_kg is not None else None,
-        package.shipped_at,
-    )
+    weight = package.weight_kg.normalize() if package.weight_kg is not None else None
+    return tuple(weight if name == "weight_kg" else getattr(package, name) for name in _FIELDS)
 
 
-def digest(package: Package) -> str:
-    """The label in 24 characters, so that no tracking number has to be kept (R19)."""
-    return hashlib.sha256(msgspec.json.encode(meaning(package))).hexdigest()[:24]
+def digest(package: Package, source: Gateway) -> str:
+    """The label in 24 characters, so that no tracking number has to be kept (R19).
+
+    For a source that has no place for some fields: 12 characters of those it has, a dot, and 11 of the others.
+    """
+    stated = dict(zip(_FIELDS, meaning(package), strict=True))
+    left_out = [stated.pop(name) for name in sorted(source.label_leaves_out)]
+    if not left_out:
+        return _hash(list(stated.values()), 24)
+    return f"{_hash(list(stated.values()), 12)}.{_hash(left_out, 11)}"
+
+
+def _hash(stated: object, length: int) -> str:
+    return hashlib.sha256(msgspec.json.encode(stated)).hexdigest()[:length]
 
 
 def correcting(connection: Connection, channel: str, source: Gateway, order: KnownOrder, shipped: Shipped) -> Plan:
@@ -61,9 +69,17 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
     if not _holds(order, before, shipped.stated):
         message = "the package was registered with other units; which units it holds cannot be changed"
         events.append(Event("warning", "CANNOT_CORRECT", message, named))
-    label = digest(package)
-    if before.label == label:
+    label = digest(package, source)
+    # Labels were kept in one part once, whatever the source has a place for.
+    if before.label in (label, _hash(meaning(package), 24)):
         return Plan(events)
+    known, rest = before.label.partition("."), label.partition(".")
+    if known[1] and known[2] != rest[2]:
+        fields = " and no ".join(sorted(source.label_leaves_out))
+        message = f"{source.token} has no {fields} of a package: what was mended of that cannot be sent"
+        events.append(Event("warning", "CANNOT_CORRECT", message, named))
+        if known[0] == rest[0]:
+            return Plan(events)
     parcels.relabel(connection, channel, order.refnum, before.key, label, before.label_key)
     message = f"the package was registered before with another label; the change is sent to {source.token}"
     events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))
@@ -104,7 +120,7 @@ def replacing(
     if not parcels.is_settled(connection, channel, order.refnum, parcel):
         return None
     package = shipped.package
-    parcels.relabel(connection, channel, order.refnum, parcel.key, digest(package), package.key)
+    parcels.relabel(connection, channel, order.refnum, parcel.key, digest(package, source), package.key)
     message = (
         "the same units were registered before under another number, and none of them is open: "
         f"the label of that package is replaced at {source.token}"

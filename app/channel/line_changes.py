@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from app.channel.orders import KnownOrder
-from app.contract.reading import entries, identifier, mapping, opaque, optional_amount, text, whole
+from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.line_matching import named_lines, restated
 from app.gateways.words import Event, LineChange, about
 
 OWN = "ro-"
 """How the number of a line begins that RetailOps has added; its own line number follows."""
+
+_NUMBER = re.compile("-?[0-9]{1,30}", re.ASCII)
 
 _REMOVED = ("true", "1", "yes")
 
@@ -27,6 +30,12 @@ class Line:
     sku: str
     quantity: int | None
     unit_price: Decimal | None
+
+    @property
+    def number(self) -> int | None:
+        """RetailOps' number of the line; None where there is none, or one of more bits than its answer can carry."""
+        found = int(self.item_id) if _NUMBER.fullmatch(self.item_id) else None
+        return found if found is not None and -(2**63) <= found < 2**63 else None
 
     @property
     def own_refnum(self) -> str:
@@ -44,7 +53,7 @@ def _line(item: Mapping[str, Any]) -> Line:
     is_removed = text(item.get("removed")).casefold() in _REMOVED
     stated = None if optional_amount(item.get("quantity")) is None else max(whole(item.get("quantity")), 0)
     return Line(
-        identifier(item.get("order_item_id")),
+        number(item.get("order_item_id")),
         opaque(item.get("channel_item_refnum")),
         opaque(item.get("sku")),
         0 if is_removed else stated,

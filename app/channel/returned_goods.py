@@ -169,6 +169,12 @@ def _carry(
         if [entry.lines for entry in known] != [kept]:
             ledger.put(connection, channel, _noted(purpose, order.refnum, kept), desk.clock())
         goods = ReturnedGoods(order.refnum, key, tuple(_lines(entries, found)))
+        # Money that moves nowhere takes no line; its goods are told by their SKU.
+        found.events.extend(
+            Event("warning", "LINE_UNKNOWN", "no such line on the order", where((), entry.line_refnum, entry.sku))
+            for entry, part in zip(entries, found.units, strict=True)
+            if not part
+        )
         return Plan(found.events, [Owed(source.token, VERB, goods, named)] if is_recorded else [])
 
     def correct(connection: Connection) -> Plan:

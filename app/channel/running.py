@@ -56,6 +56,8 @@ class Plan:
 
     events: Sequence[Event] = ()
     owed: Sequence[Owed] = ()
+    answers_alone: bool = False
+    """True for a correction that is no repeat, though it has nothing to say: the first answer is none to it."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
         free_lanes: dict[tuple[str, str], bool] = {}
         for command in wanted:
             row = _bound(connection, channel, command)
+            is_declined = False
             if row is not None and row.finished_at is None and row.lease_until > desk.clock():
                 raise _TwinRunning
             if row is None:
@@ -160,11 +163,14 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
                 plan, base = Plan(), msgspec.json.decode(row.events, type=_EVENTS)
             else:
                 plan = command.correct(connection)
-                # A correction that goes on is the news; what was said before it has been said.
-                base = [] if plan.owed else msgspec.json.decode(row.events, type=_EVENTS)
+                # A correction that says something itself is the news, whether it goes on or is refused.
+                has_news = bool(plan.owed or plan.events)
+                base = [] if has_news or plan.answers_alone else msgspec.json.decode(row.events, type=_EVENTS)
+                is_declined = has_news and not plan.owed
             owed, busy = _attemptable(desk, asked, connection, command, plan, free_lanes)
             own = [*base, *plan.events, *busy]
-            row_id = int(row.id) if row is not None else None
+            # What vendors said of the earlier request is no answer to one that changed nothing of it.
+            row_id = int(row.id) if row is not None and not is_declined else None
             if owed:
                 is_inline_owed = any(is_inline for _, is_inline in owed)
                 row_id = _bind(connection, desk, asked, command, row_id, own, is_finished=not is_inline_owed)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.channel import labels, orders, parcels, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
-from app.contract.reading import entries, identifier, mapping, moment, opaque, optional_amount, text, whole
+from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.deliveries.outbox import Owed
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway
@@ -45,7 +45,7 @@ class Shipped:
 def read_shipments(shipments: Iterable[Any]) -> list[Shipped]:
     """Every package of the payload, in its order."""
     return [
-        _read_package(identifier(shipment.get("retailops_shipment_id")), raw)
+        _read_package(number(shipment.get("retailops_shipment_id")), raw)
         for shipment in map(mapping, shipments)
         for raw in map(mapping, entries(shipment.get("packages")))
     ]
@@ -69,7 +69,7 @@ def _read_package(shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
         shipped_at=moment(raw.get("date_shipped")),
     )
     stated = tuple(item for item in items if item.quantity > 0)
-    return Shipped(package, stated, identifier(raw.get("retailops_package_id")))
+    return Shipped(package, stated, number(raw.get("retailops_package_id")))
 
 
 def of_order(order_refnum: str, read: Iterable[Shipped]) -> list[Shipped]:
@@ -152,7 +152,7 @@ def package_command(
             orders.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reserving.moved(connection, desk, asked.channel, [line.sku for line in lines])
-        parcels.register(connection, channel, filled, labels.digest(package), desk.clock())
+        parcels.register(connection, channel, filled, labels.digest(package, source), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 
     def correct(connection: Connection) -> Plan:

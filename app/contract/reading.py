@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from app.domain.retailops_numbers import canonical
 from app.domain.texts import mended
 
 _NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
@@ -48,6 +49,11 @@ def identifier(value: object) -> str:
     """Like `text`, but 0, "0", "null" and "" are no identifier and become ""."""
     found = text(value)
     return "" if _NO_ID.fullmatch(found) else found
+
+
+def number(value: object) -> str:
+    """A number of RetailOps in its one form, so that two spellings of it are equal (R7); "" where none is given."""
+    return identifier(canonical(text(value)))
 
 
 def whole(value: object, default: int = 0) -> int:

@@ -140,6 +140,9 @@ class Gateway(ABC):
     stock_needs_catalog: bool = False
     """True when stock can only be told of SKUs that stand in the catalogue; it waits for them."""
 
+    stock_shows_with_catalog: bool = False
+    """True when stock is told with the products of the catalogue, so that both have to name a SKU alike."""
+
     stock_can_move_at_vendor: ClassVar[bool] = True
     """True when the vendor's stock changes by itself, so that an equal level that is stated again is sent again; False
     for a vendor that only keeps what it is sent (R13)."""
@@ -163,6 +166,9 @@ class Gateway(ABC):
 
     gives_store_credit: bool = False
     """True when a refund can become store credit at this vendor instead of going to the payment."""
+
+    label_leaves_out: frozenset[str] = frozenset()
+    """Fields of a package's label that the vendor has no place for: weight_kg, channel_ship_code."""
 
     refunds_unshipped: bool = True
     """True when completing an order gives back what its unshipped units cost."""

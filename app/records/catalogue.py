@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     false,
     func,
+    or_,
     select,
     type_coerce,
     update,
@@ -107,6 +108,12 @@ def known_skus(connection: Connection, channel: str, skus: Collection[str]) -> s
             ).scalars()
         )
     return found
+
+
+def blanked_skus(connection: Connection, channel: str) -> list[str]:
+    """SKUs of the catalogue that have a blank at an end, which some of RetailOps' systems drop."""
+    is_blanked = or_(*(catalogue.c.sku.like(pattern) for pattern in ("% ", " %", "%\u00a0", "\u00a0%")))
+    return list(connection.execute(select(catalogue.c.sku).where(catalogue.c.channel == channel, is_blanked)).scalars())
 
 
 def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, Product]:

@@ -27,6 +27,9 @@ only noted.  matched: the same money as another callback's, so nothing is paid f
 IN_EFFECT: tuple[State, ...] = ("owed", "accepted", "parked")
 """The states whose amount is held."""
 
+_BLANKS = ("", " ", "  ", "\u00a0", "\t")
+"""What may stand at an end of a payment's number, for whoever drops it."""
+
 _OPEN = ("owed", "checking", "parked")
 
 
@@ -159,15 +162,31 @@ def charges(connection: Connection, channel: str, order_refnum: str) -> list[Cha
     return found
 
 
-def homes(connection: Connection, channel: str, payment_refnums: Collection[str]) -> set[str]:
-    """The orders that have any of these payments; a payment's number need only be unique in its order."""
-    return set(
-        connection.execute(
-            select(payments.c.order_refnum).where(
-                payments.c.channel == channel, payments.c.refnum.in_(list(payment_refnums))
-            )
-        ).scalars()
+def named(connection: Connection, channel: str, stated: Collection[str]) -> set[tuple[str, str]]:
+    """Every payment of these numbers, as (order, number); a payment's number need only be unique in its order.
+
+    A number that no payment has means the one that is it but for blanks at the ends, which RetailOps may drop (R32).
+    """
+    found = _of_numbers(connection, channel, stated)
+    unknown = set(stated) - {number for _, number in found}
+    spelled = {f"{before}{number.strip()}{after}" for number in unknown for before in _BLANKS for after in _BLANKS}
+    alike: dict[str, set[tuple[str, str]]] = {}
+    for order, number in _of_numbers(connection, channel, spelled):
+        alike.setdefault(number.strip(), set()).add((order, number))
+    for number in unknown:
+        same = alike.get(number.strip(), set())
+        if len({spelling for _, spelling in same}) == 1:
+            found |= same
+    return found
+
+
+def _of_numbers(connection: Connection, channel: str, numbers: Collection[str]) -> set[tuple[str, str]]:
+    if not numbers:
+        return set()
+    wanted = select(payments.c.order_refnum, payments.c.refnum).where(
+        payments.c.channel == channel, payments.c.refnum.in_(list(numbers))
     )
+    return {(row.order_refnum, row.refnum) for row in connection.execute(wanted)}
 
 
 def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Entry]:

@@ -130,7 +130,7 @@ def fields_of(**general: Any) -> tuple[dict[str, Any], list[tuple[str, str, list
         ({"Price": "12,50"}, "price"), ({"Price": "$ 80.00"}, "price"), ({"Price": "NaN"}, "price"),
         ({"Price": "-1"}, "price"), ({"Price": "1_000"}, "price"), ({"Price": "１２"}, "price"),
         ({"Price": True}, "price"), ({"Price": ["1"]}, "price"), ({"Price": "1" * 13}, "price"),
-        ({"SalePrice": "free"}, "sale_price"), ({"SalePrice": "-0.01"}, "sale_price"),
+        ({"SalePrice": "free"}, "sale_price"),
         ({"Currency": "$"}, "currency"), ({"Currency": {"code": "USD"}}, "currency"),
         ({"Weight": "2 lb"}, "weight"), ({"Weight": "-2"}, "weight"),
         ({"Taxable": "perhaps"}, "taxable"), ({"Enabled": ["yes"]}, "is_enabled"),
@@ -148,6 +148,12 @@ def test_p34_a_field_that_cannot_be_read_keeps_its_value_and_is_named(given: dic
     assert [(code, ids) for code, _, ids in told] == [("FIELD_IGNORED", ["7", "A"])]
     assert name not in fields and list(fields["ignored"]) == [name] and fields["description"] == "d"
     assert told[0][1].startswith("template_output.data.Product[0]: ") and len(told[0][1]) < 200
+
+
+def test_p36_a_sale_price_below_zero_ends_the_sale_and_is_named() -> None:
+    fields, told = fields_of(Price="80", SalePrice=" -5 ")
+    assert fields["sale_price"] == 0 and "ignored" not in fields
+    assert [(code, ids) for code, _, ids in told] == [("NO_SALE_PRICE", ["7", "A"])]
 
 
 def test_p34_one_bad_picture_category_or_option_costs_no_other() -> None:

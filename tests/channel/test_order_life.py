@@ -167,6 +167,8 @@ def test_p11_a_package_told_again_with_other_tracking_is_never_swallowed(
     retailops: Caller, pipe17: Sandbox, orders: list[dict[str, Any]]
 ) -> None:
     retailops.ship(orders[0], 501)
+    for spelled in ("501", 501.0, "501.0", "00501"):
+        assert codes(retailops.ship(orders[0], spelled, tracking_number="1Z5011", retailops_package_id="01")) == []
     mended = retailops.ship(orders[0], 501, tracking_number="1ZOTHER")
     assert codes(mended) == codes(mended, "info") == ["SHIPMENT_CORRECTED"]
     assert len(pipe17.fulfilments(orders[0]["channel_order_refnum"])) == 1
@@ -174,7 +176,13 @@ def test_p11_a_package_told_again_with_other_tracking_is_never_swallowed(
     # What stands beside a fulfilment can be mended again; its contents and weight cannot.
     assert codes(retailops.ship(orders[0], 501, tracking_number="1ZTHIRD")) == ["SHIPMENT_CORRECTED"]
     assert [item["trackingNumber"] for item in pipe17.state()["trackings"]] == ["1ZTHIRD"]
-    assert codes(retailops.ship(orders[0], 501, weight_kg=9)) == ["CANNOT_CORRECT"]
+    same = {"tracking_number": "1ZTHIRD"}
+    assert codes(retailops.ship(orders[0], 501, weight_kg=9, **same)) == ["CANNOT_CORRECT"]
+    # Of two changes at once each has its result, and a repeat says the same.
+    both = retailops.ship(orders[0], 501, weight_kg=8, tracking_number="1ZFOURTH")
+    assert codes(both, "info") == ["SHIPMENT_CORRECTED"] and codes(both, "warning") == ["CANNOT_CORRECT"]
+    assert [item["trackingNumber"] for item in pipe17.state()["trackings"]] == ["1ZFOURTH"]
+    assert retailops.ship(orders[0], 501, weight_kg=8, tracking_number="1ZFOURTH") == both
 
 
 def test_packages_without_numbers_are_known_by_tracking_and_contents(

@@ -29,7 +29,7 @@ from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.rally import serve_rally
-from tests.conftest import Caller, eventually
+from tests.conftest import Caller, codes, eventually
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import channel_text
 from tests.gateways.rally_shop import record as rally_record
@@ -287,6 +287,11 @@ def test_p36_a_lamp_with_a_sale_price_of_nothing_is_sold_for_nothing_nowhere(
         lamp["feed_data"] |= {"Images": ["/i/lämp 1.jpg"], "Categories": ["Lamps"]}
         assert merchant.push([lamp])["events"] == []
         merchant.set_stock(LAMP=3)
+        merchant.settle()
+        # A sale of 60, and then one below zero, which is none as well.
+        for stated, warned in (("60", []), ("-5", ["NO_SALE_PRICE"])):
+            lamp["feed_data"]["General"]["SalePrice"] = stated
+            assert codes(merchant.push([lamp]), "warning") == warned
         merchant.settle()
         (told,) = (item for item in _rally_products(rally.url) if item["variants"][0]["external_sku"] == "LAMP")
         price = told["variants"][0]["prices"][0]

@@ -14,7 +14,7 @@ from app.gateways.words import Completion, PackageLine, ReturnedGoods, ReturnedL
 from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
-from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, package, push, request, stock_of
+from tests.gateways.test_pipe17 import AUSTIN, Start, call, connect, fetch, level, package, push, request, stock_of
 from tests.gateways.test_pipe17 import codes as event_codes
 from tests.gateways.test_pipe17_integration import OWN, administrate, grant
 
@@ -176,6 +176,9 @@ def test_p35_stock_reaches_the_product_whose_name_differs_by_blanks_at_its_ends_
     assert stock_of(empty, "SPOON")[DALLAS] == (7, 0), "an exact name goes first"
     assert not stock_of(empty, "SPOON ") and not stock_of(empty, "WHISK ") and not stock_of(empty, "\u00a0WHISK")
     assert found["WHISK"].refusal and not found["LADLE"].refusal
+    push(gateway, *(StockChange(sku, level(dallas=(9, 9))) for sku in ("SPOON ", "MUG-RED ")))
+    assert (stock_of(empty, "SPOON ")[DALLAS], stock_of(empty, "SPOON")[DALLAS]) == ((9, 0), (7, 0))
+    assert stock_of(empty, "MUG-RED")[DALLAS] == (9, 0), "RetailOps' own name may have the blank as well"
 
 
 @pytest.mark.both_databases
@@ -340,6 +343,17 @@ def test_p34_a_note_of_any_length_reaches_retailops_whole(empty: Sandbox, retail
         assert all(2 <= len(part) <= 100 for part in parts)
         assert "".join(parts) == (note if length > 1 else f"{handle}: {note}")
     assert order["gift_message"] == note
+
+
+def test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone(empty: Sandbox, retailops: Caller) -> None:
+    odd, seen = "a\x00b\ufdd0", "a\ufffdb\ufffd"  # the second stands for half a character in an answer of Pipe17's
+    goods = [{"uniqueId": "1", "sku": "MUG-RED", "quantity": 1, "name": odd}]
+    address = {**AUSTIN, "firstName": odd, "city": odd}
+    request(empty, giftNote=odd, shippingCode=odd, tags=[odd], shippingAddress=address, lineItems=goods)
+    [order] = retailops.pull()
+    place = order["shipping_address"]
+    assert [order["gift_message"], order["ship_service_code"], place["first_name"], place["city"]] == [seen] * 4
+    assert (order["tags"], order["order_items"][0]["sku_description"]) == ([seen], seen)
 
 
 # What is not honoured is said

@@ -187,10 +187,10 @@ def retailops(sandbox: Sandbox, build_app: Callable[..., Any], contract: Any) ->
     return Caller(build_app(channel_table(sandbox.url, api_key=INTEGRATION_KEY, more=more)), contract)
 
 
-def give_back(retailops: Caller, order: dict[str, Any], units: int = 1, number: int = 9) -> dict[str, Any]:
+def give_back(retailops: Caller, order: dict[str, Any], units: int = 1, number: Any = 9, **more: Any) -> dict[str, Any]:
     line = order["order_items"][0]
     item = {"channel_item_refnum": line["channel_item_refnum"], "sku": line["sku"], "quantity": units,
-            "reason": "broken", "subtotal_amt": 5}  # fmt: skip
+            "reason": "broken", "subtotal_amt": 5, **more}  # fmt: skip
     answer = retailops.ask(
         "order_returned",
         order={"channel_order_refnum": order["channel_order_refnum"]},
@@ -220,6 +220,10 @@ def test_r24_a_return_moves_no_money_and_is_told_to_pipe17_once(
     assert [item["lineItems"][0]["quantity"] for item in ours(sandbox)] == [2]
     give_back(retailops, order, number=10)
     assert len(ours(sandbox)) == 2
+    for number in (11, "11", 11.0, "11.0", "0011"):
+        unknown = give_back(retailops, order, number=number, sku="NOBODYS", channel_item_refnum="77")
+        assert codes(unknown, "warning") == ["NO_MONEY_MOVED", "LINE_UNKNOWN"]
+    assert [item["lineItems"][0]["sku"] for item in ours(sandbox)[2:]] == ["NOBODYS"], "one number is one return"
 
 
 def test_p9_a_return_pipe17_does_not_take_now_is_owed_and_written_once(

@@ -110,6 +110,32 @@ def test_p34_an_update_by_sku_alone_takes_off_the_last_line_first(shop: Shop) ->
         held = shop.at_rally(refnum)["snapshot"]["line_items"]
         assert {line["external_id"]: line["quantity"] for line in held} == expected
         assert sum(line["quantity"] for line in answer["line_items"]) == units
+    # What was said of another statement is no answer to one that changes nothing.
+    stranger = {"order_item_id": 7, "sku": "NOBODYS", "quantity": 1}
+    assert "SKU_UNKNOWN" in codes(shop.update(refnum, {"order_item_id": 5, "sku": TEE, "quantity": 2}, stranger))
+    assert codes(shop.update(refnum, {"order_item_id": 5, "sku": TEE, "quantity": 2})) == []
+    # A line number of more than 64 bits cannot be answered: the change is made, and its line left out.
+    beyond = shop.update(refnum, {"order_item_id": 2**64, "channel_item_refnum": first, "sku": TEE, "quantity": 2})
+    assert codes(beyond, "error") == [] and beyond["line_items"] == []
+    assert [line["quantity"] for line in shop.at_rally(refnum)["snapshot"]["line_items"]] == [2]
+
+
+def test_p19_units_taken_off_by_mistake_and_stated_again_are_not_given_back(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    tee, mug = (
+        {"order_item_id": at, "channel_item_refnum": line["channel_item_refnum"], "sku": line["sku"], "quantity": 1}
+        for at, line in enumerate(order["order_items"])
+    )
+    shop.update(refnum, tee, mug)
+    shop.ship(order, 501, TEE=1)
+    assert codes(shop.update(refnum, {**mug, "removed": True})) == ["LINE_NOT_CHANGED"]
+    assert codes(shop.update(refnum, tee, mug), "error") == []
+    assert codes(shop.complete(refnum)) == ["UNITS_UNACCOUNTED"], "the mug is to ship again"
+    shop.ship(order, 502, MUG=1)
+    assert shop.complete(refnum)["status"] == "success"
+    assert [row["external_id"] for refund in shop.at_rally(refnum)["refunds"] for row in refund["refunds"]
+            if row["external_id"] == mug["channel_item_refnum"]] == []  # fmt: skip
 
 
 def test_p34_units_taken_off_after_shipping_began_go_back_with_the_completion(shop: Shop) -> None:
@@ -143,6 +169,12 @@ def test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so(shop: Shop)
 
     assert codes(submit(501)) == []
     assert codes(submit(501, carrier_name="DHL"), "info") == ["SHIPMENT_CORRECTED"]
+    # Rally has no place for a weight: of a label mended in both each has its result, and neither is told as the other.
+    assert codes(submit(501, carrier_name="DHL", weight_kg=2)) == ["CANNOT_CORRECT"]
+    both = submit(501, carrier_name="GLS", weight_kg=3)
+    assert codes(both, "info") == ["SHIPMENT_CORRECTED"] and codes(both, "warning") == ["CANNOT_CORRECT"]
+    assert submit(501, carrier_name="GLS", weight_kg=3) == both
+    assert [item["carrier"] for item in shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]] == ["GLS"]
     assert codes(submit(502, carrier_name="FedEx"), "warning") == ["LABEL_REPLACED"]
     [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
     assert (parcel["external_id"], parcel["carrier"], parcel["tracking_number"]) == ("ro-ship-501-1", "FedEx", "1Z502")

@@ -19,7 +19,7 @@ from app.gateways.rally.hook_bodies import read_body
 from app.gateways.rally.hook_money import transactions
 from app.records.tables import inbound_requests, journal
 from tests.conftest import codes
-from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
+from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened, record
 
 OPEN = Callable[..., Shop]
 
@@ -50,14 +50,46 @@ def test_p35_ids_of_transactions_come_back_byte_for_byte_and_none_is_taken_for_a
     rest = {"external_id": "rest", "amount": TOTAL - len(IDS)}
     order = shop.buy_and_pull(skus={TEE: 1}, transactions=[*parts, rest])
     assert [item["refnum"] for item in order["payment_transactions"]] == [*IDS, "rest"]
-    plain = [name for name in IDS if name == name.strip()]
-    for name in plain:
+    for name in IDS:
         assert shop.credit(1, name)["status"] == "success", name
-    assert money(shop.at_rally(order["channel_order_refnum"])["refunded"]) == len(plain)
+    assert money(shop.at_rally(order["channel_order_refnum"])["refunded"]) == len(IDS)
+    # Each from its own payment, of which nothing is left then.
+    assert all(shop.credit(2, name)["status"] == "decline" for name in IDS)
+
+
+def test_p35_a_credit_finds_the_payment_of_a_trimmed_number_and_no_unknown_number_makes_it_another(shop: Shop) -> None:
+    parts = [{"external_id": "tx 9 ", "amount": TOTAL}]
+    refnum = shop.buy_and_pull(skus={TEE: 1}, transactions=parts)["channel_order_refnum"]
+    paid = shop.credit(3, "tx 9")
+    assert (paid["status"], paid["amount"]) == ("success", 3)
+    for parents in (("tx 9 ",), ("nobody", "tx 9"), (" tx 9", "tx 9 ")):
+        again = shop.credit(3, *parents)
+        assert (again["status"], again["message"]) == ("success", f"same as {paid['refnum']}, nothing paid again")
+    assert money(shop.at_rally(refnum)["refunded"]) == 3
 
 
 TOTAL = 27
 """One tee, its tax, and shipping."""
+
+
+@pytest.mark.both_databases
+def test_p35_a_sku_keeps_its_blanks_from_the_catalogue_to_the_order(shop: Shop) -> None:
+    goods = ("SPOON ", " FORK", "FORK", "KNIFE")
+    shop.push([record(at, sku, "20.00") for at, sku in enumerate(goods, 200)])
+    stated = {"SPOON ": 5, " FORK": 3, "FORK": 4, "KNIFE ": 7, "OTHER ": 1}
+    answer = shop.set_stock(**stated)
+    assert [event["associations"][0]["identifier"] for event in answer["events"]] == ["OTHER "]
+    shop.settle()
+    held = {row["sku"]: row["value"] for row in shop.view("stock") if row["sku"] in goods}
+    assert held == {"SPOON ": 5, " FORK": 3, "FORK": 4, "KNIFE": 7}
+    order = shop.buy_and_pull(skus={"SPOON ": 2})
+    refnum = order["channel_order_refnum"]
+    assert [line["sku"] for line in order["order_items"]] == ["SPOON "]
+    # Some of RetailOps' systems drop the blank.
+    assert shop.complete(refnum, unshipped_items=[{"sku": "SPOON", "unshipped_quantity": 2}])["status"] == "success"
+    assert shop.set_stock(SPOON=9)["events"] == []
+    shop.settle()
+    assert {row["sku"]: row["value"] for row in shop.view("stock")}["SPOON "] == 9
 
 
 @pytest.mark.both_databases

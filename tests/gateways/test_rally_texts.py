@@ -37,8 +37,10 @@ def test_p34_half_an_emoji_in_a_hook_costs_its_own_text(stage: Stage) -> None:
     body = {"notes": f"ring {HALF} twice", "shipping_address": {**TEXAS, "company": f"Ruiz {HALF}"}}
     answer = stage.call("PUT", f"/carts/{cart['external_id']}", body)
     assert (answer.status, answer.is_signed) == (200, True)
-    made = stage.order(answer.body, meta={"at": f"{HALF}"}, customer={"first_name": f"Ana {HALF}", "last_name": "R"})
+    meta = {"at": f"{HALF}", "of": [{"score": 1.5, f"{HALF}": None}]}
+    made = stage.order(answer.body, meta=meta, customer={"first_name": f"Ana {HALF}", "last_name": "R"})
     assert (made.status, made.is_signed) == (200, True)
+    assert made.body["meta"] == {"at": "\ufffd", "of": [{"score": 1.5, "\ufffd": None}]}
     document = stage.document(made.body["external_id"])
     assert document.notes == "ring \ufffd twice"
     assert document.customer.first_name == "Ana \ufffd"
@@ -75,6 +77,8 @@ def test_p34_texts_of_any_length_and_numbers_out_of_range_never_fail_a_hook(stag
             answer = stage.call(method, path, raw)
             assert answer.status in (200, 412, 422), f"{method} {path} {value!r:.30}: {answer.status} {answer.code}"
             assert answer.is_signed
+            if path == "/carts":
+                assert answer.code == "out_of_stock" and "\ufdd0" not in answer.raw.decode(), "its line alone is meant"
 
 
 def test_p34_what_the_database_can_never_keep_is_no_reason_to_try_again(

@@ -180,6 +180,13 @@ def test_goods_variants_categories_and_stock_come_out_as_the_vendor_wants_them(s
     assert datetime.strptime(root.get("date") or "", "%Y-%m-%d %H:%M")
 
 
+def test_p35_stock_reaches_an_offer_whose_sku_has_a_blank_that_retailops_dropped(shop: Shop) -> None:
+    assert shop.push(record("SPOON "), record("FORK")) == []
+    shop.stock(SPOON=3, FORK=0)
+    wanted = {"Title of SPOON": "true", "Title of FORK": "false"}
+    shop.await_offers(lambda offers: {name: offer.get("available") for name, offer in offers.items()} == wanted)
+
+
 def test_regional_stocks_say_where_each_thing_is(build_app: Callable[..., Flask], contract: Contract) -> None:
     regional = channel('[channel.retailrocket.stock_ids]\nDallas = "north"\nReno = "west"\n"Reno 2" = "west"')
     shop = Shop(build_app(regional + PATHS), contract)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy import Connection
 
 from app.channel import reserving
 from app.channel.desk import Asked, Desk
@@ -60,7 +61,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
         if bad and index in bad:
             continue
         sku = row["sku"]
-        sku = sku.strip() if type(sku) is str else text(sku)
+        sku = sku if type(sku) is str else text(sku)
         total = quantity = row.get("quantity_available")
         if type(quantity) is not int:
             quantity = whole(quantity)
@@ -122,6 +123,8 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     unknown: list[str] = []
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+            if any(gateway.stock_needs_catalog or gateway.stock_shows_with_catalog for gateway in hearing):
+                unknown = _unknown(connection, asked.channel.name, wanted.by_sku)
             for gateway in hearing:
                 stock.accept(
                     connection,
@@ -131,9 +134,6 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
                     now=desk.clock(),
                     restate_after_s=_restate_after_s(gateway, asked.channel),
                 )
-            if any(gateway.stock_needs_catalog for gateway in hearing):
-                known = catalogue.known_skus(connection, asked.channel.name, wanted.by_sku)
-                unknown = [sku for sku in wanted.by_sku if sku not in known]
             reserving.stated(connection, desk, asked.channel, wanted.by_sku)
             if disagreement is not None:
                 stock_disagreements.note(
@@ -151,7 +151,30 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     if disagreement is not None:
         events.append(disagreement.event(asked.channel))
-    return Outcome([*events, *_negative(list(wanted.below_zero)), *_not_in_catalogue(unknown)])
+    events += _negative(list(wanted.below_zero))
+    if any(gateway.stock_needs_catalog for gateway in hearing):
+        events += _not_in_catalogue(unknown)
+    return Outcome(events)
+
+
+def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> list[str]:
+    """SKUs that the catalogue does not have.
+
+    One that is a single SKU of it but for blanks at the ends, which some of RetailOps' systems drop, goes by that one.
+    """
+    known = catalogue.known_skus(connection, channel, by_sku)
+    unknown = [sku for sku in by_sku if sku not in known]
+    if not unknown:
+        return unknown
+    alike: dict[str, list[str]] = {}
+    trimmed = {sku.strip() for sku in unknown if sku != sku.strip()}
+    for sku in (*catalogue.known_skus(connection, channel, trimmed), *catalogue.blanked_skus(connection, channel)):
+        alike.setdefault(sku.strip(), []).append(sku)
+    for sku in unknown if alike else ():
+        meant = alike.get(sku.strip(), [])
+        if len(meant) == 1 and meant[0] not in by_sku:
+            by_sku[meant[0]] = by_sku.pop(sku)
+    return [sku for sku in unknown if sku in by_sku]
 
 
 class _Disagreement(NamedTuple):

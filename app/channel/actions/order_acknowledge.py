@@ -17,10 +17,9 @@ from app.channel.commands import declined, unavailable_event
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import entries, identifier, opaque
+from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
-from app.domain.retailops_numbers import canonical
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
 from app.gateways.words import Acknowledgement, Event, about
@@ -32,7 +31,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
     for index, entry in enumerate(entries(body.get("orders"))):
         if index not in reading.bad_entries:
             refnum = opaque(entry.get("channel_order_refnum"))
-            wanted[refnum] = Acknowledgement(refnum, canonical(identifier(entry.get("retailops_order_id"))))
+            wanted[refnum] = Acknowledgement(refnum, number(entry.get("retailops_order_id")))
     return list(wanted.values())
 
 

@@ -24,7 +24,7 @@ from app.channel.money import as_number, rounded, share
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, read_shipments
-from app.contract.reading import amount, entries, identifier, mapping, opaque, text, whole
+from app.contract.reading import amount, entries, mapping, number, opaque, text, whole
 from app.contract.schemas import Reading
 from app.domain.line_matching import named_lines
 from app.gateways.interface import Gateway
@@ -72,7 +72,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     order, returned = mapping(body.get("order")), mapping(body.get("return"))
     return Wanted(
         OrderName.read(order),
-        identifier(returned.get("retailops_return_id")),
+        number(returned.get("retailops_return_id")),
         text(returned.get("refund_action")).casefold().replace("_", "").replace(" ", ""),
         amount(returned.get("refund_amt")),
         tuple(_lines(returned)),

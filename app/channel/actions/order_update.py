@@ -10,7 +10,7 @@ returns (`rmas`) are paid when the goods are there (`order_returned`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
 from app.channel.outcome import Outcome
 from app.channel.running import LAST_WAIT_S, Command, Plan, run
-from app.contract.reading import entries, mapping, whole
+from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, NotOurs
@@ -119,10 +119,10 @@ def _items(order: orders.KnownOrder, found: Stated) -> list[dict[str, Any]]:
     """The lines as they stay, for entries with a number in RetailOps."""
     lines = {line.refnum: line for line in order.lines}
     return [
-        {"order_item_id": int(entry.item_id), "refnum": refnum, "quantity": lines[refnum].quantity}
+        {"order_item_id": entry.number, "refnum": refnum, "quantity": lines[refnum].quantity}
         for entry, refnums in found.meant
         for refnum in refnums
-        if refnum in lines and entry.item_id.isdecimal()
+        if refnum in lines and entry.number is not None
     ]
 
 
@@ -135,6 +135,7 @@ class _Update:
         self._channel = asked.channel.name
         self._source = source
         self._refnum = order.refnum
+        self._removed = order.removed
         self._wanted = wanted
         self._named = about("order_refnum", order.refnum)
 
@@ -142,13 +143,19 @@ class _Update:
         lines = sorted((line.item_id, line.refnum, line.sku, str(line.quantity)) for line in self._wanted.lines)
         # An update states the whole order, so its key is the order: the last statement counts, and only a
         # repeat of that one is a repeat.
-        meaning = ("update", [tuple(map(str, line)) for line in lines])
-        command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._plan)
+        # Units taken off since make it another statement, though it looks the same: it puts them back.
+        removed = [sorted(self._removed.items())] if self._removed else []
+        meaning = ("update", [tuple(map(str, line)) for line in lines], *removed)
+        command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._restate)
         [events] = run(self._desk, self._asked, [command])
         if self._wanted.announces_returns:
             message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
             events = [*events, Event("info", "RMA_NOTED", message, self._named)]
         return Outcome(events, self._as_it_stands())
+
+    def _restate(self, connection: Connection) -> Plan:
+        """What was said of another statement is no answer to this one, though it may change nothing."""
+        return replace(self._plan(connection), answers_alone=True)
 
     def _plan(self, connection: Connection) -> Plan:
         known = orders.known(connection, self._channel, [self._refnum])[self._refnum]
@@ -188,8 +195,8 @@ class _Update:
         now = {line.refnum: line for line in order.lines}
         items = []
         for entry, refnums in stated(known, self._wanted.lines).meant:
-            for refnum in refnums if entry.item_id else ():
-                item: dict[str, Any] = {"order_item_id": whole(entry.item_id), "refnum": refnum, "quantity": 0}
+            for refnum in refnums if entry.number is not None else ():
+                item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
                 if line := now.get(refnum):
                     item["quantity"] = line.quantity
                     item["unit_tax"] = as_number(line.unit_tax, order.currency_code, decimals=4)

@@ -23,7 +23,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.contract.reading import amount, entries, mapping, text
+from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.deliveries import outbox
 from app.gateways.interface import Gateway
@@ -55,7 +55,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """The amount and the numbers of the payments it is to come from."""
     credit = mapping(body.get("credit"))
     parents = [mapping(item) for item in entries(credit.get("parent_payment_transactions"))]
-    refnums = sorted({text(item.get("refnum")) for item in parents} - {""})
+    refnums = sorted({opaque(item.get("refnum")) for item in parents} - {""})
     return Wanted(amount(credit.get("amount")), text(parents[0].get("payment_type")) if parents else "", tuple(refnums))
 
 
@@ -69,10 +69,13 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     if declined(desk, asked, "credit_payment", outcome) or source is None:
         return outcome
     with desk.database.read() as connection:
-        homes = ledger.homes(connection, asked.channel.name, wanted.parents)
+        named = ledger.named(connection, asked.channel.name, wanted.parents)
+        homes = {order for order, _ in named}
         if len(homes) != 1:
             return _not_one_order(outcome, is_found=bool(homes))
         [order_refnum] = homes
+        # Numbers nobody knows make no other credit of it.
+        wanted = replace(wanted, parents=tuple(sorted(refnum for _, refnum in named)))
         credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
     return replace(credit.carry_out(outcome), order_refnum=order_refnum)
 

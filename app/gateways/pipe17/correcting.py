@@ -25,38 +25,47 @@ class Correcting:
     def correct(self, package: words.Package, call: Call) -> Accepted:
         """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
 
-        Raises `Unavailable` while Pipe17 does not show the fulfilment, which may have been made a moment ago.
+        Where one part is carried and another is not, both are told.  Raises `Unavailable` while Pipe17 does not show
+        the fulfilment, which may have been made a moment ago.
         """
-        reason = self._why_not_corrected(package, call)
+        is_sent, reason = self._corrected(package, call)
         if not reason:
             return Accepted()
         named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", package.order_refnum)
         message = f"the package was registered before and Pipe17 cannot change it: {reason}"
-        return Accepted((Event("warning", "CANNOT_CORRECT", message, named),))
+        events = [Event("warning", "CANNOT_CORRECT", message, named)]
+        if is_sent:
+            message = "the package was registered before; its number, carrier and ship date at Pipe17 are corrected"
+            events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))
+        return Accepted(tuple(events))
 
-    def _why_not_corrected(self, package: words.Package, call: Call) -> str:
-        """Empty when Pipe17 has it as it is now; a key without the grant is no error (R24)."""
+    def _corrected(self, package: words.Package, call: Call) -> tuple[bool, str]:
+        """Whether a tracking was written, and what Pipe17 has otherwise than the package says; "" for nothing.
+
+        A key without the grant is no error (R24).
+        """
         with self._integration.using("fulfillments", call):
             made = self._fulfilling.find_package(package, call)
         if made is None or not made.fulfillment_id:
             raise Unavailable("FULFILLMENT_NOT_SHOWN", "pipe17 does not show the fulfilment of this package yet")
         if not package.tracking_number or not (package.carrier_name or made.carrier):
-            return "it has no tracking number or no carrier"
+            return False, "it has no tracking number or no carrier"
         try:
             with self._integration.using("trackings", call):
-                self._fulfilling.track(package, made, call)
+                is_sent = self._fulfilling.track(package, made, call)
         except Refused as error:
-            return f"Pipe17 refused the tracking ({error.code})"
+            return False, f"Pipe17 refused the tracking ({error.code})"
         except Misconfigured as error:
             if error.code != FORBIDDEN:
                 raise
-            return NO_GRANT
+            return False, NO_GRANT
         except Unavailable as error:
             if error.code != SWITCHED_OFF or not self._integration.lacks_grant("trackings"):
                 raise
-            return NO_GRANT
+            return False, NO_GRANT
         frozen = _frozen(made, package)
-        return f"only number, carrier and ship date can be sent; it keeps the earlier {frozen}" if frozen else ""
+        kept = f"only number, carrier and ship date can be sent; it keeps the earlier {frozen}" if frozen else ""
+        return is_sent, kept
 
 
 def _frozen(made: Fulfillment, package: words.Package) -> str:

@@ -73,8 +73,8 @@ class Fulfilling:
             return False
         return any(_says(item, package, made) for item in self.trackings(made.fulfillment_id, call))
 
-    def track(self, package: words.Package, made: Fulfillment, call: Call) -> None:
-        """Send the package's number, carrier and date unless Pipe17 shows them already.
+    def track(self, package: words.Package, made: Fulfillment, call: Call) -> bool:
+        """Send the package's number, carrier and date; False where Pipe17 shows them already.
 
         The fulfilment itself is frozen (contract 2.7), so they go into a tracking beside it: the one that is
         there, or a new one.
@@ -82,12 +82,13 @@ class Fulfilling:
         known = list(self.trackings(made.fulfillment_id, call))
         stands: Tracking | Fulfillment = known[-1] if known else made
         if _says(stands, package, made):
-            return
+            return False
         body = bodies.tracking(package, package.carrier_name or made.carrier)
         if known:
             self._api.write("PUT", TRACKING, body, call, ids={"id": known[-1].tracking_id})
         else:
             self._api.write("POST", TRACKINGS, {"fulfillmentId": made.fulfillment_id, **body}, call)
+        return True
 
 
 def _says(stands: Tracking | Fulfillment, package: words.Package, made: Fulfillment) -> bool:

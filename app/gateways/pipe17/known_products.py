@@ -179,6 +179,8 @@ class KnownProducts:
         }
         for sku in skus:
             alike = [name for name in self._channel_skus.but_for_blanks(sku) if name not in mapping.to_partner]
+            if not alike and (trimmed := sku.strip()) != sku and trimmed not in named and _named(trimmed, mapping):
+                alike = [trimmed]
             if sku not in names and products.get(named[sku]) is None and len(alike) == 1:
                 names[sku] = alike[0]
         shown = self._ask(list(names.values()), call, is_fresh=False)

@@ -11,6 +11,8 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import fields
 
+from app.domain.texts import mended
+
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -24,7 +26,7 @@ class Text(fields.Field[str]):
         if isinstance(value, list):
             value = value[0] if value else ""
         if isinstance(value, str):
-            return value.strip()
+            return mended(value).strip()
         return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
 
 
@@ -67,7 +69,7 @@ class Texts(fields.Field[tuple[str, ...]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         if not isinstance(value, list):
             return ()
-        return tuple(item.strip() for item in value if isinstance(item, str) and item.strip())
+        return tuple(mended(item).strip() for item in value if isinstance(item, str) and item.strip())
 
 
 class Moment(fields.Field[datetime | None]):

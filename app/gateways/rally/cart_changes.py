@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
+from app.domain.texts import mended
 from app.gateways.rally import hook_errors
 from app.gateways.rally.cart_document import CartDocument
 from app.gateways.rally.hook_bodies import (
@@ -118,7 +119,8 @@ def check_stock(
     missing = []
     for item, unit in zip(wanted, units, strict=True):
         if unit is None:
-            missing.append(Remaining(item.product_id or item.variant_id or "unknown", item.variant_id, 0))
+            named = mended(item.product_id or item.variant_id or "unknown")
+            missing.append(Remaining(named, mended(item.variant_id), 0))
         elif total[unit.item.sku] > unit.sellable:
             left = max(unit.sellable - have.get(unit.item.sku, 0), 0)
             missing.append(Remaining(unit.product_key, unit.item.key, left))

@@ -48,6 +48,7 @@ class RallyGateway(Gateway):
     brings_orders = True
     stock_needs_catalog = True
     gives_store_credit = False
+    label_leaves_out = frozenset({"weight_kg", "channel_ship_code"})
     stock_batch = 50
     catalog_batch = 50
 

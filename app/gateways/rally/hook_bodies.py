@@ -7,6 +7,7 @@ A field that decides nothing in a hook is not read for it.  Ids are opaque: kept
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -82,6 +83,21 @@ def identifier(value: object) -> str:
 def mapping(value: object) -> Json:
     """An object; anything else is an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def plain(value: Any) -> Any:
+    """What is kept only to be given back, as JSON that every reader takes; text as `text` has it, with its blanks."""
+    match value:
+        case str():
+            return mended(value)
+        case Decimal():
+            number = float(value)
+            return number if math.isfinite(number) else str(value)
+        case dict():
+            return {mended(name): plain(held) for name, held in value.items()}
+        case list():
+            return [plain(item) for item in value]
+    return value
 
 
 def entries(value: object) -> list[Json]:

@@ -13,7 +13,16 @@ from sqlalchemy import Connection
 from app.gateways.rally import cart_check, hook_errors
 from app.gateways.rally.cart_changes import check_stock, wanted_of, with_coupons, with_shopper
 from app.gateways.rally.cart_document import CartDocument
-from app.gateways.rally.hook_bodies import Json, coupons, identifier, is_under_review, mapping, stated_lines, text
+from app.gateways.rally.hook_bodies import (
+    Json,
+    coupons,
+    identifier,
+    is_under_review,
+    mapping,
+    plain,
+    stated_lines,
+    text,
+)
 from app.gateways.rally.hook_money import payment_method
 from app.gateways.rally.order_document import RALLY_STATUS, OrderDocument, Transaction
 from app.gateways.rally.order_progress import with_transactions
@@ -80,7 +89,7 @@ def placed(
         is_offers_only=is_offers_only,
         is_under_review=bool(is_under_review(body)),
         doubt=doubt,
-        meta=dict(mapping(body.get("meta"))),
+        meta=plain(mapping(body.get("meta"))),
     )
     document = with_transactions(document, charged)
     if document.payment_method is not None and not doubt:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.domain import stock_levels
+from app.domain.texts import key_fault
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Line
 from app.gateways.rally.pricing import rounded
@@ -67,7 +68,7 @@ def find_units(
     Ids are ours (`Item.key`); a SKU in their place is understood too, because that is what a storefront knows.
     A variant id that is empty or the product's means a product without variants (contract 4.3).
     """
-    names = {name for pair in wanted for name in pair if name}
+    names = {name for pair in wanted for name in pair if name and not key_fault(name)}
     by_key = catalogue.of_keys(connection, channel, names)
     by_sku = catalogue.of_skus(connection, channel, names - set(by_key))
     found = [_unit(product_id, variant_id, by_key, by_sku) for product_id, variant_id in wanted]
@@ -211,6 +212,8 @@ def search_products(
     connection: Connection, channel: str, product_id: str, title: str | None, options: RallyOptions
 ) -> list[Json]:
     """Products by id (or SKU), else by a part of the title; none where neither is given (contract 3.1)."""
+    if product_id and key_fault(product_id):
+        return []
     if product_id:
         found = list(catalogue.of_keys(connection, channel, [product_id]).values())
         found = found or [product for product, _ in catalogue.of_skus(connection, channel, [product_id]).values()]

@@ -33,6 +33,7 @@ class RetailRocketGateway(Gateway):
     takes_stock: ClassVar[bool] = True
     stock_can_move_at_vendor: ClassVar[bool] = False
     takes_catalog = True
+    stock_shows_with_catalog = True
 
     def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:
         """Raises `Misconfigured` without records, or when no key may be sent to one of the addresses."""
