@@ -602,6 +602,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "which-figure-asked-of-everybody",
+        "P36",
+        "app/channel/actions/inventory_push.py",
+        "    if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):\n",
+        "    if disagreement is not None:\n",
+        (
+            "tests/channel/test_stock_figures.py::"
+            "test_p36_a_vendor_told_by_location_gets_the_details_and_nobody_is_asked_which_figure_counts",
+        ),
+    ),
+    Fault(
         "no-record-no-word",
         "P34",
         "app/channel/reception.py",
