@@ -29,6 +29,12 @@ class Line:
     unit_price: Decimal | None
 
     @property
+    def number(self) -> int | None:
+        """RetailOps' number of the line as it is answered; None where there is none that its caller could parse."""
+        number = int(self.item_id) if self.item_id.removeprefix("-").isdecimal() else None
+        return number if number is not None and -(2**63) <= number < 2**63 else None
+
+    @property
     def own_refnum(self) -> str:
         """The number this server gives the line if RetailOps added it."""
         return f"{OWN}{self.item_id}" if self.item_id else ""
@@ -71,6 +77,10 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
     events: list[Event] = []
     by_sku: dict[str, list[Line]] = {}
     for entry in named:
+        if entry.item_id and entry.number is None:
+            where = about("orderitem_refnum", entry.refnum) or about("sku_number", entry.sku)
+            message = "order_item_id has more than 64 bits, so RetailOps could not read an answer about the line"
+            events.append(Event("warning", "LINE_NOT_ANSWERED", message, where))
         line = next(iter(named_lines(order.lines, entry.refnum or entry.own_refnum, "")), None)
         if line is None:
             by_sku.setdefault(entry.sku, []).append(entry)

@@ -23,7 +23,7 @@ from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
 from app.channel.outcome import Outcome
 from app.channel.running import LAST_WAIT_S, Command, Plan, run
-from app.contract.reading import entries, mapping, whole
+from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, NotOurs
@@ -119,10 +119,10 @@ def _items(order: orders.KnownOrder, found: Stated) -> list[dict[str, Any]]:
     """The lines as they stay, for entries with a number in RetailOps."""
     lines = {line.refnum: line for line in order.lines}
     return [
-        {"order_item_id": int(entry.item_id), "refnum": refnum, "quantity": lines[refnum].quantity}
+        {"order_item_id": entry.number, "refnum": refnum, "quantity": lines[refnum].quantity}
         for entry, refnums in found.meant
         for refnum in refnums
-        if refnum in lines and entry.item_id.isdecimal()
+        if refnum in lines and entry.number is not None
     ]
 
 
@@ -188,8 +188,8 @@ class _Update:
         now = {line.refnum: line for line in order.lines}
         items = []
         for entry, refnums in stated(known, self._wanted.lines).meant:
-            for refnum in refnums if entry.item_id else ():
-                item: dict[str, Any] = {"order_item_id": whole(entry.item_id), "refnum": refnum, "quantity": 0}
+            for refnum in refnums if entry.number is not None else ():
+                item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
                 if line := now.get(refnum):
                     item["quantity"] = line.quantity
                     item["unit_tax"] = as_number(line.unit_tax, order.currency_code, decimals=4)
