@@ -621,6 +621,17 @@ FAULTS = (
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
     ),
     Fault(
+        "own-throttle-fails-a-cancellation",
+        "P14",
+        "app/channel/actions/order_cancel.py",
+        '    await_own_throttle(desk, asked, source, order.refnum, "cancel_order")\n',
+        "",
+        (
+            "tests/channel/test_lane_waiting.py::"
+            "test_p14_a_cancellation_behind_an_acknowledgement_that_our_rate_holds_up_waits_for_its_turn",
+        ),
+    ),
+    Fault(
         "which-figure-asked-of-everybody",
         "P36",
         "app/channel/actions/inventory_push.py",

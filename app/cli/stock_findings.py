@@ -41,9 +41,10 @@ def _is_by_location(channel: Channel, built: Built) -> bool:
 def _finding(channel: Channel, noted: StockDisagreement, *, is_by_location: bool) -> Finding:
     pushes = f"{noted.pushes} stock pushes" if noted.pushes > 1 else "1 stock push"
     counts = _BY_LOCATION if is_by_location else f"where one figure is sent, {_COUNTS[channel.stock_from]}"
+    skus = f"{noted.skus} SKUs" if noted.skus > 1 else "1 SKU"
     sentence = (
-        f"in {pushes}, last at {noted.last_at:%Y-%m-%d %H:%M} UTC for {noted.skus} SKUs, quantity_available is not the "
-        f"sum of quantity_detail: {noted.stated} and {noted.added_up} for SKU {noted.sku}; {counts}"
+        f"in {pushes}, last at {noted.last_at:%Y-%m-%d %H:%M} UTC for {skus}, quantity_available is not the sum of "
+        f"quantity_detail: {noted.stated} and {noted.added_up} for SKU {noted.sku}; {counts}"
     )
     is_decided = is_by_location or channel.stock_from != ""
     return Finding("stock figures", "ok" if is_decided else "attention", sentence)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from app.channel import orders, refunds
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
+from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
@@ -73,6 +74,8 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         if len(homes) != 1:
             return _not_one_order(outcome, is_found=bool(homes))
         [order_refnum] = homes
+    await_own_throttle(desk, asked, source, order_refnum, "credit_payment")
+    with desk.database.read() as connection:
         credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
     return replace(credit.carry_out(outcome), order_refnum=order_refnum)
 
