@@ -632,6 +632,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "paid-by-a-code-is-not-paid",
+        "P37",
+        "app/gateways/rally/hook_money.py",
+        '        stated = {"payment_method_name": stated} if stated.strip() else {}\n',
+        "        stated = {}\n",
+        (
+            "tests/gateways/test_rally_second_tab.py::"
+            "test_p37_without_a_payment_method_nothing_is_placed_and_the_answer_has_no_ids",
+        ),
+    ),
+    Fault(
         "which-figure-asked-of-everybody",
         "P36",
         "app/channel/actions/inventory_push.py",
