@@ -699,6 +699,66 @@ FAULTS = (
         ),
     ),
     Fault(
+        "line-number-beyond-64-bits",
+        "P5",
+        "app/channel/line_changes.py",
+        "        return number if number is not None and -(2**63) <= number < 2**63 else None\n",
+        "        return number\n",
+        (
+            "tests/channel/test_texts_and_entries.py::"
+            "test_p5_a_line_number_that_retailops_could_not_read_back_is_told_and_never_a_fault",
+        ),
+    ),
+    Fault(
+        "prices-nobody-can-pay",
+        "P37",
+        "app/gateways/rally/health.py",
+        "    yield from _of_prices(shop)\n",
+        "",
+        ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
+    ),
+    Fault(
+        "own-throttle-fails-a-cancellation",
+        "P14",
+        "app/channel/actions/order_cancel.py",
+        '    await_own_throttle(desk, asked, source, order.refnum, "cancel_order")\n',
+        "",
+        (
+            "tests/channel/test_lane_waiting.py::"
+            "test_p14_a_cancellation_behind_an_acknowledgement_that_our_rate_holds_up_waits_for_its_turn",
+        ),
+    ),
+    Fault(
+        "paid-by-a-code-is-not-paid",
+        "P37",
+        "app/gateways/rally/hook_money.py",
+        '        stated = {"payment_method_name": stated} if stated.strip() else {}\n',
+        "        stated = {}\n",
+        (
+            "tests/gateways/test_rally_second_tab.py::"
+            "test_p37_without_a_payment_method_nothing_is_placed_and_the_answer_has_no_ids",
+        ),
+    ),
+    Fault(
+        "what-a-person-could-not-send-is-forgotten",
+        "P33",
+        "app/cli/facts.py",
+        "        if any(item.owed or item.moved for item in found.values()):\n",
+        "        if any(item.owed for item in found.values()):\n",
+        ("tests/operations/test_send_again.py::test_p33_moved_figures_are_named_and_left_whoever_sends_them[sqlite]",),
+    ),
+    Fault(
+        "which-figure-asked-of-everybody",
+        "P36",
+        "app/channel/actions/inventory_push.py",
+        "    if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):\n",
+        "    if disagreement is not None:\n",
+        (
+            "tests/channel/test_stock_figures.py::"
+            "test_p36_a_vendor_told_by_location_gets_the_details_and_nobody_is_asked_which_figure_counts",
+        ),
+    ),
+    Fault(
         "no-record-no-word",
         "P34",
         "app/channel/reception.py",

@@ -80,6 +80,10 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
     events: list[Event] = []
     by_sku: dict[str, list[Line]] = {}
     for entry in named:
+        if entry.item_id and entry.number is None:
+            where = about("orderitem_refnum", entry.refnum) or about("sku_number", entry.sku)
+            message = "order_item_id has more than 64 bits, so RetailOps could not read an answer about the line"
+            events.append(Event("warning", "LINE_NOT_ANSWERED", message, where))
         line = next(iter(named_lines(order.lines, entry.refnum or entry.own_refnum, "")), None)
         if line is None:
             by_sku.setdefault(entry.sku, []).append(entry)

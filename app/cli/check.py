@@ -20,6 +20,7 @@ from app import gateways, shared_rates
 from app import settings as configuration
 from app.cli import findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.vendors import build
 from app.deliveries.courier import utc_now
 from app.errors import Misconfigured, SettingsFault
 from app.gateways.interface import Call, Finding, Health, Tools, VendorCall
@@ -127,7 +128,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
         if database is not None:
             try:
                 told = findings.of_records(database, [channel.name for channel in configured.channels], utc_now())
-                figures = stock_findings.of_channels(database, channels)
+                figures = stock_findings.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
     server = [about_database, address.get(), *findings.of_settings(configured), *told.get("", [])]

@@ -148,8 +148,9 @@ def _send(
         if dry_run:
             _show_dry_run(database, subject, name, found, now, as_json=as_json)
             return _exit_code(found)
-        if any(item.owed for item in found.values()):
-            if not yes:
+        # What is left is noted too: until it is stated anew `channel check` names it.
+        if any(item.owed or item.moved for item in found.values()):
+            if not yes and any(item.owed for item in found.values()):
                 _summary(subject, name, found, is_done=False)
                 ask("Send all that again?")
             found = {

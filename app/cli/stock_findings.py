@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from app.cli.vendors import Built
 from app.gateways.interface import Finding
 from app.records import stock_disagreements
 from app.records.database import Database
@@ -17,22 +18,33 @@ _COUNTS: Mapping[str, str] = {
 }
 
 
-def of_channels(database: Database, channels: Iterable[Channel]) -> dict[str, list[Finding]]:
+_BY_LOCATION = "every vendor of this channel is sent stock by location, so the details count"
+
+
+def of_channels(database: Database, channels: Iterable[Channel], built: Built) -> dict[str, list[Finding]]:
     """Channels whose pushes contradicted themselves, with an example.  Raises `DatabaseUnavailable`."""
     found: dict[str, list[Finding]] = {}
     with database.read() as connection:
         for channel in channels:
             noted = stock_disagreements.of_channel(connection, channel.name)
             if noted is not None:
-                found[channel.name] = [_finding(channel, noted)]
+                found[channel.name] = [_finding(channel, noted, is_by_location=_is_by_location(channel, built))]
     return found
 
 
-def _finding(channel: Channel, noted: StockDisagreement) -> Finding:
+def _is_by_location(channel: Channel, built: Built) -> bool:
+    """Whether no vendor of the channel is sent one figure a SKU; a vendor that cannot be built may be one."""
+    found = [built.get((channel.name, token)) for token in channel.gateways]
+    return all(gateway is not None and (gateway.stock_by_location or not gateway.takes_stock) for gateway in found)
+
+
+def _finding(channel: Channel, noted: StockDisagreement, *, is_by_location: bool) -> Finding:
     pushes = f"{noted.pushes} stock pushes" if noted.pushes > 1 else "1 stock push"
+    counts = _BY_LOCATION if is_by_location else f"where one figure is sent, {_COUNTS[channel.stock_from]}"
+    skus = f"{noted.skus} SKUs" if noted.skus > 1 else "1 SKU"
     sentence = (
-        f"in {pushes}, last at {noted.last_at:%Y-%m-%d %H:%M} UTC for {noted.skus} SKUs, quantity_available is not the "
-        f"sum of quantity_detail: {noted.stated} and {noted.added_up} for SKU {noted.sku}; where one figure is sent, "
-        f"{_COUNTS[channel.stock_from]}"
+        f"in {pushes}, last at {noted.last_at:%Y-%m-%d %H:%M} UTC for {skus}, quantity_available is not the sum of "
+        f"quantity_detail: {noted.stated} and {noted.added_up} for SKU {noted.sku}; {counts}"
     )
-    return Finding("stock figures", "ok" if channel.stock_from else "attention", sentence)
+    is_decided = is_by_location or channel.stock_from != ""
+    return Finding("stock figures", "ok" if is_decided else "attention", sentence)

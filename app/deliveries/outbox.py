@@ -58,6 +58,18 @@ class Told:
     events: tuple[Event, ...]
 
 
+@dataclass(frozen=True)
+class Front:
+    """The call that stands first in a lane, and when it is tried next; `lease_until` None while nobody tries it."""
+
+    verb: str
+    state: str
+    attempts: int
+    last_code: str
+    next_try_at: datetime
+    lease_until: datetime | None
+
+
 def new_lease() -> str:
     """A token that proves who holds a delivery."""
     return secrets.token_hex(8)
@@ -106,6 +118,18 @@ def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str) 
     """True when nothing is open for this order at this gateway, so that an inline attempt keeps the order."""
     row = connection.execute(_open_in_lane(channel, gateway, lane).limit(1)).first()
     return row is None
+
+
+def front_of_lane(connection: Connection, channel: str, gateway: str, lane: str) -> Front | None:
+    """None where nothing is open for this order at this gateway."""
+    of = deliveries.c
+    row = connection.execute(
+        _open_in_lane(channel, gateway, lane)
+        .with_only_columns(of.verb, of.state, of.attempts, of.last_code, of.next_try_at, of.lease_until)
+        .order_by(of.id)
+        .limit(1)
+    ).first()
+    return None if row is None else Front(*row)
 
 
 def wake(connection: Connection, delivery_id: int, now: datetime) -> None:

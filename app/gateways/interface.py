@@ -147,6 +147,9 @@ class Gateway(ABC):
     """True when the vendor's stock changes by itself, so that an equal level that is stated again is sent again; False
     for a vendor that only keeps what it is sent (R13)."""
 
+    stock_by_location: ClassVar[bool] = False
+    """True for a vendor that is sent stock by location: it always gets the details of a SKU, never its total."""
+
     restate_every_s: float = 0.0
     """How often an equal level is sent again at most, in seconds, for a vendor that takes one SKU a call (R13)."""
 

@@ -258,6 +258,20 @@ def test_p34_a_number_of_retailops_refuses_only_where_nothing_else_names_the_ord
     assert codes(retailops.ask("order_cancel", order=numbers)) == ["INVALID_PATTERN"], "it guards against mistakes"
 
 
+def test_p5_a_line_number_that_retailops_could_not_read_back_is_told_and_never_a_fault(retailops: Caller) -> None:
+    order = retailops.pull()[0]
+    retailops.acknowledge(order["channel_order_refnum"])
+    named = {key: order["order_items"][0][key] for key in ("channel_item_refnum", "sku", "quantity")}
+    for number in (2**63 - 1, -(2**63), 2**63, -(2**63) - 1, 10**29):
+        is_read = -(2**63) <= number < 2**63
+        lines = [{**named, "order_item_id": str(number)}]
+        answer = retailops.ask(
+            "order_update", order={"channel_order_refnum": order["channel_order_refnum"], "order_items": lines}
+        )
+        assert [item["order_item_id"] for item in answer["line_items"]] == [number] * is_read
+        assert ("LINE_NOT_ANSWERED" in codes(answer, "warning")) is not is_read
+
+
 def test_p34_twenty_ignored_fields_are_named_and_the_rest_is_counted(retailops: Caller) -> None:
     refnum = retailops.pull()[0]["channel_order_refnum"]
     lines = [{"sku": "S", "estimated_cost": "?"} for _ in range(25)]

@@ -173,6 +173,13 @@ def test_p37_a_check_names_tables_that_stop_every_checkout(open_shop: OPEN) -> N
     found = checked(shop, "shipping")
     assert found is not None and (found.state, "SG" in found.sentence) == ("attention", True)
     assert checked(shop, "tax") is None
+    assert checked(shop, "prices") is None
+    shop.push([record(100, TEE, "20.00", Currency="EUR")])
+    assert checked(shop, "prices") is None, "a mug can be bought"
+    shop.push([record(101, MUG, "20.00", Currency="chf")])
+    found = checked(shop, "prices")
+    assert found is not None and found.state == "note"
+    assert "all 2 prices of the catalogue are in CHF, EUR and none is in USD" in found.sentence
 
 
 def test_a_price_of_cart_create_that_is_not_taken_stands_in_the_journal(shop: Shop) -> None:

@@ -198,13 +198,17 @@ def test_p10_ten_at_once_with_a_difference_make_one_order(stage: Stage) -> None:
 
 def test_p37_without_a_payment_method_nothing_is_placed_and_the_answer_has_no_ids(stage: Stage) -> None:
     cart = bought(stage, TEE=1)
-    for missing in (None, {}, []):
+    for missing in (None, {}, [], " "):
         shown = stage.order(cart, payment_method=missing, transactions=None)
         assert shown.status == 200
         assert not {"external_id", "external_number", "payment_created"} & set(shown.body)
         assert (shown.body["total"], shown.body["status"]) == (cart["total"], "pending")
+    for unreadable in (5, ["credit_card"], True):
+        answer = stage.order(cart, payment_method=unreadable)
+        assert (answer.status, answer.code) == (412, "unknown"), "what was paid is not taken for what was not"
     assert not exists(stage, cart)
-    assert stage.order(cart).status == 200
+    placed = stage.order(cart, payment_method="credit_card")
+    assert placed.status == 200 and placed.body["external_id"], "its code alone, as in Rally's own snapshots"
 
 
 @pytest.fixture

@@ -79,6 +79,11 @@ class Shop:
         found: dict[str, Any] = self.channel.json("reconcile", "first", *options, exit_code=exit_code)["vendors"][0]
         return found
 
+    def stale(self) -> list[str]:
+        """SKUs that wait for RetailOps' next statement."""
+        with self.retailops.database.read() as connection:
+            return [item.sku for item in stock.stale(connection, utc_now())]
+
     def writes(self) -> dict[str, int]:
         return {name: count for name, count in self.pipe17.state()["calls"].items() if not name.startswith("GET")}
 

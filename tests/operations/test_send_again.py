@@ -45,9 +45,11 @@ def test_p33_moved_figures_are_named_and_left_whoever_sends_them(shop: Shop) -> 
     with shop.retailops.database.write() as connection:
         stock.note_moved(connection, "first", ["BOWL"], utc_now() + timedelta(seconds=1))
     shop.count("BOWL", DALLAS, 2)
+    assert not shop.stale()
     for choice in (["BOWL"], ["--all"]):
         left = shop.channel("stock", "send", "first", *choice, "--yes")
         assert left.exit_code == 1 and "STOCK_STALE" in left.stderr and "BOWL" in left.stderr
+        assert shop.stale(), "what waits for the next statement is shown to the operator"
     eventually(lambda: not shop.is_pending())
     assert shop.held("BOWL") == (2, 1)
     assert shop.channel("stock", "send", "first", "BOWL", "--even-if-moved", "--yes").exit_code == 0

@@ -149,7 +149,8 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(wanted.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
-    if disagreement is not None:
+    # A vendor that is sent stock by location is never sent the total, so nobody has to decide whether it counts.
+    if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):
         events.append(disagreement.event(asked.channel))
     events += _negative(list(wanted.below_zero))
     if any(gateway.stock_needs_catalog for gateway in hearing):

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from app.channel import orders, parcels, refunds, reserving
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
+from app.channel.lane_waiting import await_own_throttle
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.contract.reading import mapping
@@ -69,6 +70,7 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
             )
         return Plan(owed=owed)
 
+    await_own_throttle(desk, asked, source, order.refnum, "cancel_order")
     command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan)
     [events] = run(desk, asked, [command])
     return Outcome(events)

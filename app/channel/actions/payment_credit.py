@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from app.channel import orders, refunds
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
+from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
@@ -76,6 +77,8 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         [order_refnum] = homes
         # Numbers nobody knows make no other credit of it.
         wanted = replace(wanted, parents=tuple(sorted(refnum for _, refnum in named)))
+    await_own_throttle(desk, asked, source, order_refnum, "credit_payment")
+    with desk.database.read() as connection:
         credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
     return replace(credit.carry_out(outcome), order_refnum=order_refnum)
 

@@ -39,6 +39,7 @@ class Pipe17Gateway(Gateway):
 
     token: ClassVar[str] = "pipe17"
     takes_stock: ClassVar[bool] = True
+    stock_by_location: ClassVar[bool] = True
     catalog_batch = 100
     verbs: Mapping[str, Verb | NotOurs] = {
         "acknowledge_order": Verb("safe"),

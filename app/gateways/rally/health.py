@@ -10,13 +10,16 @@ from typing import Final
 from app.gateways.interface import Finding
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.shop import GATEWAY, Shop
-from app.records import inbound
+from app.records import catalogue, inbound
 from app.storefront.addresses import has_provinces
 
 LOOKED_BACK: Final = timedelta(hours=1)
 
 NAMED: Final = 4
 """How many reasons are named one by one."""
+
+PAGES: Final = 40
+"""How many pages of the catalogue are searched for a price that a shopper can pay."""
 
 OF_SHOPPERS: Final = ("cart_not_found", "invalid_discount_code", "out_of_stock", "order_not_found")
 """Codes that a shop in good health answers, too."""
@@ -25,6 +28,7 @@ OF_SHOPPERS: Final = ("cart_not_found", "invalid_discount_code", "out_of_stock",
 def findings_of(shop: Shop) -> Iterator[Finding]:
     """Raises `DatabaseUnavailable`."""
     yield from of_tables(shop.options)
+    yield from _of_prices(shop)
     yield _of_hooks(shop)
 
 
@@ -45,6 +49,30 @@ def of_tables(options: RallyOptions) -> Iterator[Finding]:
         yield Finding("shipping", "attention", sentence)
     if not options.tax:
         yield Finding("tax", "note", "no [[channel.rally.tax]]: nothing is taxed, and prices exclude tax")
+
+
+def _of_prices(shop: Shop) -> Iterator[Finding]:
+    """Nothing can be bought where no price is in the shop's currency; the first price that is ends the search."""
+    ours, others = shop.options.currency, Counter[str]()
+    after, pages = "", 0
+    while pages < PAGES:
+        with shop.database.read() as connection:
+            after, products = catalogue.page(connection, shop.channel, after, catalogue.MANY)
+        for unit in (unit for product in products for unit in product.units if unit.price is not None):
+            if unit.currency in (None, "", ours):
+                return
+            others[unit.currency or ""] += 1
+        pages += 1
+        if not after:
+            break
+    if others:
+        named = ", ".join(sorted(others)[:NAMED])
+        least = "all" if not after else "the first"
+        sentence = (
+            f"{least} {others.total()} prices of the catalogue are in {named} and none is in {ours}, the channel's "
+            "currency: nothing can be bought; mend `currency` of [channel.rally], or what RetailOps states"
+        )
+        yield Finding("prices", "note", sentence)
 
 
 def _without_shipping(options: RallyOptions) -> set[str]:

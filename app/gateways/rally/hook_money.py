@@ -61,7 +61,17 @@ def names_other_money(body: Json) -> bool:
 
 
 def payment_method(body: Json) -> PaymentMethod | None:
-    given = mapping(body.get("payment_method"))
+    """How it was paid, None where nothing says so: such an order is not placed (contract 4.10).
+
+    A text is the method's code, as Rally's snapshots have it (contract 4.1).  Raises `BadBody` for any other kind:
+    an order that was paid must not be taken for one that was not.
+    """
+    stated = body.get("payment_method")
+    if isinstance(stated, str):
+        stated = {"payment_method_name": stated} if stated.strip() else {}
+    if stated and not isinstance(stated, dict):
+        raise BadBody
+    given = mapping(stated)
     found = PaymentMethod(
         method_name=text(given.get("payment_method_name")),
         processor_name=text(given.get("payment_processor_name")),

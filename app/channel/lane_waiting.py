@@ -1,0 +1,58 @@
+"""A command the vendor decides waits for earlier calls of its order that only our own throttle holds up (R14).
+
+Such a command cannot be owed (R10), and behind a waiting lane it is not begun at all (R12): without this wait RetailOps
+would hear of a failure that nobody but this server's own rate has caused.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.channel.desk import Asked, Desk
+from app.deliveries import outbox
+from app.deliveries.outbox import Front
+from app.gateways.interface import Gateway, Verb
+
+KEPT_S: Final = 2.5
+"""What is left of the callback's budget for the command itself."""
+
+LOOK_EVERY_S: Final = 0.1
+
+MOST_WAITING: Final = 4
+"""Threads of a process that may wait here, so that others stay for callbacks that need no vendor."""
+
+THROTTLED: Final = ("", "RATE_LIMITED")
+"""Codes of a call that was not tried yet, or found no free call of our rate."""
+
+_room = threading.BoundedSemaphore(MOST_WAITING)
+
+
+def await_own_throttle(desk: Desk, asked: Asked, source: Gateway, order_refnum: str, verb: str) -> None:
+    """Return when the order's lane is free, when waiting would not free it, or when the budget is nearly over.
+
+    `verb` is the command's own: behind another of its kind it is a repeat, which has its own rule (R9).
+    Raises `DatabaseUnavailable`.
+    """
+    declared = source.verbs.get(verb)
+    if not isinstance(declared, Verb) or declared.decided_by != "vendor" or not _room.acquire(blocking=False):
+        return
+    try:
+        while (left_s := asked.deadline.left_s() - KEPT_S) > 0:
+            with desk.database.read() as connection:
+                front = outbox.front_of_lane(connection, asked.channel.name, source.token, order_refnum)
+            now = desk.clock()
+            if front is None or front.verb == verb or not _is_throttled(front, now, now + timedelta(seconds=left_s)):
+                return
+            time.sleep(min(LOOK_EVERY_S, left_s))
+    finally:
+        _room.release()
+
+
+def _is_throttled(front: Front, now: datetime, until: datetime) -> bool:
+    """True where the call was never sent, and is under way now or due in time."""
+    is_untried = front.state == "owed" and front.attempts == 0 and front.last_code in THROTTLED
+    is_under_way = front.lease_until is not None and front.lease_until > now
+    return is_untried and (is_under_way or front.next_try_at <= until)

@@ -1,0 +1,48 @@
+"""A cancellation waits for what only our own throttle holds up, and for nothing else (R14, R12)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+import app as composition
+from app.contract.schemas import Contract
+from app.records.tables import deliveries
+from tests.conftest import Caller, Sandbox, channel_table, codes
+
+Build = Callable[..., Flask]
+
+
+def test_p14_a_cancellation_behind_an_acknowledgement_that_our_rate_holds_up_waits_for_its_turn(
+    build_app: Build, pipe17: Sandbox, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = channel_table(pipe17.url).replace("requests_per_s = 0", "requests_per_s = 5\nrate_max = 5")
+    patient = Caller(build_app(channel), contract)
+    monkeypatch.setattr(composition, "BUDGET_S", 0.5)
+    hasty = Caller(build_app(channel), contract)
+    refnums = [order["channel_order_refnum"] for order in patient.pull()][:5]
+    assert "OWED" in codes(hasty.acknowledge(*refnums))
+    with patient.database.read() as connection:
+        open_ones = connection.execute(select(deliveries.c.lane).where(deliveries.c.state == "owed")).scalars().all()
+    assert open_ones, "nothing is held up"
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(patient.cancel, open_ones[-3:]))
+    assert [(answer["status"], codes(answer)) for answer in answers] == [("success", [])] * len(answers)
+    assert {pipe17.shipment(refnum)["status"] for refnum in open_ones[-3:]} == {"canceledRestock"}
+
+
+def test_p14_a_cancellation_behind_a_call_that_the_vendor_throttled_is_answered_at_once(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    order = retailops.pull()[0]
+    pipe17.fault(kind="status", code=429, retry_after=5, times=1, match={"method": "PUT"})
+    assert codes(retailops.acknowledge(order["channel_order_refnum"])) == ["OWED"]
+    begun = time.monotonic()
+    answer = retailops.cancel(order["channel_order_refnum"])
+    assert (answer["status"], codes(answer)) == ("fail", ["EARLIER_CALLS_OWED"])
+    assert time.monotonic() - begun < 2.0
