@@ -699,17 +699,6 @@ FAULTS = (
         ),
     ),
     Fault(
-        "line-number-beyond-64-bits",
-        "P5",
-        "app/channel/line_changes.py",
-        "        return number if number is not None and -(2**63) <= number < 2**63 else None\n",
-        "        return number\n",
-        (
-            "tests/channel/test_texts_and_entries.py::"
-            "test_p5_a_line_number_that_retailops_could_not_read_back_is_told_and_never_a_fault",
-        ),
-    ),
-    Fault(
         "prices-nobody-can-pay",
         "P37",
         "app/gateways/rally/health.py",
