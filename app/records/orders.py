@@ -8,12 +8,13 @@ has it is put at the end.  Whoever changes an order holds `lock_name` (`Database
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
 from app.records import reservations, stock
 from app.records.tables import handed_out, orders
@@ -44,6 +45,8 @@ class StoredOrder:
     """When it was called off at its source."""
     changed_at: datetime
     purge_after: datetime
+    paid_at: datetime | None
+    """When it was first known that the shopper has paid, all or a part."""
 
     def is_final(self, now: datetime) -> bool:
         """True when it may be handed out, so that it waits for nothing any more."""
@@ -67,6 +70,7 @@ def add(
     now: datetime,
     exportable_at: datetime | None,
     purge_after: datetime,
+    is_paid: bool = False,
 ) -> StoredOrder:
     """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already."""
     connection.execute(
@@ -82,6 +86,7 @@ def add(
             "exportable_at": exportable_at,
             "changed_at": now,
             "purge_after": purge_after,
+            "paid_at": now if is_paid else None,
         },
     )
     return cast(StoredOrder, get(connection, channel, refnum))
@@ -135,6 +140,7 @@ def change(
     purge_after: datetime,
     body: bytes | None = None,
     hook: bytes = b"",
+    is_paid: bool = False,
     **more: Any,
 ) -> StoredOrder:
     """Write what is new of an order just read under its lock, and return it as it is then.
@@ -142,6 +148,8 @@ def change(
     `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones.
     """
     values: dict[str, Any] = {"changed_at": now, "purge_after": purge_after, **more}
+    if is_paid and order.paid_at is None:
+        values["paid_at"] = now
     if body is not None:
         values["body"] = body
     if hook and len(order.hooks) + len(hook) < MOST_HOOKS:
@@ -198,9 +206,42 @@ def count(connection: Connection, channel: str) -> int:
     )
 
 
+def is_paid_for() -> ColumnElement[bool]:
+    """Orders whose shopper has paid and which are not over at their source."""
+    return orders.c.paid_at.is_not(None) & orders.c.state.in_(("pending", "review", "paid"))
+
+
+def is_waiting() -> ColumnElement[bool]:
+    """Orders that are paid for and that RetailOps does not have: they are kept beyond their date (R28)."""
+    return is_paid_for() & ~_is_acknowledged()
+
+
 def expired(now: datetime) -> Select[Any]:
-    """Keys of what is past its date (R28)."""
-    return select(orders.c.channel, orders.c.refnum).where(orders.c.purge_after < now).order_by(orders.c.purge_after)
+    """Keys of what is past its date and not held for RetailOps (R28)."""
+    is_over = (orders.c.purge_after < now) & ~is_waiting()
+    return select(orders.c.channel, orders.c.refnum).where(is_over).order_by(orders.c.purge_after)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many orders of a channel RetailOps does not have although they were paid before a moment; the oldest."""
+
+    channel: str
+    count: int
+    refnum: str
+    since: datetime
+
+
+def waiting_since_before(connection: Connection, moment: datetime) -> list[Waiting]:
+    """Orders that were paid before this moment and that RetailOps does not have, by channel."""
+    rows = connection.execute(
+        select(orders.c.channel, orders.c.refnum, orders.c.paid_at)
+        .where(is_waiting(), orders.c.paid_at < moment)
+        .order_by(orders.c.paid_at)
+    ).all()
+    counts = Counter(row.channel for row in rows)
+    first = {row.channel: row for row in reversed(rows)}
+    return [Waiting(channel, count, first[channel].refnum, first[channel].paid_at) for channel, count in counts.items()]
 
 
 def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:
@@ -213,7 +254,9 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         stock.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
     for channel, refnum in keys:
         gone = connection.execute(
-            delete(orders).where(orders.c.channel == channel, orders.c.refnum == refnum, orders.c.purge_after < now)
+            delete(orders).where(
+                orders.c.channel == channel, orders.c.refnum == refnum, orders.c.purge_after < now, ~is_waiting()
+            )
         )
         if gone.rowcount:
             reservations.release(connection, channel, refnum)
@@ -223,7 +266,7 @@ def _of(channel: str) -> Select[Any]:
     return select(orders).where(orders.c.channel == channel)
 
 
-def _is_acknowledged() -> Any:
+def _is_acknowledged() -> ColumnElement[bool]:
     return exists().where(
         handed_out.c.channel == orders.c.channel,
         handed_out.c.refnum == orders.c.refnum,

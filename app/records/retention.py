@@ -178,7 +178,7 @@ CLOCKS: list[Clock] = [
     Clock(
         "orders",
         "a row goes order_days after completion, cancellation or full refund, else open_order_days after its last "
-        "change; each order carries its date",
+        "change; each order carries its date; a paid one that RetailOps does not have is kept beyond it",
         _old_orders,
         _delete_orders,
     ),
@@ -188,6 +188,9 @@ CLOCKS: list[Clock] = [
 ]
 
 KEPT: Mapping[str, str] = {
+    "channels": "one row for each channel there ever was: what is kept for ever hangs on its key",
+    "channel_names": "names of channels, former ones too",
+    "channel_accounts": "one row for each gateway of a channel: ids of merchants' accounts, not of people",
     "called_off_cursors": "one row for each source of orders",
     "handed_out": "order numbers, lines as ids and quantities: an order must never be handed out again (R18)",
     "packages": "shipment numbers, units, label digests: what shipped must not be cancelled or refunded (R21, R22)",

@@ -88,6 +88,38 @@ class FreeText(TypeDecorator[str]):
         return None if value is None else mended(value)
 
 
+channels = Table(
+    "channels",
+    metadata,
+    Column("key", String(63), primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("client_id", BigInteger),
+    Column("channel_id", BigInteger),
+    Column("registered_at", Moment, nullable=False),
+    Column("forgotten_at", Moment),
+)
+"""Whose records these are: every other table's `channel` is a `key` of this one, which no renaming changes (R35).
+
+`name` is what people see: the channel's, or of an account that had to leave it, one made for it.  The pair is null
+until a server has started with the channel."""
+
+channel_names = Table(
+    "channel_names",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("channel", String(63), nullable=False),
+)
+"""Which records each name means, former names too: a process that still has one goes on with them."""
+
+channel_accounts = Table(
+    "channel_accounts",
+    metadata,
+    Column("channel", String(63), primary_key=True),
+    Column("gateway", String(32), primary_key=True),
+    Column("account", Text, nullable=False),
+)
+"""Whose account each gateway of a channel has, in the vendor's words or as part of a key's digest; never a secret."""
+
 handed_out = Table(
     "handed_out",
     metadata,
@@ -544,11 +576,13 @@ orders = Table(
     Column("cancelled_at", Moment),
     Column("changed_at", Moment, nullable=False),
     Column("purge_after", Moment, nullable=False),
+    Column("paid_at", Moment),
     UniqueConstraint("channel", "cart_id"),
 )
 """Orders of a source that pushes them here, whole, until RetailOps needs them no more (R19, R28).
 
-`hooks` holds what the source sent, one body a line, for what we do not understand yet.
+`hooks` holds what the source sent, one body a line, for what we do not understand yet.  `paid_at`: when the shopper's
+money was first known of; a paid order is kept beyond its date until RetailOps has it.
 """
 
 Index("ix_orders_created_at", orders.c.channel, orders.c.created_at)

@@ -111,6 +111,7 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
                 purge_after=shop.order_date(now, is_over=is_over),
                 body=write_document(document),
                 hook=raw,
+                is_paid=document.is_charged,
                 **changes,
             )
             note_late_money(connection, shop, before, document)
@@ -181,6 +182,7 @@ def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes
         now=now,
         exportable_at=release_at(shop, document, now),
         purge_after=shop.order_date(now, is_over=False),
+        is_paid=document.is_charged,
     )
 
 
@@ -197,7 +199,14 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
             changes: dict[str, Any] = {}
             _requeue(changes, stored, before, document, orders.standing(connection, shop.channel, refnum), now)
             stored = orders.change(
-                connection, stored, now=now, purge_after=date, body=write_document(document), hook=raw, **changes
+                connection,
+                stored,
+                now=now,
+                purge_after=date,
+                body=write_document(document),
+                hook=raw,
+                is_paid=document.is_charged,
+                **changes,
             )
             note_late_money(connection, shop, before, document)
         return _created(connection, shop, stored, document)

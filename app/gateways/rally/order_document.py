@@ -250,6 +250,11 @@ class OrderDocument(Private, frozen=True, kw_only=True):
         """What Rally took."""
         return sum((transaction.amount for transaction in self.transactions), Decimal(0))
 
+    @property
+    def is_charged(self) -> bool:
+        """Whether the shopper has paid: Rally said so, or took all that the order comes to."""
+        return self.is_paid or (self.paid > 0 and self.paid >= self.total)
+
 
 _decode = msgspec.json.Decoder(OrderDocument).decode
 
