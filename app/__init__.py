@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +15,7 @@ from app import gateways, logs, metrics, settings
 from app.callbacks import edge
 from app.callbacks.door import create_door
 from app.callbacks.health import create_health
-from app.channel import consequences
+from app.channel import consequences, registration
 from app.channel.desk import BUDGET_S, Desk
 from app.channel.reception import Reception
 from app.channel.routing import Routing
@@ -39,8 +41,11 @@ log = logging.getLogger(__name__)
 class Works:
     """Everything of one process behind its front: records, gateways, background threads."""
 
-    def __init__(self, configured: Settings, *, delivery_threads: int, callback_threads: int = 0) -> None:
-        self.database = Database(configured.database_url)
+    def __init__(
+        self, configured: Settings, database: Database, *, delivery_threads: int, callback_threads: int = 0
+    ) -> None:
+        """`configured` is as `registration.register` gives it: its channels have the keys of their records."""
+        self.database = database
         self.journal = Journal(self.database)
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
@@ -62,7 +67,7 @@ class Works:
             self.gateways,
             consequences.apply_late,
             threads=delivery_threads,
-            set_aside=frozenset(channel.name for channel in configured.channels if channel.set_aside),
+            channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             idle=Retention(self.database, terms, utc_now).turn,
         )
 
@@ -90,26 +95,60 @@ def shared_rates(
 
 
 def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dict[tuple[str, str], Gateway]:
-    """Every gateway of every channel by (channel, vendor token)."""
+    """Every gateway of every channel by (key of the channel's records, vendor token)."""
     built = {}
     for channel in configured.channels:
         for fault in channel.set_aside:
             log.error("%s: the channel is set aside, the others run", fault, extra={"channel": channel.name})
 
-        def observe(call: VendorCall, name: str = channel.name) -> None:
+        def observe(call: VendorCall, name: str = channel.key) -> None:
             journal.vendor_call(name, call)
             metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
 
         for token in channel.gateways:
 
-            def observe_inbound(request: InboundRequest, name: str = channel.name, token: str = token) -> None:
+            def observe_inbound(request: InboundRequest, name: str = channel.key, token: str = token) -> None:
                 journal.inbound(name, token, request)
 
-            lent = replace(tools, channel=channel.name, observe=observe, observe_inbound=observe_inbound)
+            lent = replace(
+                tools,
+                channel=channel.key,
+                channel_name=channel.name,
+                observe=observe,
+                observe_inbound=observe_inbound,
+            )
             gateway = gateways.vendor(token).create(channel.vendors[token], lent)
             gateway.is_set_aside = bool(channel.set_aside)
-            built[(channel.name, token)] = gateway
+            built[(channel.key, token)] = gateway
     return built
+
+
+def prepared(configured: Settings, database: Database) -> Settings:
+    """The settings with the keys of the channels' records, which nothing may be served without (R35).
+
+    Where the database is away they are found before it is used first.  A process that was composed with other ones
+    ends then, for whoever watches over it to begin another.
+    """
+
+    def found() -> Settings:
+        database.prepare()
+        return registration.register(configured, database, utc_now())
+
+    def find_late() -> None:
+        if found().channels != configured.channels:
+            log.error("the channels' records are not those this process began with; it ends so that another begins")
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise DatabaseUnavailable("this process is about to end")
+
+    try:
+        return found()
+    except DatabaseUnavailable as error:
+        log.warning("the database is away: %s", error)
+    configured = replace(
+        configured, channels=tuple(replace(channel, record_key=channel.name) for channel in configured.channels)
+    )
+    database.before_use(find_late)
+    return configured
 
 
 def create_app(configured: Settings | None = None) -> Flask:
@@ -120,11 +159,12 @@ def create_app(configured: Settings | None = None) -> Flask:
     """
     configured = configured or settings.load()
     logs.configure(configured.log_level, configured.secrets())
-    works = Works(configured, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads)
-    try:
-        works.database.prepare()
-    except DatabaseUnavailable as error:
-        log.warning("the database is away: %s", error)
+    database = Database(configured.database_url)
+    configured = prepared(configured, database)
+    logs.configure(configured.log_level, configured.secrets(), configured.names)
+    works = Works(
+        configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
+    )
     contract = load_contract()
     desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
@@ -144,7 +184,11 @@ def create_app(configured: Settings | None = None) -> Flask:
         )
     )
     for token in sorted({token for _, token in works.gateways}):
-        mine = {channel: gateway for (channel, name), gateway in works.gateways.items() if name == token}
+        mine = {
+            channel.name: works.gateways[(channel.key, token)]
+            for channel in configured.channels
+            if token in channel.gateways
+        }
         inbound = gateways.vendor(token).inbound(mine)
         if inbound is not None:
             app.register_blueprint(inbound)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -26,8 +26,10 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 class JsonLines(logging.Formatter):
     """A record as one line; a traceback is cut down to places, because its last line may repeat a value."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), names: Mapping[str, str] | None = None) -> None:
+        """`names` are the channels' names by the key of their records, where that is another one."""
         super().__init__()
+        self._names = names or {}
         found = {form for secret in secrets if len(secret) >= 6 for form in _forms(secret)}
         self._secrets = sorted(found, key=len, reverse=True)
 
@@ -52,8 +54,19 @@ class JsonLines(logging.Formatter):
         return self.format_fields(line)
 
     def format_fields(self, fields: dict[str, Any]) -> str:
-        """A line from its fields, secrets blotted out."""
+        """A line from its fields: the channel by its name, secrets blotted out."""
+        if self._names:
+            fields = {name: self._named(name, value) for name, value in fields.items()}
         return msgspec.json.encode({name: self._blotted(value) for name, value in fields.items()}).decode()
+
+    def _named(self, field: str, value: Any) -> Any:
+        """The field `channel`, and a message that begins with "channel KEY:", with the channel's name instead."""
+        if field == "channel":
+            return self._names.get(value, value)
+        if field == "message" and value.startswith("channel "):
+            key, colon, rest = value.removeprefix("channel ").partition(":")
+            return f"channel {self._names.get(key, key)}{colon}{rest}"
+        return value
 
     def _blotted(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -118,10 +131,10 @@ def write(logger: logging.Logger, fields: Iterable[dict[str, Any]]) -> None:
             handler.flush()
 
 
-def configure(level: str, secrets: Iterable[str] = ()) -> None:
-    """Send every logger's lines to standard error."""
+def configure(level: str, secrets: Iterable[str] = (), names: Mapping[str, str] | None = None) -> None:
+    """Send every logger's lines to standard error; `names` are those of channels by the key of their records."""
     handler = GatheredLines(sys.stderr)
-    handler.setFormatter(JsonLines(secrets))
+    handler.setFormatter(JsonLines(secrets, names))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

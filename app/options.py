@@ -39,6 +39,13 @@ def switch() -> fields.Boolean:
     return fields.Boolean(truthy={True}, falsy={False})
 
 
+class OneOrMore(fields.List[Any]):
+    """A text, or a list of texts; read as a list either way."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        return super()._deserialize([value] if isinstance(value, str) else value, attr, data, **kwargs)
+
+
 class CurrencyCode(fields.String):
     """A currency code in any case, read as upper case (R32).  `is_optional` allows an empty one."""
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError
 from app import gateways
 from app.domain.stock_levels import StockFrom
 from app.errors import SettingsFault
-from app.options import Explained, option, read_table, switch
+from app.options import Explained, OneOrMore, option, read_table, switch
 
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
@@ -104,6 +104,19 @@ class Channel:
         "quantity_available.",
         default=True,
     )
+    former_name: tuple[str, ...] = option(
+        OneOrMore(mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}(~[0-9]+)?\Z"))),
+        "Name or names this channel had before: its records go on under the new name.  May stay for good.",
+        default=(),
+    )
+    former_account: tuple[str, ...] = option(
+        OneOrMore(mf.String(validate=mv.Length(min=1, max=255))),
+        "Account or accounts that stood under this name before and are another one now: Rally's organisation_id, "
+        "Pipe17's integration_id (of a bare key what `channel check` shows), Retail Rocket's partner_id, or "
+        '"client_id/channel_id" of RetailOps.  What was kept of them is kept apart, and the new one is sent '
+        "everything.  May stay for good.",
+        default=(),
+    )
     catalog: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.OneOf(CATALOG_PATHS)), values=mf.String()),
         "Where catalog_push's template_output keeps each product field, as dotted paths.",
@@ -114,6 +127,22 @@ class Channel:
     set_aside: tuple[str, ...] = ()
     """Faults that stop this channel alone: place and rule (R35).  Its callbacks are answered 503, its hooks are
     refused and its deliveries wait; the other channels run."""
+    record_key: str = ""
+    """The key of its records where that is not its name (`channel.registration` finds it)."""
+
+    @property
+    def key(self) -> str:
+        """What its records hang on: it stays when the name changes, and changes with the account (R35).
+
+        People see `name`; everything that is kept, locked or owed has this.
+        """
+        return self.record_key or self.name
+
+    @property
+    def order_source(self) -> str:
+        """The gateway that brings its orders, "" for none (R17)."""
+        found = (token for token, options in self.vendors.items() if gateways.vendor(token).brings_orders(options))
+        return next(found, "")
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -138,6 +167,8 @@ class Settings:
     journal_days: int = 90
     web_concurrency: int = 2
     web_threads: int = 16
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The name that people see of each key of records that is another one."""
 
     def secrets(self) -> list[str]:
         """Every secret this process knows, so that its log can keep them out."""
@@ -338,6 +369,8 @@ def _channel(
         channel,
         auth_keys=tuple(channel.auth_keys),
         gateways=tuple(channel.gateways),
+        former_name=tuple(dict.fromkeys(channel.former_name)),
+        former_account=tuple(dict.fromkeys(channel.former_account)),
         vendors=vendors,
         set_aside=tuple(_not_carried(vendors, here)),
     )
@@ -434,4 +467,13 @@ def _collisions(channels: list[Channel], place: str) -> list[str]:
             other = owners.setdefault((kind, mark), channel)
             if other is not channel:
                 faults.append(f"{place}: channels '{other.name}' and '{channel.name}' have the same {kind}")
+    former: dict[str, Channel] = {}
+    names = {channel.name for channel in channels}
+    for channel in channels:
+        for name in channel.former_name:
+            here = f"{place}: channel '{channel.name}'.former_name"
+            if name in names:
+                faults.append(f"{here}: '{name}' is the name of a channel now; it cannot be a former one as well")
+            if former.setdefault(name, channel) is not channel:
+                faults.append(f"{here}: '{name}' is also a former name of channel '{former[name].name}'")
     return sorted(set(faults))

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def is_any_open(desk: Desk, asked: Asked) -> bool:
     """Whether RetailOps has any order that is neither cancelled nor completed."""
-    wanted = select(handed_out.c.refnum).where(handed_out.c.channel == asked.channel.name, IS_OPEN_ORDER).limit(1)
+    wanted = select(handed_out.c.refnum).where(handed_out.c.channel == asked.channel.key, IS_OPEN_ORDER).limit(1)
     with desk.database.read() as connection:
         return connection.execute(wanted).first() is not None
 
@@ -46,7 +46,7 @@ def find_out(desk: Desk, asked: Asked, source: Gateway) -> None:
 
     A source that cannot be asked is asked again with the next pull.
     """
-    channel = asked.channel.name
+    channel = asked.channel.key
     with desk.database.read() as connection:
         since_ms = connection.execute(
             select(cursors.c.until_ms).where(cursors.c.channel == channel, cursors.c.gateway == source.token)
@@ -101,7 +101,7 @@ def due(desk: Desk, asked: Asked, source: Gateway) -> list[Candidate]:
 
     While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
     """
-    channel = asked.channel.name
+    channel = asked.channel.key
     with desk.database.read() as connection:
         refnums = list(
             connection.execute(
@@ -148,7 +148,7 @@ def acknowledge(desk: Desk, asked: Asked, numbers: Iterable[tuple[str, str]]) ->
 
     Their source needs no word: it called them off itself.
     """
-    channel, by_refnum = asked.channel.name, dict(numbers)
+    channel, by_refnum = asked.channel.key, dict(numbers)
     told = (
         handed_out.c.channel == channel,
         handed_out.c.refnum.in_(list(by_refnum)),

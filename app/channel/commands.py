@@ -52,7 +52,7 @@ def with_order(desk: Desk, asked: Asked, source: Gateway, name: OrderName, carry
     refnum = name.refnum
     if not refnum:
         with desk.database.read() as connection:
-            found = orders.numbered(connection, asked.channel.name, name.retailops_order_id)
+            found = orders.numbered(connection, asked.channel.key, name.retailops_order_id)
         if len(found) > 1:
             message = "several orders were acknowledged under this RetailOps number; send channel_order_refnum"
             return Outcome([Event("error", "ORDER_AMBIGUOUS", message, name.association)])

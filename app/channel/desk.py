@@ -33,7 +33,7 @@ class Desk:
 
     def gateways_of(self, channel: Channel) -> list[Gateway]:
         """The channel's gateways in the order of its configuration."""
-        return [self.gateways[(channel.name, token)] for token in channel.gateways]
+        return [self.gateways[(channel.key, token)] for token in channel.gateways]
 
     def order_source(self, channel: Channel) -> Gateway | None:
         """The one gateway that brings this channel's orders and takes its commands (R17)."""

@@ -30,7 +30,7 @@ def see(connection: Connection, desk: Desk, channel: Channel, orders: Sequence[O
             if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.name))
         ]
         if wanted:
-            observed.see(connection, channel.name, gateway.token, wanted, desk.clock())
+            observed.see(connection, channel.key, gateway.token, wanted, desk.clock())
 
 
 def _purchase(gateway: Gateway, order: Order, channel: str) -> Purchase | None:

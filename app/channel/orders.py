@@ -102,7 +102,7 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
 
     Raises `GatewayError` when it is not remembered and the source cannot be asked.
     """
-    channel = asked.channel.name
+    channel = asked.channel.key
     with desk.database.read() as connection:
         order = known(connection, channel, [refnum]).get(refnum)
         if order is None and (other := meant(connection, channel, [refnum])[refnum]) != refnum:

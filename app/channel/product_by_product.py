@@ -21,7 +21,7 @@ def accept_apart(
     """
     try:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            return cataloguing.accept(connection, asked.channel.name, gateways, statements, desk.clock()), []
+            return cataloguing.accept(connection, asked.channel.key, gateways, statements, desk.clock()), []
     except DatabaseRefused:
         middle = _middle(statements)
         if not middle:

@@ -112,7 +112,7 @@ class Reception:
         if reading.mended is not None:
             body = dict(reading.mended)
         standing, channel = self._routing.route(caller, _pair(body))
-        note.channel = channel.name if channel else standing
+        note.channel = channel.key if channel else standing
         note.order_refnum = _order_refnum(body)
         if channel is not None and channel.set_aside:
             message = "this channel is set aside because of its configuration; `channel check` names the fault"
@@ -143,7 +143,7 @@ class Reception:
             note.outcome += " {}/{}".format(*_pair(body))
         given = answer(callback.name, outcome)
         if channel is not None and "events" in given:
-            late = self._late_news.for_answer(channel.name, callback.name, body, request_id, deadline)
+            late = self._late_news.for_answer(channel.key, callback.name, body, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
 

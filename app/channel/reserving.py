@@ -39,12 +39,12 @@ def moved(connection: Connection, desk: Desk, channel: Channel, skus: Iterable[s
         if gateway.takes_stock and gateway.stock_can_move_at_vendor and gateway.reserve_grace_s is None
     ]
     named = {sku for sku in skus if sku}
-    stock.note_moved(connection, channel.name, named, desk.clock(), gateways=moving)
+    stock.note_moved(connection, channel.key, named, desk.clock(), gateways=moving)
 
 
 def stated(connection: Connection, desk: Desk, channel: Channel, skus: Collection[str]) -> None:
     """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
     source = desk.order_source(channel)
     if source is not None and source.reserve_grace_s is not None:
-        freed = reservations.settle(connection, channel.name, skus, desk.clock(), source.reserve_grace_s)
-        stock.owe_again(connection, channel.name, source.token, freed)
+        freed = reservations.settle(connection, channel.key, skus, desk.clock(), source.reserve_grace_s)
+        stock.owe_again(connection, channel.key, source.token, freed)

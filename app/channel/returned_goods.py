@@ -139,8 +139,8 @@ def _is_remembered(desk: Desk, asked: Asked, name: OrderName) -> bool:
     """Whether the order can be looked up without a call to its source."""
     with desk.database.read() as connection:
         if not name.refnum:
-            return bool(orders.numbered(connection, asked.channel.name, name.retailops_order_id))
-        return bool(orders.known(connection, asked.channel.name, [name.refnum]))
+            return bool(orders.numbered(connection, asked.channel.key, name.retailops_order_id))
+        return bool(orders.known(connection, asked.channel.key, [name.refnum]))
 
 
 def _carry(
@@ -153,7 +153,7 @@ def _carry(
     *,
     is_recorded: bool,
 ) -> Outcome:
-    channel, callback = asked.channel.name, asked.callback.name
+    channel, callback = asked.channel.key, asked.callback.name
     key, named = stated.key(order.refnum), about("order_refnum", order.refnum)
     purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
 

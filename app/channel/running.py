@@ -109,7 +109,7 @@ def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]
     settled = _attempt(desk, asked, begun)
     told = repeated(lambda: _finish(desk, begun, settled), time.monotonic() + TWIN_WAIT_S)
     desk.wake_deliveries()
-    channel = asked.channel.name
+    channel = asked.channel.key
     found = []
     for row_id, own in begun.rows:
         vendors = [
@@ -148,7 +148,7 @@ def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begu
 def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
     """T1."""
     begun = _Begun(token=outbox.new_lease())
-    channel = asked.channel.name
+    channel = asked.channel.key
     serial = [f"{channel}/{command.order_refnum}" for command in wanted]
     with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
         free_lanes: dict[tuple[str, str], bool] = {}
@@ -210,8 +210,8 @@ def _attemptable(
     for item in plan.owed:
         lane = (item.gateway, command.order_refnum)
         if lane not in free_lanes:
-            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.name, *lane)
-        verb = desk.gateways[(asked.channel.name, item.gateway)].verbs[item.verb]
+            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.key, *lane)
+        verb = desk.gateways[(asked.channel.key, item.gateway)].verbs[item.verb]
         if not free_lanes[lane] and isinstance(verb, Verb) and verb.decided_by == "vendor":
             message = f"earlier calls for this order are still owed to {item.gateway}; nothing was done, send again"
             busy.append(Event("error", "EARLIER_CALLS_OWED", message, item.about))
@@ -246,7 +246,7 @@ def _bind(
             insert(ledger).returning(ledger.c.id),
             {
                 **values,
-                "channel": asked.channel.name,
+                "channel": asked.channel.key,
                 "callback": command.callback,
                 "natural_key": command.natural_key,
                 "order_refnum": command.order_refnum,
@@ -264,7 +264,7 @@ def _owe(
     return outbox.owe(
         connection,
         item,
-        channel=asked.channel.name,
+        channel=asked.channel.key,
         lane=command.order_refnum,
         command_id=row_id,
         request_id=asked.request_id,

@@ -127,7 +127,7 @@ def package_command(
     payload: Sequence[Shipped],
 ) -> Command:
     """Register the package and owe it to the order's source, once.  `payload` holds all packages of the request."""
-    channel, package = asked.channel.name, shipped.package
+    channel, package = asked.channel.key, shipped.package
     named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:

@@ -9,7 +9,10 @@ import threading
 import click
 
 from app import Works, logs, settings
+from app.channel import registration
 from app.cli.terminal import json_option, print_json, stop_signal
+from app.deliveries.courier import utc_now
+from app.records.database import Database
 
 THREADS = 16
 """Vendor calls one worker process has under way at once."""
@@ -31,8 +34,11 @@ def work(as_json: bool) -> None:
     configured = settings.load()
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
-    works = Works(configured, delivery_threads=THREADS)
-    works.database.prepare()
+    database = Database(configured.database_url)
+    database.prepare()
+    configured = registration.register(configured, database, utc_now())
+    logs.configure(configured.log_level, configured.secrets(), configured.names)
+    works = Works(configured, database, delivery_threads=THREADS)
     works.journal.start()
     works.dispatcher.start()
     names = [channel.name for channel in configured.channels]

@@ -73,10 +73,10 @@ class Dispatcher:
         threads: int,
         clock: Callable[[], datetime] = utc_now,
         idle: Callable[[], object] = lambda: None,
-        set_aside: frozenset[str] = frozenset(),
+        channels: frozenset[str],
     ) -> None:
-        """`set_aside` are channels whose deliveries, facts and background work wait (R35)."""
-        gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] not in set_aside}
+        """`channels` are the keys of those that are served; what is owed for any other waits (R35)."""
+        gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] in channels}
         self._database = database
         self._courier = courier
         self._gateways = gateways
@@ -84,7 +84,7 @@ class Dispatcher:
         self._threads = threads
         self._clock = clock
         self._idle = idle
-        self._set_aside = set_aside
+        self._channels = channels
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._troubles = Troubles()
@@ -213,7 +213,7 @@ class Dispatcher:
             with self._database.read() as connection:
                 self._owed_streams = claims.streams(connection)
         known = {*self._gateways, *self._owed_streams}
-        known = {stream for stream in known if stream[0] not in self._set_aside}
+        known = {stream for stream in known if stream[0] in self._channels}
         with self._lock:
             return [stream for stream in known if self._resting.get(stream, 0.0) <= now_s]
 

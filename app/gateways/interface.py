@@ -70,6 +70,8 @@ class InboundRequest:
     """What of it was not taken although it was answered, as a code: it is named besides the answer."""
     subject: str = ""
     """Our id of the order or cart an event is about."""
+    unknown_account: str = ""
+    """The account the request was for, where no channel has it: then it is no channel's."""
 
 
 @dataclass(frozen=True)
@@ -305,14 +307,20 @@ class Vendor(Protocol):
     def account_marks(self, options: Any) -> list[Any]:
         """What two channels must not share (R5)."""
 
+    def account(self, options: Any) -> str:
+        """Whose account this is at the vendor, no secret: a new key of the same account leaves it as it is (R35)."""
+
+    def former_accounts(self, options: Any) -> list[str]:
+        """What `account` was by older settings of the same account, such as the digest of a replaced bare key."""
+
     def create(self, options: Any, tools: Tools) -> Gateway:
         """The gateway of one channel.  Makes no call."""
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """A Flask blueprint for what this vendor calls or fetches here, or None.
 
-        `gateways` are this vendor's by channel name; the blueprint brings its whole paths and its own checks,
-        and refuses what belongs to a gateway that `is_set_aside`.
+        `gateways` are this vendor's by channel name, not by the key of its records; the blueprint brings its whole
+        paths and its own checks, and refuses what belongs to a gateway that `is_set_aside`.
         """
 
 
@@ -321,6 +329,7 @@ class Tools:
     """What the composition lends every gateway."""
 
     channel: str
+    """The key of the channel's records."""
     threads: int
     """Threads of this process that may call vendors; R14 says how many of them one vendor may hold."""
     observe: Callable[[VendorCall], None] = field(default=lambda call: None)
@@ -335,6 +344,13 @@ class Tools:
     """Tells the deliveries that something may be due."""
     public_url: str = ""
     """Where others reach this server; "" when nobody has said."""
+    channel_name: str = ""
+    """The channel's name, for addresses and people; "" where it is the key of its records."""
+
+    @property
+    def shown_channel(self) -> str:
+        """The name people know the channel by."""
+        return self.channel_name or self.channel
 
 
 def perform(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted:

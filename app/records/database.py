@@ -79,6 +79,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._writer = threading.Lock()
         self._is_closed = False
+        self._demand: Callable[[], None] | None = None
+        self._demanding = threading.RLock()
+        self._is_demanding = False
         self._head = _migrations().get_current_head()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
@@ -174,10 +177,32 @@ class Database:
             if self.is_sqlite:
                 self._writer.release()
 
+    def before_use(self, demand: Callable[[], None]) -> None:
+        """Call `demand` before anything is read or written, again each time until it returns.
+
+        What it raises is told as `DatabaseUnavailable` to whoever wanted the database; it may use the database itself.
+        """
+        self._demand = demand
+
+    def _meet_demand(self) -> None:
+        with self._demanding:  # threads that come meanwhile wait; what the demand itself reads goes on
+            if self._demand is None or self._is_demanding:
+                return
+            self._is_demanding = True
+            try:
+                self._demand()
+                self._demand = None
+            except ChannelError as error:
+                raise DatabaseUnavailable(str(error)) from error
+            finally:
+                self._is_demanding = False
+
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         if self._is_closed:
             raise DatabaseUnavailable("this process is about to end")
+        if self._demand is not None:
+            self._meet_demand()
         with _as_unavailable(), self.engine.connect() as connection:
             yield connection
 
@@ -215,7 +240,7 @@ class Database:
 
     def upgrade(self, to: str = "head") -> list[str]:
         """Run the pending migrations and name them.  Two processes that start together run them once."""
-        with self._alone() as connection:
+        with self.alone() as connection:
             pending = self._pending(connection)
             if pending:
                 config = _alembic()
@@ -239,8 +264,8 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _alone(self) -> Iterator[Connection]:
-        """A write transaction no other process migrates beside; it may take long."""
+    def alone(self) -> Iterator[Connection]:
+        """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
             with _as_folder_fault():
                 lock = open(f"{self.url.database}.migrating", "w")  # noqa: SIM115 - closed below

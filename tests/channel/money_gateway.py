@@ -383,6 +383,12 @@ class TillVendor:
     def account_marks(self, options: TillOptions) -> list[Any]:
         return [options.base_url]
 
+    def account(self, options: TillOptions) -> str:
+        return "the till"
+
+    def former_accounts(self, options: TillOptions) -> list[str]:
+        return []
+
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         return None
 

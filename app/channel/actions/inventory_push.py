@@ -128,7 +128,7 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
             for gateway in hearing:
                 stock.accept(
                     connection,
-                    asked.channel.name,
+                    asked.channel.key,
                     gateway.token,
                     wanted.by_sku,
                     now=desk.clock(),
@@ -138,7 +138,7 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
             if disagreement is not None:
                 stock_disagreements.note(
                     connection,
-                    asked.channel.name,
+                    asked.channel.key,
                     skus=disagreement.skus,
                     sku=disagreement.sku,
                     stated=disagreement.stated,

@@ -43,9 +43,9 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
         return outcome
     commands = []
     with desk.database.read() as connection:
-        meant = orders.meant(connection, asked.channel.name, [item.order_refnum for item in wanted])
+        meant = orders.meant(connection, asked.channel.key, [item.order_refnum for item in wanted])
         wanted = [msgspec.structs.replace(item, order_refnum=meant[item.order_refnum]) for item in wanted]
-        remembered = orders.known(connection, asked.channel.name, [item.order_refnum for item in wanted])
+        remembered = orders.known(connection, asked.channel.key, [item.order_refnum for item in wanted])
     called = called_off.acknowledge(desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted])
     for item in wanted:
         if item.order_refnum in called:
@@ -69,7 +69,7 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
 
 
 def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -> Command:
-    channel, refnum = asked.channel.name, item.order_refnum
+    channel, refnum = asked.channel.key, item.order_refnum
     named = about("order_refnum", refnum)
 
     def plan(connection: Connection) -> Plan:

@@ -43,11 +43,11 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        now_known = orders.known(connection, asked.channel.name, [order.refnum])[order.refnum]
+        now_known = orders.known(connection, asked.channel.key, [order.refnum])[order.refnum]
         if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
             return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
-        shipped = parcels.of_order(connection, asked.channel.name, order.refnum)
+        shipped = parcels.of_order(connection, asked.channel.key, order.refnum)
         if shipped:
             message = "a shipment of this order is registered; nothing was changed"
             ids = dict.fromkeys(parcel.retailops_shipment_id for parcel in shipped)
@@ -59,14 +59,14 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
         verb = source.verbs["cancel_order"]
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
-            orders.set_state(connection, asked.channel.name, order.refnum, "cancelled")
+            orders.set_state(connection, asked.channel.key, order.refnum, "cancelled")
             skus = [line.sku for line in order.lines]
-            reserving.called_off(connection, asked.channel.name, source, order.refnum, skus)
+            reserving.called_off(connection, asked.channel.key, source, order.refnum, skus)
         owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
         if refunds.moves_money(source, "refund_payment"):
             purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
             owed[:0] = refunds.give_back_everything(
-                connection, asked.channel.name, source, order.refnum, purpose, desk.clock()
+                connection, asked.channel.key, source, order.refnum, purpose, desk.clock()
             )
         return Plan(owed=owed)
 

@@ -67,7 +67,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
 
 def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> Command:
-    channel = asked.channel.name
+    channel = asked.channel.key
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
@@ -132,7 +132,7 @@ def _give_back(
     """
     if not source.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
         return []
-    channel, refnum, named = asked.channel.name, order.refnum, about("order_refnum", order.refnum)
+    channel, refnum, named = asked.channel.key, order.refnum, about("order_refnum", order.refnum)
     payments = ledger.charges(connection, channel, refnum)
     lines, told = priced(order, closing, payments[0].currency_code if payments else "")
     wanted = sum((line.amount for line in lines), Decimal(0))

@@ -80,15 +80,15 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
         refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
-        serial = [f"{asked.channel.name}/{refnum}" for refnum in refnums]
+        serial = [f"{asked.channel.key}/{refnum}" for refnum in refnums]
         with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
-            moved = kept.moved(connection, asked.channel.name, page.places)
+            moved = kept.moved(connection, asked.channel.key, page.places)
             page.orders = [order for order in page.orders if order.refnum not in moved]
             _note_moved_stock(connection, desk, asked, page.orders)
             for order in page.orders:
                 _remember(connection, asked, order)
                 if order.refnum in page.called_off:
-                    called_off.count(connection, asked.channel.name, order.refnum)
+                    called_off.count(connection, asked.channel.key, order.refnum)
                 elif not wanted.names_any:
                     _count(connection, desk, asked, order.refnum, page.pull_ms)
             _note_held_back(connection, desk, asked, page)
@@ -128,7 +128,7 @@ class _Page:
 def _named(desk: Desk, asked: Asked, source: Gateway, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
     with desk.database.read() as connection:
-        meant = orders.meant(connection, asked.channel.name, refnums)
+        meant = orders.meant(connection, asked.channel.key, refnums)
     refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
     found = {item.refnum: item for item in source.fetch_named(refnums, asked.call("question"))}
     page = _Page(_now_ms(desk))
@@ -154,7 +154,7 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             page.called_off.add(candidate.refnum)
     while not _filled(desk, asked, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (contract 1.6).
-        if place.is_second_leg or not has_open or not _has_tired(desk, asked.channel.name, place):
+        if place.is_second_leg or not has_open or not _has_tired(desk, asked.channel.key, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
@@ -192,7 +192,7 @@ def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iter
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
         with desk.database.read() as connection:
             known = [item.refnum for item in ordered if not key_fault(item.refnum)]
-            standing = _standing(connection, asked.channel.name, known, place.until_ms)
+            standing = _standing(connection, asked.channel.key, known, place.until_ms)
         for candidate in ordered:
             at = (candidate.created_ms, paging.key_of(candidate.refnum))
             times, is_acknowledged = standing.get(candidate.refnum, (0, False))
@@ -241,12 +241,12 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
         for line in order.lines
     )
     sketch = OrderSketch(order.refnum, lines, order.currency_code, order.payments)
-    orders.remember(connection, asked.channel.name, sketch)
+    orders.remember(connection, asked.channel.key, sketch)
 
 
 def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_ms: int) -> None:
     """Count the hand-out once per walk, however often its page is asked for."""
-    channel = asked.channel.name
+    channel = asked.channel.key
     times = connection.execute(
         update(handed_out)
         .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.last_pull_ms != pull_ms)
@@ -260,14 +260,14 @@ def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_m
 
 def _note_moved_stock(connection: Connection, desk: Desk, asked: Asked, given: Sequence[Order]) -> None:
     """The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13)."""
-    known = orders.known(connection, asked.channel.name, [order.refnum for order in given]) if given else {}
+    known = orders.known(connection, asked.channel.key, [order.refnum for order in given]) if given else {}
     skus = {line.sku for order in given if order.refnum not in known for line in order.lines}
     reserving.moved(connection, desk, asked.channel, skus)
 
 
 def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:
     """The operator sees what is held back, and no longer what could be sent."""
-    channel = asked.channel.name
+    channel = asked.channel.key
     seen = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
     known = set(
         connection.execute(

@@ -129,7 +129,7 @@ class _Return:
     def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> None:
         self._desk = desk
         self._asked = asked
-        self._channel = asked.channel.name
+        self._channel = asked.channel.key
         self._source = source
         self._order = order
         self._wanted = wanted

@@ -91,7 +91,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
 
 def _command(desk: Desk, asked: Asked, source: Gateway, refnum: str, wanted: Wanted, item: Transaction) -> Command:
-    channel, named = asked.channel.name, about("order_refnum", refnum)
+    channel, named = asked.channel.key, about("order_refnum", refnum)
     spelled = format(item.amount.normalize(), "f")
     natural_key = f"{refnum}/{wanted.series or '-'}/{item.position}/{spelled}"
 

@@ -59,7 +59,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
 def _note_changes(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> Outcome:
     """At a source that changes nothing: remember what was taken off, and say how the lines stand (R20, R22)."""
-    channel = asked.channel.name
+    channel = asked.channel.key
     outcome = Outcome()
     declined(desk, asked, "update_order", outcome, wanted.name)
     if not wanted.lines:
@@ -132,7 +132,7 @@ class _Update:
     def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> None:
         self._desk = desk
         self._asked = asked
-        self._channel = asked.channel.name
+        self._channel = asked.channel.key
         self._source = source
         self._refnum = order.refnum
         self._removed = order.removed

@@ -70,7 +70,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     if declined(desk, asked, "credit_payment", outcome) or source is None:
         return outcome
     with desk.database.read() as connection:
-        named = ledger.named(connection, asked.channel.name, wanted.parents)
+        named = ledger.named(connection, asked.channel.key, wanted.parents)
         homes = {order for order, _ in named}
         if len(homes) != 1:
             return _not_one_order(outcome, is_found=bool(homes))
@@ -113,7 +113,7 @@ class _Credit:
     ) -> None:
         self._desk = desk
         self._asked = asked
-        self._channel = asked.channel.name
+        self._channel = asked.channel.key
         self._source = source
         self._order_refnum = order_refnum
         self._parents = wanted.parents

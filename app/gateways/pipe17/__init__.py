@@ -73,6 +73,15 @@ class Pipe17Vendor:
         places = sorted(set(options.locations.values())) or [""]
         return [Account(digest, location_id) for location_id in places]
 
+    def account(self, options: Pipe17Options) -> str:
+        """The integration; of a bare key, which belongs to none, a part of its digest."""
+        return options.integration_id or _of_key(options.api_key)
+
+    def former_accounts(self, options: Pipe17Options) -> list[str]:
+        """A bare key before it was replaced, or before it was known which integration it belongs to."""
+        keys = [options.previous_api_key, options.api_key if options.integration_id else ""]
+        return [_of_key(key) for key in keys if key]
+
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The webhooks' address, where a channel has a key for it."""
         return create_webhooks({name: item for name, item in gateways.items() if isinstance(item, Pipe17Gateway)})
@@ -89,6 +98,10 @@ class Pipe17Vendor:
             observe=tools.observe,
         )
         return Pipe17Gateway(options, line, tools)
+
+
+def _of_key(api_key: str) -> str:
+    return f"key:{_digest(api_key)[:16]}"
 
 
 def _digest(api_key: str) -> str:

@@ -40,6 +40,13 @@ class Pipe17Options:
         "The key sent as X-Pipe17-Key.",
         secret=True,
     )
+    previous_api_key: str = option(
+        mf.String(),
+        "The bare key that api_key replaces (no integration_id), so that it is known as the same account; nothing is "
+        "sent with it.  May go once the server has started with both.",
+        default="",
+        secret=True,
+    )
     base_url: str = option(mf.String(validate=secure_address), "Address of Pipe17's API.", default=BASE_URL)
     integration_id: str = option(
         mf.String(validate=_id(is_optional=True)),

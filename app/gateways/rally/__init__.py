@@ -30,11 +30,17 @@ class RallyVendor:
         """Rally's calls name the organisation, so it says which channel is meant (R5)."""
         return [options.organization_id]
 
+    def account(self, options: RallyOptions) -> str:
+        return options.organization_id
+
+    def former_accounts(self, options: RallyOptions) -> list[str]:
+        return []
+
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The hooks of every merchant."""
-        shops = [cast(RallyGateway, gateway).shop for gateway in gateways.values()]
-        set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
-        return create_hooks({shop.options.organization_id: shop for shop in shops}, set_aside)
+        ours = [cast(RallyGateway, gateway) for gateway in gateways.values()]
+        set_aside = frozenset(gateway.shop.channel for gateway in ours if gateway.is_set_aside)
+        return create_hooks({gateway.shop.options.organization_id: gateway.shop for gateway in ours}, set_aside)
 
     def create(self, options: RallyOptions, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

@@ -39,6 +39,12 @@ class RetailRocketVendor:
         """Two channels would overwrite each other's goods, whose numbers they share."""
         return [options.partner_id]
 
+    def account(self, options: RetailRocketOptions) -> str:
+        return options.partner_id
+
+    def former_accounts(self, options: RetailRocketOptions) -> list[str]:
+        return []
+
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The feeds of the channels in feed mode."""
         feeds = {channel: feed for channel, gateway in gateways.items() if (feed := feed_of(gateway))}

@@ -44,8 +44,8 @@ class RetailRocketGateway(Gateway):
         self._availability = Availability(options)
         self._clock = tools.clock
         self._feed_token = options.feed_token
-        self._feed_path = options.feed_path(tools.channel)
-        self._true_feed_path = options.feed_path(tools.channel, is_masked=False)
+        self._feed_path = options.feed_path(tools.shown_channel)
+        self._true_feed_path = options.feed_path(tools.shown_channel, is_masked=False)
         self._feed_delay_s = options.feed_delay_s
         self._feed = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
         self._products = ProductApi(options, self._api, *own)
