@@ -23,6 +23,7 @@ COMMANDS = {
     "db": "app.cli.db:db",
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
+    "forget": "app.cli.forget:forget",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
     "pipe17": "app.cli.pipe17:pipe17",

@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Connection, func, select, tuple_
 
 from app.cli.deliveries import show_moments
-from app.cli.filters import iso, moment, records, when
+from app.cli.filters import iso, key_of, moment, records, shown_channel, when
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.deliveries.courier import utc_now
 from app.records import story
@@ -45,6 +45,8 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
                 found += _from_ledger(connection, name, chosen, {item["request_id"] for item in found})
             found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
         _add_vendors(connection, found)
+        for item in found:
+            item["channel"] = shown_channel(item["channel"])
     if as_json:
         print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in found]})
         return
@@ -95,9 +97,8 @@ def show(ctx: click.Context, request_id: str, order: str, channel: str, since: d
 
 def _show_story(told: Story, *, is_order: bool) -> None:
     out = console()
-    out.print(
-        f"{'Order' if is_order else 'Request about order'} {told.order_refnum or '-'}, channel {told.channel or '-'}"
-    )
+    what = "Order" if is_order else "Request about order"
+    out.print(f"{what} {told.order_refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
     for line in told.now:
         out.print(f"  {line}")
     show_moments(told.moments)
@@ -106,7 +107,7 @@ def _show_story(told: Story, *, is_order: bool) -> None:
 
 def _story_json(told: Story) -> dict[str, Any]:
     return {
-        "channel": told.channel,
+        "channel": shown_channel(told.channel),
         "order": told.order_refnum,
         "now": told.now,
         "moments": [
@@ -117,7 +118,7 @@ def _story_json(told: Story) -> dict[str, Any]:
 
 
 def _channels(configured: Settings, asked: str) -> list[str]:
-    return [asked] if asked else [channel.name for channel in configured.channels]
+    return [key_of(asked)] if asked else [channel.key for channel in configured.channels]
 
 
 def _answered(
@@ -127,7 +128,7 @@ def _answered(
     if chosen["order"]:
         query = query.where(journal.c.channel.in_(channels), journal.c.order_refnum == chosen["order"])
     elif chosen["channel"]:
-        query = query.where(journal.c.channel == chosen["channel"])
+        query = query.where(journal.c.channel == key_of(chosen["channel"]))
     if chosen["callback"]:
         query = query.where(journal.c.name == chosen["callback"])
     if chosen["outcome"]:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from app import gateways, shared_rates
 from app import settings as configuration
+from app.channel import registration
 from app.cli import findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build
@@ -121,17 +122,25 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
     address: queue.SimpleQueue[Finding] = queue.SimpleQueue()
     threading.Thread(target=lambda: address.put(findings.of_public_url(configured.public_url)), daemon=True).start()
     about_database, database = findings.open_database(configured.database_url)
+    if database is not None:
+        try:
+            configured = registration.resolve(configured, database)
+            channels = [item for item in configured.channels if item.name in {channel.name for channel in channels}]
+        except DatabaseUnavailable as error:
+            about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
     with _records(database) as lent:
         checked = _ask_all(channels, configured, lent)
         told: Mapping[str, list[Finding]] = {}
         figures: Mapping[str, list[Finding]] = {}
+        gone: list[Finding] = []
         if database is not None:
             try:
                 told = findings.of_records(database, [channel.name for channel in configured.channels], utc_now())
+                gone = findings.of_gone_channels(configured, database)
                 figures = stock_findings.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
-    server = [about_database, address.get(), *findings.of_settings(configured), *told.get("", [])]
+    server = [about_database, address.get(), *findings.of_settings(configured), *told.get("", []), *gone]
     parts = [
         OfChannel(
             channel.name,
@@ -222,8 +231,9 @@ def _ask(
         return limits[-1]
 
     tools = Tools(
-        channel.name,
+        channel.key,
         THREADS,
+        channel_name=channel.name,
         observe=calls.append,
         rate=rate,
         database=database,

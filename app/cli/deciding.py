@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Row, select
 
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.filters import call_filters, records, wanted_calls
+from app.cli.filters import call_filters, records, shown_channel, wanted_calls
 from app.cli.terminal import json_option, print_json
 from app.cli.vendors import Built, build
 from app.deliveries import operating
@@ -216,7 +216,7 @@ def _missing(ids: Sequence[int], rows: Sequence[Row[Any]]) -> list[dict[str, Any
 
 
 def _line(row: Row[Any]) -> dict[str, Any]:
-    return {"id": row.id, "order": row.lane, "channel": row.channel, "call": f"{row.gateway} {row.verb}"}
+    return {"id": row.id, "order": row.lane, "channel": shown_channel(row.channel), "call": f"{row.gateway} {row.verb}"}
 
 
 def _sorted_out(

@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy import Row, select
 
 from app.cli.deciding import confirm, drop, retry
-from app.cli.filters import call_filters, iso, records, wanted_calls, when
+from app.cli.filters import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.work import work
 from app.deliveries import operating
@@ -95,7 +95,7 @@ def _show_list(
     for owed in unheard:
         what = f"Stock of {owed.count} SKUs is" if owed.kind == "stock" else f"{owed.count} products are"
         why = f"; last said {owed.last_error}" if owed.last_error else ""
-        out.print(f"{what} owed to {owed.gateway} (channel {owed.channel}){why}.")
+        out.print(f"{what} owed to {owed.gateway} (channel {shown_channel(owed.channel)}){why}.")
     if any(item["state"] == "parked" for item in shown):
         out.print(
             "\nA parked call: channel deliveries show ID, then retry ID, or confirm ID or drop ID with --reason TEXT."
@@ -217,7 +217,7 @@ def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": row.state,
-        "channel": row.channel,
+        "channel": shown_channel(row.channel),
         "order": row.lane,
         "vendor": row.gateway,
         "verb": row.verb,
@@ -233,7 +233,7 @@ def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:
 def _news(row: Row[Any]) -> dict[str, Any]:
     return {
         "id": row.id,
-        "channel": row.channel,
+        "channel": shown_channel(row.channel),
         "callback": row.callback,
         "subject": row.subject,
         "code": row.code,
@@ -268,7 +268,12 @@ def _unheard(database: Database, wanted: Wanted) -> list[streams.Owed]:
 
 def _unheard_json(item: streams.Owed) -> dict[str, Any]:
     unit = "skus" if item.kind == "stock" else "products"
-    return {"channel": item.channel, "vendor": item.gateway, unit: item.count, "last_error": item.last_error}
+    return {
+        "channel": shown_channel(item.channel),
+        "vendor": item.gateway,
+        unit: item.count,
+        "last_error": item.last_error,
+    }
 
 
 def _about(raw: bytes) -> tuple[Association, ...]:

@@ -19,6 +19,7 @@ from app.records import catalogue as products
 from app.records import stock as levels
 from app.records.database import Database
 from app.records.stock import SendAgain, StatedLevel
+from app.settings import Channel
 
 SHOWN = 50
 """Rows of a dry run's table; JSON has all."""
@@ -137,16 +138,16 @@ def _send(
         takers = [
             token
             for token in channel.gateways
-            if vendor in ("", token) and (gateway := built.get((name, token))) is not None
+            if vendor in ("", token) and (gateway := built.get((channel.key, token))) is not None
             and (gateway.takes_stock if subject == "stock" else gateway.takes_catalog)
         ]  # fmt: skip
         if not takers:
             raise click.UsageError(f"no vendor of channel '{name}' takes {subject}" if not vendor else
                                    f"{vendor} takes no {subject} from channel '{name}'")  # fmt: skip
         now = utc_now()
-        found = {token: _would(database, subject, name, token, wanted, even_if_moved) for token in takers}
+        found = {token: _would(database, subject, channel.key, token, wanted, even_if_moved) for token in takers}
         if dry_run:
-            _show_dry_run(database, subject, name, found, now, as_json=as_json)
+            _show_dry_run(database, subject, channel, found, now, as_json=as_json)
             return _exit_code(found)
         # What is left is noted too: until it is stated anew `channel check` names it.
         if any(item.owed or item.moved for item in found.values()):
@@ -154,7 +155,8 @@ def _send(
                 _summary(subject, name, found, is_done=False)
                 ask("Send all that again?")
             found = {
-                token: _do(database, operator, subject, name, token, wanted, now, even_if_moved) for token in takers
+                token: _do(database, operator, subject, channel.key, token, wanted, now, even_if_moved)
+                for token in takers
             }
     if as_json:
         print_json({"dry_run": False, "channel": name, "gateways": [_as_json(*item) for item in found.items()]})
@@ -217,11 +219,11 @@ def _name(skus: Sequence[str], sentence: str) -> None:
 
 
 def _show_dry_run(
-    database: Database, subject: Subject, channel: str, found: dict[str, SendAgain], now: datetime, *, as_json: bool
+    database: Database, subject: Subject, channel: Channel, found: dict[str, SendAgain], now: datetime, *, as_json: bool
 ) -> None:
     shown: list[dict[str, Any]] = []
     for token, item in found.items():
-        facts = _stated(database, channel, token, item.owed if as_json else item.owed[:SHOWN])
+        facts = _stated(database, channel.key, token, item.owed if as_json else item.owed[:SHOWN])
         if as_json:
             facts_json = {"facts": [_level_json(level) for level in facts]} if subject == "stock" else {}
             shown.append({**_as_json(token, item), **facts_json})
@@ -237,9 +239,9 @@ def _show_dry_run(
         elif item.owed:
             click.echo(f"Would be sent to {token}: {', '.join(item.owed[:SHOWN])}")
     if as_json:
-        print_json({"dry_run": True, "channel": channel, "gateways": shown})
+        print_json({"dry_run": True, "channel": channel.name, "gateways": shown})
     else:
-        _summary(subject, channel, found, is_done=False)
+        _summary(subject, channel.name, found, is_done=False)
 
 
 def _stated(database: Database, channel: str, token: str, skus: Sequence[str]) -> list[StatedLevel]:

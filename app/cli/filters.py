@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from app import settings
+from app.channel import registration
 from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
+from app.records import channels
 from app.records.database import Database
 from app.settings import Settings
 
@@ -41,15 +43,37 @@ def moment(text: str) -> datetime:
 def records() -> Iterator[tuple[Settings, Database]]:
     """The configuration and its database, for the length of a command.
 
-    Raises `SettingsFault` when either cannot be used.
+    Its channels have the keys of their records.  Raises `SettingsFault` when either cannot be used.
     """
     configured = settings.load()
     database = Database(configured.database_url)
     try:
         database.prepare()
-        yield configured, database
+        remember_names(database)
+        yield registration.resolve(configured, database), database
     finally:
         database.close()
+
+
+_NAMES = "app.cli.filters.names"
+
+
+def remember_names(database: Database) -> None:
+    """From now on this command knows the channels' names, so that `key_of` and `shown_channel` can be used."""
+    with database.read() as connection:
+        click.get_current_context().meta[_NAMES] = channels.names(connection)
+
+
+def key_of(name: str) -> str:
+    """The key of the records that a channel's name means, a former name too; "" for "", which means all."""
+    found = click.get_current_context().meta.get(_NAMES)
+    return found.keys.get(name, name) if found else name
+
+
+def shown_channel(key: str) -> str:
+    """The name of the channel whose records have this key."""
+    found = click.get_current_context().meta.get(_NAMES)
+    return found.shown.get(key, key) if found else key
 
 
 def when(at: datetime | None) -> str:
@@ -101,7 +125,7 @@ def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Seq
     return Wanted(
         ids=ids,
         order=chosen["order"],
-        channel=chosen["channel"],
+        channel=key_of(chosen["channel"]),
         gateway=chosen["vendor"],
         states=() if "any" in states else states,
         since=chosen["since"],

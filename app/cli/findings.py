@@ -6,7 +6,7 @@ Everything here is read and nothing is changed; a database that is away is a fin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import gateways
+from app.channel import registration
 from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import ChannelError, SettingsFault
 from app.gateways.interface import Finding
-from app.records import stock, streams
+from app.records import channels, inbound, orders, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
@@ -37,6 +38,9 @@ NAMED = 3
 
 LEFT_OPEN_FOR = timedelta(days=30)
 """How long an order whose completion left units open is named; by then somebody has closed it at the vendor."""
+
+NOT_HANDED_OVER_FOR = timedelta(days=7)
+"""How long after its payment an order that RetailOps does not have is named."""
 
 KEY_REFUSED = ("HTTP_401", "HTTP_403")
 """Codes of a vendor that does not accept the key or its grants; a flow that rests for one names it in its reason."""
@@ -156,26 +160,42 @@ def open_database(url: str) -> tuple[Finding, Database | None]:
     return finding, None
 
 
-def of_records(database: Database, channels: Sequence[str], now: datetime) -> Mapping[str, list[Finding]]:
-    """What waits for an operator, by channel; under "" what concerns the whole server.
+def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapping[str, list[Finding]]:
+    """What waits for an operator, by name of a channel that is `served`; under "" what concerns the whole server.
 
     Raises `DatabaseUnavailable`.
     """
     found: dict[str, list[Finding]] = defaultdict(list)
     with database.read() as connection:
+        names = channels.names(connection)
+        shown = {**names.shown, **{names.keys.get(name, name): name for name in served}}
         _deliveries(connection, found)
         _without_grant(connection, found)
         _held_back(connection, found)
         _tired(connection, found, now)
         _left_open(connection, found, now)
+        _not_handed_over(connection, found, now)
         _late_news(connection, found)
-        _stock(connection, found, now)
-        pairs = _unconfigured(connection, now)
-    for gone in [name for name in found if name not in channels]:
-        for item in found.pop(gone):
-            found[""].append(Finding(item.name, item.state, f"channel '{gone}', not configured now: {item.sentence}"))
-    found[""].append(pairs)
-    return found
+        _stock(connection, found, shown, now)
+        pairs = [_unconfigured(connection, now), *_unknown_accounts(connection, now)]
+    told: dict[str, list[Finding]] = defaultdict(list)
+    for key, items in found.items():
+        name = shown.get(key, key)
+        if name in served:
+            told[name] += items
+            continue
+        gone = f"channel '{name}', not configured now"
+        told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
+    told[""] += pairs
+    return told
+
+
+def of_gone_channels(configured: Settings, database: Database) -> list[Finding]:
+    """Channels that nobody serves any more although something of theirs is open.  Raises `DatabaseUnavailable`."""
+    return [
+        Finding("channel gone", "attention", registration.unserved_sentence(item, what))
+        for item, what in registration.unserved(configured, database)
+    ]
 
 
 def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None:
@@ -218,10 +238,10 @@ def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> N
 
 
 def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:
-    orders: dict[str, list[str]] = defaultdict(list)
+    by_channel: dict[str, list[str]] = defaultdict(list)
     for row in connection.execute(select(held_back).order_by(held_back.c.since)):
-        orders[row.channel].append(f"{row.refnum} ({row.reason})")
-    for channel, named in orders.items():
+        by_channel[row.channel].append(f"{row.refnum} ({row.reason})")
+    for channel, named in by_channel.items():
         more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
         count = f"{len(named)} orders are" if len(named) > 1 else "1 order is"
         what = f"{count} held back from RetailOps: {'; '.join(named[:NAMED])}{more}"
@@ -248,15 +268,15 @@ def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetim
 
 def _left_open(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
     """Orders RetailOps has completed, or tried to, while units of them are still open here or at the vendor."""
-    orders: dict[str, list[str]] = defaultdict(list)
+    by_channel: dict[str, list[str]] = defaultdict(list)
     rows = connection.execute(
         select(handed_out.c.channel, handed_out.c.refnum, handed_out.c.left_open)
         .where(IS_LEFT_OPEN, handed_out.c.left_open_at > now - LEFT_OPEN_FOR)
         .order_by(handed_out.c.left_open_at)
     )
     for row in rows:
-        orders[row.channel].append(f"{row.refnum} ({row.left_open})")
-    for channel, named in orders.items():
+        by_channel[row.channel].append(f"{row.refnum} ({row.left_open})")
+    for channel, named in by_channel.items():
         more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
         count = f"{len(named)} orders have" if len(named) > 1 else "1 order has"
         what = (
@@ -264,6 +284,18 @@ def _left_open(connection: Connection, found: dict[str, list[Finding]], now: dat
             "with unshipped_items for them, or close them at the vendor"
         )
         found[channel].append(Finding("left open", "attention", what))
+
+
+def _not_handed_over(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
+    """Paid orders that RetailOps should have had long ago; they are kept until it has them (R28)."""
+    for waiting in orders.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
+        count = f"{waiting.count} orders" if waiting.count > 1 else "1 order"
+        what = (
+            f"{count} paid more than {NOT_HANDED_OVER_FOR.days} days ago and not acknowledged by RetailOps, the oldest "
+            f"{waiting.refnum} of {waiting.since:%Y-%m-%d %H:%M} UTC: kept until it is; see that RetailOps pulls this "
+            "channel, or cancel the order at its source"
+        )
+        found[waiting.channel].append(Finding("not handed over", "attention", what))
 
 
 def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
@@ -280,19 +312,33 @@ def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
         found[row.channel].append(Finding("late news", "attention", what))
 
 
-def _stock(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
+def _stock(connection: Connection, found: dict[str, list[Finding]], shown: Mapping[str, str], now: datetime) -> None:
     """Figures that wait for RetailOps' next statement, and what a gateway has to say about SKUs (R13)."""
     for stale in stock.stale(connection, now):
         count = f"{stale.count} SKUs, such as {stale.sku}, wait" if stale.count > 1 else f"SKU {stale.sku} waits"
         what = (
             f"STOCK_STALE: the stock of {count} for the next inventory_push: it was to be sent to {stale.gateway} "
             "again, but orders or shipments have moved it since; "
-            f"`channel stock send {stale.channel} --even-if-moved` sends it as it was stated"
+            f"`channel stock send {shown.get(stale.channel, stale.channel)} --even-if-moved` sends it as it was stated"
         )
         found[stale.channel].append(Finding("stale stock", "attention", what))
     for noted in stock.noted(connection):
         more = f" ({noted.count} SKUs are like this)" if noted.count > 1 else ""
         found[noted.channel].append(Finding("stock", "attention", f"{noted.gateway}: {noted.sentence}{more}"))
+
+
+def _unknown_accounts(connection: Connection, now: datetime) -> Iterator[Finding]:
+    """Requests of vendors for accounts that no channel has: an account is mistyped, or hooks were left behind."""
+    for gateway in gateways.REGISTRY:
+        answered = inbound.since(connection, inbound.NOBODY, gateway, now - timedelta(hours=1))
+        if answered:
+            named = ", ".join(f"{item.reason} ({count}x)" for item, count in list(answered.items())[:NAMED])
+            more = f", and {len(answered) - NAMED} more" if len(answered) > NAMED else ""
+            what = (
+                f"{gateway} called here in the last hour for accounts that no channel of channels.toml has: {named}"
+                f"{more}; mend the account's id there, or remove those hooks at {gateway}"
+            )
+            yield Finding("unknown accounts", "attention", what)
 
 
 def _unconfigured(connection: Connection, now: datetime) -> Finding:

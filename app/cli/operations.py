@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.filters import iso, moment, records, when
+from app.cli.filters import iso, key_of, moment, records, shown_channel, when
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.records import operations as trace
 from app.records.operations import Operation
@@ -30,8 +30,8 @@ def operations() -> None:
 def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> None:
     """Every act of an operator, newest first: when, who, what, on what, and the reason given."""
     with records() as (_, database), database.read() as connection:
-        total = trace.count(connection, channel=channel, since=since)
-        found = trace.listing(connection, channel=channel, since=since, limit=limit)
+        total = trace.count(connection, channel=key_of(channel), since=since)
+        found = trace.listing(connection, channel=key_of(channel), since=since, limit=limit)
     if as_json:
         print_json({"operations": [_as_json(item) for item in found], "total": total})
     elif not found:
@@ -48,7 +48,7 @@ def _show(found: Sequence[Operation]) -> None:
     table = new_table("", "When (UTC)", "Who", "Act", *(["Channel", "Outcome"] if wide else []), "On what", "Why")
     for item in found:
         at = when(item.at) if wide else f"{item.at:%m-%d %H:%M}"
-        more = [item.channel, item.outcome] if wide else []
+        more = [shown_channel(item.channel), item.outcome] if wide else []
         act = f"{item.act} {item.detail}".strip()
         who, on_what = item.who if wide else shortened(item.who, 12), _on_what(item, is_wide=wide)
         table.add_row(at, who, act, *more, on_what, item.reason)
@@ -70,7 +70,7 @@ def _as_json(item: Operation) -> dict[str, Any]:
         "who": item.who,
         "act": item.act,
         "detail": item.detail,
-        "channel": item.channel,
+        "channel": shown_channel(item.channel),
         "vendor": item.gateway,
         "reason": item.reason,
         "outcome": item.outcome,

@@ -10,7 +10,10 @@ import msgspec
 
 from app import settings as configuration
 from app.cli import findings, lent
+from app.cli.acting import ask, operator_of, reason_options
+from app.cli.filters import records
 from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.vendors import channel_named, check_vendor
 from app.deliveries.courier import utc_now
 from app.gateways.interface import Call
 from app.gateways.pipe17 import VENDOR
@@ -20,7 +23,8 @@ from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
 from app.gateways.policy import Deadline
 from app.gateways.words import Obstacle
-from app.records import refused
+from app.operations import acts
+from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
 
 PATIENCE_S = 60.0
@@ -127,6 +131,36 @@ def sync_locations(
     ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
 
 
+@pipe17.command("key-replaced")
+@click.argument("channel")
+@reason_options(needs_reason=True)
+@json_option
+def key_replaced(channel: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
+    """Say that the bare api_key of CHANNEL is a new key of the same account.
+
+    For a channel that is set aside because its key changed, where the old key is at hand no more; otherwise name that
+    as previous_api_key.  Restart the server then.  Exit code 1 when there is nothing to say.
+    """
+    operator = operator_of(by, reason, needs_reason=True)
+    with records() as (configured, database):
+        found = channel_named(configured, channel)
+        check_vendor(found, VENDOR.token)
+        options: Any = found.vendors.get(VENDOR.token)
+        account = VENDOR.account(options) if options else ""
+        with database.read() as connection:
+            known = {item.key: item for item in channels.known(connection)}
+        before = known[found.key].accounts.get(VENDOR.token, "") if found.key in known else ""
+        if options is None or options.integration_id or before in ("", account) or not before.startswith("key:"):
+            raise click.ClickException(f"channel '{channel}' has no bare key that was replaced")
+        if not yes:
+            ask(f"Is the api_key of channel '{channel}' a key of the same Pipe17 account as the one before?")
+        is_done = acts.keep_account(database, operator, found.key, VENDOR.token, before, account, utc_now())
+    if as_json:
+        print_json({"channel": channel, "is_done": is_done})
+    else:
+        click.echo(f"Channel '{channel}' goes on with its records. Restart the server.")
+
+
 def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -> None:
     """Stock that was refused because these facilities had no location is sent at once by whoever delivers (R13)."""
     _, database = findings.open_database(database_url)
@@ -137,7 +171,8 @@ def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -
     ]
     try:
         with database.write() as connection:
-            refused.obstacles_gone(connection, channel, VENDOR.token, gone, utc_now())
+            key = channels.names(connection).keys.get(channel, channel)
+            refused.obstacles_gone(connection, key, VENDOR.token, gone, utc_now())
     except DatabaseUnavailable as error:
         click.echo(f"channel: stock refused for want of a location waits for its next statement ({error})", err=True)
     finally:

@@ -90,14 +90,14 @@ def reconcile(
         check_vendor(wanted, vendor)
         built = build(configured, database)
         found = [
-            _compare(database, channel, token, built.get((channel, token)))
+            _compare(database, wanted.key, token, built.get((wanted.key, token)))
             for token in wanted.gateways
             if vendor in ("", token)
         ]
         if not as_json:
             _show(channel, found, limit)
         if is_sent:
-            _send(database, operator, channel, found, even_if_moved=even_if_moved, yes=yes)
+            _send(database, operator, wanted.key, found, even_if_moved=even_if_moved, yes=yes)
     if as_json:
         print_json({"channel": channel, "vendors": [_as_json(item) for item in found]})
     elif is_sent:

@@ -9,6 +9,7 @@ import click
 
 from app.channel.money import rounded
 from app.cli.acting import act_options, ask, operator_of
+from app.cli.filters import key_of, remember_names, shown_channel
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.operations import acts
 from app.records import refunds as ledger
@@ -56,10 +57,11 @@ def list_(
     """
     database = Database(load_database_url())
     try:
+        remember_names(database)
         with database.read() as connection:
             found = ledger.listing(
                 connection,
-                channel=channel,
+                channel=key_of(channel),
                 order_refnum=order,
                 state=state or "",
                 callback=callback or "",
@@ -79,7 +81,7 @@ def list_(
         shown = _as_json(entry)
         amount = f"{shown['amount']} {entry.currency_code}".strip()
         order = entry.order_refnum if wide else shortened(entry.order_refnum, 18)
-        named = [entry.channel, order, entry.payment_refnum, shown["asked_by"]] if wide else [order]
+        named = [shown_channel(entry.channel), order, entry.payment_refnum, shown["asked_by"]] if wide else [order]
         refund = entry.refnum if wide else shortened(entry.refnum, 14)
         table.add_row(str(entry.id), *named, amount, entry.state, refund, _note(entry))
     out.print(table)
@@ -100,7 +102,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
     """Amounts as text, for a reader's floats are none of our business."""
     return {
         "id": entry.id,
-        "channel": entry.channel,
+        "channel": shown_channel(entry.channel),
         "order": entry.order_refnum,
         "payment": entry.payment_refnum,
         "asked_by": f"{entry.callback} {entry.natural_key}",
@@ -143,6 +145,7 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
     now = datetime.now(UTC)
     database = Database(load_database_url())
     try:
+        remember_names(database)
         with database.read() as connection:
             entry = ledger.find(connection, refund_id)
             outcome: str = ledger.release_outcome(connection, entry) if entry else "unknown"
@@ -150,7 +153,8 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
             assert entry is not None
             if not yes:
                 amount = f"{rounded(entry.amount, entry.currency_code)} {entry.currency_code}".strip()
-                ask(f"Let {amount} of order {entry.order_refnum} ({entry.channel}) be given back once more?")
+                order = f"order {entry.order_refnum} ({shown_channel(entry.channel)})"
+                ask(f"Let {amount} of {order} be given back once more?")
             outcome = acts.release(database, operator, refund_id, now, expected=entry)
     finally:
         database.close()

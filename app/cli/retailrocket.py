@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from app import settings as configuration
+from app.cli.filters import key_of, remember_names
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.gateways.retailrocket.feed_store import FeedStore, LeftOut, Report
 from app.gateways.retailrocket.gateway import RetailRocketGateway
@@ -71,6 +72,7 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
         raise click.UsageError(f"channel '{channel}' has no feed; channels with one: {', '.join(names) or 'none'}")
     database = Database(configured.database_url)
     try:
+        remember_names(database)
         found = [_feed(database, configured, name) for name in names if channel in ("", name)]
     finally:
         database.close()
@@ -99,6 +101,7 @@ def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool)
         raise click.UsageError(f"channel '{wanted}' does not have this gateway; channels with it: {known}")
     database = Database(configured.database_url)
     try:
+        remember_names(database)
         units = (
             unit
             for name, options in stores.items()
@@ -118,9 +121,9 @@ def _numbered(database: Database, channel: str, options: RetailRocketOptions) ->
     after, is_all = "", False
     while not is_all:
         with database.read() as connection:
-            after, found = catalogue.page(connection, channel, after, PAGE)
+            after, found = catalogue.page(connection, key_of(channel), after, PAGE)
             keys = [product.item.key for product in found] if options.mode == "product_api" else []
-            told = catalogue.refusals(connection, channel, RetailRocketGateway.token, keys)
+            told = catalogue.refusals(connection, key_of(channel), RetailRocketGateway.token, keys)
         for product in found:
             group = product.item.number if product.variants else None
             refusals = _refusals(offers, product, told.get(product.item.key, ""), options.currency)
@@ -174,7 +177,7 @@ def _has_feed(options: object) -> bool:
 
 def _feed(database: Database, configured: Settings, name: str) -> Feed:
     report: Report
-    report, built_at, is_waiting = FeedStore(database, name, RetailRocketGateway.token).report()
+    report, built_at, is_waiting = FeedStore(database, key_of(name), RetailRocketGateway.token).report()
     base = configured.public_url or f"http://localhost:{configured.port}"
     options = next(item.vendors[RetailRocketGateway.token] for item in configured.channels if item.name == name)
     address = f"{base}{options.feed_path(name)}"

@@ -26,7 +26,7 @@ def of_channels(database: Database, channels: Iterable[Channel], built: Built) -
     found: dict[str, list[Finding]] = {}
     with database.read() as connection:
         for channel in channels:
-            noted = stock_disagreements.of_channel(connection, channel.name)
+            noted = stock_disagreements.of_channel(connection, channel.key)
             if noted is not None:
                 found[channel.name] = [_finding(channel, noted, is_by_location=_is_by_location(channel, built))]
     return found

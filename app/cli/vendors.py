@@ -20,7 +20,7 @@ Built = dict[tuple[str, str], Gateway]
 
 
 def build(configured: Settings, database: Database) -> Built:
-    """Every gateway by channel and vendor; one that cannot be built is left out.
+    """Every gateway by key of the channel's records and vendor; one that cannot be built is left out.
 
     Calls take their turn at the rate that the server's processes share (R14).
     """
@@ -30,8 +30,8 @@ def build(configured: Settings, database: Database) -> Built:
     for channel in configured.channels:
         for token in channel.gateways:
             with suppress(GatewayError):
-                lent = replace(tools, channel=channel.name)
-                built[channel.name, token] = gateways.vendor(token).create(channel.vendors[token], lent)
+                lent = replace(tools, channel=channel.key, channel_name=channel.name)
+                built[channel.key, token] = gateways.vendor(token).create(channel.vendors[token], lent)
     return built
 
 

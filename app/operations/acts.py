@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 from app.channel import confirming
 from app.deliveries import operating
 from app.gateways.interface import Gateway, Verb
-from app.records import catalogue, late_news, operations, stock
+from app.records import catalogue, channels, forgetting, late_news, operations, stock
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
@@ -242,6 +242,34 @@ def _send(
         moved += done.moved
         unknown += done.unknown
     return SendAgain(tuple(owed), tuple(moved), tuple(unknown))
+
+
+# Channels
+
+
+def forget(database: Database, operator: Operator, key: str, name: str, now: datetime) -> None:
+    """Remove what is kept under a channel's key for good, but for the ledgers.
+
+    The act is kept before the first row goes; done again it removes what an interrupted one left.
+    """
+    with database.write(serial=[channels.LOCK]) as connection:
+        count = sum(forgetting.held(connection, key).values())
+        if channels.mark_forgotten(connection, key, now):
+            target = [Target("channel", name)]
+            _keep(connection, operator, "channel.forget", key, "", "forgotten", target, now, count=count)
+    forgetting.purge(database, key)
+
+
+def keep_account(
+    database: Database, operator: Operator, key: str, gateway: str, before: str, account: str, now: datetime
+) -> bool:
+    """A vendor's account is the one it was, under a new key of it.  False, and nothing written, if that is no news."""
+    with database.write(serial=[channels.LOCK]) as connection:
+        if not channels.keep_account(connection, key, gateway, before, account):
+            return False
+        target = [Target("account", account)]
+        _keep(connection, operator, "account.keep", key, gateway, "kept", target, now)
+    return True
 
 
 def _keep(

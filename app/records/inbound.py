@@ -14,6 +14,9 @@ from app.records.tables import inbound_requests
 PERIOD_S = 600
 """Answers of so many seconds are counted in one row."""
 
+NOBODY = ""
+"""Stands for the channel of requests for an account that no channel has; their reason names it."""
+
 KEPT_FOR = timedelta(days=1)
 
 

@@ -79,6 +79,11 @@ class Journal:
             request_id = logs.request_id.get("")
             self._add("hook", channel, name, request.subject, request.status, request.event, 0.0, request_id)
             return
+        if request.unknown_account:
+            # No matter what for: the names of accounts are all there is to learn, and anybody can send them.
+            answered = Answered("", request.status, request.unknown_account[:120])
+            self._inbound.append(Counted(inbound.NOBODY, vendor, period_of(datetime.now(UTC)), answered))
+            return
         answered = Answered(request.topic[:40], request.status, request.reason[:120])
         self._inbound.append(Counted(channel, vendor, period_of(datetime.now(UTC)), answered))
 

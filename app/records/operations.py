@@ -20,7 +20,8 @@ REASON_LENGTH = 500
 
 @dataclass(frozen=True)
 class Target:
-    """An object that an act changed; `kind` is delivery, order, refund, late_event, sku or product."""
+    """An object that an act changed; `kind` is delivery, order, refund, late_event, sku, product,
+    channel or account."""
 
     kind: str
     id: str

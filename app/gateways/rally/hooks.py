@@ -107,9 +107,37 @@ UNREADABLE: Final[Mapping[str, HookRefused]] = {
 """What a body that cannot be read gets; the contract has no code for it.  Cart hooks: cart_has_been_updated."""
 
 
+class Strangers:
+    """Organisations that hooks name and no channel has; anybody can name them, so a few of an hour are kept."""
+
+    MOST = 100
+    OTHERS = "others"
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._until_s = 0.0
+
+    def named(self, organization_id: str) -> str:
+        """What to keep of this one."""
+        now_s = time.monotonic()
+        if now_s >= self._until_s:
+            self._names, self._until_s = set(), now_s + 3600.0
+        name = "".join(char if char.isprintable() else "?" for char in organization_id[:60])
+        if len(self._names) < self.MOST:
+            self._names.add(name)
+        return name if name in self._names else self.OTHERS
+
+
 def create_hooks(shops: Mapping[str, Shop], set_aside: frozenset[str] = frozenset()) -> Blueprint:
     """The blueprint; `shops` are by organisation, `set_aside` the channels whose hooks are all refused (R35)."""
     blueprint = Blueprint("rally", __name__)
+    strangers = Strangers()
+
+    def note_unknown(organization_id: str) -> None:
+        for shop in list(shops.values())[:1]:  # whichever: what it notes belongs to no channel
+            named = strangers.named(organization_id)
+            shop.observe_inbound(InboundRequest("", 404, unknown_account=named))
+
     for topic, answering in ANSWERS.items():
         method, path = TOPICS.get(topic, ("post", topic))
 
@@ -118,6 +146,7 @@ def create_hooks(shops: Mapping[str, Shop], set_aside: frozenset[str] = frozense
         ) -> Response:
             shop = shops.get(organization_id)
             if shop is None:
+                note_unknown(organization_id)
                 return _reply(404, UNKNOWN_ORGANIZATION)
             begun = time.perf_counter()
             reply = _serve(shop, topic, resource_id, _refuse if shop.channel in set_aside else answering)

@@ -1,0 +1,74 @@
+"""`channel forget`: removes what is kept of a channel that is gone, or whose account is another one now (R35)."""
+
+from __future__ import annotations
+
+import click
+
+from app import settings as configuration
+from app.channel import registration
+from app.cli.acting import operator_of, reason_options
+from app.cli.terminal import console, json_option, new_table, print_json
+from app.deliveries.courier import utc_now
+from app.errors import SettingsFault
+from app.operations import acts
+from app.records import channels, forgetting
+from app.records.database import Database
+
+
+@click.command(short_help="Remove what is kept of a channel that is gone.")
+@click.argument("name")
+@reason_options()
+@json_option
+def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
+    """Remove the orders, carts, goods, stock, calls and journal lines kept of channel NAME.
+
+    Without --yes it only says what that would be.  The ledgers of commands, payments and refunds stay: they hold ids
+    and amounts only.  Open calls are never made.  For a channel that channels.toml has no more, or that is set aside
+    because its account is another one now; one that is served is left alone.  Runs despite any fault of the
+    configuration but that of DATABASE_URL.
+    """
+    operator = operator_of(by, reason, needs_reason=yes)
+    database = Database(configuration.load_database_url())
+    try:
+        database.prepare()
+        with database.read() as connection:
+            found = channels.named(connection, name)
+            if found is None:
+                known = ", ".join(sorted(item.name for item in channels.known(connection))) or "none"
+                raise click.BadParameter(f"nothing is kept of '{name}'; known: {known}", param_hint="NAME")
+            key, forgotten_at = found
+            counts = forgetting.held(connection, key)
+            what = channels.what_is_open(connection, key)
+        if key in _served(database):
+            raise click.ClickException(
+                f"channel '{name}' is configured and served: take it out of channels.toml first, or give it the "
+                "account it is to have"
+            )
+        if yes:
+            acts.forget(database, operator, key, name, utc_now())
+    finally:
+        database.close()
+    outcome = ("forgotten" if counts or forgotten_at is None else "already forgotten") if yes else "would be forgotten"
+    if as_json:
+        print_json({"channel": name, "outcome": outcome, "dry_run": not yes, "rows": counts, "open": str(what)})
+        return
+    table = new_table(f"Kept of channel '{name}'", "What", "Rows")
+    for kind, count in counts.items():
+        table.add_row(kind.replace("_", " "), str(count))
+    console().print(table)
+    if what:
+        click.echo(f"It has {what}.")
+    if yes:
+        click.echo(f"Channel '{name}' is {outcome}. Restart the server if a channel was set aside because of it.")
+    else:
+        click.echo("Nothing was done: add --yes and --reason TEXT to remove all of this for good.")
+
+
+def _served(database: Database) -> frozenset[str]:
+    """The keys of the channels that are configured and not in doubt; none where the configuration cannot be read."""
+    try:
+        configured = configuration.load()
+    except SettingsFault as error:
+        click.echo(f"channel: channels.toml cannot be asked whether it is served: {error.faults[0]}", err=True)
+        return frozenset()
+    return registration.served_keys(configured, database)
