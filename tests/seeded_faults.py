@@ -307,11 +307,95 @@ FAULTS = (
         "set-aside-delivers",
         "P37",
         "app/deliveries/dispatcher.py",
-        "known = {stream for stream in known if stream[0] not in self._set_aside}",
+        "known = {stream for stream in known if stream[0] in self._channels}",
         "known = set(known)",
         (
             "tests/channel/test_set_aside.py::"
             "test_p37_one_channels_fault_stops_one_channel_and_what_it_has_pending_waits",
+        ),
+    ),
+    Fault(
+        "name-is-the-key",
+        "R35",
+        "app/domain/channel_identity.py",
+        "        item, own = by_name.get(former), found.get(channel.name)\n",
+        "        item, own = None, found.get(channel.name)\n",
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_owed_calls_and_kept_orders_survive_a_renaming_that_is_said_and_nothing_is_served_before[sqlite]",
+        ),
+    ),
+    Fault(
+        "former-name-taken-twice",
+        "R35",
+        "app/domain/channel_identity.py",
+        "        if owner:\n",
+        "        if owner == channel.name:\n",
+        ("tests/domain/test_channel_identity.py::test_r35_a_former_name_takes_its_records_along_and_is_consumed_once",),
+    ),
+    Fault(
+        "another-account-goes-on",
+        "R35",
+        "app/domain/channel_identity.py",
+        "        if before not in channel.former_accounts\n",
+        "        if before == channel.name\n",
+        (
+            "tests/domain/test_channel_identity.py::"
+            "test_r35_another_account_under_a_kept_name_is_set_aside_until_it_is_said",
+        ),
+    ),
+    Fault(
+        "new-account-believed-told",
+        "R35",
+        "app/channel/registration.py",
+        "        channels.send_all_again(connection, key, gateway)\n",
+        "",
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_another_account_under_a_kept_name_is_served_only_when_it_is_said_and_reads_nothing_of_the_former"
+            "[sqlite]",
+        ),
+        patience_s=90.0,
+    ),
+    Fault(
+        "strangers-fill-the-records",
+        "R35",
+        "app/gateways/rally/hooks.py",
+        "    MOST = 100\n",
+        "    MOST = 100_000\n",
+        ("tests/channel/test_shops_that_change.py::test_r35_a_mistyped_organisation_is_told_and_mending_it_is_enough",),
+    ),
+    Fault(
+        "vanished-without-a-word",
+        "R35",
+        "app/channel/registration.py",
+        "    return [(item, what) for item, what in found if what]\n",
+        "    return [(item, what) for item, what in found if not what]\n",
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_what_is_left_of_a_channel_is_told_until_it_is_forgotten_and_a_settled_one_goes_silently[sqlite]",
+        ),
+    ),
+    Fault(
+        "ledger-forgotten",
+        "R9",
+        "app/records/forgetting.py",
+        'STAYS = frozenset({"commands", "refunds", ',
+        'STAYS = frozenset({"commands", ',
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_what_is_left_of_a_channel_is_told_until_it_is_forgotten_and_a_settled_one_goes_silently[sqlite]",
+        ),
+    ),
+    Fault(
+        "paid-order-purged",
+        "R28",
+        "app/records/orders.py",
+        "    return is_paid_for() & ~_is_acknowledged()\n",
+        '    return orders.c.refnum == ""\n',
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r28_a_paid_order_that_retailops_does_not_have_is_held_at_its_date_and_told_after_a_week",
         ),
     ),
     Fault(
