@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,29 @@ def test_p7_a_forked_process_watches_its_own_uses_after_an_idle_while() -> None:
     mine.close()
     yours.close()
     assert status == 0
+
+
+def test_r35_nothing_is_read_or_written_before_what_a_process_has_to_find_out_first(tmp_path: Path) -> None:
+    """A database that was away at start: whose records are whose is not known yet."""
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    tries: list[str] = []
+
+    def demand() -> None:
+        with database.read() as connection:  # what it reads itself goes on
+            connection.exec_driver_sql("select 1")
+        tries.append(threading.current_thread().name)
+        if len(tries) == 1:
+            raise SettingsFault(["not yet"])
+        time.sleep(0.2)
+
+    def use() -> None:
+        with database.read():
+            assert len(tries) == 2
+
+    database.before_use(demand)
+    assert not database.is_ready()
+    with ThreadPoolExecutor(8) as pool:
+        for used in [pool.submit(use) for _ in range(8)]:
+            used.result(10)
+    assert len(tries) == 2
+    database.close()
