@@ -185,9 +185,10 @@ def create_app(configured: Settings | None = None) -> Flask:
     )
     for token in sorted({token for _, token in works.gateways}):
         mine = {
-            channel.name: works.gateways[(channel.key, token)]
+            name: works.gateways[(channel.key, token)]
             for channel in configured.channels
             if token in channel.gateways
+            for name in (channel.name, *channel.former_name)
         }
         inbound = gateways.vendor(token).inbound(mine)
         if inbound is not None:

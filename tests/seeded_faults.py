@@ -358,6 +358,28 @@ FAULTS = (
         patience_s=90.0,
     ),
     Fault(
+        "calls-follow-another-account",
+        "R35",
+        "app/channel/registration.py",
+        "            channels.leave_calls(connection, key, gateway, now)\n",
+        "            pass\n",
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_a_new_gateway_and_another_partner_of_it_leave_the_orders_alone",
+        ),
+    ),
+    Fault(
+        "new-key-is-a-stranger",
+        "R35",
+        "app/gateways/pipe17/__init__.py",
+        "        return [_of_key(key) for key in keys if key]\n",
+        "        return []\n",
+        (
+            "tests/channel/test_shops_that_change.py::"
+            "test_r35_a_replaced_bare_key_is_the_same_account_where_the_old_one_is_named_or_somebody_says_so",
+        ),
+    ),
+    Fault(
         "strangers-fill-the-records",
         "R35",
         "app/gateways/rally/hooks.py",

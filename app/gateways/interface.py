@@ -319,8 +319,9 @@ class Vendor(Protocol):
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """A Flask blueprint for what this vendor calls or fetches here, or None.
 
-        `gateways` are this vendor's by channel name, not by the key of its records; the blueprint brings its whole
-        paths and its own checks, and refuses what belongs to a gateway that `is_set_aside`.
+        `gateways` are this vendor's by channel name, former names too, for addresses that have one in them; the
+        blueprint brings its whole paths and its own checks, and refuses what belongs to a gateway that
+        `is_set_aside`.
         """
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from app.cli import findings
 from app.contract.schemas import Contract
 from app.deliveries.courier import utc_now
 from app.records.database import Database
 from app.records.retention import Retention, Terms
-from app.records.tables import metadata, orders
+from app.records.tables import commands, deliveries, metadata, orders
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.rally import API_KEY, ORGANIZATION_ID, serve_rally
-from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, codes, eventually
+from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop, channel_text
 from tests.gateways.rally_stage import signature
 from tests.operations.stage import CommandLine
@@ -289,3 +289,80 @@ def _tables_of(database: Database, key: str) -> Iterator[str]:
         for table in metadata.sorted_tables:
             if "channel" in table.c and connection.execute(select(table).where(table.c.channel == key)).first():
                 yield table.name
+
+
+FEED = """
+[channel.retailrocket]
+partner_id = "{partner}"
+tracking_url = "http://localhost:1"
+api_url = "http://localhost:1"
+feed_delay_s = 0
+"""
+
+
+def test_r35_a_new_gateway_and_another_partner_of_it_leave_the_orders_alone(street: Street) -> None:
+    def text(name: str, partner: str = "", more: str = "") -> str:
+        own = street.text(name, channel=more)
+        if not partner:
+            return own
+        return own.replace('gateways = ["rally"]', 'gateways = ["rally", "retailrocket"]') + FEED.format(
+            partner=partner
+        )
+
+    def feed(name: str) -> requests.Response:
+        return requests.get(f"{street.server.url}/feeds/retailrocket/{name}.xml", timeout=10)
+
+    street.start(text("shop"))
+    shop = street.shop("shop")
+    shop.register_hooks()
+    shop.offer(TEE=9)
+    refnum = shop.buy()
+    street.start(text("shop", "one"))
+    assert not street.is_aside()
+    street.shop("shop").offer(TEE=9)
+    with street.database.write() as connection:
+        command = {"channel": "shop", "callback": "order_pull", "natural_key": "k", "order_refnum": refnum,
+                   "digest": "d", "events": b"[]", "request_id": "r", "begun_at": utc_now(), "lease_until": utc_now(),
+                   "finished_at": utc_now()}  # fmt: skip
+        command_id = connection.execute(insert(commands).returning(commands.c.id), command).scalar_one()
+        call = {"channel": "shop", "gateway": "retailrocket", "verb": "report_purchase", "lane": refnum, "body": b"{}",
+                "command_id": command_id, "about": b"[]", "state": "parked", "next_try_at": utc_now(),
+                "request_id": "r", "created_at": utc_now()}  # fmt: skip
+        connection.execute(insert(deliveries), call)
+
+    street.start(text("shop", "two"))
+    assert street.is_aside() and 'former_account = "one"' in street.aside()
+    assert feed("shop").status_code == 503
+    street.start(text("store", "two", 'former_name = "shop"\nformer_account = "one"'))
+    assert [order["channel_order_refnum"] for order in street.retailops().pull()] == [refnum]
+    told = street.attention()
+    assert "channel 'shop~2' is not configured any more and has 1 call unfinished" in told, told
+    street.shop("store").settle()
+    for name in ("store", "shop"):  # whoever fetches by the former name still can
+        eventually(lambda name=name: feed(name).status_code == 200)
+    assert street.at_hook(f"orders/{refnum}").status_code == 200
+
+
+def test_r35_a_replaced_bare_key_is_the_same_account_where_the_old_one_is_named_or_somebody_says_so(
+    street: Street,
+) -> None:
+    def text(api_key: str, more: str = "") -> str:
+        return channel_table("http://localhost:1", api_key=api_key, more=more)
+
+    street.start(text("the-first-key"))
+    street.start(text("the-second-key"))
+    assert street.is_aside()
+    assert "the-first-key" not in street.aside() and 'former_account = "key:' in street.aside()
+    street.start(text("the-second-key", 'previous_api_key = "the-first-key"'))
+    assert not street.is_aside()
+    street.start(text("the-second-key"))
+    assert not street.is_aside()
+    street.start(text("the-third-key"))
+    assert street.is_aside()
+    said = ("pipe17", "key-replaced", "first", "--reason", "rotated", "--yes")
+    assert street.run(*said).exit_code == 0
+    assert street.run(*said).exit_code == 1, "once is enough"
+    street.start(text("the-third-key"))
+    assert not street.is_aside()
+    [act] = street.run.json("operations", "list")["operations"]
+    assert (act["act"], act["reason"], act["outcome"]) == ("account.keep", "rotated", "kept")
