@@ -352,8 +352,7 @@ FAULTS = (
         "",
         (
             "tests/channel/test_shops_that_change.py::"
-            "test_r35_another_account_under_a_kept_name_is_served_only_when_it_is_said_and_reads_nothing_of_the_former"
-            "[sqlite]",
+            "test_r35_another_account_under_a_kept_name_is_served_only_when_it_is_said_and_reads_nothing_of_the_former",
         ),
         patience_s=90.0,
     ),

@@ -19,7 +19,7 @@ from rich.text import Text
 from app import gateways, shared_rates
 from app import settings as configuration
 from app.channel import registration
-from app.cli import findings, stock_findings
+from app.cli import channel_findings, findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build
 from app.deliveries.courier import utc_now
@@ -88,8 +88,9 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     does not accept the key or its grants), unreachable.  States of all else: ok, off (at rest because
     somebody wants it so), note (worth knowing), attention (an operator has to act).
 
-    A channel with a fault of its own, such as a currency that RetailOps does not take, is set aside: its
-    callbacks are answered 503 until the fault is mended, and the other channels run.
+    A channel with a fault of its own, such as a currency that RetailOps does not take or another account
+    under its name, is set aside: its callbacks are answered 503 until the fault is mended, and the other
+    channels run.  A channel that is not configured any more is named while anything of it is open.
 
     Exit codes: 0 all is well, 1 something is refused, unreachable or needs an operator, 2 the configuration
     is wrong.
@@ -136,7 +137,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
         if database is not None:
             try:
                 told = findings.of_records(database, [channel.name for channel in configured.channels], utc_now())
-                gone = findings.of_gone_channels(configured, database)
+                gone = channel_findings.of_gone_channels(configured, database)
                 figures = stock_findings.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")

@@ -6,7 +6,7 @@ Everything here is read and nothing is changed; a database that is away is a fin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,14 +17,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import gateways
-from app.channel import registration
 from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
+from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import ChannelError, SettingsFault
 from app.gateways.interface import Finding
-from app.records import channels, inbound, orders, stock, streams
+from app.records import channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
@@ -38,9 +38,6 @@ NAMED = 3
 
 LEFT_OPEN_FOR = timedelta(days=30)
 """How long an order whose completion left units open is named; by then somebody has closed it at the vendor."""
-
-NOT_HANDED_OVER_FOR = timedelta(days=7)
-"""How long after its payment an order that RetailOps does not have is named."""
 
 KEY_REFUSED = ("HTTP_401", "HTTP_403")
 """Codes of a vendor that does not accept the key or its grants; a flow that rests for one names it in its reason."""
@@ -174,10 +171,10 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         _held_back(connection, found)
         _tired(connection, found, now)
         _left_open(connection, found, now)
-        _not_handed_over(connection, found, now)
+        channel_findings.not_handed_over(connection, found, now)
         _late_news(connection, found)
         _stock(connection, found, shown, now)
-        pairs = [_unconfigured(connection, now), *_unknown_accounts(connection, now)]
+        pairs = [_unconfigured(connection, now), *channel_findings.unknown_accounts(connection, now)]
     told: dict[str, list[Finding]] = defaultdict(list)
     for key, items in found.items():
         name = shown.get(key, key)
@@ -188,14 +185,6 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
     told[""] += pairs
     return told
-
-
-def of_gone_channels(configured: Settings, database: Database) -> list[Finding]:
-    """Channels that nobody serves any more although something of theirs is open.  Raises `DatabaseUnavailable`."""
-    return [
-        Finding("channel gone", "attention", registration.unserved_sentence(item, what))
-        for item, what in registration.unserved(configured, database)
-    ]
 
 
 def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None:
@@ -286,18 +275,6 @@ def _left_open(connection: Connection, found: dict[str, list[Finding]], now: dat
         found[channel].append(Finding("left open", "attention", what))
 
 
-def _not_handed_over(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
-    """Paid orders that RetailOps should have had long ago; they are kept until it has them (R28)."""
-    for waiting in orders.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
-        count = f"{waiting.count} orders" if waiting.count > 1 else "1 order"
-        what = (
-            f"{count} paid more than {NOT_HANDED_OVER_FOR.days} days ago and not acknowledged by RetailOps, the oldest "
-            f"{waiting.refnum} of {waiting.since:%Y-%m-%d %H:%M} UTC: kept until it is; see that RetailOps pulls this "
-            "channel, or cancel the order at its source"
-        )
-        found[waiting.channel].append(Finding("not handed over", "attention", what))
-
-
 def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
     counted = connection.execute(
         select(late_news.c.channel, func.count().label("number"), func.count(late_news.c.told_at).label("told"))
@@ -325,20 +302,6 @@ def _stock(connection: Connection, found: dict[str, list[Finding]], shown: Mappi
     for noted in stock.noted(connection):
         more = f" ({noted.count} SKUs are like this)" if noted.count > 1 else ""
         found[noted.channel].append(Finding("stock", "attention", f"{noted.gateway}: {noted.sentence}{more}"))
-
-
-def _unknown_accounts(connection: Connection, now: datetime) -> Iterator[Finding]:
-    """Requests of vendors for accounts that no channel has: an account is mistyped, or hooks were left behind."""
-    for gateway in gateways.REGISTRY:
-        answered = inbound.since(connection, inbound.NOBODY, gateway, now - timedelta(hours=1))
-        if answered:
-            named = ", ".join(f"{item.reason} ({count}x)" for item, count in list(answered.items())[:NAMED])
-            more = f", and {len(answered) - NAMED} more" if len(answered) > NAMED else ""
-            what = (
-                f"{gateway} called here in the last hour for accounts that no channel of channels.toml has: {named}"
-                f"{more}; mend the account's id there, or remove those hooks at {gateway}"
-            )
-            yield Finding("unknown accounts", "attention", what)
 
 
 def _unconfigured(connection: Connection, now: datetime) -> Finding:

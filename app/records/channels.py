@@ -46,19 +46,21 @@ GOODS = (
 
 @dataclass(frozen=True)
 class Open:
-    """How much is unfinished under one key: calls owed or parked, commands, orders paid and not completed."""
+    """How much is unfinished under one key: calls owed or parked, orders paid and not completed.
+
+    A command that is not finished has open calls.
+    """
 
     calls: int
-    commands: int
     orders: int
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.commands or self.orders)
+        return bool(self.calls or self.orders)
 
     def __str__(self) -> str:
-        counts = ((self.calls, "call"), (self.commands, "command"), (self.orders, "order"))
+        counts = ((self.calls, "call"), (self.orders, "order"))
         named = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
-        return f"{' and '.join([', '.join(named[:-1]), named[-1]]) if len(named) > 1 else ''.join(named)} unfinished"
+        return f"{' and '.join(named)} unfinished" if named else ""
 
 
 def known(connection: Connection) -> list[Known]:
@@ -122,16 +124,16 @@ def _open_orders(key: str) -> ColumnElement[bool]:
 
 
 def _taken_orders(key: str) -> ColumnElement[bool]:
-    """Orders of other sources that RetailOps has and has neither cancelled nor completed."""
+    """Orders of other sources that RetailOps has and that nobody has cancelled or completed."""
     is_kept_here = exists().where(orders.c.channel == handed_out.c.channel, orders.c.refnum == handed_out.c.refnum)
-    return (handed_out.c.channel == key) & IS_OPEN_ORDER & handed_out.c.acknowledged_at.is_not(None) & ~is_kept_here
+    is_taken = handed_out.c.acknowledged_at.is_not(None) & handed_out.c.called_off_at.is_(None)
+    return (handed_out.c.channel == key) & IS_OPEN_ORDER & is_taken & ~is_kept_here
 
 
 def what_is_open(connection: Connection, key: str) -> Open:
     """What is unfinished under a key."""
     questions = (
         (deliveries, (deliveries.c.channel == key) & IS_OPEN),
-        (commands, (commands.c.channel == key) & commands.c.finished_at.is_(None)),
         (orders, _open_orders(key)),
         (handed_out, _taken_orders(key)),
     )
@@ -139,7 +141,7 @@ def what_is_open(connection: Connection, key: str) -> Open:
         int(connection.execute(select(func.count()).select_from(table).where(rule)).scalar_one())
         for table, rule in questions
     ]
-    return Open(found[0], found[1], found[2] + found[3])
+    return Open(found[0], found[1] + found[2])
 
 
 def is_used(connection: Connection, key: str) -> bool:
