@@ -111,7 +111,7 @@ class Channel:
     )
     former_account: tuple[str, ...] = option(
         OneOrMore(mf.String(validate=mv.Length(min=1, max=255))),
-        "Account or accounts that stood under this name before and are another one now: Rally's organisation_id, "
+        "Account or accounts that stood under this name before and are another one now: Rally's organization_id, "
         "Pipe17's integration_id (of a bare key what `channel check` shows), Retail Rocket's partner_id, or "
         '"client_id/channel_id" of RetailOps.  What was kept of them is kept apart, and the new one is sent '
         "everything.  May stay for good.",
