@@ -57,6 +57,11 @@ def test_p29_only_settings_reads_the_environment() -> None:
     assert readers - {"cli/demo/stage.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
 
 
+def test_r35_the_core_keeps_and_finds_everything_by_a_channels_key_and_never_by_its_name() -> None:
+    named = {path.name for path in (ROOT / "app" / "channel").rglob("*.py") if "channel.name" in path.read_text()}
+    assert named <= {"registration.py"}, "use Channel.key: a channel that was renamed would lose its records"
+
+
 def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) -> None:  # type: ignore[no-untyped-def]
     for path in ("/healthz", "/readyz", "/openapi.json", "/metrics", "/nowhere", "/api/channel/order_pull_v1"):
         assert client.get(path).headers["X-Request-Id"]

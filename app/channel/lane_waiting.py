@@ -42,7 +42,7 @@ def await_own_throttle(desk: Desk, asked: Asked, source: Gateway, order_refnum: 
     try:
         while (left_s := asked.deadline.left_s() - KEPT_S) > 0:
             with desk.database.read() as connection:
-                front = outbox.front_of_lane(connection, asked.channel.name, source.token, order_refnum)
+                front = outbox.front_of_lane(connection, asked.channel.key, source.token, order_refnum)
             now = desk.clock()
             if front is None or front.verb == verb or not _is_throttled(front, now, now + timedelta(seconds=left_s)):
                 return

@@ -27,7 +27,7 @@ def see(connection: Connection, desk: Desk, channel: Channel, orders: Sequence[O
         wanted = [
             purchase
             for order in orders
-            if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.name))
+            if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.key))
         ]
         if wanted:
             observed.see(connection, channel.key, gateway.token, wanted, desk.clock())

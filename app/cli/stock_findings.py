@@ -34,7 +34,7 @@ def of_channels(database: Database, channels: Iterable[Channel], built: Built) -
 
 def _is_by_location(channel: Channel, built: Built) -> bool:
     """Whether no vendor of the channel is sent one figure a SKU; a vendor that cannot be built may be one."""
-    found = [built.get((channel.name, token)) for token in channel.gateways]
+    found = [built.get((channel.key, token)) for token in channel.gateways]
     return all(gateway is not None and (gateway.stock_by_location or not gateway.takes_stock) for gateway in found)
 
 

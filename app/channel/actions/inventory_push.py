@@ -124,7 +124,7 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
     if hearing and wanted.by_sku:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
             if any(gateway.stock_needs_catalog or gateway.stock_shows_with_catalog for gateway in hearing):
-                unknown = _unknown(connection, asked.channel.name, wanted.by_sku)
+                unknown = _unknown(connection, asked.channel.key, wanted.by_sku)
             for gateway in hearing:
                 stock.accept(
                     connection,

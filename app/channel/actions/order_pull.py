@@ -143,7 +143,7 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
     place = paging.place(wanted.page_token, secret) if wanted.page_token else None
     if place is None:
         if wanted.page_token not in ("", "string"):
-            log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.name)
+            log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.key)
         place = paging.start(_now_ms(desk))
     page = _Page(place.until_ms)
     has_open = called_off.is_any_open(desk, asked)
