@@ -29,7 +29,7 @@ from app.gateways.retailrocket import VENDOR
 from app.gateways.retailrocket.api import content_hash
 from app.gateways.retailrocket.gateway import RetailRocketGateway
 from app.gateways.words import Address, Attribute, Order, OrderLine, Purchase, PurchaseLine
-from app.records import catalogue, cataloguing, stock, streams
+from app.records import catalogue, cataloguing, stock, stock_batches, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables import handed_out
@@ -105,6 +105,13 @@ class Shop:
         with self.caller.database.read() as connection:
             rows = connection.exec_driver_sql("select * from deliveries order by id").all()
         return [row for row in rows if row.verb == verb and row.channel == "shop"]
+
+    def has_nothing_owed(self) -> bool:
+        with self.caller.database.read() as connection:
+            return not any(
+                kind.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
+                for kind in (catalogue, stock_batches)
+            )
 
     def products(self) -> dict[str, dict[str, Any]]:
         return {item["name"]: item for item in self.rocket.state()["products"].values()}
@@ -458,6 +465,7 @@ def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(o
     eventually(lambda: shop.products().get("Title of SHIRT-M", {}).get("isAvailable"))
     assert shop.products()["Title of SHIRT-M"]["groupId"] and not shop.products()["Title of TEA"]["isAvailable"]
     assert shop.rocket.state()["warnings"] == [], "each contentHash matches"
+    eventually(shop.has_nothing_owed)
     calls = len(shop.rocket.state()["calls"])
     shop.push("MUG", "TEA", Categories=["A/B", "A", "C"], Vendor="Potter", Sale="9.99")
     shop.stock(MUG=2)  # fewer, and still there
