@@ -7,9 +7,10 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask
+from sqlalchemy import Connection
 
 from app import gateways, logs, metrics, settings
 from app.callbacks import edge
@@ -22,6 +23,7 @@ from app.channel.routing import Routing
 from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
+from app.deliveries.transitions import Delivery, Settled
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
@@ -65,11 +67,15 @@ class Works:
             self.database,
             self.courier,
             self.gateways,
-            consequences.apply_late,
+            self._apply_late,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             idle=Retention(self.database, terms, utc_now).turn,
         )
+
+    def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
+        gateway = self.gateways.get((delivery.channel, delivery.gateway))
+        consequences.apply_late(connection, delivery, settled, now, gateway)
 
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""

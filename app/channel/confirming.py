@@ -31,5 +31,5 @@ def confirm(
     if gateway is not None:
         with suppress(Refused):  # its body no longer fits its verb
             gateway.note_done(connection, delivery.verb, command_body(delivery.verb, delivery.body))
-    consequences.apply_late(connection, delivery, settled, now)
+    consequences.apply_late(connection, delivery, settled, now, gateway)
     return True

@@ -6,6 +6,7 @@ callback, minutes later in the background, or after a restart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -15,12 +16,14 @@ from app.deliveries import outbox
 from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import Refused
-from app.gateways.interface import command_body
+from app.gateways.interface import Gateway, command_body
 from app.gateways.words import (
     OBSERVATIONS,
     Acknowledgement,
     Cancellation,
     Completion,
+    LineChange,
+    OrderChange,
     Package,
     Refund,
     Restatement,
@@ -29,8 +32,10 @@ from app.gateways.words import (
 from app.records import refunds
 
 
-def apply(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
-    """Bring the records in line with a delivery whose state was just written."""
+def apply(
+    connection: Connection, delivery: Delivery, settled: Settled, now: datetime, gateway: Gateway | None = None
+) -> None:
+    """Bring the records in line with a delivery whose state was just written; `gateway` is the one it went to."""
     if not delivery.body:
         return  # Past its date (R28): what is unknown about it stays as it is.
     is_done = settled.state == "delivered"
@@ -65,8 +70,32 @@ def apply(connection: Connection, delivery: Delivery, settled: Settled, now: dat
             refunds.captured(connection, channel, order_refnum, payment_refnum, amount)
         case Settlement(order_refnum, _, payment_refnum, amount):
             refunds.hold_capture(connection, channel, order_refnum, payment_refnum, -amount)
+        case Restatement(order_refnum, _, change, undo) if not is_done and undo and gateway is not None:
+            _take_back(connection, channel, gateway, order_refnum, change, undo)
         case _:
             pass
+
+
+def _take_back(
+    connection: Connection,
+    channel: str,
+    gateway: Gateway,
+    order_refnum: str,
+    change: Sequence[LineChange],
+    undo: Sequence[LineChange],
+) -> None:
+    """The source refused these changes for good: lines that still stand as changed are as they were before."""
+    known = orders.known(connection, channel, [order_refnum]).get(order_refnum)
+    if known is None or known.state != "open":
+        return
+    now = {line.refnum: line.quantity for line in known.lines}
+    stated = {line.refnum: line.quantity for line in change}
+    lines = tuple(line for line in undo if now.get(line.refnum) == stated.get(line.refnum) != line.quantity)
+    if not lines:
+        return
+    changed = gateway.change_order(connection, OrderChange(order_refnum, lines))
+    if changed.is_different:
+        orders.replace_lines(connection, channel, order_refnum, changed.lines)
 
 
 def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> bool:
@@ -104,14 +133,16 @@ def _is_paid_back(connection: Connection, channel: str, order_refnum: str) -> bo
     return is_sure and any(charge.charged for charge in charges) and not any(charge.left for charge in charges)
 
 
-def apply_late(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
+def apply_late(
+    connection: Connection, delivery: Delivery, settled: Settled, now: datetime, gateway: Gateway | None = None
+) -> None:
     """The same for an attempt in the background, whose callback is answered already: what failed is news (R15).
 
     What an observer is told is RetailOps' business neither then nor later (R17).
     """
     if delivery.verb in OBSERVATIONS:
         return
-    apply(connection, delivery, settled, now)
+    apply(connection, delivery, settled, now, gateway)
     follow_up(connection, delivery, settled, now)
     late_news.note(connection, delivery, settled, now)
 

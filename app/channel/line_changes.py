@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from app.channel.money import NEARLY
 from app.channel.orders import KnownOrder
 from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.line_matching import named_lines, restated
-from app.gateways.words import Event, LineChange, about
+from app.gateways.words import Event, LineChange, SketchLine, about
 
 OWN = "ro-"
 """How the number of a line begins that RetailOps has added; its own line number follows."""
@@ -92,13 +95,17 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
             events.append(Event("warning", "DUPLICATE_LINE", message, about("orderitem_refnum", line.refnum)))
         else:
             meant.append((entry, [line.refnum]))
+            events += _price_kept([entry], [line])
             units = line.quantity if entry.quantity is None else entry.quantity
             changes[line.refnum] = LineChange(line.refnum, line.sku, units, entry.unit_price)
     for sku, group in by_sku.items():
         lines = [line for line in named_lines(order.lines, "", sku) if line.refnum not in changes]
         if lines:
+            events += _price_kept(group, lines)
             if all(entry.quantity is not None for entry in group):
-                together = restated(lines, sum(entry.quantity or 0 for entry in group))
+                # From the units as bought, so that units taken off and restored stand where they stood.
+                bought = [msgspec.structs.replace(line, quantity=line.ordered) for line in lines]
+                together = restated(bought, sum(entry.quantity or 0 for entry in group))
                 changes.update(
                     (line.refnum, LineChange(line.refnum, line.sku, together[line.refnum], group[0].unit_price))
                     for line in lines
@@ -115,6 +122,27 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
                 changes[entry.own_refnum] = LineChange(entry.own_refnum, entry.sku, entry.quantity, entry.unit_price)
     in_order = sorted(meant, key=lambda pair: next(at for at, entry in enumerate(named) if entry is pair[0]))
     return Stated(list(changes.values()), in_order, events)
+
+
+def _price_kept(group: Sequence[Line], lines: Sequence[SketchLine]) -> Iterator[Event]:
+    """A warning for a price that is neither what RetailOps was sent nor what a unit cost after discounts."""
+    for entry in group:
+        stated = entry.unit_price
+        lines = [line for line in lines if line.quantity or not line.is_added]  # added anew, at this price
+        if stated is None or not lines or any(line.unit_price is None or _is_price_of(line, stated) for line in lines):
+            continue
+        message = (
+            "the line keeps the price the shopper agreed to; what is to go back for it is paid by a return or a credit"
+        )
+        named = about("orderitem_refnum", lines[0].refnum if len(lines) == 1 else "") or about("sku_number", entry.sku)
+        yield Event("warning", "PRICE_NOT_CHANGED", message, named)
+
+
+def _is_price_of(line: SketchLine, stated: Decimal) -> bool:
+    """RetailOps rounds a unit's price, and has passed amounts through 32-bit floats (R7)."""
+    effective = line.charged / line.ordered if line.ordered else line.charged
+    is_sent = line.unit_price is not None and abs(stated - line.unit_price) <= line.unit_price * NEARLY
+    return is_sent or abs(stated - effective) < Decimal("0.01")
 
 
 def _paired(group: Sequence[Line], refnums: Sequence[str]) -> list[tuple[Line, list[str]]]:

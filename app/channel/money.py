@@ -9,6 +9,9 @@ CURRENCIES = ("AUD", "CAD", "CHF", "EUR", "GBP", "HKD", "JPY", "MXN", "NZD", "PL
 
 _WITHOUT_DECIMALS = frozenset({"JPY"})
 
+NEARLY = Decimal("1e-7")
+"""RetailOps' caller has used 32-bit floats, which keep 24 bits of an amount (R7)."""
+
 
 def rounded(amount: Decimal, currency_code: str = "", *, decimals: int = 2) -> Decimal:
     """Half up to the currency's decimals (2, or 0 for JPY); `decimals` 4 for a tax per unit."""

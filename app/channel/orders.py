@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.gateways.words import OrderSketch, PackageLine, SketchLine
 from app.records import refunds
 from app.records.tables import HAS_NUMBER, HAS_TRIMMED, handed_out
+from app.records.tables import refunds as refund_rows
 
 
 class Rejected(msgspec.Struct):
@@ -38,6 +40,16 @@ class KnownOrder:
     rejected: Rejected
     removed: Mapping[str, int]
     """Units by line that `order_update` took off while the lines stay as they are (R22)."""
+    shipping: Decimal | None = None
+    """What was paid for shipping, without tax; None where it is not known."""
+    shipping_tax: Decimal = Decimal(0)
+    taken_off_after: int | None = None
+    """Number of the newest refund of the order when units were first taken off; None while none ever were."""
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Units by line that `order_update` took off before anything had shipped: the lines have them no more."""
+        return {line.refnum: less for line in self.lines if (less := line.paid_units - line.quantity) > 0}
 
     @property
     def removed_and_open(self) -> Counter[str]:
@@ -59,6 +71,9 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
             row.retailops_order_id,
             msgspec.json.decode(row.rejected, type=Rejected) if row.rejected else Rejected({}),
             msgspec.json.decode(row.removed, type=dict[str, int]) if row.removed else {},
+            row.shipping,
+            row.shipping_tax or Decimal(0),
+            row.taken_off_after,
         )
         for row in rows
     }
@@ -132,13 +147,25 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
                 "refnum": sketch.refnum,
                 "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
                 "lines": msgspec.json.encode(sketch.lines),
+                "shipping": rounded(sketch.shipping, currency),
+                "shipping_tax": rounded(sketch.shipping_tax, currency),
             },
         )
 
 
 def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:
-    """The order was changed in RetailOps: these are its lines now."""
-    _update(connection, channel, refnum, lines=msgspec.json.encode(lines))
+    """The order was changed in RetailOps: these are its lines, with their units as bought and as they are now."""
+    is_less = any(line.quantity < line.paid_units for line in lines)
+    noted = {"taken_off_after": _since_taken_off(channel, refnum)} if is_less else {}
+    _update(connection, channel, refnum, lines=msgspec.json.encode(lines), **noted)
+
+
+def _since_taken_off(channel: str, refnum: str) -> object:
+    """The newest refund of the order, unless one is noted already."""
+    newest = select(func.max(refund_rows.c.id)).where(
+        refund_rows.c.channel == channel, refund_rows.c.order_refnum == refnum
+    )
+    return func.coalesce(handed_out.c.taken_off_after, newest.scalar_subquery(), 0)
 
 
 def set_state(connection: Connection, channel: str, refnum: str, state: str) -> None:
@@ -154,7 +181,8 @@ def set_removed(connection: Connection, channel: str, refnum: str, units: Mappin
         return
     kept = {line: count for line, count in {**found.removed, **units}.items() if count > 0}
     if kept != found.removed:
-        _update(connection, channel, refnum, removed=msgspec.json.encode(kept) if kept else None)
+        noted = {"taken_off_after": _since_taken_off(channel, refnum)} if kept else {}
+        _update(connection, channel, refnum, removed=msgspec.json.encode(kept) if kept else None, **noted)
 
 
 def note_left_open(connection: Connection, channel: str, refnum: str, code: str, now: datetime) -> None:

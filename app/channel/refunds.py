@@ -6,26 +6,28 @@ each payment.  Everything runs inside T1 of the command, where one order is chan
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import combinations
 
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.money import minor_unit
+from app.channel.money import NEARLY, minor_unit
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Association, PackageLine, Refund, RefundLine
 from app.records import refunds
 from app.records.refunds import Charge, Entry
 
-NEARLY = Decimal("1e-7")
-"""RetailOps' caller has used 32-bit floats, which keep 24 bits of an amount (R7)."""
-
 PROCESSING_TYPES = ("channel_payment", "channel_giftcert")
 """What an answer may say of who processes a payment (SDK contract, block P)."""
+
+MOST_PIECES = 8
+"""Pieces of completions up to which every choice of them is added up."""
 
 _MOVERS = {"order_cancel": "refund_payment", "order_complete": "refund_payment", "order_returned": "return_order"}
 
@@ -52,7 +54,7 @@ class Purpose:
     to_store_credit: bool = False
     lines: tuple[RefundLine, ...] = ()
     units: tuple[PackageLine, ...] = ()
-    """The returned units, kept with the entry so that none is returned twice."""
+    """The returned or closed units, kept with the entry so that none is returned or paid twice."""
     matched: tuple[str, str] = ("", "")
 
     @property
@@ -74,8 +76,15 @@ class Purpose:
             return self
         return replace(self, key=f"{self.key}-{number}", units=self.units if number == 1 else ())
 
-    def entry(self, order_refnum: str, charge: Charge | None, amount: Decimal, state: refunds.State) -> Entry:
-        """A row of the ledger; its currency is the payment's."""
+    def entry(
+        self,
+        order_refnum: str,
+        charge: Charge | None,
+        amount: Decimal,
+        state: refunds.State,
+        rows: tuple[RefundLine, ...] = (),
+    ) -> Entry:
+        """A row of the ledger; its currency is the payment's, `rows` say what the amount is for."""
         return Entry(
             key=self.key,
             order_refnum=order_refnum,
@@ -87,6 +96,7 @@ class Purpose:
             state=state,
             is_store_credit=self.to_store_credit,
             lines=self.units,
+            rows=rows,
             matched=self.matched,
         )
 
@@ -111,8 +121,8 @@ def hold(
         amount = charge.left if is_same_amount(rest, charge.left) else min(rest, charge.left)
         if amount <= 0:
             continue
-        part = purpose.part(len(owed) + 1)
-        refunds.put(connection, channel, part.entry(charge.order_refnum, charge, amount, "owed"), now)
+        part, taken = purpose.part(len(owed) + 1), _take(lines, amount)
+        refunds.put(connection, channel, part.entry(charge.order_refnum, charge, amount, "owed", taken), now)
         body = Refund(
             order_refnum=charge.order_refnum,
             key=part.key,
@@ -120,7 +130,7 @@ def hold(
             amount=amount,
             currency_code=charge.currency_code,
             to_store_credit=purpose.to_store_credit,
-            lines=_take(lines, amount),
+            lines=taken,
             # A cancellation says by itself how the order stands then.
             is_followed=purpose.callback != "order_cancel" and isinstance(source.verbs.get("update_order"), Verb),
         )
@@ -171,6 +181,15 @@ def best_first(charges: Sequence[Charge], wanted: Decimal) -> list[Charge]:
     return [alone[0]] if alone else list(charges)
 
 
+def drawn(charges: Sequence[Charge], owed: Iterable[Owed]) -> list[Charge]:
+    """The payments with what is left of them once these refunds are paid."""
+    taken: Counter[str] = Counter()
+    for item in owed:
+        if isinstance(item.body, Refund):
+            taken[item.body.payment_refnum] += item.body.amount  # type: ignore[assignment]
+    return [replace(charge, left=charge.left - taken[charge.refnum]) for charge in charges]
+
+
 def give_back_everything(
     connection: Connection, channel: str, source: Gateway, order_refnum: str, purpose: Purpose, now: datetime
 ) -> list[Owed]:
@@ -189,7 +208,8 @@ def same_money(
     """What `callback` has paid, or holds to pay, in one piece of this very amount, unless it was matched before (R23).
 
     `except_for` is the asking source: its own earlier match does not count.  With `payments` only what goes
-    back on these counts.  A match of one payment's part leaves the parts of the others to be matched.
+    back on these counts.  A match of one payment's part leaves the parts of the others to be matched.  Of a completion,
+    which pays in several pieces, some of them together count, too.
     """
     spent = {(entry.matched, entry.payment_refnum) for entry in entries if entry.source != except_for}
     pieces: dict[tuple[str, str], list[Entry]] = {}
@@ -198,9 +218,12 @@ def same_money(
         is_spent = (entry.source, "") in spent or (entry.source, entry.payment_refnum) in spent
         if entry.callback == callback and entry.is_in_effect and is_meant and not is_spent:
             pieces.setdefault(entry.source, []).append(entry)
-    for piece in pieces.values():
-        if is_same_amount(sum((entry.amount for entry in piece), Decimal(0)), amount):
-            return piece
+    most = len(pieces) if callback == "order_complete" and len(pieces) <= MOST_PIECES else 1
+    for count in range(1, most + 1):
+        for chosen in combinations(pieces.values(), count):
+            together = [entry for piece in chosen for entry in piece]
+            if is_same_amount(sum((entry.amount for entry in together), Decimal(0)), amount):
+                return together
     return None
 
 

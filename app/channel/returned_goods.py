@@ -34,6 +34,10 @@ class CameBack:
     units: list[list[tuple[SketchLine, int]]]
     """For each entry; empty where the order has no such line."""
     events: list[Event]
+    beyond: Counter[str]
+    """Units by line that are not known to have shipped."""
+    shipped: Counter[str]
+    """Units by line that have shipped."""
 
     @property
     def by_line(self) -> Counter[str]:
@@ -61,19 +65,25 @@ def came_back(
     lines = {line.refnum: line for line in order.lines}
     gone = _shipped(connection, channel, order, shipped)
     out = Counter({refnum: max(gone[refnum] - before[refnum], 0) for refnum in lines})
-    rest = Counter({refnum: max(line.quantity - before[refnum], 0) for refnum, line in lines.items()}) - out
+    rest = (
+        Counter({refnum: max(max(line.quantity, line.ordered) - before[refnum], 0) for refnum, line in lines.items()})
+        - out
+    )
     found: list[list[tuple[SketchLine, int]]] = []
     events: list[Event] = []
+    beyond: Counter[str] = Counter()
     for entry, share in zip(entries, allot(order.lines, entries, out, rest), strict=True):
-        units = Counter(share.units[0]) + Counter(share.units[1])
+        more = Counter(share.units[1])
         if share.line_refnums:
-            units[share.line_refnums[0]] += share.left_over
+            more[share.line_refnums[0]] += share.left_over
+        beyond += more
+        units = Counter(share.units[0]) + more
         if share.line_refnums and (share.left_over or share.units[1]):
             message = "more units came back than are known to have shipped; the return is taken as stated"
             at = where(share.line_refnums, entry.line_refnum, entry.sku)
             events.append(Event("warning", "RETURN_EXCEEDS_SHIPPED", message, at))
         found.append([(lines[refnum], units[refnum]) for refnum in share.line_refnums if units[refnum]])
-    return CameBack(found, events)
+    return CameBack(found, events, beyond, gone)
 
 
 def _shipped(

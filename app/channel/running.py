@@ -316,7 +316,9 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int,
         ]
         recorded = claims.record(connection, outcomes, now)
         for outcome in recorded:
-            consequences.apply(connection, outcome.delivery, outcome.settled, now)
+            delivery = outcome.delivery
+            gateway = desk.gateways.get((delivery.channel, delivery.gateway))
+            consequences.apply(connection, delivery, outcome.settled, now, gateway)
         told = outbox.of_commands(connection, row_ids)
         # Once it is clear what to tell: what follows from it nobody asked for.  Once for all parts of a refund.
         any(consequences.follow_up(connection, item.delivery, item.settled, now) for item in reversed(recorded))

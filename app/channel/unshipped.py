@@ -1,23 +1,18 @@
-"""Units that will never ship: which are closed by a completion, and what goes back for them (R22).
-
-RetailOps may state a price for them; an old caller never does.  What the shopper paid for the units is their share of
-the line after discounts, plus their share of its tax, and no more than that goes back.
-"""
+"""Units that will never ship: which are closed by a completion (R22).  What goes back for them: `settling`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.channel.money import minor_unit, rounded, share
 from app.channel.orders import KnownOrder
 from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
 from app.domain.line_matching import allot
-from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
+from app.gateways.words import Event, PackageLine, SketchLine
 
 
 @dataclass(frozen=True)
@@ -49,8 +44,6 @@ class Closing:
 
     line: SketchLine
     units: int
-    closed_before: int
-    """Units of the line that were closed before these, for exact shares."""
     stated: Decimal = Decimal(0)
     is_removed: bool = False
     """True for units that `order_update` had taken off."""
@@ -82,7 +75,8 @@ def to_close(
     """The units a completion closes, the units that stay open by line, and what RetailOps should know.
 
     Shipped units stay shipped.  Units that an earlier completion closed by name are not closed again: an entry states
-    all units of the line that will not ship.  Units that `order_update` took off are closed as well.
+    all units of the line that will not ship.  Units that `order_update` took off are closed as well; those the lines
+    have no more are none of the units that stay open.
     """
     lines = {line.refnum: line for line in order.lines}
     closed, removed_before = Counter(order.rejected.units), Counter(order.rejected.removed)
@@ -92,11 +86,12 @@ def to_close(
     events: list[Event] = []
 
     def close(refnum: str, units: int, price: Decimal, *, is_removed: bool) -> None:
-        found.append(Closing(lines[refnum], units, closed[refnum], price, is_removed))
+        found.append(Closing(lines[refnum], units, price, is_removed))
         closed[refnum] += units
         room[refnum] -= units
 
-    shares = allot(order.lines, stated, closed - removed_before, room, removed_before)
+    taken_off = removed_before + Counter(order.dropped)
+    shares = allot(order.lines, stated, closed - removed_before, room, taken_off)
     for item, part in zip(stated, shares, strict=True):
         at = where(part.line_refnums, item.line_refnum, item.sku)
         if not part.line_refnums and item.quantity:
@@ -119,35 +114,3 @@ def _not_open(shipped: int, at: Any) -> Event:
         return Event("warning", "SHIPPED_ALREADY", message, at)
     message = "more units are named as unshipped than the order has open; the rest was left out"
     return Event("warning", "MORE_THAN_OPEN", message, at)
-
-
-def priced(order: KnownOrder, closing: Iterable[Closing], currency: str) -> tuple[list[RefundLine], list[Event]]:
-    """What goes back for these units: goods first, then their tax; with what RetailOps should know of it.
-
-    The lesser of what RetailOps states and what the shopper paid; what was paid where nothing is stated.
-    """
-    is_known = any(line.charged for line in order.lines)
-    goods: list[RefundLine] = []
-    taxes: list[RefundLine] = []
-    events: list[Event] = []
-    for item in closing:
-        line, named = item.line, about("orderitem_refnum", item.line.refnum)
-        stated = rounded(item.stated, currency)
-        paid, tax = (
-            share(total, line.quantity, item.closed_before, item.units, currency) for total in (line.charged, line.tax)
-        )
-        if is_known:
-            price = min(stated or paid, paid + tax)
-        else:
-            price, paid, tax = stated, stated, Decimal(0)
-        if not is_known and not stated:
-            message = "no price is stated for units that will not ship, and what was paid for them is unknown"
-            events.append(Event("warning", "UNSHIPPED_UNPRICED", f"{message}; nothing is given back", named))
-        elif stated > paid + tax + minor_unit(currency) * item.units:
-            message = f"{stated} is stated for units that will not ship and {paid + tax} was paid; what was paid counts"
-            events.append(Event("warning", "ABOVE_WHAT_WAS_PAID", message, named))
-        goods.append(RefundLine("line_item", price, line.refnum, line.sku, item.units))
-        # RetailOps' price may include the tax: together they are no more than was paid.
-        if price and (rest := min(tax, paid + tax - price)) > 0:
-            taxes.append(RefundLine("tax", rest))
-    return [*goods, *taxes], events

@@ -1,19 +1,20 @@
 """What becomes of an owed call after an attempt: pure decisions of R10, R11 and R12.
 
 An inline attempt is one made before RetailOps has its answer; a refusal then is told in that answer
-and holds nothing, while the same refusal later has to wait for a person.
+and holds nothing, while the same refusal later has to wait for a person, unless our records undo what was refused.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from app.errors import SWITCHED_OFF, GatewayError, Refused
-from app.gateways.interface import Accepted, Verb
+from app.gateways.interface import Accepted, Verb, command_body
 from app.gateways.policy import next_try_s
-from app.gateways.words import Event
+from app.gateways.words import Event, Restatement
 
 State = Literal["owed", "checking", "parked", "delivered", "refused", "dropped"]
 
@@ -124,7 +125,7 @@ def after_error(
         return Settled(state, attempts, possibly_done, now + pause, tried_at, code, message)
 
     if isinstance(error, Refused):
-        return settled("refused" if is_inline else "parked")
+        return settled("refused" if is_inline or _is_taken_back(delivery) else "parked")
     if verb.decided_by == "vendor":
         return settled("checking" if possibly_done else "refused")
     if possibly_done and verb.repeat == "never":
@@ -132,6 +133,14 @@ def after_error(
     if attempts >= MAX_TRIES:
         return settled("parked")
     return settled("owed")
+
+
+def _is_taken_back(delivery: Delivery) -> bool:
+    """True for a change that our own records undo once it is refused: nothing is left for a person to decide."""
+    with suppress(Refused):
+        body = command_body(delivery.verb, delivery.body)
+        return isinstance(body, Restatement) and bool(body.undo)
+    return False
 
 
 def after_look_up_error(delivery: Delivery, error: GatewayError, *, now: datetime, roll: float) -> Settled:

@@ -178,6 +178,9 @@ class Gateway(ABC):
     refunds_unshipped: bool = True
     """True when completing an order gives back what its unshipped units cost."""
 
+    refunds_unused_shipping: bool = False
+    """True when completing an order of which nothing has shipped gives back shipping, too."""
+
     reserve_grace_s: float | None = None
     """How much later than an order's acknowledgement a statement of stock must come to count its units (R25);
     None where the units of orders are not subtracted here."""
@@ -268,6 +271,14 @@ class Gateway(ABC):
         Only where `update_order` is carried out.
         """
         raise NotImplementedError
+
+    def as_it_stands(self, refnum: str, call: Call) -> words.Order | None:
+        """The order with its lines and amounts as changed in RetailOps; None where it is not known.
+
+        Only where `update_order` is carried out.  Raises a `GatewayError`.
+        """
+        found = self.fetch_named([refnum], call)
+        return found[0].order if found and isinstance(found[0].order, words.Order) else None
 
     def purchase_of(self, order: words.Order) -> words.Purchase | None:
         """What an observer will want to hear of an order that is being handed out; None: nothing.  Makes no call."""

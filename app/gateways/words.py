@@ -84,10 +84,17 @@ class OrderLine(msgspec.Struct, frozen=True):
     unit_tax: Decimal = Decimal(0)
     tax: Decimal | None = None
     """The tax of all units, where that of a unit is rounded."""
+    tax_rates: tuple[Decimal, ...] = ()
+    """By tax authority, as fractions; () where the source does not say."""
     expected_ship_date: datetime | None = None
     expected_arrival_date: datetime | None = None
     source_sku: str = ""
     """What the source calls the SKU, where RetailOps calls it otherwise."""
+
+    @property
+    def all_tax(self) -> Decimal:
+        """The tax of all units."""
+        return self.unit_tax * self.quantity if self.tax is None else self.tax
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -126,6 +133,13 @@ class Order(msgspec.Struct, frozen=True):
     carries_money: bool = True
     """False for a source that knows quantities only; then sums are not checked (R20)."""
 
+    @property
+    def shipping_tax(self) -> Decimal:
+        """The tax that no line bears; `tax_amount` holds what rounding the tax of units leaves, too."""
+        by_unit = sum((line.unit_tax * line.quantity for line in self.lines), Decimal(0))
+        by_line = sum((line.all_tax for line in self.lines), Decimal(0))
+        return max(self.tax_amount + by_unit - by_line, Decimal(0))
+
 
 class HeldBack(msgspec.Struct, frozen=True):
     """An order that cannot be sent correctly; `reason` is a sentence for the operator, without values."""
@@ -152,8 +166,28 @@ class SketchLine(msgspec.Struct, frozen=True):
     needs_shipping: bool = True
     """False for what nobody waits for to be shipped, such as a gift card."""
     charged: Decimal = Decimal(0)
-    """For all units, less discounts and without tax; 0 where the source carries no money, or before it was noted."""
+    """For all units as bought, less discounts and without tax; 0 where the source carries no money, or before it was
+    noted.  Of a line RetailOps added, which nobody has paid for, what it costs."""
     tax: Decimal = Decimal(0)
+    """For all units as bought."""
+    tax_rates: tuple[Decimal, ...] = ()
+    """By tax authority, as fractions; () where they are not known."""
+    bought: int | None = None
+    """Units `charged` and `tax` are for; None for `quantity`."""
+    is_added: bool = False
+    """True for a line that RetailOps added: nothing was paid for it."""
+    unit_price: Decimal | None = None
+    """What RetailOps was sent as the line's `unit_price`; None where it is not known."""
+
+    @property
+    def ordered(self) -> int:
+        """Units as bought, or as RetailOps first stated them of a line it added."""
+        return self.quantity if self.bought is None else self.bought
+
+    @property
+    def paid_units(self) -> int:
+        """Units the shopper has paid for."""
+        return 0 if self.is_added else self.ordered
 
 
 class OrderSketch(msgspec.Struct, frozen=True):
@@ -163,6 +197,9 @@ class OrderSketch(msgspec.Struct, frozen=True):
     lines: tuple[SketchLine, ...]
     currency_code: str = ""
     payments: tuple[Payment, ...] = ()
+    shipping: Decimal = Decimal(0)
+    """What was paid for shipping, less discounts and without tax."""
+    shipping_tax: Decimal = Decimal(0)
 
 
 class CalledOff(msgspec.Struct, frozen=True):
@@ -263,16 +300,6 @@ class Refund(msgspec.Struct, frozen=True):
     """True where the source wants to hear by itself that an order has got everything back."""
 
 
-class Restatement(msgspec.Struct, frozen=True):
-    """The order's source is told again how the order stands; by then more may have changed.
-
-    `is_paid_back`: nothing of what was paid for it remains.
-    """
-
-    order_refnum: str
-    is_paid_back: bool = False
-
-
 class LineChange(msgspec.Struct, frozen=True):
     """A line as RetailOps has it now.  A line of its own making has the `refnum` it is to get; 0 units are none."""
 
@@ -280,6 +307,19 @@ class LineChange(msgspec.Struct, frozen=True):
     sku: str
     quantity: int
     unit_price: Decimal | None = None
+
+
+class Restatement(msgspec.Struct, frozen=True):
+    """The order's source is told again how the order stands; by then more may have changed.
+
+    `is_paid_back`: nothing of what was paid for it remains.  `change` are the lines this is about, and `undo` the same
+    lines as they were before: where the source refuses, those that still stand as changed go back to that.
+    """
+
+    order_refnum: str
+    is_paid_back: bool = False
+    change: tuple[LineChange, ...] = ()
+    undo: tuple[LineChange, ...] = ()
 
 
 class OrderChange(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from app.gateways.words import PackageLine, Payment
+from app.gateways.words import PackageLine, Payment, RefundLine
 from app.records.tables import commands, deliveries, payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
@@ -73,6 +73,9 @@ class Entry:
     state: State
     is_store_credit: bool = False
     lines: tuple[PackageLine, ...] = ()
+    """The units it is for."""
+    rows: tuple[RefundLine, ...] = ()
+    """What parts of its amount are for; () where that was not worked out here."""
     refnum: str = ""
     matched: tuple[str, str] = ("", "")
     """(callback, natural key) of what paid the same money."""
@@ -220,6 +223,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         "currency_code": entry.currency_code,
         "is_store_credit": entry.is_store_credit,
         "lines": msgspec.json.encode(entry.lines),
+        "rows": msgspec.json.encode(entry.rows) if entry.rows else None,
         "state": entry.state,
         "refnum": entry.refnum,
         "matched_callback": entry.matched[0],
@@ -393,6 +397,7 @@ def _entry(row: Row[Any]) -> Entry:
         state=row.state,
         is_store_credit=row.is_store_credit,
         lines=msgspec.json.decode(row.lines, type=tuple[PackageLine, ...]),
+        rows=msgspec.json.decode(row.rows, type=tuple[RefundLine, ...]) if row.rows else (),
         refnum=row.refnum,
         matched=(row.matched_callback, row.matched_key),
         id=row.id,

@@ -141,9 +141,14 @@ handed_out = Table(
     Column("called_off_times", Integer, nullable=False, server_default="0"),
     Column("called_off_told_at", Moment),
     Column("trimmed_refnum", Text),
+    Column("shipping", Amount),
+    Column("shipping_tax", Amount),
+    Column("taken_off_after", BigInteger),
 )
 """What `order_pull` gave away or a callback asked about, for every order source (R18).
 
+`lines`: with their units as bought and as RetailOps has them.  `shipping`, `shipping_tax`: what was paid for shipping,
+null where it was not noted.  `taken_off_after`: the newest refund of the order when units were first taken off.
 `removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
 which a completion left units open, "" for none.  `called_off_*`: when its source was found to have called it off, how
 often RetailOps was told, and when RetailOps acknowledged that."""
@@ -251,6 +256,7 @@ refunds = Table(
     Column("currency_code", String(3), nullable=False),
     Column("is_store_credit", Boolean, nullable=False, server_default=text("false")),
     Column("lines", LargeBinary, nullable=False),
+    Column("rows", LargeBinary),
     Column("state", String(12), nullable=False),
     Column("refnum", Text, nullable=False, server_default=""),
     Column("matched_callback", String(40), nullable=False, server_default=""),
@@ -261,7 +267,10 @@ refunds = Table(
     Column("released_at", Moment),
     UniqueConstraint("channel", "key"),
 )
-"""Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23)."""
+"""Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
+
+`lines`: the units it is for.  `rows`: what part of the amount is for which line, for tax and for shipping; null where
+that was not worked out here."""
 
 Index("ix_refunds_order_refnum", refunds.c.channel, refunds.c.order_refnum)
 Index("ix_refunds_natural_key", refunds.c.channel, refunds.c.callback, refunds.c.natural_key)

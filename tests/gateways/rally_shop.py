@@ -52,6 +52,7 @@ retailops_code = "GROUND"
 country = "US"
 province = "TX"
 rate = "0.10"
+{tables}
 """
 
 TEE, MUG = "TEE", "MUG"
@@ -67,11 +68,12 @@ def channel_text(
     organization_id: str = ORGANIZATION_ID,
     channel: str = "",
     rally: str = "",
+    tables: str = "",
 ) -> str:
-    """One merchant's tables of channels.toml; `channel` and `rally` are further lines of them."""
+    """One merchant's tables of channels.toml; `channel` and `rally` are further lines of them, `tables` more tables."""
     return CHANNEL.format(
         url=url + BASE_PATH, name=name, pair=pair, key=key, api_key=api_key, organization_id=organization_id,
-        channel=channel, rally=rally,
+        channel=channel, rally=rally, tables=tables,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from app.gateways.policy import Deadline
 from app.records.tables import deliveries
 from app.sandbox.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
 from tests.conftest import Caller, codes, eventually
+from tests.gateways.rally_books import assert_books_hold
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opened, record
 
 OPEN = Callable[..., Shop]
@@ -156,13 +157,13 @@ def test_r23_a_credit_for_what_a_completion_gave_back_pays_nothing_again(shop: S
     ("units", "price", "told"),
     [
         (1, "20", ["20", "2"]),
-        (3, "20", ["60", "6"]),
+        (3, "20", ["60", "6", "5"]),
         (1, "22", ["22"]),
         (1, "21.5", ["21.5", "0.5"]),
         (2, "15", ["30", "4"]),
         (1, "25", ["22"]),
         (1, "0", ["20", "2"]),
-        (3, "0", ["60", "6"]),
+        (3, "0", ["60", "6", "5"]),
     ],
 )
 def test_r22_the_tax_of_units_that_never_ship_goes_back_unless_their_price_includes_it(
@@ -170,16 +171,19 @@ def test_r22_the_tax_of_units_that_never_ship_goes_back_unless_their_price_inclu
 ) -> None:
     refnum = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
     shop.complete(refnum, unshipped_items=[unshipped(units, price)])
-    [refund] = shop.at_rally(refnum)["refunds"]
-    assert [money(row["amount"]) for row in refund["refunds"]] == [money(amount) for amount in told]
+    rows = [row for refund in shop.at_rally(refnum)["refunds"] for row in refund["refunds"]]
+    assert [money(row["amount"]) for row in rows] == [money(amount) for amount in told], "shipping where nothing ships"
+    assert_books_hold(shop, refnum)
     assert shop.view("warnings") == []
 
 
-def test_r22_an_order_changed_in_retailops_gives_back_the_tax_it_has_now(shop: Shop) -> None:
+def test_r22_an_order_changed_in_retailops_gives_back_units_taken_off_too(shop: Shop) -> None:
     refnum = shop.buy_and_pull(skus={TEE: 3})["channel_order_refnum"]
     shop.update(refnum, {"order_item_id": 1, "channel_item_refnum": "li-1", "sku": TEE, "quantity": 2})
     shop.complete(refnum, unshipped_items=[unshipped(2, "20")])
-    assert money(shop.at_rally(refnum)["refunded"]) == 44
+    amounts = [money(refund["amount"]) for refund in shop.at_rally(refnum)["refunds"]]
+    assert amounts == [22, 44, 5], "what was taken off, what will not ship, and shipping, for nothing ships"
+    assert_books_hold(shop, refnum)
 
 
 @pytest.mark.parametrize("credited", [22, 20])

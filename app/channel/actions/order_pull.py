@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -228,6 +229,7 @@ def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
 
 
 def _remember(connection: Connection, asked: Asked, order: Order) -> None:
+    """The lines as bought, for all that is computed of the order later."""
     lines = tuple(
         SketchLine(
             line.refnum,
@@ -236,11 +238,20 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
             line.source_sku,
             needs_shipping=line.item_type == "ship",
             charged=line.unit_price * line.quantity - line.discount,
-            tax=line.unit_tax * line.quantity if line.tax is None else line.tax,
+            tax=line.all_tax,
+            tax_rates=line.tax_rates,
+            unit_price=line.unit_price if order.carries_money else None,
         )
         for line in order.lines
     )
-    sketch = OrderSketch(order.refnum, lines, order.currency_code, order.payments)
+    sketch = OrderSketch(
+        order.refnum,
+        lines,
+        order.currency_code,
+        order.payments,
+        shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
+        shipping_tax=order.shipping_tax,
+    )
     orders.remember(connection, asked.channel.key, sketch)
 
 

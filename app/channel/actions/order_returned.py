@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -18,21 +18,27 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds, returned_goods
+from app.channel.already_paid import COMPLETION
 from app.channel.commands import OrderName, declined, for_known_order
 from app.channel.desk import Asked, Desk
-from app.channel.money import as_number, rounded, share
+from app.channel.money import as_number, rounded
 from app.channel.outcome import Outcome
+from app.channel.returned_money import ReturnedMoney
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, read_shipments
-from app.contract.reading import amount, entries, mapping, number, opaque, text, whole
+from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
-from app.domain.line_matching import named_lines
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
+from app.gateways.words import Event, RefundLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
 REFUND, STORE_CREDIT = "refund", "storecredit"
+
+WITHOUT_MONEY = ("none", "norefund", "exchange")
+"""Values of `refund_action` that are known to ask for no money."""
+
+NO_MOVER = "its refund_action is none that moves money"
 
 CALLBACK = "order_returned"
 
@@ -52,11 +58,15 @@ class Wanted:
     action: str
     amount: Decimal
     lines: tuple[RefundLine, ...]
+    """Goods without tax, each entry; 0 where that is stated."""
+    tax: Decimal | None
+    """None where neither the return nor an item says anything of it; so is `shipping`."""
+    shipping: Decimal | None
     shipped: list[Shipped]
 
     def meaning(self, order_refnum: str) -> object:
         """What makes two requests the same return: order, money and goods, but no free text."""
-        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines if line.kind == "line_item")
+        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
         return (order_refnum, self.action, str(self.amount.normalize()), units)
 
     def key(self, order_refnum: str) -> str:
@@ -70,42 +80,43 @@ class Wanted:
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """Order number, what came back, and what is to go back for it."""
     order, returned = mapping(body.get("order")), mapping(body.get("return"))
+    items = list(map(mapping, entries(returned.get("items"))))
     return Wanted(
         OrderName.read(order),
         number(returned.get("retailops_return_id")),
         text(returned.get("refund_action")).casefold().replace("_", "").replace(" ", ""),
         amount(returned.get("refund_amt")),
-        tuple(_lines(returned)),
+        tuple(map(_line, items)),
+        _stated(returned, items, "tax"),
+        _stated(returned, items, "shipping"),
         read_shipments(entries(order.get("shipments"))),
     )
 
 
-def _lines(returned: Mapping[str, Any]) -> list[RefundLine]:
-    """Goods less what is withheld for restocking, without tax; then tax, then shipping.
+def _line(item: Mapping[str, Any]) -> RefundLine:
+    """Goods less what is withheld for restocking, without tax; a stated 0 is 0."""
+    subtotal = optional_amount(item.get("subtotal_amt"))
+    goods = amount(item.get("product_amt")) if subtotal is None else subtotal
+    goods += amount(item.get("giftwrap_amt")) + amount(item.get("recycling_amt"))
+    return RefundLine(
+        "line_item",
+        goods - amount(item.get("restock_fee_amt")),
+        opaque(item.get("channel_item_refnum")),
+        opaque(item.get("sku")),
+        whole(item.get("quantity")),
+        text(item.get("reason")),
+    )
 
-    What the return does not say of tax and shipping as a whole is what its items say.
-    """
-    lines, reason = [], ""
-    items = list(map(mapping, entries(returned.get("items"))))
-    for item in items:
-        reason = text(item.get("reason"))
-        goods = amount(item.get("subtotal_amt")) or amount(item.get("product_amt"))
-        goods += amount(item.get("giftwrap_amt")) + amount(item.get("recycling_amt"))
-        lines.append(
-            RefundLine(
-                "line_item",
-                goods - amount(item.get("restock_fee_amt")),
-                opaque(item.get("channel_item_refnum")),
-                opaque(item.get("sku")),
-                whole(item.get("quantity")),
-                reason,
-            )
-        )
-    for kind, of_items in _BY_ITEM.items():
-        by_item = sum((amount(item.get(name)) for item in items for name in of_items), Decimal(0))
-        if charged := amount(returned.get(f"{kind}_amt")) or by_item:
-            lines.append(RefundLine(kind, charged, reason=reason))
-    return lines
+
+def _stated(
+    returned: Mapping[str, Any], items: Sequence[Mapping[str, Any]], kind: Literal["tax", "shipping"]
+) -> Decimal | None:
+    """Tax or shipping of the whole return; where it does not say, what its items say."""
+    of_items = [optional_amount(item.get(name)) for item in items for name in _BY_ITEM[kind]]
+    whole_amount = optional_amount(returned.get(f"{kind}_amt"))
+    if whole_amount is not None or all(value is None for value in of_items):
+        return whole_amount
+    return sum(filter(None, of_items), Decimal(0))
 
 
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
@@ -172,13 +183,22 @@ class _Return:
         payments = ledger.charges(connection, self._channel, self._order.refnum)
         currency = payments[0].currency_code if payments else ""
         money = rounded(wanted.amount, currency)
-        units, lines, events = self._goods(connection, entries, currency)
-        purpose = refunds.Purpose(CALLBACK, self._key, f"ro-return-{self._key}", self._named, lines=lines, units=units)
+        goods = self._goods(connection, entries, currency)
+        units, events = goods.units, list(goods.events)
+        purpose = refunds.Purpose(CALLBACK, self._key, f"ro-return-{self._key}", self._named, units=units)
         if reason := self._why_unpaid(money):
             return Plan([*events, *self._record(connection, before, purpose, money, reason)])
         held = self._matched(connection, entries, before, purpose, money)
         if held is not None:
             return Plan([*events, held])
+        is_released = any(entry.released_at is not None for entry in before)
+        if not is_released and (paid := goods.paid_by_completion):
+            event, money = self._less_completed(connection, entries, before, purpose, money, paid)
+            events.append(event)
+            if money <= 0:
+                return Plan(events)
+        if above := goods.above(money):
+            events.append(above)
         left = refunds.left_of(payments)
         if left <= 0:
             message = "nothing is left of the order's payments; no money was given back"
@@ -191,7 +211,7 @@ class _Return:
             message = f"{self._source.token} gives no store credit; the money goes back to the payment"
             events.append(Event("warning", "NO_STORE_CREDIT", message, self._named))
         released = next((entry.matched for entry in before if entry.released_at is not None), ("", ""))
-        purpose = replace(purpose, to_store_credit=is_credit, matched=released)
+        purpose = replace(purpose, to_store_credit=is_credit, matched=released, lines=goods.rows(min(money, left)))
         owed = refunds.hold(connection, self._channel, self._source, payments, money, purpose, self._desk.clock())
         return Plan(events, owed)
 
@@ -202,7 +222,7 @@ class _Return:
         if not self._wanted.action:
             return "it names no refund_action"
         if self._wanted.action not in (REFUND, STORE_CREDIT):
-            return "its refund_action is none that moves money"
+            return NO_MOVER
         if self._asked.channel.refunds_paid_by != CALLBACK:
             return "payment_credit pays on this channel"
         return ""
@@ -214,6 +234,9 @@ class _Return:
         message = f"the return was recorded and nothing was paid: {reason}"
         is_doubtful = money > 0 and not self._wanted.action
         events = [Event("warning" if is_doubtful else "info", "RETURN_RECORDED", message, self._named)]
+        if money > 0 and reason == NO_MOVER and self._wanted.action not in WITHOUT_MONEY:
+            message = "money is asked for under a refund_action this server does not know; the return was recorded only"
+            events = [Event("warning", "REFUND_ACTION_UNKNOWN", message, self._named)]
         known = [entry for entry in before if entry.state == "recorded"]
         if [(entry.amount, entry.lines) for entry in known] == [(money, purpose.units)]:
             return events
@@ -253,37 +276,33 @@ class _Return:
         message = "a credit of the same amount was paid for this order; nothing was paid again"
         return Event("warning", "ALREADY_CREDITED", message, self._named)
 
-    def _goods(
-        self, connection: Connection, entries: Sequence[Entry], currency: str
-    ) -> tuple[tuple[PackageLine, ...], tuple[RefundLine, ...], list[Event]]:
+    def _less_completed(
+        self,
+        connection: Connection,
+        entries: Sequence[Entry],
+        before: Sequence[Entry],
+        purpose: refunds.Purpose,
+        money: Decimal,
+        paid: Decimal,
+    ) -> tuple[Event, Decimal]:
+        """What is still to be paid for units that never shipped and that a completion has paid for."""
+        rest = max(money - paid, Decimal(0))
+        message = f"{paid} was paid for these units when the order was completed, and {money} is asked for"
+        event = Event("warning", "ALREADY_CREDITED", f"{message}; only what is more goes back", self._named)
+        if not rest and not any(entry.state == "matched" for entry in before):
+            completion = next(entry for entry in reversed(entries) if entry.callback == COMPLETION and entry.lines)
+            entry = replace(purpose.entry(self._order.refnum, None, money, "matched"), matched=completion.source)
+            ledger.put(connection, self._channel, entry, self._desk.clock())
+        return event, rest
+
+    def _goods(self, connection: Connection, entries: Sequence[Entry], currency: str) -> ReturnedMoney:
         """What came back by order line, and what the money is for; the money is RetailOps'."""
-        goods = [item for item in self._wanted.lines if item.kind == "line_item"]
+        order = self._order
+        entries = [entry for entry in entries if entry.source != (CALLBACK, self._key)]
         before = Counter(refunds.returned_units(entries, (CALLBACK, self._key)))
-        found = returned_goods.came_back(connection, self._channel, self._order, goods, self._wanted.shipped, before)
-        lines: list[RefundLine] = []
-        events = list(found.events)
-        for item, units in zip(goods, found.units, strict=True):
-            known = units or [(line, 0) for line in named_lines(self._order.lines, item.line_refnum, item.sku)[:1]]
-            if known:
-                lines += _parts(item, known, currency)
-            elif item.quantity or item.amount:
-                named = about("orderitem_refnum", item.line_refnum) or about("sku_number", item.sku)
-                events.append(Event("warning", "LINE_UNKNOWN", "no such line on the order; its money counts", named))
-        others = (item for item in self._wanted.lines if item.kind != "line_item")
-        lines += [msgspec.structs.replace(item, amount=rounded(item.amount, currency)) for item in others]
-        counted = found.by_line
-        kept = (line for line in self._order.lines if counted[line.refnum])
-        units_kept = tuple(PackageLine(line.refnum, line.sku, counted[line.refnum]) for line in kept)
-        return units_kept, tuple(line for line in lines if line.amount > 0), events
-
-
-def _parts(item: RefundLine, units: Sequence[tuple[SketchLine, int]], currency: str) -> Iterator[RefundLine]:
-    """The money of an entry by order line, in the proportion of its units; a row names no more units than its line."""
-    money, done, total = rounded(item.amount, currency), 0, sum(count for _, count in units)
-    for line, count in units:
-        part = share(money, total, done, count, currency) if total else money
-        done += count
-        yield RefundLine("line_item", part, line.refnum, line.sku, min(count, line.quantity), item.reason)
+        wanted = self._wanted
+        found = returned_goods.came_back(connection, self._channel, order, wanted.lines, wanted.shipped, before)
+        return ReturnedMoney(order, entries, wanted, found, currency)
 
 
 def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:

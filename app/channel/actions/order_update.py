@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway, NotOurs
-from app.gateways.words import Event, LineChange, Order, OrderChange, Restatement, about
+from app.gateways.words import Event, LineChange, OrderChange, Restatement, about
 
 
 @dataclass(frozen=True)
@@ -180,15 +181,25 @@ class _Update:
             return Plan(events)
         kept = {line.refnum for line in changed.lines}
         # A line that is gone keeps its name, so that RetailOps can still mean it.
-        gone = (msgspec.structs.replace(line, quantity=0) for line in known.lines if line.refnum not in kept)
+        gone = (
+            msgspec.structs.replace(line, quantity=0, bought=0, charged=Decimal(0), tax=Decimal(0))
+            for line in known.lines
+            if line.refnum not in kept
+        )
         orders.replace_lines(connection, self._channel, self._refnum, (*changed.lines, *gone))
-        return Plan(events, [Owed(self._source.token, "update_order", Restatement(self._refnum), self._named)])
+        before = {line.refnum: line.quantity for line in known.lines}
+        undo = tuple(
+            msgspec.structs.replace(change, quantity=before.get(change.refnum, 0))
+            for change in changes
+            if change.refnum in kept or change.refnum in before
+        )
+        restated = Restatement(self._refnum, change=tuple(changes), undo=undo)
+        return Plan(events, [Owed(self._source.token, "update_order", restated, self._named)])
 
     def _as_it_stands(self) -> dict[str, Any]:
         """Lines and amounts as the source has them now, for lines whose number in RetailOps is known (R20)."""
-        found = self._source.fetch_named([self._refnum], self._asked.call("question"))
-        order = found[0].order if found else None
-        if not isinstance(order, Order):
+        order = self._source.as_it_stands(self._refnum, self._asked.call("question"))
+        if order is None:
             return {}
         with self._desk.database.read() as connection:
             known = orders.known(connection, self._channel, [self._refnum])[self._refnum]

@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, refunds
+from app.channel.bought import left_of
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
 from app.channel.lane_waiting import await_own_throttle
@@ -134,8 +135,12 @@ class _Credit:
         [events] = run(self._desk, self._asked, [command])
         with self._desk.database.read() as connection:
             mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
-            matched = next((entry for entry in mine if entry.state == "matched"), None)
-            paying = ledger.of_source(connection, self._channel, *matched.matched) if matched else mine
+            matches = [entry for entry in mine if entry.state == "matched"]
+            matched = matches[0] if matches else None
+            paying = mine
+            if matches:
+                sources = dict.fromkeys(entry.matched for entry in matches)
+                paying = [entry for source in sources for entry in ledger.of_source(connection, self._channel, *source)]
             if matched and matched.matched[0] in UNREPORTED:
                 paying = [entry for entry in paying if entry.payment_refnum in self._parents]
             payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order_refnum)}
@@ -186,15 +191,8 @@ class _Credit:
         if piece is not None:
             if before is None or before.matched != piece[0].source:
                 self._is_new = before is None
-                on_payments = {entry.payment_refnum for entry in piece}
-                is_part = piece[0].callback != RETURN and len(on_payments) == 1
-                entry = replace(
-                    purpose.part(1).entry(self._order_refnum, None, self.amount, "matched"),
-                    payment_refnum=on_payments.pop() if is_part else "",
-                    currency_code=piece[0].currency_code,
-                    matched=piece[0].source,
-                )
-                ledger.put(connection, self._channel, entry, self._desk.clock())
+                for number, source_paid in enumerate(dict.fromkeys(entry.source for entry in piece), 1):
+                    self._match(connection, purpose.part(number), [e for e in piece if e.source == source_paid])
             return Plan()
         if not outbox.is_lane_free(connection, self._channel, self._source.token, self._order_refnum):
             message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
@@ -213,9 +211,23 @@ class _Credit:
         money = min(self.amount, left)
         self._cut_to = None if refunds.is_same_amount(money, self.amount) else money
         drawn = refunds.best_first(payments, money)
+        if known is not None:
+            purpose = replace(purpose, lines=left_of(known, entries).rows(known, money))
         return Plan(
             owed=refunds.hold(connection, self._channel, self._source, drawn, money, purpose, self._desk.clock())
         )
+
+    def _match(self, connection: Connection, purpose: refunds.Purpose, piece: Sequence[Entry]) -> None:
+        """Keep that this credit is the same money as a refund that was made, or as one of its payments' part."""
+        on_payments = {entry.payment_refnum for entry in piece}
+        is_part = piece[0].callback != RETURN and len(on_payments) == 1
+        entry = replace(
+            purpose.entry(self._order_refnum, None, self.amount, "matched"),
+            payment_refnum=on_payments.pop() if is_part else "",
+            currency_code=piece[0].currency_code,
+            matched=piece[0].source,
+        )
+        ledger.put(connection, self._channel, entry, self._desk.clock())
 
     def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
         """The refund of this amount that another callback has made, so that this credit pays nothing (R23).

@@ -25,7 +25,7 @@ from app.gateways.rally.kept_orders import KeptOrders, with_refund
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import OrderDocument, read_document
 from app.gateways.rally.payloads import refund_body, refunded_of
-from app.gateways.rally.retailops_order import to_order, to_sketch
+from app.gateways.rally.retailops_order import as_ordered, to_order, to_sketch
 from app.gateways.rally.shop import GATEWAY, shop_of
 from app.gateways.rally.telling import Telling
 from app.gateways.words import Event, about
@@ -61,6 +61,7 @@ class RallyGateway(Gateway):
         self._telling = Telling(self.shop, self.api)
         self._facts = Facts(self.shop, self.api)
         self.refunds_unshipped = options.refund_unshipped_on_complete
+        self.refunds_unused_shipping = options.refund_shipping_when_nothing_ships
         self.reserve_grace_s = options.reserve_grace_s
         self.restate_every_s = options.restate_every * 3600.0
         # Rally has no read for refunds, so one of unknown outcome waits for a person (R11).
@@ -111,6 +112,13 @@ class RallyGateway(Gateway):
             stored = orders.get(connection, self.shop.channel, refnum)
         return to_sketch(read_document(stored.body)) if stored and self._is_out(stored) else None
 
+    def as_it_stands(self, refnum: str, call: Call) -> words.Order | None:
+        with self.shop.database.read() as connection:
+            stored = orders.get(connection, self.shop.channel, refnum)
+        if stored is None or not self._is_out(stored):
+            return None
+        return to_order(read_document(stored.body), default_ship_code=self._options.default_ship_code)
+
     def check(self, call: Call) -> Health:
         known = tuple(findings_of(self.shop))
         try:
@@ -126,8 +134,9 @@ class RallyGateway(Gateway):
 
     def _candidate(self, stored: StoredOrder) -> words.Candidate:
         document = read_document(stored.body)
+        # RetailOps is given what was ordered, whatever it has changed since.
         order = to_order(
-            document,
+            as_ordered(document),
             default_ship_code=self._options.default_ship_code,
             is_cancelled=stored.cancelled_at is not None or stored.state == "cancelled",
         )
@@ -242,10 +251,15 @@ class RallyGateway(Gateway):
             return words.OrderChanged((), (event,), is_different=False)
         before = read_document(stored.body)
         found = catalogue.of_skus(connection, self.shop.channel, {line.sku for line in change.lines})
-        document, unknown = changed(before, change.lines, found)
+        outcome = changed(before, change.lines, found)
+        document = outcome.document
         events = [
             Event("warning", "SKU_UNKNOWN", "no such SKU in the catalogue; the line was left out",
-                  about("sku_number", line.sku)) for line in unknown
+                  about("sku_number", line.sku)) for line in outcome.unknown
+        ]  # fmt: skip
+        events += [
+            Event("error", "PRICE_BELOW_ZERO", "unit_price is below 0, which Rally refuses; the line was not added",
+                  about("sku_number", line.sku)) for line in outcome.below_zero
         ]  # fmt: skip
         if not document.lines:
             message = "the change leaves no line on the order; nothing was changed: to call it off, cancel it"

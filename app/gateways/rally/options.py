@@ -150,6 +150,11 @@ class RallyOptions:
     refund_unshipped_on_complete: bool = option(
         switch(), "Refund what order_complete names as unshipped.", default=True
     )
+    refund_shipping_when_nothing_ships: bool = option(
+        switch(),
+        "Refund shipping, too, when an order is completed and no unit of it has shipped.",
+        default=True,
+    )
     cancel_status: str = option(_status(), "Status told when an order is cancelled.", default="refunded")
     refunded_status: str = option(_status(), "Status told when nothing is left of an order.", default="refunded")
     completed_status: str = option(_status(), "Status told when everything has shipped.", default="completed")

@@ -185,8 +185,17 @@ class Refunded(Private, frozen=True, kw_only=True):
     rows: tuple[RefundRow, ...]
 
 
+class Bought(Private, frozen=True, kw_only=True):
+    """What the shopper bought, kept unchanged while RetailOps changes lines; `added` are lines RetailOps made."""
+
+    lines: tuple[Line, ...]
+    discounts: tuple[DiscountRow, ...]
+    taxes: tuple[TaxRow, ...]
+    added: tuple[Line, ...] = ()
+
+
 class OrderDocument(Private, frozen=True, kw_only=True):
-    """One order, whole."""
+    """One order, whole: `lines`, `discounts` and `taxes` as they stand now."""
 
     refnum: str
     number: str
@@ -219,6 +228,24 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     meta: dict[str, Any] = {}
     fulfillments: tuple[Fulfillment, ...] = ()
     refunds: tuple[Refunded, ...] = ()
+    bought: Bought | None = None
+    """None while nothing is changed."""
+
+    @property
+    def as_bought(self) -> Bought:
+        """The rows as the shopper bought them."""
+        return self.bought or Bought(lines=self.lines, discounts=self.discounts, taxes=self.taxes)
+
+    @property
+    def shipping_paid(self) -> Decimal:
+        """What was paid for shipping, less discounts and without tax."""
+        goods = sum((line.discount_amount for line in self.lines), Decimal(0))
+        return self.shipping_amount - (self.discount_amount - goods)
+
+    @property
+    def shipping_tax(self) -> Decimal:
+        """The tax of shipping: what no line bears."""
+        return self.tax_amount - sum((line.tax_amount for line in self.lines), Decimal(0))
 
     @property
     def subtotal(self) -> Decimal:

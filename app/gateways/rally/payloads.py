@@ -11,6 +11,7 @@ from app.gateways import words
 from app.gateways.rally.api import Json
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Fulfillment, OrderDocument, PaymentMethod, Refunded, RefundRow
+from app.gateways.rally.retailops_order import as_ordered
 from app.gateways.rally.showing import address_json, customer_json, discount_json, line_json, tax_json
 
 ZERO = Decimal(0)
@@ -103,11 +104,15 @@ def _row_body(row: RefundRow, key: str) -> Json:
 def refunded_of(order: OrderDocument | None, refund: words.Refund) -> Refunded:
     """The refund with rows that come to its very amount.
 
-    What it does not say what it is for is taken from what is left of the goods, then of tax, then of shipping; the
-    rest of one that does say it from what is left of its own rows, then of tax, then of shipping.  Of an order that
-    is not kept any more it is put to its first row.  A rest adds no unit to a row, and every row names one at least.
+    Its lines are those of the order as it was bought, and those RetailOps added.  What it does not say what it is for
+    is taken from what is left of the goods, then of tax, then of shipping; the rest of one that does say it from what
+    is left of its own rows, then of tax, then of shipping.  Of an order that is not kept any more it is put to its
+    first row.  A rest adds no unit to a row, and every row names one at least.
     """
-    lines = {line.external_id for line in order.lines} if order else {line.line_refnum for line in refund.lines} - {""}
+    if order:
+        lines = {line.external_id for line in (*order.as_bought.lines, *order.as_bought.added)}
+    else:
+        lines = {line.line_refnum for line in refund.lines} - {""}
     rows: list[RefundRow] = []
     for line in refund.lines:
         if line.kind == "line_item" and line.line_refnum in lines:
@@ -151,7 +156,8 @@ def _add(rows: list[RefundRow], row: RefundRow) -> None:
 
 
 def _left_of(order: OrderDocument, planned: Iterable[RefundRow]) -> list[RefundRow]:
-    """What of the order no refund has touched yet, nor these rows."""
+    """What of the order as bought no refund has touched yet, nor these rows."""
+    order = as_ordered(order)
     touched = [*(row for refund in order.refunds for row in refund.rows), *planned]
     money = {(row.kind, row.line): ZERO for row in touched}
     units = {row.line: 0 for row in touched}
@@ -167,8 +173,7 @@ def _left_of(order: OrderDocument, planned: Iterable[RefundRow]) -> list[RefundR
         )
         for line in order.lines
     ]
-    discount_of_goods = sum((line.discount_amount for line in order.lines), ZERO)
-    shipping = order.shipping_amount - (order.discount_amount - discount_of_goods)
+    shipping = order.shipping_paid
     left.append(RefundRow(kind="tax", amount=order.tax_amount - money.get(("tax", ""), ZERO)))
     left.append(RefundRow(kind="shipping_rate", amount=shipping - money.get(("shipping_rate", ""), ZERO)))
     return [row for row in left if row.amount > ZERO]

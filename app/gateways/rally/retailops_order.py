@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
 
+import msgspec
+
 from app.domain.attributes import numbered
 from app.gateways import words
+from app.gateways.rally.changes import goods_rates
 from app.gateways.rally.order_document import WITHOUT_DECIMALS, Address, Line, OrderDocument, PaymentMethod
 from app.gateways.rally.pricing import rounded
 
@@ -15,8 +18,8 @@ def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: b
 
     A row's tax is told by the unit with four decimals, cut off; what that leaves of it stands with the order's.
     """
-    shipping = document.shipping
-    lines = tuple(_to_line(line, document.currency) for line in document.lines)
+    shipping, rates = document.shipping, goods_rates(document.as_bought)
+    lines = tuple(_to_line(line, rates, document.currency) for line in document.lines)
     tax_of_units = sum((line.unit_tax * line.quantity for line in lines), Decimal(0))
     customer, place = document.customer, document.shipping_address or document.billing_address or Address()
     named = (customer.first_name, customer.last_name) if customer.last_name else (place.first_name, place.last_name)
@@ -42,20 +45,42 @@ def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: b
     )
 
 
+def as_ordered(document: OrderDocument) -> OrderDocument:
+    """The order with the rows the shopper bought."""
+    base = document.as_bought
+    return msgspec.structs.replace(document, lines=base.lines, discounts=base.discounts, taxes=base.taxes, bought=None)
+
+
 def to_sketch(document: OrderDocument) -> words.OrderSketch:
-    """What the core remembers of an order."""
+    """What the core remembers of an order: its lines as bought, and the units RetailOps has of them."""
+    base = document.as_bought
+    units = {line.external_id: line.quantity for line in document.lines}
+    added = {line.external_id for line in base.added}
+    rates = goods_rates(base)
     lines = tuple(
         words.SketchLine(
             line.external_id,
             line.sku,
-            line.quantity,
+            units.get(line.external_id, 0),
             needs_shipping=line.requires_shipping,
             charged=line.subtotal - line.discount_amount,
             tax=line.tax_amount,
+            tax_rates=rates if line.tax_rate else (),
+            bought=line.quantity,
+            is_added=line.external_id in added,
+            unit_price=line.discounted_price,
         )
-        for line in document.lines
+        for line in (*base.lines, *base.added)
     )
-    return words.OrderSketch(document.refnum, lines, document.currency, to_payments(document))
+    ordered = as_ordered(document)
+    return words.OrderSketch(
+        document.refnum,
+        lines,
+        document.currency,
+        to_payments(document),
+        shipping=ordered.shipping_paid,
+        shipping_tax=ordered.shipping_tax,
+    )
 
 
 def to_payments(document: OrderDocument) -> tuple[words.Payment, ...]:
@@ -83,7 +108,7 @@ def to_address(address: Address) -> words.Address:
     )
 
 
-def _to_line(line: Line, currency: str) -> words.OrderLine:
+def _to_line(line: Line, rates: tuple[Decimal, ...], currency: str) -> words.OrderLine:
     smallest = Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.0001")
     return words.OrderLine(
         refnum=line.external_id,
@@ -95,6 +120,7 @@ def _to_line(line: Line, currency: str) -> words.OrderLine:
         discount=line.discount_amount,
         unit_tax=(line.tax_amount / line.quantity).quantize(smallest, rounding=ROUND_DOWN),
         tax=line.tax_amount,
+        tax_rates=rates if line.tax_rate else (),
     )
 
 

@@ -1,0 +1,314 @@
+"""Money after the sale at Rally: computed from what was bought and what RetailOps stated last (R22, R23, E5 to E15)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.contract.schemas import Contract
+from tests.conftest import codes, eventually
+from tests.gateways.rally_books import assert_books_hold, given_back, rows_of, snapshot
+from tests.gateways.rally_shop import Shop, money, opened, record
+
+CAP, MUG, GIFT = "CAP", "MUG", "GIFT"
+
+TABLES = """
+[[channel.rally.tax]]
+country = "US"
+province = "TX"
+rate = "0.0725"
+title = "City"
+
+[[channel.rally.coupon]]
+code = "TEN"
+percent = "10"
+"""
+
+
+@pytest.fixture
+def open_shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[Callable[..., Shop]]:
+    with ExitStack() as stack:
+
+        def start(*, tables: str = "", **how: Any) -> Shop:
+            shop = stack.enter_context(opened(build_app, contract, tables=tables, **how))
+            shop.push([record(1, CAP, "12.50"), record(2, MUG, "9.99"), record(3, GIFT, "0.01")])
+            shop.set_stock(CAP=99, MUG=99, GIFT=99)
+            shop.settle()
+            return shop
+
+        yield start
+
+
+@pytest.fixture
+def shop(open_shop: Callable[..., Shop]) -> Shop:
+    """Two tax authorities, 10 and 7.25 percent."""
+    return open_shop(tables=TABLES)
+
+
+def item(order: dict[str, Any], at: int, units: int | None = None, **more: Any) -> dict[str, Any]:
+    """A line of `order_update` as RetailOps states it, at the price it was sent."""
+    line = order["order_items"][at]
+    found = {"order_item_id": at + 1, "channel_item_refnum": line["channel_item_refnum"], "sku": line["sku"],
+             "quantity": line["quantity"] if units is None else units,
+             "unit_price": line["currency_values"]["unit_price"]}  # fmt: skip
+    return {**found, **more}
+
+
+def unshipped(order: dict[str, Any], at: int, units: int, price: Any = 0) -> dict[str, Any]:
+    line = order["order_items"][at]
+    return {"channel_item_refnum": line["channel_item_refnum"], "sku": line["sku"], "unshipped_quantity": units,
+            "effective_unit_price": price}  # fmt: skip
+
+
+def payment(order: dict[str, Any]) -> str:
+    return str(order["payment_transactions"][0]["refnum"])
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("named", [0, 1], ids=["unnamed", "named_as_unshipped"])
+def test_p19_units_taken_off_before_shipping_go_back_when_the_order_is_completed(shop: Shop, named: int) -> None:
+    """12.50 with 1.25 and 0.91 of tax is 14.66; both are 29.31, so the unit taken off was 14.65."""
+    order = shop.buy_and_pull(skus={CAP: 2})
+    refnum = order["channel_order_refnum"]
+    assert codes(shop.update(refnum, item(order, 0, 1))) == ["PAID_MORE"]
+    assert snapshot(shop, refnum)["taxes"] == [money("1.25"), money("0.91")]
+    shop.ship(order, 501, CAP=1)
+    for _ in range(2):
+        answer = shop.complete(refnum, unshipped_items=[unshipped(order, 0, named)] if named else None)
+        assert (answer["status"], codes(answer)) == ("success", [])
+    [refund] = shop.at_rally(refnum)["refunds"]
+    assert rows_of(refund) == [("li-1", 1, money("12.5")), ("tax", 1, money("2.15"))]
+    assert_books_hold(shop, refnum)
+    credit = shop.credit("14.65", payment(order))
+    assert (credit["status"], credit["refnum"]) == ("success", refund["external_id"]), "the same money (R23)"
+    assert money(shop.at_rally(refnum)["refunded"]) == money("14.65")
+
+
+def test_p19_units_down_and_up_again_come_to_the_same_cent(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 3, MUG: 2}, coupon="TEN")
+    refnum = order["channel_order_refnum"]
+    shop.update(refnum, item(order, 0, 2))
+    first = snapshot(shop, refnum)
+    for units in (1, 3, 5, 2):
+        assert "PRICE_NOT_CHANGED" not in codes(shop.update(refnum, item(order, 0, units)))
+    assert snapshot(shop, refnum) == first
+    gone = item(order, 1, 2, removed=True)
+    assert codes(shop.update(refnum, item(order, 0), gone)) == ["PAID_MORE"]
+    shop.update(refnum, item(order, 0), item(order, 1))
+    whole = snapshot(shop, refnum)
+    assert whole["total"] == money(shop.at_rally(refnum)["charged"])
+    fresh = shop.buy(skus={CAP: 3}, coupon="TEN")
+    shop.update(refnum, item(order, 0), gone)
+    answer = shop.step("order/fetch", order=fresh)["answer"]
+    changed = snapshot(shop, refnum)
+    assert changed["taxes"] == [money(tax["tax_amount"]) for tax in answer["taxes"]], "as of a fresh order"
+    assert changed["discounts"] == [money(row["amount"]) for row in answer["discounts"]]
+    [pulled] = shop.retailops.pull(specific_orders=[{"channel_refnum": refnum}])
+    assert [line["quantity"] for line in pulled["order_items"]] == [3, 2], "order_pull keeps what was ordered"
+
+
+@pytest.mark.parametrize(
+    ("credited", "back", "told"),
+    [("5", "9.65", ["ALREADY_CREDITED"]), ("14.65", "0", ["ALREADY_CREDITED"]), (None, "14.65", [])],
+)
+def test_p19_a_credit_of_the_difference_before_the_completion_counts_against_it(
+    shop: Shop, credited: str | None, back: str, told: list[str]
+) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2})
+    refnum = order["channel_order_refnum"]
+    shop.update(refnum, item(order, 0, 1))
+    if credited:
+        assert shop.credit(credited, payment(order))["status"] == "success"
+    shop.ship(order, 501, CAP=1)
+    answer = shop.complete(refnum)
+    assert (answer["status"], codes(answer)) == ("success", told)
+    if credited == "5":
+        assert "5.00" in answer["events"][0]["message"] and "14.65" in answer["events"][0]["message"]
+    assert shop.complete(refnum) == answer
+    assert money(shop.at_rally(refnum)["refunded"]) == money(credited or 0) + money(back)
+    assert_books_hold(shop, refnum)
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_p19_a_return_of_units_taken_off_is_paid_once_before_or_after_the_completion(
+    shop: Shop, is_before: bool
+) -> None:
+    order = shop.buy_and_pull(skus={CAP: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    shop.update(refnum, item(order, 1, 0, removed=True))
+    shop.ship(order, 501, CAP=1)
+    back = {"channel_item_refnum": "li-2", "sku": MUG, "quantity": 1, "subtotal_amt": 9.99}
+    for step, told in ((is_before, []), (not is_before, ["ALREADY_CREDITED"])):
+        answer = shop.give_back(7, 11.71, refnum, items=[back], tax_amt=1.72) if step else shop.complete(refnum)
+        assert [code for code in codes(answer) if code != "RETURN_EXCEEDS_SHIPPED"] == told
+    assert given_back(shop, refnum) == {"li-2": money("9.99"), "tax": money("1.72")}
+    assert_books_hold(shop, refnum)
+
+
+def test_p19_money_for_goods_swapped_in_is_not_given_back(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    added = {"order_item_id": 9, "sku": MUG, "quantity": 1, "unit_price": 4, "channel_item_refnum": ""}
+    gone = item(order, 0, 0, removed=True)
+    answer = shop.update(refnum, gone, item(order, 1, 1), {**added, "sku": GIFT})
+    assert codes(answer) == ["PAID_MORE"]
+    shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment={
+        "retailops_shipment_id": 501, "packages": [{"retailops_package_id": 1, "tracking_number": "1Z1",
+        "package_items": [{"sku": MUG, "quantity": 1}, {"sku": GIFT, "quantity": 1}]}]})  # fmt: skip
+    assert codes(shop.complete(refnum)) == []
+    assert money(shop.at_rally(refnum)["refunded"]) == money("14.66") - 4
+    assert_books_hold(shop, refnum)
+
+
+@pytest.mark.both_databases
+def test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2})
+    refnum = order["channel_order_refnum"]
+    bad = {"order_item_id": 9, "sku": MUG, "quantity": 1, "unit_price": -5, "channel_item_refnum": ""}
+    assert codes(shop.update(refnum, bad), "error") == ["PRICE_BELOW_ZERO"]
+    assert shop.told("order-update") == []
+    refused = {"order_item_id": 10, "sku": MUG, "quantity": 1, "unit_price": 5, "channel_item_refnum": ""}
+    shop.fault("status", code=422, path="webhooks/order-update")
+    answer = shop.update(refnum, item(order, 0, 1), refused)
+    assert len(codes(answer, "error")) == 1, "what Rally refuses is said"
+    assert [(line["refnum"], line["quantity"]) for line in answer["line_items"]] == [("li-1", 2), ("ro-10", 0)]
+    shop.fault("status", times=1, code=503)
+    shop.fault("status", times=1, code=422, path="webhooks/order-update")
+    assert "OWED" in codes(shop.update(refnum, item(order, 0, 1), refused))
+    shop.settle()
+    told: list[str] = []
+
+    def is_told() -> bool:
+        told.extend(codes(shop.update(refnum, item(order, 0, 2))))
+        return any(code.startswith("LATE_") for code in told)
+
+    eventually(is_told)
+    assert codes(shop.ship(order, 501, CAP=2)) == []
+    [parcel] = shop.at_rally(refnum)["snapshot"]["meta"]["fulfillments"]
+    assert parcel["tracking_number"] == "1Z501"
+    assert list(snapshot(shop, refnum)["rows"]) == ["li-1"]
+
+
+def test_p34_a_price_that_cannot_change_is_said(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2, MUG: 1}, coupon="TEN")
+    refnum = order["channel_order_refnum"]
+    for price, told in ((10, ["PRICE_NOT_CHANGED"]), (12.5, []), (11.25, []), (None, []), (0, ["PRICE_NOT_CHANGED"])):
+        answer = shop.update(refnum, item(order, 0, unit_price=price))
+        assert codes(answer) == told, price
+    by_sku = {"order_item_id": 1, "sku": CAP, "quantity": 2, "unit_price": 3}
+    assert codes(shop.update(refnum, by_sku)) == ["PRICE_NOT_CHANGED"]
+
+
+@pytest.mark.parametrize(
+    ("content", "amount", "told", "rows"),
+    [
+        ({"subtotal_amt": 30}, 30, ["ABOVE_WHAT_WAS_PAID"], [("li-1", 30)]),
+        ({"subtotal_amt": 12.5, "tax_amt": 2.16, "shipping_amt": 0}, 20, ["ABOVE_WHAT_WAS_PAID"],
+         [("li-1", "17.84"), ("tax", "2.16")]),
+        ({"subtotal_amt": 12.5}, 14.66, [], [("li-1", "12.5"), ("tax", "2.16")]),
+        ({}, 14.66, [], [("li-1", "12.5"), ("tax", "2.16")]),
+        ({"subtotal_amt": 12.5, "tax_amt": 2.16}, 10, [], [("li-1", "7.84"), ("tax", "2.16")]),
+        ({"subtotal_amt": 12.5, "tax_amt": 2.16, "shipping_amt": 5}, 4, [],
+         [("tax", "2.16"), ("shipping_rate", "1.84")]),
+    ],
+)  # fmt: skip
+def test_p19_rows_of_a_return_say_what_retailops_says(
+    shop: Shop, content: dict[str, Any], amount: Any, told: list[str], rows: list[tuple[str, Any]]
+) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    shop.ship(order, 501, CAP=2, MUG=1)
+    answer = shop.give_back(7, amount, refnum, items=[{"channel_item_refnum": "li-1", "quantity": 1, **content}])
+    assert codes(answer) == told
+    if told:
+        assert f"{amount}.00" in answer["events"][0]["message"]
+    [refund] = shop.at_rally(refnum)["refunds"]
+    assert [(name, amount) for name, _, amount in rows_of(refund)] == [(name, money(value)) for name, value in rows]
+    assert money(refund["amount"]) == money(amount)
+
+
+def test_p19_a_fee_withheld_from_the_whole_return_and_a_free_gift_leave_other_rows_as_stated(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2, MUG: 1, GIFT: 1})
+    refnum = order["channel_order_refnum"]
+    shop.ship(order, 501, CAP=2, MUG=1, GIFT=1)
+    items = [
+        {"channel_item_refnum": "li-1", "quantity": 1, "subtotal_amt": 12.5},
+        {"channel_item_refnum": "li-2", "quantity": 1, "subtotal_amt": 7.5},
+        {"channel_item_refnum": "li-3", "quantity": 1, "subtotal_amt": 0, "product_amt": 15},
+    ]
+    assert codes(shop.give_back(7, 19.16, refnum, items=items, tax_amt=2.16, shipping_amt=1)) == []
+    [refund] = shop.at_rally(refnum)["refunds"]
+    assert rows_of(refund) == [("li-1", 1, 10), ("li-2", 1, 6), ("tax", 1, money("2.16")), ("shipping_rate", 1, 1)]
+    assert_books_hold(shop, refnum)
+    unknown = shop.give_back(8, 3, refnum, refund_action="giveback", items=[])
+    assert codes(unknown, "warning") == ["REFUND_ACTION_UNKNOWN"]
+    assert len(shop.at_rally(refnum)["refunds"]) == 1
+
+
+def test_p34_lines_of_one_sku_named_by_sku_alone_never_make_a_third_one(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={CAP: 2}, offer_skus={CAP: 1})
+    refnum = order["channel_order_refnum"]
+    charged = money(shop.at_rally(refnum)["charged"])
+    seen = []
+    for units in (3, 1, 3, 2, 3):
+        assert codes(shop.update(refnum, {"order_item_id": 5, "sku": CAP, "quantity": units}), "error") == []
+        if shop.at_rally(refnum)["snapshot"]:
+            seen.append({name: row[0] for name, row in snapshot(shop, refnum)["rows"].items()})
+    assert seen == [{"li-1": 1}, {"li-1": 2, "li-2": 1}, {"li-1": 2}, {"li-1": 2, "li-2": 1}]
+    assert snapshot(shop, refnum)["total"] == charged
+    shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment={
+        "retailops_shipment_id": 501, "packages": [{"retailops_package_id": 1, "tracking_number": "1Z1",
+        "package_items": [{"sku": CAP, "quantity": 3}]}]})  # fmt: skip
+    shop.give_back(7, 43, refnum, items=[{"sku": CAP, "quantity": 3, "subtotal_amt": 37.5}])
+    shop.settle()
+    counted: Counter[str] = Counter()
+    for refund in shop.at_rally(refnum)["refunds"]:
+        counted.update({name: count for name, count, _ in rows_of(refund)})
+    assert (counted["li-1"], counted["li-2"]) == (2, 1)
+    assert_books_hold(shop, refnum)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_p19_shipping_goes_back_where_nothing_ships(open_shop: Callable[..., Shop], is_on: bool) -> None:
+    shop = open_shop(rally=f"refund_shipping_when_nothing_ships = {str(is_on).lower()}")
+    order = shop.buy_and_pull(skus={CAP: 1, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    shop.complete(refnum, unshipped_items=[unshipped(order, 0, 1)])
+    assert "shipping_rate" not in given_back(shop, refnum), "a unit is still open"
+    answer = shop.complete(refnum, unshipped_items=[unshipped(order, 0, 1), unshipped(order, 1, 1)])
+    assert (answer["status"], codes(answer)) == ("success", ["COMPLETION_CORRECTED"])
+    assert given_back(shop, refnum)["shipping_rate"] == (5 if is_on else 0)
+    assert_books_hold(shop, refnum)
+    left = money(shop.at_rally(refnum)["charged"]) - money(shop.at_rally(refnum)["refunded"])
+    assert left == (0 if is_on else 5)
+    if is_on:
+        assert shop.credit(5, payment(order))["message"].startswith("same as"), "shipping is the same money, too"
+        other = shop.buy_and_pull(skus={CAP: 1, MUG: 1})
+        shop.complete(other["channel_order_refnum"], unshipped_items=[unshipped(other, 0, 1), unshipped(other, 1, 1)])
+        whole = shop.credit(str(shop.at_rally(other["channel_order_refnum"])["refunded"]), payment(other))
+        assert whole["status"] == "success" and whole["message"].startswith("same as")
+    shipped = shop.buy_and_pull(skus={CAP: 1, MUG: 1})
+    shop.ship(shipped, 900, CAP=1)
+    shop.complete(shipped["channel_order_refnum"], unshipped_items=[unshipped(shipped, 1, 1)])
+    assert "shipping_rate" not in given_back(shop, shipped["channel_order_refnum"])
+
+
+def test_p19_the_figures_of_an_order_are_decimal_and_those_of_its_currency(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(tables=TABLES, rally='currency = "JPY"')
+    shop.push([record(1, CAP, "1250", Currency="JPY"), record(2, MUG, "999", Currency="JPY")])
+    shop.settle()
+    order = shop.buy_and_pull(skus={CAP: 3, MUG: 1}, coupon="TEN")
+    refnum = order["channel_order_refnum"]
+    shop.update(refnum, item(order, 0, 2))
+    shop.ship(order, 501, CAP=1, MUG=1)
+    shop.complete(refnum, unshipped_items=[unshipped(order, 0, 1)])
+    assert_books_hold(shop, refnum)
+    amounts = [money(refund["amount"]) for refund in shop.at_rally(refnum)["refunds"]]
+    assert len(amounts) == 2 and all(amount == amount.to_integral_value() for amount in amounts)
+    one = shop.buy(skus={CAP: 1, MUG: 1}, coupon="TEN")
+    assert money(shop.at_rally(refnum)["charged"]) - sum(amounts) == money(shop.at_rally(one)["charged"])
