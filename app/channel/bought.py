@@ -5,7 +5,6 @@ Everything is computed from the lines as bought and the refunds in the ledger.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,7 +51,7 @@ class Left:
         """
         off = order.dropped.keys() | order.removed.keys()
         lines = sorted(order.lines, key=lambda line: line.refnum not in off)
-        found = [RefundLine("line_item", self.goods[line.refnum], line.refnum, line.sku, line.ordered)
+        found = [RefundLine("line_item", self.goods.get(line.refnum, ZERO), line.refnum, line.sku, line.ordered)
                  for line in lines]  # fmt: skip
         found += [RefundLine("tax", self.tax), RefundLine("shipping", self.shipping)]
         taken = []
@@ -64,20 +63,54 @@ class Left:
                 money -= part
         return tuple(taken)
 
+    def fit(self, order: KnownOrder, rows: Sequence[RefundLine], money: Decimal) -> tuple[RefundLine, ...]:
+        """These rows as far as there is anything left of each, and for the rest of the money other rows."""
+        fitting, left = [], self
+        for row in rows:
+            part = min(row.amount, left.of(row))
+            fitting.append(msgspec.structs.replace(row, amount=part))
+            left = left.less([fitting[-1]])
+        over = sum((row.amount for row in fitting), ZERO) - money
+        for at in reversed(range(len(fitting))) if over > 0 else ():
+            if fitting[at].kind == "line_item" and (part := min(over, fitting[at].amount)) > 0:
+                fitting[at] = msgspec.structs.replace(fitting[at], amount=fitting[at].amount - part)
+                over -= part
+        for more in left.rows(order, -over) if over < 0 else ():
+            same = next((index for index, row in enumerate(fitting) if _key(row) == _key(more)), None)
+            if same is None:
+                fitting.append(more)
+            else:
+                fitting[same] = msgspec.structs.replace(fitting[same], amount=fitting[same].amount + more.amount)
+        return tuple(row for row in fitting if row.amount > 0)
+
+    def of(self, row: RefundLine) -> Decimal:
+        """What is left of the line, of tax or of shipping, whichever the row is for."""
+        if row.kind == "line_item":
+            return self.goods.get(row.line_refnum, ZERO)
+        return self.tax if row.kind == "tax" else self.shipping
+
+    def less(self, rows: Iterable[RefundLine]) -> Left:
+        """What is left once these are paid, too."""
+        goods, others = dict(self.goods), {"tax": self.tax, "shipping": self.shipping}
+        for row in rows:
+            of, name = (goods, row.line_refnum) if row.kind == "line_item" else (others, row.kind)
+            of[name] = max(of.get(name, ZERO) - row.amount, ZERO)
+        return Left(goods, others["tax"], others["shipping"])
+
+
+def _key(row: RefundLine) -> tuple[str, str]:
+    return row.kind, row.line_refnum if row.kind == "line_item" else ""
+
 
 def left_of(order: KnownOrder, entries: Iterable[Entry]) -> Left:
     """What is left once every refund in effect is paid."""
-    given: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for entry in entries:
-        for row in entry.rows if entry.is_in_effect else ():
-            given[row.kind, row.line_refnum if row.kind == "line_item" else ""] += row.amount
     paid = [line for line in order.lines if not line.is_added]
-    goods = {line.refnum: line.charged - given["line_item", line.refnum] for line in paid}
-    return Left(
-        defaultdict(Decimal, {refnum: max(amount, ZERO) for refnum, amount in goods.items()}),
-        max(sum((line.tax for line in paid), order.shipping_tax) - given["tax", ""], ZERO),
-        max((order.shipping or ZERO) - given["shipping", ""], ZERO),
+    all_of_it = Left(
+        {line.refnum: line.charged for line in paid},
+        sum((line.tax for line in paid), order.shipping_tax),
+        order.shipping or ZERO,
     )
+    return all_of_it.less(row for entry in entries if entry.is_in_effect for row in entry.rows)
 
 
 def cut(rows: Sequence[RefundLine], amounts: Sequence[Decimal]) -> tuple[RefundLine, ...]:

@@ -121,7 +121,7 @@ class ReturnedMoney:
         """What the row's units cost, as far as it has not gone back."""
         line = next(line for line in self._order.lines if line.refnum == row.line_refnum)
         cost, _ = cost_of(line, row.quantity, self._currency)
-        return min(cost, self._left.goods[line.refnum])
+        return min(cost, self._left.of(row))
 
     def _cost(self, units: Counter[str]) -> Decimal:
         lines = (line for line in self._order.lines if units[line.refnum])

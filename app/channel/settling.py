@@ -115,9 +115,12 @@ def give_back(
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         held.events.append(Event("warning", "REFUND_CUT", message, about("order_refnum", order.refnum)))
     owed: list[Owed] = []
+    unpaid = left_of(order, entries)
     for name, piece in (("off", off), ("", unshipped), ("shipping", shipping)):
         if piece.amount:
-            purpose = replace(_purpose(order, name), lines=piece.rows, units=piece.units)
+            rows = unpaid.fit(order, piece.rows, piece.amount) if is_known(order) else piece.rows
+            unpaid = unpaid.less(rows)
+            purpose = replace(_purpose(order, name), lines=rows, units=piece.units)
             owed += refunds.hold(connection, channel, source, refunds.drawn(payments, owed), piece.amount, purpose, now)
     return owed, held.events
 
@@ -227,8 +230,8 @@ class _Held:
 
     def less_since_taken_off(self, piece: Piece, earlier: Iterable[Earlier]) -> Piece:
         """Every credit since units were first taken off, and every return of such units, counts against them."""
-        after = self._order.taken_off_after
-        if not piece.amount or after is None:
+        after = self._order.taken_off_after or 0
+        if not piece.amount:
             return piece
         lines = {line.line_refnum for line in piece.units}
         counted = [

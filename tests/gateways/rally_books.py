@@ -26,9 +26,8 @@ def given_back(shop: Shop, refnum: str) -> Counter[str]:
     return found
 
 
-def paid_for(shop: Shop, refnum: str) -> Counter[str]:
-    """What the shopper paid for each row, as `order/create` and what was added to it answered."""
-    order = shop.at_rally(refnum)["answer"]
+def paid_for(order: dict[str, Any]) -> Counter[str]:
+    """What the shopper paid for each row, by what `order/create` and what was added to it answered."""
     goods = {line["external_id"]: money(line["subtotal"]) - money(line["discount_amount"])
              for line in order["line_items"]}  # fmt: skip
     discounts = sum((money(line["discount_amount"]) for line in order["line_items"]), Decimal(0))
@@ -43,14 +42,17 @@ def paid_for(shop: Shop, refnum: str) -> Counter[str]:
     )
 
 
-def assert_books_hold(shop: Shop, refnum: str) -> None:
-    """Every refund is the sum of its rows; no row gives back more than was paid for it; nothing is out of thin air."""
+def assert_books_hold(shop: Shop, refnum: str, bought: dict[str, Any] | None = None) -> None:
+    """Every refund is the sum of its rows, and no row gives back more than was paid for it.
+
+    `bought` is the order as answered to Rally before it was changed; by default the answer Rally has.
+    """
     held = shop.at_rally(refnum)
     for refund in held["refunds"]:
         rows = rows_of(refund)
         assert sum(amount for _, _, amount in rows) == money(refund["amount"]), f"{refnum}: {rows}"
         assert all(amount > 0 and units > 0 for _, units, amount in rows), f"{refnum}: {rows}"
-    back, paid = given_back(shop, refnum), paid_for(shop, refnum)
+    back, paid = given_back(shop, refnum), paid_for(bought or held["answer"])
     above = {name: (amount, paid[name]) for name, amount in back.items() if amount > paid[name]}
     assert not above, f"{refnum}: more went back on a row than was paid for it: {above}"
     assert money(held["refunded"]) <= money(held["charged"])

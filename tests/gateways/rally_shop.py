@@ -265,3 +265,13 @@ def opened(
         if has_hooks:
             shop.register_hooks()
         yield shop
+        assert_rows_add_up(shop)
+
+
+def assert_rows_add_up(shop: Shop) -> None:
+    """Every refund Rally was sent by us is the sum of its rows, each of some money and some unit."""
+    for refund in shop.view("refunds"):
+        if refund["by"] == "connector":
+            rows = [(row["type"], row["quantity"], money(row["amount"])) for row in refund["refunds"]]
+            assert sum(amount for _, _, amount in rows) == money(refund["amount"]), rows
+            assert all(units > 0 and amount > 0 for _, units, amount in rows), rows

@@ -191,6 +191,8 @@ class History:
         for refnum in self.refnums:
             held = self._shop.at_rally(refnum)
             assert money(held["refunded"]) <= money(held["charged"]), f"{refnum}: more back than came in"
+            for refund in held["refunds"]:
+                assert sum(money(row["amount"]) for row in refund["refunds"]) == money(refund["amount"])
             keys = [refund["external_id"] for refund in held["refunds"]]
             assert len(keys) == len(set(keys))
             with self._shop.database.read() as connection:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
@@ -132,6 +134,20 @@ def test_p19_a_credit_of_the_difference_before_the_completion_counts_against_it(
     assert shop.complete(refnum) == answer
     assert money(shop.at_rally(refnum)["refunded"]) == money(credited or 0) + money(back)
     assert_books_hold(shop, refnum)
+
+
+def test_p19_a_credit_on_one_line_leaves_the_completion_the_others(shop: Shop) -> None:
+    """The credit stands in the row of the first line; the completion pays no row more than was paid for it."""
+    order = shop.buy_and_pull(skus={CAP: 1, MUG: 2})
+    refnum, bought = order["channel_order_refnum"], shop.at_rally(order["channel_order_refnum"])["answer"]
+    shop.update(refnum, item(order, 0, 0), item(order, 1, 1))
+    shop.credit(12, payment(order))
+    shop.ship(order, 501, MUG=1)
+    assert codes(shop.complete(refnum)) == ["ALREADY_CREDITED"]
+    first, second = shop.at_rally(refnum)["refunds"]
+    assert rows_of(first) == [("li-1", 1, 12)]
+    assert money(first["amount"]) + money(second["amount"]) == money("12.5") + money("9.99") + money("3.89")
+    assert_books_hold(shop, refnum, bought)
 
 
 @pytest.mark.parametrize("is_before", [True, False])
@@ -312,3 +328,102 @@ def test_p19_the_figures_of_an_order_are_decimal_and_those_of_its_currency(open_
     assert len(amounts) == 2 and all(amount == amount.to_integral_value() for amount in amounts)
     one = shop.buy(skus={CAP: 1, MUG: 1}, coupon="TEN")
     assert money(shop.at_rally(refnum)["charged"]) - sum(amounts) == money(shop.at_rally(one)["charged"])
+
+
+class _Story:
+    """An order that RetailOps changes, ships and completes, each statement in pieces and often twice."""
+
+    def __init__(self, shop: Shop, dice: random.Random) -> None:
+        self._shop, self._dice = shop, dice
+        more = {"coupon": "TEN"} if dice.random() < 0.5 else {}
+        self.bought = {CAP: dice.randint(1, 4), MUG: dice.randint(1, 3)}
+        self.order = shop.buy_and_pull(skus=self.bought, **more)
+        self.refnum = self.order["channel_order_refnum"]
+        self.answer = shop.at_rally(self.refnum)["answer"]
+        self.lines = {line["sku"]: at for at, line in enumerate(self.order["order_items"])}
+        self.shipped = dict.fromkeys(self.bought, 0)
+
+    def say(self, request: Callable[[], dict[str, Any]]) -> list[str]:
+        first = request()
+        if self._dice.random() < 0.5:
+            request()
+        return codes({"events": [], **first}, "error")
+
+    def change(self) -> None:
+        """Before anything ships: any units, up to what was bought at the end."""
+        wanted = dict(self.bought)
+        for _ in range(self._dice.randint(0, 4)):
+            sku = self._dice.choice([CAP, MUG])
+            wanted[sku] = self._dice.randint(0, self.bought[sku] + 1)
+            self._state(sku, wanted[sku])
+        for sku, units in wanted.items():
+            if units > self.bought[sku]:
+                self._state(sku, self.bought[sku])
+
+    def _state(self, sku: str, units: int) -> None:
+        by_sku = {"order_item_id": self.lines[sku] + 1, "sku": sku, "quantity": units}
+        named = by_sku if self._dice.random() < 0.3 else item(self.order, self.lines[sku], units)
+        assert self.say(lambda: self._shop.update(self.refnum, named)) in ([], ["NO_LINES_LEFT"])
+
+    def credit_a_part(self) -> None:
+        """Of what was taken off, RetailOps asks for a part by itself."""
+        held = self._shop.at_rally(self.refnum)
+        more = money(held["charged"]) - (snapshot(self._shop, self.refnum)["total"] if held["snapshot"] else 0)
+        if held["snapshot"] and more > 1 and self._dice.random() < 0.5:
+            part = (more / self._dice.randint(2, 3)).quantize(Decimal("0.01"))
+            self.say(lambda: self._shop.credit(str(part), payment(self.order)))
+
+    def ship(self) -> None:
+        answer = self._shop.step("order/fetch", order=self.refnum)["answer"]
+        now = {line["sku"]: line["quantity"] for line in answer["line_items"]}
+        self.shipped = {sku: self._dice.randint(0, now.get(sku, 0)) for sku in self.bought}
+        for number, (sku, units) in enumerate(self.shipped.items(), 501):
+            if units:
+                assert self.say(lambda n=number, s=sku, u=units: self._shop.ship(self.order, n, **{s: u})) == []  # type: ignore[misc]
+
+    def complete(self) -> None:
+        open_units = {sku: self.bought[sku] - self.shipped[sku] for sku in self.bought}
+        if any(self.shipped.values()) and self._dice.random() < 0.5:
+            # Taken off after shipping has begun: everything that has not left.
+            for sku, units in self.shipped.items():
+                self._shop.update(self.refnum, item(self.order, self.lines[sku], units))
+            self.say(lambda: self._shop.complete(self.refnum))
+        pieces = [{sku} for sku in self.bought] if self._dice.random() < 0.5 else [set(self.bought)]
+        self._dice.shuffle(pieces)
+        for at in range(len(pieces)):
+            named = [
+                unshipped(self.order, self.lines[sku], open_units[sku])
+                for sku in set().union(*pieces[: at + 1])
+                if open_units[sku]
+            ]
+            self.say(lambda n=named: self._shop.complete(self.refnum, unshipped_items=n))  # type: ignore[misc]
+
+    def kept(self) -> Decimal:
+        """What the shipped units and shipping cost, worked out here from the order as it was bought."""
+        rates = [money(tax["tax_rate"]) for tax in self.answer["taxes"]]
+        total = Decimal(5) if any(self.shipped.values()) else Decimal(0)
+        for line in self.answer["line_items"]:
+            units = self.shipped[line["sku"]]
+            discount = money(line["discount_amount"]) * units / line["quantity"]
+            goods = money(line["discounted_price"]) * units - _cents(discount)
+            total += goods + sum(_cents(goods * rate) for rate in rates)
+        return total
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+@pytest.mark.both_databases
+def test_p19_over_random_orders_the_books_at_rally_equal_what_retailops_stated(shop: Shop, seed: int) -> None:
+    for number in range(4):
+        story = _Story(shop, random.Random(seed + number))
+        story.change()
+        story.credit_a_part()
+        story.ship()
+        story.complete()
+        shop.settle()
+        held = shop.at_rally(story.refnum)
+        assert money(held["charged"]) - money(held["refunded"]) == story.kept(), f"{number}: {story.refnum}"
+        assert_books_hold(shop, story.refnum, story.answer)
+        assert shop.deliveries("owed", "checking", "parked", "refused") == [], f"{number}"

@@ -111,6 +111,6 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
 
     named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in wanted.unshipped)
     # Units taken off since the last completion make it another one, though the request looks the same.
-    removed = [sorted(order.removed.items())] if order.removed else []
+    removed = [sorted(units.items()) for units in (order.removed, order.dropped) if units]
     meaning = ("complete", named_units, *removed)
     return Command(CALLBACK, order.refnum, order.refnum, meaning, plan, correct)

@@ -161,7 +161,7 @@ def _taxes(base: Bought, units: Mapping[str, int], currency: str) -> tuple[TaxRo
     rates = [row.tax_rate for row in base.taxes]
     for line in base.lines:
         bought, kept = bought_line(line, base, currency), units.get(line.external_id, 0)
-        if kept == line.quantity or not line.tax_amount:
+        if kept == line.quantity or not line.tax_rate:
             continue
         before, now = bought.taxes_of(line.quantity), bought.taxes_of(kept)
         less = [one - other for one, other in zip(before, now, strict=True)]

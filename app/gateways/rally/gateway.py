@@ -301,13 +301,13 @@ def _past_its_date(refnum: str) -> Event:
 
 
 def _of_money(document: OrderDocument) -> list[Event]:
-    """No money moves with a change, so that the difference is told."""
+    """No money moves with a change itself, so that the difference is told."""
     named = about("order_refnum", document.refnum)
     if document.total > document.paid:
         message = "the order comes to more than the shopper paid; Rally cannot charge the rest"
         return [Event("warning", "NOT_COVERED", message, named)]
     if document.total < document.paid:
-        message = "the shopper paid more than the order comes to now; it goes back when a refund is asked for"
+        message = "the shopper paid more than the order comes to now; it goes back at completion, or when asked for"
         return [Event("info", "PAID_MORE", message, named)]
     return []
 
