@@ -688,7 +688,7 @@ FAULTS = (
     Fault(
         "unshipped-price-zero-pays-nothing",
         "P19",
-        "app/channel/settling.py",
+        "app/channel/closed_money.py",
         "price = min(stated or paid, paid + tax)",
         "price = min(stated, paid + tax)",
         (
@@ -699,7 +699,7 @@ FAULTS = (
     Fault(
         "unshipped-above-what-was-paid",
         "P19",
-        "app/channel/settling.py",
+        "app/channel/closed_money.py",
         "price = min(stated or paid, paid + tax)",
         "price = stated or paid",
         (
@@ -710,7 +710,7 @@ FAULTS = (
     Fault(
         "taken-off-is-not-given-back",
         "P19",
-        "app/channel/settling.py",
+        "app/channel/closed_money.py",
         "new = max(position - kept, 0)",
         "new = min(max(position - kept, 0), named[line.refnum])",
         (
@@ -842,7 +842,7 @@ FAULTS = (
     Fault(
         "swapped-goods-given-back",
         "P19",
-        "app/channel/settling.py",
+        "app/channel/closed_money.py",
         "piece.less(extra, currency)",
         "piece.less(ZERO, currency)",
         ("tests/gateways/test_rally_money.py::test_p19_money_for_goods_swapped_in_is_not_given_back",),

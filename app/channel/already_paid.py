@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from app.channel.bought import ZERO, cost_of
 from app.channel.orders import KnownOrder
+from app.channel.refunds import returned_units
 from app.domain.order_arithmetic import spread
 from app.records.refunds import Entry
 
@@ -32,34 +33,33 @@ class Earlier:
         """Its place in the ledger."""
         return min(entry.id for entry in self.entries)
 
-    @property
-    def is_sure(self) -> bool:
-        """False while it is not known whether it was paid."""
-        return all(entry.state == "accepted" for entry in self.entries)
+
+def units_settled(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
+    """Units by line that earlier completions were about, whatever came of their refund: none is paid again (R9)."""
+    closed = Counter(order.rejected.units)
+    paid_ones = {
+        line.refnum: min(closed[line.refnum], max(line.paid_units - line.quantity + closed[line.refnum], 0))
+        for line in order.lines
+    }
+    return _units_of(entry for entry in entries if entry.callback == COMPLETION) | Counter(paid_ones)
 
 
 def units_paid(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
     """Units by line that earlier completions have paid, or found paid."""
-    paid: Counter[str] = Counter()
-    for entry in entries:
-        if entry.callback != COMPLETION or not (entry.is_in_effect or entry.state == "matched"):
-            continue
-        for line in entry.lines:
-            paid[line.line_refnum] += line.quantity
-        if not entry.lines and not entry.rows and entry.state != "matched":
-            # Paid before units were kept with refunds: what was closed then.
-            paid |= Counter(order.rejected.units)
+    done = [entry for entry in entries if entry.callback == COMPLETION]
+    done = [entry for entry in done if entry.is_in_effect or entry.state == "matched"]
+    paid = _units_of(done)
+    if any(not entry.lines and not entry.rows and entry.is_in_effect for entry in done):
+        # Paid before units were kept with refunds: what was closed then.
+        paid |= Counter(order.rejected.units)
     return paid
 
 
-def returned_before(entries: Sequence[Entry], except_for: tuple[str, str] = ("", "")) -> Counter[str]:
-    """Units by line that came back, leaving out one source."""
+def _units_of(entries: Iterable[Entry]) -> Counter[str]:
     units: Counter[str] = Counter()
     for entry in entries:
-        counts = entry.is_in_effect or entry.state in ("recorded", "matched")
-        if counts and entry.callback == RETURN and entry.source != except_for:
-            for line in entry.lines:
-                units[line.line_refnum] += line.quantity
+        for line in entry.lines:
+            units[line.line_refnum] += line.quantity
     return units
 
 
@@ -79,7 +79,7 @@ def already_paid(
             sources.setdefault(entry.source, []).append(entry)
     found = []
     for source, group in sources.items():
-        returned = returned_before(group)
+        returned = Counter(returned_units(group))
         fitting = returned & room
         room -= fitting
         units = returned - fitting

@@ -227,7 +227,7 @@ def same_money(
     return None
 
 
-def returned_units(entries: Iterable[Entry], except_for: tuple[str, str]) -> dict[str, int]:
+def returned_units(entries: Iterable[Entry], except_for: tuple[str, str] = ("", "")) -> dict[str, int]:
     """Units returned by order line, leaving out one source and what came to nothing."""
     units: dict[str, int] = {}
     for entry in entries:

@@ -14,10 +14,11 @@ from typing import Protocol
 
 import msgspec
 
-from app.channel.already_paid import returned_before, units_paid
+from app.channel.already_paid import units_paid
 from app.channel.bought import ZERO, cost_of, cut, is_known, left_of
 from app.channel.money import minor_unit, rounded, share
 from app.channel.orders import KnownOrder
+from app.channel.refunds import returned_units
 from app.channel.returned_goods import CameBack
 from app.domain.line_matching import named_lines
 from app.domain.order_arithmetic import Row, fitted
@@ -77,7 +78,7 @@ class ReturnedMoney:
     def paid_by_completion(self) -> Decimal:
         """What a completion has paid for these very units; 0 unless all of them are units that never shipped."""
         units = self._found.by_line
-        before = returned_before(self._entries)
+        before = Counter(returned_units(self._entries))
         # What came back beyond what shipped has used up units that were paid for, too.
         settled = units_paid(self._order, self._entries)
         shipped = self._found.shipped

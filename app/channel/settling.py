@@ -1,87 +1,32 @@
 """What goes back when an order is completed (R22).
 
-Three sums, each worked out apart from the lines as bought and the units RetailOps stated: for units that `order_update`
-took off, for units that will not ship, and, where nothing has shipped, for shipping.  Credits and returns that came
-for the same units count against them, so that no statement is paid twice.
+Three sums, each worked out apart (`closed_money`): for units that `order_update` took off, for units that will not
+ship, and, where nothing has shipped, for shipping.  Credits and returns that came for the same units count against
+them, so that no statement is paid twice.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.already_paid import Earlier, already_paid, units_paid
-from app.channel.bought import ZERO, cut, is_known, left_of, line_of
-from app.channel.money import minor_unit, rounded
+from app.channel.already_paid import CREDIT, Earlier, already_paid
+from app.channel.bought import ZERO, cut, is_known, left_of
+from app.channel.closed_money import Completed, Piece, worked_out
 from app.channel.orders import KnownOrder
-from app.channel.unshipped import Closing
 from app.deliveries.outbox import Owed
-from app.domain.order_arithmetic import Row, fitted
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, PackageLine, RefundLine, about
+from app.gateways.words import Event, RefundLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Entry
 
 CALLBACK = "order_complete"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One of the sums: what it is for, and the units it pays."""
-
-    rows: tuple[RefundLine, ...] = ()
-    units: tuple[PackageLine, ...] = ()
-
-    @property
-    def amount(self) -> Decimal:
-        """All rows."""
-        return sum((row.amount for row in self.rows), ZERO)
-
-    @property
-    def goods(self) -> Decimal:
-        """Without tax."""
-        return sum((row.amount for row in self.rows if row.kind == "line_item"), ZERO)
-
-    def less(self, amount: Decimal, currency: str) -> Piece:
-        """What remains of it once so much is paid already; that counts as goods first."""
-        rest = self.amount - amount
-        if rest <= 0 or refunds.is_same_amount(self.amount, amount):
-            return replace(self, rows=())
-        goods = [row for row in self.rows if row.kind == "line_item"]
-        taxes = [row for row in self.rows if row.kind == "tax"]
-        tax = sum((row.amount for row in taxes), ZERO)
-        amounts = fitted([Row(row.amount) for row in goods], Row(tax), Row(ZERO), rest, currency)
-        return replace(self, rows=cut([*goods, RefundLine("tax", tax)], amounts[:-1]))
-
-
-@dataclass(frozen=True)
-class Completed:
-    """How the order stands with the completion that is being carried out."""
-
-    order: KnownOrder
-    closing: Sequence[Closing]
-    shipped: Mapping[str, int]
-    """Units by line."""
-    is_all_closed: bool
-    """True where no unit is open any more."""
-
-    @property
-    def has_shipped(self) -> bool:
-        """True when any unit has left."""
-        return any(self.shipped.values())
-
-
-@dataclass
-class _Sums:
-    off: Piece
-    unshipped: Piece
-    events: list[Event] = field(default_factory=list)
 
 
 def give_back(
@@ -97,7 +42,7 @@ def give_back(
     payments = ledger.charges(connection, channel, order.refnum)
     currency = payments[0].currency_code if payments else ""
     entries = ledger.of_order(connection, channel, order.refnum)
-    sums = _worked_out(completed, entries, currency)
+    sums = worked_out(completed, entries, currency)
     earlier = already_paid(order, entries, completed.shipped, currency)
     held = _Held(order, entries, currency, sums.events)
     off = held.less_since_taken_off(sums.off, earlier)
@@ -132,77 +77,6 @@ def _purpose(order: KnownOrder, name: str) -> refunds.Purpose:
     prefix = "ro-complete" if ordinal == 1 else f"ro-complete{ordinal}"
     key = "-".join([prefix, *([name] if name else []), refnum])
     return refunds.Purpose(CALLBACK, "/".join(parts), key, about("order_refnum", refnum))
-
-
-def _worked_out(completed: Completed, entries: Sequence[Entry], currency: str) -> _Sums:
-    """What was paid for units taken off, and the lesser of stated and paid for units that will not ship."""
-    order = completed.order
-    settled = units_paid(order, entries)
-    named: Counter[str] = Counter()
-    closed = Counter(order.rejected.units)
-    for item in completed.closing:
-        closed[item.line.refnum] += item.units
-        if not item.is_removed:
-            named[item.line.refnum] += item.units
-    rows: list[RefundLine] = []
-    units: list[PackageLine] = []
-    tax = extra = ZERO
-    positions: dict[str, int] = {}
-    payable: dict[str, int] = {}
-    for line in order.lines:
-        bought, kept = line_of(line, currency), line.quantity - closed[line.refnum]
-        position = line.paid_units - settled[line.refnum]
-        new = max(position - kept, 0)
-        payable[line.refnum] = min(named[line.refnum], new)
-        if off := new - payable[line.refnum]:
-            goods, taxed = bought.of_units(position, off)
-            rows.append(RefundLine("line_item", goods, line.refnum, line.sku, off))
-            units.append(PackageLine(line.refnum, line.sku, off))
-            tax += taxed
-        positions[line.refnum] = position - off
-        if kept > line.paid_units:
-            goods, taxed = bought.of_units(kept, kept - line.paid_units)
-            extra += goods + taxed
-    piece = Piece((*rows, RefundLine("tax", tax)), tuple(units))
-    sums = _Sums(piece.less(extra, currency), Piece())
-    _price(sums, completed, positions, payable, currency)
-    return sums
-
-
-def _price(
-    sums: _Sums, completed: Completed, positions: dict[str, int], payable: dict[str, int], currency: str
-) -> None:
-    """The units that will not ship: the lesser of what RetailOps states and what was paid, goods and then tax."""
-    known = is_known(completed.order)
-    goods: list[RefundLine] = []
-    taxes: list[RefundLine] = []
-    units: Counter[str] = Counter()
-    for item in completed.closing:
-        if item.is_removed:
-            continue
-        line, named = item.line, about("orderitem_refnum", item.line.refnum)
-        stated = rounded(item.stated, currency)
-        count = min(item.units, payable[line.refnum])
-        paid, tax = line_of(line, currency).of_units(positions[line.refnum], count)
-        positions[line.refnum] -= count
-        payable[line.refnum] -= count
-        units[line.refnum] += count
-        price = min(stated or paid, paid + tax)
-        if not known:
-            price, paid, tax = stated, stated, ZERO
-        if not known and not stated:
-            message = "no price is stated for units that will not ship, and what was paid for them is unknown"
-            sums.events.append(Event("warning", "UNSHIPPED_UNPRICED", f"{message}; nothing is given back", named))
-        elif stated > paid + tax + minor_unit(currency) * item.units:
-            message = f"{stated} is stated for units that will not ship and {paid + tax} was paid; what was paid counts"
-            sums.events.append(Event("warning", "ABOVE_WHAT_WAS_PAID", message, named))
-        goods.append(RefundLine("line_item", price, line.refnum, line.sku, item.units))
-        # RetailOps' price may include the tax: together they are no more than was paid.
-        if price and (rest := min(tax, paid + tax - price)) > 0:
-            taxes.append(RefundLine("tax", rest))
-    skus = {line.refnum: line.sku for line in completed.order.lines}
-    closed = tuple(PackageLine(refnum, skus[refnum], count) for refnum, count in units.items() if count)
-    sums.unshipped = Piece(tuple(row for row in (*goods, *taxes) if row.amount > 0), closed)
 
 
 def _shipping(order: KnownOrder, entries: Sequence[Entry], others: Iterable[Piece]) -> Piece:
@@ -271,7 +145,7 @@ class _Held:
             if not amount:
                 continue
             open_ones = [entry for entry in self._entries if entry.source not in self._used]
-            credit = refunds.same_money(open_ones, "payment_credit", amount, ("", ""))
+            credit = refunds.same_money(open_ones, CREDIT, amount, ("", ""))
             if credit is None and not (self._beyond and refunds.is_same_amount(self._beyond, amount)):
                 continue
             message = "a credit of the amount of the unshipped units was paid before; nothing was paid again"
@@ -282,7 +156,9 @@ class _Held:
         return unshipped, shipping
 
     def _note(self, name: str, piece: Piece, paying: Sequence[Entry], amount: Decimal, *, is_whole: bool) -> None:
-        self.is_pending = self.is_pending or any(entry.state != "accepted" for entry in paying)
+        # A return is ours and will be paid; of a credit the vendor decides (R10).
+        unsure = (entry for entry in paying if entry.callback == CREDIT and entry.state != "accepted")
+        self.is_pending = self.is_pending or any(unsure)
         self._used |= {entry.source for entry in paying}
         self._found.append((name, piece, paying, amount, is_whole))
 

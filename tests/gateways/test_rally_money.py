@@ -181,6 +181,20 @@ def test_p19_money_for_goods_swapped_in_is_not_given_back(shop: Shop) -> None:
     assert_books_hold(shop, refnum)
 
 
+def test_p19_units_nobody_paid_for_give_nothing_back_and_hide_no_paid_one(shop: Shop) -> None:
+    """Two were bought and four stated: the first two that will not ship were never paid for."""
+    order = shop.buy_and_pull(skus={CAP: 2, MUG: 1})
+    refnum = order["channel_order_refnum"]
+    assert codes(shop.update(refnum, item(order, 0, 4))) == ["NOT_COVERED"]
+    shop.ship(order, 501, MUG=1)
+    backs = []
+    for units in (2, 3, 4):
+        assert shop.complete(refnum, unshipped_items=[unshipped(order, 0, units)])["status"] == "success"
+        backs.append(money(shop.at_rally(refnum)["refunded"]))
+    assert backs == [0, money("14.65"), money("29.31")]
+    assert_books_hold(shop, refnum)
+
+
 @pytest.mark.both_databases
 def test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={CAP: 2})

@@ -16,11 +16,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import orders, parcels
+from app.channel.closed_money import Completed
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.channel.settling import CALLBACK, Completed, give_back
+from app.channel.settling import CALLBACK, give_back
 from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.reading import entries, mapping
