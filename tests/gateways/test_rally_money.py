@@ -226,7 +226,11 @@ def test_p34_a_price_that_cannot_change_is_said(shop: Shop) -> None:
     for price, told in ((10, ["PRICE_NOT_CHANGED"]), (12.5, []), (11.25, []), (None, []), (0, ["PRICE_NOT_CHANGED"])):
         answer = shop.update(refnum, item(order, 0, unit_price=price))
         assert codes(answer) == told, price
-    by_sku = {"order_item_id": 1, "sku": CAP, "quantity": 2, "unit_price": 3}
+    assert codes(shop.update(refnum, item(order, 0, 1))) == ["PAID_MORE"]
+    assert codes(shop.update(refnum, item(order, 0, 1, unit_price=10))) == ["PRICE_NOT_CHANGED"], (
+        "no repeat of that one"
+    )
+    by_sku = {"order_item_id": 1, "sku": CAP, "quantity": 1, "unit_price": 3}
     assert codes(shop.update(refnum, by_sku)) == ["PRICE_NOT_CHANGED"]
 
 

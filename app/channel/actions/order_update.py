@@ -127,6 +127,11 @@ def _items(order: orders.KnownOrder, found: Stated) -> list[dict[str, Any]]:
     ]
 
 
+def _price(line: Line) -> tuple[str, ...]:
+    """The stated price in one spelling; a line without one reads as it did before prices counted."""
+    return () if line.unit_price is None else (f"{line.unit_price.normalize():f}",)
+
+
 class _Update:
     """One update being carried out."""
 
@@ -141,7 +146,9 @@ class _Update:
         self._named = about("order_refnum", order.refnum)
 
     def carry_out(self) -> Outcome:
-        lines = sorted((line.item_id, line.refnum, line.sku, str(line.quantity)) for line in self._wanted.lines)
+        lines = sorted(
+            (line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in self._wanted.lines
+        )
         # An update states the whole order, so its key is the order: the last statement counts, and only a
         # repeat of that one is a repeat.
         # Units taken off since make it another statement, though it looks the same: it puts them back.
