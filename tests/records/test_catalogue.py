@@ -207,7 +207,7 @@ def test_no_statement_of_a_push_reads_the_whole_catalogue(database: Database) ->
         plans = [
             row[3] for sql, values in looks for row in connection.exec_driver_sql(f"explain query plan {sql}", values)
         ]
-    assert len(looks) == 6 and all("(channel=? AND " in plan for plan in plans), plans
+    assert len(looks) == 7 and all("(channel=? AND " in plan for plan in plans), plans
 
 
 # Sent again although nothing changed (R13)
