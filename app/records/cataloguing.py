@@ -194,6 +194,10 @@ def accept(
     return accepted
 
 
+_SELDOM = frozenset({"waits_for", "parent_sku"})
+"""Columns that are empty in all rows of many catalogues."""
+
+
 class _Looker:
     """Fetches rows that are not here yet."""
 
@@ -201,13 +205,26 @@ class _Looker:
         self._connection = connection
         self._channel = channel
         self._work = work
+        self._used: dict[str, bool] = {}
 
     def look(self, column: Column[str], values: Iterable[str]) -> list[_Row]:
         """Rows by a text that is not empty, of those values that were not looked up before."""
         seen = self._work.looked_up.setdefault(column.name, set())
-        wanted = sorted({value for value in values if value}.difference(seen))
+        found = {value for value in values if value}.difference(seen)
+        if column is catalogue.c.sku:  # a SKU has one holder, which may be here already
+            found = {sku for sku in found if not any(row.sku == sku for row in self._work.claims.get(sku, {}).values())}
+        wanted = sorted(found)
         seen.update(wanted)
+        if not wanted or (column.name in _SELDOM and not self._is_used(column)):
+            return []
         return [self._work.keep(row) for row in self._rows(column, wanted)]
+
+    def _is_used(self, column: Column[str]) -> bool:
+        """Whether any row of the channel has a text there: one step in an index of those alone."""
+        if column.name not in self._used:
+            found = select(catalogue.c.number).where(catalogue.c.channel == self._channel, text(f"{column.name} <> ''"))
+            self._used[column.name] = self._connection.execute(found.limit(1)).first() is not None
+        return self._used[column.name]
 
     def _rows(self, column: Column[str], wanted: Sequence[str]) -> Iterator[_Row]:
         """It is said that the text is not empty, for some indexes hold only those."""
@@ -438,7 +455,7 @@ _COUNTED = text("select reltuples, (select max(number) from catalogue) from pg_c
 
 
 def _values(row: _Row, now: datetime) -> dict[str, Any]:
-    item = msgspec.structs.replace(row.item, key="", number=0)
+    item = row.item
     return {
         "key": row.key,
         "root_key": row.root_key,

@@ -7,7 +7,7 @@ once it is durable; it is sent in the background, newest statement only (R13).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.gateways.interface import NotOurs
 from app.gateways.words import Association, Event, EventType, Item, about
-from app.records.cataloguing import Accepted
+from app.records.cataloguing import Accepted, Statement
 
 CHUNK = 500
 """Records of one transaction, about: the writer is not held for a whole catalogue."""
@@ -122,7 +122,10 @@ def _chunks(families: Iterator[catalogue.Records]) -> Iterator[tuple[catalogue.R
             chunk, is_first = catalogue.Records(), False
         at = len(chunk.statements)
         chunk.statements += [
-            one if one.parent is None else replace(one, parent=one.parent + at) for one in family.statements
+            one
+            if one.parent is None or not at
+            else Statement(one.identity, one.fields, one.parent + at, one.has_variants, one.place)
+            for one in family.statements
         ]
         chunk.events += family.events
     yield chunk, is_first
