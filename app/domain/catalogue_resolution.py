@@ -61,16 +61,18 @@ def resolve(records: Collection[Record]) -> dict[str, Place]:
             parents[record.key] = parent
     in_cycle = _cut_cycles(by_key, parents)
     groups = set(parents.values())
-    holders = {sku: _holder(claimants, parents) for sku, claimants in claims.items()}
     found = {}
     for record in records:
-        holder = holders[record.sku] if record.sku else record.key
+        claimants = claims.get(record.sku, [])
+        holder = _holder(claimants, parents) if len(claimants) > 1 else record.key
         has_sku = holder == record.key
-        lineage = list(_lineage(record.key, parents))
+        root = record.key
+        while root in parents:
+            root = parents[root]
         found[record.key] = Place(
             sku=record.sku if has_sku else "",
             parent=parents.get(record.key, ""),
-            root=lineage[-1] if lineage else record.key,
+            root=root,
             is_group=record.key in groups,
             is_displaced=not has_sku and record.key not in _lineage(holder, parents),
             is_in_cycle=record.key in in_cycle,

@@ -298,7 +298,9 @@ def _known_by_sku(work: _Work, statement: Statement, sku: str, parent: _Row | No
     A row known by its SKU alone becomes the row of the object that turns out to have this SKU.  Where a product and
     its variant have one SKU, the product is what has variants, and the variant what stands inside of it.
     """
-    found = [row for row in work.claims.get(sku, {}).values() if not statement.identity or not row.identity]
+    if not (claims := work.claims.get(sku)):
+        return None  # nearly always, in a first push
+    found = [row for row in claims.values() if not statement.identity or not row.identity]
     above: set[str] = set()
     while parent is not None and parent.key not in above:
         if not above and (own := [row for row in found if parent.key in (row.nested_key, row.parent_key)]):
