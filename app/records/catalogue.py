@@ -16,12 +16,14 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    LargeBinary,
     Row,
     and_,
     bindparam,
     case,
     false,
     func,
+    literal,
     or_,
     select,
     type_coerce,
@@ -505,6 +507,16 @@ def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collec
     """The gateway's own notes about these products; those it never heard of are left out."""
     rows = _heard(connection, channel, gateway, keys, catalogue_heard.c.sent.is_not(None))
     return {row.root_key: row.sent for row in rows}
+
+
+def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) -> list[bytes]:
+    """The gateway's own notes that hold these bytes, of whatever products; reads them all: for rare questions."""
+    if connection.dialect.name == "sqlite":
+        place = func.instr(_HEARD.sent, literal(part, LargeBinary))
+    else:
+        place = func.position(literal(part, LargeBinary).op("in")(_HEARD.sent))
+    found = select(_HEARD.sent).where(*_of(channel, gateway), _HEARD.sent.is_not(None), place > 0)
+    return [bytes(sent) for sent in connection.execute(found).scalars() if sent is not None]
 
 
 def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
