@@ -207,7 +207,10 @@ def test_no_statement_of_a_push_reads_the_whole_catalogue(database: Database) ->
         plans = [
             row[3] for sql, values in looks for row in connection.exec_driver_sql(f"explain query plan {sql}", values)
         ]
-    assert len(looks) == 7 and all("(channel=? AND " in plan for plan in plans), plans
+    # Whether any row waits for a SKU, or names a parent, one step in an index of those rows alone tells.
+    seldom = ("ix_catalogue_waits_for (channel=?)", "ix_catalogue_parent_sku (channel=?)")
+    assert len(looks) == 6
+    assert all("(channel=? AND " in plan or plan.endswith(seldom) for plan in plans), "\n".join(plans)
 
 
 # Sent again although nothing changed (R13)
