@@ -66,6 +66,7 @@ def test_p36_a_product_and_its_variant_with_one_sku_are_one_article(books: Books
         assert books.push(sized) == []
         assert books.sold() == {"A": ("1", "S"), "A-L": ("1", "L")}
     assert {unit.sku: unit.number for unit in books.products()[0].units}["A"] == number
+    assert books.push(record(1, SKU="A", Description="by itself")) == [] and books.sold()["A"] == ("1", "S")
     assert books.push(record(11, SKU="A-S")) == [] and books.sold() == {"A-S": ("1", "S"), "A-L": ("1", "L")}
     # The same without object ids, by nesting and by ParentSKU.
     bare = {"feed_data": {"General": {"SKU": "B"}, "V": [{"feed_data": {"General": {"SKU": "B", "Title": "one"}}}]}}
