@@ -878,7 +878,7 @@ FAULTS = (
     Fault(
         "displaced-for-ever",
         "P36",
-        "app/records/cataloguing.py",
+        "app/records/catalogue_statements.py",
         "        for column in (catalogue.c.sku, catalogue.c.waits_for, catalogue.c.parent_sku):\n",
         "        for column in (catalogue.c.sku, catalogue.c.parent_sku):\n",
         (
@@ -889,7 +889,7 @@ FAULTS = (
     Fault(
         "no-parent-is-no-statement",
         "P36",
-        "app/records/cataloguing.py",
+        "app/records/catalogue_statements.py",
         '    elif "parent_sku" in fields:\n        nested_key = ""\n',
         "",
         (
@@ -922,7 +922,7 @@ FAULTS = (
     Fault(
         "known-object-needs-a-sku",
         "P34",
-        "app/records/cataloguing.py",
+        "app/records/catalogue_statements.py",
         "    row = work.by_identity.get(identity) if identity else None\n    if row is None and sku:",
         "    row = work.by_identity.get(identity) if identity and sku else None\n    if row is None and sku:",
         ("tests/channel/test_whole_pushes.py::test_p34_a_known_object_needs_no_sku_and_an_unknown_one_is_an_error",),

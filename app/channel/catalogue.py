@@ -17,7 +17,7 @@ from app.domain import texts
 from app.domain.catalogue_resolution import PushNames
 from app.domain.spellings import NOT_SOLD
 from app.gateways.words import Event, EventType, about
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 
 DEEPEST = 4
 """How deep variants are looked for."""

@@ -20,7 +20,7 @@ from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.gateways.interface import NotOurs
 from app.gateways.words import Association, Event, EventType, Item, about
-from app.records.cataloguing import Accepted, Statement
+from app.records.catalogue_statements import Accepted, Statement
 
 CHUNK = 500
 """Records of one transaction, about: the writer is not held for a whole catalogue."""
