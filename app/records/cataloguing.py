@@ -42,7 +42,7 @@ def accept(
     looker.look(catalogue.c.identity, {statement.identity for statement in statements if statement.identity})
     looker.look(catalogue.c.sku, {sku for one in statements for sku in (sku_of(one), parent_sku_of(one)) if sku})
     looker.look(catalogue.c.waits_for, map(sku_of, statements))
-    seq = max(seqs.values())
+    seq = max(seqs.values(), default=0)
     rows: list[Row | None] = []
     for at, statement in enumerate(statements):
         parent = rows[statement.parent] if statement.parent is not None else None
