@@ -238,7 +238,7 @@ def _read_record(
     else:
         own = {"product_id": product_id, "source_type": source_type} if product_id else {}
         unnamed = "" if sku else place
-        found.statements.append(Statement(identity, values | own, above.parent, bool(variants), unnamed))
+        found.statements.append(Statement(identity, values | own, above.parent, unnamed))
         inside = _Above(len(found.statements) - 1, currency)
     for name, nested in variants:
         here = f"{place}.feed_data.{name}"

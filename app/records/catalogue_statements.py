@@ -32,7 +32,6 @@ class Statement:
     identity: str
     fields: Mapping[str, Any]
     parent: int | None = None
-    has_variants: bool = False
     place: str = ""
 
 
@@ -72,14 +71,14 @@ def parent_sku_of(statement: Statement) -> str:
 
 
 def merge(
-    work: Work, looker: Looker, statement: Statement, order: int, parent: Row | None,
+    work: Work, looker: Looker, statement: Statement, order: int, parent: Row | None, has_variants: bool,
     names: Callable[[], PushNames] | None,
 ) -> Row | None:  # fmt: skip
     """The record's row, found by its object id or else by its SKU, or a new one; None where it can have none."""
     identity, sku = statement.identity, sku_of(statement)
     row = work.by_identity.get(identity) if identity else None
     if row is None and sku:
-        row = _known_by_sku(work, statement, sku, parent)
+        row = _known_by_sku(work, statement, sku, parent, has_variants)
         if row is not None and row.identity and not row.is_stated and names is not None:
             # The object that has the SKU now may give it up in another piece of the push.
             after = names()
@@ -88,7 +87,7 @@ def merge(
                 looker.look(catalogue.c.identity, [identity])
                 row = work.by_identity.get(identity) if identity else None
     if row is None:
-        if not sku and not statement.has_variants:
+        if not sku and not has_variants:
             return None
         key = secrets.token_hex(8)
         row = work.keep(Row(key, key, "", Item()))
@@ -107,7 +106,7 @@ def merge(
     return row
 
 
-def _known_by_sku(work: Work, statement: Statement, sku: str, parent: Row | None) -> Row | None:
+def _known_by_sku(work: Work, statement: Statement, sku: str, parent: Row | None, has_variants: bool) -> Row | None:
     """The row that a record without a known object id is about.
 
     A row known by its SKU alone becomes the row of the object that turns out to have this SKU.  Where a product and
@@ -123,7 +122,7 @@ def _known_by_sku(work: Work, statement: Statement, sku: str, parent: Row | None
         above.add(parent.key)
         parent = work.by_key.get(parent.nested_key or parent.parent_key)
     found = [row for row in found if row.key not in above]
-    if statement.has_variants and len(found) > 1:
+    if has_variants and len(found) > 1:
         keys = {row.key for row in found}
         found = [row for row in found if row.nested_key not in keys and row.parent_key not in keys] or found
     return _newest(found)

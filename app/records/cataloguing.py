@@ -43,10 +43,11 @@ def accept(
     looker.look(catalogue.c.sku, {sku for one in statements for sku in (sku_of(one), parent_sku_of(one)) if sku})
     looker.look(catalogue.c.waits_for, map(sku_of, statements))
     seq = max(seqs.values(), default=0)
+    hosts = {statement.parent for statement in statements}
     rows: list[Row | None] = []
     for at, statement in enumerate(statements):
         parent = rows[statement.parent] if statement.parent is not None else None
-        row = merge(work, looker, statement, seq * MOST_OF_A_PIECE + at + 1, parent, names)
+        row = merge(work, looker, statement, seq * MOST_OF_A_PIECE + at + 1, parent, at in hosts, names)
         rows.append(row)
         if row is None:
             accepted.unknown.append(statement)
