@@ -21,6 +21,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app import gateways
+from app.domain.spellings import NOT_SOLD
 from app.domain.stock_levels import StockFrom
 from app.errors import SettingsFault
 from app.options import Explained, OneOrMore, option, read_table, switch
@@ -116,6 +117,12 @@ class Channel:
         '"client_id/channel_id" of RetailOps.  What was kept of them is kept apart, and the new one is sent '
         "everything.  May stay for good.",
         default=(),
+    )
+    not_sold_words: tuple[str, ...] = option(
+        mf.List(mf.String(validate=mv.Length(min=1))),
+        "Words at `enabled` of a catalogue record that mean: not sold, in any case, beside false, no, 0, off, inactive "
+        "and disabled.  A word that means neither is an error and changes nothing.",
+        default=NOT_SOLD,
     )
     catalog: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.OneOf(CATALOG_PATHS)), values=mf.String()),
@@ -371,6 +378,7 @@ def _channel(
         gateways=tuple(channel.gateways),
         former_name=tuple(dict.fromkeys(channel.former_name)),
         former_account=tuple(dict.fromkeys(channel.former_account)),
+        not_sold_words=tuple(" ".join(word.split()).casefold() for word in channel.not_sold_words),
         vendors=vendors,
         set_aside=tuple(_not_carried(vendors, here)),
     )

@@ -997,6 +997,113 @@ FAULTS = (
         ),
     ),
     Fault(
+        "product-keeps-its-variants-sku",
+        "P36",
+        "app/domain/catalogue_resolution.py",
+        "        if newest in above and above.index(newest) + 1 > depth:\n",
+        "        if False:\n",
+        ("tests/channel/test_whole_pushes.py::test_p36_a_product_and_its_variant_with_one_sku_are_one_article",),
+    ),
+    Fault(
+        "pieces-judged-alone",
+        "P36",
+        "app/channel/actions/catalog_push.py",
+        "None if is_whole else names)",
+        "None)",
+        (
+            "tests/channel/test_whole_pushes.py::"
+            "test_p36_skus_that_change_hands_in_one_push_are_displaced_by_nobody[sqlite-in pieces]",
+        ),
+    ),
+    Fault(
+        "displaced-for-ever",
+        "P36",
+        "app/records/catalogue_statements.py",
+        "        for column in (catalogue.c.sku, catalogue.c.waits_for, catalogue.c.parent_sku):\n",
+        "        for column in (catalogue.c.sku, catalogue.c.parent_sku):\n",
+        (
+            "tests/channel/test_whole_pushes.py::"
+            "test_p36_who_lost_its_sku_comes_back_when_it_is_free_and_was_never_switched_off",
+        ),
+    ),
+    Fault(
+        "no-parent-is-no-statement",
+        "P36",
+        "app/records/catalogue_statements.py",
+        '    elif "parent_sku" in fields:\n        nested_key = ""\n',
+        "",
+        (
+            "tests/channel/test_whole_pushes.py::"
+            "test_p36_random_pushes_leave_what_a_plain_model_says_in_any_order_and_in_any_pieces[sqlite]",
+        ),
+    ),
+    Fault(
+        "circle-without-a-word",
+        "P36",
+        "app/channel/actions/catalog_push.py",
+        "    for item in accepted.in_cycle:\n",
+        "    for item in ():\n",
+        (
+            "tests/channel/test_whole_pushes.py::"
+            "test_p36_records_that_belong_to_each_other_are_told_and_nothing_is_lost",
+        ),
+    ),
+    Fault(
+        "colour-sold-as-an-article",
+        "P36",
+        "app/records/catalogue.py",
+        "        if row.key == root_key or row.key in groups:\n",
+        "        if row.key == root_key:\n",
+        (
+            "tests/channel/test_whole_pushes.py::"
+            "test_p36_what_has_variants_is_a_group_at_every_depth_and_a_nameless_one_hands_its_own_on",
+        ),
+    ),
+    Fault(
+        "known-object-needs-a-sku",
+        "P34",
+        "app/records/catalogue_statements.py",
+        "    row = work.by_identity.get(identity) if identity else None\n    if row is None and sku:",
+        "    row = work.by_identity.get(identity) if identity and sku else None\n    if row is None and sku:",
+        ("tests/channel/test_whole_pushes.py::test_p34_a_known_object_needs_no_sku_and_an_unknown_one_is_an_error",),
+    ),
+    Fault(
+        "unread-options-become-none",
+        "P34",
+        "app/channel/catalogue_fields.py",
+        "    if faults and not found:\n        raise ValueError(faults[0][1])\n    for below, rule in faults:\n"
+        "        context.ignore(below, rule)\n    return tuple(found)\n\n\n_READERS",
+        "    for below, rule in faults:\n        context.ignore(below, rule)\n    return tuple(found)\n\n\n_READERS",
+        ("tests/channel/test_catalogue_reading.py::test_p34_a_field_that_cannot_be_read_keeps_its_value_and_is_named",),
+    ),
+    Fault(
+        "discontinued-is-no-word",
+        "P34",
+        "app/domain/spellings.py",
+        "    if word in _NO or word in more_for_no:\n",
+        "    if word in _NO:\n",
+        ("tests/channel/test_catalogue_reading.py::test_p34_words_for_not_sold_are_a_setting_and_others_are_an_error",),
+    ),
+    Fault(
+        "date-lost-without-a-word",
+        "P34",
+        "app/contract/reading.py",
+        "        if found.year == 1:\n            return None\n",
+        "",
+        ("tests/contract/test_readers.py::test_p34_a_date_is_read_or_named",),
+    ),
+    Fault(
+        "our-unpublishing-is-theirs",
+        "P36",
+        "app/gateways/pipe17/products.py",
+        '(self.item is not None or told.state == "off")',
+        "self.item is not None",
+        (
+            "tests/gateways/test_pipe17_products.py::"
+            "test_a_product_retailops_switches_off_is_unpublished_and_comes_back",
+        ),
+    ),
+    Fault(
         "no-record-no-word",
         "P34",
         "app/channel/reception.py",

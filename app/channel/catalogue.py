@@ -7,15 +7,17 @@ lists under names such as `Product`, each has `feed_data` (the account's own sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.channel.catalogue_fields import DEFAULT_PATHS, key, read_fields
+from app.channel.catalogue_fields import ABSENT, Paths, at_path, key, read_fields, split_paths
 from app.contract.reading import identifier, mapping, text
 from app.domain import texts
+from app.domain.catalogue_resolution import PushNames
+from app.domain.spellings import NOT_SOLD
 from app.gateways.words import Event, EventType, about
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Statement
 
 DEEPEST = 4
 """How deep variants are looked for."""
@@ -37,20 +39,93 @@ class Records:
         self.events.append(Event(event_type, code, message, ids))
 
 
-def read(body: Mapping[str, Any], paths: Mapping[str, str], shop_url: str = "") -> Iterator[Records]:
+def read(
+    body: Mapping[str, Any], paths: Mapping[str, str], shop_url: str = "", not_sold: Collection[str] = NOT_SOLD
+) -> Iterator[Records]:
     """Each product of a push with its variants, read by itself: what cannot be read costs only its own record.
 
-    `body` is the callback's; relative addresses are joined to `shop_url`.
+    Records that name another of the push by its SKU come with that one, after it.  `body` is the callback's; relative
+    addresses are joined to `shop_url`; `not_sold` are words at `enabled` that mean no.
     """
-    places = {**DEFAULT_PATHS, **paths}
-    for place, record in _records(body):
+    account = _Account(split_paths(paths), shop_url, frozenset(not_sold))
+    for family in _families(body, account):
         found = Records()
-        _read_record(found, record, place, _Account(places, shop_url), parent=None, depth=0)
+        for place, record in family:
+            _read_record(found, record, place, account)
         yield found
+
+
+def names(body: Mapping[str, Any], paths: Mapping[str, str]) -> PushNames:
+    """What the objects of the push state of SKUs and of each other, without anything else of them."""
+    account = _Account(split_paths(paths))
+    found = PushNames()
+
+    def add(record: Any, depth: int, host: str | None) -> None:
+        feed = record.get("feed_data", record) if isinstance(record, dict) else None
+        if not isinstance(feed, dict):
+            return
+        identity = _identity(Records(), record, "")[2]
+        sku, parent_path = _sku(feed, account.path("sku")), account.path("parent_sku")
+        is_mentioned = at_path(feed, parent_path) is not ABSENT
+        found.add(identity, sku, host, _sku(feed, parent_path) if is_mentioned else None)
+        for _, nested in _nested(feed) if depth < DEEPEST else ():
+            add(nested, depth + 1, identity if identity or sku else host)
+
+    for _, record in _records(body):
+        add(record, 0, None)
+    return found
+
+
+MOST_OF_A_FAMILY = 2000
+"""Records that are kept together at most because one names the other by its SKU."""
+
+
+def _families(body: Mapping[str, Any], account: _Account) -> Iterator[list[tuple[str, Any]]]:
+    """Records that belong together by ParentSKU, products first; where none names another, each by itself."""
+    parents: dict[str, str] = {}
+    for _, record in _records(body):
+        if (parent := _top_sku(record, account.path("parent_sku"))) and (sku := _own_sku(record, account)):
+            parents[sku] = parent
+    if not parents:
+        yield from ([one] for one in _records(body))
+        return
+    families: dict[str, list[tuple[int, str, Any]]] = {}
+    for at, (place, record) in enumerate(_records(body)):
+        sku = _own_sku(record, account)
+        root, depth = sku, 0
+        while root in parents and depth < len(parents):
+            if depth > DEEPEST * DEEPEST:
+                break
+            root, depth = parents[root], depth + 1
+        families.setdefault(root or f"\x00{at}", []).append((depth, place, record))
+    for family in families.values():
+        family.sort(key=lambda one: one[0])
+        for at in range(0, len(family), MOST_OF_A_FAMILY):
+            yield [(place, record) for _, place, record in family[at : at + MOST_OF_A_FAMILY]]
+
+
+def _own_sku(record: Any, account: _Account) -> str:
+    return _top_sku(record, account.path("sku"))
+
+
+def _top_sku(record: Any, path: str) -> str:
+    """The SKU at this path of a record, "" where it is none or cannot be read."""
+    feed = record.get("feed_data", record) if isinstance(record, dict) else None
+    return _sku(feed, path) if isinstance(feed, dict) else ""
+
+
+def _sku(feed: Mapping[str, Any], path: str) -> str:
+    try:
+        return key(None if (value := at_path(feed, path)) is ABSENT else value)
+    except ValueError:
+        return ""
 
 
 def frame_faults(body: Mapping[str, Any]) -> Iterator[Event]:
     """What of the frame cannot be read, whatever the account's paths are: for whoever keeps no catalogue."""
+    if not any(name in body for name in NAMES):
+        message = f"the push has neither {' nor '.join(NAMES)}; nothing of it was kept"
+        yield Event("error", "TEMPLATE_OUTPUT_MISSING", message)
     for place, record in _records(body):
         found = Records()
         _judge_frame(found, record, place, 0)
@@ -61,8 +136,23 @@ def frame_faults(body: Mapping[str, Any]) -> Iterator[Event]:
 class _Account:
     """How the account of a channel shapes its feed."""
 
-    places: Mapping[str, str]
-    shop_url: str
+    places: Paths
+    shop_url: str = ""
+    not_sold: Collection[str] = NOT_SOLD
+
+    def path(self, name: str) -> str:
+        """Where a field stands."""
+        return self.places[name][0]
+
+
+@dataclass(frozen=True)
+class _Above:
+    """What a record has from the one it stands in: the place of that one's statement, its currency, and what a group
+    without any name states for those inside of it."""
+
+    parent: int | None = None
+    currency: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 _NO_RECORDS = object()
@@ -113,43 +203,71 @@ def _judge_frame(found: Records, record: Any, place: str, depth: int) -> None:
 
 
 def _read_record(
-    found: Records, record: Any, place: str, account: _Account, parent: int | None, depth: int, currency: str = ""
+    found: Records, record: Any, place: str, account: _Account, depth: int = 0, above: _Above = _Above()
 ) -> None:
     feed = _frame(found, record, place)
     if feed is None:
         return
-    product_id, source_type = _identity(found, record, place)
-    fields = read_fields(feed, account.places, shop_url=account.shop_url, currency=currency)
-    sku = str(fields.values.get("sku", ""))
+    product_id, source_type, identity = _identity(found, record, place)
+    fields = read_fields(
+        feed, account.places, shop_url=account.shop_url, currency=above.currency, not_sold=account.not_sold
+    )
+    values = _with_group(above.fields, fields.values) if above.fields else fields.values
+    sku = str(values.get("sku", ""))
+    variants = _nested(feed)
     if fields.sku_fault:
-        message = f"{place}: {account.places['sku']} {fields.sku_fault}; nothing of it was kept"
+        rest = "its variants are kept" if variants else "nothing of it was kept"
+        message = f"{place}: {account.path('sku')} {fields.sku_fault}; {rest}"
         found.report("error", "INVALID_SKU", message, product_id)
-        return
-    variants = list(_nested(feed))
-    if not sku and not (product_id and variants):
-        message = f"{place} has no SKU at {account.places['sku']}; nothing of it was kept"
-        found.report("error", "SKU_MISSING", message, product_id)
-        return
     for note in fields.notes:
         if note.code == "PRICE_ZERO" and variants:
             continue  # of a product whose variants have the prices it says nothing
-        found.report("warning", note.code, f"{place}: {note.place} {note.rule}", product_id, sku)
-    own = {"product_id": product_id, "source_type": source_type} if product_id else {}
-    identity = f"{source_type or 'object'}:{product_id}" if product_id else ""
-    found.statements.append(Statement(identity, fields.values | own, parent))
-    at = len(found.statements) - 1
-    currency = str(fields.values.get("currency") or currency)
+        event_type: EventType = "error" if note.is_error else "warning"
+        found.report(event_type, note.code, f"{place}: {note.place} {note.rule}", product_id, sku)
+    currency = str(values.get("currency") or above.currency)
+    if (fields.sku_fault and not (identity and variants)) or not (sku or identity):
+        if not variants:
+            if not fields.sku_fault:
+                found.report("error", "SKU_MISSING", sku_missing(place, account.path("sku")))
+            return
+        # A group that nobody can name again has no record; what it states holds for each of its variants.
+        if above.parent is None and not fields.sku_fault:
+            message = f"{place} has no SKU at {account.path('sku')} and no id; its variants are kept by themselves"
+            found.report("warning", "GROUP_NAMELESS", message)
+        inside = _Above(above.parent, currency, values)
+    else:
+        own = {"product_id": product_id, "source_type": source_type} if product_id else {}
+        unnamed = "" if sku else place
+        found.statements.append(Statement(identity, values | own, above.parent, unnamed))
+        inside = _Above(len(found.statements) - 1, currency)
     for name, nested in variants:
         here = f"{place}.feed_data.{name}"
         if depth == DEEPEST:
             message = f"{here} stands inside more than {DEEPEST} other records; nothing of it was kept"
             found.report("error", "RECORD_TOO_DEEP", message, product_id, sku)
             continue
-        _read_record(found, nested, here, account, at, depth + 1, currency)
+        _read_record(found, nested, here, account, depth + 1, inside)
 
 
-def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[str, str]:
-    """RetailOps' number of the object and its kind; a record is known by its SKU where they cannot be read."""
+def sku_missing(place: str, path: str) -> str:
+    """What is told of a record that cannot be kept, for nobody could name it again."""
+    return f"{place} has no SKU at {path}; nothing of it was kept"
+
+
+def _with_group(group: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record states, with what a group without a name states for it."""
+    inherited = {name: value for name, value in group.items() if name not in ("sku", "parent_sku", "ignored")}
+    values = {**inherited, **own}
+    if inherited.get("is_enabled") is False:
+        values["is_enabled"] = False
+    if inherited.get("options") and own.get("options"):
+        named = {name for name, _ in own["options"]}
+        values["options"] = (*(pair for pair in inherited["options"] if pair[0] not in named), *own["options"])
+    return values
+
+
+def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[str, str, str]:
+    """RetailOps' number of the object, its kind, and both in one, all "" where they cannot be read."""
     known = record.get("object_data")
     if known is not None and not isinstance(known, dict):
         found.report("warning", "FIELD_IGNORED", f"{place}.object_data must be an object; the record goes by its SKU")
@@ -160,16 +278,24 @@ def _identity(found: Records, record: Mapping[str, Any], place: str) -> tuple[st
         except ValueError as error:
             message = f"{place}.object_data.{name} {error}; the record goes by its SKU"
             found.report("warning", "FIELD_IGNORED", message)
-            return "", ""
-    return identifier(parts[0]), text(parts[1])
+            return "", "", ""
+    product_id, source_type = identifier(parts[0]), text(parts[1])
+    return product_id, source_type, f"{source_type or 'object'}:{product_id}" if product_id else ""
 
 
-def _nested(feed: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Records inside a record: objects that have `feed_data` themselves."""
-    children = feed.items() if isinstance(feed, dict) else enumerate(feed)
-    for name, value in children:
+def _nested(feed: Any) -> list[tuple[str, Any]]:
+    """Records inside a record: objects that have `feed_data` themselves, each with its place."""
+    found: list[tuple[str, Any]] = []
+    _collect_nested(feed, "", 0, found)
+    return found
+
+
+def _collect_nested(feed: Any, path: str, depth: int, found: list[tuple[str, Any]]) -> None:
+    for name, value in feed.items() if isinstance(feed, dict) else enumerate(feed):
+        if not isinstance(value, dict | list):
+            continue  # nearly all
         here = f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}".lstrip(".")
-        if isinstance(value, dict) and "feed_data" in value:
-            yield here, value
-        elif isinstance(value, dict | list) and depth < DEEPEST:
-            yield from _nested(value, here, depth + 1)
+        if "feed_data" in value and isinstance(value, dict):
+            found.append((here, value))
+        elif depth < DEEPEST:
+            _collect_nested(value, here, depth + 1, found)

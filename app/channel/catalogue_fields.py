@@ -7,13 +7,13 @@ that cannot be read refuses its record, for nobody could say whose record it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from app.contract.reading import mapping, optional_amount, text
-from app.domain import prices, spellings, texts, web_addresses
+from app.contract.reading import optional_amount, text
+from app.domain import feed_shapes, prices, spellings, texts, web_addresses
 
 DEFAULT_PATHS: Final[Mapping[str, str]] = {
     "sku": "General.SKU",
@@ -41,7 +41,9 @@ MOST_DIGITS: Final = 12
 EXACT: Final = 2**53
 """A JSON number with a fraction part is exact below this (R7)."""
 
-_ABSENT: Final = object()
+ABSENT: Final = object()
+"""Stands for a value that a record does not mention."""
+
 _AMOUNT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _UNPRINTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_TEXT: Final = re.compile("[\ufffe\uffff]")
@@ -56,6 +58,8 @@ class Note:
     code: str
     place: str
     rule: str
+    is_error: bool = False
+    """True where goods may be sold, or not, against what RetailOps meant."""
 
 
 @dataclass
@@ -75,22 +79,47 @@ class _Context:
     place: str
     shop_url: str
     currency: str
+    not_sold: Collection[str]
     notes: list[Note]
 
-    def ignore(self, below: str, rule: str) -> None:
-        self.notes.append(Note("FIELD_IGNORED", f"{self.place}{below}", rule))
+    def ignore(self, below: str, rule: str, *, is_error: bool = False) -> None:
+        self.notes.append(Note("FIELD_IGNORED", f"{self.place}{below}", rule, is_error))
 
 
-def read_fields(feed: Mapping[str, Any], places: Mapping[str, str], *, shop_url: str, currency: str) -> Fields:
-    """The fields a record mentions; `currency` is its product's, where it states none itself."""
+Paths = Mapping[str, tuple[str, str, str]]
+"""By field its path, and the path's first part and the rest; made once, for there may be many records."""
+
+
+def split_paths(paths: Mapping[str, str]) -> Paths:
+    """Where each field stands in the records of an account."""
+    found = {}
+    for name, path in {**DEFAULT_PATHS, **paths}.items():
+        head, _, rest = path.partition(".")
+        found[name] = (path, head, rest)
+    return found
+
+
+def read_fields(
+    feed: Mapping[str, Any], places: Paths, *, shop_url: str, currency: str, not_sold: Collection[str]
+) -> Fields:
+    """The fields a record mentions; `currency` is its product's, where it states none itself.
+
+    `not_sold` are words at `enabled` that mean no, in small letters.
+    """
     found = Fields()
     ignored: dict[str, str] = {}
     for name, (target, convert) in _READERS.items():
-        value = _at(feed, places[name])
-        if value is _ABSENT:
+        path, head, rest = places[name]
+        if path in feed:
+            value = feed[path]
+        elif not rest or not isinstance(inner := feed.get(head), dict):
+            continue
+        elif rest in inner:
+            value = inner[rest]
+        elif (value := at_path(inner, rest)) is ABSENT:
             continue
         noted = len(found.notes)
-        context = _Context(places[name], shop_url, str(found.values.get("currency") or currency), found.notes)
+        context = _Context(path, shop_url, str(found.values.get("currency") or currency), not_sold, found.notes)
         try:
             found.values[target] = convert(value, context)
             if zero := [note.rule for note in found.notes[noted:] if note.code == "PRICE_ZERO"]:
@@ -98,22 +127,22 @@ def read_fields(feed: Mapping[str, Any], places: Mapping[str, str], *, shop_url:
         except ValueError as error:
             if name == "sku":
                 found.sku_fault = str(error)
-                return found
-            context.ignore("", str(error))
+                continue
+            context.ignore("", str(error), is_error=name == "enabled")
             ignored[target] = str(error)
     if ignored:
         found.values["ignored"] = ignored
     return found
 
 
-def _at(feed: Any, path: str) -> Any:
-    """The value at a dotted path; a key that holds dots itself is found too."""
+def at_path(feed: Any, path: str) -> Any:
+    """The value at a dotted path, else `ABSENT`; a key that holds dots itself is found too."""
     if isinstance(feed, dict) and path in feed:
         return feed[path]
     head, dot, rest = path.partition(".")
     if not dot or not isinstance(feed, dict) or head not in feed:
-        return _ABSENT
-    return _at(feed[head], rest)
+        return ABSENT
+    return at_path(feed[head], rest)
 
 
 def key(value: Any) -> str:
@@ -206,6 +235,19 @@ def _flag(value: Any, context: _Context) -> bool | None:
     return spellings.flag(word) if word else None
 
 
+_SOLD_OR_NOT: Final = "must be a word for yes or no, such as true, or one of not_sold_words; it counts as before"
+
+
+def _enabled(value: Any, context: _Context) -> bool | None:
+    if isinstance(value, dict | list):
+        raise ValueError(_SOLD_OR_NOT)
+    word = text(value)
+    try:
+        return spellings.flag(word, context.not_sold) if word else None
+    except ValueError:
+        raise ValueError(_SOLD_OR_NOT) from None
+
+
 def _currency(value: Any, context: _Context) -> str | None:
     if isinstance(value, dict | list):
         raise ValueError("must be a code of three letters such as USD")
@@ -220,29 +262,16 @@ def _address(value: Any, context: _Context) -> str | None:
     return web_addresses.read(found, context.shop_url) if found else None
 
 
-_NAMES: Final = ("url", "src", "path", "name", "title")
-"""Where an object of a list keeps the text it stands for."""
-
-
-def _listed(value: Any) -> list[tuple[str, Any]]:
-    """A text, a list of texts, or a list of objects that hold one under a usual name, each with its place."""
-    values = value if isinstance(value, list) else [value]
-    found = []
-    for at, item in enumerate(values):
-        below = f"[{at}]" if isinstance(value, list) else ""
-        if isinstance(item, dict):
-            name = next((name for name in _NAMES if name in item), "")
-            below, item = (f"{below}.{name}", item[name]) if name else (below, item)
-        found.append((below, item))
-    return found
-
-
-def _each(value: Any, context: _Context, read: Callable[[Any], str | None]) -> tuple[str, ...]:
+def _each(
+    parts: Iterable[feed_shapes.Part], context: _Context, read: Callable[[Any], str | None]
+) -> tuple[str, ...]:  # fmt: skip
     """Every entry that can be read.  Raises `ValueError` when there are entries and none can be."""
     found: dict[str, None] = {}
     faults: list[tuple[str, str]] = []
-    for below, item in _listed(value):
+    for below, item in parts:
         try:
+            if isinstance(item, feed_shapes.Unread):
+                raise ValueError(item.rule)
             if entry := read(item):
                 found[entry] = None
         except ValueError as error:
@@ -255,7 +284,7 @@ def _each(value: Any, context: _Context, read: Callable[[Any], str | None]) -> t
 
 
 def _images(value: Any, context: _Context) -> tuple[str, ...]:
-    return _each(value, context, lambda item: _address(item, context))
+    return _each(feed_shapes.addresses(value), context, lambda item: _address(item, context))
 
 
 def _categories(value: Any, context: _Context) -> tuple[str, ...]:
@@ -265,29 +294,28 @@ def _categories(value: Any, context: _Context) -> tuple[str, ...]:
             raise ValueError(fault)
         return path
 
-    return _each(value, context, read)
+    return _each(feed_shapes.categories(value), context, read)
 
 
 def _options(value: Any, context: _Context) -> tuple[tuple[str, str], ...]:
-    """An object of names and values, or a list of objects with `name` and `value`."""
-    if value is not None and not isinstance(value, dict | list):
-        raise ValueError("must be an object, or a list of objects with name and value")
-    pairs: Sequence[tuple[str, Any, Any]]
-    if isinstance(value, list):
-        pairs = [(f"[{at}]", mapping(item).get("name"), mapping(item).get("value")) for at, item in enumerate(value)]
-    else:
-        pairs = [(f".{name}", name, held) for name, held in mapping(value).items()]
-    found = []
-    for below, name, held in pairs:
+    """Names and values in any plain shape.  Raises `ValueError` when something is stated and nothing can be read."""
+    found: dict[tuple[str, str], None] = {}
+    faults: list[tuple[str, str]] = []
+    for below, name, held in feed_shapes.options(value):
         try:
+            if isinstance(held, feed_shapes.Unread):
+                raise ValueError(held.rule)
             option, chosen = _prose(name), _prose(held)
+            if chosen and not option:
+                raise ValueError("must be an object with name and value")
+            if option and chosen:
+                found[option, chosen] = None
         except ValueError as error:
-            context.ignore(below, str(error))
-            continue
-        if option and chosen:
-            found.append((option, chosen))
-        elif isinstance(value, list) and not option:
-            context.ignore(below, "must be an object with name and value")
+            faults.append((below, str(error)))
+    if faults and not found:
+        raise ValueError(faults[0][1])
+    for below, rule in faults:
+        context.ignore(below, rule)
     return tuple(found)
 
 
@@ -306,6 +334,6 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[Any, _Context], Any]]]] = {
     "options": ("options", _options),
     "requires_shipping": ("requires_shipping", _flag),
     "taxable": ("taxable", _flag),
-    "enabled": ("is_enabled", _flag),
+    "enabled": ("is_enabled", _enabled),
     "weight": ("weight", _weight),
 }

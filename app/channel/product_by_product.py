@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import refused_event
-from app.gateways.words import Association, Event, Item, about
+from app.domain.catalogue_resolution import PushNames
+from app.gateways.words import Association, Event, about
 from app.records import cataloguing
-from app.records.cataloguing import Statement
+from app.records.catalogue_statements import Accepted, Statement
 from app.records.database import DatabaseRefused
 
 
 def accept_apart(
-    desk: Desk, asked: Asked, gateways: Sequence[str], statements: Sequence[Statement]
-) -> tuple[list[Item], list[Event]]:
-    """The records whose SKU another one has now, and an error event for each record that cannot be kept.
+    desk: Desk, asked: Asked, gateways: Sequence[str], statements: Sequence[Statement],
+    names: Callable[[], PushNames] | None,
+) -> tuple[Accepted, list[Event]]:  # fmt: skip
+    """What became of these records, and an error event for each that cannot be kept.
 
-    A product is kept with its variants or not at all.  Raises `DatabaseUnavailable`.
+    A product is kept with its variants or not at all.  `names` is what the whole push states of SKUs.
+    Raises `DatabaseUnavailable`.
     """
     try:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            return cataloguing.accept(connection, asked.channel.key, gateways, statements, desk.clock()), []
+            now = desk.clock()
+            return cataloguing.accept(connection, asked.channel.key, gateways, statements, now, names), []
     except DatabaseRefused:
         middle = _middle(statements)
         if not middle:
-            return [], [refused_event(_named(statement)) for statement in statements]
-    displaced, refused = accept_apart(desk, asked, gateways, statements[:middle])
-    behind = [
-        Statement(one.identity, one.fields, None if one.parent is None else one.parent - middle)
-        for one in statements[middle:]
-    ]
-    more_displaced, more_refused = accept_apart(desk, asked, gateways, behind)
-    return [*displaced, *more_displaced], [*refused, *more_refused]
+            return Accepted(), [refused_event(named(statement)) for statement in statements]
+    accepted, refused = accept_apart(desk, asked, gateways, statements[:middle], names)
+    behind = [replace(one, parent=None if one.parent is None else one.parent - middle) for one in statements[middle:]]
+    more_accepted, more_refused = accept_apart(desk, asked, gateways, behind, names)
+    accepted.add(more_accepted)
+    return accepted, [*refused, *more_refused]
 
 
 def _middle(statements: Sequence[Statement]) -> int:
@@ -41,6 +44,7 @@ def _middle(statements: Sequence[Statement]) -> int:
     return min(begins, key=lambda at: abs(at - len(statements) / 2), default=0)
 
 
-def _named(statement: Statement) -> tuple[Association, ...]:
+def named(statement: Statement) -> tuple[Association, ...]:
+    """The record's product id and SKU, as far as it states them."""
     fields = statement.fields
     return about("product_id", str(fields.get("product_id") or "")) + about("sku_number", str(fields.get("sku") or ""))

@@ -108,7 +108,7 @@ def moment(value: object) -> datetime | None:
 
     Takes RFC 3339 and its relatives (no colon in the offset, a blank for the T, no offset: UTC), a
     bare date (its midnight, UTC) and seconds since 1970, as number or as text.  None for everything
-    else, 0 included, which RetailOps means as "not set".
+    else, 0 and the year 1 included, which RetailOps and Go mean as "not set".
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
@@ -117,6 +117,8 @@ def moment(value: object) -> datetime | None:
         if _EPOCH.fullmatch(written) or not isinstance(value, str):
             return _START + timedelta(seconds=float(written)) if float(written) else None
         found = datetime.fromisoformat(written)
+        if found.year == 1:
+            return None
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

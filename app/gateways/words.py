@@ -469,7 +469,10 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Product(msgspec.Struct, frozen=True):
-    """A product with its variants, each as stated; a simple product has none."""
+    """A product with all of its variants; a simple product has none.
+
+    A variant has what the groups between say of it, such as its colour; what the product says is in `units`.
+    """
 
     item: Item
     variants: tuple[Item, ...] = ()
@@ -503,6 +506,13 @@ def _inherited(product: Item, variant: Item) -> Item:
     if product.is_enabled is False:
         missing["is_enabled"] = False
     return msgspec.structs.replace(variant, **missing)
+
+
+def of_group(group: Item, member: Item) -> Item:
+    """A member of a group that is no product itself, such as a size of a colour: the group's options are its too."""
+    own = {name for name, _ in member.options or ()}
+    options = (*(pair for pair in group.options or () if pair[0] not in own), *(member.options or ()))
+    return msgspec.structs.replace(_inherited(group, member), options=options or member.options)
 
 
 def _priced(item: Item) -> Item:

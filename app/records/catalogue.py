@@ -16,12 +16,14 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    LargeBinary,
     Row,
     and_,
     bindparam,
     case,
     false,
     func,
+    literal,
     or_,
     select,
     type_coerce,
@@ -29,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Item, Product, ProductChange, ProductSent
+from app.gateways.words import Item, Product, ProductChange, ProductSent, of_group
 from app.records import obstacles, streams
 from app.records.obstacles import parts
 from app.records.stock import SendAgain
@@ -45,8 +47,9 @@ Batch = streams.Batch[ProductChange]
 
 
 def item_of(row: Row[tuple[object, ...]]) -> Item:
-    """A row's statement with the names we gave it."""
-    return msgspec.structs.replace(msgspec.json.decode(row.item, type=Item), key=row.key, number=row.sku_number)
+    """A row's statement with the names we gave it, and the SKU only where no other record has it now."""
+    stated = msgspec.json.decode(row.item, type=Item)
+    return msgspec.structs.replace(stated, sku=row.sku, key=row.key, number=row.sku_number)
 
 
 def of_roots(connection: Connection, channel: str, root_keys: Collection[str]) -> dict[str, Product]:
@@ -64,16 +67,36 @@ def of_roots(connection: Connection, channel: str, root_keys: Collection[str]) -
 
 
 def _grouped(rows: Iterable[Row[tuple[object, ...]]]) -> dict[str, Product]:
-    by_root: dict[str, list[Item]] = {}
+    by_root: dict[str, list[Row[tuple[object, ...]]]] = {}
     for row in rows:
-        by_root.setdefault(row.root_key, []).append(item_of(row))
-    return {root: product for root, items in by_root.items() if (product := _product(root, items))}
+        by_root.setdefault(row.root_key, []).append(row)
+    return {root: product for root, family in by_root.items() if (product := _product(root, family))}
 
 
-def _product(root_key: str, items: Sequence[Item]) -> Product | None:
-    """None where only variants are known: their product has gone to another root."""
-    root = next((item for item in items if item.key == root_key), None)
-    return None if root is None else Product(root, tuple(item for item in items if item is not root))
+def _product(root_key: str, family: Sequence[Row[tuple[object, ...]]]) -> Product | None:
+    """None where only variants are known: their product has gone to another root.
+
+    Whatever has variants is a group, at every depth: what it states holds for those below it.  A record that waits
+    for its SKU is switched off meanwhile, which nobody stated.
+    """
+    parents = {row.key: row.parent_key for row in family}
+    groups = set(parents.values())
+    items = {row.key: item_of(row) for row in family}
+    root = items.get(root_key)
+    if root is None:
+        return None
+    for row in family:
+        if row.waits_for and row.key not in groups:
+            items[row.key] = msgspec.structs.replace(items[row.key], is_enabled=False)
+    variants = []
+    for row in family:
+        if row.key == root_key or row.key in groups:
+            continue
+        item, above = items[row.key], row.parent_key
+        while above in items and above != root_key:
+            item, above = of_group(items[above], item), parents[above]
+        variants.append(item)
+    return Product(items[root_key], tuple(variants))
 
 
 def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, tuple[Product, Item]]:
@@ -152,7 +175,7 @@ def walk(connection: Connection, channel: str) -> Iterator[Product]:
         select(catalogue).where(catalogue.c.channel == channel).order_by(catalogue.c.root_key, catalogue.c.number)
     )
     for root_key, group in groupby(rows, key=lambda row: row.root_key):
-        if product := _product(root_key, [item_of(row) for row in group]):
+        if product := _product(root_key, list(group)):
             yield product
 
 
@@ -484,6 +507,16 @@ def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collec
     """The gateway's own notes about these products; those it never heard of are left out."""
     rows = _heard(connection, channel, gateway, keys, catalogue_heard.c.sent.is_not(None))
     return {row.root_key: row.sent for row in rows}
+
+
+def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) -> list[bytes]:
+    """The gateway's own notes that hold these bytes, of whatever products; reads them all: for rare questions."""
+    if connection.dialect.name == "sqlite":
+        place = func.instr(_HEARD.sent, literal(part, LargeBinary))
+    else:
+        place = func.position(literal(part, LargeBinary).op("in")(_HEARD.sent))
+    found = select(_HEARD.sent).where(*_of(channel, gateway), _HEARD.sent.is_not(None), place > 0)
+    return [bytes(sent) for sent in connection.execute(found).scalars() if sent is not None]
 
 
 def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:

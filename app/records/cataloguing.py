@@ -2,185 +2,68 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, bindparam, case, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Item
+from app.domain.catalogue_resolution import PushNames
 from app.records import streams
 from app.records.catalogue import MANY, SEARCHED, owe_stated, roots_after
+from app.records.catalogue_rows import Looker, Row, Work
+from app.records.catalogue_statements import (
+    MOST_OF_A_PIECE,
+    Accepted,
+    Statement,
+    give_places,
+    merge,
+    parent_sku_of,
+    sku_of,
+)
 from app.records.tables import catalogue, catalogue_heard, categories, sku_numbers
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One record of a push: who it is and only the fields it mentions.
-
-    `identity` is made of RetailOps' object id and kind, or "" where it gives none; `parent` is the place, in
-    the same list and before this one, of the record this one is a variant of.
-    """
-
-    identity: str
-    fields: Mapping[str, Any]
-    parent: int | None = None
-
-
-@dataclass
-class _Row:
-    """A row as it is and as it shall be."""
-
-    key: str
-    root_key: str
-    identity: str
-    item: Item
-    number: int = 0
-    sku_number: int = 0
-    is_changed: bool = False
-
-    @property
-    def name(self) -> str:
-        """What its number goes by."""
-        return self.item.sku or self.key
-
-
-@dataclass
-class _Work:
-    """What one push touches."""
-
-    by_key: dict[str, _Row] = field(default_factory=dict)
-    by_identity: dict[str, _Row] = field(default_factory=dict)
-    by_sku: dict[str, _Row] = field(default_factory=dict)
-    changed_roots: dict[str, None] = field(default_factory=dict)
-    displaced: list[Item] = field(default_factory=list)
-
-    def keep(self, row: _Row) -> None:
-        self.by_key[row.key] = row
-        if row.identity:
-            self.by_identity[row.identity] = row
-        if row.item.sku:
-            self.by_sku[row.item.sku] = row
-
-    def change(self, row: _Row, item: Item, root_key: str, identity: str = "") -> None:
-        identity = identity or row.identity
-        if row.number and row.sku_number and (row.item, row.root_key, row.identity) == (item, root_key, identity):
-            return
-        self.changed_roots[root_key] = None
-        if row.number:
-            self.changed_roots[row.root_key] = None
-        if self.by_sku.get(row.item.sku) is row:
-            del self.by_sku[row.item.sku]
-        if row.item.sku != item.sku:
-            row.sku_number = 0
-        row.item, row.root_key, row.identity, row.is_changed = item, root_key, identity, True
-        self.keep(row)
-
-
 def accept(
-    connection: Connection, channel: str, gateways: Sequence[str], statements: Sequence[Statement], now: datetime
-) -> list[Item]:
+    connection: Connection, channel: str, gateways: Sequence[str], statements: Sequence[Statement], now: datetime,
+    names: Callable[[], PushNames] | None = None,
+) -> Accepted:  # fmt: skip
     """Keep these records and owe every product that changed to each of the gateways.
 
-    Returns the records whose SKU another record has taken over; they count as switched off.  Pushes of one
-    channel follow one another.
+    `names` gives what the whole push states of SKUs and parents, where these are only a piece of it, so that no record
+    counts for a moment as what a later piece says it is not.  Pushes of one channel follow one another.
     """
     seqs = {gateway: streams.next_seq(connection, channel, gateway) for gateway in sorted(gateways)}
-    work = _Work()
-    _load(connection, channel, statements, work)
-    rows: list[_Row] = []
-    for statement in statements:
-        rows.append(_merge(work, statement, rows[statement.parent] if statement.parent is not None else None))
-    _adopt_waiting(connection, channel, rows, work)
-    _write(connection, channel, [row for row in work.by_key.values() if row.is_changed], now)
+    work = Work()
+    accepted = Accepted()
+    looker = Looker(connection, channel, work)
+    looker.look(catalogue.c.identity, {statement.identity for statement in statements if statement.identity})
+    looker.look(catalogue.c.sku, {sku for one in statements for sku in (sku_of(one), parent_sku_of(one)) if sku})
+    looker.look(catalogue.c.waits_for, map(sku_of, statements))
+    seq = max(seqs.values(), default=0)
+    hosts = {statement.parent for statement in statements}
+    rows: list[Row | None] = []
+    for at, statement in enumerate(statements):
+        parent = rows[statement.parent] if statement.parent is not None else None
+        row = merge(work, looker, statement, seq * MOST_OF_A_PIECE + at + 1, parent, at in hosts, names)
+        rows.append(row)
+        if row is None:
+            accepted.unknown.append(statement)
+    if work.moved:
+        give_places(work, looker, names, accepted, seq)
+    changed = [row for row in work.by_key.values() if row.is_changed]
+    _write(connection, channel, changed, now)
     roots = list(work.changed_roots)
-    stated = {row.root_key for row in rows}.difference(roots)
+    stated = {row.root_key for row in rows if row is not None}.difference(roots)
     for gateway, seq in seqs.items():
         _owe(connection, channel, gateway, seq, roots)
         owe_stated(connection, channel, gateway, seq, stated)
-    return work.displaced
+    return accepted
 
 
-def _load(connection: Connection, channel: str, statements: Sequence[Statement], work: _Work) -> None:
-    identities = {statement.identity for statement in statements if statement.identity}
-    skus = {sku for statement in statements for sku in (_sku(statement), _parent_sku(statement)) if sku}
-    for column, values in ((catalogue.c.identity, identities), (catalogue.c.sku, skus)):
-        for row in _rows(connection, channel, column, values):
-            if row.key not in work.by_key:
-                work.keep(row)
-
-
-def _rows(connection: Connection, channel: str, column: Column[str], values: set[str]) -> Iterator[_Row]:
-    """Rows by a text that is not empty; it is said so, for some indexes hold only those."""
-    wanted = sorted(values)
-    for at in range(0, len(wanted), MANY):
-        for row in connection.execute(
-            select(
-                catalogue.c.number,
-                catalogue.c.sku_number,
-                catalogue.c.key,
-                catalogue.c.root_key,
-                catalogue.c.identity,
-                catalogue.c.item,
-            ).where(catalogue.c.channel == channel, column.in_(wanted[at : at + MANY]), text(f"{column.name} <> ''"))
-        ):
-            item = msgspec.json.decode(row.item, type=Item)
-            yield _Row(row.key, row.root_key, row.identity, item, row.number, row.sku_number)
-
-
-def _sku(statement: Statement) -> str:
-    return str(statement.fields.get("sku") or "")
-
-
-def _parent_sku(statement: Statement) -> str:
-    return str(statement.fields.get("parent_sku") or "")
-
-
-def _merge(work: _Work, statement: Statement, parent: _Row | None) -> _Row:
-    """The record's row, found by its object id or else by its SKU, or a new one."""
-    row = work.by_identity.get(statement.identity) if statement.identity else None
-    sku = _sku(statement) or (row.item.sku if row else "")
-    holder = work.by_sku.get(sku) if sku else None
-    if row is None and holder is not None and _may_adopt(holder, statement):
-        row = holder
-    elif holder is not None and holder is not row:
-        work.displaced.append(holder.item)
-        work.change(holder, msgspec.structs.replace(holder.item, sku="", is_enabled=False), holder.root_key)
-    if row is None:
-        key = secrets.token_hex(8)
-        row = _Row(key, key, statement.identity, Item())
-    item = msgspec.structs.replace(row.item, **{"ignored": None, **statement.fields})
-    root_key = row.root_key
-    if parent is not None:
-        root_key = parent.root_key
-    elif item.parent_sku and (above := work.by_sku.get(item.parent_sku)) is not None and above is not row:
-        root_key = above.root_key
-    work.change(row, item, root_key, statement.identity)
-    return row
-
-
-def _may_adopt(holder: _Row, statement: Statement) -> bool:
-    """A row known by its SKU alone becomes the row of the object that turns out to have this SKU."""
-    return not statement.identity or not holder.identity
-
-
-def _adopt_waiting(connection: Connection, channel: str, rows: Sequence[_Row], work: _Work) -> None:
-    """Variants that were pushed before their product, or stand before it, and name it by its SKU, join it now."""
-    parents = {row.item.sku for row in rows if row.item.sku and row.root_key == row.key}
-    kept = _rows(connection, channel, catalogue.c.parent_sku, parents)
-    fresh = [row for row in rows if not row.number and row.item.parent_sku in parents]
-    for row in [*kept, *fresh]:
-        row = work.by_key.setdefault(row.key, row)
-        above = work.by_sku.get(row.item.parent_sku)
-        if above is not None and above is not row:
-            work.change(row, row.item, above.root_key)
-
-
-def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: datetime) -> None:
+def _write(connection: Connection, channel: str, rows: Sequence[Row], now: datetime) -> None:
     _number(connection, channel, [row for row in rows if not row.sku_number])
     fresh = [_values(row, now) | {"channel": channel} for row in rows if not row.number]
     known = [_values(row, now) | {"of_number": row.number} for row in rows if row.number]
@@ -201,7 +84,7 @@ def _write(connection: Connection, channel: str, rows: Sequence[_Row], now: date
         )
 
 
-def _number(connection: Connection, channel: str, rows: Sequence[_Row]) -> None:
+def _number(connection: Connection, channel: str, rows: Sequence[Row]) -> None:
     """Give each row its SKU's number: the one it ever had, else a new one."""
     keys = {row.name: row.key for row in rows}
     if not keys:
@@ -231,14 +114,18 @@ def _keep_estimates_true(connection: Connection) -> None:
 _COUNTED = text("select reltuples, (select max(number) from catalogue) from pg_class where oid = 'catalogue'::regclass")
 
 
-def _values(row: _Row, now: datetime) -> dict[str, Any]:
-    item = msgspec.structs.replace(row.item, key="", number=0)
+def _values(row: Row, now: datetime) -> dict[str, Any]:
+    item = row.item
     return {
         "key": row.key,
         "root_key": row.root_key,
         "identity": row.identity,
         "parent_sku": item.parent_sku,
-        "sku": item.sku,
+        "parent_key": row.parent_key,
+        "nested_key": row.nested_key,
+        "sku": row.sku,
+        "waits_for": row.waits_for,
+        "claimed": row.claimed,
         "sku_number": row.sku_number,
         "title": (item.title or "").casefold()[:SEARCHED],
         "item": msgspec.json.encode(item),

@@ -465,13 +465,21 @@ catalogue = Table(
     Column("is_enabled", Boolean, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("sku_number", BigInteger, nullable=False, server_default="0"),
+    Column("parent_key", Text, nullable=False, server_default=""),
+    Column("nested_key", Text, nullable=False, server_default=""),
+    Column("waits_for", Text, nullable=False, server_default=""),
+    Column("claimed", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("channel", "key"),
 )
 """The catalogue as RetailOps stated it last, a row for each product and each variant (R13, R26).
 
-`key` never changes; `root_key` is the row's own, or that of the product it is a variant of; `identity` is
-RetailOps' object, "" until it has named one; `title` is folded for searching; `number` says which was named
-first, `sku_number` is the one vendors know it by.
+`item` and `nested_key`, the record this one was stated inside of, are what RetailOps stated and nothing else.  What
+follows from the whole (`domain.catalogue_resolution`) stands beside it: `sku` is the SKU the record has, `waits_for`
+the one it states and another record has; of several that state it the latest (`claimed`) has it.  `parent_key` is
+the record it belongs to and `root_key` the product at the top, its own key for a product.
+
+`key` never changes; `identity` is RetailOps' object, "" until it has named one; `title` is folded for searching;
+`number` says which was named first, `sku_number` is the one vendors know it by.
 """
 
 Index("ix_catalogue_sku", catalogue.c.channel, catalogue.c.sku)
@@ -489,6 +497,14 @@ Index(
     catalogue.c.parent_sku,
     sqlite_where=text("parent_sku <> ''"),
     postgresql_where=text("parent_sku <> ''"),
+)
+
+Index(
+    "ix_catalogue_waits_for",
+    catalogue.c.channel,
+    catalogue.c.waits_for,
+    sqlite_where=text("waits_for <> ''"),
+    postgresql_where=text("waits_for <> ''"),
 )
 
 HAS_TITLE = text("title <> ''")

@@ -13,6 +13,7 @@ from flask import Flask
 
 from app.channel import catalogue
 from app.contract.schemas import Contract
+from app.records import catalogue as records
 from app.records.cataloguing import Statement
 from tests.conftest import KEY, PAIR, Caller, codes
 
@@ -96,14 +97,14 @@ def test_a_record_that_cannot_be_read_is_named_by_place_product_and_sku_and_cost
     ]
     statements, told = read({"data": {"Product": rows}})
     # A field that cannot be read keeps its value, and costs its record nothing (R6).
-    assert [statement.fields["sku"] for statement in statements] == ["A", "B", "C"]
-    assert not {"price", "is_enabled"} & (statements[0].fields.keys() | statements[1].fields.keys())
+    assert [statement.fields.get("sku") for statement in statements] == ["A", None, "B", "C"], "an id may be known"
+    assert not {"price", "is_enabled"} & (statements[0].fields.keys() | statements[2].fields.keys())
     assert [(code, ids) for code, _, ids in told] == [
-        ("FIELD_IGNORED", ["1", "A"]), ("SKU_MISSING", ["2"]), ("RECORD_UNREADABLE", []),
+        ("FIELD_IGNORED", ["1", "A"]), ("RECORD_UNREADABLE", []),
         ("FIELD_IGNORED", ["3", "B"]), ("FIELD_IGNORED", ["3", "B"]),
     ]  # fmt: skip
     assert told[0][1] == "template_output.data.Product[0]: General.Price must be a number such as 12.50"
-    assert told[2][1].startswith("template_output.data.Product[2] must be an object")
+    assert told[1][1].startswith("template_output.data.Product[2] must be an object")
     assert "secret-word" not in str(told)
 
 
@@ -159,15 +160,98 @@ def test_p36_a_sale_price_below_zero_ends_the_sale_and_is_named() -> None:
 def test_p34_one_bad_picture_category_or_option_costs_no_other() -> None:
     fields, told = fields_of(
         Images=["https://shop.example/a b.jpg", "ftp://x", {"src": "https://shop.example/é.jpg"}, {"src": 7}],
-        Categories=["Garden", ["no"], "x" * 300],
+        Categories=["Garden", ["yes"], "x" * 300],
         Options=[{"name": "Size", "value": "M"}, {"name": "Fit", "value": {}}, {"value": "x"}, 5],
     )
     assert fields["images"] == ("https://shop.example/a%20b.jpg", "https://shop.example/%C3%A9.jpg", "7")
-    assert fields["categories"] == ("Garden",) and fields["options"] == (("Size", "M"),)
+    assert fields["categories"] == ("Garden", "yes") and fields["options"] == (("Size", "M"),)
     assert [message.split(": ")[1].split(" ")[0] for _, message, _ in told] == [
-        "Images[1]", "Categories[1]", "Categories[2]", "Options[1]", "Options[2]", "Options[3]"
+        "Images[1]", "Categories[2]", "Options[1]", "Options[2]", "Options[3]"
     ]  # fmt: skip
     assert {code for code, _, _ in told} == {"FIELD_IGNORED"} and "ignored" not in fields
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ({"Colour": "red", "Size": "M"}, "Colour=red Size=M"),
+        ([{"Colour": "red"}, {"Size": "M"}], "Colour=red Size=M"),
+        ([{"name": "Size", "values": ["S", "M"]}], "Size=S Size=M"),
+        ({"name": "Size", "values": ["M"]}, "Size=M"),
+        ({"names": ["Colour", "Size"], "values": ["red", "M"]}, "Colour=red Size=M"),
+        ({"Size": {"value": "M"}, "Colour": {"main": "red"}}, "Size=M Colour=red"),
+        ([["Colour", "red"], ["Size", "M"]], "Colour=red Size=M"),
+        ({"Options": [{"Name": "Size", "Value": "M"}]}, "Size=M"),
+        ("Colour: red, Size: M", "Colour=red Size=M"),
+        (["Colour: red", "Size=M"], "Colour=red Size=M"),
+        ({"0": {"label": "Size", "value": "M"}}, "Size=M"),
+    ],
+)
+def test_p34_options_are_read_in_every_plain_shape(shape: Any, expected: str) -> None:
+    fields, told = fields_of(Options=shape)
+    assert told == [] and " ".join(f"{name}={value}" for name, value in fields["options"]) == expected
+
+
+A, B = "https://shop.example/a.jpg", "https://shop.example/b.jpg"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [A, B], f"{A}, {B}", f"{A};{B}", {"gallery": [B], "main": A}, [{"href": A}, {"uri": B}], [[A], [B]],
+        {"1": A, "2": B}, [{"image": {"url": A, "alt": "a mug"}}, {"link": B}],
+        {"main": {"src": A}, "other": {"src": B}},
+    ],
+)  # fmt: skip
+def test_p34_pictures_are_read_in_every_plain_shape(shape: Any) -> None:
+    fields, told = fields_of(Images=shape)
+    assert told == [] and fields["images"] == (A, B)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ["Mugs", "Gifts > Cheap"], "Mugs, Gifts > Cheap", {"main": "Mugs", "more": ["Gifts > Cheap"]},
+        [["Mugs"], ["Gifts > Cheap"]], [{"name": "Mugs", "url": "/c/1"}, {"path": "Gifts > Cheap", "id": 7}],
+        {"Mugs": True, "Gifts > Cheap": True, "Tea": False}, {"name": "Mugs", "children": [{"name": "Gifts > Cheap"}]},
+    ],
+)  # fmt: skip
+def test_p34_categories_are_read_in_every_plain_shape(shape: Any) -> None:
+    fields, told = fields_of(Categories=shape)
+    assert told == [] and fields["categories"] == ("Mugs", "Gifts > Cheap")
+
+
+def test_p34_words_for_not_sold_are_a_setting_and_others_are_an_error(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    for word in ("Discontinued", "ARCHIVED", "off", "end  of life"):
+        assert fields_of(Enabled=word)[0]["is_enabled"] is False
+    channel = FEED_CHANNEL.replace("[channel.retail", 'not_sold_words = ["Weg", "Active"]\n[channel.retail', 1)
+    caller = Caller(build_app(channel.format(key=KEY, pair=PAIR)), contract)
+
+    def state(word: Any) -> tuple[list[str], bool | None]:
+        answer = caller.ask(
+            "catalog_push", template_output={"data": [record(1, {"General": {"SKU": "A", "Enabled": word}})]}
+        )
+        with caller.database.read() as connection:
+            [product] = records.walk(connection, "shop")
+        return codes(answer, "error"), product.item.is_enabled
+
+    assert [state(word) for word in ("yes", "weg", "perhaps", "Discontinued", "active", ["yes"])] == [
+        ([], True), ([], False), (["FIELD_IGNORED"], False), (["FIELD_IGNORED"], False), ([], False),
+        (["FIELD_IGNORED"], False),
+    ]  # fmt: skip
+
+
+def test_p34_a_push_without_a_place_that_is_known_is_an_error_and_an_empty_one_is_not(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    caller = Caller(build_app(FEED_CHANNEL.format(key=KEY, pair=PAIR)), contract)
+    good = {"data": [record(1, {"General": {"SKU": "A"}})]}
+    for name in ("templateOutput", "data", "output"):
+        assert codes(caller.ask("catalog_push", **{name: good}), "error") == ["TEMPLATE_OUTPUT_MISSING"]
+    for empty in ({}, None, {"data": {}}):
+        assert caller.ask("catalog_push", template_output=empty)["events"] == []
 
 
 def test_p36_codes_flags_and_numbers_are_read_in_every_spelling() -> None:

@@ -20,6 +20,7 @@ from app.contract.reading import (
     text,
     whole,
 )
+from app.contract.schemas import Contract
 
 
 @pytest.mark.parametrize(
@@ -106,17 +107,41 @@ FIVE = datetime(2016, 4, 8, 21, 13, 11, tzinfo=UTC)
         ("2016-04-08T21:13:11.123456789Z", FIVE.replace(microsecond=123456)),
         (None, None), ("", None), (0, None), ("0", None), ("string", None), ("28.11.2024", None),
         (True, None), ("2016-02-30", None), (1e300, None), ("9999-12-31T23:59:59-10:00", None), ([], None),
-        ("0001-01-01T00:00+05:00", None),
+        ("0001-01-01T00:00+05:00", None), ("0001-01-01T00:00:00Z", None),
     ],
 )  # fmt: skip
 def test_a_moment_is_read_tolerantly(value: object, expected: datetime | None) -> None:
     assert moment(value) == expected
 
 
+@pytest.mark.parametrize("callback", ["order_shipment_submit", "order_complete"])
+def test_p34_a_date_is_read_or_named(callback: str, contract: Contract) -> None:
+    """No date is lost without a word: what `moment` cannot read is a problem, unless it says that there is none."""
+    none = ["", " ", "0", "null", "0001-01-01T00:00:00Z", None, 0]
+    read = ["2016-04-08T21:13:11Z", "2016-04-08 21:13:11", "2016-04-08T17:13:11-0400", "20160408T211311Z", "1460149991",
+            "2016-02-29", "2016-04-08T21:13:11.123456789Z", "2016-04-08T21:13", 1460149991, 1460149991.5]  # fmt: skip
+    lost = ["11/20/2026", "2016-12-31T23:59:60Z", "2016-04-08T24:00:00Z", "2015-02-29", "2016-04-31", "2016-13-01",
+            "28.11.2024", "yesterday", "2016-04-08T21:60:00Z", "2016-04-08T21:13:11+25:00", "12"]  # fmt: skip
+    for value in (*none, *read, *lost):
+        package = {"retailops_package_id": 1, "tracking_number": "1Z", "date_shipped": value}
+        shipment = {"retailops_shipment_id": 1, "packages": [package]}
+        body: dict[str, object] = {
+            "client_id": 1,
+            "channel_info": {"id": 1},
+            "channel_order_refnum": "1",
+            "shipment": shipment,
+        }
+        if callback == "order_complete":
+            body["order"] = {"channel_order_refnum": "1", "shipments": [shipment]}
+        ignored = [problem.pointer for problem in contract.callbacks[callback].read(body).ignored]
+        is_named = any(pointer.endswith("/date_shipped") for pointer in ignored)
+        assert (is_named, moment(value) is not None) == (value in lost, value in read), value
+
+
 OFFSETS = st.integers(min_value=-14 * 60, max_value=14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=OFFSETS))
+@given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9999, 12, 30), timezones=OFFSETS))
 def test_a_moment_keeps_its_instant(instant: datetime) -> None:
     found = moment(instant.isoformat())
     assert found == instant

@@ -28,11 +28,14 @@ from app.gateways.words import Item, Product
 from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.faults import serve
+from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.rally import serve_rally
-from tests.conftest import Caller, codes, eventually
+from tests.channel import test_whole_pushes as whole_pushes
+from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop as RallyShop
 from tests.gateways.rally_shop import channel_text
 from tests.gateways.rally_shop import record as rally_record
+from tests.gateways.test_pipe17_products import own, set_field
 from tests.gateways.test_retailrocket_feed import FEED, channel
 
 PRICES = ["80.00", "80", 80, 79.98999786376953, "12.345", "0.00", 0, "-1", "12,50", "$ 80.00", "1e2", "", None]
@@ -313,3 +316,72 @@ def test_p36_a_lamp_with_a_sale_price_of_nothing_is_sold_for_nothing_nowhere(
 def _rally_products(url: str) -> list[dict[str, Any]]:
     held = requests.get(f"{url}/sandbox/state", timeout=10).json()
     return [product for copies in held["merchants"].values() for product in copies["products"].values()]
+
+
+def test_p36_after_random_pushes_each_vendor_has_on_sale_what_follows_from_all_that_was_stated(
+    build_app: Callable[..., Flask], contract: Contract, start_pipe17: Callable[..., Sandbox], seed: int
+) -> None:
+    """From end to end: Rally's sandbox, Pipe17's and the feed that is fetched, after each few pushes."""
+    dice, model, turn = random.Random(seed), whole_pushes.Model(), 0
+    pipe17 = start_pipe17(shipments=0)
+    set_field(pipe17, "catalog.create_products", True)
+    holder: list[Flask] = []
+    with (
+        serve_rally() as rally,
+        serve(lambda environ, start_response: holder[0](environ, start_response)) as server,
+    ):
+        own_table = channel_text(rally.url, channel='shop_url = "https://shop.example"').replace(
+            'gateways = ["rally"]', 'gateways = ["rally", "pipe17", "retailrocket"]'
+        )
+        more = f'integration_id = "{INTEGRATION_ID}"\norders = false'
+        pipe17_table = channel_table(pipe17.url, api_key=INTEGRATION_KEY, more=more).partition("[channel.pipe17]")[2]
+        rocket_table = channel("available_when_unstated = true").partition("[channel.retailrocket]")[2]
+        tables = f"{own_table}\n[channel.pipe17]{pipe17_table}\n[channel.retailrocket]{rocket_table}"
+        holder.append(build_app(tables, PUBLIC_URL=server.url))
+        merchant = RallyShop(Caller(holder[0], contract), rally, server)
+        merchant.register_hooks()
+        for _ in range(3):
+            for _ in range(3):
+                after, records = whole_pushes.changed(dice, model, turn := turn + 1)
+                while after.has_cycle():
+                    after, records = whole_pushes.changed(dice, model, turn)
+                _complete(after, records)
+                model = after
+                merchant.push(records)
+            merchant.settle()
+            expected = set(model.sold())
+
+            def on_sale() -> list[set[str]]:
+                at_rally = {one["external_sku"] for item in _rally_products(rally.url) for one in item["variants"]}
+                at_pipe17 = {
+                    item["sku"] for item in pipe17.state()["products"] if own(pipe17, item["sku"]) and
+                    own(pipe17, item["sku"])["status"] == "published" and item["sku"] in whole_pushes.SKUS
+                }  # fmt: skip
+                return [at_rally, at_pipe17, _in_the_feed(holder[0], merchant.database)]
+
+            try:
+                eventually(lambda: on_sale() == [expected] * 3)  # noqa: B023
+            except AssertionError:
+                assert on_sale() == [expected] * 3, (seed, turn)
+
+
+def _complete(model: whole_pushes.Model, records: list[dict[str, Any]]) -> None:
+    """Everything an offer needs, so that nothing but the whole decides what is on sale."""
+    for one in records:
+        number, data = one["object_data"]["id"], one["feed_data"]
+        model.told[number].title = data["General"]["Title"] = f"Title {number}"
+        data["General"] |= {"Price": "5.00", "Currency": "USD", "URL": f"/p/{number}"}
+        data |= {"Images": [f"/i/{number}.jpg"], "Categories": ["Garden"]}
+        _complete(model, data.get("Variants", []))
+
+
+def _in_the_feed(app: Flask, database: Database) -> set[str]:
+    """The SKUs of the offers that can be bought."""
+    with app.test_client().get(FEED) as reply:
+        text = reply.get_data()
+    offers = ET.fromstring(text).findall("shop/offers/offer") if reply.status_code == 200 else []
+    with database.read() as connection:
+        skus = {
+            str(unit.number): unit.sku for item in catalogue.walk(connection, "shop") for unit in item.units if unit.sku
+        }
+    return {skus.get(offer.get("id", ""), "?") for offer in offers if offer.get("available") == "true"}

@@ -542,6 +542,9 @@ def test_a_sku_keeps_its_number_when_another_record_takes_it_and_a_number_that_i
     assert rocket.state()["products"][str(cap)]["name"] == "Cap of another record"
     desk.state(Statement("product:77", item("CAP-2")))
     desk.tell()
+    assert desk.there() == {cap: True, desk.number("CAP-2"): True}, "who had it comes back by itself"
+    desk.state(Statement("product:12", item("CAP-2")))
+    desk.tell()
     assert desk.there() == {cap: False, desk.number("CAP-2"): True}
     desk.state(Statement("product:78", item("CAP")))
     assert desk.tell() == {cap} and desk.there()[cap]

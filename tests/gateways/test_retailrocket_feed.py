@@ -371,6 +371,8 @@ def test_a_sku_keeps_its_number_in_the_feed_and_a_number_that_is_left_is_gone(da
     yard.keep(item("CAP", identity="product:77", title="Another"))
     assert listed() == {cap: ("Another", "true")}
     yard.keep(item("CAP-2", identity="product:77"))
+    assert listed()[cap] == ("CAP", "true"), "who had it comes back by itself"
+    yard.keep(item("CAP-2", identity="product:12"))
     found = listed()
     assert found.pop(cap) == ("CAP-2", "false") and list(found.values()) == [("CAP-2", "true")]
     yard.keep(item("CAP", identity="product:78"))

@@ -1,23 +1,26 @@
-"""RetailOps pushes its catalogue: each record is kept by itself and owed to every gateway that takes products.
+"""RetailOps pushes its catalogue: what belongs together is kept together and owed to every gateway that takes products.
 
-A fact is answered once it is durable; it is sent in the background, newest statement only (R13).
+A push is one statement: it is kept in pieces, but no piece is judged without what the others state.  A fact is answered
+once it is durable; it is sent in the background, newest statement only (R13).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from app.channel import catalogue
+from app.channel.catalogue_fields import DEFAULT_PATHS
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
-from app.channel.product_by_product import accept_apart
+from app.channel.product_by_product import accept_apart, named
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.gateways.interface import NotOurs
-from app.gateways.words import Event, EventType, about
-from app.records.cataloguing import Statement
+from app.gateways.words import Association, Event, EventType, Item, about
+from app.records.catalogue_statements import Accepted, Statement
 
 CHUNK = 500
 """Records of one transaction, about: the writer is not held for a whole catalogue."""
@@ -25,7 +28,7 @@ CHUNK = 500
 
 def read(body: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
     """The template's output under either of its names, as it is: where its fields stand, the channel says."""
-    return {name: body.get(name) for name in catalogue.NAMES}
+    return {name: body[name] for name in catalogue.NAMES if name in body}
 
 
 def entry_faults(wanted: Mapping[str, Any]) -> list[Event]:
@@ -51,18 +54,38 @@ def carry_out(wanted: Mapping[str, Any], asked: Asked, desk: Desk) -> Outcome:
     if not takers:
         return Outcome([*outcome.events, *entry_faults(wanted)])
     found = _Events()
-    for chunk in _chunks(catalogue.read(wanted, asked.channel.catalog, asked.channel.shop_url)):
-        statements = chunk.statements
-        if statements:
-            displaced, refused = accept_apart(desk, asked, takers, statements)
+    if not wanted:
+        found.add(catalogue.frame_faults(wanted))
+    channel = asked.channel
+    names = cache(lambda: catalogue.names(wanted, channel.catalog))
+    for chunk, is_whole in _chunks(catalogue.read(wanted, channel.catalog, channel.shop_url, channel.not_sold_words)):
+        if chunk.statements:
+            accepted, refused = accept_apart(desk, asked, takers, chunk.statements, None if is_whole else names)
             found.add(refused)
-            for item in displaced:
-                message = "another record of the catalogue has this SKU now; this one counts as switched off"
-                ids = about("product_id", item.product_id) + about("sku_number", item.sku)
-                found.add([Event("warning", "DUPLICATE_SKU", message, ids)])
+            found.add(_told(accepted, channel.catalog.get("sku", DEFAULT_PATHS["sku"])))
         found.add(chunk.events)
     desk.wake_deliveries()
     return Outcome([*outcome.events, *found.listed()])
+
+
+def _told(accepted: Accepted, sku_path: str) -> Iterator[Event]:
+    """What RetailOps should know of the records as a whole."""
+    for displaced in accepted.displaced:
+        effect = (
+            "its variants are sold as before" if displaced.is_group else "this one counts as switched off meanwhile"
+        )
+        message = f"another record of the catalogue has this SKU now; {effect}"
+        yield Event("warning", "DUPLICATE_SKU", message, _about(displaced.item))
+    for item in accepted.in_cycle:
+        message = "the record is stated to belong to one that belongs to it; that statement has no effect"
+        yield Event("warning", "PARENT_CYCLE", message, _about(item))
+    for statement in accepted.unknown:
+        message = catalogue.sku_missing(statement.place, sku_path)
+        yield Event("error", "SKU_MISSING", message, named(statement))
+
+
+def _about(item: Item) -> tuple[Association, ...]:
+    return about("product_id", item.product_id) + about("sku_number", item.sku)
 
 
 @dataclass
@@ -90,17 +113,17 @@ class _Events:
         return [*listed, *rest]
 
 
-def _chunks(products: Iterator[catalogue.Records]) -> Iterator[catalogue.Records]:
-    """Products put together until there are about `CHUNK` records; a product is never parted."""
-    chunk = catalogue.Records()
-    for product in products:
+def _chunks(families: Iterator[catalogue.Records]) -> Iterator[tuple[catalogue.Records, bool]]:
+    """What belongs together, put together until there are about `CHUNK` records; true where that is the whole push."""
+    chunk, is_first = catalogue.Records(), True
+    for family in families:
+        if len(chunk.statements) >= CHUNK or len(chunk.events) >= CHUNK:
+            yield chunk, False
+            chunk, is_first = catalogue.Records(), False
         at = len(chunk.statements)
         chunk.statements += [
-            Statement(one.identity, one.fields, None if one.parent is None else one.parent + at)
-            for one in product.statements
+            one if one.parent is None or not at else Statement(one.identity, one.fields, one.parent + at, one.place)
+            for one in family.statements
         ]
-        chunk.events += product.events
-        if len(chunk.statements) >= CHUNK or len(chunk.events) >= CHUNK:
-            yield chunk
-            chunk = catalogue.Records()
-    yield chunk
+        chunk.events += family.events
+    yield chunk, is_first

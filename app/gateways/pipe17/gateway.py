@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -32,6 +33,7 @@ from app.gateways.pipe17.shipping_requests import ShippingRequests
 from app.gateways.pipe17.stock import Stock
 from app.gateways.pipe17.wishes import Wishes
 from app.gateways.words import Event, about
+from app.records import catalogue
 
 
 class Pipe17Gateway(Gateway):
@@ -84,7 +86,7 @@ class Pipe17Gateway(Gateway):
         known = KnownProducts(api, options.integration_id, clock=api.now)
         locks = Locks(api)
         self._stock = Stock(options, api, self.locations, known, locks)
-        self._products = Products(options, api, known)
+        self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
         self._wishes = Wishes(api, options.integration_id, known, Obstacles(self.locations, locks))
         self._returns = Returns(api, self.integration)
         self.holdings = Pipe17Holdings(options, api, self.integration, self.locations, known, self._stock)
@@ -313,3 +315,11 @@ class Pipe17Gateway(Gateway):
         with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:
             found = self._wishes.since(since_ms, until_ms, waiting, settings, call)
         return found if is_catalog_on else msgspec.structs.replace(found, skus=())
+
+
+def _notes_with(tools: Tools, token: str, part: bytes) -> list[bytes]:
+    """Our notes about products that hold these bytes; none where nothing is kept."""
+    if tools.database is None:
+        return []
+    with tools.database.read() as connection:
+        return catalogue.notes_with(connection, tools.channel, token, part)

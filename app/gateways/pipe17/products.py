@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,7 @@ from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.known_products import PATH, KnownProducts, Match
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
-from app.gateways.pipe17.product_rows import MAPPED, PUBLISHED, digest, fields_of, mapped
+from app.gateways.pipe17.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
 from app.gateways.pipe17.publishing import Note, Told, read_note, row_change, status_for
 from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent, Refusal
 
@@ -63,7 +63,8 @@ class _Unit:
         return self.sku in self.telling.note or any(refusal.sku == self.sku for refusal in self.telling.refusals)
 
     def settle(self, told: Told | None) -> None:
-        if told is not None and self.item is not None:
+        """What is off stays noted when RetailOps has it no more: should it come back, that was no one else's doing."""
+        if told is not None and (self.item is not None or told.state == "off"):
             self.telling.note[self.sku] = told
 
     def refuse(self, reason: str, missing: str = "") -> None:
@@ -76,9 +77,17 @@ class _Unit:
 class Products:
     """Tells products.  Used by one sender at a time (R13); what is so already at Pipe17 is not told again."""
 
-    def __init__(self, options: Pipe17Options, api: Api, known: KnownProducts) -> None:
+    def __init__(
+        self,
+        options: Pipe17Options,
+        api: Api,
+        known: KnownProducts,
+        notes_with: Callable[[bytes], list[bytes]] = lambda part: [],
+    ) -> None:
+        """`notes_with` finds the notes of other products that hold these bytes."""
         self._api = api
         self._known = known
+        self._notes_with = notes_with
         self._integration_id = options.integration_id
         self._batch = options.ingest_batch if options.bulk_post == "array" else None
 
@@ -150,6 +159,8 @@ class Products:
         own = product.own
         if unit.item is None and own is not None and told is not None and _is_anothers(own.ext_product_id, told):
             return
+        if told is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
+            told = self._told_elsewhere(unit.sku)
         status, state = status_for(own, told, unit.product_id, is_enabled=unit.is_enabled)
         change = row_change(self._integration_id, unit.sku, match, own, status, unit.product_id)
         fields, mark = self._own_fields(unit, product.owner, told, settings)
@@ -162,6 +173,14 @@ class Products:
             finally:
                 self._known.forget([product.sku])
         unit.settle(Told(product.sku, unit.product_id, state, mark))
+
+    def _told_elsewhere(self, sku: str) -> Told | None:
+        """What is noted of a SKU with the product that had it before, and gave it up."""
+        for note in self._notes_with(msgspec.json.encode(sku) + b":["):
+            told = read_note(note).get(sku)
+            if told is not None and told.state == "off":
+                return told
+        return None
 
     def _own_fields(
         self, unit: _Unit, owner: str, told: Told | None, settings: IntegrationSettings
@@ -242,7 +261,11 @@ def _units(tellings: Sequence[_Telling]) -> Iterator[_Unit]:
         own = {unit.sku for unit in units}
         for sku, told in telling.before.items():
             # A SKU that another product of this very push has now is told with that one.
-            if sku not in own and sku not in held:
+            if sku in own or sku in held:
+                continue
+            if told.state == "off":
+                telling.note[sku] = told
+            else:
                 yield _Unit(telling, sku, None, told.ext_product_id)
 
 

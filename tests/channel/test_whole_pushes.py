@@ -1,0 +1,283 @@
+"""A push of the catalogue is one statement, whatever the order of its records and however many pieces it is kept in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.channel.actions import catalog_push
+from app.contract.schemas import Contract
+from app.gateways.words import Product
+from app.records import catalogue
+from tests.conftest import Caller, codes
+from tests.gateways.rally_shop import channel_text
+
+SKUS = "ABCDE"
+
+
+def record(number: int, *variants: dict[str, Any], **general: Any) -> dict[str, Any]:
+    """One object as a feed template puts it out; `SKU`, `Title` and so on only as far as they are given."""
+    feed: dict[str, Any] = {"General": general} | ({"Variants": list(variants)} if variants else {})
+    return {"object_data": {"id": number, "source_type": "product"}, "feed_data": feed}
+
+
+@dataclass
+class Books:
+    """A channel's catalogue behind the whole server."""
+
+    retailops: Caller
+
+    def push(self, *records: Any) -> list[str]:
+        """The codes of the answer's events."""
+        return codes(self.retailops.ask("catalog_push", template_output={"data": {"Product": list(records)}}))
+
+    def products(self) -> list[Product]:
+        with self.retailops.database.read() as connection:
+            return list(catalogue.walk(connection, "shop"))
+
+    def sold(self) -> dict[str, tuple[str, str | None]]:
+        """By SKU what can be bought: the object id of its product, and its title."""
+        return {
+            unit.sku: (product.item.product_id, unit.title)
+            for product in self.products()
+            for unit in product.units
+            if unit.sku and unit.is_enabled is not False
+        }
+
+
+@pytest.fixture
+def books(build_app: Callable[..., Flask], contract: Contract) -> Books:
+    return Books(Caller(build_app(channel_text("http://127.0.0.1:9"), DELIVERIES="worker"), contract))
+
+
+# E1, E2: who has a SKU
+
+
+def test_p36_a_product_and_its_variant_with_one_sku_are_one_article(books: Books) -> None:
+    assert books.push(record(1, SKU="A", Title="Cap", Price="9.00")) == []
+    number = books.products()[0].units[0].number
+    sized = record(1, record(11, SKU="A", Title="S"), record(12, SKU="A-L", Title="L"), SKU="A")
+    for _ in range(2):
+        assert books.push(sized) == []
+        assert books.sold() == {"A": ("1", "S"), "A-L": ("1", "L")}
+    assert {unit.sku: unit.number for unit in books.products()[0].units}["A"] == number
+    assert books.push(record(1, SKU="A", Description="by itself")) == [] and books.sold()["A"] == ("1", "S")
+    assert books.push(record(11, SKU="A-S")) == [] and books.sold() == {"A-S": ("1", "S"), "A-L": ("1", "L")}
+    # The same without object ids, by nesting and by ParentSKU.
+    bare = {"feed_data": {"General": {"SKU": "B"}, "V": [{"feed_data": {"General": {"SKU": "B", "Title": "one"}}}]}}
+    flat = [record(21, SKU="C", Title="group"), record(22, SKU="C", ParentSKU="C", Title="article")]
+    for _ in range(2):
+        assert books.push(bare, *flat) == []
+        assert {sku: title for sku, (_, title) in books.sold().items() if sku in "BC"} == {"B": "one", "C": "article"}
+
+
+@pytest.mark.parametrize("chunk", [1, 500], ids=["in pieces", "at once"])
+@pytest.mark.both_databases
+def test_p36_skus_that_change_hands_in_one_push_are_displaced_by_nobody(
+    chunk: int, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_push, "CHUNK", chunk)
+    books.push(record(1, SKU="A", Title="one"), record(2, SKU="B", Title="two"), record(3, SKU="C", Title="three"))
+    assert books.push(record(1, SKU="B"), record(2, SKU="A")) == []
+    assert books.sold() == {"B": ("1", "one"), "A": ("2", "two"), "C": ("3", "three")}
+    assert books.push(record(3, SKU="A"), record(2, SKU="B"), record(1, SKU="D"), record(4, SKU="C")) == []
+    assert books.sold() == {"A": ("3", "three"), "B": ("2", "two"), "D": ("1", "one"), "C": ("4", None)}
+
+
+def test_p36_who_lost_its_sku_comes_back_when_it_is_free_and_was_never_switched_off(books: Books) -> None:
+    books.push(record(1, SKU="A", Title="one"), record(2, SKU="B", Title="two"))
+    assert books.push(record(1, SKU="B")) == ["DUPLICATE_SKU"], "a typing error"
+    assert books.sold() == {"B": ("1", "one")}
+    assert books.push(record(1, SKU="A")) == []
+    assert books.sold() == {"A": ("1", "one"), "B": ("2", "two")}
+    assert [product.item.is_enabled for product in books.products()] == [None, None]
+    assert books.push(record(3, SKU="B"), record(4, SKU="B")) == ["DUPLICATE_SKU"] * 2
+    assert books.push(record(4, SKU="D"), record(3, SKU="E")) == [] and books.sold()["B"] == ("2", "two")
+
+
+# E11, E12: who belongs to whom
+
+
+@pytest.mark.parametrize("chunk", [1, 500], ids=["in pieces", "at once"])
+def test_p36_chains_of_parent_sku_are_followed_in_any_order_and_take_their_children_along(
+    chunk: int, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_push, "CHUNK", chunk)
+    assert books.push(record(3, SKU="SIZE", ParentSKU="COLOUR"), record(2, SKU="COLOUR", ParentSKU="SHIRT"),
+                      record(1, SKU="SHIRT", Title="Shirt")) == []  # fmt: skip
+    assert books.sold() == {"SIZE": ("1", "Shirt")}
+    books.push(record(9, SKU="RANGE", ParentSKU="RANGE", Title="Range"))
+    assert books.push(record(1, ParentSKU="RANGE")) == [] and books.sold() == {"SIZE": ("9", "Shirt")}
+    for nothing in ("", None):
+        books.push(record(2, ParentSKU="SHIRT"))
+        assert books.push(record(2, ParentSKU=nothing)) == []
+        assert books.sold() == {"SIZE": ("2", None), "SHIRT": ("9", "Shirt")}
+
+
+def test_p36_records_that_belong_to_each_other_are_told_and_nothing_is_lost(books: Books) -> None:
+    books.push(record(1, record(11, SKU="A-1"), SKU="A", Title="A"))
+    for _ in range(2):
+        assert books.push(record(1, ParentSKU="A-1")) == ["PARENT_CYCLE"]
+        assert books.sold() == {"A-1": ("1", "A")}, "what held before holds on"
+    assert books.push(record(2, SKU="B", ParentSKU="C"), record(3, SKU="C", ParentSKU="B")) == ["PARENT_CYCLE"] * 2
+    assert {"B", "C"} < books.sold().keys()
+    assert books.push(record(3, ParentSKU="")) == [] and books.sold().keys() == {"A-1", "B"}, "C has B now"
+
+
+def test_p36_what_has_variants_is_a_group_at_every_depth_and_a_nameless_one_hands_its_own_on(books: Books) -> None:
+    def sized(colour: str) -> dict[str, Any]:
+        sizes = [record(0, SKU=f"{colour}-{size}") for size in "SM"]
+        for size, one in zip("SM", sizes, strict=True):
+            one["feed_data"]["Options"] = {"Size": size}
+        return {"General": {"Title": colour}, "Options": {"Colour": colour}, "Sizes": sizes}
+
+    red = record(2, SKU="RED")
+    red["feed_data"] = sized("red") | {"General": {"SKU": "RED", "Enabled": "no"}}
+    nameless = {"feed_data": sized("blue")}
+    assert books.push(record(1, red, nameless, SKU="SHIRT", Title="Shirt", Price="5.00")) == []
+    (product,) = books.products()
+    assert {unit.sku: (unit.title, unit.is_enabled, unit.options) for unit in product.units} == {
+        "red-S": ("Shirt", False, (("Colour", "red"), ("Size", "S"))),
+        "red-M": ("Shirt", False, (("Colour", "red"), ("Size", "M"))),
+        "blue-S": ("blue", None, (("Colour", "blue"), ("Size", "S"))),
+        "blue-M": ("blue", None, (("Colour", "blue"), ("Size", "M"))),
+    }
+
+
+# E13: what is known needs no SKU
+
+
+def test_p34_a_known_object_needs_no_sku_and_an_unknown_one_is_an_error(books: Books) -> None:
+    books.push(record(1, SKU="A", Price="5.00"))
+    assert books.push(record(1, Price="6.00"), record(2, Price="7.00"), record(1, SKU="", Title="Cap")) == [
+        "SKU_MISSING"
+    ]
+    (product,) = books.products()
+    assert (product.own.price, product.own.title, product.own.sku) == (6, "Cap", "A")
+
+
+# Whole histories against a plain model
+
+
+@dataclass
+class Told:
+    """What is stated of one object."""
+
+    sku: str = ""
+    inside: int = 0
+    parent_sku: str = ""
+    title: str | None = None
+    turn: tuple[int, int] = (0, 0)
+
+
+@dataclass
+class Model:
+    """What was stated, and everything else worked out from it anew each time."""
+
+    told: dict[int, Told] = field(default_factory=dict)
+
+    def claims(self, sku: str) -> list[int]:
+        return sorted((n for n, one in self.told.items() if one.sku == sku), key=lambda n: self.told[n].turn)[::-1]
+
+    def parent(self, number: int) -> int:
+        one = self.told[number]
+        if one.inside or not one.parent_sku:
+            return one.inside
+        others = [other for other in self.claims(one.parent_sku) if other != number]
+        outside = [other for other in others if not self.inside(other, {*others} - {number})]
+        free = [other for other in outside if not self.inside(other, {number})]
+        selves = [other for other in free if self.names_itself(other)]
+        if named := [other for other in free if other not in selves]:
+            return named[0]
+        return 0 if self.names_itself(number) else [*selves, *outside, 0][0]
+
+    def names_itself(self, number: int) -> bool:
+        one = self.told[number]
+        return not one.inside and one.parent_sku == one.sku
+
+    def inside(self, number: int, hosts: set[int]) -> bool:
+        seen = set()
+        while (number := self.told[number].inside) and number not in seen:
+            if number in hosts:
+                return True
+            seen.add(number)
+        return False
+
+    def above(self, number: int) -> list[int]:
+        found = [number]
+        while (parent := self.parent(found[-1])) and parent not in found:
+            found.append(parent)
+        return found[1:]
+
+    def holder(self, sku: str) -> int:
+        newest, *others = self.claims(sku)
+        below = [other for other in others if newest in self.above(other)]
+        return max(below, key=lambda other: self.above(other).index(newest), default=newest)
+
+    def has_cycle(self) -> bool:
+        return any(self.parent(([number, *self.above(number)])[-1]) for number in self.told)
+
+    def sold(self) -> dict[str, tuple[str, str | None]]:
+        groups = {self.parent(number) for number in self.told}
+        found = {}
+        for number, one in self.told.items():
+            if number in groups or not one.sku or self.holder(one.sku) != number:
+                continue
+            line = [number, *self.above(number)]
+            title = next((self.told[at].title for at in line if self.told[at].title), None)
+            found[one.sku] = (str(line[-1]), title)
+        return found
+
+
+def changed(dice: random.Random, model: Model, turn: int) -> tuple[Model, list[dict[str, Any]]]:
+    """A push of some objects: new SKUs, swaps, other parents, none; in any order, some inside of others."""
+    after = Model({number: Told(**vars(one)) for number, one in model.told.items()})
+    free = list(SKUS)
+    dice.shuffle(free)
+    numbers = dice.sample(range(1, 8), dice.randint(1, 5))
+    top: list[dict[str, Any]] = []
+    for place, number in enumerate(numbers):
+        one = after.told.setdefault(number, Told())
+        general: dict[str, Any] = {}
+        if (dice.random() < 0.6 or not one.sku) and free:
+            one.sku = general["SKU"] = free.pop()  # no SKU is stated twice in one push
+            one.turn = (turn, place)
+        elif not one.sku:
+            del after.told[number]
+            continue
+        if dice.random() < 0.3:
+            one.title = general["Title"] = f"title {turn}-{number}"
+        made = record(number, **general)
+        host = dice.choice(top) if top and dice.random() < 0.25 else None
+        if host is not None:
+            host["feed_data"].setdefault("Variants", []).append(made)
+            one.inside = host["object_data"]["id"]
+            continue
+        if dice.random() < 0.4:
+            one.inside, one.parent_sku = 0, dice.choice([*SKUS, "", ""])
+            made["feed_data"]["General"]["ParentSKU"] = one.parent_sku or dice.choice(["", None])
+        top.append(made)
+    dice.shuffle(top)
+    return after, top
+
+
+@pytest.mark.both_databases
+def test_p36_random_pushes_leave_what_a_plain_model_says_in_any_order_and_in_any_pieces(
+    books: Books, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    dice = random.Random(seed)
+    model, pushes = Model(), 0
+    for turn in range(1, 60):
+        after, records = changed(dice, model, turn)
+        if after.has_cycle():
+            continue
+        model, pushes = after, pushes + 1
+        monkeypatch.setattr(catalog_push, "CHUNK", dice.choice([1, 2, 500]))
+        books.push(*records)
+        assert books.sold() == model.sold(), (seed, turn, records)
+    assert pushes > 20
