@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -31,6 +32,9 @@ from app.gateways.words import (
 )
 from app.records import refunds
 
+COUNTED_HERE: Final = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
+"""Reasons why an order is left open that follow from our own count, whatever its source says."""
+
 
 def apply(
     connection: Connection, delivery: Delivery, settled: Settled, now: datetime, gateway: Gateway | None = None
@@ -51,6 +55,8 @@ def apply(
     match body:
         case Acknowledgement(order_refnum, is_correction=False) if not is_done:
             orders.set_acknowledged(connection, channel, order_refnum, None, "")
+        case Package(order_refnum, is_last=True) if is_done and delivery.verb == "submit_shipment":
+            orders.note_nothing_left(connection, channel, order_refnum, but=(*COUNTED_HERE, "REJECTION_REFUSED"))
         case Package(order_refnum, key) if not is_done and delivery.verb == "submit_shipment":
             parcels.forget(connection, channel, order_refnum, key)
         case Cancellation(order_refnum) if is_done:
@@ -59,7 +65,10 @@ def apply(
             orders.set_state(connection, channel, order_refnum, "open")
         case Completion(order_refnum) if is_done:
             warned = [event.code for event in settled.events if event.event_type == "warning"]
-            if warned and warned[0] != "ORDER_CANCELLED":
+            if not warned:
+                # Of two completions in a row the earlier one may have been told that units were open.
+                orders.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)
+            elif warned[0] != "ORDER_CANCELLED":
                 orders.note_left_open(connection, channel, order_refnum, warned[0], now)
         case Completion(order_refnum, unshipped, number, removed):
             orders.forget_rejected(connection, channel, order_refnum, unshipped, removed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
 from app.gateways.words import OrderSketch, PackageLine, SketchLine
 from app.records import refunds
-from app.records.tables import HAS_NUMBER, HAS_TRIMMED, handed_out
+from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out
 from app.records.tables import refunds as refund_rows
 
 
@@ -191,6 +191,16 @@ def note_left_open(connection: Connection, channel: str, refnum: str, code: str,
         update(handed_out)
         .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.left_open != code)
         .values(left_open=code, left_open_at=now if code else None)
+    )
+
+
+def note_nothing_left(connection: Connection, channel: str, refnum: str, *, but: Sequence[str] = ()) -> None:
+    """The source counts no unit as open any more; takes back what it said before, though not the codes in `but`."""
+    connection.execute(
+        update(handed_out)
+        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, IS_LEFT_OPEN)
+        .where(handed_out.c.left_open.not_in(but))
+        .values(left_open="", left_open_at=None)
     )
 
 

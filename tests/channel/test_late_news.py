@@ -100,8 +100,8 @@ def test_r15_an_order_cancelled_meanwhile_is_told_although_the_late_acknowledgem
 ) -> None:
     refnum = retailops.pull()[0]["channel_order_refnum"]
     pipe17.fault(kind="status", code=429, times=1, match={"method": "GET"})
-    assert codes(retailops.acknowledge(refnum)) == ["OWED"]
     pipe17.tell(f"shipments/{refnum}/cancel", {})
+    assert codes(retailops.acknowledge(refnum)) == ["OWED"]
     [told] = eventually_told(retailops)
     assert told["code"] == "LATE_ORDER_CANCELLED" and "do not ship" in told["message"]
 

@@ -150,6 +150,18 @@ def test_p34_units_taken_off_and_units_named_as_unshipped_are_closed_once_each(
     assert status(empty, order) == "fulfilled" and left_open(retailops) == []
 
 
+def test_p34_completions_that_wait_together_leave_nothing_named_once_the_source_counts_nothing_open(
+    retailops: Caller, empty: Sandbox
+) -> None:
+    order = ordered(retailops, empty, ("MUG-RED", 1), ("BOWL", 1))
+    empty.fault(kind="status", code=503, times=1, match={"method": "POST"})
+    for line in order["order_items"]:
+        unshipped = [{"channel_item_refnum": line["channel_item_refnum"], "unshipped_quantity": 1}]
+        retailops.ask("order_complete", order=named(order, unshipped_items=unshipped))
+    eventually(lambda: status(empty, order) == "failed")
+    eventually(lambda: left_open(retailops) == [])
+
+
 def test_p11_units_taken_off_after_a_completion_are_closed_by_the_same_completion_again(
     retailops: Caller, empty: Sandbox
 ) -> None:
