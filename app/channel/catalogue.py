@@ -292,7 +292,7 @@ def _nested(feed: Any) -> list[tuple[str, Any]]:
 
 def _collect_nested(feed: Any, path: str, depth: int, found: list[tuple[str, Any]]) -> None:
     for name, value in feed.items() if isinstance(feed, dict) else enumerate(feed):
-        if not isinstance(value, dict | list):
+        if isinstance(value, str) or not isinstance(value, dict | list):
             continue  # nearly all
         here = f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}".lstrip(".")
         if "feed_data" in value and isinstance(value, dict):

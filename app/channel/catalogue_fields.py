@@ -108,6 +108,7 @@ def read_fields(
     """
     found = Fields()
     ignored: dict[str, str] = {}
+    context = _Context("", shop_url, currency, not_sold, found.notes)
     for name, (target, convert) in _READERS.items():
         path, head, rest = places[name]
         if path in feed:
@@ -116,14 +117,17 @@ def read_fields(
             continue
         elif rest in inner:
             value = inner[rest]
-        elif (value := at_path(inner, rest)) is ABSENT:
+        elif "." not in rest or (value := at_path(inner, rest)) is ABSENT:
             continue
         noted = len(found.notes)
-        context = _Context(path, shop_url, str(found.values.get("currency") or currency), not_sold, found.notes)
+        context.place = path
         try:
             found.values[target] = convert(value, context)
-            if zero := [note.rule for note in found.notes[noted:] if note.code == "PRICE_ZERO"]:
-                ignored[target] = zero[0]
+            if name == "currency":
+                context.currency = str(found.values[target] or currency)
+            for note in found.notes[noted:]:
+                if note.code == "PRICE_ZERO":
+                    ignored[target] = note.rule
         except ValueError as error:
             if name == "sku":
                 found.sku_fault = str(error)
@@ -150,13 +154,16 @@ def key(value: Any) -> str:
 
     Raises `ValueError` for what is no text and no exact whole number, and for a text that cannot be a key.
     """
-    if value is None:
+    if isinstance(value, str):
+        found = value
+    elif value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be text or a whole number")
-    if isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
+    elif isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
         raise ValueError("must be text or a whole number that can be read exactly")
-    found = value if isinstance(value, str) else text(value)
+    else:
+        found = text(value)
     if fault := texts.key_fault(found):
         raise ValueError(fault)
     return found if found.strip() else ""
@@ -171,6 +178,8 @@ def _prose(value: Any) -> str | None:
     if isinstance(value, dict | list):
         raise ValueError("must be text")
     found = value if isinstance(value, str) else text(value)
+    if found.isascii() and found.isprintable():
+        return found.strip() or None  # nearly all
     return _NOT_TEXT.sub(texts.REPLACEMENT, _UNPRINTED.sub(" ", texts.mended(found))).strip() or None
 
 
