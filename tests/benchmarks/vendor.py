@@ -9,12 +9,15 @@ import time
 from collections import deque
 
 _BODIES = {
-    b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"0000000000000001",'
+    b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"ASKED_FOR_______",'
     b'"status":"sentToFulfillment","lineItems":[]}}',
     b"/locations": b'{"success":true,"code":200,"locations":[{"locationId":"00000000000000a1","name":"Dallas DC",'
     b'"status":"active"}],"pagination":{"last":true,"pageSize":100}}',
     b"/shipments": b'{"success":true,"code":200,"shipments":[],"pagination":{"last":true,"pageSize":100}}',
 }
+
+_ASKED_FOR = b"ASKED_FOR_______"
+"""Stands for the id in the request's path."""
 
 
 def main(port: int, delay_s: float) -> None:
@@ -66,6 +69,8 @@ def _answer_to(request: bytes) -> bytes | None:
     if length and len(body) < int(length):
         return None
     content = next((value for path, value in _BODIES.items() if path in head), b'{"success":true,"code":200}')
+    asked_for = head.partition(b"/shipments/")[2][: len(_ASKED_FOR)]
+    content = content.replace(_ASKED_FOR, asked_for)
     return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)) + content
 
 
