@@ -616,8 +616,8 @@ FAULTS = (
         "skus-of-the-catalogue-trimmed",
         "P35",
         "app/channel/catalogue_fields.py",
-        "    found = value if isinstance(value, str) else text(value)\n    if fault",
-        "    found = value.strip() if isinstance(value, str) else text(value)\n    if fault",
+        "        found = value\n    elif value is None",
+        "        found = value.strip()\n    elif value is None",
         (
             "tests/gateways/test_rally_ids_and_texts.py"
             "::test_p35_a_sku_keeps_its_blanks_from_the_catalogue_to_the_order",
