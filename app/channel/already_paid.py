@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.channel.bought import ZERO, cost_of
+from app.channel.bought import cost_of
 from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
-from app.domain.order_arithmetic import spread
+from app.domain.order_arithmetic import ZERO, spread
 from app.records.refunds import Entry
 
 COMPLETION, RETURN, CREDIT = "order_complete", "order_returned", "payment_credit"

@@ -12,11 +12,9 @@ from decimal import Decimal
 import msgspec
 
 from app.channel.orders import KnownOrder
-from app.domain.order_arithmetic import BoughtLine
+from app.domain.order_arithmetic import ZERO, BoughtLine
 from app.gateways.words import RefundLine, SketchLine
 from app.records.refunds import Entry
-
-ZERO = Decimal(0)
 
 
 def line_of(line: SketchLine, currency: str) -> BoughtLine:

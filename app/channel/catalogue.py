@@ -16,7 +16,7 @@ from app.contract.reading import identifier, mapping, text
 from app.domain import texts
 from app.domain.catalogue_resolution import PushNames
 from app.domain.spellings import NOT_SOLD
-from app.gateways.words import Event, EventType, about
+from app.gateways.words import Event, EventType, about, with_options
 from app.records.catalogue_statements import Statement
 
 DEEPEST = 4
@@ -89,13 +89,12 @@ def _families(body: Mapping[str, Any], account: _Account) -> Iterator[list[tuple
     if not parents:
         yield from ([one] for one in _records(body))
         return
+    most = min(len(parents), DEEPEST * DEEPEST + 1)
     families: dict[str, list[tuple[int, str, Any]]] = {}
     for at, (place, record) in enumerate(_records(body)):
         sku = _own_sku(record, account)
         root, depth = sku, 0
-        while root in parents and depth < len(parents):
-            if depth > DEEPEST * DEEPEST:
-                break
+        while root in parents and depth < most:
             root, depth = parents[root], depth + 1
         families.setdefault(root or f"\x00{at}", []).append((depth, place, record))
     for family in families.values():
@@ -261,8 +260,7 @@ def _with_group(group: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
     if inherited.get("is_enabled") is False:
         values["is_enabled"] = False
     if inherited.get("options") and own.get("options"):
-        named = {name for name, _ in own["options"]}
-        values["options"] = (*(pair for pair in inherited["options"] if pair[0] not in named), *own["options"])
+        values["options"] = with_options(inherited["options"], own["options"])
     return values
 
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from app.channel import refunds
 from app.channel.already_paid import units_settled
-from app.channel.bought import ZERO, cut, is_known, line_of
+from app.channel.bought import cut, is_known, line_of
 from app.channel.money import minor_unit, rounded
 from app.channel.orders import KnownOrder
 from app.channel.unshipped import Closing
-from app.domain.order_arithmetic import Row, fitted
+from app.domain.order_arithmetic import ZERO, Row, fitted
 from app.gateways.words import Event, PackageLine, RefundLine, about
 from app.records.refunds import Entry
 

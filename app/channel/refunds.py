@@ -6,7 +6,7 @@ each payment.  Everything runs inside T1 of the command, where one order is chan
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -183,10 +183,10 @@ def best_first(charges: Sequence[Charge], wanted: Decimal) -> list[Charge]:
 
 def drawn(charges: Sequence[Charge], owed: Iterable[Owed]) -> list[Charge]:
     """The payments with what is left of them once these refunds are paid."""
-    taken: Counter[str] = Counter()
+    taken: defaultdict[str, Decimal] = defaultdict(Decimal)
     for item in owed:
         if isinstance(item.body, Refund):
-            taken[item.body.payment_refnum] += item.body.amount  # type: ignore[assignment]
+            taken[item.body.payment_refnum] += item.body.amount
     return [replace(charge, left=charge.left - taken[charge.refnum]) for charge in charges]
 
 

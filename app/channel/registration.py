@@ -31,7 +31,8 @@ def register(configured: Settings, database: Database, now: datetime) -> Setting
     with database.read() as connection:
         known = channels.known(connection)
         decision = _decided(connection, configured, known)
-    if not all(map(_is_kept, configured.channels, decision.identities, [known] * len(configured.channels))):
+    pairs = zip(configured.channels, decision.identities, strict=True)
+    if not all(_is_kept(channel, identity, known) for channel, identity in pairs):
         with database.alone() as connection:
             known = channels.known(connection)
             decision = _decided(connection, configured, known)

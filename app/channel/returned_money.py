@@ -15,13 +15,13 @@ from typing import Protocol
 import msgspec
 
 from app.channel.already_paid import units_paid
-from app.channel.bought import ZERO, cost_of, cut, is_known, left_of
+from app.channel.bought import cost_of, cut, is_known, left_of
 from app.channel.money import minor_unit, rounded, share
 from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
 from app.channel.returned_goods import CameBack
 from app.domain.line_matching import named_lines
-from app.domain.order_arithmetic import Row, fitted
+from app.domain.order_arithmetic import ZERO, Row, fitted
 from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
 from app.records.refunds import Entry
 

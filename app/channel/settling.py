@@ -16,17 +16,16 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.already_paid import CREDIT, Earlier, already_paid
-from app.channel.bought import ZERO, cut, is_known, left_of
+from app.channel.already_paid import COMPLETION, CREDIT, Earlier, already_paid
+from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
 from app.channel.orders import KnownOrder
 from app.deliveries.outbox import Owed
+from app.domain.order_arithmetic import ZERO
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, RefundLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Entry
-
-CALLBACK = "order_complete"
 
 
 def give_back(
@@ -76,7 +75,7 @@ def _purpose(order: KnownOrder, name: str) -> refunds.Purpose:
     parts = [refnum, *([str(ordinal)] if ordinal > 1 else []), *([name] if name else [])]
     prefix = "ro-complete" if ordinal == 1 else f"ro-complete{ordinal}"
     key = "-".join([prefix, *([name] if name else []), refnum])
-    return refunds.Purpose(CALLBACK, "/".join(parts), key, about("order_refnum", refnum))
+    return refunds.Purpose(COMPLETION, "/".join(parts), key, about("order_refnum", refnum))
 
 
 def _shipping(order: KnownOrder, entries: Sequence[Entry], others: Iterable[Piece]) -> Piece:

@@ -151,8 +151,6 @@ def _lineage(key: str, parents: Mapping[str, str]) -> Iterator[str]:
 def _holder(claimants: Sequence[Record], parents: Mapping[str, str]) -> str:
     """Who has a SKU that these state, the latest first: of a product and its variants it is the variant."""
     newest = claimants[0].key
-    if len(claimants) == 1:
-        return newest
     deepest, depth = newest, 0
     for claimant in claimants[1:]:
         above = list(_lineage(claimant.key, parents))

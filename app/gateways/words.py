@@ -7,7 +7,7 @@ is 0 is no id and stands here as "".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -508,10 +508,15 @@ def _inherited(product: Item, variant: Item) -> Item:
     return msgspec.structs.replace(variant, **missing)
 
 
+def with_options(group: Iterable[tuple[str, str]], own: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The options of a group and those of a member of it, which win."""
+    named = {name for name, _ in own}
+    return (*(pair for pair in group if pair[0] not in named), *own)
+
+
 def of_group(group: Item, member: Item) -> Item:
     """A member of a group that is no product itself, such as a size of a colour: the group's options are its too."""
-    own = {name for name, _ in member.options or ()}
-    options = (*(pair for pair in group.options or () if pair[0] not in own), *(member.options or ()))
+    options = with_options(group.options or (), member.options or ())
     return msgspec.structs.replace(_inherited(group, member), options=options or member.options)
 
 

@@ -187,13 +187,14 @@ def keep_account(connection: Connection, key: str, gateway: str, before: str, ac
 
 def set_apart(connection: Connection, key: str) -> str:
     """The records of an account that has left its channel get a name of their own, which is returned."""
-    own = _name_apart(connection, connection.execute(select(channels.c.name).where(channels.c.key == key)).scalar_one())
+    own = _name_apart(connection, key)
     connection.execute(update(channels).where(channels.c.key == key).values(name=own))
     connection.execute(insert(channel_names).values(name=own, channel=key))
     return own
 
 
-def _name_apart(connection: Connection, name: str) -> str:
+def _name_apart(connection: Connection, key: str) -> str:
+    name = connection.execute(select(channels.c.name).where(channels.c.key == key)).scalar_one()
     taken = keys(connection) | {*connection.execute(select(channel_names.c.name)).scalars()}
     return next(other for other in numbered(name) if other not in taken)
 
@@ -224,7 +225,7 @@ def leave_calls(connection: Connection, key: str, gateway: str, now: datetime) -
     is_waiting = _of(deliveries, key, gateway) & IS_OPEN
     if not connection.execute(select(exists().where(is_waiting))).scalar_one():
         return
-    own = _name_apart(connection, connection.execute(select(channels.c.name).where(channels.c.key == key)).scalar_one())
+    own = _name_apart(connection, key)
     account = connection.execute(
         select(channel_accounts.c.account).where(
             channel_accounts.c.channel == key, channel_accounts.c.gateway == gateway

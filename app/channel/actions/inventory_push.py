@@ -61,7 +61,8 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
         if bad and index in bad:
             continue
         sku = row["sku"]
-        sku = sku if type(sku) is str else text(sku)
+        if type(sku) is not str:
+            sku = text(sku)
         total = quantity = row.get("quantity_available")
         if type(quantity) is not int:
             quantity = whole(quantity)

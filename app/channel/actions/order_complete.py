@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import orders, parcels
+from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
-from app.channel.settling import CALLBACK, give_back
+from app.channel.settling import give_back
 from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.reading import entries, mapping
@@ -114,4 +115,4 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
     # Units taken off since the last completion make it another one, though the request looks the same.
     removed = [sorted(units.items()) for units in (order.removed, order.dropped) if units]
     meaning = ("complete", named_units, *removed)
-    return Command(CALLBACK, order.refnum, order.refnum, meaning, plan, correct)
+    return Command(COMPLETION, order.refnum, order.refnum, meaning, plan, correct)

@@ -84,8 +84,8 @@ class Pipe17Vendor:
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The webhooks' address, where a channel has a key for it."""
-        ours = {item: name for name, item in gateways.items() if isinstance(item, Pipe17Gateway)}
-        return create_webhooks({name: item for item, name in ours.items()})
+        # By name a channel that had another one before stands here twice.
+        return create_webhooks({item for item in gateways.values() if isinstance(item, Pipe17Gateway)})
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

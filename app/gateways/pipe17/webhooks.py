@@ -5,7 +5,7 @@ Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from flask import Blueprint, Response, request
 
@@ -17,7 +17,7 @@ MAX_NOTICE_BYTES = 64 * 1024
 RETRY_AFTER_S = 5
 
 
-def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
+def create_webhooks(gateways: Collection[Pipe17Gateway]) -> Blueprint:
     """The address that serves every gateway with a key for it; for any other key it does not exist."""
     blueprint = Blueprint("pipe17_webhooks", __name__)
 
@@ -29,7 +29,7 @@ def create_webhooks(gateways: Mapping[str, Pipe17Gateway]) -> Blueprint:
         set aside (R35).
         """
         # Every key is compared, so that the time taken tells nothing.
-        known = [gateway for gateway in gateways.values() if gateway.answers_to(key)]
+        known = [gateway for gateway in gateways if gateway.answers_to(key)]
         if (request.content_length or 0) > MAX_NOTICE_BYTES:
             return Response(status=413)
         if any(gateway.is_set_aside for gateway in known):
