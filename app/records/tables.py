@@ -829,3 +829,19 @@ chores = Table(
     Column("due_at", Moment, nullable=False),
 )
 """Work that one process at a time does now and then: whoever moves `due_at` on has the turn."""
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("usable_from", String(32), nullable=False),
+)
+"""Of each migration that has run the oldest one whose code can still use the database (P47)."""
+
+write_probes = Table(
+    "write_probes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What `/readyz` writes to see that the database takes anything; a row for each process that has done so lately."""
