@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.records import compatibility
 from app.records.compatibility import MIGRATION_LOCK, UnfitDatabase
-from app.records.database_errors import DatabaseUnavailable, family, in_words
+from app.records.database_errors import DatabaseUnavailable, in_words
 
 ALONE_LOCK = 727001
 """PostgreSQL's advisory lock of whoever migrates or registers channels."""
@@ -92,10 +92,15 @@ def _until_locks_come(connection: Connection, name: str) -> None:
             return
         except DBAPIError as error:
             connection.rollback()
-            if error.orig is None or family(error.orig) != "busy" or time.monotonic() > give_up_at:
+            if error.orig is None or not _is_about_locks(error.orig) or time.monotonic() > give_up_at:
                 raise
             log.warning("migration %s is tried again: %s", name, in_words(error.orig))
             time.sleep(LOCK_MS / 1000)
+
+
+def _is_about_locks(error: BaseException) -> bool:
+    """A lock that did not come in time, or two transactions that waited for each other's."""
+    return getattr(error, "sqlstate", None) in ("55P03", "40P01")
 
 
 @contextmanager
