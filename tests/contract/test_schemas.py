@@ -14,9 +14,10 @@ import jsonschema_rs
 import msgspec
 import pytest
 
+from app.contract.files import SCHEMAS
 from app.contract.formats import is_date_time
 from app.contract.problems import compiled
-from app.contract.schemas import SCHEMAS, BrokenSchema, Contract, load_contract
+from app.contract.schemas import BrokenSchema, Contract, load_contract
 
 CALLBACKS = {
     "catalog_get_config", "catalog_push", "inventory_push", "order_pull", "order_acknowledge", "order_update",
