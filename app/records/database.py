@@ -11,7 +11,6 @@ that a callback still has its answer (503) in time.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import logging
 import random
@@ -267,6 +266,7 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
+            fcntl = posix_locks()
             with _as_folder_fault():
                 lock = open(f"{self.url.database}.migrating", "w")  # noqa: SIM115 - closed below
             with lock:
@@ -278,6 +278,20 @@ class Database:
         with _as_unavailable(), engine.begin() as connection:
             connection.execute(text("select pg_advisory_xact_lock(727001)"))
             yield connection
+
+
+def posix_locks() -> Any:
+    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SettingsFault(
+            [
+                "the server and its database need a POSIX system (Linux, macOS, WSL); "
+                "verify, send, certify and auth-key run on this one"
+            ]
+        ) from error
+    return fcntl
 
 
 _LOCK_NAMES = text(
