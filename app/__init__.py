@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import click
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -24,6 +25,7 @@ from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.transitions import Delivery, Settled
+from app.errors import SettingsFault
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
@@ -163,7 +165,12 @@ def create_app(configured: Settings | None = None) -> Flask:
     Raises `SettingsFault` when the configuration or the database's form cannot be used.  A database that is away
     is answered with 503 until it is back: a worker that takes a dead one's place must not end the server.
     """
-    configured = configured or settings.load()
+    try:
+        configured = configured or settings.load()
+    except SettingsFault as error:
+        if settings.runs_under_flask():
+            raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
+        raise
     logs.configure(configured.log_level, configured.secrets())
     database = Database(configured.database_url)
     configured = prepared(configured, database)
