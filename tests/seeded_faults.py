@@ -82,6 +82,17 @@ FAULTS = (
         patience_s=15.0,
     ),
     Fault(
+        "let-the-kernel-go-on-sending",
+        "P44",
+        "app/gateways/wire.py",
+        "                self._linger(_RESETS)\n",
+        "                self._linger(_ENDS_ORDERLY)\n",
+        (
+            "tests/gateways/test_line.py::"
+            "test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back",
+        ),
+    ),
+    Fault(
         "follow-redirects",
         "P8",
         "app/gateways/line.py",

@@ -342,7 +342,7 @@ class Line:
                 attempt.phase = "answering"
                 body = self._read(answer)
                 # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
-                is_whole = body is not None and not attempt.is_over()
+                is_whole = attempt.is_answered = body is not None and not attempt.is_over()
             except _TRANSPORT_ERRORS as error:
                 attempt.is_over()
                 return None, self._failure(attempt, error, f"{prepared.method} {shown}")
