@@ -139,7 +139,7 @@ def _send(
         return
     if not yes:
         ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
-    now = utc_now()
+    now = database.now()
     for item in found:
         skus, products = wanted.get(item.vendor, ([], []))
         if products:
