@@ -28,6 +28,11 @@ _BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Where there is no CLOCK_BOOTTIME (macOS), the monotonic clock counts the time of a machine that sleeps as well."""
 
 
+def utc_now() -> datetime:
+    """Now by this machine's wall clock, aware, in UTC.  The only place that reads it (a test can have it set)."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
 def boot_s() -> float:
     """Seconds since the machine was started, those it slept included."""
     return time.clock_gettime(_BOOT_CLOCK)
@@ -55,7 +60,7 @@ class SharedClock:
 
     def __call__(self) -> datetime:
         booted_s = self._booted_s
-        return datetime.now(UTC) if booted_s is None else datetime.fromtimestamp(booted_s + boot_s(), UTC)
+        return utc_now() if booted_s is None else datetime.fromtimestamp(booted_s + boot_s(), UTC)
 
     @property
     def is_known(self) -> bool:

@@ -17,7 +17,7 @@ from app.cli.acting import ask, operator_of, reason_options
 from app.cli.filters import age, iso, records
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.vendors import build, channel_named, check_vendor
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.interface import Gateway
 from app.operations import acts

@@ -19,11 +19,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.clock import boot_s
+from app.clock import boot_s, utc_now
 from app.deliveries import claims, outbox
 from app.deliveries.chores import Chores
 from app.deliveries.claims import Outcome
-from app.deliveries.courier import Courier, utc_now
+from app.deliveries.courier import Courier
 from app.deliveries.facts import FactSender
 from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
 from app.deliveries.troubles import Troubles

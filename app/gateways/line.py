@@ -34,6 +34,7 @@ import requests
 import requests.adapters
 import urllib3
 
+from app.clock import utc_now
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.policy import Deadline, read_retry_after
@@ -146,16 +147,23 @@ def raise_for(reply: Reply) -> None:
 
 
 def _retry_after_s(reply: Reply) -> float | None:
-    return read_retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+    """A date counts from the vendor's own, for its clock and ours need not agree."""
+    return read_retry_after(reply.headers.get("Retry-After"), _said_at(reply) or utc_now())
 
 
-def _ahead_s(reply: Reply) -> float | None:
-    """How far the vendor's clock is before ours, by its Date header; None where it has none that can be read."""
+def _said_at(reply: Reply) -> datetime | None:
+    """When the vendor answered by its own clock; None where its Date header cannot be read."""
     try:
         theirs = parsedate_to_datetime(reply.headers["Date"])
     except (KeyError, ValueError, OverflowError, TypeError, IndexError):
         return None
-    return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return theirs.replace(tzinfo=theirs.tzinfo or UTC)
+
+
+def _ahead_s(reply: Reply) -> float | None:
+    """How far the vendor's clock is before this machine's, by its Date header; None where that cannot be read."""
+    theirs = _said_at(reply)
+    return None if theirs is None else (theirs - utc_now()).total_seconds()
 
 
 class Line:

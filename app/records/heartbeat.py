@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, update
 
-from app.clock import boot_id, boot_s
+from app.clock import boot_id, boot_s, utc_now
 from app.errors import ChannelError
 from app.records.leases import end_leases, wake_after_step_back
 from app.records.tables import heartbeat, unseen_steps
@@ -139,7 +139,7 @@ def begin(connection: Connection) -> datetime:
     known = booted_at(connection)
     if known is not None:
         return known
-    now = datetime.now(UTC)
+    now = utc_now()
     started = now - timedelta(seconds=boot_s())
     if _row(connection).boot_id not in ("", boot_id()):
         end_leases(connection, now)
