@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "app.cli.serve:serve",
     "settings": "app.cli.settings:settings",
     "stock": "app.cli.facts:stock",
+    "streams": "app.cli.streams:streams",
     "verify": "app.cli.verify:verify",
 }
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
+from app.records import leases
 from app.records.tables import Moment, deliveries
 
 LOOK_FURTHER = 50
@@ -37,7 +38,7 @@ def _is_due(now: BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         is_in(deliveries, DUE_STATES),
         deliveries.c.next_try_at <= now,
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        leases.is_over(deliveries.c.lease_until, now, bindparam("beyond", type_=Moment)),
     )
 
 
@@ -78,7 +79,11 @@ _LEASE = (
     .where(_THESE)
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
-        last_attempt_at=case((_HAS_RUN_OUT, deliveries.c.lease_until), else_=deliveries.c.last_attempt_at),
+        last_attempt_at=case(
+            (and_(_HAS_RUN_OUT, deliveries.c.lease_until > _NOW), _NOW),
+            (_HAS_RUN_OUT, deliveries.c.lease_until),
+            else_=deliveries.c.last_attempt_at,
+        ),
         lease_token=bindparam("token"),
         lease_until=_UNTIL,
     )
@@ -105,7 +110,8 @@ def claim(
     """
     wanted = limit + ahead
     for look_at in (wanted, wanted + LOOK_FURTHER):
-        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "look_at": look_at}
+        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "beyond": now + leases.LONGEST}
+        of["look_at"] = look_at
         seen = connection.execute(_DUE, of).all()
         behind = [row.id for row in seen if row.is_behind]
         if not behind:
@@ -117,18 +123,21 @@ def claim(
     token = new_lease()
     if rows:
         until = now + timedelta(seconds=lease_s)
-        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until})
+        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
     return token, [
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
-            row.lease_until if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            min(row.lease_until, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
         )
         for row in rows
     ]  # fmt: skip
 
 
 _HELD = select(deliveries.c.id, deliveries.c.lease_token).where(_THESE).order_by(deliveries.c.id).with_for_update()
+_DOUBT = (
+    update(deliveries).where(_THESE, is_in(deliveries, OPEN_STATES)).values(is_possibly_done=True, last_attempt_at=_NOW)
+)
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
 
@@ -144,6 +153,8 @@ class Outcome:
 def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -> list[Outcome]:
     """Write the outcomes whose lease is still held; returns those, for somebody else has the others now.
 
+    A lease is lost when another has taken it, whatever any clock says: the rows are locked while that is looked at.
+    A call of a lost lease that may have been sent is in doubt from now on, so that it is looked up before it is sent.
     Three statements, however many there are: a busy worker records hundreds a second.
     """
     if not outcomes:
@@ -151,6 +162,9 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
     ids = [outcome.delivery.id for outcome in outcomes]
     tokens = {row.id: row.lease_token for row in connection.execute(_HELD, {"ids": ids})}
     ours = [outcome for outcome in outcomes if tokens.get(outcome.delivery.id) == outcome.token]
+    lost = [outcome for outcome in outcomes if tokens.get(outcome.delivery.id) != outcome.token]
+    if in_doubt := [outcome.delivery.id for outcome in lost if outcome.settled.is_possibly_done]:
+        connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in ours if outcome.settled.state not in OPEN_STATES]
     # Personal data goes as soon as nobody needs it (R28).
     _write(connection, [{**_written(outcome), "closed_at": now, "body": None} for outcome in closed])
@@ -211,7 +225,7 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
         for number, (channel, gateway) in enumerate(candidates)
         for name, value in ((f"channel_{number}", channel), (f"gateway_{number}", gateway))
     }
-    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now})
+    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now, "beyond": now + leases.LONGEST})
     return [(row.channel, row.gateway) for row in rows]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.clock import utc_now
 from app.deliveries import transitions
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import BrokenReply, GatewayError, Misconfigured
@@ -17,11 +18,6 @@ from app.gateways.interface import Call, Gateway, Verb, look_up, perform
 from app.gateways.policy import Deadline
 
 log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """Now, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class Courier:

@@ -23,7 +23,7 @@ OPEN_STATES = ("owed", "checking", "parked")
 MAX_TRIES = 300
 """Tries before a call is parked; with pauses of at most five minutes this is about a day."""
 
-UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", SWITCHED_OFF})
+UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF})
 """Errors raised before anything was sent; they cost no try."""
 
 

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Row, insert, select, update
 
 from app.cli.system_user import user_name
+from app.clock import utc_now
 from app.deliveries import operating
-from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.gateways.interface import Verb
 from app.gateways.words import Event, Package
