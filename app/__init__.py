@@ -23,6 +23,7 @@ from app.channel.routing import Routing
 from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier, utc_now
 from app.deliveries.dispatcher import Dispatcher
+from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records.database import Database, DatabaseUnavailable
@@ -62,12 +63,15 @@ class Works:
         )
         self.gateways = create_gateways(configured, self.journal, tools)
         self.courier = Courier(self.gateways)
+        self.keeper = Keeper()
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
             self.database,
             self.courier,
             self.gateways,
             self._apply_late,
+            consequences.done_after_all,
+            keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             idle=Retention(self.database, terms, utc_now).turn,
@@ -80,6 +84,7 @@ class Works:
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
         self.dispatcher.stop()
+        self.keeper.stop()
         self.journal.stop()
         self.database.close()
 
@@ -172,7 +177,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
+    desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake, works.keeper)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
     reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
 

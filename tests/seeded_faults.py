@@ -93,6 +93,39 @@ FAULTS = (
         ),
     ),
     Fault(
+        "throw-a-known-outcome-away",
+        "P44",
+        "app/channel/running.py",
+        "    except (DatabaseUnavailable, DatabaseRefused):\n        _keep(desk, begun, settled)\n",
+        "    except (DatabaseUnavailable, DatabaseRefused):\n",
+        (
+            "tests/channel/test_known_outcomes.py::"
+            "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back[sqlite]",
+        ),
+    ),
+    Fault(
+        "send-again-what-was-answered",
+        "P44",
+        "app/deliveries/dispatcher.py",
+        "                known = self._keeper.known\n",
+        "                known = frozenset[int]()\n",
+        (
+            "tests/channel/test_known_outcomes.py::"
+            "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back",
+        ),
+    ),
+    Fault(
+        "hear-only-who-holds-the-lease",
+        "P44",
+        "app/deliveries/claims.py",
+        "            if is_done or (outcome",
+        "            if False and is_done or (outcome",
+        (
+            "tests/records/test_outbox.py::"
+            "test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it",
+        ),
+    ),
+    Fault(
         "follow-redirects",
         "P8",
         "app/gateways/line.py",
@@ -197,10 +230,11 @@ FAULTS = (
         "record-without-the-lease",
         "P22",
         "app/deliveries/claims.py",
-        "[outcome for outcome in outcomes if tokens.get(outcome.delivery.id) == outcome.token]",
-        "list(outcomes)",
+        "        if row is not None and row.lease_token == outcome.token:\n",
+        "        if row is not None:\n",
         (
-            "tests/records/test_outbox.py::test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done",
+            "tests/records/test_outbox.py::"
+            "test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it",
         ),
     ),
     Fault(
