@@ -24,6 +24,7 @@ from app.channel.routing import Routing
 from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
+from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import SettingsFault
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
@@ -67,12 +68,15 @@ class Works:
         )
         self.gateways = create_gateways(configured, self.journal, tools)
         self.courier = Courier(self.gateways, clock=database.clock)
+        self.keeper = Keeper()
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
             self.database,
             self.courier,
             self.gateways,
             self._apply_late,
+            consequences.done_after_all,
+            keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             clock=database.clock,
@@ -92,6 +96,7 @@ class Works:
         """End the background threads in order; whatever is unfinished stays owed."""
         self.heartbeat.stop()
         self.dispatcher.stop()
+        self.keeper.stop()
         self.journal.stop()
         self.database.close()
 
@@ -189,7 +194,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    desk = Desk(works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake)
+    desk = Desk(works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
     reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
 

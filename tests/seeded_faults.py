@@ -38,6 +38,72 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "send-under-a-lease-that-ends",
+        "P44",
+        "app/gateways/wire.py",
+        'self.is_lease_short = self.phase != "sent" and self._end.is_lease_short()',
+        "self.is_lease_short = False",
+        ("tests/gateways/test_line.py::test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does",),
+    ),
+    Fault(
+        "leave-facts-of-a-lost-lease",
+        "P44",
+        "app/deliveries/facts.py",
+        "was_tried=was_tried, error=str(error)):\n",
+        "was_tried=was_tried, error=str(error)) and False:\n",
+        (
+            "tests/records/test_restating.py::test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more",
+        ),
+    ),
+    Fault(
+        "leave-calls-of-a-lost-lease",
+        "P9",
+        "app/deliveries/claims.py",
+        "            elif outcome.settled.is_possibly_done:\n",
+        "            elif outcome.settled is None:\n",
+        ("tests/records/test_outbox.py::test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew",),
+    ),
+    Fault(
+        "go-by-ones-own-clock",
+        "P45",
+        "app/clock.py",
+        "return utc_now() if booted_s is None else",
+        "return utc_now() if booted_s != 0.0 else",
+        ("tests/records/test_clocks.py::test_p45_a_process_whose_clock_is_a_day_ahead_decides_as_the_others",),
+    ),
+    Fault(
+        "believe-every-lease",
+        "P45",
+        "app/records/leases.py",
+        "return or_(until.is_(None), until <= now, until > beyond)",
+        "return or_(until.is_(None), until <= now)",
+        ("tests/records/test_clocks.py::test_p45_a_lease_further_ahead_than_any_can_be_is_over",),
+    ),
+    Fault(
+        "count-every-step",
+        "P45",
+        "app/records/heartbeat.py",
+        "return timedelta() <= step <= LONGEST_STEP",
+        "return timedelta() <= step",
+        ("tests/records/test_clocks.py::test_p45_only_time_that_was_seen_passing_counts_for_credits_and_purges",),
+    ),
+    Fault(
+        "wait-for-the-time-to-come-again",
+        "P45",
+        "app/records/heartbeat.py",
+        "    if step < _BACK:\n",
+        "    if step is None:\n",
+        ("tests/records/test_clocks.py::test_p45_nothing_waits_for_a_time_that_the_clock_has_left",),
+    ),
+    Fault(
+        "keep-leases-of-before-a-restart",
+        "P45",
+        "app/records/heartbeat.py",
+        'not in ("", boot_id()):',
+        'in ("none",):',
+        ("tests/records/test_clocks.py::test_p45_another_start_of_the_machine_ends_every_lease",),
+    ),
+    Fault(
         "compare-keys-as-text",
         "P2",
         "app/channel/routing.py",
@@ -90,6 +156,39 @@ FAULTS = (
         (
             "tests/gateways/test_line.py::"
             "test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back",
+        ),
+    ),
+    Fault(
+        "throw-a-known-outcome-away",
+        "P44",
+        "app/channel/running.py",
+        "    except (DatabaseUnavailable, DatabaseRefused):\n        _keep(desk, begun, settled)\n",
+        "    except (DatabaseUnavailable, DatabaseRefused):\n",
+        (
+            "tests/channel/test_known_outcomes.py::"
+            "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back[sqlite]",
+        ),
+    ),
+    Fault(
+        "send-again-what-was-answered",
+        "P44",
+        "app/deliveries/dispatcher.py",
+        "                known = self._keeper.known\n",
+        "                known = frozenset[int]()\n",
+        (
+            "tests/channel/test_known_outcomes.py::"
+            "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back",
+        ),
+    ),
+    Fault(
+        "hear-only-who-holds-the-lease",
+        "P44",
+        "app/deliveries/claims.py",
+        "            if is_done or (outcome",
+        "            if False and is_done or (outcome",
+        (
+            "tests/records/test_outbox.py::"
+            "test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it",
         ),
     ),
     Fault(
@@ -197,10 +296,11 @@ FAULTS = (
         "record-without-the-lease",
         "P22",
         "app/deliveries/claims.py",
-        "[outcome for outcome in outcomes if tokens.get(outcome.delivery.id) == outcome.token]",
-        "list(outcomes)",
+        "        if row is not None and row.lease_token == outcome.token:\n",
+        "        if row is not None:\n",
         (
-            "tests/records/test_outbox.py::test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done",
+            "tests/records/test_outbox.py::"
+            "test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it",
         ),
     ),
     Fault(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from app.clock import boot_s
+from app.deliveries.keeping import persistent
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import Troubles
@@ -166,15 +167,20 @@ class FactSender:
             for item in sent
             for refusal in item.refusals
         ]
-        with self._database.write() as connection:
-            at = self._clock()
-            is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
-            if not is_recorded:
-                self._owe_lost(connection, batch)
-            if is_recorded:
-                refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
-            if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
+
+        def record() -> bool:
+            with self._database.write() as connection:
+                at = self._clock()
+                is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+                if not is_recorded:
+                    self._owe_lost(connection, batch)
+                if is_recorded:
+                    refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
+                if is_recorded and not gateway.is_observer:
+                    late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
+            return is_recorded
+
+        is_recorded = self._recorded(record)
         self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
 
@@ -200,15 +206,29 @@ class FactSender:
             for item in sent
             if item.refusal
         ]
-        with self._database.write() as connection:
-            at = self._clock()
-            is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
-            if not is_recorded:
-                self._owe_lost(connection, batch)
-            if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
+
+        def record() -> bool:
+            with self._database.write() as connection:
+                at = self._clock()
+                is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+                if not is_recorded:
+                    self._owe_lost(connection, batch)
+                if is_recorded and not gateway.is_observer:
+                    late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
+            return is_recorded
+
+        is_recorded = self._recorded(record)
         self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
+
+    def _recorded(self, record: Callable[[], bool]) -> bool:
+        """What `record` gives, tried until the database takes it: what the vendor has is known and is not forgotten.
+
+        Nothing else could be sent meanwhile.  Else a level would be sent again although orders may have moved it there.
+        """
+        found: list[bool] = []
+        persistent(lambda: found.append(record()), self._is_stopping)
+        return bool(found and found[0])
 
     def _try(
         self,

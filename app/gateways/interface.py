@@ -99,6 +99,9 @@ class Accepted:
     events: tuple[words.Event, ...] = ()
     refnum: str = ""
     """The vendor's own number of what it made; of a refund RetailOps is told it."""
+    note: Callable[[Connection], None] | None = field(default=None, compare=False)
+    """What this acceptance leaves in the gateway's own records, written in the transaction that records it (T2), so
+    that a database that is away can never turn the vendor's yes into an unknown outcome."""
 
 
 @dataclass(frozen=True)

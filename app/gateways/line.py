@@ -39,6 +39,7 @@ from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavai
 from app.gateways.interface import VendorCall
 from app.gateways.policy import Deadline, read_retry_after
 from app.gateways.wire import KEEP_IDLE_S, POOLS, Attempt, watched
+from app.transport import sent
 from app.transport.limits import CallLimiter, Permit
 from app.transport.rates import CallKind
 
@@ -52,6 +53,7 @@ _READ_BYTES: Final = 64 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _BAD_IN_HEADER: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _SURELY_NOT_DONE: Final = {408, 425, 429}
+_READS: Final = ("GET", "HEAD")
 _MOVED: Final = {301, 307, 308}
 
 log = logging.getLogger(__name__)
@@ -246,10 +248,10 @@ class Line:
         extra = {} if json_body is None else {"Content-Type": "application/json"}
         if request_id:
             extra["X-Request-Id"] = request_id
-        sent = {**self._headers, **_checked_headers(self.vendor, {**extra, **(headers or {})})}
+        to_send = {**self._headers, **_checked_headers(self.vendor, {**extra, **(headers or {})})}
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = method, url, json_body
-        prepared.headers = requests.structures.CaseInsensitiveDict(sent)
+        prepared.headers = requests.structures.CaseInsensitiveDict(to_send)
         if json_body is not None:
             prepared.headers["Content-Length"] = str(len(json_body))
 
@@ -313,12 +315,14 @@ class Line:
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
         """Sends it; a read that met a connection the vendor had already given up is sent once more."""
         attempt = Attempt(end, self._connect_s)
+        if prepared.method not in _READS:
+            sent.note_write()
         reply, failure = self._try(prepared, shown, attempt)
         if (
             failure is not None
             and failure.code == "CONNECTION_LOST"
             and not attempt.is_fresh
-            and prepared.method in ("GET", "HEAD")
+            and prepared.method in _READS
             and end.left_s() > 0.0
         ):
             reply, failure = self._try(prepared, shown, Attempt(end, self._connect_s))

@@ -59,9 +59,9 @@ class Attempt:
         self.phase: Literal["idle", "resolving", "connecting", "securing", "sent", "answering"] = "idle"
         self.is_fresh = False
         self.is_cut = False
+        self.is_lease_short = False
         self.is_answered = False
         """True once the whole answer was read: only then may the connection be used again, or end orderly."""
-        self.is_lease_short = False
         self.is_finished = False
         self._fd = -1
         self._lock = threading.Lock()

@@ -46,8 +46,9 @@ def test_p45_a_process_whose_clock_is_a_day_ahead_decides_as_the_others(
     monkeypatch.setattr(time, "time", lambda: now_s() + DAY.total_seconds())
     assert clock.utc_now() > datetime.now(UTC) + DAY / 2
     try:
-        assert abs(other.now() - database.now()) < timedelta(seconds=1)
-        other.beat()
+        for one in (other, database):
+            assert abs(one.now() - datetime.now(UTC)) < timedelta(seconds=5), "the interpreter's own is right"
+            one.beat()
         assert abs(other.now() - database.now()) < timedelta(seconds=1)
     finally:
         other.close()

@@ -24,7 +24,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import as_number, rounded
 from app.channel.outcome import Outcome
 from app.channel.returned_money import ReturnedMoney
-from app.channel.running import Command, Plan, run
+from app.channel.running import Command, Plan, execute
 from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
@@ -147,22 +147,27 @@ class _Return:
         self._key = wanted.key(order.refnum)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
+        self._payments: list[Charge] = []
 
     def carry_out(self) -> Outcome:
         refnum = self._order.refnum
         meaning = self._wanted.meaning(refnum)
         command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change)
-        [events] = run(self._desk, self._asked, [command])
+        ran = execute(self._desk, self._asked, [command])
+        [events] = ran.events
         if self._is_altered:
             return Outcome(events)
-        with self._desk.database.read() as connection:
-            entries = ledger.of_source(connection, self._channel, CALLBACK, self._key)
-            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order.refnum)}
+        source = (CALLBACK, self._key)
+        entries: list[Entry] = []
+        if not ran.unrecorded:
+            with self._desk.database.read() as connection:
+                entries = ledger.of_source(connection, self._channel, *source)
+                self._payments = ledger.charges(connection, self._channel, self._order.refnum)
+        entries = refunds.with_known(entries, source, ran.unrecorded)
+        payments = {item.refnum: item for item in self._payments}
         accepted = [entry for entry in entries if entry.state == "accepted"]
-        untold = [entry.id for entry in accepted if entry.told_at is None]
-        if untold:
-            with self._desk.database.write() as connection:
-                ledger.note_told(connection, untold, self._desk.clock())
+        if any(entry.told_at is None for entry in accepted):
+            refunds.note_told(self._desk, source, self._channel, is_recorded=not ran.unrecorded)
         credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
         to_payments = [entry for entry in accepted if not entry.is_store_credit]
         transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
@@ -180,7 +185,7 @@ class _Return:
         before = ledger.of_source(connection, self._channel, *source)
         if any(entry.is_in_effect or entry.order_refnum != self._order.refnum for entry in before):
             return self._refuse_change(connection)
-        payments = ledger.charges(connection, self._channel, self._order.refnum)
+        payments = self._payments = ledger.charges(connection, self._channel, self._order.refnum)
         currency = payments[0].currency_code if payments else ""
         money = rounded(wanted.amount, currency)
         goods = self._goods(connection, entries, currency)

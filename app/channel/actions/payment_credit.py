@@ -24,7 +24,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.running import Command, Plan, Ran, execute
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.deliveries import outbox
@@ -127,13 +127,17 @@ class _Credit:
         self._natural_key = self._standing_key(connection)
         self._is_new = False
         self._cut_to: Decimal | None = None
+        self._payments = {item.refnum: item for item in payments}
 
     def carry_out(self, outcome: Outcome) -> Outcome:
         if self.amount <= 0:
             return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
         meaning = (self._digest,)
         command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
-        [events] = run(self._desk, self._asked, [command])
+        ran = execute(self._desk, self._asked, [command])
+        [events] = ran.events
+        if ran.unrecorded:
+            return self._from_memory(outcome, events, ran)
         with self._desk.database.read() as connection:
             mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
             matches = [entry for entry in mine if entry.state == "matched"]
@@ -151,6 +155,17 @@ class _Credit:
             return self._unpaid(outcome, events)
         self._note(mine, accepted, is_unpaid=not self._is_new)
         return self._paid(outcome, matched, paying, accepted, payments)
+
+    def _from_memory(self, outcome: Outcome, events: Sequence[Event], ran: Ran) -> Outcome:
+        """What the vendor answered, which the records will say when the database is back."""
+        source = (CALLBACK, self._natural_key)
+        paying = [item for item in refunds.with_known((), source, ran.unrecorded) if item.is_in_effect]
+        accepted = [entry for entry in paying if entry.state == "accepted"]
+        if not paying:
+            return self._unpaid(outcome, events)
+        if accepted:
+            refunds.note_told(self._desk, source, self._channel, is_recorded=False)
+        return self._paid(outcome, None, paying, accepted, self._payments)
 
     def _standing_key(self, connection: Connection) -> str:
         """The key this request answers to: an earlier one of the same meaning, or the next (R23).
@@ -252,12 +267,11 @@ class _Credit:
 
     def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
         """Keep that RetailOps was told, and for the operator that it asked again."""
-        untold = [entry.id for entry in accepted if entry.told_at is None]
-        if untold or is_unpaid:
+        for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
+            refunds.note_told(self._desk, source, self._channel, is_recorded=True)
+        if is_unpaid:
             with self._desk.database.write() as connection:
-                ledger.note_told(connection, untold, self._desk.clock())
-                if is_unpaid:
-                    ledger.note_repeat(connection, mine[0].id)
+                ledger.note_repeat(connection, mine[0].id)
 
     def _unpaid(self, outcome: Outcome, events: Sequence[Event]) -> Outcome:
         event = next((item for item in events if item.event_type == "error"), None)
