@@ -27,6 +27,7 @@ from app.errors import Rejected
 from app.gateways.interface import Verb
 from app.gateways.words import Event, about
 from app.records.database import DatabaseRefused, repeated
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -250,6 +251,7 @@ def _bind(
                 "callback": command.callback,
                 "natural_key": command.natural_key,
                 "order_refnum": command.order_refnum,
+                "key_form": KEY_FORM,
                 "begun_at": now,
             },
         ).scalar_one()
