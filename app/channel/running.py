@@ -31,6 +31,7 @@ from app.gateways.interface import Verb
 from app.gateways.words import Event, about
 from app.records import leases
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -297,6 +298,7 @@ def _bind(
                 "callback": command.callback,
                 "natural_key": command.natural_key,
                 "order_refnum": command.order_refnum,
+                "key_form": KEY_FORM,
                 "begun_at": now,
             },
         ).scalar_one()
