@@ -20,6 +20,7 @@ from typing import Any, Final
 from app.callbacks import giving_up
 from app.callbacks.accepting import Accepting
 from app.callbacks.connection import Connection
+from app.callbacks.heads import PlainSettings
 from app.callbacks.receiver import Receiver
 from app.callbacks.refusals import refusal
 from app.callbacks.spool import MOST_SPOOLED_BYTES, OVERLOADED, Room
@@ -57,7 +58,11 @@ class Loop:
     """The connections of one process."""
 
     def __init__(
-        self, cfg: Any, listeners: Sequence[Any], give: Callable[[Connection, Any], None], most_body_bytes: int
+        self,
+        cfg: PlainSettings,
+        listeners: Sequence[Any],
+        give: Callable[[Connection, Any], None],
+        most_body_bytes: int,
     ) -> None:
         """`give` has a request answered in another thread, which then calls `give_back`."""
         self._cfg = cfg
