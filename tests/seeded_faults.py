@@ -1470,13 +1470,116 @@ FAULTS = (
     Fault(
         "a-permanent-error-says-send-again",
         "P34",
-        "app/records/database.py",
-        """kind in ("DataError", "IntegrityError"):\n        return "refused"\n""",
-        """kind in ("DataError", "IntegrityError"):\n        return "away"\n""",
+        "app/records/database_errors.py",
+        """kinds & {"DataError", "IntegrityError"}:\n        return "refused"\n""",
+        """kinds & {"DataError", "IntegrityError"}:\n        return "away"\n""",
         (
             "tests/channel/test_texts_and_entries.py::"
             "test_p34_every_error_of_the_database_is_taken_for_what_it_is[sqlite]",
         ),
+    ),
+    Fault(
+        "old-code-refuses-every-newer-database",
+        "P47",
+        "app/records/compatibility.py",
+        "too_new = sorted(name for name in newer if said.get(name) not in known)",
+        "too_new = sorted(newer)",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_a_newer_database_is_used_by_the_code_it_names_and_by_no_other[sqlite]",
+        ),
+    ),
+    Fault(
+        "only-the-last-migration-is-asked",
+        "P47",
+        "app/records/compatibility.py",
+        "newer = tuple(sorted({*said, revision}))",
+        "newer = (revision,)",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_a_newer_database_is_used_by_the_code_it_names_and_by_no_other[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-breaking-migration-is-not-seen",
+        "P47",
+        "app/records/database.py",
+        "        if revision == self._usable_revision:\n            return\n",
+        "        return\n",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_a_newer_database_is_used_by_the_code_it_names_and_by_no_other[sqlite]",
+        ),
+    ),
+    Fault(
+        "a-process-begun-anew-ends-the-server",
+        "P47",
+        "app/__init__.py",
+        "    except (DatabaseUnavailable, UnfitDatabase) as error:",
+        "    except DatabaseUnavailable as error:",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_a_newer_database_is_used_by_the_code_it_names_and_by_no_other[sqlite]",
+        ),
+    ),
+    Fault(
+        "migrations-leave-no-word",
+        "P47",
+        "app/records/migrations/env.py",
+        "    on_version_apply=compatibility.keep,\n",
+        "",
+        ("tests/records/test_migrations.py::test_p47_every_migration_says_from_which_code_on_it_can_be_used[sqlite]",),
+    ),
+    Fault(
+        "two-lost-connections-are-a-fault-of-ours",
+        "P5",
+        "app/records/database.py",
+        "        except InvalidRequestError as error:",
+        "        except PendingRollbackError as error:",
+        (
+            "tests/records/test_database.py::"
+            "test_p5_a_connection_that_is_lost_as_soon_as_it_is_made_is_trouble_of_the_database",
+        ),
+    ),
+    Fault(
+        "ready-without-a-write",
+        "P24",
+        "app/records/readiness.py",
+        "                reason = self._why_no_write()\n",
+        "                pass\n",
+        ("tests/records/test_trouble.py::test_p10_a_full_disk_is_503_leaves_nothing_half_written_and_passes",),
+    ),
+    Fault(
+        "the-write-of-readiness-needs-no-page",
+        "P24",
+        "app/records/readiness.py",
+        "PROBE_BYTES: Final = 16 * 1024",
+        "PROBE_BYTES: Final = 16",
+        ("tests/records/test_trouble.py::test_p10_a_full_disk_is_503_leaves_nothing_half_written_and_passes",),
+    ),
+    Fault(
+        "sqlites-file-can-be-read-by-all",
+        "P20",
+        "app/records/private_files.py",
+        "os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)",
+        "os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)",
+        ("tests/records/test_database.py::test_p20_sqlites_files_are_nobody_elses",),
+    ),
+    Fault(
+        "a-file-of-before-stays-readable",
+        "P20",
+        "app/records/private_files.py",
+        "            path.chmod(mode & 0o700)\n",
+        "            pass\n",
+        ("tests/records/test_database.py::test_p20_sqlites_files_are_nobody_elses",),
+    ),
+    Fault(
+        "a-command-names-the-kind-of-its-trouble",
+        "P24",
+        "app/records/database_errors.py",
+        "    if known := _known(error):\n        return known[1]\n",
+        "",
+        ("tests/cli/test_processes.py::test_db_upgrade_says_what_is_wrong_without_the_password",),
     ),
     Fault(
         "a-key-without-a-limit",

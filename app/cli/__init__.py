@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.cli.env_file import read_env_file
 from app.errors import ChannelError, SettingsFault
 from app.records.database import DatabaseUnavailable
+from app.records.database_errors import in_words
 
 COMMANDS = {
     "auth-key": "app.cli.auth_key:auth_key",
@@ -70,9 +71,8 @@ class Commands(click.Group):
             raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({error})") from error
         except SQLAlchemyError as error:
             # Its own text may hold the address, and with it the password.
-            raise click.ClickException(
-                f"DATABASE_URL: the database there cannot be used ({type(error).__name__})"
-            ) from error
+            reason = in_words(getattr(error, "orig", None) or error)
+            raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({reason})") from error
         except ChannelError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:

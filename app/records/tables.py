@@ -858,3 +858,19 @@ unseen_steps = Table(
     Column("step_ms", BigInteger, nullable=False),
 )
 """Steps of the shared clock that nobody saw passing, as it stood still or ran: at which `seen`, and by how much."""
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("usable_from", String(32), nullable=False),
+)
+"""Of each migration that has run the oldest one whose code can still use the database (P47)."""
+
+write_probes = Table(
+    "write_probes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What `/readyz` writes to see that the database takes anything; a row for each process that has done so lately."""
