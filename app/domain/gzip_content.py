@@ -21,11 +21,11 @@ class TooLarge(ValueError):
     """More than was allowed, packed or inflated, or in too many members."""
 
 
-def inflated(read: Callable[[int], bytes], limit: int) -> Iterator[bytes]:
+def inflated(read: Callable[[int], bytes], limit: int, *, ignores_rest: bool = False) -> Iterator[bytes]:
     """The content of every member of a gzip stream (RFC 1952, 2.2), in pieces.
 
     `read` gives at most so many bytes, none at the end.  Raises `TooLarge` above `limit` bytes, counted as they come
-    and as they are inflated, and `BrokenGzip`.
+    and as they are inflated, and `BrokenGzip`; with `ignores_rest` not for what follows a whole member and is none.
     """
     inflater = _new_member()
     received = given = 0
@@ -44,6 +44,8 @@ def inflated(read: Callable[[int], bytes], limit: int) -> Iterator[bytes]:
                 raise TooLarge
             yield piece
     except zlib.error:
+        if ignores_rest and members > 1:
+            return
         raise BrokenGzip from None
     if not inflater.eof:
         raise BrokenGzip
