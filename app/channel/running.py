@@ -148,6 +148,7 @@ def execute(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> Ran:
             unrecorded = tuple(outcome for one in ran for outcome in one.unrecorded)
             return Ran([events for one in ran for events in one.events], unrecorded)
         return Ran([[refused_event(about("order_refnum", command.order_refnum))] for command in wanted])
+    asked.leave_turn()
     settled = _attempt(desk, asked, begun)
     told = _recorded(desk, asked, begun, settled)
     unrecorded = tuple(_outcomes(begun, settled)) if told is None else ()
