@@ -9,6 +9,7 @@ from typing import Any
 
 from app.contract.schemas import Callback, Reading
 from app.deliveries.courier import Courier
+from app.deliveries.keeping import Keeper
 from app.gateways.interface import Call, Gateway, Kind
 from app.gateways.policy import Deadline
 from app.records.database import Database
@@ -30,6 +31,8 @@ class Desk:
     courier: Courier
     clock: Callable[[], datetime]
     wake_deliveries: Callable[[], None]
+    keeper: Keeper
+    """Keeps outcomes that cannot be recorded now."""
 
     def gateways_of(self, channel: Channel) -> list[Gateway]:
         """The channel's gateways in the order of its configuration."""
@@ -50,7 +53,10 @@ class Asked:
     channel: Channel
     request_id: str
     deadline: Deadline
+    leave_turn: Callable[[], None] = lambda: None
+    """Gives up the turn of a large body.  Called where T1 is over and before a vendor is waited for (R14)."""
 
     def call(self, kind: Kind) -> Call:
-        """The circumstances to hand a gateway."""
+        """The circumstances to hand a gateway, which is called now."""
+        self.leave_turn()
         return Call(self.deadline, self.request_id, kind)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.env_file import read_env_file
 from app.errors import ChannelError, SettingsFault
 from app.records.database import DatabaseUnavailable
 from app.records.database_errors import in_words
@@ -25,6 +26,7 @@ COMMANDS = {
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
     "forget": "app.cli.forget:forget",
+    "init": "app.cli.init:init",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
     "pipe17": "app.cli.pipe17:pipe17",
@@ -34,8 +36,10 @@ COMMANDS = {
     "retailrocket": "app.cli.retailrocket:retailrocket",
     "sandbox": "app.cli.sandbox:sandbox",
     "send": "app.cli.send:send",
+    "serve": "app.cli.serve:serve",
     "settings": "app.cli.settings:settings",
     "stock": "app.cli.facts:stock",
+    "streams": "app.cli.streams:streams",
     "verify": "app.cli.verify:verify",
 }
 
@@ -57,6 +61,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            read_env_file()
             return super().invoke(ctx)
         except SettingsFault as error:
             for fault in error.faults:
@@ -93,6 +98,7 @@ def _unloadable(name: str, error: Exception) -> click.Command:
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="retailops-channel", prog_name="channel")
 def cli() -> None:
     """Run, verify and look after a RetailOps channel server.
 

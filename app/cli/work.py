@@ -11,7 +11,6 @@ import click
 from app import Works, logs, settings
 from app.channel import registration
 from app.cli.terminal import json_option, print_json, stop_signal
-from app.deliveries.courier import utc_now
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 from app.settings import Settings
 
@@ -46,7 +45,7 @@ def work(as_json: bool) -> None:
     configured = found
     logs.configure(configured.log_level, configured.secrets(), configured.names)
     works = Works(configured, database, delivery_threads=THREADS)
-    works.journal.start()
+    works.start()
     works.dispatcher.start()
     names = [channel.name for channel in configured.channels]
     if as_json:
@@ -70,7 +69,7 @@ def _once_database_is_there(configured: Settings, database: Database, stopping: 
     while True:
         try:
             database.prepare()
-            return registration.register(configured, database, utc_now())
+            return registration.register(configured, database, database.now())
         except DatabaseRejects:
             raise
         except DatabaseUnavailable as error:

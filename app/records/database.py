@@ -11,13 +11,13 @@ that a callback still has its answer (503) in time.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,8 +31,9 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
-from app.records import compatibility, migrating, private_files
+from app.records import compatibility, heartbeat, migrating, private_files
 from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
 from app.records.database_errors import (
     DatabaseBusy,
@@ -84,6 +85,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.clock = SharedClock()
         self._writer = threading.Lock()
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
@@ -152,7 +154,7 @@ class Database:
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             try:
                 record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
-                record.info["form"] = _look_at_form(connection)
+                record.info["form"] = _look(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away, and then every connection is dead; the pool connects anew.
                 if "watched" in record.info:
@@ -238,8 +240,38 @@ class Database:
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         self._begin_use()
+        if self.is_sqlite and not self.clock.is_known:
+            self._join_clock()
         with _as_unavailable(), self._connected() as connection:
             yield connection
+
+    def now(self) -> datetime:
+        """Now, by the shared clock.  Raises `DatabaseUnavailable` where it is not known yet and cannot be asked."""
+        if not self.clock.is_known:
+            with self.read():
+                pass
+        return self.clock()
+
+    def _join_clock(self) -> None:
+        """SQLite: go by the clock of the other processes, or begin one.  Not before the migration that keeps it."""
+        with suppress(DBAPIError):
+            with self.engine.connect() as connection, connection.begin():
+                booted_at = heartbeat.booted_at(connection)
+            if booted_at is None:
+                alone = {"is_write": True, "busy_ms": 1000, "is_durable": False}
+                with self.engine.connect().execution_options(**alone) as connection, connection.begin():
+                    booted_at = heartbeat.begin(connection)
+            self.clock.set(booted_at)
+
+    def beat(self) -> None:
+        """Count the time that passed since the last beat (R36).  Raises `DatabaseUnavailable`."""
+        with self.write(is_durable=False) as connection:
+            booted_at = heartbeat.booted_at(connection) if self.is_sqlite else None
+            if booted_at is not None:
+                self.clock.set(booted_at)
+            step = heartbeat.beat(connection, self.clock())
+        if step is not None:
+            log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
     def _connected(self) -> Connection:
         try:
@@ -336,6 +368,7 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
+            fcntl = posix_locks()
             with _as_folder_fault():
                 lock = private_files.open_lock(f"{self.url.database}.migrating")
             with lock:
@@ -349,29 +382,50 @@ class Database:
             yield connection
 
 
+def posix_locks() -> Any:
+    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SettingsFault(
+            [
+                "the server and its database need a POSIX system (Linux, macOS, WSL); "
+                "verify, send, certify and auth-key run on this one"
+            ]
+        ) from error
+    return fcntl
+
+
 _LOCK_NAMES = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
 )
 
 
-_LOOK_AT_FORM = (
-    f"select pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), (select version_num from alembic_version limit 1)"
+_NOW = "extract(epoch from clock_timestamp())::float8"
+
+_LOOK = (
+    f"select {_NOW}, pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), "
+    "(select version_num from alembic_version limit 1)"
 )
 
 
-def _look_at_form(connection: Any) -> tuple[bool, str | None]:
+def _look(connection: Any, clock: SharedClock) -> tuple[bool, str | None]:
     """Begin the transaction that will use a connection of psycopg, which shows as well that it is alive.
 
-    Whether no migration that wants to be alone is under way, and the last migration that has run.  The lock is
-    given back with the transaction's end.  Raises the driver's errors.
+    Whether no migration that wants to be alone is under way, and the last migration that has run; the shared clock
+    learns the time.  The lock is given back with the transaction's end.  Raises the driver's errors.
     """
+    asked_s = boot_s()
     try:
-        is_free, revision = connection.execute(_LOOK_AT_FORM).fetchone()
+        now_s, is_free, revision = connection.execute(_LOOK).fetchone()
     except Exception as error:
         if getattr(error, "sqlstate", None) != "42P01":
             raise
         connection.rollback()  # no migration has run
-        return True, None
+        asked_s = boot_s()
+        [now_s] = connection.execute(f"select {_NOW}").fetchone()
+        is_free, revision = True, None
+    clock.learn(now_s, asked_s, boot_s())
     return is_free, revision
 
 

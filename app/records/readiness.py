@@ -86,7 +86,7 @@ class Readiness:
 
     def _write(self) -> None:
         """The new row comes before the old one goes: pages have to be there for it.  Raises `DatabaseUnavailable`."""
-        now_ms = int(time.time() * 1000)
+        now_ms = int(self._database.now().timestamp() * 1000)
         number = now_ms * 1000 + random.randrange(1000)
         content = os.urandom(PROBE_BYTES)
         # What a power cut forgets is no loss, so no disk is waited for.

@@ -54,10 +54,11 @@ def test_p26_a_filled_database_of_the_first_form_is_carried_over_whole(
         for table in first.sorted_tables:
             if table.name != "alembic_version":
                 connection.execute(table.insert(), [_row(table, number) for number in (1, 2)])
+        connection.execute(sa.text("update handed_out set retailops_order_id = '+007.0' where refnum = 'refnum 1'"))
     before = _contents(database, first)
     assert len(before) >= 8
     database.upgrade()
-    assert _contents(database, first) == before
+    assert repr(_contents(database, first)) == repr(before).replace("+007.0", "7"), "RetailOps' numbers are in form"
     app = build_app()
     assert app.test_client().get("/readyz").status_code == 200
     with database.write() as connection:  # numbers go on where they were
