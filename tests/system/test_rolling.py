@@ -125,7 +125,7 @@ class Release:
 
     def deploy(self) -> int:
         """What a platform runs before it starts the processes; SQLite migrates itself at the start."""
-        return 0 if self._is_sqlite else self.processes.start(["app.cli", "db", "upgrade"]).wait(60)
+        return 0 if self._is_sqlite else self.processes.start(["app.cli", "db", "upgrade"]).wait(90)
 
     def start(self) -> tuple[subprocess.Popen[bytes], str]:
         assert self.deploy() == 0, self.processes.log()[-2000:]
@@ -200,7 +200,7 @@ def test_p47_old_and_new_code_live_on_one_database_as_each_migration_says(
         replace_a_dead_process(old_server, traffic)
         assert {status for status, _ in traffic.more(1)} == {503}
         assert_nothing_changed(database_url)
-        assert old.processes.start(["app.cli", "deliveries", "work"]).wait(30) == 2, "it refuses to start"
+        assert old.processes.start(["app.cli", "deliveries", "work"]).wait(90) == 2, "it refuses to start"
         assert "deploy the newer version again" in old.processes.log()
 
         before = dict(traffic.stated)
