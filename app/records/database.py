@@ -141,7 +141,10 @@ class Database:
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
             try:
-                _ask_the_time(connection, self.clock)
+                if self.clock.is_fresh:
+                    engine.dialect.do_ping(connection)
+                else:
+                    _ask_the_time(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away; the pool answers this by connecting anew.
                 _watch.end(record.info.pop("watched"))
@@ -315,7 +318,8 @@ class Database:
 
 
 def _ask_the_time(connection: Any, clock: SharedClock) -> None:
-    """Whether a connection still works, by a question whose answer is of use.  Raises the driver's error."""
+    """Whether a connection still works, by a question whose answer is of use; it takes a tenth of a millisecond more
+    than a plain one.  Raises the driver's error."""
     asked_s = boot_s()
     connection.autocommit = True
     try:
