@@ -64,6 +64,14 @@ FAULTS = (
         ("tests/records/test_outbox.py::test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew",),
     ),
     Fault(
+        "tell-nobody-of-an-overtaken-call",
+        "P44",
+        "app/deliveries/claims.py",
+        "            _note_if_overtaken(connection, outcome.delivery, now)\n",
+        "            pass\n",
+        ("tests/records/test_outbox.py::test_p44_a_call_that_may_have_arrived_after_later_ones_of_its_order_is_told",),
+    ),
+    Fault(
         "go-by-ones-own-clock",
         "P45",
         "app/clock.py",
