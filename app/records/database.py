@@ -33,6 +33,7 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from app.errors import ChannelError, SettingsFault
+from app.logs import Tally
 from app.records.patience import Watch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -332,8 +333,12 @@ def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
         raise _refused(type(context.original_exception).__name__) from context.original_exception
 
 
+_REFUSALS = Tally()
+
+
 def _refused(kind: str) -> DatabaseRefused:
-    log.error("the database cannot keep a value: %s", kind)
+    if count := _REFUSALS.add(kind):
+        log.error("the database cannot keep a value, %s so far: %s", count, kind)
     return DatabaseRefused(f"the database cannot keep a value: {kind}")
 
 
