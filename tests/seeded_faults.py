@@ -837,6 +837,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        "refused-facts-are-not-counted",
+        "P14",
+        "app/deliveries/troubles.py",
+        "(count + len(refused), subject, reason)",
+        "(len(refused), subject, reason)",
+        ("tests/deliveries/test_troubles.py::test_p14_many_refused_facts_are_one_line_that_counts",),
+        patience_s=30.0,
+    ),
+    Fault(
         "keys-of-an-earlier-form-forgotten",
         "P10",
         "app/records/former_keys.py",
