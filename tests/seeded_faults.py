@@ -846,6 +846,17 @@ FAULTS = (
         patience_s=30.0,
     ),
     Fault(
+        "cancellation-counts-units-twice",
+        "P19",
+        "app/channel/bought.py",
+        "units[row.line_refnum] = max(units[row.line_refnum] - row.quantity, 0)",
+        "units[row.line_refnum] += 0",
+        (
+            "tests/gateways/test_rally_completions.py"
+            "::test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_back[sqlite]",
+        ),
+    ),
+    Fault(
         "keys-of-an-earlier-form-forgotten",
         "P10",
         "app/records/former_keys.py",
