@@ -2,8 +2,8 @@
 
 * **The shared clock** (`SharedClock`, each `Database` has one) decides whatever two processes have to agree on:
   leases, when a call is due, how old a figure, a cart or a hand-out is.  With PostgreSQL it is the server's
-  `clock_timestamp()`, which a transaction brings along every second; with SQLite it is one reading of the wall clock.
-  In between CLOCK_BOOTTIME carries it on.  A machine whose own clock is wrong, or is set, decides as every other does.
+  `clock_timestamp()`, which each transaction brings along; with SQLite it is one reading of the wall clock, carried
+  on by CLOCK_BOOTTIME.  A machine whose own clock is wrong, or is set while we run, decides as every other one does.
 * **Time that was seen passing** (`records.heartbeat`) decides when a credit counts as another one and when data is
   purged: a clock that was a day ahead, even the shared one, must not pay twice or delete anything.
 * **CLOCK_BOOTTIME** (`boot_s`) decides whether a lease of ours still runs when a call is about to be sent: it goes on
@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,9 +23,6 @@ from typing import Final
 
 TRUST_S: Final = 1.0
 """A reading of the shared clock that took longer is not used once there is one: this process may have stood still."""
-
-FRESH_S: Final = 1.0
-"""How long a reading of the shared clock is gone by before a transaction brings another one."""
 
 _BOOT_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Where there is no CLOCK_BOOTTIME (macOS), the monotonic clock counts the time of a machine that sleeps as well."""
@@ -61,7 +57,6 @@ class SharedClock:
 
     def __init__(self) -> None:
         self._booted_s: float | None = None
-        self._asked_s = -math.inf
 
     def __call__(self) -> datetime:
         booted_s = self._booted_s
@@ -72,14 +67,8 @@ class SharedClock:
         """False until the database was asked."""
         return self._booted_s is not None
 
-    @property
-    def is_fresh(self) -> bool:
-        """True while the database need not be asked again."""
-        return boot_s() - self._asked_s < FRESH_S
-
     def learn(self, shared_s: float, asked_s: float, answered_s: float) -> None:
         """The database said `shared_s` (since 1970) somewhen between these two moments of `boot_s`."""
-        self._asked_s = asked_s
         earliest_s, latest_s = shared_s - answered_s, shared_s - asked_s
         is_vague = answered_s - asked_s > TRUST_S
         if self._booted_s is not None and (is_vague or earliest_s <= self._booted_s <= latest_s):
