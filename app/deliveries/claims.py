@@ -81,8 +81,8 @@ _LEASE = (
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
         last_attempt_at=case(
-            (and_(_HAS_RUN_OUT, deliveries.c.lease_until > _NOW), _NOW),
-            (_HAS_RUN_OUT, deliveries.c.lease_until),
+            (and_(_HAS_RUN_OUT, deliveries.c.lease_until <= _NOW), deliveries.c.lease_until),
+            (_HAS_RUN_OUT, _NOW),
             else_=deliveries.c.last_attempt_at,
         ),
         lease_token=bindparam("token"),
@@ -131,7 +131,7 @@ def claim(
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
-            min(row.lease_until, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            min(row.lease_until or now, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
         )
         for row in rows
     ]  # fmt: skip
