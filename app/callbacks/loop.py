@@ -32,7 +32,7 @@ READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
 
 PIECE_BYTES: Final = 64 * 1024
-BODY_PIECE_BYTES: Final = 256 * 1024
+BODY_PIECE_BYTES: Final = 1024 * 1024
 """What one client may bring before the others have their turn."""
 
 LOOK_S: Final = 1.0

@@ -91,6 +91,16 @@ def test_what_a_request_says_of_its_connection_holds(raw: bytes, path: str, is_k
             assert is_closed(line)
 
 
+def test_a_client_that_ends_its_side_is_answered_and_one_that_goes_costs_nothing(stage: Staged) -> None:
+    for _ in range(20):
+        with stage.connect() as line:
+            line.sendall(post(b"gone" * 20_000))
+    with stage.connect() as line:
+        line.sendall(post(b"1") + post(b"2"))
+        line.shutdown(socket.SHUT_WR)
+        assert [said(line), said(line)] == ["1", "2"] and is_closed(line)
+
+
 def test_an_answer_to_head_has_no_body(stage: Staged) -> None:
     with stage.connect() as line:
         line.sendall(post(method="HEAD") + post(b"next"))
