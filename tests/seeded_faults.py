@@ -1383,8 +1383,8 @@ FAULTS = (
         "requests-half-sent-are-dropped-at-a-stop",
         "P21",
         "app/callbacks/loop.py",
-        "                elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
-        "                else:\n",
+        "            elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
+        "            else:\n",
         (
             "tests/callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answered",
         ),
