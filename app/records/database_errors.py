@@ -47,7 +47,7 @@ _BY_STATE: dict[str, tuple[Family, str]] = {
     "42501": ("away", "the user may not do this to its tables"),
     "53100": ("away", "its disk is full"),
     "53200": ("away", "its server is out of memory"),
-    "53300": ("busy", "it takes no more connections"),
+    "53300": ("busy", "too many connections"),
     "55P03": ("busy", "a lock did not come in time"),
     "57014": ("busy", "a statement took too long"),
     "57P01": ("away", "its server is being stopped"),
@@ -67,9 +67,11 @@ _BY_CLASS: dict[str, tuple[Family, str]] = {
 }
 
 _BY_TEXT: tuple[tuple[str, Family, str], ...] = (
-    ("too many connections", "busy", "it takes no more connections"),
-    ("too many clients", "busy", "it takes no more connections"),
-    ("connection slots", "busy", "it takes no more connections"),
+    ("too many connections for role", "busy", "too many connections for role"),
+    ("too many connections for database", "busy", "too many connections for database"),
+    ("connection slots are reserved", "busy", "remaining connection slots are reserved"),
+    ("too many clients", "busy", "too many clients already"),
+    ("no more connections allowed", "busy", "no more connections allowed"),
     ("password authentication failed", "rejects", "it does not take the user's password"),
     ("no password supplied", "rejects", "it wants a password"),
     ("no pg_hba.conf entry", "rejects", "it does not let this user or this machine in"),
