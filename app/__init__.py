@@ -165,7 +165,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     """
     configured = configured or settings.load()
     logs.configure(configured.log_level, configured.secrets())
-    database = Database(configured.database_url)
+    database = Database(configured.database_url, configured.connections_each)
     configured = prepared(configured, database)
     logs.configure(configured.log_level, configured.secrets(), configured.names)
     works = Works(

@@ -1477,6 +1477,91 @@ FAULTS = (
             "_source_counts_nothing_open",
         ),
     ),
+    Fault(
+        "each-process-takes-all-connections",
+        "P42",
+        "app/settings.py",
+        "return max(2, self.database_connections // self.database_processes)",
+        "return self.database_connections",
+        (
+            "tests/test_settings.py::test_p42_each_process_has_its_part_of_the_connections_also_while_a_release_doubles_the_processes",
+        ),
+    ),
+    Fault(
+        "tell-a-full-server-at-once",
+        "P42",
+        "app/records/connections.py",
+        "if not reason_if_full(cause(error)) or time",
+        "if True or time",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_a_server_without_a_connection_left_is_waited_for_and_then_told_in_words[role]",
+        ),
+    ),
+    Fault(
+        "keep-idle-connections",
+        "P42",
+        "app/records/connections.py",
+        "left_s = self.close_idle(IDLE_S)",
+        "left_s = self.close_idle(3600.0)",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle",
+        ),
+    ),
+    Fault(
+        "wait-for-a-connection-only-briefly",
+        "P42",
+        "app/records/database.py",
+        "return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)",
+        "return 4.0",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_whoever_waits_gets_the_next_connection_also_long_after_others_came",
+        ),
+    ),
+    Fault(
+        "not-ready-because-busy",
+        "P42",
+        "app/records/database.py",
+        "return time.monotonic() - self._served_at < IN_USE_S",
+        "return False",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle",
+        ),
+    ),
+    Fault(
+        "hold-two-connections",
+        "P42",
+        "app/fair_turns.py",
+        "if thread in self._holders:",
+        "if False:",
+        (
+            "tests/test_fair_turns.py::test_a_second_turn_in_the_same_thread_is_a_fault_of_ours_and_nothing_is_lost_by_it",
+        ),
+    ),
+    Fault(
+        "one-channel-takes-the-last-turn",
+        "P15",
+        "app/fair_turns.py",
+        "self._most_each = max(1, limit - 1)",
+        "self._most_each = limit",
+        (
+            "tests/records/test_connections.py::test_p15_a_channel_whose_transactions_hang_leaves_the_others_a_connection",
+        ),
+    ),
+    Fault(
+        "who-came-first-goes-first",
+        "P15",
+        "app/fair_turns.py",
+        "key=lambda each: (each.held, each.served)",
+        "key=lambda each: -each.served",
+        (
+            "tests/test_fair_turns.py::"
+            "test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_longest_ago_goes_first",
+        ),
+    ),
 )
 
 

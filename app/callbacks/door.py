@@ -7,7 +7,7 @@ import time
 
 from flask import Blueprint, Response, request
 
-from app import metrics
+from app import caller, metrics
 from app.callbacks import body
 from app.callbacks.edge import REQUEST_ID
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
@@ -62,10 +62,12 @@ def _reply(
     try:
         raw = body.read_object(request.environ, max_body)
         deadline = Deadline.in_s(budget_s)  # how long the body took is up to the caller
+        caller.deadline.set(deadline)
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)
             del raw
             received = reception.read(callback, parsed, note)
+        caller.channel.set(received.channel.key if received.channel else "")
         return json_bytes_reply(200, reception.answer(received, request_id, deadline, note))
     except Rejected as error:
         note.outcome = error.code

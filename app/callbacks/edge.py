@@ -10,8 +10,9 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from app import logs
+from app import caller, logs
 from app.callbacks.replies import error_reply
+from app.channel.desk import BUDGET_S
 
 REQUEST_ID = "channel.request_id"
 """Where the request id stands in the WSGI environment."""
@@ -51,7 +52,11 @@ class Edge:
             headers.append(("X-Request-Id", request_id))
             return start_response(status, headers, *rest)
 
-        return self._application(environ, start)
+        caller.begin_request(BUDGET_S)
+        try:
+            return self._application(environ, start)
+        finally:
+            caller.end_request()
 
 
 def install(app: Flask) -> None:

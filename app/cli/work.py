@@ -34,7 +34,7 @@ def work(as_json: bool) -> None:
     configured = settings.load()
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
-    database = Database(configured.database_url)
+    database = Database(configured.database_url, configured.connections_each)
     database.prepare()
     configured = registration.register(configured, database, utc_now())
     logs.configure(configured.log_level, configured.secrets(), configured.names)

@@ -19,6 +19,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app import caller
 from app.deliveries import claims, outbox
 from app.deliveries.chores import Chores
 from app.deliveries.claims import Outcome
@@ -267,6 +268,7 @@ class Dispatcher:
             self._turns.end(call, is_quick=False)
             return
         delivery = call.delivery
+        caller.channel.set(delivery.channel)
         settled = self._courier.attempt(delivery, Deadline.in_s(ATTEMPT_S), is_inline=False)
         if settled.state == "parked":
             log.error(
@@ -289,6 +291,7 @@ class Dispatcher:
         self._wake.set()
 
     def _send_facts(self, stream: Stream) -> None:
+        caller.channel.set(stream[0])
         try:
             self._facts.send(*stream)
             if self._chores.do(*stream):

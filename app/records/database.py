@@ -14,13 +14,14 @@ from __future__ import annotations
 import fcntl
 import functools
 import logging
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import alembic.command
 import alembic.config
@@ -30,10 +31,12 @@ from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app import caller
 from app.errors import ChannelError, SettingsFault
-from app.records.patience import Watch
+from app.fair_turns import FairTurns, TurnTimeout
+from app.records.connections import KeptConnections, patiently, reason_if_full, watch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -49,18 +52,39 @@ TRANSACTION_S = 7.0
 CONNECT_S = 2
 """How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
 
-CONNECTIONS = 12
-"""Connections of one process to PostgreSQL at most; platforms allow as few as 20 in all."""
+CONNECTIONS = 2
+"""Connections to PostgreSQL at most of a process that names no other number, such as a command on the terminal."""
+
+SQLITE_CONNECTIONS = 64
+"""Files have no bound of their own: more than any process has threads at the same time in the database."""
+
+WAIT_S = 10.0
+"""How long a free connection is waited for in the background; a request waits until its answer must stand."""
+
+LEAST_WAIT_S = 1.0
+"""How long a request waits even when its time is over: what was found out so far should be kept."""
+
+LATE_S = 1.5
+"""How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
+callback's budget is 10 s."""
+
+READY_WAIT_S = 3.0
+"""How long a health check waits for a connection: platforms give up after 5 to 10 s."""
+
+IN_USE_S = 10.0
+"""A database that has served this process within that time answers, even where all connections are busy."""
 
 log = logging.getLogger(__name__)
-
-_watch = Watch()
 
 T = TypeVar("T")
 
 
 class DatabaseUnavailable(ChannelError):
     """The database did not take or give what was asked; nothing was half-written."""
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """All connections this process may have were in use for as long as could be waited."""
 
 
 class DatabaseConflict(DatabaseUnavailable):
@@ -72,12 +96,19 @@ class DatabaseRefused(ChannelError):
 
 
 class Database:
-    """All access to the records.  Threads share one instance; a forked process makes its own."""
+    """All access to the records.  Threads share one instance; a forked process makes its own.
 
-    def __init__(self, url: str) -> None:
+    A thread that uses the database must not use it a second time meanwhile: with all connections in such hands
+    everybody would wait for ever.  It is told so by an error of ours (`NestedTurn`).
+    """
+
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
+        """`connections`: how many to PostgreSQL this process may have open at most, at least 2."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = threading.Lock()
+        self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
+        self._writer = FairTurns(1)
+        self._served_at = -math.inf
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
         self._demanding = threading.RLock()
@@ -91,7 +122,11 @@ class Database:
             with _as_folder_fault():
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
-            self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0}
+            self.url,
+            hide_parameters=True,
+            pool_size=8,
+            max_overflow=SQLITE_CONNECTIONS - 8,
+            connect_args={"timeout": 5.0},
         )
 
         @event.listens_for(engine, "connect")
@@ -122,9 +157,7 @@ class Database:
         engine = create_engine(
             self.url,
             hide_parameters=True,
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=LOCK_S,
+            poolclass=KeptConnections,
             connect_args={
                 "connect_timeout": CONNECT_S,
                 "tcp_user_timeout": int(TRANSACTION_S * 1000),
@@ -135,47 +168,44 @@ class Database:
 
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
-            record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
-            try:
-                engine.dialect.do_ping(connection)
-            except engine.dialect.loaded_dbapi.Error as error:
-                # The server may have been away; the pool answers this by connecting anew.
-                _watch.end(record.info.pop("watched"))
-                raise DisconnectionError from error
+            record.info["watched"] = watch.begin(connection.fileno(), _longest_use_s())
 
         @event.listens_for(engine, "checkin")
         def _end_use(_connection: Any, record: Any) -> None:
             if "watched" in record.info:
-                _watch.end(record.info.pop("watched"))
+                watch.end(record.info.pop("watched"))
 
         return engine
 
     @contextmanager
     def write(
-        self, *, wait_s: float = 5.0, serial: Iterable[str] = (), is_durable: bool = True
+        self, *, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
     ) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block.
 
         One that is not durable does not wait for the disk on SQLite: a power cut may undo it, and nothing else.
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
-        Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails, and `DatabaseRefused`
+        `wait_s`: how long its beginning may be waited for; None: SQLite's writer for 5 s, a connection as `read` does.
+        Raises `DatabaseUnavailable` when it cannot begin within that time or the database fails, and `DatabaseRefused`
         for a value it can never keep.
         """
-        give_up_at = time.monotonic() + max(wait_s, 0.0)
-        if self.is_sqlite and not self._writer.acquire(timeout=max(wait_s, 0.0)):
-            raise DatabaseUnavailable("another writer holds the database")
+        self._prepare_use()
+        if not self.is_sqlite:
+            with self._connection(wait_s) as connection, connection.begin():
+                if names := sorted(set(serial)):
+                    connection.execute(_LOCK_NAMES, {"names": names})
+                yield connection
+            return
+        give_up_at = time.monotonic() + (5.0 if wait_s is None else wait_s)
         try:
-            with self._connection() as connection:
-                if self.is_sqlite:
-                    left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
-                    connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
+            turn = self._writer.turn(caller.channel.get(), give_up_at - time.monotonic())
+            with turn, self._connection() as connection:
+                left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
+                connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
                 with connection.begin():
-                    if not self.is_sqlite and (names := sorted(set(serial))):
-                        connection.execute(_LOCK_NAMES, {"names": names})
                     yield connection
-        finally:
-            if self.is_sqlite:
-                self._writer.release()
+        except TurnTimeout:
+            raise DatabaseBusy("another writer holds the database") from None
 
     def before_use(self, demand: Callable[[], None]) -> None:
         """Call `demand` before anything is read or written, again each time until it returns.
@@ -183,6 +213,12 @@ class Database:
         What it raises is told as `DatabaseUnavailable` to whoever wanted the database; it may use the database itself.
         """
         self._demand = demand
+
+    def _prepare_use(self) -> None:
+        if self._is_closed:
+            raise DatabaseUnavailable("this process is about to end")
+        if self._demand is not None:
+            self._meet_demand()
 
     def _meet_demand(self) -> None:
         with self._demanding:  # threads that come meanwhile wait; what the demand itself reads goes on
@@ -198,28 +234,43 @@ class Database:
                 self._is_demanding = False
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        if self._is_closed:
-            raise DatabaseUnavailable("this process is about to end")
-        if self._demand is not None:
-            self._meet_demand()
-        with _as_unavailable(), self.engine.connect() as connection:
-            yield connection
+    def _connection(self, wait_s: float | None = None) -> Iterator[Connection]:
+        give_up_at = time.monotonic() + (_patience_s() if wait_s is None else wait_s)
+        try:
+            with self._turns.turn(caller.channel.get(), give_up_at - time.monotonic()), _as_unavailable():
+                with self._connected(self.engine, give_up_at) as connection:
+                    yield connection
+                self._served_at = time.monotonic()
+        except TurnTimeout:
+            raise DatabaseBusy("all connections this process may have are in use") from None
+
+    def _connected(self, engine: Engine, give_up_at: float) -> Connection:
+        if self.is_sqlite:
+            return engine.connect()
+        return patiently(engine.connect, give_up_at - time.monotonic(), lambda error: getattr(error, "orig", None))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read: on SQLite of one moment, on PostgreSQL each statement of its own.
 
-        Raises `DatabaseUnavailable` when the database fails.
+        A free connection is waited for until the request's answer must stand, in the background for `WAIT_S`.
+        Raises `DatabaseUnavailable` when none comes or the database fails.
         """
+        self._prepare_use()
         with self._connection() as connection, connection.begin():
             yield connection
 
     def is_ready(self) -> bool:
-        """True when the database answers and its schema is the one this code was written for."""
+        """True when the database answers and its schema is the one this code was written for.
+
+        Where all connections are busy it is enough that they were of use just now.
+        """
         try:
-            with self.read() as connection:
+            self._prepare_use()
+            with self._connection(READY_WAIT_S) as connection, connection.begin():
                 return _revision(connection) == self._head
+        except DatabaseBusy:
+            return time.monotonic() - self._served_at < IN_USE_S
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
 
@@ -275,14 +326,32 @@ class Database:
                     yield connection
             return
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
-        with _as_unavailable(), engine.begin() as connection:
-            connection.execute(text("select pg_advisory_xact_lock(727001)"))
-            yield connection
+        give_up_at = time.monotonic() + _patience_s()
+        with self._turns.turn("", _patience_s()), _as_unavailable():
+            # This connection is none of the pool's, and the bound holds for both.
+            cast(KeptConnections, self.engine.pool).close_idle()
+            with self._connected(engine, give_up_at) as connection, connection.begin():
+                connection.execute(text("select pg_advisory_xact_lock(727001)"))
+                yield connection
 
 
 _LOCK_NAMES = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
 )
+
+
+def _patience_s() -> float:
+    """How long the present thread may wait for a connection."""
+    deadline = caller.deadline.get()
+    return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
+
+
+def _longest_use_s() -> float:
+    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
+    deadline = caller.deadline.get()
+    if deadline is None:
+        return TRANSACTION_S
+    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
 
 
 def _alembic() -> alembic.config.Config:
@@ -351,12 +420,9 @@ def _as_unavailable() -> Iterator[None]:
                 raise _refused(kind) from error
             case "ours":
                 raise
-        log.warning("database trouble: %s", kind)
-        raise DatabaseUnavailable(kind) from error
-    except SQLAlchemyError as error:
-        if "TimeoutError" in type(error).__name__:
-            raise DatabaseUnavailable("no free connection") from error
-        raise
+        why = reason_if_full(error.orig) or kind
+        log.warning("database trouble: %s", why)
+        raise DatabaseUnavailable(why) from error
 
 
 _CONFLICTS = frozenset({"23505", "40001", "40P01"})

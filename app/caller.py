@@ -1,0 +1,25 @@
+"""For whom the present thread works, and until when: shared resources are shared and waited for by it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from app.deadline import Deadline
+
+channel: ContextVar[str] = ContextVar("channel", default="")
+"""The key of the channel's records, "" for the process itself, and for a request as long as it is not known."""
+
+deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+"""When the answer to the request must stand; None for what runs in the background."""
+
+
+def begin_request(budget_s: float) -> None:
+    """The thread serves another request, of a channel not known yet, that is to be answered within `budget_s`."""
+    channel.set("")
+    deadline.set(Deadline.in_s(budget_s))
+
+
+def end_request() -> None:
+    """It is answered."""
+    channel.set("")
+    deadline.set(None)
