@@ -1,4 +1,4 @@
-"""Shares a bounded resource of one process fairly between channels: connections, SQLite's writer, threads (P15).
+"""Shares what a process has little of fairly between channels: connections, SQLite's writer, threads (P15).
 
 Of those that wait the channel goes first that holds least, among equals the one served longest ago; inside a channel
 it is first come, first served.  So a flood of one channel delays another by one turn, whatever its length.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
 
 
 class TurnTimeout(Exception):
@@ -19,6 +22,89 @@ class TurnTimeout(Exception):
 
 class NestedTurn(RuntimeError):
     """A thread asked for a second turn while it holds one.  A fault of ours: all threads could wait for each other."""
+
+
+class _Share(Generic[Item]):
+    """What one channel holds and waits for; kept while it does either."""
+
+    __slots__ = ("held", "most", "served", "waiting")
+
+    def __init__(self, most: int) -> None:
+        self.held = 0
+        self.most = most
+        self.served = 0
+        """The number of the last turn it got: the lower, the longer ago."""
+        self.waiting: deque[Item] = deque()
+
+
+class Shares(Generic[Item]):
+    """Decides whose turn it is: at most `limit` turns at once, and of one channel at most `most_of(channel)`.
+
+    Not thread-safe; whoever uses it has a lock.
+    """
+
+    def __init__(self, limit: int, most_of: Callable[[str], int]) -> None:
+        self._free = limit
+        self._most_of = most_of
+        self._shares: dict[str, _Share[Item]] = {}
+        self._numbers = count(1)
+
+    def begin(self, channel: str) -> bool:
+        """Take a turn if one is free for this channel.  Nobody is overtaken: whoever waits may not have it."""
+        share = self._share_of(channel)
+        if not self._free or share.held >= share.most:
+            self._forget_if_idle(channel, share)
+            return False
+        self._grant(share)
+        return True
+
+    def wait(self, channel: str, item: Item) -> None:
+        """Wait behind the others of the channel; `end` gives the item back when its turn has come."""
+        self._share_of(channel).waiting.append(item)
+
+    def end(self, channel: str) -> tuple[str, Item] | None:
+        """A turn of this channel is over; whose is the next, which has begun with this, None for nobody's."""
+        ended = self._shares[channel]
+        ended.held -= 1
+        self._free += 1
+        due = [(name, share) for name, share in self._shares.items() if share.waiting and share.held < share.most]
+        self._forget_if_idle(channel, ended)
+        if not due:
+            return None
+        name, share = min(due, key=lambda each: (each[1].held, each[1].served))
+        self._grant(share)
+        return name, share.waiting.popleft()
+
+    def withdraw(self, channel: str, item: Item) -> None:
+        """It waits no more.  Raises `ValueError` where it does not wait."""
+        share = self._share_of(channel)
+        share.waiting.remove(item)
+        self._forget_if_idle(channel, share)
+
+    def waiting(self, channel: str) -> int:
+        """How many of this channel wait."""
+        share = self._shares.get(channel)
+        return len(share.waiting) if share else 0
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nobody holds a turn or waits for one."""
+        return not self._shares
+
+    def _share_of(self, channel: str) -> _Share[Item]:
+        share = self._shares.get(channel)
+        if share is None:
+            share = self._shares[channel] = _Share(self._most_of(channel))
+        return share
+
+    def _grant(self, share: _Share[Item]) -> None:
+        self._free -= 1
+        share.held += 1
+        share.served = next(self._numbers)
+
+    def _forget_if_idle(self, channel: str, share: _Share[Item]) -> None:
+        if not share.held and not share.waiting:
+            del self._shares[channel]
 
 
 class _Waiter:
@@ -32,18 +118,6 @@ class _Waiter:
         self.has_turn = False
 
 
-class _Share:
-    """What one channel holds and waits for; kept while it does either."""
-
-    __slots__ = ("held", "served", "waiting")
-
-    def __init__(self) -> None:
-        self.held = 0
-        self.served = 0
-        """The number of the last turn it got: the lower, the longer ago."""
-        self.waiting: deque[_Waiter] = deque()
-
-
 class FairTurns:
     """At most `limit` turns at once; one channel never has the last one, unless there is only one.
 
@@ -52,11 +126,9 @@ class FairTurns:
 
     def __init__(self, limit: int) -> None:
         """`limit`: turns at once, at least 1."""
-        self._most_each = max(1, limit - 1)
-        self._free = limit
-        self._shares: dict[str, _Share] = {}
+        most_each = max(1, limit - 1)
+        self._shares: Shares[_Waiter] = Shares(limit, lambda channel: most_each)
         self._holders: set[int] = set()
-        self._numbers = count(1)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -77,49 +149,32 @@ class FairTurns:
             self._holders.discard(thread)
             self._give_back(channel)
 
+    @property
+    def is_idle(self) -> bool:
+        """True when nobody holds a turn or waits for one."""
+        return self._shares.is_idle
+
+    def waiting(self, channel: str) -> int:
+        """How many threads wait for this channel's turn."""
+        return self._shares.waiting(channel)
+
     def _take(self, channel: str, wait_s: float) -> bool:
         with self._lock:
-            share = self._shares.get(channel)
-            if share is None:
-                share = self._shares[channel] = _Share()
-            # Where one is free, whoever waits may not have it: nobody is overtaken.
-            if self._free and share.held < self._most_each:
-                self._grant(share)
+            if self._shares.begin(channel):
                 return True
             waiter = _Waiter()
-            share.waiting.append(waiter)
+            self._shares.wait(channel, waiter)
         if waiter.come.acquire(timeout=max(wait_s, 0.0)):
             return True
         with self._lock:
-            if waiter.has_turn:  # it came just now
-                return True
-            share.waiting.remove(waiter)
-            self._forget_if_idle(channel, share)
-            return False
+            if not waiter.has_turn:  # else it came just now
+                self._shares.withdraw(channel, waiter)
+            return waiter.has_turn
 
     def _give_back(self, channel: str) -> None:
         with self._lock:
-            share = self._shares[channel]
-            share.held -= 1
-            self._free += 1
-            self._serve_next()
-            self._forget_if_idle(channel, share)
-
-    def _serve_next(self) -> None:
-        due = [share for share in self._shares.values() if share.waiting and share.held < self._most_each]
-        if not due:
-            return
-        share = min(due, key=lambda each: (each.held, each.served))
-        waiter = share.waiting.popleft()
-        self._grant(share)
-        waiter.has_turn = True
-        waiter.come.release()
-
-    def _grant(self, share: _Share) -> None:
-        self._free -= 1
-        share.held += 1
-        share.served = next(self._numbers)
-
-    def _forget_if_idle(self, channel: str, share: _Share) -> None:
-        if not share.held and not share.waiting:
-            del self._shares[channel]
+            following = self._shares.end(channel)
+            if following is not None:
+                _, waiter = following
+                waiter.has_turn = True
+                waiter.come.release()

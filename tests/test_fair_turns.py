@@ -35,7 +35,7 @@ class Held:
 
 
 def waiting(turns: FairTurns) -> int:
-    return sum(len(share.waiting) for share in turns._shares.values())
+    return sum(map(turns.waiting, ("flood", "quiet", "other")))
 
 
 def test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_longest_ago_goes_first() -> None:
@@ -49,7 +49,7 @@ def test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_long
         next(each for each in held if each.has_turn.is_set() and not each._let_go.is_set()).let_go()
         eventually(lambda: len(order) == len(held) or waiting(turns) == len(held) - len(order))
     assert order == ["flood", "quiet", "other", "flood", "flood", "flood", "flood"]
-    assert turns._shares == {}, "nothing is kept of channels that want nothing"
+    assert turns.is_idle, "nothing is kept of channels that want nothing"
 
 
 def test_p15_one_channel_never_has_the_last_turn_and_is_overtaken_by_nobody_for_it() -> None:
@@ -72,7 +72,7 @@ def test_a_second_turn_in_the_same_thread_is_a_fault_of_ours_and_nothing_is_lost
         raise AssertionError("it was given")
     with turns.turn("b", 1):
         pass
-    assert turns._shares == {}
+    assert turns.is_idle
 
 
 def test_turns_given_and_given_up_at_the_same_moment_are_all_there_again() -> None:
@@ -93,7 +93,7 @@ def test_turns_given_and_given_up_at_the_same_moment_are_all_there_again() -> No
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(ask, number) for number in range(8)]:
             done.result(30)
-    assert most and turns._shares == {}
+    assert most and turns.is_idle
     with turns.turn("a", 0):
         in_thread(lambda: take(turns, "b", 0.0)).result(5)
 
