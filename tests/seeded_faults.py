@@ -1139,14 +1139,82 @@ FAULTS = (
         ),
     ),
     Fault(
-        "stalled-download-holds-a-thread",
-        "P15",
+        "long-bodies-are-gathered-in-memory",
+        "P46",
         "app/callbacks/worker.py",
-        "            if environ.get(LONG_BODY) and isinstance(line, Connection):\n",
+        "            if environ.get(LONG_BODY):\n",
+        "            if False:\n",
+        ("tests/callbacks/test_worker.py::test_p46_a_long_body_is_made_no_faster_than_its_client_reads",),
+    ),
+    Fault(
+        "half-a-request-is-given-a-thread",
+        "P46",
+        "app/callbacks/framing.py",
+        "        return data[count:] if self._missing == 0 else None\n",
+        "        return data[count:]\n",
+        ("tests/callbacks/test_worker.py::test_p46_a_request_in_any_pieces_is_the_request",),
+    ),
+    Fault(
+        "spooled-bodies-without-bound",
+        "P46",
+        "app/callbacks/spool.py",
+        "            if count > self._left_bytes:\n",
         "            if False:\n",
         (
-            "tests/gateways/test_retailrocket_served.py::"
-            "test_p15_stalled_downloads_of_the_feed_take_neither_a_thread_nor_the_feed_from_others",
+            "tests/callbacks/test_worker.py::test_p46_large_bodies_share_a_room_and_small_ones_need_none",
+            "tests/callbacks/test_worker.py::test_p46_a_large_body_that_hardly_comes_makes_room_for_one_that_does",
+        ),
+    ),
+    Fault(
+        "unread-answers-without-bound",
+        "P46",
+        "app/callbacks/giving_up.py",
+        "        if total <= most_bytes:\n",
+        "        if True:\n",
+        (
+            "tests/callbacks/test_worker.py::"
+            "test_p46_clients_that_do_not_read_hold_no_thread_and_no_more_memory_than_allowed",
+        ),
+    ),
+    Fault(
+        "silent-clients-keep-their-places",
+        "P46",
+        "app/callbacks/accepting.py",
+        "            if self._is_full() and not self._make_place():\n",
+        "            if self._is_full():\n",
+        ("tests/callbacks/test_worker.py::test_p46_where_there_are_too_many_clients_the_longest_silent_goes_first",),
+    ),
+    Fault(
+        "slow-clients-are-never-late",
+        "P46",
+        "app/callbacks/loop.py",
+        "            if connection.is_late(now_s):\n",
+        "            if False:\n",
+        (
+            "tests/callbacks/test_worker.py::"
+            "test_p15_a_client_that_sends_below_one_kib_a_second_is_cut_off_and_one_above_it_is_not",
+            "tests/callbacks/test_worker.py::test_p15_a_client_that_does_not_read_is_cut_off",
+        ),
+    ),
+    Fault(
+        "queued-connections-are-reset-at-a-stop",
+        "P21",
+        "app/callbacks/accepting.py",
+        "            while self._accept(listener) and time.monotonic() < until_s:\n",
+        "            while False:\n",
+        (
+            "tests/callbacks/test_worker.py::"
+            "test_p21_connections_that_wait_to_be_accepted_are_answered_when_the_process_is_to_stop",
+        ),
+    ),
+    Fault(
+        "requests-half-sent-are-dropped-at-a-stop",
+        "P21",
+        "app/callbacks/loop.py",
+        "                elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
+        "                else:\n",
+        (
+            "tests/callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answered",
         ),
     ),
     Fault(
