@@ -16,6 +16,7 @@ from app import gateways, logs, metrics, settings
 from app.callbacks import edge
 from app.callbacks.door import create_door
 from app.callbacks.health import create_health
+from app.callbacks.senders import Senders
 from app.channel import consequences, registration
 from app.channel.desk import BUDGET_S, Desk
 from app.channel.reception import Reception
@@ -200,6 +201,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         if inbound is not None:
             app.register_blueprint(inbound)
     app.extensions["works"] = works
+    app.extensions["senders"] = Senders(configured.channels)
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
     works.journal.start()

@@ -13,10 +13,10 @@ deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 """When the answer to the request must stand; None for what runs in the background."""
 
 
-def begin_request(budget_s: float) -> None:
-    """The thread serves another request, of a channel not known yet, that is to be answered within `budget_s`."""
+def begin_request(until: Deadline) -> None:
+    """The thread serves another request, of a channel not known yet, whose answer must stand then."""
     channel.set("")
-    deadline.set(Deadline.in_s(budget_s))
+    deadline.set(until)
 
 
 def end_request() -> None:

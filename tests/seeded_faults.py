@@ -1637,6 +1637,39 @@ FAULTS = (
             "test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_longest_ago_goes_first",
         ),
     ),
+    Fault(
+        "one-channel-takes-all-threads",
+        "P15",
+        "app/callbacks/threads.py",
+        "most - max(1, most // 8)",
+        "most",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once",
+        ),
+    ),
+    Fault(
+        "strangers-take-a-channels-share",
+        "P15",
+        "app/callbacks/senders.py",
+        "named = self._by_key.get(found[1]) if found else None",
+        "named = next(iter(self._by_key.values()))",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p15_a_request_is_for_the_channel_it_names_and_whoever_names_none_is_a_stranger",
+        ),
+    ),
+    Fault(
+        "count-the-budget-from-the-thread",
+        "P7",
+        "app/callbacks/edge.py",
+        "Deadline(arrived_s + BUDGET_S)",
+        "Deadline.in_s(BUDGET_S)",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p7_time_spent_waiting_for_a_thread_counts_against_the_time_for_the_answer",
+        ),
+    ),
 )
 
 

@@ -61,7 +61,8 @@ def _reply(
 ) -> Response:
     try:
         raw = body.read_object(request.environ, max_body)
-        deadline = Deadline.in_s(budget_s)  # how long the body took is up to the caller
+        given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
+        deadline = given.within_s(budget_s) if given else Deadline.in_s(budget_s)
         caller.deadline.set(deadline)
         with body.turn_for(len(raw), deadline):
             parsed = body.parse(raw)

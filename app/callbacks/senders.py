@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import IO, Final
 
 from app import gateways
@@ -16,8 +16,18 @@ from app.settings import Channel
 HEALTH: Final = "/health"
 """The sender of the platform's checks, which must not wait behind anybody; no channel's key looks so."""
 
+PEOPLE: Final = "/people"
+"""The sender of what operators and developers look at."""
+
+EVERYBODY: Final = "/everybody"
+"""The sender of all requests of an application that knows no channels."""
+
 STRANGERS: Final = ""
 """The sender of all that names no channel of ours: they share one share, however many they are."""
+
+_OF_THE_SERVER: Final = {
+    "healthz": HEALTH, "readyz": HEALTH, "metrics": PEOPLE, "console": PEOPLE, "docs": PEOPLE, "openapi.json": PEOPLE,
+}  # fmt: skip
 
 _LOOKED_AT: Final = 8 * 1024
 """Bytes of either end of a body in which the key is looked for: RetailOps' own fields stand before or after a list."""
@@ -40,19 +50,21 @@ class Senders:
                 parts = gateways.vendor(token).address_parts(options, (channel.name, *channel.former_name))
                 self._by_part.update(dict.fromkeys(parts, channel.key))
 
-    def of(self, path: str, headers: Mapping[str, str], body: IO[bytes]) -> str:
-        """The key of the channel's records, `HEALTH` or `STRANGERS`.  `body` is whole and is left at its beginning."""
-        parts = path.split("/")
-        if "api" in parts[:3]:
-            return self._of_body(headers, body)
-        for part in parts:
-            if part in self._by_part:
-                return self._by_part[part]
-        return HEALTH if parts[-1] in ("healthz", "readyz") else STRANGERS
+    def of(self, path: str, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
+        """The key of the channel's records, or one of the names above.
 
-    def _of_body(self, headers: Mapping[str, str], body: IO[bytes]) -> str:
+        `headers` have upper-case names; `body` is whole and is left at its beginning.
+        """
+        parts = [part for part in path.split("/") if part]
+        first = parts[0] if parts else ""
+        if first == "api":
+            return self._of_body(headers, body)
+        named = (self._by_part[part] for part in parts if part in self._by_part)
+        return next(named, _OF_THE_SERVER.get(first, STRANGERS))
+
+    def _of_body(self, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
         ends = _ends(body)
-        if headers.get("CONTENT-ENCODING", "").strip().lower() in ("gzip", "x-gzip"):
+        if any(name == "CONTENT-ENCODING" and "gzip" in value.lower() for name, value in headers):
             ends = _inflated(ends)
         found = _KEY.search(ends)
         named = self._by_key.get(found[1]) if found else None

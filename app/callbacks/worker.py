@@ -19,8 +19,10 @@ from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-un
 
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
+from app.callbacks.edge import ARRIVED_S
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
+from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads
 from app.channel.desk import BUDGET_S
 from app.errors import Rejected
@@ -31,6 +33,9 @@ BEAT_S: Final = 1.0
 
 RECORD_S: Final = 3.0
 """What is left of the time to stop for recording what runs in the background."""
+
+MOST_WAIT_S: Final = BUDGET_S - 3.0
+"""How long a whole request may wait for a thread; what its answer costs has to fit into the rest."""
 
 STOP_S: Final = 5.0
 """How long downloads may go on when the process is to end and every request is answered."""
@@ -43,6 +48,9 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
     wsgi: Any
     alive: bool
+
+    senders: Senders | None = None
+    """Knows for which channel a request is; without it all are one another's equals."""
 
     most_body_bytes = 32 * 1024 * 1024
     """No body above this is received."""
@@ -77,7 +85,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self.alive = False
 
     def _give(self, connection: Connection, request: Any) -> None:
-        self._threads.give((connection, request, time.monotonic()))
+        sender = self.senders.of(request.path, request.headers, request.body) if self.senders else EVERYBODY
+        self._threads.give((connection, request, time.monotonic()), sender)
 
     def _serve(self, job: tuple[Connection, Any, float]) -> None:
         """Answer a whole request; runs in one of the threads and raises nothing."""
@@ -85,9 +94,9 @@ class Worker(BaseWorker):  # type: ignore[misc]
         answer = Answer(connection.line, MOST_WAITING_BYTES)
         is_last = True
         try:
-            if time.monotonic() - since_s > BUDGET_S:  # nobody waits for its answer any more (P7)
+            if time.monotonic() - since_s > MOST_WAIT_S:  # too little would be left of the time for its answer (P7)
                 raise Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
-            is_last = self._respond(connection, request, answer)
+            is_last = self._respond(connection, request, answer, since_s)
         except OSError as error:  # the client has gone, or reads too slowly
             log.debug("an answer was not taken: %s", type(error).__name__)
             answer.rest.clear()
@@ -99,7 +108,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
                 answer.rest = deque([memoryview(refusal(error))])
         self._loop.give_back(connection, answer.rest, is_last=is_last)
 
-    def _respond(self, connection: Connection, request: Any, answer: Answer) -> bool:
+    def _respond(self, connection: Connection, request: Any, answer: Answer, since_s: float) -> bool:
         """True when the connection ends after this answer."""
         environ: dict[str, Any] = {}
         response = None
@@ -108,6 +117,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self.cfg.pre_request(self, request)
             response, environ = wsgi.create(request, answer, connection.client, connection.server, self.cfg)
             environ["wsgi.multithread"] = True
+            environ[ARRIVED_S] = since_s
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:
                 self.log.info("Autorestarting worker after current request.")
