@@ -1,17 +1,19 @@
 """Shares what a process has little of fairly between channels: connections, SQLite's writer, threads (P15).
 
 Of those that wait the channel goes first that holds least, among equals the one served longest ago; inside a channel
-it is first come, first served.  So a flood of one channel delays another by one turn, whatever its length.
+it is first come, first served, give or take a moment.  So a flood of one channel delays another by one turn, however
+long it is.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
 
@@ -50,7 +52,7 @@ class Shares(Generic[Item]):
         self._numbers = count(1)
 
     def begin(self, channel: str) -> bool:
-        """Take a turn if one is free for this channel.  Nobody is overtaken: whoever waits may not have it."""
+        """Take a turn if one is free for this channel."""
         share = self._share_of(channel)
         if not self._free or share.held >= share.most:
             self._forget_if_idle(channel, share)
@@ -59,21 +61,34 @@ class Shares(Generic[Item]):
         return True
 
     def wait(self, channel: str, item: Item) -> None:
-        """Wait behind the others of the channel; `end` gives the item back when its turn has come."""
+        """Wait behind the others of the channel."""
         self._share_of(channel).waiting.append(item)
 
-    def end(self, channel: str) -> tuple[str, Item] | None:
-        """A turn of this channel is over; whose is the next, which has begun with this, None for nobody's."""
-        ended = self._shares[channel]
-        ended.held -= 1
+    def end(self, channel: str) -> None:
+        """A turn of this channel is over."""
+        share = self._shares[channel]
+        share.held -= 1
         self._free += 1
+        self._forget_if_idle(channel, share)
+
+    def next(self) -> tuple[str, Item] | None:
+        """Whose turn is the next, None where nobody waits who may have one."""
+        if not self._free:
+            return None
         due = [(name, share) for name, share in self._shares.items() if share.waiting and share.held < share.most]
-        self._forget_if_idle(channel, ended)
         if not due:
             return None
         name, share = min(due, key=lambda each: (each[1].held, each[1].served))
-        self._grant(share)
-        return name, share.waiting.popleft()
+        return name, share.waiting[0]
+
+    def begin_next(self) -> tuple[str, Item] | None:
+        """The same, who waits no more and has a turn."""
+        following = self.next()
+        if following is not None:
+            share = self._shares[following[0]]
+            share.waiting.popleft()
+            self._grant(share)
+        return following
 
     def withdraw(self, channel: str, item: Item) -> None:
         """It waits no more.  Raises `ValueError` where it does not wait."""
@@ -107,15 +122,22 @@ class Shares(Generic[Item]):
             del self._shares[channel]
 
 
-class _Waiter:
-    """One thread that waits; the lock is released when its turn has come."""
+PATIENCE_S: Final = 0.05
+"""How long a thread may be overtaken by others of its own channel: who is running already takes a turn at once, while
+one that has to wake up first would leave it unused meanwhile."""
 
-    __slots__ = ("come", "has_turn")
+
+class _Waiter:
+    """One thread that waits; the lock is released when it is to look."""
+
+    __slots__ = ("come", "has_turn", "is_woken", "since_s")
 
     def __init__(self) -> None:
         self.come = threading.Lock()
         self.come.acquire()
         self.has_turn = False
+        self.is_woken = False
+        self.since_s = time.monotonic()
 
 
 class FairTurns:
@@ -164,17 +186,37 @@ class FairTurns:
                 return True
             waiter = _Waiter()
             self._shares.wait(channel, waiter)
-        if waiter.come.acquire(timeout=max(wait_s, 0.0)):
-            return True
+        give_up_at = waiter.since_s + wait_s
+        while waiter.come.acquire(timeout=max(give_up_at - time.monotonic(), 0.0)):
+            with self._lock:
+                waiter.is_woken = False
+                if waiter.has_turn:
+                    return True
+                if self._shares.begin(channel):
+                    self._shares.withdraw(channel, waiter)
+                    self._call_next(channel)  # another turn may have ended meanwhile
+                    return True
         with self._lock:
             if not waiter.has_turn:  # else it came just now
                 self._shares.withdraw(channel, waiter)
+                if waiter.is_woken:
+                    self._call_next(channel)
             return waiter.has_turn
 
     def _give_back(self, channel: str) -> None:
         with self._lock:
-            following = self._shares.end(channel)
-            if following is not None:
-                _, waiter = following
-                waiter.has_turn = True
-                waiter.come.release()
+            self._shares.end(channel)
+            self._call_next(channel)
+
+    def _call_next(self, channel: str) -> None:
+        """Give the free turn to whoever is next; inside a channel only let it look."""
+        following = self._shares.next()
+        if following is None:
+            return
+        name, waiter = following
+        if name != channel or time.monotonic() - waiter.since_s > PATIENCE_S:
+            self._shares.begin_next()
+            waiter.has_turn = True
+        if not waiter.is_woken:
+            waiter.is_woken = True
+            waiter.come.release()

@@ -67,6 +67,7 @@ class Threads:
     def _after(self, sender: str) -> tuple[str, Any] | None:
         """The next request's turn, in the same thread."""
         with self._lock:
-            following = self._shares.end(sender)
+            self._shares.end(sender)
+            following = self._shares.begin_next()
             self._under_way -= following is None
             return following
