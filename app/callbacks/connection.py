@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import time
 from collections import deque
@@ -50,6 +51,18 @@ class Connection:
         self.progress: Progress | None = None
         self._outgoing: Outgoing | None = None
         self._looked_s = 0.0
+
+    def watch(self, selector: selectors.BaseSelector, events: int) -> None:
+        """Have the loop told of these events and no others; 0 for none."""
+        if self.watched == events:
+            return
+        if not events:
+            selector.unregister(self.line)
+        elif not self.watched:
+            selector.register(self.line, events, self)
+        else:
+            selector.modify(self.line, events, self)
+        self.watched = events
 
     def receive_by(self, arrive_by_s: float, *, is_idle: bool = False) -> None:
         """The next head is to come."""

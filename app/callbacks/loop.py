@@ -20,6 +20,8 @@ from typing import Any, Final
 from app.callbacks import giving_up
 from app.callbacks.accepting import Accepting
 from app.callbacks.connection import Connection
+from app.callbacks.heads import PlainSettings
+from app.callbacks.mailbox import Mailbox
 from app.callbacks.receiver import Receiver
 from app.callbacks.refusals import refusal
 from app.callbacks.spool import MOST_SPOOLED_BYTES, OVERLOADED, Room
@@ -57,7 +59,11 @@ class Loop:
     """The connections of one process."""
 
     def __init__(
-        self, cfg: Any, listeners: Sequence[Any], give: Callable[[Connection, Any], None], most_body_bytes: int
+        self,
+        cfg: PlainSettings,
+        listeners: Sequence[Any],
+        give: Callable[[Connection, Any], None],
+        most_body_bytes: int,
     ) -> None:
         """`give` has a request answered in another thread, which then calls `give_back`; it may raise `Rejected`."""
         self._cfg = cfg
@@ -65,16 +71,13 @@ class Loop:
         self._most_body_bytes = most_body_bytes
         self._connections: set[Connection] = set()
         self._most: int = max(min(cfg.worker_connections, _open_files() - OTHER_FILES), cfg.threads + 1)
-        self._room = Room(MOST_SPOOLED_BYTES, self._give_up_a_body)
+        self._room = Room(max(MOST_SPOOLED_BYTES, most_body_bytes), self._give_up_a_body)
         self._receiving: Connection | None = None
         self._stop_s: float | None = None
         self._look_at_s = 0.0
         self._selector = selectors.DefaultSelector()
-        self._returned: deque[Connection] = deque()
-        self._woken, self._wake = socket.socketpair()
-        for end in (self._woken, self._wake):
-            end.setblocking(False)
-        self._selector.register(self._woken, READ, self._take_back)
+        self._returned: Mailbox[Connection] = Mailbox()
+        self._selector.register(self._returned.woken, READ, self._take_back)
         self._accepting = Accepting(
             listeners,
             self._selector,
@@ -130,9 +133,7 @@ class Loop:
         connection.is_in_hand = False
         # Nearly always the loop need not even wake up: it is told when the client sends more, or has gone.
         if not connection.watched or rest or has_pending or connection.is_handed_over or self._stop_s is not None:
-            self._returned.append(connection)
-            with contextlib.suppress(OSError):  # a full pipe wakes as well
-                self._wake.send(b"\0")
+            self._returned.put(connection)
 
     def stop(self, patience_s: float, beat: Callable[[], None]) -> None:
         """Take no more connections than wait to be accepted, and see every begun request answered."""
@@ -146,8 +147,7 @@ class Loop:
             if not connection.is_in_hand:
                 self._close(connection)
         self._selector.close()
-        self._woken.close()
-        self._wake.close()
+        self._returned.close()
 
     def _admit(self, line: socket.socket, client: Any, server: Any) -> None:
         connection = Connection(line, client, server, time.monotonic() + BUDGET_S)
@@ -155,11 +155,11 @@ class Loop:
             self._cfg, client, self._room, self._most_body_bytes, partial(_say_continue, line)
         )
         self._connections.add(connection)
-        self._watch(connection, READ)
+        connection.watch(self._selector, READ)
 
     def _ready(self, connection: Connection) -> None:
         if connection.is_in_hand:
-            self._watch(connection, 0)
+            connection.watch(self._selector, 0)
             # The thread that gives it back wakes the loop if it sees this; it may have looked a moment before.
             if not connection.is_in_hand:
                 self._resume(connection)
@@ -232,11 +232,11 @@ class Loop:
             return
         if not is_all:
             if connection.watched != WRITE:
-                self._watch(connection, WRITE)
+                connection.watch(self._selector, WRITE)
                 self._bound_what_waits()
         elif connection.is_last:
             connection.begin_lingering()
-            self._watch(connection, READ)
+            connection.watch(self._selector, READ)
         else:
             self._await_next(connection)
             self._receive_next(connection)
@@ -248,15 +248,13 @@ class Loop:
         connection.receive_by(time.monotonic() + wait_s, is_idle=not has_pending)
 
     def _receive_next(self, connection: Connection) -> None:
-        self._watch(connection, READ)
+        connection.watch(self._selector, READ)
         if connection.receiver.has_pending:
             self._read(connection, b"")
 
     def _take_back(self) -> None:
-        with contextlib.suppress(OSError):
-            self._woken.recv(4096)
-        while self._returned:
-            self._resume(self._returned.popleft())
+        for connection in self._returned.take():
+            self._resume(connection)
 
     def _resume(self, connection: Connection) -> None:
         """Go on with a connection that was given back."""
@@ -267,7 +265,7 @@ class Loop:
         elif connection.rest:
             self._send(connection)
         elif connection.is_lingering:
-            self._watch(connection, READ)
+            connection.watch(self._selector, READ)
         else:
             self._receive_next(connection)
 
@@ -302,20 +300,9 @@ class Loop:
             log.warning("an answer was broken off: its client reads too slowly")
             self._close(each)
 
-    def _watch(self, connection: Connection, events: int) -> None:
-        if connection.watched == events:
-            return
-        if not events:
-            self._selector.unregister(connection.line)
-        elif not connection.watched:
-            self._selector.register(connection.line, events, connection)
-        else:
-            self._selector.modify(connection.line, events, connection)
-        connection.watched = events
-
     def _close(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        self._watch(connection, 0)
+        connection.watch(self._selector, 0)
         connection.receiver.forget()
         connection.rest.clear()
         with contextlib.suppress(OSError):

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
-from gunicorn.http.message import Request  # type: ignore[import-untyped]
 
 from app.callbacks.framing import MOST_HEAD_BYTES, ByChunks, ByLength, Framing
+from app.callbacks.heads import PlainSettings, read_head
 from app.callbacks.spool import SMALL_BYTES, BrokenOff, Room, Spool
 from app.errors import Rejected
 
@@ -25,24 +25,12 @@ _END: Final = b"\r\n\r\n"
 log = logging.getLogger(__name__)
 
 
-class _Given:
-    """What gunicorn's parser reads from: so many bytes and no more."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes:
-        data, self._data = self._data, b""
-        return data
-
-    def unread(self, data: bytes) -> None:
-        self._data = data + self._data
-
-
 class Receiver:
     """The incoming half of one connection, which holds one request at most."""
 
-    def __init__(self, cfg: Any, client: Any, room: Room, most_bytes: int, say_continue: Callable[[], None]) -> None:
+    def __init__(
+        self, cfg: PlainSettings, client: Any, room: Room, most_bytes: int, say_continue: Callable[[], None]
+    ) -> None:
         """`most_bytes` bounds one body; `say_continue` tells a client that waits for leave to send its body."""
         self._cfg = cfg
         self._client = client
@@ -106,7 +94,7 @@ class Receiver:
     def _parsed(self, head: bytes) -> Any:
         self._number += 1
         self._is_line_read = False
-        return Request(self._cfg, _Given(head), self._client, self._number)
+        return read_head(self._cfg, head, self._client, self._number)
 
     def _refuse_early(self, data: bytes) -> None:
         """Raise for a head that is not complete and can only be refused; each of its bytes is looked at once."""
@@ -116,7 +104,7 @@ class Receiver:
         if is_line_here or is_wrong or (not self._is_line_read and len(data) > line_limit):
             self._is_line_read = self._is_line_read or is_line_here
             with contextlib.suppress(errors.NoMoreData):
-                Request(self._cfg, _Given(data), self._client, self._number + 1)
+                read_head(self._cfg, data, self._client, self._number + 1)
         if len(data) > MOST_HEAD_BYTES:
             raise errors.LimitRequestHeaders("the head is too large")
 

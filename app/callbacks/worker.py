@@ -20,6 +20,7 @@ from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-un
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
 from app.callbacks.edge import ARRIVED_S
+from app.callbacks.heads import PlainSettings
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
@@ -63,9 +64,10 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop; then see every begun request answered, and let downloads have a moment to end."""
+        self._settings = PlainSettings(self.cfg)
         self._threads = Threads(self.cfg.threads, self._serve)
         self._downloads = Downloads()
-        self._loop = Loop(self.cfg, self.sockets, self._give, self.most_body_bytes)
+        self._loop = Loop(self._settings, self.sockets, self._give, self.most_body_bytes)
         self._loop.wake_by(self.PIPE[0])
         self._beat_at_s = 0.0
         while self.alive:
@@ -114,15 +116,15 @@ class Worker(BaseWorker):  # type: ignore[misc]
         response = None
         begun = datetime.now()
         try:
-            self.cfg.pre_request(self, request)
-            response, environ = wsgi.create(request, answer, connection.client, connection.server, self.cfg)
+            self._settings.pre_request(self, request)
+            response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
             environ["wsgi.multithread"] = True
             environ[ARRIVED_S] = since_s
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:
                 self.log.info("Autorestarting worker after current request.")
                 self.alive = False
-            if not self.alive or not self.cfg.keepalive or self._loop.is_full:
+            if not self.alive or not self._settings.keepalive or self._loop.is_full:
                 response.force_close()
             pieces = self.wsgi(environ, response.start_response)
             if environ.get(LONG_BODY):
@@ -140,7 +142,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             return bool(response.should_close())
         finally:
             try:
-                self.cfg.post_request(self, request, environ, response)
+                self._settings.post_request(self, request, environ, response)
             except Exception:
                 self.log.exception("Exception in post_request hook")
 

@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from tests.benchmarks import catalogue, durable, fairness, floors, restating
+from tests.benchmarks import catalogue, durable, fairness, floors, restating, slow_clients
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -79,10 +79,7 @@ def steady(port: int, raw: bytes, seconds: float, connections: int = 8) -> float
 
 
 def s1_s2(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
-    """A validated 10-row callback against bare WSGI, which parses and validates (S1) or only answers (S2).
-
-    The bare ones run under gunicorn's own threaded worker, so that a better one of ours counts as gain.
-    """
+    """A validated 10-row callback against bare WSGI under gunicorn's own gthread: as much work (S1), or none (S2)."""
     raw = post_bytes(PUSH, inventory(10))
     with (
         gunicorn(PRODUCT, folder=folder) as ours,
@@ -335,6 +332,11 @@ def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
 
 
+def d5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """p50 of others beside 300 clients that send or read a byte a second, against max(2 x quiet, quiet + 10 ms)."""
+    yield from slow_clients.d5(max(options.rounds, 3), options.seconds, folder)
+
+
 def r13(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """100,000 SKUs stated every hour at a vendor that takes 54,000: changed ones first, no tail, nothing grows."""
     yield from restating.r13(folder)
@@ -365,13 +367,14 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "R13": r13, "P15": p15, "V1": v1,
+    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "D5": d5,
+    "P15": p15, "R13": r13, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, R13, P15, V1; S1 measures S2 too; none: all")
+    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, D5, P15, R13, V1; S1 measures S2 too; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

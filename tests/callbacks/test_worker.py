@@ -153,7 +153,7 @@ def test_a_body_that_can_never_be_whole_is_the_applications_to_refuse(raw: bytes
 
 def test_p46_large_bodies_share_a_room_and_small_ones_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MOST_SPOOLED_BYTES", 300_000)
-    with staged() as stage, stage.connect() as holder:
+    with staged(most_body_bytes=300_000) as stage, stage.connect() as holder:
         holder.sendall(post(b"x" * 200_000)[:-1])
         with stage.connect() as line:
             line.sendall(post(b"y" * 60_000))
@@ -171,7 +171,7 @@ def test_p46_large_bodies_share_a_room_and_small_ones_need_none(monkeypatch: pyt
 def test_p46_a_large_body_that_hardly_comes_makes_room_for_one_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MOST_SPOOLED_BYTES", 300_000)
     monkeypatch.setattr(giving_up, "YOUNG_S", 0.2)
-    with staged() as stage, stage.connect() as holder, stage.connect() as line:
+    with staged(most_body_bytes=300_000) as stage, stage.connect() as holder, stage.connect() as line:
         holder.sendall(post(b"x" * 200_000)[:-1])
         time.sleep(0.5)
         line.sendall(post(b"z" * 290_000))

@@ -34,7 +34,9 @@ def told(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 class Staged:
     """A worker of one thread, or as many as it is given."""
 
-    def __init__(self, application: Application, *, threads: int = 1, keepalive: int = 5) -> None:
+    def __init__(
+        self, application: Application, *, threads: int = 1, keepalive: int = 5, most_body_bytes: int = 1 << 25
+    ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.setblocking(False)
         self.port: int = self.listener.getsockname()[1]
@@ -47,6 +49,7 @@ class Staged:
         )
         self.worker = Worker(0, os.getppid(), [self.listener], None, 60, cfg, log)
         self.worker.wsgi = application
+        self.worker.most_body_bytes = most_body_bytes
         self.worker.PIPE = os.pipe()
         self._thread = threading.Thread(target=self.worker.run, daemon=True)
 
