@@ -8,6 +8,7 @@ from typing import Any
 from gunicorn import glogging as _glogging  # type: ignore[import-untyped]
 
 from app import logs as _logs
+from app import memory as _memory
 from app import settings as _settings
 from app.errors import SettingsFault
 from app.records.database import Database, DatabaseUnavailable
@@ -16,6 +17,8 @@ try:
     _configured = _settings.load()
 except SettingsFault as error:
     raise SystemExit(f"the configuration cannot be used:\n{error}") from None
+
+_memory.keep_flat()  # before the fork, so that every worker has it before its first thread
 
 bind = f"0.0.0.0:{_configured.port}"
 workers = _configured.web_concurrency

@@ -29,8 +29,8 @@ from app.options import Explained, OneOrMore, option, read_table, switch
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
 
-SHORTEST_KEY = 8
-"""Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
+SHORTEST_KEY, LONGEST_KEY = 8, 256
+"""Characters.  Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
 
 FIXTURE_PAIRS = frozenset({(497, 21), (0, 0)})
 """(client_id, channel id) of the SDK's fixtures, which certification sends with the production key (R4)."""
@@ -207,7 +207,8 @@ ENVIRONMENT_HELP = {
     "CHANNELS": "The text of channels.toml itself; wins over CHANNELS_FILE.",
     "PORT": "Port to listen on. Default 5000.",
     "VERIFY_KEY": "on or off: accept the SDK's public test key as a dry run. Default on outside production.",
-    "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432.",
+    "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432. A body above 1 MiB "
+    "may hold one JSON value for each 11 bytes of this.",
     "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages; without it they do not exist.",
     "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
@@ -476,6 +477,8 @@ def key_rules(key: str) -> list[str]:
         rules.append("a key must not contain an underscore; RetailOps would cut it there")
     if len(key) < SHORTEST_KEY:
         rules.append(f"a key must have at least {SHORTEST_KEY} characters; the SDK's generator makes 32")
+    if len(key) > LONGEST_KEY:
+        rules.append(f"a key must have at most {LONGEST_KEY} characters")
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         rules.append("a key must be printable ASCII without blanks")
     return rules

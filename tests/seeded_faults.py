@@ -1670,6 +1670,65 @@ FAULTS = (
             "test_p7_time_spent_waiting_for_a_thread_counts_against_the_time_for_the_answer",
         ),
     ),
+    Fault(
+        "inflate-before-a-key-is-found",
+        "P46",
+        "app/callbacks/body.py",
+        "        raise wrong_key() if is_object else _no_object()\n",
+        '        return Body(b"", content, "?")\n',
+        (
+            "tests/callbacks/test_large_bodies.py::"
+            "test_p2_p46_a_larger_body_without_a_key_is_the_one_401_and_is_not_parsed[8388608-gzip]",
+        ),
+    ),
+    Fault(
+        "search-the-plain-spelling-only",
+        "P46",
+        "app/callbacks/key_search.py",
+        "    if any(escape in window for escape in _ESCAPES):\n",
+        "    if False:\n",
+        (
+            "tests/callbacks/test_large_bodies.py::"
+            "test_p46_the_key_is_found_however_json_writes_it_and_wherever_a_piece_ends[escaped-name]",
+        ),
+    ),
+    Fault(
+        "any-number-of-values",
+        "P46",
+        "app/callbacks/body.py",
+        "    if has_more_values(raw, most):\n",
+        "    if False:\n",
+        (
+            "tests/callbacks/test_large_bodies.py::"
+            "test_p46_a_large_body_has_no_more_values_than_one_of_the_allowed_size_can_need",
+        ),
+    ),
+    Fault(
+        "large-bodies-of-one-channel-first",
+        "P15",
+        "app/callbacks/large_bodies.py",
+        "self._waiting[holder] = queue  # behind all others",
+        "self._waiting = {holder: queue, **self._waiting}",
+        ("tests/callbacks/test_large_bodies.py::test_r14_two_large_bodies_are_in_hand_and_channels_take_turns",),
+    ),
+    Fault(
+        "large-body-waits-for-the-vendor",
+        "P15",
+        "app/channel/desk.py",
+        "        self.leave_turn()\n",
+        "",
+        (
+            "tests/callbacks/test_large_bodies.py::test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for",
+        ),
+    ),
+    Fault(
+        "read-any-answer",
+        "P46",
+        "app/gateways/line.py",
+        "if has_more_values(self.body, MOST_VALUES):",
+        "if False:",
+        ("tests/gateways/test_line.py::test_p46_an_answer_of_a_million_values_is_not_read",),
+    ),
 )
 
 

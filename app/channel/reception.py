@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -82,6 +82,11 @@ class Received:
     wanted: Any
     """The callback's own part in our types; None where nothing can come of it."""
 
+    @property
+    def key(self) -> str:
+        """The key of the channel's records, "" where it is for no channel's."""
+        return self.channel.key if self.channel else ""
+
 
 class Malformed(Rejected):
     """A body that cannot be taken as the callback (R6): 400, each fault as an event."""
@@ -103,6 +108,10 @@ class Reception:
         self._late_news = LateNews(desk.database, desk.clock)
         self._known_good: set[tuple[str, bytes]] = set()
 
+    def holder(self, key: str) -> str:
+        """Whose key this is, "" for nobody's; large bodies have their turn by it."""
+        return self._routing.holder(key)
+
     def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
         """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
@@ -121,8 +130,17 @@ class Reception:
         wanted = action(callback.name).read(body, reading) if is_of_use else None
         return Received(callback, body, reading, standing, channel, wanted)
 
-    def answer(self, received: Received, request_id: str, deadline: Deadline, note: Note) -> bytes:
+    def answer(
+        self,
+        received: Received,
+        request_id: str,
+        deadline: Deadline,
+        note: Note,
+        leave_turn: Callable[[], None] = lambda: None,
+    ) -> bytes:
         """Do what is asked; the body of a 200, encoded.
+
+        `leave_turn` is called when a large body is written, or before a vendor is waited for.
 
         Raises `Rejected` 503, `DatabaseUnavailable`, and `BadAnswer` for an answer RetailOps would throw
         away: where it can be mended by leaving orders out, in development only.
@@ -133,7 +151,7 @@ class Reception:
         if channel is None:
             _answer_unreal(received, outcome)
         elif not reading.problems:
-            asked = Asked(callback, body, reading, channel, request_id, deadline)
+            asked = Asked(callback, body, reading, channel, request_id, deadline, leave_turn)
             done = self._carried_out(received, asked)
             outcome = Outcome([*outcome.events, *done.events], done.content)
             note.order_refnum = note.order_refnum or done.order_refnum

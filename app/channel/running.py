@@ -106,6 +106,7 @@ def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]
         if len(wanted) > 1:
             return [events for command in wanted for events in run(desk, asked, [command])]
         return [[refused_event(about("order_refnum", command.order_refnum))] for command in wanted]
+    asked.leave_turn()
     settled = _attempt(desk, asked, begun)
     told = repeated(lambda: _finish(desk, begun, settled), time.monotonic() + TWIN_WAIT_S)
     desk.wake_deliveries()
