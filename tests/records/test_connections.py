@@ -17,6 +17,7 @@ from app import caller
 from app.deadline import Deadline
 from app.fair_turns import NestedTurn
 from app.records import connections
+from app.records.connections import patiently
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.settings import load_database_url
 from tests.conftest import eventually
@@ -32,6 +33,11 @@ def small(postgres: PostgresServer, postgres_template: str) -> Iterator[tuple[st
     """The addresses of a database, as its superuser and as a role that may have two connections."""
     with postgres.database(postgres_template) as url, limited_role(url, 2) as limited:
         yield url, limited
+
+
+def taken(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    """One of the server's connections; what has just been closed is free a moment later."""
+    return patiently(lambda: psycopg.connect(url), 10, lambda error: error)
 
 
 @contextmanager
@@ -75,14 +81,14 @@ def test_p42_a_server_without_a_connection_left_is_waited_for_and_then_told_in_w
             connection.execute(sql.SQL("alter database {} connection limit 2").format(sql.Identifier(name)))
             role = sql.Identifier(f"limited_{name}")
             connection.execute(sql.SQL("alter role {} connection limit -1").format(role))
-    others = [psycopg.connect(limited) for _ in range(2)]
+    others = [taken(limited) for _ in range(2)]
     with opened(limited) as database:
         freeing = threading.Timer(0.7, others[0].close)
         freeing.start()
         with database.read() as connection:
             assert connection.execute(ONE).scalar_one() == 1
         freeing.join()
-    others[0] = psycopg.connect(limited)
+    others[0] = taken(limited)
     with opened(limited) as database:
         begun = time.monotonic()
         with (
