@@ -204,6 +204,11 @@ def create_app(configured: Settings | None = None) -> Flask:
     app.extensions["senders"] = Senders(configured.channels)
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
+    most, processes = configured.database_connections, configured.database_processes
+    if not database.is_sqlite and configured.connections_each * processes > most:
+        log.warning(
+            "DATABASE_CONNECTIONS allows %d in all, and %d processes may have 2 each: raise it", most, processes
+        )
     works.journal.start()
     if configured.deliveries == "inline":
         works.dispatcher.start()

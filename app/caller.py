@@ -7,15 +7,15 @@ from contextvars import ContextVar
 from app.deadline import Deadline
 
 channel: ContextVar[str] = ContextVar("channel", default="")
-"""The key of the channel's records, "" for the process itself, and for a request as long as it is not known."""
+"""The key of the channel's records, "" for the process itself.  Until a request is verified, what it says itself."""
 
 deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 """When the answer to the request must stand; None for what runs in the background."""
 
 
-def begin_request(until: Deadline) -> None:
-    """The thread serves another request, of a channel not known yet, whose answer must stand then."""
-    channel.set("")
+def begin_request(until: Deadline, sender: str = "") -> None:
+    """The thread serves another request, whose answer must stand then; `sender` is whose it says to be."""
+    channel.set(sender)
     deadline.set(until)
 
 

@@ -21,6 +21,9 @@ REQUEST_ID = "channel.request_id"
 ARRIVED_S = "channel.arrived_s"
 """Where it stands since when the request is whole (monotonic seconds), if whoever calls the application knows."""
 
+SENDER = "channel.sender"
+"""Where it stands which channel the request says it is for, if whoever calls the application knows."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SLASHES = re.compile("//+")
 
@@ -57,7 +60,8 @@ class Edge:
             return start_response(status, headers, *rest)
 
         arrived_s = environ.get(ARRIVED_S)
-        caller.begin_request(Deadline.in_s(BUDGET_S) if arrived_s is None else Deadline(arrived_s + BUDGET_S))
+        until = Deadline.in_s(BUDGET_S) if arrived_s is None else Deadline(arrived_s + BUDGET_S)
+        caller.begin_request(until, environ.get(SENDER, ""))
         try:
             return self._application(environ, start)
         finally:

@@ -19,7 +19,7 @@ from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-un
 
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
-from app.callbacks.edge import ARRIVED_S
+from app.callbacks.edge import ARRIVED_S, SENDER
 from app.callbacks.heads import PlainSettings
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
@@ -88,17 +88,17 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
     def _give(self, connection: Connection, request: Any) -> None:
         sender = self.senders.of(request.path, request.headers, request.body) if self.senders else EVERYBODY
-        self._threads.give((connection, request, time.monotonic()), sender)
+        self._threads.give((connection, request, time.monotonic(), sender), sender)
 
-    def _serve(self, job: tuple[Connection, Any, float]) -> None:
+    def _serve(self, job: tuple[Connection, Any, float, str]) -> None:
         """Answer a whole request; runs in one of the threads and raises nothing."""
-        connection, request, since_s = job
+        connection, request, since_s, sender = job
         answer = Answer(connection.line, MOST_WAITING_BYTES)
         is_last = True
         try:
             if time.monotonic() - since_s > MOST_WAIT_S:  # too little would be left of the time for its answer (P7)
                 raise Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
-            is_last = self._respond(connection, request, answer, since_s)
+            is_last = self._respond(connection, request, answer, {ARRIVED_S: since_s, SENDER: sender})
         except OSError as error:  # the client has gone, or reads too slowly
             log.debug("an answer was not taken: %s", type(error).__name__)
             answer.rest.clear()
@@ -110,8 +110,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
                 answer.rest = deque([memoryview(refusal(error))])
         self._loop.give_back(connection, answer.rest, is_last=is_last)
 
-    def _respond(self, connection: Connection, request: Any, answer: Answer, since_s: float) -> bool:
-        """True when the connection ends after this answer."""
+    def _respond(self, connection: Connection, request: Any, answer: Answer, known: dict[str, Any]) -> bool:
+        """True when the connection ends after this answer.  `known` is for the application beside the request."""
         environ: dict[str, Any] = {}
         response = None
         begun = datetime.now()
@@ -119,7 +119,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self._settings.pre_request(self, request)
             response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
             environ["wsgi.multithread"] = True
-            environ[ARRIVED_S] = since_s
+            environ.update(known)
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:
                 self.log.info("Autorestarting worker after current request.")
