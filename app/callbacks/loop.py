@@ -60,7 +60,7 @@ class Loop:
         give: Callable[[Connection, Any], None],
         most_body_bytes: int,
     ) -> None:
-        """`give` has a request answered in another thread, which then calls `give_back`."""
+        """`give` has a request answered in another thread, which then calls `give_back`; it may raise `Rejected`."""
         self._cfg = cfg
         self._give = give
         self._most_body_bytes = most_body_bytes
@@ -201,7 +201,11 @@ class Loop:
 
     def _hand(self, connection: Connection, request: Any) -> None:
         connection.is_in_hand = True
-        self._give(connection, request)
+        try:
+            self._give(connection, request)
+        except Rejected as error:
+            connection.is_in_hand = False
+            self._refuse(connection, error)
 
     def _cut(self, connection: Connection) -> None:
         """The client has gone, or its time is over; a body that will never be whole is the application's to refuse."""

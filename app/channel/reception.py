@@ -83,6 +83,11 @@ class Received:
     wanted: Any
     """The callback's own part in our types; None where nothing can come of it."""
 
+    @property
+    def key(self) -> str:
+        """The key of the channel's records, "" where it is for no channel's."""
+        return self.channel.key if self.channel else ""
+
 
 class Malformed(Rejected):
     """A body that cannot be taken as the callback (R6): 400, each fault as an event."""

@@ -328,6 +328,12 @@ class Vendor(Protocol):
     def former_accounts(self, options: Any) -> list[str]:
         """What `account` was by older settings of the same account, such as the digest of a replaced bare key."""
 
+    def address_parts(self, options: Any, names: Sequence[str]) -> list[str]:
+        """What stands between two slashes in the addresses of `inbound` and names this channel, whose names are given.
+
+        Requests of one channel leave the others their share of the threads (P15).
+        """
+
     def create(self, options: Any, tools: Tools) -> Gateway:
         """The gateway of one channel.  Makes no call."""
 
