@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     column,
     func,
+    null,
     or_,
     select,
     text,
@@ -93,6 +94,7 @@ _LEASE = (
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
         last_attempt_at=case((_HAS_RUN_OUT, deliveries.c.lease_until), else_=deliveries.c.last_attempt_at),
+        late_until=case((_HAS_RUN_OUT, null()), else_=deliveries.c.late_until),
         lease_token=bindparam("token"),
         lease_until=_UNTIL,
     )
@@ -139,7 +141,7 @@ def claim(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
             row.lease_until if row.lease_token is not None else row.last_attempt_at, row.request_id,
-            row.late_until,
+            None if row.lease_token is not None else row.late_until,
         )
         for row in rows
     ]  # fmt: skip
