@@ -21,12 +21,14 @@ from app.channel.desk import BUDGET_S, Desk
 from app.channel.reception import Reception
 from app.channel.routing import Routing
 from app.contract.schemas import load_contract
-from app.deliveries.courier import Courier, utc_now
+from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
+from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable
+from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.rates import StoredRates
 from app.records.retention import Retention, Terms
@@ -50,6 +52,7 @@ class Works:
         """`configured` is as `registration.register` gives it: its channels have the keys of their records."""
         self.database = database
         self.journal = Journal(self.database)
+        self.heartbeat = Heartbeat(self.database.beat)
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
@@ -57,12 +60,12 @@ class Works:
             threads,
             rate=shared_rates(configured, self.database),
             database=self.database,
-            clock=utc_now,
+            clock=database.clock,
             wake=lambda: self.dispatcher.wake(),
             public_url=configured.public_url,
         )
         self.gateways = create_gateways(configured, self.journal, tools)
-        self.courier = Courier(self.gateways)
+        self.courier = Courier(self.gateways, clock=database.clock)
         self.keeper = Keeper()
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
@@ -74,15 +77,22 @@ class Works:
             keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
-            idle=Retention(self.database, terms, utc_now).turn,
+            clock=database.clock,
+            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at).turn,
         )
 
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
         gateway = self.gateways.get((delivery.channel, delivery.gateway))
         consequences.apply_late(connection, delivery, settled, now, gateway)
 
+    def start(self) -> None:
+        """Begin what every server process does in the background, whether it delivers or not."""
+        self.journal.start()
+        self.heartbeat.start()
+
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
+        self.heartbeat.stop()
         self.dispatcher.stop()
         self.keeper.stop()
         self.journal.stop()
@@ -143,7 +153,7 @@ def prepared(configured: Settings, database: Database) -> Settings:
 
     def found() -> Settings:
         database.prepare()
-        return registration.register(configured, database, utc_now())
+        return registration.register(configured, database, database.now())
 
     def find_late() -> None:
         if found().channels != configured.channels:
@@ -177,7 +187,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake, works.keeper)
+    desk = Desk(works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
     reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
 
@@ -207,7 +217,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     app.extensions["works"] = works
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
-    works.journal.start()
+    works.start()
     if configured.deliveries == "inline":
         works.dispatcher.start()
     return app

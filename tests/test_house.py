@@ -57,6 +57,17 @@ def test_p29_only_settings_reads_the_environment() -> None:
     assert readers - {"cli/demo/stage.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
 
 
+def test_r36_one_module_reads_the_wall_clock() -> None:
+    """What a wrong clock decides is decided wrongly; `app.clock` says which clock decides what."""
+    readers = {
+        str(path.relative_to(ROOT / "app"))
+        for path in (ROOT / "app").rglob("*.py")
+        if any(word in path.read_text() for word in ("datetime.now(", "time.time(", "utcnow(", "datetime.today("))
+    }
+    inside = {name for name in readers if not name.startswith(("sandbox/", "records/migrations/"))}
+    assert inside == {"clock.py"}, "the sandboxes are other people's machines, and a migration runs alone"
+
+
 def test_r35_the_core_keeps_and_finds_everything_by_a_channels_key_and_never_by_its_name() -> None:
     named = {path.name for path in (ROOT / "app" / "channel").rglob("*.py") if "channel.name" in path.read_text()}
     assert named <= {"registration.py"}, "use Channel.key: a channel that was renamed would lose its records"

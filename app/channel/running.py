@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
 from app.channel.entry_by_entry import refused_event
+from app.clock import boot_s
 from app.deliveries import claims, outbox, transitions
 from app.deliveries.claims import Outcome
 from app.deliveries.keeping import Kept
@@ -28,6 +29,7 @@ from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.errors import Rejected
 from app.gateways.interface import Verb
 from app.gateways.words import Event, about
+from app.records import leases
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.tables import commands as ledger
 
@@ -97,6 +99,8 @@ class _Begun:
     rows: list[tuple[int | None, list[Event]]] = field(default_factory=list)
     attempts: list[Delivery] = field(default_factory=list)
     token: str = ""
+    held_until_s: float = 0.0
+    """When the lease of those attempts ends (`clock.boot_s`), or somewhat earlier."""
     told: dict[int, list[Told]] = field(default_factory=dict)
     """What can be told of the calls of each ledger row by what T1 saw."""
     told_at: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -186,7 +190,7 @@ def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begu
 
 def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
     """T1."""
-    begun = _Begun(token=outbox.new_lease())
+    begun = _Begun(token=outbox.new_lease(), held_until_s=boot_s() + BUDGET_S + PATIENCE_MARGIN_S)
     channel = asked.channel.key
     serial = [f"{channel}/{command.order_refnum}" for command in wanted]
     with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
@@ -194,7 +198,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
         for command in wanted:
             row = _bound(connection, channel, command)
             is_declined = False
-            if row is not None and row.finished_at is None and row.lease_until > desk.clock():
+            if row is not None and row.finished_at is None and leases.is_held(row.lease_until, desk.clock()):
                 raise _TwinRunning
             if row is None:
                 plan, base = command.plan(connection), []
@@ -329,7 +333,9 @@ def _attempt(desk: Desk, asked: Asked, begun: _Begun) -> dict[int, Settled]:
             if _is_vendors_decision(desk, delivery.channel, delivery.gateway, delivery.verb):
                 settled[delivery.id] = transitions.not_tried(delivery, desk.clock())
             continue
-        settled[delivery.id] = desk.courier.attempt(delivery, asked.deadline, is_inline=True)
+        settled[delivery.id] = desk.courier.attempt(
+            delivery, asked.deadline.held_until(begun.held_until_s), is_inline=True
+        )
         if settled[delivery.id].state not in ("delivered", "refused"):
             stopped.add(lane)
     return settled

@@ -35,6 +35,7 @@ COMMANDS = {
     "send": "app.cli.send:send",
     "settings": "app.cli.settings:settings",
     "stock": "app.cli.facts:stock",
+    "streams": "app.cli.streams:streams",
     "verify": "app.cli.verify:verify",
 }
 

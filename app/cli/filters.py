@@ -12,7 +12,7 @@ import click
 
 from app import settings
 from app.channel import registration
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.deliveries.operating import Wanted
 from app.records import channels
 from app.records.database import Database

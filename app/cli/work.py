@@ -11,7 +11,6 @@ import click
 from app import Works, logs, settings
 from app.channel import registration
 from app.cli.terminal import json_option, print_json, stop_signal
-from app.deliveries.courier import utc_now
 from app.records.database import Database
 
 THREADS = 16
@@ -36,10 +35,10 @@ def work(as_json: bool) -> None:
     stopping = stop_signal()
     database = Database(configured.database_url)
     database.prepare()
-    configured = registration.register(configured, database, utc_now())
+    configured = registration.register(configured, database, database.now())
     logs.configure(configured.log_level, configured.secrets(), configured.names)
     works = Works(configured, database, delivery_threads=THREADS)
-    works.journal.start()
+    works.start()
     works.dispatcher.start()
     names = [channel.name for channel in configured.channels]
     if as_json:

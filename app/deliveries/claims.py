@@ -28,6 +28,7 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
+from app.records import leases
 from app.records.tables import Moment, deliveries
 
 LOOK_FURTHER = 50
@@ -38,7 +39,7 @@ def _is_due(now: BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         is_in(deliveries, DUE_STATES),
         deliveries.c.next_try_at <= now,
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        leases.is_over(deliveries.c.lease_until, now, bindparam("beyond", type_=Moment)),
     )
 
 
@@ -93,7 +94,11 @@ _LEASE = (
     .where(_THESE)
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
-        last_attempt_at=case((_HAS_RUN_OUT, deliveries.c.lease_until), else_=deliveries.c.last_attempt_at),
+        last_attempt_at=case(
+            (and_(_HAS_RUN_OUT, deliveries.c.lease_until > _NOW), _NOW),
+            (_HAS_RUN_OUT, deliveries.c.lease_until),
+            else_=deliveries.c.last_attempt_at,
+        ),
         late_until=case((_HAS_RUN_OUT, null()), else_=deliveries.c.late_until),
         lease_token=bindparam("token"),
         lease_until=_UNTIL,
@@ -123,7 +128,8 @@ def claim(
     """
     wanted = limit + ahead
     for look_at in (wanted, wanted + LOOK_FURTHER):
-        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "look_at": look_at}
+        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "beyond": now + leases.LONGEST}
+        of["look_at"] = look_at
         seen = connection.execute(_DUE, of).all()
         behind = [row.id for row in seen if row.is_behind]
         if not behind:
@@ -135,18 +141,23 @@ def claim(
     token = new_lease()
     if rows:
         until = now + timedelta(seconds=lease_s)
-        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until})
+        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
     return token, [
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
-            row.lease_until if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            min(row.lease_until, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
             None if row.lease_token is not None else row.late_until,
         )
         for row in rows
     ]  # fmt: skip
 
 
+_DOUBT = (
+    update(deliveries)
+    .where(_THESE, is_in(deliveries, OPEN_STATES))
+    .values(is_possibly_done=True, last_attempt_at=_NOW, late_until=None)
+)
 _HELD = (
     select(deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts)
     .where(_THESE)
@@ -179,13 +190,16 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
     """Write the outcomes that count: those whose lease is held, and definite answers of the vendor without it (R8).
 
     An acceptance counts over whatever is open, for nobody can know better.  A refusal counts without its lease only
-    while nobody has tried since, for it says nothing about another attempt.  All else is left to who has the call now.
+    while nobody has tried since, for it says nothing about another attempt.  All else is left to who has the call now;
+    if it may have been sent it is in doubt from now on, so that it is looked up before it is sent.  A lease is lost
+    when another has taken it, whatever any clock says: the rows are locked while that is looked at.
     A few statements, however many outcomes there are: a busy worker records hundreds a second.
     """
     if not outcomes:
         return Recorded()
     rows = {row.id: row for row in connection.execute(_HELD, {"ids": [item.delivery.id for item in outcomes]})}
     recorded = Recorded()
+    in_doubt: list[int] = []
     for outcome in outcomes:
         row, is_done = rows.get(outcome.delivery.id), outcome.settled.state == "delivered"
         if row is not None and row.lease_token == outcome.token:
@@ -194,8 +208,12 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
             is_untried_since = row.lease_token is None and row.attempts == outcome.delivery.attempts
             if is_done or (outcome.settled.state == "refused" and is_untried_since):
                 recorded.applied.append(replace(outcome, delivery=replace(outcome.delivery, state=row.state)))
+            elif outcome.settled.is_possibly_done:
+                in_doubt.append(outcome.delivery.id)
         elif is_done and (row is None or row.state in ("dropped", "refused")):
             recorded.after_all.append(outcome)
+    if in_doubt:
+        connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
     # Personal data goes as soon as nobody needs it (R28).
     _write(connection, [{**_written(outcome), "closed_at": now, "body": None} for outcome in closed])
@@ -261,7 +279,7 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
         for number, (channel, gateway) in enumerate(candidates)
         for name, value in ((f"channel_{number}", channel), (f"gateway_{number}", gateway))
     }
-    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now})
+    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now, "beyond": now + leases.LONGEST})
     return [(row.channel, row.gateway) for row in rows]
 
 

@@ -9,8 +9,9 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.clock import utc_now
 from app.deliveries import transitions
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
@@ -20,11 +21,6 @@ from app.records.database import DatabaseUnavailable
 from app.transport import sent
 
 log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """Now, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class Courier:

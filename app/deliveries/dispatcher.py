@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from app.clock import boot_s, utc_now
 from app.deliveries import claims
 from app.deliveries.chores import Chores
-from app.deliveries.courier import Courier, utc_now
+from app.deliveries.courier import Courier
 from app.deliveries.facts import FactSender
 from app.deliveries.keeping import Keeper
 from app.deliveries.recording import Apply, Recorder
@@ -172,14 +173,15 @@ class Dispatcher:
                     if free + more == 0:
                         continue
                     # Most of what a lease is longer than an attempt stays for recording what came of it.
-                    begin_by_s = time.monotonic() + (LEASE_S - ATTEMPT_S) / 4
+                    held_until_s = boot_s() + LEASE_S
+                    begin_by_s = held_until_s - ATTEMPT_S - (LEASE_S - ATTEMPT_S) * 3 / 4
                     token, found = claims.claim(
                         connection, *stream, now=self._clock(), lease_s=LEASE_S,
                         limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()), except_for=known,
                     )  # fmt: skip
                     room.take(stream, len(found[:free]), len(found[free:]))
-                    at_once += [Claimed(delivery, token) for delivery in found[:free]]
-                    ahead += [Claimed(delivery, token, begin_by_s) for delivery in found[free:]]
+                    at_once += [Claimed(delivery, token, held_until_s=held_until_s) for delivery in found[:free]]
+                    ahead += [Claimed(delivery, token, begin_by_s, held_until_s) for delivery in found[free:]]
         self._turns.begin(at_once, ahead)
         self._look_for_facts()
         return bool(at_once or ahead)
@@ -224,12 +226,14 @@ class Dispatcher:
 
     def _deliver(self, call: Claimed) -> None:
         begun_s = time.monotonic()
-        if begun_s > call.begin_by_s:
+        if boot_s() > call.begin_by_s:
             self._recorder.put(call, None)
             self._turns.end(call, is_quick=False)
             return
         delivery = call.delivery
-        settled = self._courier.attempt(delivery, Deadline.in_s(ATTEMPT_S), is_inline=False)
+        settled = self._courier.attempt(
+            delivery, Deadline.in_s(ATTEMPT_S).held_until(call.held_until_s), is_inline=False
+        )
         if settled.state == "parked":
             log.error(
                 "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,

@@ -33,7 +33,7 @@ OUR_FAULTS = ("INTERNAL_FAULT", "RECORDS_UNAVAILABLE")
 NOT_BOOKED = "NOT_BOOKED"
 """Code of a call whose outcome is known, although a fault of ours keeps its consequences from being written."""
 
-UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", SWITCHED_OFF})
+UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF})
 """Errors raised before anything was sent; they cost no try."""
 
 

@@ -34,6 +34,7 @@ import requests
 import requests.adapters
 import urllib3
 
+from app.clock import utc_now
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.policy import Deadline, read_retry_after
@@ -148,16 +149,23 @@ def raise_for(reply: Reply) -> None:
 
 
 def _retry_after_s(reply: Reply) -> float | None:
-    return read_retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+    """A date counts from the vendor's own, for its clock and ours need not agree."""
+    return read_retry_after(reply.headers.get("Retry-After"), _said_at(reply) or utc_now())
 
 
-def _ahead_s(reply: Reply) -> float | None:
-    """How far the vendor's clock is before ours, by its Date header; None where it has none that can be read."""
+def _said_at(reply: Reply) -> datetime | None:
+    """When the vendor answered by its own clock; None where its Date header cannot be read."""
     try:
         theirs = parsedate_to_datetime(reply.headers["Date"])
     except (KeyError, ValueError, OverflowError, TypeError, IndexError):
         return None
-    return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return theirs.replace(tzinfo=theirs.tzinfo or UTC)
+
+
+def _ahead_s(reply: Reply) -> float | None:
+    """How far the vendor's clock is before this machine's, by its Date header; None where that cannot be read."""
+    theirs = _said_at(reply)
+    return None if theirs is None else (theirs - utc_now()).total_seconds()
 
 
 class Line:
@@ -291,7 +299,8 @@ class Line:
             reply = self._exchange(prepared, shown, end)
         except GatewayError as error:
             # A vendor that was given a fraction of the usual time has not shown that it is ill.
-            if error.code not in ("TIMED_OUT", "CONNECT_FAILED") or had_s >= allowed_s / 2:
+            is_ours = error.code in ("TIMED_OUT", "CONNECT_FAILED") and had_s < allowed_s / 2
+            if not is_ours and error.code != "LEASE_ENDED":
                 permit.failed()
             raise
         if reply.status >= 500:
@@ -305,7 +314,7 @@ class Line:
 
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
         """Sends it; a read that met a connection the vendor had already given up is sent once more."""
-        attempt = Attempt(end.at_s, self._connect_s)
+        attempt = Attempt(end, self._connect_s)
         if prepared.method not in _READS:
             sent.note_write()
         reply, failure = self._try(prepared, shown, attempt)
@@ -316,7 +325,7 @@ class Line:
             and prepared.method in _READS
             and end.left_s() > 0.0
         ):
-            reply, failure = self._try(prepared, shown, Attempt(end.at_s, self._connect_s))
+            reply, failure = self._try(prepared, shown, Attempt(end, self._connect_s))
         if failure is not None:
             raise failure
         return cast(Reply, reply)
@@ -379,6 +388,8 @@ class Line:
         while (inner := root.__cause__ or root.__context__) is not None:
             root = inner
         is_late = attempt.is_cut or isinstance(root, TimeoutError)
+        if attempt.is_lease_short:
+            return Unavailable("LEASE_ENDED", f"{request} was not sent to {self.vendor}: others may do it by now")
         match attempt.phase:
             case "resolving":
                 return Unavailable("DNS_FAILED", f"{self.vendor}'s host name could not be resolved")
@@ -428,7 +439,7 @@ _TRANSPORT_ERRORS: Final = (
     OSError,
     UnicodeError,  # A host name that cannot be encoded.
 )
-_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED"}
+_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED"}
 
 
 def _outcome(error: GatewayError | None) -> str:

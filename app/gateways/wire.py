@@ -26,6 +26,8 @@ from typing import Any, Final, Literal
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from app.deadline import Deadline
+
 KEEP_IDLE_S: Final = 15.0
 
 _RESETS: Final = struct.pack("ii", 1, 0)
@@ -36,14 +38,28 @@ _ENDS_ORDERLY: Final = struct.pack("ii", 0, 0)
 class Attempt:
     """One request under way: how far it has come, and the means to cut it off from another thread."""
 
-    __slots__ = ("_fd", "_lock", "at_s", "connect_s", "is_answered", "is_cut", "is_finished", "is_fresh", "phase")
+    __slots__ = (
+        "_end",
+        "_fd",
+        "_lock",
+        "at_s",
+        "connect_s",
+        "is_answered",
+        "is_cut",
+        "is_finished",
+        "is_fresh",
+        "is_lease_short",
+        "phase",
+    )
 
-    def __init__(self, at_s: float, connect_s: float) -> None:
-        self.at_s = at_s
+    def __init__(self, end: Deadline, connect_s: float) -> None:
+        self._end = end
+        self.at_s = end.at_s
         self.connect_s = connect_s
         self.phase: Literal["idle", "resolving", "connecting", "securing", "sent", "answering"] = "idle"
         self.is_fresh = False
         self.is_cut = False
+        self.is_lease_short = False
         self.is_answered = False
         """True once the whole answer was read: only then may the connection be used again, or end orderly."""
         self.is_finished = False
@@ -58,6 +74,12 @@ class Attempt:
         if not self.is_cut and time.monotonic() >= self.at_s:
             self.is_cut = True
         return self.is_cut
+
+    def check_before_sending(self) -> None:
+        """Raises TimeoutError where nothing may be sent any more: this process may have stood still until now."""
+        self.is_lease_short = self.phase != "sent" and self._end.is_lease_short()
+        if self.is_lease_short or self.is_over():
+            raise TimeoutError
 
     def hold(self, sock: socket.socket) -> None:
         """Keeps a second handle on the connection: TLS and `Connection: close` take the first one away.
@@ -215,6 +237,7 @@ class WatchedConnection(HTTPConnection):
             attempt.hold(self.sock)
             # Else sending a large body would have to be over within the time for connecting.
             self.sock.settimeout(attempt.left_s())
+            attempt.check_before_sending()
             attempt.phase = "sent"
         super().send(data)
 

@@ -18,7 +18,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -32,7 +33,9 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
+from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
+from app.records import heartbeat
 from app.records.patience import Watch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -77,6 +80,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.clock = SharedClock()
         self._writer = threading.Lock()
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
@@ -137,7 +141,7 @@ class Database:
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
             try:
-                engine.dialect.do_ping(connection)
+                _ask_the_time(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away; the pool answers this by connecting anew.
                 _watch.end(record.info.pop("watched"))
@@ -203,8 +207,38 @@ class Database:
             raise DatabaseUnavailable("this process is about to end")
         if self._demand is not None:
             self._meet_demand()
+        if self.is_sqlite and not self.clock.is_known:
+            self._join_clock()
         with _as_unavailable(), self.engine.connect() as connection:
             yield connection
+
+    def now(self) -> datetime:
+        """Now, by the shared clock.  Raises `DatabaseUnavailable` where it is not known yet and cannot be asked."""
+        if not self.clock.is_known:
+            with self.read():
+                pass
+        return self.clock()
+
+    def _join_clock(self) -> None:
+        """SQLite: go by the clock of the other processes, or begin one.  Not before the migration that keeps it."""
+        with suppress(DBAPIError):
+            with self.engine.connect() as connection, connection.begin():
+                booted_at = heartbeat.booted_at(connection)
+            if booted_at is None:
+                alone = {"is_write": True, "busy_ms": 1000, "is_durable": False}
+                with self.engine.connect().execution_options(**alone) as connection, connection.begin():
+                    booted_at = heartbeat.begin(connection)
+            self.clock.set(booted_at)
+
+    def beat(self) -> None:
+        """Count the time that passed since the last beat (R36).  Raises `DatabaseUnavailable`."""
+        with self.write(is_durable=False) as connection:
+            booted_at = heartbeat.booted_at(connection) if self.is_sqlite else None
+            if booted_at is not None:
+                self.clock.set(booted_at)
+            step = heartbeat.beat(connection, self.clock())
+        if step is not None:
+            log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -278,6 +312,18 @@ class Database:
         with _as_unavailable(), engine.begin() as connection:
             connection.execute(text("select pg_advisory_xact_lock(727001)"))
             yield connection
+
+
+def _ask_the_time(connection: Any, clock: SharedClock) -> None:
+    """Whether a connection still works, by a question whose answer is of use.  Raises the driver's error."""
+    asked_s = boot_s()
+    connection.autocommit = True
+    try:
+        row = connection.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
+    clock.learn(row[0], asked_s, boot_s())
 
 
 _LOCK_NAMES = text(

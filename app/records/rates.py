@@ -5,7 +5,6 @@ What the numbers mean is decided by who calls vendors (`transport`, whose `RateS
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 
 class StoredRates:
-    """By the clock of the database server; SQLite's processes share a machine, and so its clock."""
+    """By the clock that all processes share (`app.clock`), at the moment at which the row is theirs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,7 +40,7 @@ class StoredRates:
             with self._database.write(wait_s=WAIT_S, is_durable=False) as connection:
                 row = connection.execute(self._locked(name)).first()
                 if row is None:
-                    answer, first = decide(None, time.time())
+                    answer, first = decide(None, self._now_s())
                     if connection.execute(self._insert(), {"name": name, **first}).rowcount:
                         return answer
                     # Another process has just made it.
@@ -63,9 +62,12 @@ class StoredRates:
 
     def _locked(self, name: str) -> Select[Any]:
         if self._database.is_sqlite:  # the whole transaction is alone
-            return select(rates, literal(time.time()).label("now")).where(rates.c.name == name)
+            return select(rates, literal(self._now_s()).label("now")).where(rates.c.name == name)
         now = cast(extract("epoch", func.clock_timestamp()), Float).label("now")
         return select(rates, now).where(rates.c.name == name).with_for_update()
+
+    def _now_s(self) -> float:
+        return self._database.clock().timestamp()
 
     def _insert(self) -> Any:
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert

@@ -265,12 +265,13 @@ refunds = Table(
     Column("created_at", Moment, nullable=False),
     Column("told_at", Moment),
     Column("released_at", Moment),
+    Column("seen", Moment),
     UniqueConstraint("channel", "key"),
 )
 """Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
 
-`lines`: the units it is for.  `rows`: what part of the amount is for which line, for tax and for shipping; null where
-that was not worked out here."""
+`seen`: when it was written, by the time that was seen passing (`heartbeat`).  `lines`: the units it is for.  `rows`:
+what part of the amount is for which line, for tax and for shipping; null where that was not worked out here."""
 
 Index("ix_refunds_order_refnum", refunds.c.channel, refunds.c.order_refnum)
 Index("ix_refunds_natural_key", refunds.c.channel, refunds.c.callback, refunds.c.natural_key)
@@ -840,3 +841,26 @@ chores = Table(
     Column("due_at", Moment, nullable=False),
 )
 """Work that one process at a time does now and then: whoever moves `due_at` on has the turn."""
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("seen", Moment, nullable=False),
+    Column("boot_id", String(64), nullable=False, server_default=""),
+    Column("booted_at", Moment),
+)
+"""One row: `at` is when a running process wrote it last, `seen` the time that was seen passing until then (R36).
+
+`seen` began as the time of day and stands still over steps.  SQLite only: `booted_at` is when, by the shared clock, the
+start `boot_id` of the machine was."""
+
+unseen_steps = Table(
+    "unseen_steps",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("seen", Moment, nullable=False),
+    Column("step_ms", BigInteger, nullable=False),
+)
+"""Steps of the shared clock that nobody saw passing, as it stood still or ran: at which `seen`, and by how much."""

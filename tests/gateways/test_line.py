@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 
+from app.clock import boot_s
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.line import Line, Reply, raise_for
 from app.gateways.policy import Deadline
-from app.gateways.wire import Attempt
+from app.gateways.wire import Attempt, WatchedConnection
 from app.sandbox.faults import Faults, RunningServer, serve
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
@@ -625,3 +626,27 @@ def test_s7_the_cost_of_a_call_is_printed(make_line: Callable[..., Line], capsys
     with capsys.disabled():
         ratio, cpu_ms = wall_s / 0.4, cpu_s / 320 * 1e3
         print(f"\nS7, vendor in the same process: {ratio:.2f} of ideal, {cpu_ms:.2f} ms a call")
+
+
+def test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does(
+    shop: Shop, vendor: RunningServer, make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the lease was long enough before the process stood still between its check and the connection."""
+    line = make_line(vendor.url)
+    long = Deadline.in_s(BUDGET_S).held_until(boot_s() + 2 * BUDGET_S)
+    assert line.call("POST", "/orders", json_body=b"{}", deadline=long, kind="command").status == 200
+    short = Deadline.in_s(BUDGET_S).held_until(boot_s() + BUDGET_S / 2)
+    with pytest.raises(Unavailable) as caught:
+        line.call("POST", "/orders", json_body=b"{}", deadline=short, kind="command")
+    assert (caught.value.code, caught.value.outcome_unknown) == ("LEASE_ENDED", False)
+    stood_still = Deadline.in_s(BUDGET_S).held_until(boot_s() + 60)
+    own_send = WatchedConnection.send
+
+    def late(connection: WatchedConnection, data: object) -> None:
+        time.sleep(BUDGET_S + 0.1)
+        own_send(connection, data)
+
+    monkeypatch.setattr(WatchedConnection, "send", late)
+    with pytest.raises(Unavailable) as caught:
+        line.call("POST", "/orders", json_body=b"{}", deadline=stood_still, kind="command")
+    assert not caught.value.outcome_unknown and len(shop.made) == 1

@@ -255,3 +255,16 @@ def test_p26_calls_of_a_gateway_that_is_gone_are_still_known(database: Database)
         assert claims.streams(connection) == {("left", "over")}
         assert claims.due_streams(connection, [STREAM, ("left", "over")], START) == [("left", "over")]
         assert claims.due_streams(connection, [], START) == []
+
+
+def test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew(database: Database) -> None:
+    """Whoever stood still and sent after all says so: the next one looks it up before it sends anything."""
+    fill(database, lanes=1, calls=1)
+    old, [before] = claim(database, 1)
+    later, again = START + timedelta(seconds=31), START + timedelta(seconds=90)
+    assert claim(database, 1, later)[1][0].last_attempt_at == START + timedelta(seconds=30)
+    unknown = replace(after_acceptance(before, Accepted(), again), state="owed", is_possibly_done=True)
+    with database.write() as connection:
+        assert claims.record(connection, [Outcome(before, old, unknown)], again).applied == []
+        row = connection.execute(sa.select(deliveries)).one()
+    assert (row.state, row.is_possibly_done, row.last_attempt_at, row.lease_token != old) == ("owed", True, again, True)

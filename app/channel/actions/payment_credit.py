@@ -30,6 +30,7 @@ from app.contract.schemas import Reading
 from app.deliveries import outbox
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, about
+from app.records import heartbeat
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -185,8 +186,11 @@ class _Credit:
         is_settled = any(entry.state in ("accepted", "matched", "released") for entry in rows) and not any(
             entry.state in ("owed", "parked") for entry in rows
         )
+        # A clock that was set must not let the same credit through again, so only time that passed counts (R36).
+        seen_at = heartbeat.seen_at(connection, self._desk.clock())
         is_over = any(
-            entry.released_at is not None or (entry.created_at and entry.created_at + window <= self._desk.clock())
+            entry.released_at is not None
+            or ((written := entry.seen or entry.created_at) is not None and written + window <= seen_at)
             for entry in rows
         )
         if is_settled and is_over:
