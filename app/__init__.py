@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import click
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -25,9 +26,10 @@ from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
+from app.errors import SettingsFault
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
 from app.records import heartbeat
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.rates import StoredRates
@@ -147,8 +149,10 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
 def prepared(configured: Settings, database: Database) -> Settings:
     """The settings with the keys of the channels' records, which nothing may be served without (R35).
 
-    Where the database is away they are found before it is used first.  A process that was composed with other ones
-    ends then, for whoever watches over it to begin another.
+    Where the database is away, or a migration has made of it what this code cannot use, they are found before it is
+    used first: a process that takes the place of a dead one must not end the server, whose start has been refused
+    already where there is a reason to (`app.serving`).  A process that was composed with other ones ends then, for
+    whoever watches over it to begin another.
     """
 
     def found() -> Settings:
@@ -163,8 +167,8 @@ def prepared(configured: Settings, database: Database) -> Settings:
 
     try:
         return found()
-    except DatabaseUnavailable as error:
-        log.warning("the database is away: %s", error)
+    except (DatabaseUnavailable, UnfitDatabase) as error:
+        log.error("all callbacks are answered with 503 until the database can be used: %s", error)
     configured = replace(
         configured, channels=tuple(replace(channel, record_key=channel.name) for channel in configured.channels)
     )
@@ -175,10 +179,15 @@ def prepared(configured: Settings, database: Database) -> Settings:
 def create_app(configured: Settings | None = None) -> Flask:
     """The web application of one process.
 
-    Raises `SettingsFault` when the configuration or the database's form cannot be used.  A database that is away
-    is answered with 503 until it is back: a worker that takes a dead one's place must not end the server.
+    Raises `SettingsFault` when the configuration cannot be used.  A database that is away, or that this code cannot
+    use, is answered with 503 until it can be: a worker that takes a dead one's place must not end the server.
     """
-    configured = configured or settings.load()
+    try:
+        configured = configured or settings.load()
+    except SettingsFault as error:
+        if settings.runs_under_flask():
+            raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
+        raise
     logs.configure(configured.log_level, configured.secrets())
     database = Database(configured.database_url)
     configured = prepared(configured, database)

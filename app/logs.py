@@ -20,7 +20,26 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 GATHER_S = 0.2
 
+REPEATED_S = 60.0
+"""How often a trouble that lasts is written again."""
+
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class Repeats:
+    """Keeps a loop that goes on failing from filling the log."""
+
+    def __init__(self) -> None:
+        self._sentence = ""
+        self._until_s = 0.0
+
+    def is_news(self, sentence: str) -> bool:
+        """True when the sentence differs from the last one, or that was written a minute ago."""
+        now_s = time.monotonic()
+        if sentence == self._sentence and now_s < self._until_s:
+            return False
+        self._sentence, self._until_s = sentence, now_s + REPEATED_S
+        return True
 
 
 class JsonLines(logging.Formatter):
@@ -78,6 +97,27 @@ class JsonLines(logging.Formatter):
 def _forms(secret: str) -> set[str]:
     """How a secret may stand in a text: as it is, in JSON, and in an address."""
     return {secret, msgspec.json.encode(secret).decode()[1:-1], quote(secret, safe="")}
+
+
+class Tally:
+    """Counts what happens of a kind, so that much of it takes few lines: the first, the tenth, the hundredth...
+
+    After `while_s` seconds without a new one counting begins again.
+    """
+
+    def __init__(self, while_s: float = 600.0) -> None:
+        self._while_s = while_s
+        self._counts: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, kind: str) -> int:
+        """One more; how many it are where that is worth a line, else 0."""
+        now_s = time.monotonic()
+        with self._lock:
+            count, last_s = self._counts.get(kind, (0, now_s))
+            count = 1 if now_s - last_s > self._while_s else count + 1
+            self._counts[kind] = (count, now_s)
+        return count if str(count).strip("0") == "1" else 0
 
 
 class GatheredLines(logging.Handler):

@@ -8,14 +8,17 @@ from typing import Any
 from gunicorn import glogging as _glogging  # type: ignore[import-untyped]
 
 from app import logs as _logs
+from app import memory as _memory
 from app import settings as _settings
 from app.errors import SettingsFault
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 
 try:
     _configured = _settings.load()
 except SettingsFault as error:
     raise SystemExit(f"the configuration cannot be used:\n{error}") from None
+
+_memory.keep_flat()  # before the fork, so that every worker has it before its first thread
 
 bind = f"0.0.0.0:{_configured.port}"
 workers = _configured.web_concurrency
@@ -43,19 +46,25 @@ class logger_class(_glogging.Logger):  # type: ignore[misc]
 
 
 def on_starting(server: Any) -> None:
-    """Before any worker: SQLite migrates itself; PostgreSQL without its migrations is a reason not to start."""
+    """Before any worker: SQLite migrates itself; a database this version cannot use is a reason not to start.
+
+    One that is away is none: the workers answer 503 until it is back.
+    """
     try:
         database = Database(_configured.database_url)
         try:
             database.prepare()
         finally:
             database.close()
-    except (SettingsFault, DatabaseUnavailable) as error:
+    except (SettingsFault, DatabaseRejects) as error:
         raise SystemExit(f"the database cannot be used: {error}") from None
+    except DatabaseUnavailable as error:
+        server.log.warning("the database is away (%s); callbacks are answered with 503 until it is back", error)
 
 
 def post_worker_init(worker: Any) -> None:
     """A request leaves no cycles behind, so the collector need not walk what is loaded for good, nor often."""
+    worker.most_body_bytes = _configured.max_body
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -29,8 +29,8 @@ from app.options import Explained, OneOrMore, option, read_table, switch
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
 
-SHORTEST_KEY = 8
-"""Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
+SHORTEST_KEY, LONGEST_KEY = 8, 256
+"""Characters.  Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
 
 FIXTURE_PAIRS = frozenset({(497, 21), (0, 0)})
 """(client_id, channel id) of the SDK's fixtures, which certification sends with the production key (R4)."""
@@ -188,14 +188,15 @@ class Settings:
 
 
 ENVIRONMENT_HELP = {
-    "APP_ENV": "production (default), development or demo.",
+    "APP_ENV": "production (default; development under `flask run` and `channel serve`), development or demo.",
     "PUBLIC_URL": "Where others reach this server, with https:// and no path.",
     "DATABASE_URL": "SQLite or PostgreSQL address; production needs it set. Default sqlite:///instance/channel.db.",
     "CHANNELS_FILE": "Path of channels.toml. Default: channels.toml beside the process.",
     "CHANNELS": "The text of channels.toml itself; wins over CHANNELS_FILE.",
     "PORT": "Port to listen on. Default 5000.",
     "VERIFY_KEY": "on or off: accept the SDK's public test key as a dry run. Default on outside production.",
-    "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432.",
+    "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432. A body above 1 MiB "
+    "may hold one JSON value for each 11 bytes of this.",
     "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages; without it they do not exist.",
     "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
@@ -213,7 +214,7 @@ def explain_environment(environ: Mapping[str, str] | None = None) -> list[Explai
     env = os.environ if environ is None else environ
     defaults = {item.name.upper(): str(item.default) for item in fields(Settings)}
     defaults["CHANNELS_FILE"] = "channels.toml"
-    defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", "production") == "production" else "on"
+    defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", _usual_environment(env)) == "production" else "on"
     shown = []
     for name, meaning in ENVIRONMENT_HELP.items():
         given = env.get(name)
@@ -227,7 +228,7 @@ def load_database_url(environ: Mapping[str, str] | None = None) -> str:
     """Where the database is, for commands that need no channel.  Raises `SettingsFault`."""
     env = os.environ if environ is None else environ
     faults: list[str] = []
-    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults) == "production"
+    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults) == "production"
     address = _database_url(env, is_production, faults)
     if faults:
         raise SettingsFault(faults)
@@ -241,7 +242,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     faults: list[str] = []
-    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults)
+    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults)
     is_production = app_env == "production"
     settings = Settings(
         app_env=app_env,
@@ -261,6 +262,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsFault(faults)
     return settings
+
+
+def runs_under_flask(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether this is flask's own server for development, `flask --app app run`, which no host runs."""
+    env = os.environ if environ is None else environ
+    return env.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+def _usual_environment(env: Mapping[str, str]) -> str:
+    return "development" if runs_under_flask(env) else "production"
 
 
 def _one_of(env: Mapping[str, str], name: str, words: tuple[str, ...], default: str, faults: list[str]) -> str:
@@ -338,10 +349,16 @@ def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) ->
     return tuple(channels)
 
 
+def channels_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the channels are read from, unless the variable CHANNELS holds their text."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("CHANNELS_FILE") or "channels.toml")
+
+
 def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[str, str | None]:
     if env.get("CHANNELS"):
         return "CHANNELS", env["CHANNELS"]
-    path = Path(env.get("CHANNELS_FILE") or "channels.toml")
+    path = channels_file(env)
     try:
         return path.name, path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -458,6 +475,8 @@ def key_rules(key: str) -> list[str]:
         rules.append("a key must not contain an underscore; RetailOps would cut it there")
     if len(key) < SHORTEST_KEY:
         rules.append(f"a key must have at least {SHORTEST_KEY} characters; the SDK's generator makes 32")
+    if len(key) > LONGEST_KEY:
+        rules.append(f"a key must have at most {LONGEST_KEY} characters")
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         rules.append("a key must be printable ASCII without blanks")
     return rules

@@ -54,7 +54,8 @@ def test_p29_only_settings_reads_the_environment() -> None:
         for path in (ROOT / "app").rglob("*.py")
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers - {"cli/demo/stage.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
+    handed_on = {"cli/demo/stage.py", "cli/env_file.py"}
+    assert readers - handed_on == {"settings.py"}, "the demo hands the environment on, and `.env` adds to it"
 
 
 def test_r36_one_module_reads_the_wall_clock() -> None:

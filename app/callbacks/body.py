@@ -1,79 +1,208 @@
-"""A request's body as one JSON object, never larger than allowed, whatever its encoding claims."""
+"""A request's body as one JSON object, never larger than allowed, whatever its encoding claims.
+
+A large body is looked through for a channel's key before anything is kept of it, and inflated as a whole only when it
+is its turn: without a key nothing can be filled (P46).
+"""
 
 from __future__ import annotations
 
-import threading
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import IO, Any
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Final
 
+import msgspec
+
+from app.callbacks.key_search import KeySearch
+from app.channel.routing import wrong_key
+from app.domain.gzip_content import PIECE, BrokenGzip, TooLarge, inflated
 from app.domain.json_bodies import JsonReader, NotJson
+from app.domain.json_values import has_more_values
 from app.errors import Rejected
-from app.gateways.policy import Deadline
 
-LARGE = 1024 * 1024
-"""Bodies above this are read one at a time per process, or the small ones beside them would wait (R14)."""
+LARGE: Final = 1024 * 1024
+"""Bodies above this have their turn (R14)."""
 
-_CHUNK = 64 * 1024
+SEARCHED: Final = 64 * 1024
+"""Bodies above this are not parsed unless they hold a key: parsed, a body may take 30 times its size."""
 
-_MEMBERS = 1000
-"""Members of a gzip body at most: writers that split do so every 64 KiB or more, and each one costs a copy."""
+BYTES_A_VALUE: Final = 11
+"""A large body may hold one JSON value for so many bytes of the largest body allowed.  The shortest rows a callback can
+have take more, so that a body of the allowed size is refused for this only when it is none."""
 
-_one_large_body = threading.Lock()
+_WSGI_INPUT: Final = "wsgi.input"
 
 _read_json = JsonReader().read
 
 
-def read_object(environ: Mapping[str, Any], limit: int) -> bytes:
-    """The inflated bytes of a WSGI request's body, with or without a declared length.
+class _AnyObject(msgspec.Struct):
+    """A JSON object of which nothing is read."""
 
-    Raises `Rejected` 413 above `limit`, counted while inflating, 400 for bad gzip and for a body that breaks off.
+
+_object_reader: Final = msgspec.json.Decoder(_AnyObject)
+
+
+class Body:
+    """A body that has arrived: a small one in memory, a large one as it was sent."""
+
+    def __init__(self, raw: bytes | bytearray, large: LargeContent | None = None, holder: str = "") -> None:
+        self._raw = raw
+        self._large = large
+        self.holder = holder
+        """Whose key a large body names; "" for a small one."""
+
+    @property
+    def is_large(self) -> bool:
+        return self._large is not None
+
+    def read(self) -> bytes | bytearray:
+        """The inflated bytes, once.  Raises `Rejected` 413 and 400."""
+        if self._large is None:
+            raw, self._raw = self._raw, b""
+            return raw
+        try:
+            return self._large.read()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go what was sent; harmless twice."""
+        self._raw = b""
+        if self._large is not None:
+            self._large.close()
+
+
+class LargeContent:
+    """What was sent, to be read more than once."""
+
+    def __init__(self, environ: dict[str, Any], declared: int | None, limit: int, *, is_packed: bool) -> None:
+        self._declared = declared
+        self._limit = limit
+        self._is_packed = is_packed
+        self._environ = environ
+        self._stream = _rewindable(environ[_WSGI_INPUT], declared, limit)
+        self._start = self._stream.tell()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The content from its beginning.  Raises `Rejected` 413 and 400."""
+        self._stream.seek(self._start)
+        if self._is_packed:
+            try:
+                yield from inflated(lambda size: _read(self._stream, size), self._limit)
+            except TooLarge:
+                raise _too_large(self._limit) from None
+            except BrokenGzip:
+                message = "the body is not valid gzip, or ends before its end mark"
+                raise Rejected(400, "BROKEN_GZIP", message) from None
+            return
+        count = 0
+        while piece := _read(self._stream, PIECE):
+            count += len(piece)
+            if count > self._limit:
+                raise _too_large(self._limit)
+            yield piece
+        if self._declared is not None and count < self._declared:
+            raise _broken()
+
+    def read(self) -> bytes | bytearray:
+        """All of it."""
+        if self._is_packed or self._declared is None:
+            raw = bytearray()
+            for piece in self.pieces():
+                raw += piece
+            return raw
+        self._stream.seek(self._start)
+        return _whole(self._stream, self._declared)
+
+    def close(self) -> None:
+        """Let go what was sent, though the request still has a while to live."""
+        if self._stream is not self._environ[_WSGI_INPUT]:
+            self._stream.close()
+        self._stream = self._environ[_WSGI_INPUT] = io.BytesIO()
+
+
+def receive(environ: dict[str, Any], limit: int, holder_of: Callable[[str], str]) -> Body:
+    """The body of a WSGI request, with or without a declared length.
+
+    Raises `Rejected` 413 above `limit`, counted while inflating, 400 for bad gzip and for a body that breaks off, and
+    401 for one above `SEARCHED` in which `holder_of`, which says whose key a text is, finds nobody's.
     """
-    stream: IO[bytes] = environ["wsgi.input"]
-    declared = environ.get("CONTENT_LENGTH") or ""
-    if declared.isdecimal() and int(declared) > limit:
+    length = environ.get("CONTENT_LENGTH") or ""
+    declared = int(length) if length.isdecimal() else None
+    if declared is not None and declared > limit:
         raise _too_large(limit)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if encoding in ("", "identity"):
-        # Without a length the server ends the stream where a chunked body ends, and at once where there is none.
-        raw = _read(stream, int(declared) if declared.isdecimal() else limit + 1)
-        if len(raw) > limit:
-            raise _too_large(limit)
-        if declared.isdecimal() and len(raw) < int(declared):
-            raise _broken()
-        return raw
-    if encoding not in ("gzip", "x-gzip"):
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise Rejected(400, "UNKNOWN_ENCODING", "Content-Encoding must be gzip or absent")
-    return b"".join(_inflated(stream, limit))
-
-
-def _inflated(stream: IO[bytes], limit: int) -> Iterator[bytes]:
-    """The content of every member of a gzip body (RFC 1952, 2.2)."""
-    inflater = _new_member()
-    received = given = 0
-    members = 1
-    rest = b""
+    is_packed = encoding in ("gzip", "x-gzip")
+    if declared is not None and declared <= LARGE and not is_packed:
+        return _small(_whole(environ[_WSGI_INPUT], declared), holder_of)
+    # Without a length the server ends the stream where a chunked body ends, and at once where there is none.
+    content = LargeContent(environ, declared, limit, is_packed=is_packed)
+    found = None
     try:
-        while raw := rest or _read(stream, _CHUNK):
-            received += 0 if rest else len(raw)
-            if inflater.eof:
-                inflater = _new_member()
-                members += 1
-            piece = inflater.decompress(raw, _CHUNK)
-            rest = inflater.unconsumed_tail or inflater.unused_data
-            given += len(piece)
-            if max(received, given) > limit or members > _MEMBERS:  # members may be empty: what comes in counts too
-                raise _too_large(limit)
-            yield piece
-    except zlib.error:
-        raise Rejected(400, "BROKEN_GZIP", "the body is not valid gzip") from None
-    if not inflater.eof:
-        raise Rejected(400, "BROKEN_GZIP", "the gzip body ends before its end mark")
+        found = _streamed(content, holder_of)
+        return found
+    finally:
+        if found is None or not found.is_large:
+            content.close()
 
 
-def _new_member() -> zlib._Decompress:
-    return zlib.decompressobj(zlib.MAX_WBITS | 16)
+def _streamed(content: LargeContent, holder_of: Callable[[str], str]) -> Body:
+    search = KeySearch(holder_of)
+    kept = bytearray()
+    is_large = is_object = False
+    for piece in content.pieces():
+        if not is_large:
+            kept += piece
+            is_large = len(kept) > LARGE
+            if not is_large:
+                continue
+            is_object = kept.lstrip()[:1] == b"{"
+            piece, kept = bytes(kept), bytearray()
+        # To the end even where no key can be found any more: a body too large, or broken, is told so.
+        if holder := search.feed(piece):
+            return Body(b"", content, holder)
+    if is_large:
+        raise wrong_key() if is_object else _no_object()
+    return _small(kept, holder_of)
+
+
+def _small(raw: bytes | bytearray, holder_of: Callable[[str], str]) -> Body:
+    if len(raw) > SEARCHED and not KeySearch(holder_of).feed(raw):
+        _check_object(raw)
+        raise wrong_key()
+    return Body(raw)
+
+
+def _check_object(raw: bytes | bytearray) -> None:
+    """Raises `Rejected` 400 for what is no JSON object; makes nothing of what stands in it."""
+    try:
+        _object_reader.decode(raw)
+    except msgspec.ValidationError:
+        raise _no_object() from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _not_json() from None
+
+
+def _rewindable(stream: IO[bytes], declared: int | None, limit: int) -> IO[bytes]:
+    """The stream, or, where its server gives it only once, a copy of it."""
+    if hasattr(stream, "seek"):
+        return stream
+    copy = tempfile.SpooledTemporaryFile(max_size=LARGE)  # noqa: SIM115  It is closed with the request.
+    left = limit + 1 if declared is None else declared
+    while left > 0 and (piece := _read(stream, min(PIECE, left))):
+        copy.write(piece)
+        left -= len(piece)
+    copy.seek(0)
+    return copy
+
+
+def _whole(stream: IO[bytes], size: int) -> bytes:
+    raw = _read(stream, size)
+    if len(raw) < size:
+        raise _broken()
+    return raw
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
@@ -91,7 +220,7 @@ def _too_large(limit: int) -> Rejected:
     return Rejected(413, "TOO_LARGE", f"the body is larger than {limit} bytes")
 
 
-def parse(raw: bytes) -> dict[str, Any]:
+def parse(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object.  Raises `Rejected` 400 for anything else, in bounded time whatever the nesting.
 
     A text or number that cannot be represented costs its own field, but only in a body that names its account and
@@ -102,28 +231,24 @@ def parse(raw: bytes) -> dict[str, Any]:
     except NotJson:
         raise _not_json() from None
     if not isinstance(parsed, dict):
-        raise Rejected(400, "NOT_AN_OBJECT", "the body must be one JSON object")
+        raise _no_object()
     if is_mended and not ("client_id" in parsed and "channel_info" in parsed):
         raise _not_json()
     return parsed
+
+
+def parse_large(body: Body, limit: int) -> dict[str, Any]:
+    """As `parse`; raises 413 too, for more JSON values than a body of `limit` bytes may hold."""
+    raw = body.read()
+    most = limit // BYTES_A_VALUE
+    if has_more_values(raw, most):
+        raise Rejected(413, "TOO_MANY_VALUES", f"the body holds more than {most} JSON values")
+    return parse(raw)
 
 
 def _not_json() -> Rejected:
     return Rejected(400, "NOT_JSON", "the body is not valid JSON in UTF-8")
 
 
-@contextmanager
-def turn_for(size: int, deadline: Deadline) -> Iterator[None]:
-    """Wait for this process's turn to parse a large body; small ones never wait.  Raises `Rejected` 503.
-
-    Nothing inside may wait for a vendor or the database: other channels' large bodies stand behind (P15).
-    """
-    if size <= LARGE:
-        yield
-        return
-    if not _one_large_body.acquire(timeout=max(deadline.left_s(), 0.0)):
-        raise Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
-    try:
-        yield
-    finally:
-        _one_large_body.release()
+def _no_object() -> Rejected:
+    return Rejected(400, "NOT_AN_OBJECT", "the body must be one JSON object")

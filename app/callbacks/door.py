@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import closing
 
 from flask import Blueprint, Response, request
 
 from app import metrics
 from app.callbacks import body
 from app.callbacks.edge import REQUEST_ID
+from app.callbacks.large_bodies import LargeBodies
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
 from app.channel.reception import Note, Reception
 from app.contract.schemas import Callback, Contract
@@ -26,12 +28,13 @@ def create_door(
 ) -> Blueprint:
     """One route per schema file."""
     door = Blueprint("callbacks", __name__, url_prefix="/api/channel")
+    large_bodies = LargeBodies()
 
     def serve(callback: Callback) -> Response:
         begun = time.perf_counter()
         note = Note()
         request_id: str = request.environ[REQUEST_ID]
-        reply = _reply(callback, reception, note, request_id, max_body=max_body, budget_s=budget_s)
+        reply = _reply(callback, reception, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
         duration_s = time.perf_counter() - begun
         journal.callback(
             name=callback.name,
@@ -57,16 +60,24 @@ def create_door(
 
 
 def _reply(
-    callback: Callback, reception: Reception, note: Note, request_id: str, *, max_body: int, budget_s: float
+    callback: Callback,
+    reception: Reception,
+    large_bodies: LargeBodies,
+    note: Note,
+    request_id: str,
+    *,
+    max_body: int,
+    budget_s: float,
 ) -> Response:
     try:
-        raw = body.read_object(request.environ, max_body)
+        received = body.receive(request.environ, max_body, reception.holder)
         deadline = Deadline.in_s(budget_s)  # how long the body took is up to the caller
-        with body.turn_for(len(raw), deadline):
-            parsed = body.parse(raw)
-            del raw
-            received = reception.read(callback, parsed, note)
-        return json_bytes_reply(200, reception.answer(received, request_id, deadline, note))
+        if not received.is_large:
+            understood = reception.read(callback, body.parse(received.read()), note)
+            return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note))
+        with closing(received), large_bodies.turn(received.holder, deadline) as turn:
+            understood = turn.parsed(lambda: reception.read(callback, body.parse_large(received, max_body), note))
+            return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note, turn.leave))
     except Rejected as error:
         note.outcome = error.code
         return rejection(error)

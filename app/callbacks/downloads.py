@@ -8,10 +8,10 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from app.callbacks.mailbox import Mailbox
 from app.callbacks.progress import MOST_SENT_S, Outgoing, Progress
 
 TURN_BYTES: Final = 512 * 1024
@@ -78,39 +78,30 @@ class Downloads:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._new: deque[_Download] = deque()
+        self._new: Mailbox[_Download] = Mailbox()
         self._thread: threading.Thread | None = None
         self._end_at_s: float | None = None
-        self._woken, self._wake = socket.socketpair()
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
 
     def take(self, line: socket.socket, body: Iterable[bytes]) -> None:
         """Send the body and close the connection, which is ours from here on; returns at once."""
         line.setblocking(False)
-        self._new.append(_Download(line, body))
+        self._new.put(_Download(line, body))
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="downloads", daemon=True)
                 self._thread.start()
-        self._ring()
 
     def stop(self, patience_s: float) -> None:
         """Let what is being sent end, for so long; cut off the rest."""
         self._end_at_s = time.monotonic() + patience_s
         if self._thread is not None:
-            self._ring()
+            self._new.ring()
             self._thread.join(patience_s + 2 * LOOK_S)
-        self._woken.close()
-        self._wake.close()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # a full pipe wakes as well
-            self._wake.send(b"\0")
+        self._new.close()
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._new.woken, selectors.EVENT_READ)
             look_at_s = time.monotonic() + LOOK_S
             while True:
                 for key, _ in selector.select(LOOK_S):
@@ -131,10 +122,7 @@ class Downloads:
                         return
 
     def _admit(self, selector: selectors.BaseSelector) -> None:
-        with contextlib.suppress(OSError):
-            self._woken.recv(4096)
-        while self._new:
-            download = self._new.popleft()
+        for download in self._new.take():
             selector.register(download.line, selectors.EVENT_WRITE, download)
             self._serve(selector, download)
 

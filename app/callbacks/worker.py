@@ -1,188 +1,153 @@
-"""gunicorn's threaded worker, with what it says by itself kept to our promises: JSON, no echo, no endless wait.
+"""gunicorn's worker that gives a thread to whole requests only: all clients wait, send and read in one event loop.
 
-A request's head has to arrive within a callback's budget; after that a peer is cut off only for being slow, while it
-sends and while it reads, and never for taking long.  Long bodies leave by a thread of their own (`downloads`).
+HTTP is read and written by gunicorn's own parser and response; what the server says by itself is JSON (`refusals`).
+Long bodies leave by a thread of their own (`downloads`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import time
-from collections.abc import Iterable
+from collections import deque
+from datetime import timedelta
 from typing import Any, Final
 
-import msgspec
-from gunicorn import util  # type: ignore[import-untyped]
-from gunicorn.http import errors  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.http import wsgi  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-untyped]
 
-from app import logs
+from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
-from app.callbacks.edge import new_request_id
-from app.callbacks.progress import MOST_SENT_S, Outgoing, Progress
-from app.callbacks.replies import error_body
+from app.callbacks.heads import PlainSettings
+from app.callbacks.loop import MOST_WAITING_BYTES, Loop
+from app.callbacks.refusals import refusal
+from app.callbacks.threads import Threads
 from app.channel.desk import BUDGET_S
+from app.errors import Rejected
 from app.gateways.interface import LONG_BODY
 
-_STATUS: dict[type[Exception], tuple[int, str, str]] = {
-    errors.LimitRequestLine: (414, "URI Too Long", "the address is too long"),
-    errors.ExpectationFailed: (417, "Expectation Failed", "Expect must be 100-continue or absent"),
-    errors.LimitRequestHeaders: (431, "Request Header Fields Too Large", "the headers are too large"),
-}
-"""What is not simply a 400.  Nothing is 501: P5 promises that no input makes us answer 5xx."""
+BEAT_S: Final = 1.0
+"""How often the master hears of this process, and this process looks whether the master lives."""
 
-log = logging.getLogger(__name__)
-
+RECORD_S: Final = 3.0
+"""What is left of the time to stop for recording what runs in the background."""
 
 STOP_S: Final = 5.0
 """How long downloads may go on when the process is to end and every request is answered."""
 
-
-class Connection(socket.socket):
-    """A client's connection.  Too late, or too slow, reads as broken off; who reads too slowly has hung up."""
-
-    arrive_by_s = 0.0
-    """When a request's head has to be here."""
-    is_handed_over = False
-    _is_over = False
-    _body: Progress | None = None
-
-    def head_is_here(self) -> None:
-        """What comes from here on is a body: it may take long, but not be slow."""
-        self._body = Progress()
-
-    def next_head(self, arrive_by_s: float) -> None:
-        """The next request is to come."""
-        self.arrive_by_s = arrive_by_s
-        self._body = None
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        if self.gettimeout() is not None:  # gunicorn set a limit of its own
-            return super().recv(size, flags)
-        begun_s = time.monotonic()
-        left_s = self._body.left_s if self._body is not None else self.arrive_by_s - begun_s
-        if self._is_over or left_s <= 0:
-            self._is_over = True
-            return b""
-        self.settimeout(left_s)
-        try:
-            found = super().recv(size, flags)
-        except TimeoutError:
-            self._is_over = True
-            return b""
-        finally:
-            self.settimeout(None)
-        if self._body is not None:
-            self._body.waited(time.monotonic() - begun_s)
-            self._body.moved(len(found))
-        return found
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Raises `BrokenPipeError` when the peer reads too slowly."""
-        if self.gettimeout() is not None:
-            return super().sendall(data, flags)
-        rest = memoryview(data)
-        sent = self._send_now(rest, flags)
-        if sent == len(rest):
-            return None  # nearly always, for the system's buffer is larger than most answers
-        outgoing, progress = Outgoing(self), Progress(MOST_SENT_S)
-        outgoing.given(sent)
-        poll = select.poll()
-        poll.register(self, select.POLLOUT)
-        while rest := rest[sent:]:
-            begun_s = time.monotonic()
-            poll.poll(1000)
-            progress.waited(time.monotonic() - begun_s)
-            progress.moved(outgoing.moved())
-            if progress.is_too_slow:
-                raise BrokenPipeError("the client reads too slowly")
-            sent = self._send_now(rest, flags)
-            outgoing.given(sent)
-        return None
-
-    def _send_now(self, data: memoryview, flags: int) -> int:
-        try:
-            return super().send(data, flags | socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return 0
+log = logging.getLogger(__name__)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(BaseWorker):  # type: ignore[misc]
     """Serves requests."""
 
     wsgi: Any
+    alive: bool
 
-    def load_wsgi(self) -> None:
-        """Whatever the application marks as a long body leaves by the thread for downloads."""
-        super().load_wsgi()
-        application = self.wsgi
-        self._downloads = Downloads()  # not before the fork, for it has a thread
+    most_body_bytes = 32 * 1024 * 1024
+    """No body above this is received."""
 
-        def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            body: Iterable[bytes] = application(environ, start_response)
-            line = environ.get("gunicorn.socket")
-            if environ.get(LONG_BODY) and isinstance(line, Connection):
-                return self._hand_over(line, start_response.__self__, body)
-            return body
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raises `SystemExit` for what this worker does not speak; the platform's proxy does."""
+        if cfg.is_ssl or cfg.proxy_protocol != "off" or cfg.protocol != "http" or "h2" in cfg.http_protocols:
+            raise SystemExit("this server speaks plain HTTP/1.1: leave TLS, HTTP/2 and PROXY to the platform's proxy")
 
-        self.wsgi = serve
+    def run(self) -> None:
+        """Serve until told to stop; then see every begun request answered, and let downloads have a moment to end."""
+        self._settings = PlainSettings(self.cfg)
+        self._threads = Threads(self.cfg.threads, self._serve)
+        self._downloads = Downloads()
+        self._loop = Loop(self._settings, self.sockets, self._give, self.most_body_bytes)
+        self._loop.wake_by(self.PIPE[0])
+        self._beat_at_s = 0.0
+        while self.alive:
+            self._beat()
+            self._loop.turn(BEAT_S)
+        self._loop.stop(max(self.cfg.graceful_timeout - RECORD_S, 1.0), self._beat)
+        self._downloads.stop(STOP_S)
 
-    def _hand_over(self, line: Connection, response: Any, body: Iterable[bytes]) -> Iterable[bytes]:
-        """The head goes out here, the body from the other thread, which closes the connection."""
+    def _beat(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._beat_at_s:
+            return
+        self._beat_at_s = now_s + BEAT_S
+        self.notify()
+        if self.alive and self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+
+    def _give(self, connection: Connection, request: Any) -> None:
+        self._threads.give((connection, request, time.monotonic()))
+
+    def _serve(self, job: tuple[Connection, Any, float]) -> None:
+        """Answer a whole request; runs in one of the threads and raises nothing."""
+        connection, request, since_s = job
+        answer = Answer(connection.line, MOST_WAITING_BYTES)
+        is_last = True
+        try:
+            if time.monotonic() - since_s > BUDGET_S:  # nobody waits for its answer any more (P7)
+                raise Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
+            is_last = self._respond(connection, request, answer)
+        except OSError as error:  # the client has gone, or reads too slowly
+            log.debug("an answer was not taken: %s", type(error).__name__)
+            answer.rest.clear()
+        except (Exception, SystemExit) as error:
+            if answer.is_begun:
+                log.error("an answer was broken off", exc_info=error)
+                answer.rest.clear()
+            else:
+                answer.rest = deque([memoryview(refusal(error))])
+        self._loop.give_back(connection, answer.rest, is_last=is_last)
+
+    def _respond(self, connection: Connection, request: Any, answer: Answer) -> bool:
+        """True when the connection ends after this answer."""
+        environ: dict[str, Any] = {}
+        response = None
+        begun_s = time.monotonic()
+        try:
+            self._settings.pre_request(self, request)
+            response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
+            environ["wsgi.multithread"] = True
+            self.nr += 1
+            if self.nr >= self.max_requests and self.alive:
+                self.log.info("Autorestarting worker after current request.")
+                self.alive = False
+            if not self.alive or not self._settings.keepalive or self._loop.is_full:
+                response.force_close()
+            pieces = self.wsgi(environ, response.start_response)
+            if environ.get(LONG_BODY):
+                self._hand_over(connection, response, answer, pieces)
+                return True
+            try:
+                for piece in pieces:
+                    response.write(piece)
+                response.close()
+                answer.flush()
+            finally:
+                self.log.access(response, request, environ, timedelta(seconds=time.monotonic() - begun_s))
+                if hasattr(pieces, "close"):
+                    pieces.close()
+            return bool(response.should_close())
+        finally:
+            try:
+                self._settings.post_request(self, request, environ, response)
+            except Exception:
+                self.log.exception("Exception in post_request hook")
+
+    def _hand_over(self, connection: Connection, response: Any, answer: Answer, pieces: Any) -> None:
+        """The body goes out from the thread for downloads, which closes the connection."""
         try:
             response.force_close()
             response.send_headers()
+            answer.flush()
+            if answer.rest:
+                raise BrokenPipeError("the client reads nothing")
+            line = connection.line
             other = socket.socket(line.family, line.type, line.proto, fileno=os.dup(line.fileno()))
         except BaseException:
-            getattr(body, "close", lambda: None)()
+            getattr(pieces, "close", lambda: None)()
             raise
-        line.is_handed_over = True
-        self._downloads.take(other, body)
-        return ()
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve a request whose head has been read."""
-        conn.sock.head_is_here()
-        is_kept = super().handle_request(req, conn)
-        if not conn.sock.is_handed_over:
-            return is_kept
-        # gunicorn would end the connection itself: it gets one that never was, and ours stays with the download.
-        conn.sock.close()
-        conn.sock = socket.socket()
-        return False
-
-    def run(self) -> None:
-        """Serve until told to stop; then what is being fetched has a moment to end."""
-        super().run()
-        self._downloads.stop(STOP_S)
-
-    def handle(self, conn: Any) -> Any:
-        """Serve the next request of a connection; its head has a callback's budget to arrive."""
-        if not isinstance(conn.sock, Connection):
-            line = conn.sock
-            conn.sock = Connection(line.family, line.type, line.proto, fileno=line.detach())
-        conn.sock.next_head(time.monotonic() + BUDGET_S)
-        return super().handle(conn)
-
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what never became a request.  gunicorn would repeat its bytes in HTML and in the log (P5, P20)."""
-        request_id = new_request_id()
-        logs.request_id.set(request_id)
-        if isinstance(exc, errors.ParseException):
-            status, reason, message = _STATUS.get(type(exc), (400, "Bad Request", "this is no valid HTTP request"))
-            log.warning("no valid request: %s", type(exc).__name__)
-        else:
-            status, reason, message = 500, "Internal Server Error", f"a fault of this server; request id {request_id}"
-            log.error("a request failed outside the application", exc_info=exc)
-        body = msgspec.json.encode(error_body(reason.upper().replace(" ", "_"), message))
-        head = (
-            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n\r\n"
-        )
-        try:
-            util.write_nonblock(client, head.encode() + body)
-        except OSError:
-            log.debug("the client did not wait for the reply")
+        connection.is_handed_over = True
+        self._downloads.take(other, pieces)

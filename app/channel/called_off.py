@@ -51,6 +51,7 @@ def find_out(desk: Desk, asked: Asked, source: Gateway) -> None:
         since_ms = connection.execute(
             select(cursors.c.until_ms).where(cursors.c.channel == channel, cursors.c.gateway == source.token)
         ).scalar()
+    asked.leave_turn()
     call = Call(asked.deadline.within_s(asked.deadline.left_s() * SHARE), asked.request_id, "question")
     try:
         found = source.fetch_called_off(since_ms, int(desk.clock().timestamp() * 1000), call)

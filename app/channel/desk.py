@@ -53,7 +53,10 @@ class Asked:
     channel: Channel
     request_id: str
     deadline: Deadline
+    leave_turn: Callable[[], None] = lambda: None
+    """Gives up the turn of a large body.  Called where T1 is over and before a vendor is waited for (R14)."""
 
     def call(self, kind: Kind) -> Call:
-        """The circumstances to hand a gateway."""
+        """The circumstances to hand a gateway, which is called now."""
+        self.leave_turn()
         return Call(self.deadline, self.request_id, kind)

@@ -110,20 +110,21 @@ class LateNews:
         self._look_at_s = 0.0
         self._channels: set[str] = set()
 
-    def for_answer(
-        self, channel: str, callback: str, body: Mapping[str, Any], request_id: str, deadline: Deadline
-    ) -> list[Event]:
-        """Warnings to add to an answer that is otherwise complete; marked as told.
-
-        Never raises for the database: news that cannot be read now waits for another answer.
-        """
-        if deadline.left_s() < TIME_NEEDED_S:
-            return []
+    def question(self, channel: str, callback: str, body: Mapping[str, Any]) -> str:
+        """What the request is known by when it comes again; "" where there is no news for the channel."""
         if time.monotonic() >= self._look_at_s:
             self._look()
         if channel not in self._channels:
+            return ""
+        return hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
+
+    def for_answer(self, channel: str, asked: str, request_id: str, deadline: Deadline) -> list[Event]:
+        """Warnings to add to the answer to a `question`, which is otherwise complete; marked as told.
+
+        Never raises for the database: news that cannot be read now waits for another answer.
+        """
+        if not asked or deadline.left_s() < TIME_NEEDED_S:
             return []
-        asked = hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
         try:
             with self._database.read() as connection:
                 if not late_news.is_any_for(connection, channel, asked, self._clock()):

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from app.channel.actions import action
+from app.channel.actions import action, entry_action
 from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_news import LateNews
@@ -75,7 +75,8 @@ class Received:
     """A callback that was understood, before anything is done for it."""
 
     callback: Callback
-    body: Mapping[str, Any]
+    body: dict[str, Any]
+    """As it came, mended; its independent entries are let go before anything is written."""
     reading: Reading
     standing: Standing
     channel: Channel | None
@@ -103,6 +104,10 @@ class Reception:
         self._late_news = LateNews(desk.database, desk.clock)
         self._known_good: set[tuple[str, bytes]] = set()
 
+    def holder(self, key: str) -> str:
+        """Whose key this is, "" for nobody's; large bodies have their turn by it."""
+        return self._routing.holder(key)
+
     def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
         """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
@@ -111,6 +116,7 @@ class Reception:
             raise Malformed(reading)
         if reading.mended is not None:
             body = dict(reading.mended)
+            reading = replace(reading, mended=None)
         standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.key if channel else standing
         note.order_refnum = _order_refnum(body)
@@ -121,8 +127,17 @@ class Reception:
         wanted = action(callback.name).read(body, reading) if is_of_use else None
         return Received(callback, body, reading, standing, channel, wanted)
 
-    def answer(self, received: Received, request_id: str, deadline: Deadline, note: Note) -> bytes:
+    def answer(
+        self,
+        received: Received,
+        request_id: str,
+        deadline: Deadline,
+        note: Note,
+        leave_turn: Callable[[], None] = lambda: None,
+    ) -> bytes:
         """Do what is asked; the body of a 200, encoded.
+
+        `leave_turn` is called when a large body is written, or before a vendor is waited for.
 
         Raises `Rejected` 503, `DatabaseUnavailable`, and `BadAnswer` for an answer RetailOps would throw
         away: where it can be mended by leaving orders out, in development only.
@@ -130,10 +145,15 @@ class Reception:
         callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
         faults, ignored = _faults(callback, body, reading)
         outcome = Outcome(faults)
+        question = ""
         if channel is None:
             _answer_unreal(received, outcome)
-        elif not reading.problems:
-            asked = Asked(callback, body, reading, channel, request_id, deadline)
+        else:
+            question = self._late_news.question(channel.key, callback.name, body)
+        if channel is not None and not reading.problems:
+            if callback.name in _ENTRY_NAMES and callback.entries:
+                body[callback.entries] = []  # they are read: what was parsed is as large as all else of a push
+            asked = Asked(callback, body, reading, channel, request_id, deadline, leave_turn)
             done = self._carried_out(received, asked)
             outcome = Outcome([*outcome.events, *done.events], done.content)
             note.order_refnum = note.order_refnum or done.order_refnum
@@ -143,7 +163,7 @@ class Reception:
             note.outcome += " {}/{}".format(*_pair(body))
         given = answer(callback.name, outcome)
         if channel is not None and "events" in given:
-            late = self._late_news.for_answer(channel.key, callback.name, body, request_id, deadline)
+            late = self._late_news.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
 
@@ -160,13 +180,11 @@ class Reception:
         except DatabaseRefused:
             if asked.callback.entries is None or asked.callback.name not in _ENTRY_NAMES:
                 return Outcome([refused_event(about("order_refnum", _order_refnum(asked.body)))])
-        listed, (identifier_type, name) = asked.callback.entries, _ENTRY_NAMES[asked.callback.name]
-        read = action(asked.callback.name).read
-        good = [row for at, row in enumerate(asked.body[listed]) if at not in asked.reading.bad_entries]
+        chosen = entry_action(asked.callback.name)
         return carry_out_apart(
-            good,
-            lambda rows: again_at_conflict(read({**asked.body, listed: rows}, Reading())),
-            lambda row: about(identifier_type, _shown(row.get(name))),
+            chosen.names(received.wanted),
+            lambda names: again_at_conflict(chosen.only(received.wanted, names)),
+            lambda name: about(_ENTRY_NAMES[asked.callback.name][0], _shown(name)),
             asked.deadline,
         )
 
@@ -183,8 +201,9 @@ class Reception:
         except BadAnswer as error:
             log.error("an answer of %s breaks its schema: %s", callback.name, error)
             raise
-        for item in held:
-            log.error("channel %s: an order was left out of an answer: %s", note.channel, item.problems[0].message)
+        if held:
+            message = "channel %s: orders were left out of an answer, %s of them, the first: %s"
+            log.error(message, note.channel, len(held), held[0].problems[0].message)
         if held and self._raises_on_bad_answer:
             raise BadAnswer(tuple(problem for item in held for problem in item.problems))
         if checked is not given:

@@ -40,6 +40,14 @@ class Routing:
             raise wrong_key()
         return Caller(is_test, channels)
 
+    def holder(self, key: str) -> str:
+        """Whose key this is: the key of the records of the first channel that lists it, "" for nobody's."""
+        try:
+            caller = self.caller(key)
+        except Rejected:
+            return ""
+        return caller.channels[0].key if caller.channels else TEST_KEY
+
     def route(self, caller: Caller, pair: tuple[int, int | None]) -> tuple[Standing, Channel | None]:
         """What the caller may do for this pair.  Raises `Rejected` 401 for another channel's pair."""
         if caller.is_test:

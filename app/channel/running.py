@@ -31,6 +31,7 @@ from app.gateways.interface import Verb
 from app.gateways.words import Event, about
 from app.records import leases
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -147,6 +148,7 @@ def execute(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> Ran:
             unrecorded = tuple(outcome for one in ran for outcome in one.unrecorded)
             return Ran([events for one in ran for events in one.events], unrecorded)
         return Ran([[refused_event(about("order_refnum", command.order_refnum))] for command in wanted])
+    asked.leave_turn()
     settled = _attempt(desk, asked, begun)
     told = _recorded(desk, asked, begun, settled)
     unrecorded = tuple(_outcomes(begun, settled)) if told is None else ()
@@ -297,6 +299,7 @@ def _bind(
                 "callback": command.callback,
                 "natural_key": command.natural_key,
                 "order_refnum": command.order_refnum,
+                "key_form": KEY_FORM,
                 "begun_at": now,
             },
         ).scalar_one()

@@ -24,7 +24,7 @@ _FAULTS = {
     "400": "No callback: not JSON, not an object, or a fault of the envelope.",
     "401": "The key in integration_auth_token is not accepted.",
     "405": "Only POST is served.",
-    "413": "The body is too large.",
+    "413": "The body is larger than MAX_BODY, or holds more JSON values than one for each 11 bytes of that.",
     "500": "A fault of ours; the message holds the request id.",
     "503": "Not now: repeat after the time named in Retry-After.",
 }

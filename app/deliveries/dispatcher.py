@@ -27,6 +27,7 @@ from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.interface import Gateway, Verb
 from app.gateways.policy import Deadline
+from app.logs import Repeats
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._troubles = Troubles()
+        self._waits = Repeats()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
         self._chores = Chores(database, gateways, clock, self._stopping.is_set)
         self._observers = {stream for stream, gateway in gateways.items() if gateway.observes}
@@ -140,7 +142,8 @@ class Dispatcher:
                 if not is_busy:
                     self._idle()
             except DatabaseUnavailable as error:
-                log.warning("deliveries wait for the database: %s", error)
+                if self._waits.is_news(str(error)):
+                    log.warning("deliveries wait for the database: %s", error)
             except Exception:
                 log.exception("a turn of the dispatcher failed")
                 self._recorder.record_apart()

@@ -59,7 +59,7 @@ class JsonReader:
         self._number = number or float
         self._fast = msgspec.json.Decoder(float_hook=number) if number else msgspec.json.Decoder()
 
-    def read(self, raw: bytes) -> tuple[Any, bool]:
+    def read(self, raw: bytes | bytearray) -> tuple[Any, bool]:
         """The value, and whether anything of it had to be mended.  Raises `NotJson`.
 
         Time and memory grow with the body alone, whatever stands in it.
@@ -92,7 +92,7 @@ class JsonReader:
         return number
 
 
-def _mended(raw: bytes) -> bytes | bytearray:
+def _mended(raw: bytes | bytearray) -> bytes | bytearray:
     """The body with a mark for every text and number that cannot be read.  Raises `NotJson` for too many places."""
     mended: bytes | bytearray = raw
     if _HAS_HALF.search(mended):

@@ -13,13 +13,14 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import ipaddress
+import itertools
 import logging
 import os
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ import requests.adapters
 import urllib3
 
 from app.clock import utc_now
+from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
+from app.domain.json_values import has_more_values
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.policy import Deadline, read_retry_after
@@ -44,6 +47,8 @@ from app.transport.limits import CallLimiter, Permit
 from app.transport.rates import CallKind
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
+MOST_VALUES: Final = MAX_REPLY_BYTES // 11
+"""JSON values of one answer, which take up to 250 bytes each when they have been read."""
 CONNECT_S: Final = 2.0
 
 ANSWER_S: Final = 2.0
@@ -92,12 +97,14 @@ class Reply:
     def json(self) -> Any:
         """The body read as JSON; numbers with a fraction are `Decimal`.
 
-        Raises `BrokenReply`: EMPTY_REPLY, HTML_REPLY or NOT_JSON.
+        Raises `BrokenReply`: EMPTY_REPLY, HTML_REPLY, REPLY_TOO_LARGE or NOT_JSON.
         """
         if not self.body.strip():
             raise self.broken("EMPTY_REPLY", "an empty body where JSON was expected")
         if "html" in self.headers.get("Content-Type", "").lower() or self.body.lstrip()[:1] == b"<":
             raise self.broken("HTML_REPLY", "a page where JSON was expected")
+        if has_more_values(self.body, MOST_VALUES):
+            raise self.broken("REPLY_TOO_LARGE", f"JSON of more than {MOST_VALUES} values")
         with suppress(msgspec.DecodeError, ValueError, RecursionError):
             return _decoder.decode(self.body)
         raise self.broken("NOT_JSON", "a body that is not JSON")
@@ -372,15 +379,34 @@ class Line:
         return Reply(self.vendor, method, shown, answer.status, answer.headers, body, duration_s), None
 
     def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes | None:
-        """The decoded body; None as soon as it is above the cap, so that a small bomb stays small."""
-        pieces: list[bytes] = []
-        size = 0
-        while piece := answer.read(_READ_BYTES, decode_content=True):
-            size += len(piece)
-            if size > self._max_reply_bytes:
-                return None
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """The decoded body; None as soon as it is above the cap, so that a small bomb stays small.
+
+        Raises `BrokenGzip` for any other encoding too, for gzip is all that is asked for.
+        """
+        encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            raise BrokenGzip
+
+        def read(size: int) -> bytes:
+            return answer.read(size, decode_content=False)
+
+        first = read(_READ_BYTES)
+        if not first or encoding in ("", "identity"):
+            pieces: Iterator[bytes] = itertools.chain([first], iter(lambda: read(_READ_BYTES), b""))
+        else:
+            rest = iter([first])
+            pieces = inflated(lambda size: next(rest, b"") or read(size), self._max_reply_bytes, ignores_rest=True)
+        body = bytearray()
+        try:
+            for piece in pieces:
+                body += piece
+                if len(body) > self._max_reply_bytes:
+                    return None
+        except TooLarge:
+            return None
+        if read(1):  # behind the last member; the connection cannot be used again
+            raise BrokenGzip
+        return bytes(body)
 
     def _failure(self, attempt: Attempt, error: BaseException, request: str) -> GatewayError:
         """What a failed attempt was, by how far it had come rather than by which library noticed."""
@@ -437,6 +463,7 @@ _TRANSPORT_ERRORS: Final = (
     urllib3.exceptions.HTTPError,
     HTTPException,
     OSError,
+    BrokenGzip,
     UnicodeError,  # A host name that cannot be encoded.
 )
 _NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED"}

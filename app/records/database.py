@@ -11,8 +11,6 @@ that a callback still has its answer (503) in time.
 
 from __future__ import annotations
 
-import fcntl
-import functools
 import logging
 import random
 import threading
@@ -21,24 +19,44 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import alembic.command
-import alembic.config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InvalidatePoolError,
+    InvalidRequestError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 
 from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
-from app.records import heartbeat
+from app.logs import Tally
+from app.records import compatibility, heartbeat, migrating, private_files
+from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
+from app.records.database_errors import (
+    DatabaseBusy,
+    DatabaseConflict,
+    DatabaseRefused,
+    DatabaseRejects,
+    DatabaseUnavailable,
+    family,
+    in_words,
+)
 from app.records.patience import Watch
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+__all__ = [
+    "Database",
+    "DatabaseBusy",
+    "DatabaseConflict",
+    "DatabaseRefused",
+    "DatabaseRejects",
+    "DatabaseUnavailable",
+    "UnfitDatabase",
+    "repeated",
+]
 
 LOCK_S = 4
 """How long PostgreSQL lets a transaction wait for a row, an order or a table."""
@@ -62,18 +80,6 @@ _watch = Watch()
 T = TypeVar("T")
 
 
-class DatabaseUnavailable(ChannelError):
-    """The database did not take or give what was asked; nothing was half-written."""
-
-
-class DatabaseConflict(DatabaseUnavailable):
-    """Two transactions met; nothing was written, and the same again succeeds as a rule."""
-
-
-class DatabaseRefused(ChannelError):
-    """The database cannot keep a value of this transaction, however often it is sent; nothing was written."""
-
-
 class Database:
     """All access to the records.  Threads share one instance; a forked process makes its own."""
 
@@ -86,17 +92,25 @@ class Database:
         self._demand: Callable[[], None] | None = None
         self._demanding = threading.RLock()
         self._is_demanding = False
-        self._head = _migrations().get_current_head()
+        self._unmet: tuple[float, str] = (0.0, "")
+        """When the demand failed last (monotonic), and why."""
+        self._usable_revision: str | None = None
+        """The last migration this code was found to be able to live with; None until `prepare` has looked."""
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
 
     def _sqlite(self) -> Engine:
         if self.url.database:
             with _as_folder_fault():
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                private_files.make_folder(Path(self.url.database).parent)
         engine = create_engine(
             self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0}
         )
+
+        @event.listens_for(engine, "do_connect")
+        def _keep_private(*_: object) -> None:
+            if private_files.is_path(self.url.database):
+                private_files.make_private(Path(str(self.url.database)))
 
         @event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:
@@ -139,13 +153,16 @@ class Database:
 
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
-            record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
             try:
-                _ask_the_time(connection, self.clock)
+                record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
+                record.info["form"] = _look(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
-                # The server may have been away; the pool answers this by connecting anew.
-                _watch.end(record.info.pop("watched"))
-                raise DisconnectionError from error
+                # The server may have been away, and then every connection is dead; the pool connects anew.
+                if "watched" in record.info:
+                    _watch.end(record.info.pop("watched"))
+                raise InvalidatePoolError from error
+            except OSError as error:
+                raise DatabaseBusy("this process has too many files open") from error
 
         @event.listens_for(engine, "checkin")
         def _end_use(_connection: Any, record: Any) -> None:
@@ -165,9 +182,18 @@ class Database:
         Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails, and `DatabaseRefused`
         for a value it can never keep.
         """
+        with self._written(wait_s, serial, is_durable) as connection:
+            self._demand_form(connection)
+            yield connection
+
+    @contextmanager
+    def _written(
+        self, wait_s: float = 5.0, serial: Iterable[str] = (), is_durable: bool = True
+    ) -> Iterator[Connection]:
         give_up_at = time.monotonic() + max(wait_s, 0.0)
+        self._begin_use()  # before the writer's turn, for what is demanded may have to write
         if self.is_sqlite and not self._writer.acquire(timeout=max(wait_s, 0.0)):
-            raise DatabaseUnavailable("another writer holds the database")
+            raise DatabaseBusy("another writer of this process holds it")
         try:
             with self._connection() as connection:
                 if self.is_sqlite:
@@ -189,27 +215,35 @@ class Database:
         self._demand = demand
 
     def _meet_demand(self) -> None:
+        asked_at = time.monotonic()
         with self._demanding:  # threads that come meanwhile wait; what the demand itself reads goes on
             if self._demand is None or self._is_demanding:
                 return
+            if asked_at < self._unmet[0]:  # it failed meanwhile; else each would wait for the database in turn
+                raise DatabaseUnavailable(self._unmet[1])
             self._is_demanding = True
             try:
                 self._demand()
                 self._demand = None
             except ChannelError as error:
-                raise DatabaseUnavailable(str(error)) from error
+                reason = error.reason if isinstance(error, UnfitDatabase) else str(error)
+                self._unmet = (time.monotonic(), reason)
+                raise DatabaseUnavailable(reason) from error
             finally:
                 self._is_demanding = False
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _begin_use(self) -> None:
         if self._is_closed:
             raise DatabaseUnavailable("this process is about to end")
         if self._demand is not None:
             self._meet_demand()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        self._begin_use()
         if self.is_sqlite and not self.clock.is_known:
             self._join_clock()
-        with _as_unavailable(), self.engine.connect() as connection:
+        with _as_unavailable(), self._connected() as connection:
             yield connection
 
     def now(self) -> datetime:
@@ -240,6 +274,31 @@ class Database:
         if step is not None:
             log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
+    def _connected(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except InvalidRequestError as error:
+            raise DatabaseUnavailable("new connections are lost as soon as they are made") from error
+
+    def _demand_form(self, connection: Connection) -> None:
+        """Raise `DatabaseUnavailable` where a migration has made a database of what this code cannot use.
+
+        The look is part of the transaction: no migration of that kind runs before its end.
+        """
+        if self._usable_revision is None:
+            return
+        if self.is_sqlite:
+            revision = _revision_of_sqlite(connection)
+        else:
+            is_free, revision = connection.connection.info["form"]
+            if not is_free:
+                raise DatabaseUnavailable("it is being migrated to a form that this version cannot use")
+        if revision == self._usable_revision:
+            return
+        if reason := compatibility.judged(connection, revision).reason:
+            raise DatabaseUnavailable(reason)
+        self._usable_revision = revision
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read: on SQLite of one moment, on PostgreSQL each statement of its own.
@@ -247,50 +306,59 @@ class Database:
         Raises `DatabaseUnavailable` when the database fails.
         """
         with self._connection() as connection, connection.begin():
+            self._demand_form(connection)
             yield connection
 
     def is_ready(self) -> bool:
-        """True when the database answers and its schema is the one this code was written for."""
+        """True when the database answers and this code can use it."""
         try:
-            with self.read() as connection:
-                return _revision(connection) == self._head
+            return not self.form().reason
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
+
+    def form(self) -> Form:
+        """What the database's migrations mean for this code.  Raises `DatabaseUnavailable`."""
+        with self._connection() as connection, connection.begin():
+            return compatibility.of(connection)
 
     def pending(self) -> list[str]:
         """The migrations that have not run yet, oldest first.
 
-        Raises `SettingsFault` for a database that a newer version of this server has migrated.
+        Raises `UnfitDatabase` for a database that a newer version of this server has migrated to what this one
+        cannot use.
         """
-        with self.read() as connection:
-            return self._pending(connection)
-
-    def _pending(self, connection: Connection) -> list[str]:
-        try:
-            revisions = list(_migrations().iterate_revisions("head", _revision(connection) or "base"))
-        except (CommandError, RevisionError) as error:
-            raise SettingsFault(["DATABASE_URL: the database was migrated by a newer version"]) from error
-        return [item.revision for item in reversed(revisions)]
+        form = self.form()
+        if form.fault:
+            raise UnfitDatabase(form.fault)
+        return list(form.pending)
 
     def upgrade(self, to: str = "head") -> list[str]:
-        """Run the pending migrations and name them.  Two processes that start together run them once."""
-        with self.alone() as connection:
-            pending = self._pending(connection)
-            if pending:
-                config = _alembic()
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, to)
-        return pending
+        """Run the pending migrations and name them.  Two processes that start together run them once.
+
+        Raises as `pending`.
+        """
+        if not self.pending():
+            return []
+        if self.is_sqlite:
+            with self.alone() as connection:
+                return migrating.run(connection, to)
+        engine = create_engine(
+            self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
+        )
+        with _as_unavailable():
+            return migrating.run_beside_traffic(engine, to)
 
     def prepare(self) -> None:
         """Make the database usable at start (R27): SQLite migrates itself, PostgreSQL must be migrated.
 
-        Raises `SettingsFault` when PostgreSQL lacks migrations.
+        From then on each transaction sees whether it still is.  Raises `UnfitDatabase` when PostgreSQL lacks
+        migrations, or when a newer version has made of it what this one cannot use.
         """
-        if self.is_sqlite:
+        if self.pending():
+            if not self.is_sqlite:
+                raise UnfitDatabase(LACKS_MIGRATIONS)
             self.upgrade()
-        elif self.pending():
-            raise SettingsFault(["DATABASE_URL: the database lacks migrations; run `channel db upgrade` first"])
+        self._usable_revision = self.form().revision
 
     def close(self) -> None:
         """Give back every connection; a thread that still wants one is told that there is none."""
@@ -301,11 +369,12 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
+            fcntl = posix_locks()
             with _as_folder_fault():
-                lock = open(f"{self.url.database}.migrating", "w")  # noqa: SIM115 - closed below
+                lock = private_files.open_lock(f"{self.url.database}.migrating")
             with lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                with self.write() as connection:
+                with self._written() as connection:
                     yield connection
             return
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
@@ -314,16 +383,18 @@ class Database:
             yield connection
 
 
-def _ask_the_time(connection: Any, clock: SharedClock) -> None:
-    """Whether a connection still works, by a question whose answer is of use.  Raises the driver's error."""
-    asked_s = boot_s()
-    connection.autocommit = True
+def posix_locks() -> Any:
+    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
     try:
-        row = connection.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
-    finally:
-        if not connection.closed:
-            connection.autocommit = False
-    clock.learn(row[0], asked_s, boot_s())
+        import fcntl
+    except ImportError as error:
+        raise SettingsFault(
+            [
+                "the server and its database need a POSIX system (Linux, macOS, WSL); "
+                "verify, send, certify and auth-key run on this one"
+            ]
+        ) from error
+    return fcntl
 
 
 _LOCK_NAMES = text(
@@ -331,20 +402,38 @@ _LOCK_NAMES = text(
 )
 
 
-def _alembic() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
+_NOW = "extract(epoch from clock_timestamp())::float8"
+
+_LOOK = (
+    f"select {_NOW}, pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), "
+    "(select version_num from alembic_version limit 1)"
+)
 
 
-@functools.cache
-def _migrations() -> ScriptDirectory:
-    """The migrations of this code, read once a process."""
-    return ScriptDirectory.from_config(_alembic())
+def _look(connection: Any, clock: SharedClock) -> tuple[bool, str | None]:
+    """Begin the transaction that will use a connection of psycopg, which shows as well that it is alive.
+
+    Whether no migration that wants to be alone is under way, and the last migration that has run; the shared clock
+    learns the time.  The lock is given back with the transaction's end.  Raises the driver's errors.
+    """
+    asked_s = boot_s()
+    try:
+        now_s, is_free, revision = connection.execute(_LOOK).fetchone()
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "42P01":
+            raise
+        connection.rollback()  # no migration has run
+        asked_s = boot_s()
+        [now_s] = connection.execute(f"select {_NOW}").fetchone()
+        is_free, revision = True, None
+    clock.learn(now_s, asked_s, boot_s())
+    return is_free, revision
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def _revision_of_sqlite(connection: Connection) -> str | None:
+    driver: Any = connection.connection.dbapi_connection
+    row = driver.execute("select version_num from alembic_version").fetchone()
+    return None if row is None else row[0]
 
 
 @contextmanager
@@ -378,48 +467,38 @@ def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
         raise _refused(type(context.original_exception).__name__) from context.original_exception
 
 
+_REFUSALS = Tally()
+
+
 def _refused(kind: str) -> DatabaseRefused:
-    log.error("the database cannot keep a value: %s", kind)
+    if count := _REFUSALS.add(kind):
+        log.error("the database cannot keep a value, %s so far: %s", count, kind)
     return DatabaseRefused(f"the database cannot keep a value: {kind}")
 
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """Trouble of the database becomes one of three errors; a fault in our SQL stays a fault of ours."""
+    """Trouble of the database becomes one of its errors; a fault in our SQL stays a fault of ours."""
     try:
         yield
     except DBAPIError as error:
-        kind = type(error.orig).__name__
-        match _family(error):
-            case "conflict":
-                raise DatabaseConflict(kind) from error
-            case "refused":
-                raise _refused(kind) from error
+        cause = error.orig or error
+        kind, words = family(cause), in_words(cause)
+        match kind:
             case "ours":
                 raise
-        log.warning("database trouble: %s", kind)
-        raise DatabaseUnavailable(kind) from error
+            case "conflict":
+                raise DatabaseConflict("two transactions met") from error
+            case "refused":
+                raise _refused(type(cause).__name__) from error
+        log.warning("database trouble: %s", words)
+        raise _TROUBLES[kind](words) from error
+    except PendingRollbackError as error:
+        raise DatabaseUnavailable("the connection was lost") from error
     except SQLAlchemyError as error:
         if "TimeoutError" in type(error).__name__:
-            raise DatabaseUnavailable("no free connection") from error
+            raise DatabaseBusy("all connections of this process are in use") from error
         raise
 
 
-_CONFLICTS = frozenset({"23505", "40001", "40P01"})
-"""SQLSTATE of a key that another transaction has just taken, and of two that waited for each other."""
-
-_PERMANENT = ("22", "23", "54")
-"""Classes of SQLSTATE that no repetition changes: a value, a constraint, a limit of the program."""
-
-
-def _family(error: DBAPIError) -> Literal["conflict", "refused", "ours", "away"]:
-    """What an error of the driver means for whoever asked."""
-    state = getattr(error.orig, "sqlstate", None)
-    name = getattr(error.orig, "sqlite_errorname", "")
-    if state in _CONFLICTS or name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return "conflict"
-    kind = type(error).__name__
-    if (state or "").startswith(_PERMANENT) or name == "SQLITE_TOOBIG" or kind in ("DataError", "IntegrityError"):
-        return "refused"
-    is_missing = kind == "OperationalError" and "no such" in str(error.orig)
-    return "ours" if kind in ("ProgrammingError", "NotSupportedError") or is_missing else "away"
+_TROUBLES = {"busy": DatabaseBusy, "rejects": DatabaseRejects, "away": DatabaseUnavailable}

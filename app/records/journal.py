@@ -38,6 +38,7 @@ class Journal:
         self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._inbound: deque[Counted] = deque(maxlen=KEPT_LINES)
         self._counts: Counter[Counted] = Counter()
+        self._waits = logs.Repeats()
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -135,7 +136,8 @@ class Journal:
                         connection.execute(insert(journal), list(self._logged))
                     inbound.add(connection, self._counts)
             except DatabaseUnavailable as error:
-                log.warning("the journal waits for the database: %s", error)
+                if self._waits.is_news(str(error)):
+                    log.warning("the journal waits for the database: %s", error)
                 return
             except Exception:
                 log.exception("journal lines were lost")

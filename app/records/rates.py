@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import Float
 
 from app.records.database import Database, DatabaseUnavailable
+from app.records.database_errors import in_words
 from app.records.tables import rates
 
 WAIT_S = 0.25
@@ -49,7 +50,7 @@ class StoredRates:
                 connection.execute(update(rates).where(rates.c.name == name).values(dict(changed)))
                 return answer
         except SQLAlchemyError as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(in_words(getattr(error, "orig", None) or error)) from error
 
     def read(self, name: str) -> Mapping[str, float] | None:
         """The row as it stands.  Raises `DatabaseUnavailable`."""
@@ -57,7 +58,7 @@ class StoredRates:
             with self._database.read() as connection:
                 row = connection.execute(select(rates).where(rates.c.name == name)).first()
         except SQLAlchemyError as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(in_words(getattr(error, "orig", None) or error)) from error
         return None if row is None else _numbers(row)
 
     def _locked(self, name: str) -> Select[Any]:

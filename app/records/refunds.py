@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.gateways.words import PackageLine, Payment, RefundLine
 from app.records import heartbeat
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands, deliveries, payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
@@ -242,7 +243,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         .values(**values)
     )
     if written.rowcount == 0:
-        connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key))
+        connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key, key_form=KEY_FORM))
 
 
 def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:

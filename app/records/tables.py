@@ -266,12 +266,14 @@ refunds = Table(
     Column("told_at", Moment),
     Column("released_at", Moment),
     Column("seen", Moment),
+    Column("key_form", Integer, nullable=False, server_default="1"),
     UniqueConstraint("channel", "key"),
 )
 """Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
 
 `seen`: when it was written, by the time that was seen passing (`heartbeat`).  `lines`: the units it is for.  `rows`:
-what part of the amount is for which line, for tax and for shipping; null where that was not worked out here."""
+what part of the amount is for which line, for tax and for shipping; null where that was not worked out here.
+`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
 
 Index("ix_refunds_order_refnum", refunds.c.channel, refunds.c.order_refnum)
 Index("ix_refunds_natural_key", refunds.c.channel, refunds.c.callback, refunds.c.natural_key)
@@ -290,9 +292,12 @@ commands = Table(
     Column("begun_at", Moment, nullable=False),
     Column("lease_until", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("key_form", Integer, nullable=False, server_default="1"),
     UniqueConstraint("channel", "callback", "natural_key"),
 )
-"""The ledger of natural keys: a command with an effect binds its key for ever (R9)."""
+"""The ledger of natural keys: a command with an effect binds its key for ever (R9).
+
+`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
 
 Index("ix_commands_order_refnum", commands.c.channel, commands.c.order_refnum)
 
@@ -864,3 +869,19 @@ unseen_steps = Table(
     Column("step_ms", BigInteger, nullable=False),
 )
 """Steps of the shared clock that nobody saw passing, as it stood still or ran: at which `seen`, and by how much."""
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("usable_from", String(32), nullable=False),
+)
+"""Of each migration that has run the oldest one whose code can still use the database (P47)."""
+
+write_probes = Table(
+    "write_probes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What `/readyz` writes to see that the database takes anything; a row for each process that has done so lately."""

@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from tests.benchmarks import catalogue, durable, floors, restating
+from tests.benchmarks import bodies, catalogue, durable, floors, restating, slow_clients
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -79,12 +79,12 @@ def steady(port: int, raw: bytes, seconds: float, connections: int = 8) -> float
 
 
 def s1_s2(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
-    """A validated 10-row callback against bare WSGI, which parses and validates (S1) or only answers (S2)."""
+    """A validated 10-row callback against bare WSGI under gunicorn's own gthread: as much work (S1), or none (S2)."""
     raw = post_bytes(PUSH, inventory(10))
     with (
         gunicorn(PRODUCT, folder=folder) as ours,
-        gunicorn("tests.benchmarks.floors:parse_and_validate", folder=folder) as same,
-        gunicorn("tests.benchmarks.floors:trivial", folder=folder) as bare,
+        gunicorn("tests.benchmarks.floors:parse_and_validate", folder=folder, worker_class="gthread") as same,
+        gunicorn("tests.benchmarks.floors:trivial", folder=folder, worker_class="gthread") as bare,
     ):
         for server in (ours, same, bare):
             steady(server.port, raw, 1)
@@ -133,6 +133,16 @@ def s5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
                 _send_once(server.port, post_bytes(PUSH, body))
                 ratios.append((peak_kib(worker) - idle) * 1024 / len(body))
         yield f"S5 {rows} rows", median(ratios), "<= 6"
+
+
+def s5b(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A worker's growth over 300 pushes of 10,000 rows, 8 at a time, after the first 20, in 15 MiB; both databases."""
+    yield from bodies.s5b(folder)
+
+
+def d6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """A worker's growth under 48 bombs, of strangers and of a channel, in bodies of the largest size."""
+    yield from bodies.d6(folder, channel("https://pipe17.invalid"))
 
 
 def _send_once(port: int, raw: bytes) -> None:
@@ -332,6 +342,11 @@ def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
 
 
+def d5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """p50 of others beside 300 clients that send or read a byte a second, against max(2 x quiet, quiet + 10 ms)."""
+    yield from slow_clients.d5(max(options.rounds, 3), options.seconds, folder)
+
+
 def r13(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """100,000 SKUs stated every hour at a vendor that takes 54,000: changed ones first, no tail, nothing grows."""
     yield from restating.r13(folder)
@@ -356,14 +371,14 @@ def _worker_kib(server: Server) -> int:
 
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
-    "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S6": s6, "S7": s7,
-    "S8": s8, "S9": s9, "S10": s10, "S11": s11, "S12": s12, "B1": b1, "C1": c1, "R13": r13, "V1": v1,
+    "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S5b": s5b, "S6": s6, "S7": s7, "S8": s8, "S9": s9, "S10": s10,
+    "S11": s11, "S12": s12, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "R13": r13, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 ... S12, B1, C1, R13, V1; S1 measures S2 too; none: all")
+    parser.add_argument("names", nargs="*", help="S1 (with S2) ... S12, S5b, B1, C1, D5, D6, R13, V1; none: all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

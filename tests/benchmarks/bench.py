@@ -90,12 +90,22 @@ class Server:
 
 @contextmanager
 def gunicorn(
-    application: str, *, folder: Path, workers: int = 1, threads: int = 8, environment: dict[str, str] | None = None
+    application: str,
+    *,
+    folder: Path,
+    workers: int = 1,
+    threads: int = 8,
+    environment: dict[str, str] | None = None,
+    worker_class: str = "",
 ) -> Iterator[Server]:
-    """Serve `module:callable` with the product's worker class and settings; ready when the block begins."""
+    """Serve `module:callable` with the product's settings; ready when the block begins.
+
+    `worker_class` is another than the product's, for floors that our own worker shall be measured against.
+    """
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "--bind", f"127.0.0.1:{port}"]
     command += ["--workers", str(workers), "--threads", str(threads)]
+    command += ["--worker-class", worker_class] if worker_class else []
     settings = {"APP_ENV": "demo", "DATABASE_URL": f"sqlite:///{folder}/bench.db", "CHANNELS": "# none"}
     with open(folder / "gunicorn.log", "ab") as log:
         process = subprocess.Popen(

@@ -85,12 +85,12 @@ def _channels(base_url: str, count: int = 1) -> str:
     )
 
 
-def _environment(url: str, base_url: str = "https://pipe17.invalid") -> dict[str, str]:
+def environment(url: str, base_url: str = "https://pipe17.invalid") -> dict[str, str]:
     """A web process that only accepts: nobody delivers in the background, so that the vendor is left out."""
     return {"DATABASE_URL": url, "CHANNELS": _channels(base_url), "DELIVERIES": "worker"}
 
 
-def _varied(body: bytes, number: int) -> bytes:
+def varied(body: bytes, number: int) -> bytes:
     """The same body with other quantities, so that every row changes."""
     return body.replace(b'"quantity_available": ', b'"quantity_available": %d' % (1 + number % 9))
 
@@ -102,11 +102,11 @@ def s4(rounds: int, folder: Path) -> Iterator[Row]:
     for name, [url] in databases(folder):
         ours: dict[int, list[float]] = {rows: [] for rows in sizes}
         reference: dict[int, list[float]] = {rows: [] for rows in sizes}
-        with gunicorn(PRODUCT, folder=folder, environment=_environment(url)) as server:
+        with gunicorn(PRODUCT, folder=folder, environment=environment(url)) as server:
             client = Client(server.port)
             for number in range(2 * rounds + 1):
                 for rows, body in bodies.items():
-                    raw = post_bytes(PUSH, _varied(body, number))
+                    raw = post_bytes(PUSH, varied(body, number))
                     begun = time.perf_counter()
                     assert client.send(raw, is_kept=False) == 200
                     ours[rows].append(time.perf_counter() - begun)
@@ -126,10 +126,10 @@ def s8(rounds: int, seconds: float, folder: Path) -> Iterator[Row]:
     """A durable accept of a 10-row push against the same push as a dry run, and its p99 against its p50."""
     kept = inventory(10, key=KEY)
     dry = post_bytes(PUSH, inventory(10))
-    choices = [post_bytes(PUSH, _varied(kept, number)) for number in range(1, 9)]
+    choices = [post_bytes(PUSH, varied(kept, number)) for number in range(1, 9)]
     roll = random.Random(8)
     for name, [url] in databases(folder):
-        with gunicorn(PRODUCT, folder=folder, environment={**_environment(url), "VERIFY_KEY": "on"}) as server:
+        with gunicorn(PRODUCT, folder=folder, environment={**environment(url), "VERIFY_KEY": "on"}) as server:
             durable: list[float] = []
             bare: list[float] = []
             tails: list[float] = []
@@ -161,7 +161,7 @@ def b1(
         orders = [{"channel_order_refnum": _refnum(next(numbers)), "retailops_order_id": 1}]
         return post_bytes(ACKNOWLEDGE, msgspec.json.encode(envelope(KEY, orders=orders)))
 
-    callbacks = {"push": lambda: post_bytes(PUSH, _varied(push, next(numbers))), "acknowledge": acknowledgement}
+    callbacks = {"push": lambda: post_bytes(PUSH, varied(push, next(numbers))), "acknowledge": acknowledgement}
     with vendor(0.0) as vendor_port:
         for name, [free, laden] in databases(folder, 2):
             _owe(laden, BACKLOG, ["bench0"])
@@ -171,8 +171,8 @@ def b1(
             with ExitStack() as running:
                 ports = {}
                 for url in (free, laden):
-                    environment = _environment(url, f"http://127.0.0.1:{vendor_port}")
-                    ports[url] = running.enter_context(gunicorn(PRODUCT, folder=folder, environment=environment)).port
+                    chosen = environment(url, f"http://127.0.0.1:{vendor_port}")
+                    ports[url] = running.enter_context(gunicorn(PRODUCT, folder=folder, environment=chosen)).port
                 # Taken in turn and shortly after one another, both sides meet the same noise.
                 for number, kind in itertools.product(range(4 * rounds + 1), callbacks):
                     request = callbacks[kind]

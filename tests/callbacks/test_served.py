@@ -10,14 +10,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from app.callbacks.worker import Connection
 from tests.benchmarks.bench import await_port, free_port
 from tests.conftest import ROOT
 
@@ -153,18 +151,3 @@ def test_what_is_no_request_gets_the_form_and_the_id_of_every_reply(served: Serv
 def test_gunicorns_lines_are_json_like_all_others(served: Served) -> None:
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]
     assert any(line["logger"] == "gunicorn.error" and line["message"].startswith("Listening") for line in lines)
-
-
-def test_a_client_that_is_too_slow_reads_as_one_that_hung_up() -> None:
-    """However it drips: the request as a whole has a moment by which it must be there."""
-    ours, theirs = socket.socketpair()
-    with theirs, Connection(ours.family, ours.type, ours.proto, fileno=ours.detach()) as line:
-        line.arrive_by_s = time.monotonic() + 0.3
-        theirs.sendall(b"drip")
-        assert line.recv(100) == b"drip"
-        begun = time.monotonic()
-        assert line.recv(100) == b""
-        assert 0.2 < time.monotonic() - begun < 2
-        theirs.sendall(b"too late")
-        line.arrive_by_s = time.monotonic() + 5
-        assert line.recv(100) == b""

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 import traceback
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -24,7 +25,7 @@ import pytest
 from app.clock import boot_s
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
-from app.gateways.line import Line, Reply, raise_for
+from app.gateways.line import MOST_VALUES, Line, Reply, raise_for
 from app.gateways.policy import Deadline
 from app.gateways.wire import Attempt, WatchedConnection
 from app.sandbox.faults import Faults, RunningServer, serve
@@ -54,6 +55,17 @@ class Shop:
             case "/bomb":
                 headers.append(("Content-Encoding", "gzip"))
                 answer = gzip.compress(bytes(32 * 1024 * 1024), 6)
+            case "/bomb-in-a-bomb":
+                headers.append(("Content-Encoding", "gzip, gzip"))
+                answer = gzip.compress(gzip.compress(bytes(1024 * 1024)))
+            case "/values":
+                answer = b"[" + b"{}," * MOST_VALUES + b"{}]"
+            case "/members":
+                headers.append(("Content-Encoding", "gzip"))
+                answer = gzip.compress(b'{"success"') + gzip.compress(b": true}") + bytes(20)
+            case "/cut":
+                headers.append(("Content-Encoding", "gzip"))
+                answer = gzip.compress(b'{"success": true}')[:-4]
             case "/large":
                 answer = b"[" + b"1," * 1024 * 1024 + b"1]"
             case "/corrupt":
@@ -417,11 +429,29 @@ def test_a_reply_above_the_cap_is_dropped_while_it_is_being_unpacked(
     assert order(line).status == 200
 
 
+@pytest.mark.parametrize("path", ["/corrupt", "/cut", "/bomb-in-a-bomb"])
 def test_a_body_that_cannot_be_unpacked_is_a_broken_reply(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_line: Callable[..., Line], path: str
 ) -> None:
     with pytest.raises(BrokenReply, match="REPLY_CUT"):
-        order(make_line(vendor.url), "/corrupt")
+        order(make_line(vendor.url), path)
+
+
+def test_p46_an_answer_of_a_million_values_is_not_read(vendor: RunningServer, make_line: Callable[..., Line]) -> None:
+    reply = order(make_line(vendor.url), "/values", budget_s=5.0)
+    tracemalloc.start()
+    with pytest.raises(BrokenReply, match="REPLY_TOO_LARGE"):
+        reply.json()
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_an_answer_in_two_members_is_read_and_what_follows_them_is_not(
+    vendor: RunningServer, make_line: Callable[..., Line]
+) -> None:
+    line = make_line(vendor.url)
+    assert order(line, "/members").json() == {"success": True}
+    assert order(line).status == 200
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from sqlalchemy import Row, insert, select, update
 
-from app.cli.acting import system_user
+from app.cli.system_user import user_name
 from app.clock import utc_now
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
@@ -97,7 +97,7 @@ def test_p39_a_dismissed_late_event_is_kept_too_and_only_once(channel: CommandLi
     [operation] = kept(retailops)
     assert (operation.act, operation.channel, operation.gateway) == ("late.dismiss", "first", "pipe17")
     assert [(target.kind, target.id) for target in operation.targets] == [("late_event", str(news["id"]))]
-    assert operation.who == system_user() == pwd.getpwuid(os.getuid()).pw_name
+    assert operation.who == user_name() == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_p39_an_act_sent_twice_for_what_the_operator_saw_is_carried_out_and_kept_once(retailops: Caller) -> None:

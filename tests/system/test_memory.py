@@ -6,11 +6,12 @@ from pathlib import Path
 
 from tests.benchmarks.__main__ import PUSH, channel
 from tests.benchmarks.bench import KEY, Client, gunicorn, inventory, load, peak_kib, post_bytes
+from tests.benchmarks.bodies import MAX_BODY, bomb, packed_post, statuses
 
 GROWTH_MIB = 40
 
 
-def test_p28_memory_is_bounded_over_large_pushes_and_many_small_callbacks(tmp_path: Path) -> None:
+def test_p28_p46_memory_is_bounded_over_large_pushes_many_small_callbacks_and_bombs(tmp_path: Path) -> None:
     environment = {**channel("https://pipe17.invalid"), "DELIVERIES": "worker"}
     small = post_bytes(PUSH, inventory(10))
     with gunicorn("app:create_app()", folder=tmp_path, environment=environment) as server:
@@ -29,6 +30,15 @@ def test_p28_memory_is_bounded_over_large_pushes_and_many_small_callbacks(tmp_pa
             answered += len(result.seconds)
         after_small = peak_kib(worker, "VmRSS")
         client.close()
+        before_bombs = peak_kib(worker)
+        # By strangers, then by a channel: as large as may be, and of ten million values.
+        assert statuses(server.port, [packed_post(bomb("no+key"))] * 24, 8) == {401: 24}
+        stranger_kib = peak_kib(worker) - before_bombs
+        assert statuses(server.port, [packed_post(bomb(KEY))] * 8, 8) == {413: 8}
+        channel_kib = peak_kib(worker) - before_bombs
+    print(f"peak MiB more: {stranger_kib / 1024:.0f} by strangers' bombs, {channel_kib / 1024:.0f} by a channel's")
+    assert stranger_kib < MAX_BODY / 1024 / 2, "what has no key is kept nowhere (P46)"
+    assert channel_kib < 2 * MAX_BODY / 1024, "two are in hand at most"
     figures = [f"{kib / 1024:.0f}" for kib in (before, after_large, after_small)]
     print(f"resident MiB: {figures[0]} at first, {figures[1]} after 20 pushes, {figures[2]} after {answered} callbacks")
     assert max(after_large, after_small) - before < GROWTH_MIB * 1024

@@ -28,8 +28,10 @@ from app.channel.running import Command, Plan, execute
 from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
+from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, RefundLine, about
+from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -69,10 +71,11 @@ class Wanted:
         units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
         return (order_refnum, self.action, str(self.amount.normalize()), units)
 
-    def key(self, order_refnum: str) -> str:
-        """The return's number; one without is known by its contents."""
+    def key(self, connection: Connection, channel: str, order_refnum: str) -> str:
+        """The return's number as it was kept first; one without is known by its contents."""
         if self.number:
-            return self.number
+            kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, canonical)
+            return kept.get(self.number, self.number)
         digest = hashlib.sha256(msgspec.json.encode(self.meaning(order_refnum))).hexdigest()[:24]
         return f"h-{digest}"
 
@@ -144,7 +147,8 @@ class _Return:
         self._source = source
         self._order = order
         self._wanted = wanted
-        self._key = wanted.key(order.refnum)
+        with desk.database.read() as connection:
+            self._key = wanted.key(connection, self._channel, order.refnum)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
         self._payments: list[Charge] = []

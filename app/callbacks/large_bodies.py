@@ -1,0 +1,109 @@
+"""How many large bodies one process has in hand, and whose is next (R14)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from app.errors import Rejected
+from app.gateways.policy import Deadline
+
+_T = TypeVar("_T")
+
+IN_HAND: Final = 2
+"""Large bodies from inflation to the end of their first transaction: one is parsed while the other is written."""
+
+
+class Places:
+    """The places for large bodies; channels that wait have them in turn, requests of one channel in their order."""
+
+    def __init__(self, count: int = IN_HAND) -> None:
+        self._lock = threading.Lock()
+        self._free = count
+        self._waiting: dict[str, deque[threading.Event]] = {}
+        """By holder, in the order in which they are next."""
+
+    def take(self, holder: str, wait_s: float) -> bool:
+        """Wait for a place; False when the time is over."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            mine = threading.Event()
+            self._waiting.setdefault(holder, deque()).append(mine)
+        if mine.wait(max(wait_s, 0.0)):
+            return True
+        with self._lock:
+            if mine.is_set():  # given in this very moment
+                return True
+            queue = self._waiting[holder]
+            queue.remove(mine)
+            if not queue:
+                del self._waiting[holder]
+        return False
+
+    def give(self) -> None:
+        """Give a place to the next one."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            holder = next(iter(self._waiting))
+            queue = self._waiting.pop(holder)
+            queue.popleft().set()
+            if queue:
+                self._waiting[holder] = queue  # behind all others
+
+
+class Turn:
+    """One request's place among the large bodies.  Nothing may wait for a vendor in it (P15)."""
+
+    def __init__(self, places: Places, parsing: threading.Lock, deadline: Deadline) -> None:
+        self._places = places
+        self._parsing = parsing
+        self._deadline = deadline
+        self._is_left = False
+
+    def parsed(self, parse: Callable[[], _T]) -> _T:
+        """What `parse` gives, one at a time, or small callbacks would wait for the interpreter.
+
+        Raises `Rejected` 503 when the time is over, and whatever `parse` raises.
+        """
+        if not self._parsing.acquire(timeout=self._deadline.left_s()):
+            raise _overloaded()
+        try:
+            return parse()
+        finally:
+            self._parsing.release()
+
+    def leave(self) -> None:
+        """Give the place to the next one; harmless twice."""
+        if not self._is_left:
+            self._is_left = True
+            self._places.give()
+
+
+class LargeBodies:
+    """The turns of one process."""
+
+    def __init__(self) -> None:
+        self._places = Places()
+        self._parsing = threading.Lock()
+
+    @contextmanager
+    def turn(self, holder: str, deadline: Deadline) -> Iterator[Turn]:
+        """Wait for a place, which is left at the end at the latest; raises `Rejected` 503 when the time is over."""
+        if not self._places.take(holder, deadline.left_s()):
+            raise _overloaded()
+        turn = Turn(self._places, self._parsing, deadline)
+        try:
+            yield turn
+        finally:
+            turn.leave()
+
+
+def _overloaded() -> Rejected:
+    return Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)

@@ -1,0 +1,349 @@
+"""The worker over real sockets: whole requests only get a thread, and HTTP is what gunicorn makes of it (P46, P21)."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
+from gunicorn.http.message import Request  # type: ignore[import-untyped]
+from gunicorn.http.unreader import IterUnreader  # type: ignore[import-untyped]
+
+from app.callbacks import connection, giving_up, loop, progress, spool
+from app.callbacks.framing import ByChunks
+from app.gateways.interface import LONG_BODY
+from tests.callbacks.worker_stage import Staged, answer, is_closed, post, staged, told
+
+CHUNKED = b"4\r\nwiki\r\n6;name=value\r\npedia \r\n0\r\nX-Trailer: yes\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Staged]:
+    with staged() as stage:
+        yield stage
+
+
+def said(line: socket.socket) -> str:
+    status, found = answer(line)
+    assert status == 200, found
+    body: str = found["body"]
+    return body
+
+
+def test_p46_half_requests_and_silent_clients_hold_no_thread(stage: Staged) -> None:
+    half = [b"", b"POST / HT", post(b"x" * 100)[:-1], post(b"4\r\nab", "Transfer-Encoding: chunked")]
+    with ExitStack() as stack:
+        for number in range(80):
+            stack.enter_context(stage.connect()).sendall(half[number % len(half)])
+        begun_s = time.monotonic()
+        for _ in range(20):
+            with stage.connect() as line:
+                line.sendall(post(b"whole"))
+                assert said(line) == "whole"
+        assert time.monotonic() - begun_s < 3
+
+
+def test_p46_a_request_in_any_pieces_is_the_request(stage: Staged) -> None:
+    for raw, body in [(post(b"abc"), "abc"), (post(CHUNKED, "Transfer-Encoding: chunked"), "wikipedia ")]:
+        with stage.connect() as line:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(len(raw)):
+                line.sendall(raw[at : at + 1])
+                time.sleep(0.0005)
+            assert said(line) == body
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(post(b"1") + post(CHUNKED, "Transfer-Encoding: chunked") + post(b"3" * 70_000) + post(b"4")[:-1])
+        assert [said(line) for _ in range(3)] == ["1", "wikipedia ", "3" * 70_000]
+        line.sendall(b"4")
+        assert said(line) == "4"
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "is_kept"),
+    [
+        (post(b"", target="http://elsewhere/a/b?c=d"), "/a/b", True),
+        (post(b"", version="1.0"), "/", False),
+        (post(b"", "Connection: keep-alive", version="1.0"), "/", True),
+        (post(b"", "Connection: close"), "/", False),
+        (b"\r\n" + post(b"", target="/after-an-empty-line"), "/after-an-empty-line", True),
+    ],
+    ids=["absolute", "1.0", "1.0-kept", "close", "empty-line"],
+)
+def test_what_a_request_says_of_its_connection_holds(raw: bytes, path: str, is_kept: bool, stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(raw)
+        status, found = answer(line)
+        assert (status, found["path"]) == (200, path)
+        if is_kept:
+            line.sendall(post(b"again"))
+            assert said(line) == "again"
+        else:
+            assert is_closed(line)
+
+
+def test_an_answer_to_head_has_no_body(stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(post(method="HEAD") + post(b"next"))
+        heard = b""
+        while b"next" not in heard:
+            heard += line.recv(65536)
+        first, _, second = heard.partition(b"\r\n\r\n")
+        assert b"Content-Length: " in first and second.startswith(b"HTTP/1.1 200")
+
+
+def test_who_waits_for_leave_to_send_gets_it_once(stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(post(b"", "Content-Length: 4", "Expect: 100-continue"))
+        assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(b"body")
+        assert said(line) == "body"
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (post(b"abc", "Content-Length: 3", "Content-Length: 3"), 400),
+        (post(b"abc", "Content-Length: 3", "Transfer-Encoding: chunked"), 400),
+        (post(b"abc", "Content-Length: -3"), 400),
+        (post(b"0\r\n\r\n", "Transfer-Encoding: chunked", version="1.0"), 400),
+        (post(b"", "Transfer-Encoding: gzip"), 400),
+        (post(b"", "X-Folded: a\r\n b"), 400),
+        (b"GET / HTTP/1.1\nHost: x", 400),
+        (b"GET /" + b"a" * 5000, 414),
+        (b"get / HTTP/1.1\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000, 431),
+        (post(b"", *(f"X-{n}: 1" for n in range(120))), 431),
+        (post(b"", "Expect: 200-maybe"), 417),
+    ],
+    ids=range(12),
+)
+def test_p5_what_is_no_request_is_refused_at_once_and_in_json(raw: bytes, status: int, stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(raw)
+        assert answer(line)[0] == status
+        assert is_closed(line)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        post(b"zz\r\nabc\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+        post(b"3\r\nabcdef", "Transfer-Encoding: chunked"),
+        post(b"1\r\nx\r\n" * 30_000, "Transfer-Encoding: chunked"),
+        post(b"x" * 100, f"Content-Length: {64 * 1024 * 1024}", "Expect: 100-continue"),
+    ],
+    ids=["size", "mark", "crumbs", "too-large"],
+)
+def test_a_body_that_can_never_be_whole_is_the_applications_to_refuse(raw: bytes, stage: Staged) -> None:
+    with stage.connect() as line:
+        line.sendall(raw)
+        assert said(line) == "broken off"
+        assert is_closed(line)
+
+
+def test_p46_large_bodies_share_a_room_and_small_ones_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MOST_SPOOLED_BYTES", 300_000)
+    with staged(most_body_bytes=300_000) as stage, stage.connect() as holder:
+        holder.sendall(post(b"x" * 200_000)[:-1])
+        with stage.connect() as line:
+            line.sendall(post(b"y" * 60_000))
+            assert said(line) == "y" * 60_000
+            line.sendall(post(b"z" * 150_000))
+            status, found = answer(line)
+            assert (status, found["events"][0]["code"]) == (503, "OVERLOADED")
+        holder.sendall(b"x")
+        assert said(holder) == "x" * 200_000
+        for _ in range(3):  # what was taken is given back
+            holder.sendall(post(b"z" * 290_000))
+            assert said(holder) == "z" * 290_000
+
+
+def test_p46_a_large_body_that_hardly_comes_makes_room_for_one_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MOST_SPOOLED_BYTES", 300_000)
+    monkeypatch.setattr(giving_up, "YOUNG_S", 0.2)
+    with staged(most_body_bytes=300_000) as stage, stage.connect() as holder, stage.connect() as line:
+        holder.sendall(post(b"x" * 200_000)[:-1])
+        time.sleep(0.5)
+        line.sendall(post(b"z" * 290_000))
+        assert said(line) == "z" * 290_000
+        assert answer(holder)[0] == 503 and is_closed(holder)
+
+
+def large(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answers more than any system's buffers hold."""
+    size = int(environ["QUERY_STRING"] or 20_000_000)
+    start_response("200 OK", [("Content-Length", str(size))])
+    return [b"x" * size]
+
+
+def test_p46_clients_that_do_not_read_hold_no_thread_and_no_more_memory_than_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "MOST_WAITING_BYTES", 50_000_000)
+    with staged(large) as stage, ExitStack() as stack:
+        lines = [stack.enter_context(stage.connect(4096)) for _ in range(4)]
+        for line in lines:
+            line.sendall(post())
+            time.sleep(0.2)
+        with stage.connect() as line:
+            line.sendall(post(target="/?10"))
+            assert line.recv(65536).endswith(b"x" * 10)
+        got = [len(_everything(line)) > 20_000_000 for line in lines]
+        assert got[0] is False, "the one that was in the way longest"
+        assert got[-1] is True, "whoever reads in the end has all of it"
+
+
+def test_p46_a_long_body_is_made_no_faster_than_its_client_reads() -> None:
+    made = 0
+
+    def long(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def pieces() -> Iterator[bytes]:
+            nonlocal made
+            for _ in range(500):
+                made += 1
+                yield b"x" * 100_000
+
+        environ[LONG_BODY] = True
+        start_response("200 OK", [("Content-Length", "50000000")])
+        return pieces()
+
+    with staged(long) as stage, stage.connect(4096) as line:
+        line.sendall(post())
+        time.sleep(0.5)
+        assert 0 < made < 250
+        assert len(_everything(line)) > 50_000_000 and made == 500
+
+
+def _everything(line: socket.socket) -> bytes:
+    line.settimeout(10)
+    heard = bytearray()
+    try:
+        while piece := line.recv(1 << 20):
+            heard += piece
+    except ConnectionResetError:
+        pass
+    return bytes(heard)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rules in windows of a second, so that nobody waits half a minute for them."""
+    monkeypatch.setattr(progress, "WINDOW_S", 1.0)
+    monkeypatch.setattr(connection, "MOST_SENT_S", 1.5)
+    monkeypatch.setattr(loop, "LOOK_S", 0.1)
+    monkeypatch.setattr(loop, "BUDGET_S", 1.0)
+
+
+def test_p15_a_client_that_does_not_read_is_cut_off(hurried: None) -> None:
+    with staged(large) as stage, stage.connect(4096) as line:
+        line.sendall(post())
+        time.sleep(3)
+        assert len(_everything(line)) < 20_000_000
+
+
+def test_p15_a_client_that_sends_below_one_kib_a_second_is_cut_off_and_one_above_it_is_not(hurried: None) -> None:
+    with staged() as stage, stage.connect() as head, stage.connect() as body, stage.connect() as quick:
+        head.sendall(b"POST / HT")
+        body.sendall(post(b"x" * 8_000)[:-7_990])
+        quick.sendall(post(b"x" * 8_000)[:-7_000])
+        for _ in range(8):
+            time.sleep(0.25)
+            quick.sendall(b"x" * 500)
+        quick.sendall(b"x" * 3_000)
+        assert said(quick) == "x" * 8_000, "a body may take longer than any window"
+        assert is_closed(head)
+        assert said(body) == "broken off"
+
+
+def test_p46_where_there_are_too_many_clients_the_longest_silent_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_open_files", lambda: loop.OTHER_FILES + 20)
+    with staged() as stage, ExitStack() as stack:
+        lines = [stack.enter_context(stage.connect()) for _ in range(40)]
+        for line in lines[-10:]:
+            line.sendall(post(b"here"))
+            assert said(line) == "here"
+        assert is_closed(lines[0])
+
+
+def test_p21_connections_that_wait_to_be_accepted_are_answered_when_the_process_is_to_stop() -> None:
+    stage = Staged(told, threads=4)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(stage.connect()) for _ in range(60)]
+        for line in lines:
+            line.sendall(post(b"queued"))
+        stage.tell_to_stop()
+        stage.start()
+        for line in lines:
+            assert said(line) == "queued"
+            assert is_closed(line)
+    stage.stop()
+
+
+def test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answered() -> None:
+    with ExitStack() as stack:
+        with staged() as stage:
+            begun, silent, kept = (stack.enter_context(stage.connect()) for _ in range(3))
+            kept.sendall(post(b"first"))
+            assert said(kept) == "first"
+            begun.sendall(post(b"begun")[:-1])
+            stage.tell_to_stop()
+            time.sleep(0.5)
+            begun.sendall(b"n")
+            assert said(begun) == "begun" and is_closed(begun)
+            kept.sendall(post(b"second"))
+            assert said(kept) == "second" and is_closed(kept)
+        assert is_closed(silent)
+
+
+def _gunicorns(request: Request, raw: bytes) -> tuple[bytes, bytes] | None:
+    """What gunicorn's own reader makes of a chunked body and what follows it, None for a refusal."""
+    unreader = IterUnreader([raw])
+    reader = ChunkedReader(request, unreader)
+    try:
+        body = reader.read(1 << 20)
+    except (errors.ParseException, errors.NoMoreData):
+        return None
+    return body, unreader.take_buffered()
+
+
+def test_chunked_bodies_are_read_as_gunicorn_reads_them() -> None:
+    dice = random.Random(7)
+    request = Request(Config(), IterUnreader([post(b"", "Transfer-Encoding: chunked")]), ("127.0.0.1", 1))
+    pieces = [
+        b"1\r\nx\r\n",
+        b"a;b=c\r\n0123456789\r\n",
+        b"0\r\n\r\n",
+        b"0\r\nT: 1\r\n\r\n",
+        b"\r\n",
+        b"2\r\nab\r",
+        b"GET",
+        b"\n",
+    ]
+    for _ in range(3000):
+        raw = b"".join(dice.choice(pieces) for _ in range(dice.randrange(1, 6)))
+        if dice.random() < 0.3:
+            at = dice.randrange(len(raw))
+            raw = raw[:at] + bytes([dice.randrange(256)]) + raw[at + 1 :]
+        framing = ByChunks(spool.Spool(spool.Room(1)), request)
+        rest: bytes | None = None
+        at = 0
+        try:
+            while rest is None and at < len(raw):
+                size = dice.randrange(1, 9)
+                rest = framing.feed(raw[at : at + size])
+                at += size
+            found = None if rest is None else (framing.spool.opened().read(), rest + raw[at:])
+        except errors.ParseException:
+            found = None
+        assert found == _gunicorns(request, raw), raw
+        framing.spool.close()
