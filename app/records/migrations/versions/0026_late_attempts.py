@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0026"
-down_revision = "0024"
+down_revision = "0025"
+usable_from = "0025"
 
 
 def upgrade() -> None:
