@@ -191,6 +191,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "overtake-a-late-attempt",
+        "P44",
+        "app/deliveries/claims.py",
+        "_is_any(_EARLIER.c.late_until > _NOW)",
+        "_is_any(_EARLIER.c.late_until < _NOW)",
+        (
+            "tests/records/test_outbox.py::"
+            "test_p44_later_calls_of_a_lane_wait_while_an_earlier_attempt_may_still_arrive",
+        ),
+    ),
+    Fault(
         "hear-only-who-holds-the-lease",
         "P44",
         "app/deliveries/claims.py",
