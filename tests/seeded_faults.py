@@ -1870,6 +1870,14 @@ FAULTS = (
         "if False:",
         ("tests/gateways/test_line.py::test_p46_an_answer_of_a_million_values_is_not_read",),
     ),
+    Fault(
+        "an-arena-for-each-thread",
+        "P28",
+        "app/serving.py",
+        "_memory.keep_flat()",
+        "pass",
+        ("tests/system/test_memory.py::test_p28_a_server_has_two_arenas_however_many_threads_it_has",),
+    ),
 )
 
 
