@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import click
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -22,11 +23,15 @@ from app.channel.desk import BUDGET_S, Desk
 from app.channel.reception import Reception
 from app.channel.routing import Routing
 from app.contract.schemas import load_contract
-from app.deliveries.courier import Courier, utc_now
+from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
+from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
+from app.errors import SettingsFault
 from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
-from app.records.database import Database, DatabaseUnavailable
+from app.records import heartbeat
+from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
+from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.rates import StoredRates
 from app.records.retention import Retention, Terms
@@ -50,6 +55,7 @@ class Works:
         """`configured` is as `registration.register` gives it: its channels have the keys of their records."""
         self.database = database
         self.journal = Journal(self.database)
+        self.heartbeat = Heartbeat(self.database.beat)
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
@@ -57,30 +63,41 @@ class Works:
             threads,
             rate=shared_rates(configured, self.database),
             database=self.database,
-            clock=utc_now,
+            clock=database.clock,
             wake=lambda: self.dispatcher.wake(),
             public_url=configured.public_url,
         )
         self.gateways = create_gateways(configured, self.journal, tools)
-        self.courier = Courier(self.gateways)
+        self.courier = Courier(self.gateways, clock=database.clock)
+        self.keeper = Keeper()
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
             self.database,
             self.courier,
             self.gateways,
             self._apply_late,
+            consequences.done_after_all,
+            keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
-            idle=Retention(self.database, terms, utc_now).turn,
+            clock=database.clock,
+            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at).turn,
         )
 
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
         gateway = self.gateways.get((delivery.channel, delivery.gateway))
         consequences.apply_late(connection, delivery, settled, now, gateway)
 
+    def start(self) -> None:
+        """Begin what every server process does in the background, whether it delivers or not."""
+        self.journal.start()
+        self.heartbeat.start()
+
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
+        self.heartbeat.stop()
         self.dispatcher.stop()
+        self.keeper.stop()
         self.journal.stop()
         self.database.close()
 
@@ -133,13 +150,15 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
 def prepared(configured: Settings, database: Database) -> Settings:
     """The settings with the keys of the channels' records, which nothing may be served without (R35).
 
-    Where the database is away they are found before it is used first.  A process that was composed with other ones
-    ends then, for whoever watches over it to begin another.
+    Where the database is away, or a migration has made of it what this code cannot use, they are found before it is
+    used first: a process that takes the place of a dead one must not end the server, whose start has been refused
+    already where there is a reason to (`app.serving`).  A process that was composed with other ones ends then, for
+    whoever watches over it to begin another.
     """
 
     def found() -> Settings:
         database.prepare()
-        return registration.register(configured, database, utc_now())
+        return registration.register(configured, database, database.now())
 
     def find_late() -> None:
         if found().channels != configured.channels:
@@ -149,8 +168,8 @@ def prepared(configured: Settings, database: Database) -> Settings:
 
     try:
         return found()
-    except DatabaseUnavailable as error:
-        log.warning("the database is away: %s", error)
+    except (DatabaseUnavailable, UnfitDatabase) as error:
+        log.error("all callbacks are answered with 503 until the database can be used: %s", error)
     configured = replace(
         configured, channels=tuple(replace(channel, record_key=channel.name) for channel in configured.channels)
     )
@@ -161,10 +180,15 @@ def prepared(configured: Settings, database: Database) -> Settings:
 def create_app(configured: Settings | None = None) -> Flask:
     """The web application of one process.
 
-    Raises `SettingsFault` when the configuration or the database's form cannot be used.  A database that is away
-    is answered with 503 until it is back: a worker that takes a dead one's place must not end the server.
+    Raises `SettingsFault` when the configuration cannot be used.  A database that is away, or that this code cannot
+    use, is answered with 503 until it can be: a worker that takes a dead one's place must not end the server.
     """
-    configured = configured or settings.load()
+    try:
+        configured = configured or settings.load()
+    except SettingsFault as error:
+        if settings.runs_under_flask():
+            raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
+        raise
     logs.configure(configured.log_level, configured.secrets())
     database = Database(configured.database_url, configured.connections_each)
     configured = prepared(configured, database)
@@ -173,7 +197,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    desk = Desk(works.database, works.gateways, works.courier, utc_now, works.dispatcher.wake)
+    desk = Desk(works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper)
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
     reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
 
@@ -209,7 +233,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         log.warning(
             "DATABASE_CONNECTIONS allows %d in all, and %d processes may have 2 each: raise it", most, processes
         )
-    works.journal.start()
+    works.start()
     if configured.deliveries == "inline":
         works.dispatcher.start()
     return app

@@ -20,7 +20,26 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 GATHER_S = 0.2
 
+REPEATED_S = 60.0
+"""How often a trouble that lasts is written again."""
+
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class Repeats:
+    """Keeps a loop that goes on failing from filling the log."""
+
+    def __init__(self) -> None:
+        self._sentence = ""
+        self._until_s = 0.0
+
+    def is_news(self, sentence: str) -> bool:
+        """True when the sentence differs from the last one, or that was written a minute ago."""
+        now_s = time.monotonic()
+        if sentence == self._sentence and now_s < self._until_s:
+            return False
+        self._sentence, self._until_s = sentence, now_s + REPEATED_S
+        return True
 
 
 class JsonLines(logging.Formatter):

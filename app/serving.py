@@ -11,7 +11,7 @@ from app import logs as _logs
 from app import memory as _memory
 from app import settings as _settings
 from app.errors import SettingsFault
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 
 try:
     _configured = _settings.load()
@@ -46,15 +46,20 @@ class logger_class(_glogging.Logger):  # type: ignore[misc]
 
 
 def on_starting(server: Any) -> None:
-    """Before any worker: SQLite migrates itself; PostgreSQL without its migrations is a reason not to start."""
+    """Before any worker: SQLite migrates itself; a database this version cannot use is a reason not to start.
+
+    One that is away is none: the workers answer 503 until it is back.
+    """
     try:
         database = Database(_configured.database_url)
         try:
             database.prepare()
         finally:
             database.close()
-    except (SettingsFault, DatabaseUnavailable) as error:
+    except (SettingsFault, DatabaseRejects) as error:
         raise SystemExit(f"the database cannot be used: {error}") from None
+    except DatabaseUnavailable as error:
+        server.log.warning("the database is away (%s); callbacks are answered with 503 until it is back", error)
 
 
 def post_worker_init(worker: Any) -> None:

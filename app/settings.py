@@ -196,7 +196,7 @@ class Settings:
 
 
 ENVIRONMENT_HELP = {
-    "APP_ENV": "production (default), development or demo.",
+    "APP_ENV": "production (default; development under `flask run` and `channel serve`), development or demo.",
     "PUBLIC_URL": "Where others reach this server, with https:// and no path.",
     "DATABASE_URL": "SQLite or PostgreSQL address; production needs it set. Default sqlite:///instance/channel.db.",
     "DATABASE_CONNECTIONS": "Connections to PostgreSQL of all processes together, at least 2; leave two of those the "
@@ -227,7 +227,7 @@ def explain_environment(environ: Mapping[str, str] | None = None) -> list[Explai
     defaults = {item.name.upper(): str(item.default) for item in fields(Settings)}
     defaults["CHANNELS_FILE"] = "channels.toml"
     defaults["DATABASE_PROCESSES"] = "twice the web and worker processes"
-    defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", "production") == "production" else "on"
+    defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", _usual_environment(env)) == "production" else "on"
     shown = []
     for name, meaning in ENVIRONMENT_HELP.items():
         given = env.get(name)
@@ -241,7 +241,7 @@ def load_database_url(environ: Mapping[str, str] | None = None) -> str:
     """Where the database is, for commands that need no channel.  Raises `SettingsFault`."""
     env = os.environ if environ is None else environ
     faults: list[str] = []
-    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults) == "production"
+    is_production = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults) == "production"
     address = _database_url(env, is_production, faults)
     if faults:
         raise SettingsFault(faults)
@@ -255,7 +255,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     faults: list[str] = []
-    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, "production", faults)
+    app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults)
     is_production = app_env == "production"
     deliveries = _one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults)
     web_concurrency = _whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults)
@@ -280,6 +280,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsFault(faults)
     return settings
+
+
+def runs_under_flask(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether this is flask's own server for development, `flask --app app run`, which no host runs."""
+    env = os.environ if environ is None else environ
+    return env.get("FLASK_RUN_FROM_CLI") == "true"
+
+
+def _usual_environment(env: Mapping[str, str]) -> str:
+    return "development" if runs_under_flask(env) else "production"
 
 
 def _one_of(env: Mapping[str, str], name: str, words: tuple[str, ...], default: str, faults: list[str]) -> str:
@@ -357,10 +367,16 @@ def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) ->
     return tuple(channels)
 
 
+def channels_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the channels are read from, unless the variable CHANNELS holds their text."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("CHANNELS_FILE") or "channels.toml")
+
+
 def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[str, str | None]:
     if env.get("CHANNELS"):
         return "CHANNELS", env["CHANNELS"]
-    path = Path(env.get("CHANNELS_FILE") or "channels.toml")
+    path = channels_file(env)
     try:
         return path.name, path.read_text(encoding="utf-8")
     except FileNotFoundError:

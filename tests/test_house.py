@@ -54,7 +54,19 @@ def test_p29_only_settings_reads_the_environment() -> None:
         for path in (ROOT / "app").rglob("*.py")
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     }
-    assert readers - {"cli/demo/stage.py"} == {"settings.py"}, "the demo hands the environment on to its processes"
+    handed_on = {"cli/demo/stage.py", "cli/env_file.py"}
+    assert readers - handed_on == {"settings.py"}, "the demo hands the environment on, and `.env` adds to it"
+
+
+def test_r36_one_module_reads_the_wall_clock() -> None:
+    """What a wrong clock decides is decided wrongly; `app.clock` says which clock decides what."""
+    readers = {
+        str(path.relative_to(ROOT / "app"))
+        for path in (ROOT / "app").rglob("*.py")
+        if any(word in path.read_text() for word in ("datetime.now(", "time.time(", "utcnow(", "datetime.today("))
+    }
+    inside = {name for name in readers if not name.startswith(("sandbox/", "records/migrations/"))}
+    assert inside == {"clock.py"}, "the sandboxes are other people's machines, and a migration runs alone"
 
 
 def test_r35_the_core_keeps_and_finds_everything_by_a_channels_key_and_never_by_its_name() -> None:

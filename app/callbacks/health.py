@@ -11,12 +11,14 @@ from app.callbacks.replies import error_reply, json_reply
 from app.contract.openapi import openapi
 from app.contract.schemas import Contract
 from app.records.database import Database
+from app.records.readiness import Readiness
 
 
 def create_health(database: Database, contract: Contract, *, public_url: str, console_token: str) -> Blueprint:
     """`/healthz`, `/readyz`, `/openapi.json`, and `/metrics` for whoever has the console token."""
     health = Blueprint("health", __name__)
     document = openapi(contract, public_url)
+    readiness = Readiness(database)
 
     @health.get("/healthz", provide_automatic_options=False)
     def healthz() -> Response:
@@ -24,9 +26,10 @@ def create_health(database: Database, contract: Contract, *, public_url: str, co
 
     @health.get("/readyz", provide_automatic_options=False)
     def readyz() -> Response:
-        if database.is_ready():
+        reason = readiness.why_not()
+        if not reason:
             return json_reply(200, {"status": "ready"})
-        reply = json_reply(503, {"status": "not ready", "reason": "the database does not answer or lacks migrations"})
+        reply = json_reply(503, {"status": "not ready", "reason": reason})
         reply.headers["Retry-After"] = "5"
         return reply
 

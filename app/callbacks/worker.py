@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections import deque
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, Final
 
 from gunicorn.http import wsgi  # type: ignore[import-untyped]
@@ -114,7 +114,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
         """True when the connection ends after this answer.  `known` is for the application beside the request."""
         environ: dict[str, Any] = {}
         response = None
-        begun = datetime.now()
+        begun_s = time.monotonic()
         try:
             self._settings.pre_request(self, request)
             response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
@@ -136,7 +136,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
                 response.close()
                 answer.flush()
             finally:
-                self.log.access(response, request, environ, datetime.now() - begun)
+                self.log.access(response, request, environ, timedelta(seconds=time.monotonic() - begun_s))
                 if hasattr(pieces, "close"):
                     pieces.close()
             return bool(response.should_close())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.channel.bought import cost_of
@@ -12,6 +12,9 @@ from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
 from app.domain.order_arithmetic import ZERO, spread
 from app.records.refunds import Entry
+
+OFF = "off"
+"""Ends the natural key of what a completion pays for units taken off."""
 
 COMPLETION, RETURN, CREDIT = "order_complete", "order_returned", "payment_credit"
 
@@ -41,21 +44,33 @@ def units_settled(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
         line.refnum: min(closed[line.refnum], max(line.paid_units - line.quantity + closed[line.refnum], 0))
         for line in order.lines
     }
-    return _units_of(entry for entry in entries if entry.callback == COMPLETION) | Counter(paid_ones)
+    return units_of(entry for entry in entries if entry.callback == COMPLETION) | Counter(paid_ones)
 
 
 def units_paid(order: KnownOrder, entries: Sequence[Entry]) -> Counter[str]:
     """Units by line that earlier completions have paid, or found paid."""
     done = [entry for entry in entries if entry.callback == COMPLETION]
     done = [entry for entry in done if entry.is_in_effect or entry.state == "matched"]
-    paid = _units_of(done)
+    paid = units_of(done)
     if any(not entry.lines and not entry.rows and entry.is_in_effect for entry in done):
         # Paid before units were kept with refunds: what was closed then.
         paid |= Counter(order.rejected.units)
     return paid
 
 
-def _units_of(entries: Iterable[Entry]) -> Counter[str]:
+def taken_off_before(order: KnownOrder, entries: Iterable[Entry]) -> list[Entry]:
+    """What earlier completions were about for units taken off: refunds, whatever came of them, and credits matched.
+
+    What credits paid beyond such units and was then held to be paid for others is taken off again.
+    """
+    done = [entry for entry in entries if entry.callback == COMPLETION]
+    off = [entry for entry in done if entry.natural_key.removeprefix(order.refnum).endswith(f"/{OFF}")]
+    beyond = (entry for entry in done if entry.state == "matched" and not any(entry.matched))
+    return [*off, *(replace(entry, amount=-entry.amount, lines=()) for entry in beyond)]
+
+
+def units_of(entries: Iterable[Entry]) -> Counter[str]:
+    """Units by line that these entries are for."""
     units: Counter[str] = Counter()
     for entry in entries:
         for line in entry.lines:

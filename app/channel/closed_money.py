@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+import msgspec
+
 from app.channel import refunds
-from app.channel.already_paid import units_settled
+from app.channel.already_paid import taken_off_before, units_of, units_settled
 from app.channel.bought import cut, is_known, line_of
 from app.channel.money import minor_unit, rounded
 from app.channel.orders import KnownOrder
@@ -46,6 +48,20 @@ class Piece:
         amounts = fitted([Row(row.amount) for row in goods], Row(tax), Row(ZERO), rest, currency)
         return replace(self, rows=cut([*goods, RefundLine("tax", tax)], amounts[:-1]))
 
+    def beyond(self, earlier: Sequence[Entry], currency: str) -> Piece:
+        """What it comes to beyond these entries: refunds, whatever came of them, and credits matched with it."""
+        credited = sum((entry.amount for entry in earlier if entry.state == "matched"), ZERO)
+        held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for row in (row for entry in earlier for row in entry.rows):
+            held[row.kind, row.line_refnum] += row.amount
+        rest = self.amount - sum((entry.amount for entry in earlier), ZERO)
+        rows = [
+            msgspec.structs.replace(row, amount=max(row.amount - held[row.kind, row.line_refnum], ZERO))
+            for row in self.less(credited, currency).rows
+        ]
+        more = replace(self, rows=tuple(rows))
+        return more.less(more.amount - rest, currency)
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -74,38 +90,51 @@ class Sums:
 
 
 def worked_out(completed: Completed, entries: Sequence[Entry], currency: str) -> Sums:
-    """What was paid for units taken off, and the lesser of stated and paid for units that will not ship."""
+    """What was paid for units taken off, and the lesser of stated and paid for units that will not ship.
+
+    What units that RetailOps added cost is set off against units taken off for as long as they are open or shipped: a
+    later completion that closes them gives back what an earlier one set off.
+    """
     order = completed.order
     settled = units_settled(order, entries)
     named: Counter[str] = Counter()
     closed = Counter(order.rejected.units)
+    removed = Counter(order.rejected.removed)
     for item in completed.closing:
         closed[item.line.refnum] += item.units
-        if not item.is_removed:
-            named[item.line.refnum] += item.units
-    rows: list[RefundLine] = []
-    units: list[PackageLine] = []
-    tax = extra = ZERO
+        (removed if item.is_removed else named)[item.line.refnum] += item.units
+    earlier = taken_off_before(order, entries)
+    before = units_of(earlier)
+    off: Counter[str] = Counter()
     positions: dict[str, int] = {}
     payable: dict[str, int] = {}
     for line in order.lines:
-        bought, kept = line_of(line, currency), line.quantity - closed[line.refnum]
         position = line.paid_units - settled[line.refnum]
-        new = max(position - kept, 0)
+        new = max(position - line.quantity + closed[line.refnum], 0)
         payable[line.refnum] = min(named[line.refnum], new)
-        if off := new - payable[line.refnum]:
-            goods, taxed = bought.of_units(position, off)
-            rows.append(RefundLine("line_item", goods, line.refnum, line.sku, off))
-            units.append(PackageLine(line.refnum, line.sku, off))
+        positions[line.refnum] = position - new + payable[line.refnum]
+        off[line.refnum] = max(line.paid_units - line.quantity + removed[line.refnum], before[line.refnum])
+    piece = _taken_off(order, off, closed, currency).beyond(earlier, currency)
+    units = (PackageLine(line.refnum, line.sku, off[line.refnum] - before[line.refnum]) for line in order.lines)
+    sums = Sums(replace(piece, units=tuple(line for line in units if line.quantity)), Piece())
+    _price(sums, completed, positions, payable, currency)
+    return sums
+
+
+def _taken_off(order: KnownOrder, units: Mapping[str, int], closed: Mapping[str, int], currency: str) -> Piece:
+    """What these units by line, taken off from the last one on, come to, less what units added and not closed cost."""
+    rows: list[RefundLine] = []
+    tax = extra = ZERO
+    for line in order.lines:
+        bought, kept = line_of(line, currency), line.quantity - closed.get(line.refnum, 0)
+        if count := units.get(line.refnum, 0):
+            goods, taxed = bought.of_units(line.paid_units, count)
+            rows.append(RefundLine("line_item", goods, line.refnum, line.sku, count))
             tax += taxed
-        positions[line.refnum] = position - off
         if kept > line.paid_units:
             goods, taxed = bought.of_units(kept, kept - line.paid_units)
             extra += goods + taxed
-    piece = Piece((*rows, RefundLine("tax", tax)), tuple(units))
-    sums = Sums(piece.less(extra, currency), Piece())
-    _price(sums, completed, positions, payable, currency)
-    return sums
+    return Piece((*rows, RefundLine("tax", tax))).less(extra, currency)
 
 
 def _price(sums: Sums, completed: Completed, positions: dict[str, int], payable: dict[str, int], currency: str) -> None:

@@ -7,6 +7,7 @@ callback, minutes later in the background, or after a restart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -30,6 +31,7 @@ from app.gateways.words import (
     Restatement,
     Settlement,
 )
+from app.records import late_news as news
 from app.records import refunds
 
 COUNTED_HERE: Final = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
@@ -40,6 +42,10 @@ def apply(
     connection: Connection, delivery: Delivery, settled: Settled, now: datetime, gateway: Gateway | None = None
 ) -> None:
     """Bring the records in line with a delivery whose state was just written; `gateway` is the one it went to."""
+    if settled.note is not None:
+        settled.note(connection)
+    if settled.state == "delivered" and delivery.state == "parked":
+        news.dismiss(connection, now, delivery_ids=[delivery.id])  # an operator has nothing to decide any more
     if not delivery.body:
         return  # Past its date (R28): what is unknown about it stays as it is.
     is_done = settled.state == "delivered"
@@ -154,6 +160,18 @@ def apply_late(
     apply(connection, delivery, settled, now, gateway)
     follow_up(connection, delivery, settled, now)
     late_news.note(connection, delivery, settled, now)
+
+
+def done_after_all(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
+    """The vendor's acceptance came when the call had been given up: money that went back counts, people are told."""
+    if delivery.verb in OBSERVATIONS:
+        return
+    if delivery.body:
+        with suppress(Refused):
+            body = command_body(delivery.verb, delivery.body)
+            if isinstance(body, Refund):
+                _refund(connection, delivery.channel, body, settled)
+    late_news.note_done_after_all(connection, delivery, now)
 
 
 def _refund(connection: Connection, channel: str, refund: Refund, settled: Settled) -> None:

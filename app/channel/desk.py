@@ -9,6 +9,7 @@ from typing import Any
 
 from app.contract.schemas import Callback, Reading
 from app.deliveries.courier import Courier
+from app.deliveries.keeping import Keeper
 from app.gateways.interface import Call, Gateway, Kind
 from app.gateways.policy import Deadline
 from app.records.database import Database
@@ -30,6 +31,8 @@ class Desk:
     courier: Courier
     clock: Callable[[], datetime]
     wake_deliveries: Callable[[], None]
+    keeper: Keeper
+    """Keeps outcomes that cannot be recorded now."""
 
     def gateways_of(self, channel: Channel) -> list[Gateway]:
         """The channel's gateways in the order of its configuration."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
@@ -16,12 +15,15 @@ LEAST_TIME_S = 0.5
 
 
 def carry_out_apart(
-    entries: Sequence[Any],
-    carry_out: Callable[[Sequence[Any]], Outcome],
-    named: Callable[[Any], tuple[Association, ...]],
+    entries: Sequence[str],
+    carry_out: Callable[[Sequence[str]], Outcome],
+    named: Callable[[str], tuple[Association, ...]],
     deadline: Deadline,
 ) -> Outcome:
-    """What the entries come to when those are left out that the database refuses; each of them is an error event."""
+    """What the entries, each by its name, come to without those the database refuses.
+
+    Each of those is an error event.
+    """
     done = Outcome()
     refused: list[Event] = []
     waiting = [list(entries)]

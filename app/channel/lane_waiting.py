@@ -15,6 +15,7 @@ from app.channel.desk import Asked, Desk
 from app.deliveries import outbox
 from app.deliveries.outbox import Front
 from app.gateways.interface import Gateway, Verb
+from app.records import leases
 
 KEPT_S: Final = 2.5
 """What is left of the callback's budget for the command itself."""
@@ -54,5 +55,5 @@ def await_own_throttle(desk: Desk, asked: Asked, source: Gateway, order_refnum: 
 def _is_throttled(front: Front, now: datetime, until: datetime) -> bool:
     """True where the call was never sent, and is under way now or due in time."""
     is_untried = front.state == "owed" and front.attempts == 0 and front.last_code in THROTTLED
-    is_under_way = front.lease_until is not None and front.lease_until > now
+    is_under_way = leases.is_held(front.lease_until, now)
     return is_untried and (is_under_way or front.next_try_at <= until)

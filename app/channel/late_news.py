@@ -13,12 +13,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from app.deliveries.operating import CONFIRMED
 from app.deliveries.transitions import Delivery, Settled
 from app.gateways.policy import Deadline
-from app.gateways.words import Association, Event
+from app.gateways.words import Association, Event, about
 from app.records import late_news
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import commands, deliveries
+
+DONE_AFTER_ALL = "DONE_AFTER_ALL"
+"""Code of a call that was dropped, or found not done, and that the vendor has done all the same (R8)."""
 
 LOOK_EVERY_S = 1.0
 """How often a process looks whether any channel has news; between that an answer costs no query."""
@@ -55,6 +59,25 @@ def note(connection: Connection, delivery: Delivery, settled: Settled, now: date
         )
 
 
+def note_done_after_all(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Keep that a call was done although it had been given up; its command may be forgotten by now."""
+    row = connection.execute(select(commands.c.callback).where(commands.c.id == delivery.command_id)).first()
+    message = (
+        f"{delivery.gateway} has done {delivery.verb} of order {delivery.lane}, which had been given up here as not "
+        "done; compare the order at the vendor with what was done since"
+    )
+    late_news.note(
+        connection,
+        channel=delivery.channel,
+        gateway=delivery.gateway,
+        callback=row.callback if row is not None else delivery.verb,
+        subject=delivery.lane,
+        event=Event("warning", f"LATE_{DONE_AFTER_ALL}", message, about("order_refnum", delivery.lane)),
+        request_id=delivery.request_id,
+        now=now,
+    )
+
+
 def _news(delivery: Delivery, settled: Settled) -> list[Event]:
     """A call that stopped, a held decision that was found out, or a warning that came with late success."""
     match settled.state:
@@ -66,7 +89,7 @@ def _news(delivery: Delivery, settled: Settled) -> list[Event]:
             return [Event("warning", settled.code or "REFUSED", message)]
         case "delivered":
             found = [event for event in settled.events if event.event_type != "info"]
-            if delivery.state == "checking":
+            if delivery.state == "checking" or (delivery.state == "parked" and settled.code != CONFIRMED):
                 message = f"its outcome was unknown then; {delivery.gateway} has done it"
                 found.insert(0, Event("warning", "DONE", message))
             return found
@@ -87,18 +110,21 @@ class LateNews:
         self._look_at_s = 0.0
         self._channels: set[str] = set()
 
-    def for_answer(
-        self, channel: str, callback: str, body: Mapping[str, Any], request_id: str, deadline: Deadline
-    ) -> list[Event]:
-        """Warnings to add to an answer that is otherwise complete; marked as told.
+    def question(self, channel: str, callback: str, body: Mapping[str, Any]) -> str:
+        """What the request is known by when it comes again; "" where there is no news for the channel."""
+        if time.monotonic() >= self._look_at_s:
+            self._look()
+        if channel not in self._channels:
+            return ""
+        return hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
+
+    def for_answer(self, channel: str, asked: str, request_id: str, deadline: Deadline) -> list[Event]:
+        """Warnings to add to the answer to a `question`, which is otherwise complete; marked as told.
 
         Never raises for the database: news that cannot be read now waits for another answer.
         """
-        if time.monotonic() >= self._look_at_s:
-            self._look()
-        if channel not in self._channels or deadline.left_s() < TIME_NEEDED_S:
+        if not asked or deadline.left_s() < TIME_NEEDED_S:
             return []
-        asked = hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
         try:
             with self._database.read() as connection:
                 if not late_news.is_any_for(connection, channel, asked, self._clock()):

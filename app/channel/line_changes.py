@@ -14,6 +14,7 @@ from app.channel.money import NEARLY
 from app.channel.orders import KnownOrder
 from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.line_matching import named_lines, restated
+from app.domain.retailops_numbers import canonical
 from app.gateways.words import Event, LineChange, SketchLine, about
 
 OWN = "ro-"
@@ -39,6 +40,15 @@ class Line:
         """RetailOps' number of the line; None where there is none, or one of more bits than its answer can carry."""
         found = int(self.item_id) if _NUMBER.fullmatch(self.item_id) else None
         return found if found is not None and -(2**63) <= found < 2**63 else None
+
+    def named_in(self, lines: Sequence[SketchLine]) -> SketchLine | None:
+        """The line it names by the channel's number, else by the number this server gave the line."""
+        refnum = self.refnum or self.own_refnum
+        found = named_lines(lines, refnum, "")
+        if not found and self.own_refnum == refnum != "":
+            # Added while RetailOps' numbers were kept as they were spelled (R7).
+            found = [line for line in lines if line.is_added and OWN + canonical(line.refnum[len(OWN) :]) == refnum]
+        return next(iter(found), None)
 
     @property
     def own_refnum(self) -> str:
@@ -87,7 +97,7 @@ def stated(order: KnownOrder, named: Sequence[Line]) -> Stated:
             where = about("orderitem_refnum", entry.refnum) or about("sku_number", entry.sku)
             message = "order_item_id has more than 64 bits, so RetailOps could not read an answer about the line"
             events.append(Event("warning", "LINE_NOT_ANSWERED", message, where))
-        line = next(iter(named_lines(order.lines, entry.refnum or entry.own_refnum, "")), None)
+        line = entry.named_in(order.lines)
         if line is None:
             by_sku.setdefault(entry.sku, []).append(entry)
         elif line.refnum in changes:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from app.channel.orders import KnownOrder
 from app.deliveries.outbox import is_in
 from app.deliveries.transitions import OPEN_STATES
+from app.domain.retailops_numbers import canonical
 from app.gateways.words import Package, PackageLine
 from app.records.tables import commands, deliveries, packages
 
@@ -59,7 +60,7 @@ def of_order(connection: Connection, channel: str, refnum: str) -> list[Parcel]:
     return [
         Parcel(
             row.key,
-            row.retailops_shipment_id,
+            canonical(row.retailops_shipment_id),
             msgspec.json.decode(row.lines, type=tuple[PackageLine, ...]),
             row.label,
             row.label_key,

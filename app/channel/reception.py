@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from app.channel.actions import action
+from app.channel.actions import action, entry_action
 from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_news import LateNews
@@ -75,7 +75,8 @@ class Received:
     """A callback that was understood, before anything is done for it."""
 
     callback: Callback
-    body: Mapping[str, Any]
+    body: dict[str, Any]
+    """As it came, mended; its independent entries are let go before anything is written."""
     reading: Reading
     standing: Standing
     channel: Channel | None
@@ -120,6 +121,7 @@ class Reception:
             raise Malformed(reading)
         if reading.mended is not None:
             body = dict(reading.mended)
+            reading = replace(reading, mended=None)
         standing, channel = self._routing.route(caller, _pair(body))
         note.channel = channel.key if channel else standing
         note.order_refnum = _order_refnum(body)
@@ -148,9 +150,14 @@ class Reception:
         callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
         faults, ignored = _faults(callback, body, reading)
         outcome = Outcome(faults)
+        question = ""
         if channel is None:
             _answer_unreal(received, outcome)
-        elif not reading.problems:
+        else:
+            question = self._late_news.question(channel.key, callback.name, body)
+        if channel is not None and not reading.problems:
+            if callback.name in _ENTRY_NAMES and callback.entries:
+                body[callback.entries] = []  # they are read: what was parsed is as large as all else of a push
             asked = Asked(callback, body, reading, channel, request_id, deadline, leave_turn)
             done = self._carried_out(received, asked)
             outcome = Outcome([*outcome.events, *done.events], done.content)
@@ -161,7 +168,7 @@ class Reception:
             note.outcome += " {}/{}".format(*_pair(body))
         given = answer(callback.name, outcome)
         if channel is not None and "events" in given:
-            late = self._late_news.for_answer(channel.key, callback.name, body, request_id, deadline)
+            late = self._late_news.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
 
@@ -178,13 +185,11 @@ class Reception:
         except DatabaseRefused:
             if asked.callback.entries is None or asked.callback.name not in _ENTRY_NAMES:
                 return Outcome([refused_event(about("order_refnum", _order_refnum(asked.body)))])
-        listed, (identifier_type, name) = asked.callback.entries, _ENTRY_NAMES[asked.callback.name]
-        read = action(asked.callback.name).read
-        good = [row for at, row in enumerate(asked.body[listed]) if at not in asked.reading.bad_entries]
+        chosen = entry_action(asked.callback.name)
         return carry_out_apart(
-            good,
-            lambda rows: again_at_conflict(read({**asked.body, listed: rows}, Reading())),
-            lambda row: about(identifier_type, _shown(row.get(name))),
+            chosen.names(received.wanted),
+            lambda names: again_at_conflict(chosen.only(received.wanted, names)),
+            lambda name: about(_ENTRY_NAMES[asked.callback.name][0], _shown(name)),
             asked.deadline,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +17,14 @@ from itertools import combinations
 import msgspec
 from sqlalchemy import Connection
 
+from app.channel.desk import Desk
 from app.channel.money import NEARLY, minor_unit
+from app.deliveries.claims import Outcome
 from app.deliveries.outbox import Owed
-from app.gateways.interface import Gateway, Verb
+from app.gateways.interface import Gateway, Verb, command_body
 from app.gateways.words import Association, PackageLine, Refund, RefundLine
 from app.records import refunds
+from app.records.database import DatabaseUnavailable
 from app.records.refunds import Charge, Entry
 
 PROCESSING_TYPES = ("channel_payment", "channel_giftcert")
@@ -159,6 +163,42 @@ def _take(lines: list[RefundLine], amount: Decimal) -> tuple[RefundLine, ...]:
         lines.insert(0, rest)
         break
     return tuple(taken)
+
+
+def with_known(entries: Iterable[Entry], source: tuple[str, str], outcomes: Iterable[Outcome]) -> list[Entry]:
+    """The entries of a source as they will read once these known outcomes are recorded; one that is missing is made."""
+    found = {entry.key: entry for entry in entries}
+    for outcome in outcomes:
+        body = command_body(outcome.delivery.verb, outcome.delivery.body)
+        if not isinstance(body, Refund):
+            continue
+        entry = found.get(body.key) or Entry(
+            body.key, body.order_refnum, body.payment_refnum, *source, body.amount, body.currency_code, "owed",
+            body.to_store_credit,
+        )  # fmt: skip
+        match outcome.settled.state:
+            case "delivered":
+                entry = replace(entry, state="accepted", refnum=outcome.settled.refnum or body.key)
+            case "refused":
+                entry = replace(entry, state="refused")
+        found[body.key] = entry
+    return list(found.values())
+
+
+def note_told(desk: Desk, source: tuple[str, str], channel: str, *, is_recorded: bool) -> None:
+    """Keep that an answer names the accepted refunds of a source; later where their outcomes are not recorded yet."""
+
+    def note() -> None:
+        with desk.database.write() as connection:
+            rows = refunds.of_source(connection, channel, *source)
+            untold = [entry.id for entry in rows if entry.state == "accepted" and entry.told_at is None]
+            refunds.note_told(connection, untold, desk.clock())
+
+    if is_recorded:
+        with suppress(DatabaseUnavailable):
+            note()
+            return
+    desk.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
 
 
 def left_of(charges: Iterable[Charge]) -> Decimal:

@@ -113,7 +113,7 @@ class Stated(Protocol):
     def shipped(self) -> Sequence[Shipped]:
         """What had shipped by RetailOps' count."""
 
-    def key(self, order_refnum: str) -> str:
+    def key(self, connection: Connection, channel: str, order_refnum: str) -> str:
         """Names the return for ever."""
 
     def meaning(self, order_refnum: str) -> object:
@@ -164,7 +164,9 @@ def _carry(
     is_recorded: bool,
 ) -> Outcome:
     channel, callback = asked.channel.key, asked.callback.name
-    key, named = stated.key(order.refnum), about("order_refnum", order.refnum)
+    named = about("order_refnum", order.refnum)
+    with desk.database.read() as connection:
+        key = stated.key(connection, channel, order.refnum)
     purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
 
     def plan(connection: Connection) -> Plan:

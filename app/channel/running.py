@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import cast
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
@@ -18,15 +19,19 @@ from sqlalchemy import Connection, Row, insert, select, update
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
 from app.channel.entry_by_entry import refused_event
+from app.clock import boot_s
 from app.deliveries import claims, outbox, transitions
 from app.deliveries.claims import Outcome
+from app.deliveries.keeping import Kept
 from app.deliveries.operating import NEVER_KNOWN
 from app.deliveries.outbox import Owed, Told
-from app.deliveries.transitions import Delivery, Settled
+from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.errors import Rejected
 from app.gateways.interface import Verb
 from app.gateways.words import Event, about
-from app.records.database import DatabaseRefused, repeated
+from app.records import leases
+from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -34,6 +39,13 @@ TWIN_WAIT_S = 3.0
 
 LAST_WAIT_S = 1.0
 """How long T1 waits for the writer even when the budget is spent: what was found out so far should be kept."""
+
+RECORDING_S = 8.0
+"""With less than this left of its budget a request does not record by itself: a database that hangs would hold it until
+RetailOps has given up (P7)."""
+
+GRACE_S = 1.0
+"""How long after its budget a request still waits for its outcomes to be recorded."""
 
 GIVING_BACK = ("return_order", "refund_payment")
 """The verbs of money this server itself owes the customer (R10)."""
@@ -88,6 +100,28 @@ class _Begun:
     rows: list[tuple[int | None, list[Event]]] = field(default_factory=list)
     attempts: list[Delivery] = field(default_factory=list)
     token: str = ""
+    held_until_s: float = 0.0
+    """When the lease of those attempts ends (`clock.boot_s`), or somewhat earlier."""
+    told: dict[int, list[Told]] = field(default_factory=dict)
+    """What can be told of the calls of each ledger row by what T1 saw."""
+    told_at: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Where in `told` each attempted delivery stands: ledger row and place."""
+
+    @property
+    def row_ids(self) -> list[int]:
+        """The ledger rows of the commands that have one."""
+        return [row_id for row_id, _ in self.rows if row_id is not None]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What commands came to."""
+
+    events: list[list[Event]]
+    """Of each command, in order."""
+    unrecorded: tuple[Outcome, ...] = ()
+    """Known outcomes that are not in the records yet, for the database is away; they will be.  The records say less
+    than is true until then, if they can be read at all."""
 
 
 class _TwinRunning(Exception):
@@ -95,20 +129,30 @@ class _TwinRunning(Exception):
 
 
 def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]]:
-    """Carry the commands out and give each one's events, in order.
+    """Carry the commands out and give each one's events, in order; see `execute`."""
+    return execute(desk, asked, wanted).events
 
-    A command the database can never keep costs itself only (R6).  Raises `Rejected` 503 when the same command is
-    still running elsewhere, `DatabaseUnavailable` when nothing could be kept.
+
+def execute(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> Ran:
+    """Carry the commands out.
+
+    A command the database can never keep costs itself only (R6).  What vendors answered is told and kept even if it
+    cannot be recorded now.  Raises `Rejected` 503 when the same command is still running elsewhere,
+    `DatabaseUnavailable` when nothing could be kept.
     """
     try:
         begun = _begin_or_wait(desk, asked, wanted)
     except DatabaseRefused:
         if len(wanted) > 1:
-            return [events for command in wanted for events in run(desk, asked, [command])]
-        return [[refused_event(about("order_refnum", command.order_refnum))] for command in wanted]
+            ran = [execute(desk, asked, [command]) for command in wanted]
+            unrecorded = tuple(outcome for one in ran for outcome in one.unrecorded)
+            return Ran([events for one in ran for events in one.events], unrecorded)
+        return Ran([[refused_event(about("order_refnum", command.order_refnum))] for command in wanted])
     asked.leave_turn()
     settled = _attempt(desk, asked, begun)
-    told = repeated(lambda: _finish(desk, begun, settled), time.monotonic() + TWIN_WAIT_S)
+    told = _recorded(desk, asked, begun, settled)
+    unrecorded = tuple(_outcomes(begun, settled)) if told is None else ()
+    told = _told_from_memory(begun, settled) if told is None else told
     desk.wake_deliveries()
     channel = asked.channel.key
     found = []
@@ -119,7 +163,7 @@ def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]
             for event in events_of(item, is_held=_is_vendors_decision(desk, channel, item.gateway, item.verb))
         ]
         found.append([*_not_contradicted(own, vendors), *vendors])
-    return found
+    return Ran(found, unrecorded)
 
 
 def _newest(told: Sequence[Told]) -> list[Told]:
@@ -148,7 +192,7 @@ def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begu
 
 def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
     """T1."""
-    begun = _Begun(token=outbox.new_lease())
+    begun = _Begun(token=outbox.new_lease(), held_until_s=boot_s() + BUDGET_S + PATIENCE_MARGIN_S)
     channel = asked.channel.key
     serial = [f"{channel}/{command.order_refnum}" for command in wanted]
     with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
@@ -156,7 +200,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
         for command in wanted:
             row = _bound(connection, channel, command)
             is_declined = False
-            if row is not None and row.finished_at is None and row.lease_until > desk.clock():
+            if row is not None and row.finished_at is None and leases.is_held(row.lease_until, desk.clock()):
                 raise _TwinRunning
             if row is None:
                 plan, base = command.plan(connection), []
@@ -176,11 +220,15 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
                 is_inline_owed = any(is_inline for _, is_inline in owed)
                 row_id = _bind(connection, desk, asked, command, row_id, own, is_finished=not is_inline_owed)
             begun.rows.append((row_id, own))
+            if owed and row_id is not None:
+                begun.told[row_id] = outbox.of_commands(connection, [row_id])[row_id] if row is not None else []
             for item, is_inline in owed:
                 assert row_id is not None
                 delivery = _owe(connection, desk, asked, command, item, row_id, begun.token if is_inline else None)
                 if is_inline:
                     begun.attempts.append(delivery)
+                    begun.told_at[delivery.id] = row_id, len(begun.told[row_id])
+                begun.told[row_id].append(Told(item.verb, item.gateway, "owed", "", "", item.about, ()))
     return begun
 
 
@@ -251,6 +299,7 @@ def _bind(
                 "callback": command.callback,
                 "natural_key": command.natural_key,
                 "order_refnum": command.order_refnum,
+                "key_form": KEY_FORM,
                 "begun_at": now,
             },
         ).scalar_one()
@@ -284,7 +333,9 @@ def _attempt(desk: Desk, asked: Asked, begun: _Begun) -> dict[int, Settled]:
             if _is_vendors_decision(desk, delivery.channel, delivery.gateway, delivery.verb):
                 settled[delivery.id] = transitions.not_tried(delivery, desk.clock())
             continue
-        settled[delivery.id] = desk.courier.attempt(delivery, asked.deadline, is_inline=True)
+        settled[delivery.id] = desk.courier.attempt(
+            delivery, asked.deadline.held_until(begun.held_until_s), is_inline=True
+        )
         if settled[delivery.id].state not in ("delivered", "refused"):
             stopped.add(lane)
     return settled
@@ -296,33 +347,87 @@ def _is_vendors_decision(desk: Desk, channel: str, gateway: str, verb: str) -> b
     return isinstance(declared, Verb) and declared.decided_by == "vendor"
 
 
-def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> dict[int, list[Told]]:
-    """T2: outcomes under the lease, what they mean for our records, and what can be told of every command."""
-    row_ids = [row_id for row_id, _ in begun.rows if row_id is not None]
-    if not row_ids:
-        return {}
+def _recorded(desk: Desk, asked: Asked, begun: _Begun, settled: dict[int, Settled]) -> dict[int, list[Told]] | None:
+    """T2, and what can be told of every command; None where it is kept to be written as soon as that is possible.
+
+    Raises `DatabaseUnavailable` where no call was attempted, for then nothing is lost; and what a fault of ours raises
+    (500): even then the outcomes are kept.
+    """
     if not begun.attempts:
-        with desk.database.read() as connection:
-            return outbox.of_commands(connection, row_ids)
+        return repeated(lambda: _told(desk, begun), time.monotonic() + TWIN_WAIT_S)
+    if asked.deadline.left_s() < RECORDING_S:
+        kept = _keep(desk, begun, settled)
+        kept.is_recorded.wait(asked.deadline.left_s() + GRACE_S)
+        return cast("dict[int, list[Told]] | None", kept.result)
+    try:
+        return repeated(lambda: _finish(desk, begun, settled), time.monotonic() + TWIN_WAIT_S)
+    except (DatabaseUnavailable, DatabaseRefused):
+        _keep(desk, begun, settled)
+        return None
+    except Exception:
+        _keep(desk, begun, settled)
+        raise
+
+
+def _told(desk: Desk, begun: _Begun) -> dict[int, list[Told]]:
+    with desk.database.read() as connection:
+        return outbox.of_commands(connection, begun.row_ids)
+
+
+def _keep(desk: Desk, begun: _Begun, settled: dict[int, Settled]) -> Kept:
+    """Have this process write T2 as soon as the database takes it."""
+
+    def record_bare() -> None:
+        now = desk.clock()
+        bare = {
+            each.id: settled[each.id]
+            if settled[each.id].state in OPEN_STATES
+            else transitions.not_booked(each, settled[each.id], now)
+            for each in begun.attempts
+            if each.id in settled
+        }
+        _finish(desk, begun, bare, is_bare=True)
+
+    outcomes = _outcomes(begun, settled)
+    said = [f"delivery {one.delivery.id} ({one.delivery.verb}) is {one.settled.state}" for one in outcomes]
+    ids = [each.id for each in begun.attempts]
+    return desk.keeper.keep(ids, lambda: _finish(desk, begun, settled), record_bare, ", ".join(said))
+
+
+def _outcomes(begun: _Begun, settled: dict[int, Settled]) -> list[Outcome]:
+    return [Outcome(each, begun.token, settled[each.id]) for each in begun.attempts if each.id in settled]
+
+
+def _told_from_memory(begun: _Begun, settled: dict[int, Settled]) -> dict[int, list[Told]]:
+    """The same as T2 would give, from what T1 saw and what vendors answered."""
+    told = {row_id: list(items) for row_id, items in begun.told.items()}
+    for delivery_id, (row_id, place) in begun.told_at.items():
+        if (item := settled.get(delivery_id)) is not None:
+            told[row_id][place] = replace(
+                told[row_id][place], state=item.state, code=item.code, message=item.error, events=item.events
+            )
+    return told
+
+
+def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled], *, is_bare: bool = False) -> dict[int, list[Told]]:
+    """T2: outcomes, what they mean for our records (unless `is_bare`), and what can be told of every command."""
+    row_ids = begun.row_ids
     serial = [f"{delivery.channel}/{delivery.lane}" for delivery in begun.attempts]
     with desk.database.write(serial=serial) as connection:
         now = desk.clock()
         untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
         if untried:
             claims.give_back(connection, untried, token=begun.token, next_try_at=now + outbox.BEHIND)
-        outcomes = [
-            Outcome(delivery, begun.token, settled[delivery.id])
-            for delivery in begun.attempts
-            if delivery.id in settled
-        ]
-        recorded = claims.record(connection, outcomes, now)
-        for outcome in recorded:
+        recorded = claims.record(connection, _outcomes(begun, settled), now)
+        for outcome in recorded.applied if not is_bare else ():
             delivery = outcome.delivery
             gateway = desk.gateways.get((delivery.channel, delivery.gateway))
             consequences.apply(connection, delivery, outcome.settled, now, gateway)
+        for outcome in recorded.after_all:
+            consequences.done_after_all(connection, outcome.delivery, outcome.settled, now)
         told = outbox.of_commands(connection, row_ids)
         # Once it is clear what to tell: what follows from it nobody asked for.  Once for all parts of a refund.
-        any(consequences.follow_up(connection, item.delivery, item.settled, now) for item in reversed(recorded))
+        any(consequences.follow_up(connection, item.delivery, item.settled, now) for item in reversed(recorded.applied))
         outbox.release_unbound(connection, row_ids)
         connection.execute(update(ledger).where(ledger.c.id.in_(row_ids)).values(finished_at=now))
     return told

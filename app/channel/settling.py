@@ -16,7 +16,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.already_paid import COMPLETION, CREDIT, Earlier, already_paid
+from app.channel.already_paid import COMPLETION, CREDIT, OFF, Earlier, already_paid
 from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
 from app.channel.orders import KnownOrder
@@ -60,7 +60,7 @@ def give_back(
         held.events.append(Event("warning", "REFUND_CUT", message, about("order_refnum", order.refnum)))
     owed: list[Owed] = []
     unpaid = left_of(order, entries)
-    for name, piece in (("off", off), ("", unshipped), ("shipping", shipping)):
+    for name, piece in ((OFF, off), ("", unshipped), ("shipping", shipping)):
         if piece.amount:
             rows = unpaid.fit(order, piece.rows, piece.amount) if is_known(order) else piece.rows
             unpaid = unpaid.less(rows)
@@ -112,7 +112,7 @@ class _Held:
         ]
         paid = sum((item.money for item in counted), ZERO)
         self._beyond = max(paid - piece.amount, ZERO)
-        return self._less("off", piece, counted, "units that were taken off")
+        return self._less(OFF, piece, counted, "units that were taken off")
 
     def less_returned(self, piece: Piece, earlier: Iterable[Earlier]) -> Piece:
         """Returns of units that have not shipped count against units that will not ship."""

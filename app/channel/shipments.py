@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +21,12 @@ from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.deliveries.outbox import Owed
 from app.domain.line_matching import allot
+from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.gateways.words import Association, Event, Package, PackageLine, about
+from app.records import former_keys
+
+_NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
 
 HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
@@ -72,12 +77,22 @@ def _read_package(shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
     return Shipped(package, stated, number(raw.get("retailops_package_id")))
 
 
-def of_order(order_refnum: str, read: Iterable[Shipped]) -> list[Shipped]:
-    """The packages under the key of this order, each once; of a package named twice the last one counts."""
+def _in_form(key: str) -> str:
+    """A key without its order, with RetailOps' numbers of shipment and package in the form of today."""
+    numbers = _NUMBERED.fullmatch(key)
+    return f"{canonical(numbers[1])}-{canonical(numbers[2])}" if numbers else key
+
+
+def of_order(order_refnum: str, read: Iterable[Shipped], kept: Mapping[str, str]) -> list[Shipped]:
+    """The packages under the key of this order, each once; of a package named twice the last one counts.
+
+    `kept`: keys that earlier packages are registered under, by key in the form of today.
+    """
     found = {}
     alike: Counter[str] = Counter()
     for shipped in read:
         key = _key(order_refnum, shipped)
+        key = kept.get(key, key)
         alike[key] += 1
         if key.startswith(HASHED) and alike[key] > 1:
             # Without numbers of their own two equal boxes are told apart by their place in the payload.
@@ -114,7 +129,9 @@ def package_commands(
     desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, read: Sequence[Shipped]
 ) -> list[Command]:
     """The commands that register the packages of one payload."""
-    payload = of_order(order.refnum, read)
+    with desk.database.read() as connection:
+        kept = former_keys.standing(connection, asked.channel.key, parcels.CALLBACK, order.refnum, _in_form)
+    payload = of_order(order.refnum, read, kept)
     return [package_command(desk, asked, source, order, item, payload) for item in payload]
 
 

@@ -11,8 +11,10 @@ from typing import Any, NoReturn, cast
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.env_file import read_env_file
 from app.errors import ChannelError, SettingsFault
 from app.records.database import DatabaseUnavailable
+from app.records.database_errors import in_words
 
 COMMANDS = {
     "auth-key": "app.cli.auth_key:auth_key",
@@ -24,6 +26,7 @@ COMMANDS = {
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
     "forget": "app.cli.forget:forget",
+    "init": "app.cli.init:init",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
     "pipe17": "app.cli.pipe17:pipe17",
@@ -33,8 +36,10 @@ COMMANDS = {
     "retailrocket": "app.cli.retailrocket:retailrocket",
     "sandbox": "app.cli.sandbox:sandbox",
     "send": "app.cli.send:send",
+    "serve": "app.cli.serve:serve",
     "settings": "app.cli.settings:settings",
     "stock": "app.cli.facts:stock",
+    "streams": "app.cli.streams:streams",
     "verify": "app.cli.verify:verify",
 }
 
@@ -56,6 +61,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            read_env_file()
             return super().invoke(ctx)
         except SettingsFault as error:
             for fault in error.faults:
@@ -65,9 +71,8 @@ class Commands(click.Group):
             raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({error})") from error
         except SQLAlchemyError as error:
             # Its own text may hold the address, and with it the password.
-            raise click.ClickException(
-                f"DATABASE_URL: the database there cannot be used ({type(error).__name__})"
-            ) from error
+            reason = in_words(getattr(error, "orig", None) or error)
+            raise click.ClickException(f"DATABASE_URL: the database there cannot be used ({reason})") from error
         except ChannelError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
@@ -93,6 +98,7 @@ def _unloadable(name: str, error: Exception) -> click.Command:
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="retailops-channel", prog_name="channel")
 def cli() -> None:
     """Run, verify and look after a RetailOps channel server.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from app.cli.system_user import user_name
 from app.operations.acts import Operator, operator
 
 Command = Callable[..., Any]
@@ -46,20 +45,12 @@ def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command
 def operator_of(by: str, reason: str, *, needs_reason: bool = False) -> Operator:
     """The operator those options name.  Raises `click.UsageError` for a missing reason and for too long a text."""
     try:
-        found = operator(by or system_user(), reason)
+        found = operator(by or user_name(), reason)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if needs_reason and not found.reason:
         raise click.UsageError("say why with --reason TEXT: it is kept with the act")
     return found
-
-
-def system_user() -> str:
-    """The name of the user this process runs as, or its number where a container gives it no name."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def ask(question: str) -> None:

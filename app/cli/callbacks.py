@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from app.cli.deliveries import show_moments
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
 from app.cli.terminal import console, json_option, new_table, print_json
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.records import story
 from app.records.story import Story
 from app.records.tables import commands, deliveries, journal

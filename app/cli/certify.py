@@ -19,7 +19,6 @@ from app.cli.certification import (
     name_rules,
 )
 from app.cli.terminal import console, json_option, new_table, print_json
-from app.cli.verify import FIXTURES
 from app.cli.verify.exchange import Target
 from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import NoKey, Secret, StoredKey, find_key
@@ -27,7 +26,8 @@ from app.cli.verify.plan import Plan, make_plan
 from app.cli.verify.report import Report
 from app.cli.verify.run import run
 from app.cli.verify.show import Progress
-from app.contract.schemas import SCHEMAS, load_contract
+from app.contract.files import FIXTURES, SCHEMAS
+from app.contract.schemas import load_contract
 from app.settings import key_rules
 
 

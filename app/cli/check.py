@@ -22,7 +22,6 @@ from app.channel import registration
 from app.cli import channel_findings, findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build
-from app.deliveries.courier import utc_now
 from app.errors import Misconfigured, SettingsFault
 from app.gateways.interface import Call, Finding, Health, Tools, VendorCall
 from app.gateways.policy import Deadline
@@ -136,7 +135,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
         gone: list[Finding] = []
         if database is not None:
             try:
-                told = findings.of_records(database, [channel.name for channel in configured.channels], utc_now())
+                told = findings.of_records(database, [channel.name for channel in configured.channels], database.now())
                 gone = channel_findings.of_gone_channels(configured, database)
                 figures = stock_findings.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
@@ -238,7 +237,7 @@ def _ask(
         observe=calls.append,
         rate=rate,
         database=database,
-        clock=utc_now,
+        clock=database.clock,
         public_url=configured.public_url,
     )
     state: State

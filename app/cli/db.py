@@ -20,7 +20,8 @@ def db() -> None:
 def upgrade(as_json: bool) -> None:
     """Run the migrations that have not run yet and name them.
 
-    Needs DATABASE_URL and no other setting.
+    Needs DATABASE_URL and no other setting.  A database that a newer version has migrated and this one can use is
+    left as it is: a rollback starts with this command.
     """
     try:
         database = Database(load_database_url())
@@ -30,6 +31,7 @@ def upgrade(as_json: bool) -> None:
         ) from error
     try:
         ran = database.upgrade()
+        newer = database.form().newer
     finally:
         database.close()
     if as_json:
@@ -37,4 +39,7 @@ def upgrade(as_json: bool) -> None:
         return
     for revision in ran:
         click.echo(f"ran migration {revision}")
-    click.echo("The database is up to date.")
+    if newer:
+        click.echo(f"A newer version has migrated the database (to {newer[-1]}); this version can use it.")
+    else:
+        click.echo("The database is up to date.")

@@ -14,7 +14,6 @@ from app.cli.filters import call_filters, records, shown_channel, wanted_calls
 from app.cli.terminal import json_option, print_json
 from app.cli.vendors import Built, build
 from app.deliveries import operating
-from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.deliveries.transitions import OPEN_STATES
 from app.gateways.interface import Verb
@@ -54,7 +53,7 @@ def retry(
     wanted = _chosen(ctx, ids, chosen)
     with records() as (configured, database):
         built = build(configured, database)
-        now = utc_now()
+        now = database.now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, wanted)))[:limit]
 
@@ -102,7 +101,7 @@ def drop(
     delivery_ids, news_ids = _split(ctx, ids)
     with records() as (configured, database):
         built = build(configured, database)
-        now = utc_now()
+        now = database.now()
         rows: list[Row[Any]] = []
         if delivery_ids or not news_ids:
             wanted = _chosen(ctx, delivery_ids, chosen)
@@ -154,7 +153,7 @@ def confirm(
         raise click.UsageError("--refnum is the number of one call; name one id")
     with records() as (configured, database):
         built = build(configured, database)
-        now = utc_now()
+        now = database.now()
         with database.read() as connection:
             rows = list(reversed(operating.find(connection, Wanted(ids=ids))))
         open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_confirmed(row, now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -15,7 +16,6 @@ from app.cli.filters import call_filters, iso, records, shown_channel, wanted_ca
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.work import work
 from app.deliveries import operating
-from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.deliveries.transitions import OPEN_STATES
 from app.gateways.words import Association
@@ -55,7 +55,8 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
         with database.read() as connection:
             rows = operating.find(connection, wanted, limit)
             total = operating.count(connection, wanted)
-            shown = [_brief(row, operating.held_by(connection, row)) for row in rows]
+            now = database.clock()
+            shown = [_brief(row, operating.held_by(connection, row), now) for row in rows]
         news, unheard = _open_news(database, wanted), _unheard(database, wanted)
     if as_json:
         told = {kind: [_unheard_json(item) for item in unheard if item.kind == kind] for kind in ("catalogue", "stock")}
@@ -141,7 +142,7 @@ def show(delivery_id: int, as_json: bool) -> None:
             select(late_news).where(late_news.c.delivery_id == row.id, late_news.c.request_id == row.request_id)
         ).all()
     full = {
-        **_brief(row, holder),
+        **_brief(row, holder, database.clock()),
         "callback": command.callback,
         "natural_key": command.natural_key,
         "command_begun_at": iso(command.begun_at),
@@ -213,7 +214,7 @@ def _same(moment: Moment) -> tuple[str, str, str]:
     return moment.who, moment.what.rpartition(", after ")[0] or moment.what, moment.request_id
 
 
-def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:
+def _brief(row: Row[Any], holder: Row[Any] | None, now: datetime) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": row.state,
@@ -226,7 +227,7 @@ def _brief(row: Row[Any], holder: Row[Any] | None) -> dict[str, Any]:
         "next_try_at": iso(row.next_try_at),
         "last_code": row.last_code,
         "held_by": holder.id if holder is not None else None,
-        "is_under_way": operating.is_under_way(row, utc_now()),
+        "is_under_way": operating.is_under_way(row, now),
     }
 
 

@@ -12,7 +12,6 @@ from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import age, iso, records
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build, channel_named, check_vendor
-from app.deliveries.courier import utc_now
 from app.operations import acts
 from app.operations.acts import Operator
 from app.records import catalogue as products
@@ -144,7 +143,7 @@ def _send(
         if not takers:
             raise click.UsageError(f"no vendor of channel '{name}' takes {subject}" if not vendor else
                                    f"{vendor} takes no {subject} from channel '{name}'")  # fmt: skip
-        now = utc_now()
+        now = database.now()
         found = {token: _would(database, subject, channel.key, token, wanted, even_if_moved) for token in takers}
         if dry_run:
             _show_dry_run(database, subject, channel, found, now, as_json=as_json)

@@ -12,10 +12,10 @@ import click
 
 from app import settings
 from app.channel import registration
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.deliveries.operating import Wanted
 from app.records import channels
-from app.records.database import Database
+from app.records.database import Database, UnfitDatabase
 from app.settings import Settings
 
 Command = Callable[..., Any]
@@ -59,7 +59,12 @@ _NAMES = "app.cli.filters.names"
 
 
 def remember_names(database: Database) -> None:
-    """From now on this command knows the channels' names, so that `key_of` and `shown_channel` can be used."""
+    """From now on this command knows the channels' names, so that `key_of` and `shown_channel` can be used.
+
+    Raises `UnfitDatabase` where this version cannot use the database.
+    """
+    if reason := database.form().reason:
+        raise UnfitDatabase(reason)
     with database.read() as connection:
         click.get_current_context().meta[_NAMES] = channels.names(connection)
 

@@ -26,6 +26,7 @@ from app.errors import ChannelError, SettingsFault
 from app.gateways.interface import Finding
 from app.records import channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
+from app.records.database_errors import in_words
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
 from app.transport.shared_rate import SharedRate
@@ -141,8 +142,8 @@ def open_database(url: str) -> tuple[Finding, Database | None]:
     except SettingsFault as error:
         finding = Finding("database", "attention", f"{error.faults[0]}")
     except (DatabaseUnavailable, SQLAlchemyError) as error:
-        kind = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
-        finding = Finding("database", "attention", f"DATABASE_URL: the database does not answer ({kind})")
+        why = str(error) if isinstance(error, DatabaseUnavailable) else in_words(getattr(error, "orig", None) or error)
+        finding = Finding("database", "attention", f"DATABASE_URL: the database does not answer ({why})")
     else:
         brand = "SQLite" if database.is_sqlite else "PostgreSQL"
         if not pending:

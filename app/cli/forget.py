@@ -8,7 +8,6 @@ from app import settings as configuration
 from app.channel import registration
 from app.cli.acting import operator_of, reason_options
 from app.cli.terminal import console, json_option, new_table, print_json
-from app.deliveries.courier import utc_now
 from app.errors import SettingsFault
 from app.operations import acts
 from app.records import channels, forgetting
@@ -45,7 +44,7 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
                 "account it is to have"
             )
         if yes:
-            acts.forget(database, operator, key, name, utc_now())
+            acts.forget(database, operator, key, name, database.now())
     finally:
         database.close()
     outcome = ("forgotten" if counts or forgotten_at is None else "already forgotten") if yes else "would be forgotten"

@@ -14,7 +14,6 @@ from app.cli.acting import ask, operator_of, reason_options
 from app.cli.filters import records
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import channel_named, check_vendor
-from app.deliveries.courier import utc_now
 from app.gateways.interface import Call
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import definition
@@ -154,7 +153,7 @@ def key_replaced(channel: str, reason: str, by: str, yes: bool, as_json: bool) -
             raise click.ClickException(f"channel '{channel}' has no bare key that was replaced")
         if not yes:
             ask(f"Is the api_key of channel '{channel}' a key of the same Pipe17 account as the one before?")
-        is_done = acts.keep_account(database, operator, found.key, VENDOR.token, before, account, utc_now())
+        is_done = acts.keep_account(database, operator, found.key, VENDOR.token, before, account, database.now())
     if as_json:
         print_json({"channel": channel, "is_done": is_done})
     else:
@@ -172,7 +171,7 @@ def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -
     try:
         with database.write() as connection:
             key = channels.names(connection).keys.get(channel, channel)
-            refused.obstacles_gone(connection, key, VENDOR.token, gone, utc_now())
+            refused.obstacles_gone(connection, key, VENDOR.token, gone, database.now())
     except DatabaseUnavailable as error:
         click.echo(f"channel: stock refused for want of a location waits for its next statement ({error})", err=True)
     finally:

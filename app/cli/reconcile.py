@@ -17,7 +17,7 @@ from app.cli.acting import ask, operator_of, reason_options
 from app.cli.filters import age, iso, records
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.vendors import build, channel_named, check_vendor
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.interface import Gateway
 from app.operations import acts
@@ -139,7 +139,7 @@ def _send(
         return
     if not yes:
         ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
-    now = utc_now()
+    now = database.now()
     for item in found:
         skus, products = wanted.get(item.vendor, ([], []))
         if products:

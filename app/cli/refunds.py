@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -142,9 +142,9 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
     operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json cannot ask: add --yes or --dry-run")
-    now = datetime.now(UTC)
     database = Database(load_database_url())
     try:
+        now = database.now()
         remember_names(database)
         with database.read() as connection:
             entry = ledger.find(connection, refund_id)

@@ -13,13 +13,11 @@ import jsonschema_rs
 import msgspec
 
 from app.contract.caller import Caller
+from app.contract.files import SCHEMAS
 from app.contract.problems import Problem, Schema, Shape
 from app.contract.requests import Reading as Reading  # what an action is given beside the body
 from app.contract.requests import Request
 from app.errors import ChannelError
-
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-"""The folder this project ships, beside the package `app`."""
 
 
 class BrokenSchema(ChannelError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
+from app.records import leases
 from app.records.tables import Moment, deliveries
 
 LOOK_FURTHER = 50
@@ -37,7 +38,7 @@ def _is_due(now: BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         is_in(deliveries, DUE_STATES),
         deliveries.c.next_try_at <= now,
-        or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        leases.is_over(deliveries.c.lease_until, now, bindparam("beyond", type_=Moment)),
     )
 
 
@@ -78,7 +79,11 @@ _LEASE = (
     .where(_THESE)
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
-        last_attempt_at=case((_HAS_RUN_OUT, deliveries.c.lease_until), else_=deliveries.c.last_attempt_at),
+        last_attempt_at=case(
+            (and_(_HAS_RUN_OUT, deliveries.c.lease_until > _NOW), _NOW),
+            (_HAS_RUN_OUT, deliveries.c.lease_until),
+            else_=deliveries.c.last_attempt_at,
+        ),
         lease_token=bindparam("token"),
         lease_until=_UNTIL,
     )
@@ -95,40 +100,51 @@ def claim(
     limit: int,
     ahead: int = 0,
     never_ahead: Collection[str] = (),
+    except_for: Collection[int] = (),
 ) -> tuple[str, list[Delivery]]:
     """Lease up to `limit` due deliveries that stand first in their lanes; returns the lease token and them.
 
     After those come up to `ahead` more, for threads that will soon be free; none of the verbs `never_ahead`.
+    Deliveries `except_for` are left alone, for their outcome is known and only not recorded yet.
 
     Looks at no more than a few times as many, however many are owed: one that turns out to stand behind
     another is put off until that one is closed (`wake_lanes`) or `BEHIND` has passed.
     """
     wanted = limit + ahead
     for look_at in (wanted, wanted + LOOK_FURTHER):
-        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "look_at": look_at}
+        of = {"of_channel": channel, "of_gateway": gateway, "now": now, "beyond": now + leases.LONGEST}
+        of["look_at"] = look_at
         seen = connection.execute(_DUE, of).all()
         behind = [row.id for row in seen if row.is_behind]
         if not behind:
             break
         # Asked again, for between the two statements the one in front may have been closed.
         connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND})
-    first = [row for row in seen if not row.is_behind][:wanted]
+    first = [row for row in seen if not row.is_behind and row.id not in except_for][:wanted]
     rows = first[:limit] + [row for row in first[limit:] if row.verb not in never_ahead]
     token = new_lease()
     if rows:
         until = now + timedelta(seconds=lease_s)
-        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until})
+        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
     return token, [
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
-            row.lease_until if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            min(row.lease_until, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
         )
         for row in rows
     ]  # fmt: skip
 
 
-_HELD = select(deliveries.c.id, deliveries.c.lease_token).where(_THESE).order_by(deliveries.c.id).with_for_update()
+_DOUBT = (
+    update(deliveries).where(_THESE, is_in(deliveries, OPEN_STATES)).values(is_possibly_done=True, last_attempt_at=_NOW)
+)
+_HELD = (
+    select(deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts)
+    .where(_THESE)
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
 
@@ -141,22 +157,50 @@ class Outcome:
     settled: Settled
 
 
-def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -> list[Outcome]:
-    """Write the outcomes whose lease is still held; returns those, for somebody else has the others now.
+@dataclass(frozen=True)
+class Recorded:
+    """What became of outcomes that were to be recorded."""
 
-    Three statements, however many there are: a busy worker records hundreds a second.
+    applied: list[Outcome] = field(default_factory=list)
+    """Those that are written now; one whose lease was lost names the state it was written over."""
+    after_all: list[Outcome] = field(default_factory=list)
+    """Acceptances of calls that somebody had given up or that were found not done meanwhile (DONE_AFTER_ALL)."""
+
+
+def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -> Recorded:
+    """Write the outcomes that count: those whose lease is held, and definite answers of the vendor without it (R8).
+
+    An acceptance counts over whatever is open, for nobody can know better.  A refusal counts without its lease only
+    while nobody has tried since, for it says nothing about another attempt.  All else is left to who has the call now;
+    if it may have been sent it is in doubt from now on, so that it is looked up before it is sent.  A lease is lost
+    when another has taken it, whatever any clock says: the rows are locked while that is looked at.
+    A few statements, however many outcomes there are: a busy worker records hundreds a second.
     """
     if not outcomes:
-        return []
-    ids = [outcome.delivery.id for outcome in outcomes]
-    tokens = {row.id: row.lease_token for row in connection.execute(_HELD, {"ids": ids})}
-    ours = [outcome for outcome in outcomes if tokens.get(outcome.delivery.id) == outcome.token]
-    closed = [outcome for outcome in ours if outcome.settled.state not in OPEN_STATES]
+        return Recorded()
+    rows = {row.id: row for row in connection.execute(_HELD, {"ids": [item.delivery.id for item in outcomes]})}
+    recorded = Recorded()
+    in_doubt: list[int] = []
+    for outcome in outcomes:
+        row, is_done = rows.get(outcome.delivery.id), outcome.settled.state == "delivered"
+        if row is not None and row.lease_token == outcome.token:
+            recorded.applied.append(outcome)
+        elif row is not None and row.state in OPEN_STATES:
+            is_untried_since = row.lease_token is None and row.attempts == outcome.delivery.attempts
+            if is_done or (outcome.settled.state == "refused" and is_untried_since):
+                recorded.applied.append(replace(outcome, delivery=replace(outcome.delivery, state=row.state)))
+            elif outcome.settled.is_possibly_done:
+                in_doubt.append(outcome.delivery.id)
+        elif is_done and (row is None or row.state in ("dropped", "refused")):
+            recorded.after_all.append(outcome)
+    if in_doubt:
+        connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
+    closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
     # Personal data goes as soon as nobody needs it (R28).
     _write(connection, [{**_written(outcome), "closed_at": now, "body": None} for outcome in closed])
-    _write(connection, [_written(outcome) for outcome in ours if outcome.settled.state in OPEN_STATES])
+    _write(connection, [_written(outcome) for outcome in recorded.applied if outcome.settled.state in OPEN_STATES])
     wake_lanes(connection, {_lane_of(outcome.delivery) for outcome in closed}, now)
-    return ours
+    return recorded
 
 
 def _written(outcome: Outcome) -> dict[str, object]:
@@ -211,7 +255,7 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
         for number, (channel, gateway) in enumerate(candidates)
         for name, value in ((f"channel_{number}", channel), (f"gateway_{number}", gateway))
     }
-    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now})
+    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now, "beyond": now + leases.LONGEST})
     return [(row.channel, row.gateway) for row in rows]
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
+from app.clock import utc_now
 from app.deliveries import transitions
 from app.deliveries.transitions import Delivery, Settled
-from app.errors import BrokenReply, GatewayError, Misconfigured
+from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Call, Gateway, Verb, look_up, perform
 from app.gateways.policy import Deadline
+from app.records.database import DatabaseUnavailable
+from app.transport import sent
 
 log = logging.getLogger(__name__)
-
-
-def utc_now() -> datetime:
-    """Now, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class Courier:
@@ -39,15 +37,24 @@ class Courier:
         self._roll = roll
 
     def attempt(self, delivery: Delivery, deadline: Deadline, *, is_inline: bool) -> Settled:
-        """Try once.  Never raises for a vendor's trouble; a fault of ours is logged and tried again later."""
+        """Try once.  Never raises: a fault of ours is logged and tried again later, as is a database that is away.
+
+        Before the first call that may change something at the vendor neither leaves an unknown outcome.
+        """
+        before = sent.writes()
+        error: GatewayError
         try:
             return self._attempt(delivery, deadline, is_inline)
+        except DatabaseUnavailable:
+            error = BrokenReply("RECORDS_UNAVAILABLE", "this server's database went away while the call was made")
         except Exception:
             log.exception("delivery %s: %s failed inside this server", delivery.id, delivery.verb)
             error = BrokenReply("INTERNAL_FAULT", "this server could not make the call; see its log")
-            return transitions.after_error(
-                delivery, self._verb(delivery), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
-            )
+        if sent.writes() == before:
+            error = Unavailable(error.code, error.message)
+        return transitions.after_error(
+            delivery, self._verb(delivery), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
+        )
 
     def _verb(self, delivery: Delivery) -> Verb:
         """How the call behaves; one that nobody carries out any more is kept, for the gateway may come back."""

@@ -8,28 +8,27 @@ as `channel deliveries work`.
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from app import caller
-from app.deliveries import claims, outbox
+from app.clock import boot_s, utc_now
+from app.deliveries import claims
 from app.deliveries.chores import Chores
-from app.deliveries.claims import Outcome
-from app.deliveries.courier import Courier, utc_now
+from app.deliveries.courier import Courier
 from app.deliveries.facts import FactSender
-from app.deliveries.transitions import UNTRIED_CODES, Delivery, Settled
+from app.deliveries.keeping import Keeper
+from app.deliveries.recording import Apply, Recorder
+from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.interface import Gateway, Verb
 from app.gateways.policy import Deadline
+from app.logs import Repeats
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -58,8 +57,6 @@ LONGEST_REST_S = 5.0
 BUSY_REST_S = 0.25
 """The same for one that had no turn for us."""
 
-Apply = Callable[[Connection, Delivery, Settled, datetime], None]
-
 
 class Dispatcher:
     """Delivers in the background from `start()` to `stop()`."""
@@ -70,18 +67,23 @@ class Dispatcher:
         courier: Courier,
         gateways: Mapping[tuple[str, str], Gateway],
         apply: Apply,
+        done_after_all: Apply,
         *,
+        keeper: Keeper,
         threads: int,
         clock: Callable[[], datetime] = utc_now,
         idle: Callable[[], object] = lambda: None,
         channels: frozenset[str],
     ) -> None:
-        """`channels` are the keys of those that are served; what is owed for any other waits (R35)."""
+        """`apply` writes what follows from an outcome, `done_after_all` what follows from one that came too late.
+
+        `channels` are the keys of those that are served; what is owed for any other waits (R35).
+        """
         gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] in channels}
         self._database = database
         self._courier = courier
         self._gateways = gateways
-        self._apply = apply
+        self._keeper = keeper
         self._threads = threads
         self._clock = clock
         self._idle = idle
@@ -89,6 +91,7 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._troubles = Troubles()
+        self._waits = Repeats()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
         self._chores = Chores(database, gateways, clock, self._stopping.is_set)
         self._observers = {stream for stream, gateway in gateways.items() if gateway.observes}
@@ -100,9 +103,7 @@ class Dispatcher:
             for stream, gateway in gateways.items()
         }
         """After a kill these are left to a person, so none of them is to be ours while it only waits."""
-        self._outcomes: queue.SimpleQueue[tuple[Claimed, Settled | None]] = queue.SimpleQueue()
-        """None for a call that was not tried."""
-        self._unrecorded: list[tuple[Claimed, Settled | None]] = []
+        self._recorder = Recorder(database, apply, done_after_all, clock)
         self._sending: set[Stream] = set()
         self._resting: dict[Stream, float] = {}
         """Streams whose vendor was not even called lately, and until when (monotonic) none is claimed."""
@@ -142,30 +143,33 @@ class Dispatcher:
                 if not is_busy:
                     self._idle()
             except DatabaseUnavailable as error:
-                log.warning("deliveries wait for the database: %s", error)
+                if self._waits.is_news(str(error)):
+                    log.warning("deliveries wait for the database: %s", error)
             except Exception:
                 log.exception("a turn of the dispatcher failed")
+                self._recorder.record_apart()
             if is_busy:
                 self._stopping.wait(GATHER_S)
             else:
                 self._wake.wait(IDLE_S)
             self._wake.clear()
         for call in self._turns.take_back():
-            self._outcomes.put((call, None))
-        self._record_only()
+            self._recorder.put(call, None)
+        self._recorder.record_apart()
         self._pool.shutdown(wait=True)
-        self._record_only()
+        self._recorder.record_last()
 
     def _turn(self) -> bool:
         """Record, claim, hand to the pool.  True when something was claimed."""
-        self._drain()
         streams = self._open_streams()
         room = self._turns.room(streams)
         at_once: list[Claimed] = []
         ahead: list[Claimed] = []
         # Without an outcome a look that needs no writer's lock comes first: most turns find nothing due.
-        if self._unrecorded or self._is_any_due(room.streams):
-            with self._writing() as connection:
+        if self._recorder.has_any() or self._is_any_due(room.streams):
+            with self._recorder.writing() as connection:
+                # Known when the transaction has begun, for it may have waited long; what is recorded now is not due.
+                known = self._keeper.known
                 due = claims.due_streams(connection, room.streams, self._clock())
                 random.shuffle(due)  # when threads are few, no stream is always the last
                 for stream in room.in_order(due):
@@ -173,15 +177,15 @@ class Dispatcher:
                     if free + more == 0:
                         continue
                     # Most of what a lease is longer than an attempt stays for recording what came of it.
-                    begin_by_s = time.monotonic() + (LEASE_S - ATTEMPT_S) / 4
+                    held_until_s = boot_s() + LEASE_S
+                    begin_by_s = held_until_s - ATTEMPT_S - (LEASE_S - ATTEMPT_S) * 3 / 4
                     token, found = claims.claim(
                         connection, *stream, now=self._clock(), lease_s=LEASE_S,
-                        limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()),
+                        limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()), except_for=known,
                     )  # fmt: skip
                     room.take(stream, len(found[:free]), len(found[free:]))
-                    at_once += [Claimed(delivery, token) for delivery in found[:free]]
-                    ahead += [Claimed(delivery, token, begin_by_s) for delivery in found[free:]]
-            self._unrecorded.clear()
+                    at_once += [Claimed(delivery, token, held_until_s=held_until_s) for delivery in found[:free]]
+                    ahead += [Claimed(delivery, token, begin_by_s, held_until_s) for delivery in found[free:]]
         self._turns.begin(at_once, ahead)
         self._look_for_facts()
         return bool(at_once or ahead)
@@ -224,52 +228,17 @@ class Dispatcher:
         with self._database.read() as connection:
             return bool(claims.due_streams(connection, streams, self._clock()))
 
-    def _drain(self) -> None:
-        while True:
-            try:
-                self._unrecorded.append(self._outcomes.get_nowait())
-            except queue.Empty:
-                return
-
-    def _record_only(self) -> None:
-        self._drain()
-        if not self._unrecorded:
-            return
-        try:
-            with self._writing():
-                pass
-        except DatabaseUnavailable as error:
-            log.warning("outcomes could not be recorded at the end: %s", error)
-        else:
-            self._unrecorded.clear()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction that begins with recording what came of the calls since the last one."""
-        # The orders whose records the outcomes may change are kept apart.
-        lanes = [f"{call.delivery.channel}/{call.delivery.lane}" for call, _ in self._unrecorded]
-        with self._database.write(serial=lanes) as connection:
-            now = self._clock()
-            outcomes = [Outcome(call.delivery, call.token, settled) for call, settled in self._unrecorded if settled]
-            recorded = claims.record(connection, outcomes, now)
-            for outcome in recorded:
-                self._apply(connection, outcome.delivery, outcome.settled, now)
-            refused = [outcome.delivery.command_id for outcome in recorded if outcome.settled.state == "refused"]
-            outbox.release_unbound(connection, refused)
-            for call, settled in self._unrecorded:
-                if settled is None:
-                    claims.give_back(connection, [call.delivery.id], token=call.token, next_try_at=now)
-            yield connection
-
     def _deliver(self, call: Claimed) -> None:
         begun_s = time.monotonic()
-        if begun_s > call.begin_by_s:
-            self._outcomes.put((call, None))
+        if boot_s() > call.begin_by_s:
+            self._recorder.put(call, None)
             self._turns.end(call, is_quick=False)
             return
         delivery = call.delivery
         caller.channel.set(delivery.channel)
-        settled = self._courier.attempt(delivery, Deadline.in_s(ATTEMPT_S), is_inline=False)
+        settled = self._courier.attempt(
+            delivery, Deadline.in_s(ATTEMPT_S).held_until(call.held_until_s), is_inline=False
+        )
         if settled.state == "parked":
             log.error(
                 "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,
@@ -279,7 +248,7 @@ class Dispatcher:
             self._troubles.succeeded(*call.stream, delivery.verb)
         elif settled.state == "owed":
             self._troubles.failed(*call.stream, delivery.verb, settled.code, settled.error)
-        self._outcomes.put((call, settled))
+        self._recorder.put(call, settled)
         was_tried = settled.code not in UNTRIED_CODES
         if not was_tried:
             # Its next ones would fare the same: a backlog must not be turned over for nothing.

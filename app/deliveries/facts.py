@@ -6,9 +6,14 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection
+
+from app.clock import boot_s
+from app.deliveries.keeping import persistent
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import Troubles
@@ -37,6 +42,15 @@ Sent = TypeVar("Sent")
 Change = TypeVar("Change")
 
 
+@dataclass(frozen=True)
+class Lease:
+    """Under which a sender holds a stream: given `now`, for a call that ends by `deadline`."""
+
+    token: str
+    now: datetime
+    deadline: Deadline
+
+
 class FactSender:
     """Tells gateways what they have not heard, for one process."""
 
@@ -53,6 +67,11 @@ class FactSender:
         self._is_stopping = is_stopping
         self._troubles = Troubles()
         self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
+
+    def _new_lease(self) -> Lease:
+        """A lease of a stream, to be taken at once."""
+        held_until_s = boot_s() + LEASE_S  # before the clock is read, so that it is over before the kept one is
+        return Lease(new_lease(), self._clock(), Deadline.in_s(ATTEMPT_S).held_until(held_until_s))
 
     def send(self, channel: str, token: str) -> None:
         """Send batch after batch until nothing is owed or due, the vendor does not take it, or `TURN_S` is over."""
@@ -81,14 +100,14 @@ class FactSender:
         with self._database.read() as connection:
             if not streams.is_look_due(connection, channel, token, now):
                 return False
-        lease = new_lease()
+        lease = self._new_lease()
         with self._database.write() as connection:
-            look = streams.take_look(connection, channel, token, token=lease, now=now, lease_s=LEASE_S)
+            look = streams.take_look(connection, channel, token, token=lease.token, now=lease.now, lease_s=LEASE_S)
         if look is None:
             return False
         with self._database.read() as connection:
             waiting = obstacles.subjects(connection, channel, token)
-        wished = self._fetch_wished(gateway, look, waiting, now)
+        wished = self._fetch_wished(gateway, look, waiting, now, lease.deadline)
         # A look that broke off and brought nothing new is not repeated at once: it would break off there again.
         has_more = not wished.is_all and (wished.until_ms or 0) > (look.since_ms or 0)
         next_at = now if has_more else now + timedelta(seconds=gateway.wishes_every_s)
@@ -103,10 +122,10 @@ class FactSender:
             return any(are_owed) or has_more
 
     def _fetch_wished(
-        self, gateway: Gateway, look: streams.Look, waiting: Mapping[str, Sequence[str]], now: datetime
+        self, gateway: Gateway, look: streams.Look, waiting: Mapping[str, Sequence[str]], now: datetime, end: Deadline
     ) -> Wished:
         """Nothing where the vendor cannot be asked."""
-        call = Call(Deadline.in_s(ATTEMPT_S), f"wishes-{look.token}", "fact")
+        call = Call(end, f"wishes-{look.token}", "fact")
         try:
             return gateway.fetch_wished(look.since_ms, int(now.timestamp() * 1000), waiting, call)
         except GatewayError as error:
@@ -122,14 +141,20 @@ class FactSender:
         with self._database.read() as connection:
             if not catalogue.is_owed(connection, channel, token, now):
                 return False
-        lease = new_lease()
+        lease = self._new_lease()
         with self._database.write() as connection:
             batch = catalogue.claim(
-                connection, channel, token, token=lease, limit=gateway.catalog_batch, now=now, lease_s=LEASE_S
+                connection,
+                channel,
+                token,
+                token=lease.token,
+                limit=gateway.catalog_batch,
+                now=lease.now,
+                lease_s=LEASE_S,
             )
         if batch is None:
             return False
-        call = Call(Deadline.in_s(ATTEMPT_S), f"catalog-{lease}", "fact")
+        call = Call(lease.deadline, f"catalog-{lease.token}", "fact")
         sent = self._try(batch, gateway.push_catalog, call)
         if sent is None:
             return False
@@ -142,15 +167,20 @@ class FactSender:
             for item in sent
             for refusal in item.refusals
         ]
-        with self._database.write() as connection:
-            at = self._clock()
-            is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
-            if not is_recorded:  # Somebody else sent them meanwhile, and ours may have arrived last.
-                catalogue.owe_anew(connection, channel, token, list(batch.seqs))
-            if is_recorded:
-                refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
-            if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
+
+        def record() -> bool:
+            with self._database.write() as connection:
+                at = self._clock()
+                is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+                if not is_recorded:
+                    self._owe_lost(connection, batch)
+                if is_recorded:
+                    refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
+                if is_recorded and not gateway.is_observer:
+                    late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
+            return is_recorded
+
+        is_recorded = self._recorded(record)
         self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
 
@@ -160,14 +190,14 @@ class FactSender:
         with self._database.read() as connection:
             if not stock_batches.is_owed(connection, channel, token, now):
                 return False
-        lease = new_lease()
+        lease = self._new_lease()
         with self._database.write() as connection:
             batch = stock_batches.claim(
-                connection, channel, token, token=lease, limit=gateway.stock_batch, now=now, lease_s=LEASE_S
+                connection, channel, token, token=lease.token, limit=gateway.stock_batch, now=lease.now, lease_s=LEASE_S
             )
         if batch is None:
             return False
-        call = Call(Deadline.in_s(ATTEMPT_S), f"stock-{lease}", "fact")
+        call = Call(lease.deadline, f"stock-{lease.token}", "fact")
         sent = self._try(batch, gateway.push_inventory, call)
         if sent is None:
             return False
@@ -176,15 +206,29 @@ class FactSender:
             for item in sent
             if item.refusal
         ]
-        with self._database.write() as connection:
-            at = self._clock()
-            is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
-            if not is_recorded:  # Somebody else sent them meanwhile, and ours may have arrived last.
-                stock.owe_unmoved(connection, channel, token, list(batch.seqs), at)
-            if is_recorded and not gateway.is_observer:
-                late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
+
+        def record() -> bool:
+            with self._database.write() as connection:
+                at = self._clock()
+                is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+                if not is_recorded:
+                    self._owe_lost(connection, batch)
+                if is_recorded and not gateway.is_observer:
+                    late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
+            return is_recorded
+
+        is_recorded = self._recorded(record)
         self._log_refused(channel, token, said_no)
         return is_recorded and bool(sent)
+
+    def _recorded(self, record: Callable[[], bool]) -> bool:
+        """What `record` gives, tried until the database takes it: what the vendor has is known and is not forgotten.
+
+        Nothing else could be sent meanwhile.  Else a level would be sent again although orders may have moved it there.
+        """
+        found: list[bool] = []
+        persistent(lambda: found.append(record()), self._is_stopping)
+        return bool(found and found[0])
 
     def _try(
         self,
@@ -210,7 +254,15 @@ class FactSender:
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
         until = self._clock() + timedelta(seconds=pause_s)
         with self._database.write() as connection:
-            streams.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error))
+            if not streams.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error)):
+                self._owe_lost(connection, batch)
+
+    def _owe_lost(self, connection: Connection, batch: streams.Batch[Any]) -> None:
+        """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
+        if batch.kind == "catalogue":
+            catalogue.owe_anew(connection, batch.channel, batch.gateway, list(batch.seqs))
+        else:
+            stock.owe_unmoved(connection, batch.channel, batch.gateway, list(batch.seqs), self._clock())
 
     def _log_refused(self, channel: str, token: str, said_no: Sequence[late_news.RefusedFact]) -> None:
         for fact in said_no[:LOGGED]:

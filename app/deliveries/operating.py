@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from app.deliveries import outbox
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.gateways.interface import Verb
+from app.records import leases
 from app.records.tables import deliveries
 
 NEVER_KNOWN = "NEVER_KNOWN"
@@ -94,7 +95,7 @@ def order_of(row: Row[Any]) -> str:
 
 def is_under_way(row: Row[Any], now: datetime) -> bool:
     """True while somebody holds the call's lease."""
-    return row.lease_until is not None and row.lease_until > now
+    return leases.is_held(row.lease_until, now)
 
 
 def why_not_retried(row: Row[Any], verb: Verb | None, now: datetime, *, even_if_done: bool) -> str:
@@ -209,7 +210,7 @@ def _change(connection: Connection, row: Row[Any], now: datetime, values: dict[s
             deliveries.c.id == row.id,
             deliveries.c.state == row.state,
             deliveries.c.attempts == row.attempts,
-            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+            leases.is_free(deliveries.c.lease_until, now),
         )
         .values(**values)
     )

@@ -6,15 +6,19 @@ and holds nothing, while the same refusal later has to wait for a person, unless
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from app.errors import SWITCHED_OFF, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb, command_body
 from app.gateways.policy import next_try_s
 from app.gateways.words import Event, Restatement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 State = Literal["owed", "checking", "parked", "delivered", "refused", "dropped"]
 
@@ -23,7 +27,10 @@ OPEN_STATES = ("owed", "checking", "parked")
 MAX_TRIES = 300
 """Tries before a call is parked; with pauses of at most five minutes this is about a day."""
 
-UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", SWITCHED_OFF})
+NOT_BOOKED = "NOT_BOOKED"
+"""Code of a call whose outcome is known, although a fault of ours keeps its consequences from being written."""
+
+UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF})
 """Errors raised before anything was sent; they cost no try."""
 
 
@@ -59,6 +66,8 @@ class Settled:
     events: tuple[Event, ...] = ()
     refnum: str = ""
     """The vendor's own number of what it made, where it gave one."""
+    note: Callable[[Connection], None] | None = field(default=None, compare=False)
+    """See `interface.Accepted.note`."""
 
 
 def must_look_up(delivery: Delivery, verb: Verb) -> bool:
@@ -101,7 +110,17 @@ def parked_as_unknown(delivery: Delivery, now: datetime) -> Settled:
 
 def after_acceptance(delivery: Delivery, accepted: Accepted, now: datetime) -> Settled:
     """The vendor has it."""
-    return Settled("delivered", delivery.attempts + 1, False, now, now, events=accepted.events, refnum=accepted.refnum)
+    return Settled(
+        "delivered", delivery.attempts + 1, False, now, now,
+        events=accepted.events, refnum=accepted.refnum, note=accepted.note,
+    )  # fmt: skip
+
+
+def not_booked(delivery: Delivery, settled: Settled, now: datetime) -> Settled:
+    """The outcome is known and what follows from it cannot be written, by a fault of ours: a person decides."""
+    said = "has done it" if settled.state == "delivered" else "has not done it"
+    message = f"{delivery.gateway} {said}, and this server could not book what follows; see its log, then decide"
+    return Settled("parked", settled.attempts, settled.state == "delivered", now, now, NOT_BOOKED, message)
 
 
 def not_tried(delivery: Delivery, now: datetime) -> Settled:

@@ -24,11 +24,12 @@ Stream = tuple[str, str]
 
 @dataclass(frozen=True)
 class Claimed:
-    """A call of ours; one that waited until after `begin_by_s` (monotonic) might outlast its lease."""
+    """A call of ours under a lease, which one that begins too late might outlast; both times are of `clock.boot_s`."""
 
     delivery: Delivery
     token: str
     begin_by_s: float = math.inf
+    held_until_s: float = math.inf
 
     @property
     def stream(self) -> Stream:

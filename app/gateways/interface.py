@@ -9,12 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Connection
 
+from app.clock import utc_now
 from app.errors import GatewayError, Refused
 from app.gateways import words
 from app.gateways.policy import Deadline
@@ -98,6 +99,9 @@ class Accepted:
     events: tuple[words.Event, ...] = ()
     refnum: str = ""
     """The vendor's own number of what it made; of a refund RetailOps is told it."""
+    note: Callable[[Connection], None] | None = field(default=None, compare=False)
+    """What this acceptance leaves in the gateway's own records, written in the transaction that records it (T2), so
+    that a database that is away can never turn the vendor's yes into an unknown outcome."""
 
 
 @dataclass(frozen=True)
@@ -357,7 +361,7 @@ class Tools:
     """The rate of one vendor key, known by a digest: all processes share it (R14)."""
     database: Database | None = None
     """The records, for a vendor that keeps what it is asked for (carts, orders, a feed)."""
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = utc_now
     wake: Callable[[], None] = lambda: None
     """Tells the deliveries that something may be due."""
     public_url: str = ""

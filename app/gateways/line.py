@@ -35,12 +35,14 @@ import requests
 import requests.adapters
 import urllib3
 
+from app.clock import utc_now
 from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
 from app.domain.json_values import has_more_values
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.policy import Deadline, read_retry_after
 from app.gateways.wire import KEEP_IDLE_S, POOLS, Attempt, watched
+from app.transport import sent
 from app.transport.limits import CallLimiter, Permit
 from app.transport.rates import CallKind
 
@@ -56,6 +58,7 @@ _READ_BYTES: Final = 64 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _BAD_IN_HEADER: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _SURELY_NOT_DONE: Final = {408, 425, 429}
+_READS: Final = ("GET", "HEAD")
 _MOVED: Final = {301, 307, 308}
 
 log = logging.getLogger(__name__)
@@ -153,16 +156,23 @@ def raise_for(reply: Reply) -> None:
 
 
 def _retry_after_s(reply: Reply) -> float | None:
-    return read_retry_after(reply.headers.get("Retry-After"), datetime.now(UTC))
+    """A date counts from the vendor's own, for its clock and ours need not agree."""
+    return read_retry_after(reply.headers.get("Retry-After"), _said_at(reply) or utc_now())
 
 
-def _ahead_s(reply: Reply) -> float | None:
-    """How far the vendor's clock is before ours, by its Date header; None where it has none that can be read."""
+def _said_at(reply: Reply) -> datetime | None:
+    """When the vendor answered by its own clock; None where its Date header cannot be read."""
     try:
         theirs = parsedate_to_datetime(reply.headers["Date"])
     except (KeyError, ValueError, OverflowError, TypeError, IndexError):
         return None
-    return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return theirs.replace(tzinfo=theirs.tzinfo or UTC)
+
+
+def _ahead_s(reply: Reply) -> float | None:
+    """How far the vendor's clock is before this machine's, by its Date header; None where that cannot be read."""
+    theirs = _said_at(reply)
+    return None if theirs is None else (theirs - utc_now()).total_seconds()
 
 
 class Line:
@@ -245,10 +255,10 @@ class Line:
         extra = {} if json_body is None else {"Content-Type": "application/json"}
         if request_id:
             extra["X-Request-Id"] = request_id
-        sent = {**self._headers, **_checked_headers(self.vendor, {**extra, **(headers or {})})}
+        to_send = {**self._headers, **_checked_headers(self.vendor, {**extra, **(headers or {})})}
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.body = method, url, json_body
-        prepared.headers = requests.structures.CaseInsensitiveDict(sent)
+        prepared.headers = requests.structures.CaseInsensitiveDict(to_send)
         if json_body is not None:
             prepared.headers["Content-Length"] = str(len(json_body))
 
@@ -296,7 +306,8 @@ class Line:
             reply = self._exchange(prepared, shown, end)
         except GatewayError as error:
             # A vendor that was given a fraction of the usual time has not shown that it is ill.
-            if error.code not in ("TIMED_OUT", "CONNECT_FAILED") or had_s >= allowed_s / 2:
+            is_ours = error.code in ("TIMED_OUT", "CONNECT_FAILED") and had_s < allowed_s / 2
+            if not is_ours and error.code != "LEASE_ENDED":
                 permit.failed()
             raise
         if reply.status >= 500:
@@ -310,16 +321,18 @@ class Line:
 
     def _exchange(self, prepared: requests.PreparedRequest, shown: str, end: Deadline) -> Reply:
         """Sends it; a read that met a connection the vendor had already given up is sent once more."""
-        attempt = Attempt(end.at_s, self._connect_s)
+        attempt = Attempt(end, self._connect_s)
+        if prepared.method not in _READS:
+            sent.note_write()
         reply, failure = self._try(prepared, shown, attempt)
         if (
             failure is not None
             and failure.code == "CONNECTION_LOST"
             and not attempt.is_fresh
-            and prepared.method in ("GET", "HEAD")
+            and prepared.method in _READS
             and end.left_s() > 0.0
         ):
-            reply, failure = self._try(prepared, shown, Attempt(end.at_s, self._connect_s))
+            reply, failure = self._try(prepared, shown, Attempt(end, self._connect_s))
         if failure is not None:
             raise failure
         return cast(Reply, reply)
@@ -349,7 +362,7 @@ class Line:
                 attempt.phase = "answering"
                 body = self._read(answer)
                 # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
-                is_whole = body is not None and not attempt.is_over()
+                is_whole = attempt.is_answered = body is not None and not attempt.is_over()
             except _TRANSPORT_ERRORS as error:
                 attempt.is_over()
                 return None, self._failure(attempt, error, f"{prepared.method} {shown}")
@@ -401,6 +414,8 @@ class Line:
         while (inner := root.__cause__ or root.__context__) is not None:
             root = inner
         is_late = attempt.is_cut or isinstance(root, TimeoutError)
+        if attempt.is_lease_short:
+            return Unavailable("LEASE_ENDED", f"{request} was not sent to {self.vendor}: others may do it by now")
         match attempt.phase:
             case "resolving":
                 return Unavailable("DNS_FAILED", f"{self.vendor}'s host name could not be resolved")
@@ -451,7 +466,7 @@ _TRANSPORT_ERRORS: Final = (
     BrokenGzip,
     UnicodeError,  # A host name that cannot be encoded.
 )
-_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED"}
+_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED"}
 
 
 def _outcome(error: GatewayError | None) -> str:

@@ -3,6 +3,12 @@
 Timeouts of sockets count anew with every byte that arrives, so a vendor that drips could hold a call for
 hours.  Here each connection leaves a second handle on its socket with the attempt it serves, and one
 thread shuts that handle when the attempt's time is over, whatever phase it is in.  Speaks no HTTP itself.
+
+Of a request that is given up nothing more may be sent.  An orderly close would leave the kernel to deliver, minutes
+later, what a network that lost packets did not take: an older stock level over a newer one, a cancellation that was
+answered as failed.  So from its first byte to its whole answer a connection lingers for zero seconds: whatever closes
+it (the watchdog, a timeout, an error, the end or the death of the process) resets it and drops the kernel's send
+buffer, below TLS as well.  It ends orderly again once the answer is complete.
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from __future__ import annotations
 import heapq
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,20 +26,42 @@ from typing import Any, Final, Literal
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from app.deadline import Deadline
+
 KEEP_IDLE_S: Final = 15.0
+
+_RESETS: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on with 0 seconds: closing the last handle sends a reset, and of what was written before nothing more."""
+_ENDS_ORDERLY: Final = struct.pack("ii", 0, 0)
 
 
 class Attempt:
     """One request under way: how far it has come, and the means to cut it off from another thread."""
 
-    __slots__ = ("_fd", "_lock", "at_s", "connect_s", "is_cut", "is_finished", "is_fresh", "phase")
+    __slots__ = (
+        "_end",
+        "_fd",
+        "_lock",
+        "at_s",
+        "connect_s",
+        "is_answered",
+        "is_cut",
+        "is_finished",
+        "is_fresh",
+        "is_lease_short",
+        "phase",
+    )
 
-    def __init__(self, at_s: float, connect_s: float) -> None:
-        self.at_s = at_s
+    def __init__(self, end: Deadline, connect_s: float) -> None:
+        self._end = end
+        self.at_s = end.at_s
         self.connect_s = connect_s
         self.phase: Literal["idle", "resolving", "connecting", "securing", "sent", "answering"] = "idle"
         self.is_fresh = False
         self.is_cut = False
+        self.is_lease_short = False
+        self.is_answered = False
+        """True once the whole answer was read: only then may the connection be used again, or end orderly."""
         self.is_finished = False
         self._fd = -1
         self._lock = threading.Lock()
@@ -46,16 +75,26 @@ class Attempt:
             self.is_cut = True
         return self.is_cut
 
+    def check_before_sending(self) -> None:
+        """Raises TimeoutError where nothing may be sent any more: this process may have stood still until now."""
+        self.is_lease_short = self.phase != "sent" and self._end.is_lease_short()
+        if self.is_lease_short or self.is_over():
+            raise TimeoutError
+
     def hold(self, sock: socket.socket) -> None:
-        """Keeps a second handle on the connection: TLS and `Connection: close` take the first one away."""
+        """Keeps a second handle on the connection: TLS and `Connection: close` take the first one away.
+
+        Until the answer is complete the connection ends with a reset, whoever closes it.
+        """
         with self._lock:
             if self.is_cut:
                 raise TimeoutError
             if self._fd < 0:
                 self._fd = os.dup(sock.fileno())
+                self._linger(_RESETS)
 
     def cut(self) -> None:
-        """For the watchdog: wakes the thread that waits for this socket."""
+        """For the watchdog: wakes the thread that waits for this socket, whose closing then resets it."""
         with self._lock:
             if self.is_finished:
                 return
@@ -70,8 +109,19 @@ class Attempt:
         with self._lock:
             self.is_finished = True
             if self._fd >= 0:
+                if self.is_answered and not self.is_cut:
+                    self._linger(_ENDS_ORDERLY)
                 os.close(self._fd)
                 self._fd = -1
+
+    def _linger(self, how: bytes) -> None:
+        """On the system's own socket, whatever stands above it."""
+        handle = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=self._fd)
+        try:
+            with suppress(OSError):  # the other side has ended it: then nothing is sent any more
+                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+        finally:
+            handle.detach()
 
 
 class Watchdog:
@@ -187,6 +237,7 @@ class WatchedConnection(HTTPConnection):
             attempt.hold(self.sock)
             # Else sending a large body would have to be over within the time for connecting.
             self.sock.settimeout(attempt.left_s())
+            attempt.check_before_sending()
             attempt.phase = "sent"
         super().send(data)
 

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Row
 from app.channel import confirming
 from app.deliveries import operating
 from app.gateways.interface import Gateway, Verb
-from app.records import catalogue, channels, forgetting, late_news, operations, stock
+from app.records import catalogue, channels, forgetting, freeing, late_news, operations, stock
 from app.records import refunds as ledger
 from app.records.database import Database
+from app.records.freeing import HeldUp
 from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
 from app.records.refunds import Entry, Release
 from app.records.stock import SendAgain
@@ -242,6 +243,19 @@ def _send(
         moved += done.moved
         unknown += done.unknown
     return SendAgain(tuple(owed), tuple(moved), tuple(unknown))
+
+
+def free_stream(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> HeldUp:
+    """Let go of whatever holds up the calls and facts of a gateway; a sender that still runs owes its facts again.
+
+    Returns what was held up; nothing is kept where nothing was.
+    """
+    with database.write() as connection:
+        found = freeing.free(connection, channel, gateway, now)
+        if found.is_any:
+            targets = [Target("stream", gateway)]
+            _keep(connection, operator, "streams.free", channel, gateway, "freed", targets, now)
+    return found
 
 
 # Channels

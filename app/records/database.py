@@ -11,34 +11,55 @@ that a callback still has its answer (503) in time.
 
 from __future__ import annotations
 
-import fcntl
-import functools
 import logging
 import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import alembic.command
-import alembic.config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InvalidatePoolError,
+    InvalidRequestError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 
 from app import caller
+from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
 from app.fair_turns import FairTurns, TurnTimeout
-from app.records.connections import KeptConnections, patiently, reason_if_full, watch
+from app.records import compatibility, heartbeat, migrating, private_files
+from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
+from app.records.connections import KeptConnections, patiently
+from app.records.database_errors import (
+    DatabaseBusy,
+    DatabaseConflict,
+    DatabaseRefused,
+    DatabaseRejects,
+    DatabaseUnavailable,
+    family,
+    in_words,
+)
+from app.records.patience import Watch
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+__all__ = [
+    "Database",
+    "DatabaseBusy",
+    "DatabaseConflict",
+    "DatabaseRefused",
+    "DatabaseRejects",
+    "DatabaseUnavailable",
+    "UnfitDatabase",
+    "repeated",
+]
 
 LOCK_S = 4
 """How long PostgreSQL lets a transaction wait for a row, an order or a table."""
@@ -68,31 +89,11 @@ LATE_S = 1.5
 """How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
 callback's budget is 10 s."""
 
-READY_WAIT_S = 3.0
-"""How long a health check waits for a connection: platforms give up after 5 to 10 s."""
-
-IN_USE_S = 10.0
-"""A database that has served this process within that time answers, even where all connections are busy."""
-
 log = logging.getLogger(__name__)
 
+_watch = Watch()
+
 T = TypeVar("T")
-
-
-class DatabaseUnavailable(ChannelError):
-    """The database did not take or give what was asked; nothing was half-written."""
-
-
-class DatabaseBusy(DatabaseUnavailable):
-    """All connections this process may have were in use for as long as could be waited."""
-
-
-class DatabaseConflict(DatabaseUnavailable):
-    """Two transactions met; nothing was written, and the same again succeeds as a rule."""
-
-
-class DatabaseRefused(ChannelError):
-    """The database cannot keep a value of this transaction, however often it is sent; nothing was written."""
 
 
 class Database:
@@ -106,21 +107,26 @@ class Database:
         """`connections`: how many to PostgreSQL this process may have open at most, at least 2."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.clock = SharedClock()
         self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
         self._writer = FairTurns(1)
-        self._served_at = -math.inf
+        self.served_at_s = -math.inf
+        """When it served this process last (monotonic seconds)."""
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
         self._demanding = threading.RLock()
         self._is_demanding = False
-        self._head = _migrations().get_current_head()
+        self._unmet: tuple[float, str] = (0.0, "")
+        """When the demand failed last (monotonic), and why."""
+        self._usable_revision: str | None = None
+        """The last migration this code was found to be able to live with; None until `prepare` has looked."""
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
 
     def _sqlite(self) -> Engine:
         if self.url.database:
             with _as_folder_fault():
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                private_files.make_folder(Path(self.url.database).parent)
         engine = create_engine(
             self.url,
             hide_parameters=True,
@@ -128,6 +134,11 @@ class Database:
             max_overflow=SQLITE_CONNECTIONS - 8,
             connect_args={"timeout": 5.0},
         )
+
+        @event.listens_for(engine, "do_connect")
+        def _keep_private(*_: object) -> None:
+            if private_files.is_path(self.url.database):
+                private_files.make_private(Path(str(self.url.database)))
 
         @event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:
@@ -168,12 +179,21 @@ class Database:
 
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
-            record.info["watched"] = watch.begin(connection.fileno(), _longest_use_s())
+            try:
+                record.info["watched"] = _watch.begin(connection.fileno(), _longest_use_s())
+                record.info["form"] = _look(connection, self.clock)
+            except engine.dialect.loaded_dbapi.Error as error:
+                # The server may have been away, and then every connection is dead; the pool connects anew.
+                if "watched" in record.info:
+                    _watch.end(record.info.pop("watched"))
+                raise InvalidatePoolError from error
+            except OSError as error:
+                raise DatabaseBusy("this process has too many files open") from error
 
         @event.listens_for(engine, "checkin")
         def _end_use(_connection: Any, record: Any) -> None:
             if "watched" in record.info:
-                watch.end(record.info.pop("watched"))
+                _watch.end(record.info.pop("watched"))
 
         return engine
 
@@ -189,7 +209,15 @@ class Database:
         Raises `DatabaseUnavailable` when it cannot begin within that time or the database fails, and `DatabaseRefused`
         for a value it can never keep.
         """
-        self._prepare_use()
+        with self._written(wait_s, serial, is_durable) as connection:
+            self._demand_form(connection)
+            yield connection
+
+    @contextmanager
+    def _written(
+        self, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
+    ) -> Iterator[Connection]:
+        self._begin_use()  # before the writer's turn, for what is demanded may have to write
         if not self.is_sqlite:
             with self._connection(wait_s) as connection, connection.begin():
                 if names := sorted(set(serial)):
@@ -205,7 +233,7 @@ class Database:
                 with connection.begin():
                     yield connection
         except TurnTimeout:
-            raise DatabaseBusy("another writer holds the database") from None
+            raise DatabaseBusy("another writer of this process holds it") from None
 
     def before_use(self, demand: Callable[[], None]) -> None:
         """Call `demand` before anything is read or written, again each time until it returns.
@@ -214,40 +242,96 @@ class Database:
         """
         self._demand = demand
 
-    def _prepare_use(self) -> None:
-        if self._is_closed:
-            raise DatabaseUnavailable("this process is about to end")
-        if self._demand is not None:
-            self._meet_demand()
-
     def _meet_demand(self) -> None:
+        asked_at = time.monotonic()
         with self._demanding:  # threads that come meanwhile wait; what the demand itself reads goes on
             if self._demand is None or self._is_demanding:
                 return
+            if asked_at < self._unmet[0]:  # it failed meanwhile; else each would wait for the database in turn
+                raise DatabaseUnavailable(self._unmet[1])
             self._is_demanding = True
             try:
                 self._demand()
                 self._demand = None
             except ChannelError as error:
-                raise DatabaseUnavailable(str(error)) from error
+                reason = error.reason if isinstance(error, UnfitDatabase) else str(error)
+                self._unmet = (time.monotonic(), reason)
+                raise DatabaseUnavailable(reason) from error
             finally:
                 self._is_demanding = False
 
+    def _begin_use(self) -> None:
+        if self._is_closed:
+            raise DatabaseUnavailable("this process is about to end")
+        if self._demand is not None:
+            self._meet_demand()
+
     @contextmanager
     def _connection(self, wait_s: float | None = None) -> Iterator[Connection]:
+        self._begin_use()
+        if self.is_sqlite and not self.clock.is_known:
+            self._join_clock()
         give_up_at = time.monotonic() + (_patience_s() if wait_s is None else wait_s)
         try:
             with self._turns.turn(caller.channel.get(), give_up_at - time.monotonic()), _as_unavailable():
                 with self._connected(self.engine, give_up_at) as connection:
                     yield connection
-                self._served_at = time.monotonic()
+                self.served_at_s = time.monotonic()
         except TurnTimeout:
-            raise DatabaseBusy("all connections this process may have are in use") from None
+            raise DatabaseBusy("all connections that this process may have are in use") from None
+
+    def now(self) -> datetime:
+        """Now, by the shared clock.  Raises `DatabaseUnavailable` where it is not known yet and cannot be asked."""
+        if not self.clock.is_known:
+            with self.read():
+                pass
+        return self.clock()
+
+    def _join_clock(self) -> None:
+        """SQLite: go by the clock of the other processes, or begin one.  Not before the migration that keeps it."""
+        with suppress(DBAPIError):
+            with self.engine.connect() as connection, connection.begin():
+                booted_at = heartbeat.booted_at(connection)
+            if booted_at is None:
+                alone = {"is_write": True, "busy_ms": 1000, "is_durable": False}
+                with self.engine.connect().execution_options(**alone) as connection, connection.begin():
+                    booted_at = heartbeat.begin(connection)
+            self.clock.set(booted_at)
+
+    def beat(self) -> None:
+        """Count the time that passed since the last beat (R36).  Raises `DatabaseUnavailable`."""
+        with self.write(is_durable=False) as connection:
+            booted_at = heartbeat.booted_at(connection) if self.is_sqlite else None
+            if booted_at is not None:
+                self.clock.set(booted_at)
+            step = heartbeat.beat(connection, self.clock())
+        if step is not None:
+            log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
     def _connected(self, engine: Engine, give_up_at: float) -> Connection:
+        try:
+            return patiently(engine.connect, give_up_at - time.monotonic())
+        except InvalidRequestError as error:
+            raise DatabaseUnavailable("new connections are lost as soon as they are made") from error
+
+    def _demand_form(self, connection: Connection) -> None:
+        """Raise `DatabaseUnavailable` where a migration has made a database of what this code cannot use.
+
+        The look is part of the transaction: no migration of that kind runs before its end.
+        """
+        if self._usable_revision is None:
+            return
         if self.is_sqlite:
-            return engine.connect()
-        return patiently(engine.connect, give_up_at - time.monotonic(), lambda error: getattr(error, "orig", None))
+            revision = _revision_of_sqlite(connection)
+        else:
+            is_free, revision = connection.connection.info["form"]
+            if not is_free:
+                raise DatabaseUnavailable("it is being migrated to a form that this version cannot use")
+        if revision == self._usable_revision:
+            return
+        if reason := compatibility.judged(connection, revision).reason:
+            raise DatabaseUnavailable(reason)
+        self._usable_revision = revision
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -256,58 +340,61 @@ class Database:
         A free connection is waited for until the request's answer must stand, in the background for `WAIT_S`.
         Raises `DatabaseUnavailable` when none comes or the database fails.
         """
-        self._prepare_use()
         with self._connection() as connection, connection.begin():
+            self._demand_form(connection)
             yield connection
 
     def is_ready(self) -> bool:
-        """True when the database answers and its schema is the one this code was written for.
-
-        Where all connections are busy it is enough that they were of use just now.
-        """
+        """True when the database answers and this code can use it."""
         try:
-            self._prepare_use()
-            with self._connection(READY_WAIT_S) as connection, connection.begin():
-                return _revision(connection) == self._head
-        except DatabaseBusy:
-            return time.monotonic() - self._served_at < IN_USE_S
+            return not self.form().reason
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
+
+    def form(self, wait_s: float | None = None) -> Form:
+        """What the database's migrations mean for this code; `wait_s`: as in `write`.  Raises `DatabaseUnavailable`."""
+        with self._connection(wait_s) as connection, connection.begin():
+            return compatibility.of(connection)
 
     def pending(self) -> list[str]:
         """The migrations that have not run yet, oldest first.
 
-        Raises `SettingsFault` for a database that a newer version of this server has migrated.
+        Raises `UnfitDatabase` for a database that a newer version of this server has migrated to what this one
+        cannot use.
         """
-        with self.read() as connection:
-            return self._pending(connection)
-
-    def _pending(self, connection: Connection) -> list[str]:
-        try:
-            revisions = list(_migrations().iterate_revisions("head", _revision(connection) or "base"))
-        except (CommandError, RevisionError) as error:
-            raise SettingsFault(["DATABASE_URL: the database was migrated by a newer version"]) from error
-        return [item.revision for item in reversed(revisions)]
+        form = self.form()
+        if form.fault:
+            raise UnfitDatabase(form.fault)
+        return list(form.pending)
 
     def upgrade(self, to: str = "head") -> list[str]:
-        """Run the pending migrations and name them.  Two processes that start together run them once."""
-        with self.alone() as connection:
-            pending = self._pending(connection)
-            if pending:
-                config = _alembic()
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, to)
-        return pending
+        """Run the pending migrations and name them.  Two processes that start together run them once.
+
+        Raises as `pending`.
+        """
+        if not self.pending():
+            return []
+        if self.is_sqlite:
+            with self.alone() as connection:
+                return migrating.run(connection, to)
+        engine = create_engine(
+            self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
+        )
+        self._close_idle()
+        with _as_unavailable():
+            return migrating.run_beside_traffic(engine, to)
 
     def prepare(self) -> None:
         """Make the database usable at start (R27): SQLite migrates itself, PostgreSQL must be migrated.
 
-        Raises `SettingsFault` when PostgreSQL lacks migrations.
+        From then on each transaction sees whether it still is.  Raises `UnfitDatabase` when PostgreSQL lacks
+        migrations, or when a newer version has made of it what this one cannot use.
         """
-        if self.is_sqlite:
+        if self.pending():
+            if not self.is_sqlite:
+                raise UnfitDatabase(LACKS_MIGRATIONS)
             self.upgrade()
-        elif self.pending():
-            raise SettingsFault(["DATABASE_URL: the database lacks migrations; run `channel db upgrade` first"])
+        self._usable_revision = self.form().revision
 
     def close(self) -> None:
         """Give back every connection; a thread that still wants one is told that there is none."""
@@ -318,26 +405,25 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
+            fcntl = posix_locks()
             with _as_folder_fault():
-                lock = open(f"{self.url.database}.migrating", "w")  # noqa: SIM115 - closed below
+                lock = private_files.open_lock(f"{self.url.database}.migrating")
             with lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                with self.write() as connection:
+                with self._written() as connection:
                     yield connection
             return
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
         give_up_at = time.monotonic() + _patience_s()
         with self._turns.turn("", _patience_s()), _as_unavailable():
-            # This connection is none of the pool's, and the bound holds for both.
-            cast(KeptConnections, self.engine.pool).close_idle()
+            self._close_idle()
             with self._connected(engine, give_up_at) as connection, connection.begin():
                 connection.execute(text("select pg_advisory_xact_lock(727001)"))
                 yield connection
 
-
-_LOCK_NAMES = text(
-    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
-)
+    def _close_idle(self) -> None:
+        """Make room for a connection that is none of the pool's: the bound holds for both."""
+        cast(KeptConnections, self.engine.pool).close_idle()
 
 
 def _patience_s() -> float:
@@ -354,20 +440,57 @@ def _longest_use_s() -> float:
     return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
 
 
-def _alembic() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
+def posix_locks() -> Any:
+    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SettingsFault(
+            [
+                "the server and its database need a POSIX system (Linux, macOS, WSL); "
+                "verify, send, certify and auth-key run on this one"
+            ]
+        ) from error
+    return fcntl
 
 
-@functools.cache
-def _migrations() -> ScriptDirectory:
-    """The migrations of this code, read once a process."""
-    return ScriptDirectory.from_config(_alembic())
+_LOCK_NAMES = text(
+    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
+)
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+_NOW = "extract(epoch from clock_timestamp())::float8"
+
+_LOOK = (
+    f"select {_NOW}, pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), "
+    "(select version_num from alembic_version limit 1)"
+)
+
+
+def _look(connection: Any, clock: SharedClock) -> tuple[bool, str | None]:
+    """Begin the transaction that will use a connection of psycopg, which shows as well that it is alive.
+
+    Whether no migration that wants to be alone is under way, and the last migration that has run; the shared clock
+    learns the time.  The lock is given back with the transaction's end.  Raises the driver's errors.
+    """
+    asked_s = boot_s()
+    try:
+        now_s, is_free, revision = connection.execute(_LOOK).fetchone()
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "42P01":
+            raise
+        connection.rollback()  # no migration has run
+        asked_s = boot_s()
+        [now_s] = connection.execute(f"select {_NOW}").fetchone()
+        is_free, revision = True, None
+    clock.learn(now_s, asked_s, boot_s())
+    return is_free, revision
+
+
+def _revision_of_sqlite(connection: Connection) -> str | None:
+    driver: Any = connection.connection.dbapi_connection
+    row = driver.execute("select version_num from alembic_version").fetchone()
+    return None if row is None else row[0]
 
 
 @contextmanager
@@ -408,38 +531,27 @@ def _refused(kind: str) -> DatabaseRefused:
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
-    """Trouble of the database becomes one of three errors; a fault in our SQL stays a fault of ours."""
+    """Trouble of the database becomes one of its errors; a fault in our SQL stays a fault of ours."""
     try:
         yield
     except DBAPIError as error:
-        kind = type(error.orig).__name__
-        match _family(error):
-            case "conflict":
-                raise DatabaseConflict(kind) from error
-            case "refused":
-                raise _refused(kind) from error
+        cause = error.orig or error
+        kind, words = family(cause), in_words(cause)
+        match kind:
             case "ours":
                 raise
-        why = reason_if_full(error.orig) or kind
-        log.warning("database trouble: %s", why)
-        raise DatabaseUnavailable(why) from error
+            case "conflict":
+                raise DatabaseConflict("two transactions met") from error
+            case "refused":
+                raise _refused(type(cause).__name__) from error
+        log.warning("database trouble: %s", words)
+        raise _TROUBLES[kind](words) from error
+    except PendingRollbackError as error:
+        raise DatabaseUnavailable("the connection was lost") from error
+    except SQLAlchemyError as error:
+        if "TimeoutError" in type(error).__name__:
+            raise DatabaseBusy("all connections of this process are in use") from error
+        raise
 
 
-_CONFLICTS = frozenset({"23505", "40001", "40P01"})
-"""SQLSTATE of a key that another transaction has just taken, and of two that waited for each other."""
-
-_PERMANENT = ("22", "23", "54")
-"""Classes of SQLSTATE that no repetition changes: a value, a constraint, a limit of the program."""
-
-
-def _family(error: DBAPIError) -> Literal["conflict", "refused", "ours", "away"]:
-    """What an error of the driver means for whoever asked."""
-    state = getattr(error.orig, "sqlstate", None)
-    name = getattr(error.orig, "sqlite_errorname", "")
-    if state in _CONFLICTS or name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
-        return "conflict"
-    kind = type(error).__name__
-    if (state or "").startswith(_PERMANENT) or name == "SQLITE_TOOBIG" or kind in ("DataError", "IntegrityError"):
-        return "refused"
-    is_missing = kind == "OperationalError" and "no such" in str(error.orig)
-    return "ours" if kind in ("ProgrammingError", "NotSupportedError") or is_missing else "away"
+_TROUBLES = {"busy": DatabaseBusy, "rejects": DatabaseRejects, "away": DatabaseUnavailable}

@@ -10,9 +10,10 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.records import leases
 from app.records.tables import chores, fact_streams
 
 LEAST: Final = timedelta(seconds=10)
@@ -69,7 +70,7 @@ def _older_look(channel: str, gateway: str, hint: datetime, every_s: float, now:
         stream.gateway == gateway,
         stream.wishes_next_look_at > now,
         stream.wishes_next_look_at < hint + timedelta(seconds=every_s),
-        or_(stream.lease_until.is_(None), stream.lease_until <= now),
+        leases.is_free(stream.lease_until, now),
     )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import insert
 
 from app import logs
+from app.clock import utc_now
 from app.domain.texts import stand_in
 from app.gateways.interface import InboundRequest, VendorCall
 from app.records import inbound
@@ -38,6 +38,7 @@ class Journal:
         self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._inbound: deque[Counted] = deque(maxlen=KEPT_LINES)
         self._counts: Counter[Counted] = Counter()
+        self._waits = logs.Repeats()
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,10 +83,10 @@ class Journal:
         if request.unknown_account:
             # No matter what for: the names of accounts are all there is to learn, and anybody can send them.
             answered = Answered("", request.status, request.unknown_account[:120])
-            self._inbound.append(Counted(inbound.NOBODY, vendor, period_of(datetime.now(UTC)), answered))
+            self._inbound.append(Counted(inbound.NOBODY, vendor, period_of(utc_now()), answered))
             return
         answered = Answered(request.topic[:40], request.status, request.reason[:120])
-        self._inbound.append(Counted(channel, vendor, period_of(datetime.now(UTC)), answered))
+        self._inbound.append(Counted(channel, vendor, period_of(utc_now()), answered))
 
     def _add(
         self,
@@ -100,7 +101,7 @@ class Journal:
     ) -> None:
         self._lines.append(
             {
-                "at": datetime.now(UTC),
+                "at": utc_now(),
                 "kind": kind,
                 "channel": channel,
                 "name": name,
@@ -135,7 +136,8 @@ class Journal:
                         connection.execute(insert(journal), list(self._logged))
                     inbound.add(connection, self._counts)
             except DatabaseUnavailable as error:
-                log.warning("the journal waits for the database: %s", error)
+                if self._waits.is_news(str(error)):
+                    log.warning("the journal waits for the database: %s", error)
                 return
             except Exception:
                 log.exception("journal lines were lost")

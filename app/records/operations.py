@@ -21,7 +21,7 @@ REASON_LENGTH = 500
 @dataclass(frozen=True)
 class Target:
     """An object that an act changed; `kind` is delivery, order, refund, late_event, sku, product,
-    channel or account."""
+    channel, account or stream."""
 
     kind: str
     id: str

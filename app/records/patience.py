@@ -5,9 +5,14 @@ from __future__ import annotations
 import heapq
 import os
 import socket
+import struct
 import threading
 import time
 from contextlib import suppress
+from typing import Final
+
+_RESETS: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on with 0 seconds: closing the last handle resets the connection and drops what was not sent."""
 
 
 class Watched:
@@ -70,5 +75,7 @@ class Watch:
             return
         handle = socket.socket(fileno=use.fd)
         with suppress(OSError):
+            # What is told as not done must not be committed later: nothing more of it is sent, whoever closes it.
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
             handle.shutdown(socket.SHUT_RDWR)
         handle.detach()

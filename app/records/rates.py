@@ -5,7 +5,6 @@ What the numbers mean is decided by who calls vendors (`transport`, whose `RateS
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import Float
 
 from app.records.database import Database, DatabaseUnavailable
+from app.records.database_errors import in_words
 from app.records.tables import rates
 
 WAIT_S = 0.25
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class StoredRates:
-    """By the clock of the database server; SQLite's processes share a machine, and so its clock."""
+    """By the clock that all processes share (`app.clock`), at the moment at which the row is theirs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -42,7 +42,7 @@ class StoredRates:
             with self._database.write(wait_s=wait_s, is_durable=False) as connection:
                 row = connection.execute(self._locked(name)).first()
                 if row is None:
-                    answer, first = decide(None, time.time())
+                    answer, first = decide(None, self._now_s())
                     if connection.execute(self._insert(), {"name": name, **first}).rowcount:
                         return answer
                     # Another process has just made it.
@@ -51,7 +51,7 @@ class StoredRates:
                 connection.execute(update(rates).where(rates.c.name == name).values(dict(changed)))
                 return answer
         except SQLAlchemyError as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(in_words(getattr(error, "orig", None) or error)) from error
 
     def read(self, name: str) -> Mapping[str, float] | None:
         """The row as it stands.  Raises `DatabaseUnavailable`."""
@@ -59,14 +59,17 @@ class StoredRates:
             with self._database.read() as connection:
                 row = connection.execute(select(rates).where(rates.c.name == name)).first()
         except SQLAlchemyError as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(in_words(getattr(error, "orig", None) or error)) from error
         return None if row is None else _numbers(row)
 
     def _locked(self, name: str) -> Select[Any]:
         if self._database.is_sqlite:  # the whole transaction is alone
-            return select(rates, literal(time.time()).label("now")).where(rates.c.name == name)
+            return select(rates, literal(self._now_s()).label("now")).where(rates.c.name == name)
         now = cast(extract("epoch", func.clock_timestamp()), Float).label("now")
         return select(rates, now).where(rates.c.name == name).with_for_update()
+
+    def _now_s(self) -> float:
+        return self._database.clock().timestamp()
 
     def _insert(self) -> Any:
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert

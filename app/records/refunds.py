@@ -17,6 +17,8 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.gateways.words import PackageLine, Payment, RefundLine
+from app.records import heartbeat
+from app.records.former_keys import KEY_FORM
 from app.records.tables import commands, deliveries, payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
@@ -85,6 +87,8 @@ class Entry:
     created_at: datetime | None = None
     told_at: datetime | None = None
     released_at: datetime | None = None
+    seen: datetime | None = None
+    """When it was written, by the time that was seen passing."""
 
     @property
     def source(self) -> tuple[str, str]:
@@ -229,6 +233,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         "matched_callback": entry.matched[0],
         "matched_key": entry.matched[1],
         "created_at": now,
+        "seen": heartbeat.seen(),
         "told_at": None,
         "released_at": None,
     }
@@ -238,7 +243,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         .values(**values)
     )
     if written.rowcount == 0:
-        connection.execute(insert(refunds), {**values, "channel": channel, "key": entry.key})
+        connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key, key_form=KEY_FORM))
 
 
 def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:
@@ -406,4 +411,5 @@ def _entry(row: Row[Any]) -> Entry:
         created_at=row.created_at,
         told_at=row.told_at,
         released_at=row.released_at,
+        seen=row.seen,
     )

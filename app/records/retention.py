@@ -210,6 +210,8 @@ KEPT: Mapping[str, str] = {
     "feed_pieces": "goods, not people; the last two builds of each feed",
     "told_lines": "order numbers and numbers of goods: what was counted must not be counted again",
     "chores": "one row for each chore",
+    "heartbeat": "one row of times",
+    "unseen_steps": "times at which the clock was set or nothing ran, one row each",
     "rates": "one row for each key of a vendor, known by its digest",
     "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",
     "operation_targets": "numbers of the objects that an act changed",
@@ -219,8 +221,16 @@ KEPT: Mapping[str, str] = {
 class Retention:
     """Purges a little whenever it is called, when it is time and this process has the turn."""
 
-    def __init__(self, database: Database, terms: Terms, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        terms: Terms,
+        clock: Callable[[], datetime],
+        purging_at: Callable[[Connection, datetime], datetime] = lambda connection, now: now,
+    ) -> None:
+        """`purging_at` says, of now, by which moment data is past its date (`heartbeat.purging_at`)."""
         self._database = database
+        self._purging_at = purging_at
         self._terms = terms
         self._clock = clock
         self._look_at = datetime.min.replace(tzinfo=UTC)
@@ -232,7 +242,8 @@ class Retention:
     def turn(self) -> bool:
         """Purge for at most a moment; True when there is more.  Raises `DatabaseUnavailable`."""
         now = self._clock()
-        if self._due_at is None and (now < self._look_at or not self._take_turn(now)):
+        is_early = now < self._look_at <= now + LOOK_EVERY
+        if self._due_at is None and (is_early or not self._take_turn(now)):
             return False
         stop_at_s = time.monotonic() + TURN_S
         while self._position < len(CLOCKS):
@@ -253,7 +264,7 @@ class Retention:
         self._look_at = now + LOOK_EVERY
         with self._database.read() as connection:
             due_at = connection.execute(select(chores.c.due_at).where(chores.c.name == "retention")).scalar()
-        if due_at is None or due_at > now:
+        if due_at is None or now < due_at <= now + EVERY + LEASE:  # further ahead only after a clock was set
             return False
         self._due_at, self._position, self._purged = due_at, 0, 0
         with self._database.write() as connection:
@@ -263,12 +274,13 @@ class Retention:
         """True when a batch was purged, so that there may be another."""
         now = self._clock()
         with self._database.read() as connection:
-            rows = connection.execute(clock.expired(now, self._terms).limit(BATCH)).all()
+            by = self._purging_at(connection, now)
+            rows = connection.execute(clock.expired(by, self._terms).limit(BATCH)).all()
         if not rows:
             return False
         with self._database.write() as connection:
             if self._move_on(connection, now + LEASE):
-                clock.purge(connection, rows, now, self._terms)
+                clock.purge(connection, rows, by, self._terms)
                 self._purged += len(rows)
         return len(rows) == BATCH
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
 
+from app.clock import utc_now
 from app.gateways.words import StockLevel
 from app.records import streams
 from app.records.obstacles import parts
@@ -77,7 +78,7 @@ def accept(
     vendor refused it or may have another.  `now` is when it is stated, None: this moment.  Pushes for one gateway
     follow one another: the counter's row is held until the transaction ends.
     """
-    now_ms = _ms(now or datetime.now(UTC))
+    now_ms = _ms(now or utc_now())
     merge = _MERGE.format(seq="excluded.seq")
     before_ms = now_ms - int((restate_after_s or 0.0) * 1000)
     if restate_after_s is None:
@@ -226,7 +227,7 @@ def send_again(
     owed = tuple(sku for sku in found if sku not in left)
     unknown = tuple(sorted(set(skus or ()) - found.keys()))
     if not is_dry_run and found:
-        at = now or datetime.now(UTC)
+        at = now or utc_now()
         seq = streams.next_seq(connection, channel, gateway)
         may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
         for some in [None] if skus is None else parts(found):

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.records import leases
 from app.records.tables import catalogue_heard, fact_obstacles, fact_streams, stock
 
 Change = TypeVar("Change")
@@ -127,7 +128,7 @@ def _lease(
         .where(
             _STREAMS.channel == channel,
             _STREAMS.gateway == gateway,
-            or_(_STREAMS.lease_until.is_(None), _STREAMS.lease_until <= now),
+            leases.is_free(_STREAMS.lease_until, now),
             or_(due_at.is_(None), due_at <= now),
         )
         .values(lease_token=token, lease_until=now + timedelta(seconds=lease_s))
@@ -140,10 +141,11 @@ def release(connection: Connection, batch: Batch[Change]) -> bool:
     return _end_lease(connection, batch.channel, batch.gateway, batch.token, _PAUSES[batch.kind].values(0, None, ""))
 
 
-def postpone(connection: Connection, batch: Batch[Change], *, until: datetime, was_tried: bool, error: str) -> None:
-    """Nothing of this kind could be told now; what holds then is sent later."""
+def postpone(connection: Connection, batch: Batch[Change], *, until: datetime, was_tried: bool, error: str) -> bool:
+    """Nothing of this kind could be told now; what holds then is sent later.  False when somebody else holds the
+    stream now."""
     pause = _PAUSES[batch.kind].values(batch.attempts + was_tried, until, error)
-    _end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
+    return _end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
 
 
 def _end_lease(

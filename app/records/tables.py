@@ -265,12 +265,15 @@ refunds = Table(
     Column("created_at", Moment, nullable=False),
     Column("told_at", Moment),
     Column("released_at", Moment),
+    Column("seen", Moment),
+    Column("key_form", Integer, nullable=False, server_default="1"),
     UniqueConstraint("channel", "key"),
 )
 """Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
 
-`lines`: the units it is for.  `rows`: what part of the amount is for which line, for tax and for shipping; null where
-that was not worked out here."""
+`seen`: when it was written, by the time that was seen passing (`heartbeat`).  `lines`: the units it is for.  `rows`:
+what part of the amount is for which line, for tax and for shipping; null where that was not worked out here.
+`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
 
 Index("ix_refunds_order_refnum", refunds.c.channel, refunds.c.order_refnum)
 Index("ix_refunds_natural_key", refunds.c.channel, refunds.c.callback, refunds.c.natural_key)
@@ -289,9 +292,12 @@ commands = Table(
     Column("begun_at", Moment, nullable=False),
     Column("lease_until", Moment, nullable=False),
     Column("finished_at", Moment),
+    Column("key_form", Integer, nullable=False, server_default="1"),
     UniqueConstraint("channel", "callback", "natural_key"),
 )
-"""The ledger of natural keys: a command with an effect binds its key for ever (R9)."""
+"""The ledger of natural keys: a command with an effect binds its key for ever (R9).
+
+`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
 
 Index("ix_commands_order_refnum", commands.c.channel, commands.c.order_refnum)
 
@@ -829,3 +835,42 @@ chores = Table(
     Column("due_at", Moment, nullable=False),
 )
 """Work that one process at a time does now and then: whoever moves `due_at` on has the turn."""
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("seen", Moment, nullable=False),
+    Column("boot_id", String(64), nullable=False, server_default=""),
+    Column("booted_at", Moment),
+)
+"""One row: `at` is when a running process wrote it last, `seen` the time that was seen passing until then (R36).
+
+`seen` began as the time of day and stands still over steps.  SQLite only: `booted_at` is when, by the shared clock, the
+start `boot_id` of the machine was."""
+
+unseen_steps = Table(
+    "unseen_steps",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("seen", Moment, nullable=False),
+    Column("step_ms", BigInteger, nullable=False),
+)
+"""Steps of the shared clock that nobody saw passing, as it stood still or ran: at which `seen`, and by how much."""
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("usable_from", String(32), nullable=False),
+)
+"""Of each migration that has run the oldest one whose code can still use the database (P47)."""
+
+write_probes = Table(
+    "write_probes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What `/readyz` writes to see that the database takes anything; a row for each process that has done so lately."""

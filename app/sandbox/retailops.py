@@ -15,8 +15,9 @@ from urllib.parse import parse_qs
 import msgspec
 import requests
 
+from app.contract.files import FIXTURES
 from app.contract.problems import Problem
-from app.contract.schemas import SCHEMAS, Contract, load_contract
+from app.contract.schemas import Contract, load_contract
 from app.sandbox.faults import RunningServer, serve
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ CERTIFY_PATH = "/integration/channel/certify.json"
 
 API_KEY = "sandbox+key+of+the+retailops+api"
 """The public key of the stand-in's API."""
-
-FIXTURES = SCHEMAS.parent / "verifier_fixtures"
 
 ACTIONS = {
     "catalog_get_config": "SDK.catalog.get_config",

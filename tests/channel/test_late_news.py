@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, update
 
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.gateways.words import Event, about
 from app.records import late_news as records
 from app.records.tables import late_news

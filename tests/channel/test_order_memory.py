@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from app.cli import findings
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.sandbox.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Start, request

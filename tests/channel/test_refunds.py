@@ -108,8 +108,9 @@ class Shop:
         with self.retailops.database.write() as connection:
             rows = connection.exec_driver_sql("select id, created_at from refunds").all()
             for number, at in rows:
+                earlier = at - int(hours * 3_600_000)
                 connection.exec_driver_sql(
-                    f"update refunds set created_at = {at - int(hours * 3_600_000)} where id = {number}"
+                    f"update refunds set created_at = {earlier}, seen = {earlier} where id = {number}"
                 )
 
     def channel(self, *args: str, tmp: Any, url: str) -> tuple[int, Any]:

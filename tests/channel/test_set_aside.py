@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app import settings
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.deliveries.dispatcher import IDLE_S
 from app.domain.order_limits import RETAILOPS_CURRENCIES
 from app.records.database import Database

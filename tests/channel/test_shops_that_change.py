@@ -13,8 +13,8 @@ from flask import Flask
 from sqlalchemy import insert, select
 
 from app.cli import findings
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.records.database import Database
 from app.records.retention import Retention, Terms
 from app.records.tables import commands, deliveries, metadata, orders

@@ -17,8 +17,8 @@ from flask import Flask
 from sqlalchemy import insert, update
 
 from app import cli
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.gateways.interface import Finding
 from app.records.database import Database
 from app.records.tables import commands, deliveries, fact_streams, handed_out, held_back, journal, late_news

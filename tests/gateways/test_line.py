@@ -22,14 +22,17 @@ from typing import Any
 
 import pytest
 
+from app.clock import boot_s
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import VendorCall
 from app.gateways.line import MOST_VALUES, Line, Reply, raise_for
 from app.gateways.policy import Deadline
+from app.gateways.wire import Attempt, WatchedConnection
 from app.sandbox.faults import Faults, RunningServer, serve
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
+from tests.system import holding_proxy
 
 BUDGET_S = 0.5
 CANARY = "canary-7f3a"
@@ -191,6 +194,71 @@ def test_p9_work_done_before_a_reset_was_done_once_and_its_outcome_is_unknown(
         order(line)
     assert caught.value.outcome_unknown
     assert len(shop.made) == 2
+
+
+@pytest.mark.parametrize("is_cut_by", ["watchdog", "socket"])
+@pytest.mark.parametrize("is_kept", [False, True], ids=["fresh", "kept"])
+def test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back(
+    vendor: RunningServer, shop: Shop, make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch,
+    is_kept: bool, is_cut_by: str,
+) -> None:  # fmt: skip
+    """What the network had not taken yet stands in our kernel, which would go on sending it for minutes."""
+    if is_cut_by == "socket":
+        monkeypatch.setattr(Attempt, "cut", lambda attempt: None)
+    with holding_proxy.start(vendor.url) as network:
+        line = make_line(network.url)
+        if is_kept:
+            order(line)
+        made, taken = len(shop.made), network.delivered
+        network.hold()
+        with pytest.raises(Unavailable, match="TIMED_OUT") as caught:
+            order(line, body=b"5" * 1_000_000)
+        assert caught.value.outcome_unknown
+        network.release()
+        order(make_line(network.url), body=b"7")
+        time.sleep(0.3)
+        assert shop.made[made:] == [b"7"], "the vendor was given the whole of what was given up"
+        assert network.delivered - taken < 10_000, "the bytes on their way arrived, and no others"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_p44_a_tls_connection_that_is_given_up_says_no_farewell_either(
+    make_line: Callable[..., Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_certificate(tmp_path))
+    endings: list[BaseException | bytes] = []
+
+    def listen(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with context.wrap_socket(peer, server_side=True, suppress_ragged_eofs=False) as secure:
+            secure.recv(1024)
+            is_held.wait(5)
+            try:
+                while piece := secure.recv(65536):
+                    endings.append(piece)
+                endings.append(b"")
+            except OSError as error:
+                endings.append(error)
+
+    is_held = threading.Event()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+    monkeypatch.setattr(socket, "getaddrinfo", _everything_here(socket.getaddrinfo))
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, holding_proxy.SWALLOWED_BYTES)
+        thread = threading.Thread(target=listen, args=(listener,))
+        thread.start()
+        with pytest.raises(Unavailable, match="TIMED_OUT"):
+            order(make_line(f"https://vendor.test:{listener.getsockname()[1]}"), body=b"5" * 1_000_000)
+        is_held.set()
+        thread.join()
+    assert isinstance(endings[-1], OSError), "the connection ended in the way of TLS, which says that all was sent"
+    assert sum(len(piece) for piece in endings if isinstance(piece, bytes)) < 100_000
+
+
+def _everything_here(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Name resolution that finds every host on loopback."""
+    return lambda host, port, *rest, **more: resolve("127.0.0.1", port, *rest, **more)
 
 
 def test_connections_are_kept_and_reused_until_they_have_idled_too_long(
@@ -588,3 +656,27 @@ def test_s7_the_cost_of_a_call_is_printed(make_line: Callable[..., Line], capsys
     with capsys.disabled():
         ratio, cpu_ms = wall_s / 0.4, cpu_s / 320 * 1e3
         print(f"\nS7, vendor in the same process: {ratio:.2f} of ideal, {cpu_ms:.2f} ms a call")
+
+
+def test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does(
+    shop: Shop, vendor: RunningServer, make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the lease was long enough before the process stood still between its check and the connection."""
+    line = make_line(vendor.url)
+    long = Deadline.in_s(BUDGET_S).held_until(boot_s() + 2 * BUDGET_S)
+    assert line.call("POST", "/orders", json_body=b"{}", deadline=long, kind="command").status == 200
+    short = Deadline.in_s(BUDGET_S).held_until(boot_s() + BUDGET_S / 2)
+    with pytest.raises(Unavailable) as caught:
+        line.call("POST", "/orders", json_body=b"{}", deadline=short, kind="command")
+    assert (caught.value.code, caught.value.outcome_unknown) == ("LEASE_ENDED", False)
+    stood_still = Deadline.in_s(BUDGET_S).held_until(boot_s() + 60)
+    own_send = WatchedConnection.send
+
+    def late(connection: WatchedConnection, data: object) -> None:
+        time.sleep(BUDGET_S + 0.1)
+        own_send(connection, data)
+
+    monkeypatch.setattr(WatchedConnection, "send", late)
+    with pytest.raises(Unavailable) as caught:
+        line.call("POST", "/orders", json_body=b"{}", deadline=stood_still, kind="command")
+    assert not caught.value.outcome_unknown and len(shop.made) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.pipe17.samples import DALLAS, RENO
+from tests.channel.test_known_outcomes import nothing_written
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
 from tests.gateways.test_pipe17 import connect, level, push, request, stock_of
 from tests.gateways.test_pipe17_stock import places, set_field
@@ -375,3 +378,21 @@ def test_p33_a_figure_that_moved_is_not_said_again_by_ourselves_but_named_to_the
     assert sentence.startswith("STOCK_STALE") and "BOWL" in sentence
     merchant.state(BOWL=in_dallas(5))
     assert has(empty, "BOWL") == 5 and merchant.attention() == []
+
+
+def test_p44_stock_that_was_accepted_while_the_database_is_away_is_not_sent_again(
+    empty: Sandbox, merchant: Merchant
+) -> None:
+    """It was sold there meanwhile, perhaps: what is known to have arrived is not said again by ourselves."""
+    merchant.state(BOWL=in_dallas(1))
+    told = empty.calls("POST /inventory")
+    empty.fault(kind="slow", delay_s=0.5, times=1, match={"method": "POST"})
+    with ThreadPoolExecutor(1) as sender:
+        sending = sender.submit(lambda: merchant.state(BOWL=in_dallas(5)))
+        time.sleep(0.25)
+        with nothing_written(merchant.database):
+            time.sleep(5.5)
+        sending.result()
+    assert has(empty, "BOWL") == 5
+    merchant.send(later_s=120)
+    assert empty.calls("POST /inventory") == told + 1

@@ -32,6 +32,10 @@ percent = "10"
 """
 
 
+SET_OFF = 2
+"""A seed whose first completion sets added goods off against goods taken off, and whose later one closes them."""
+
+
 @pytest.fixture
 def open_shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[Callable[..., Shop]]:
     with ExitStack() as stack:
@@ -189,6 +193,48 @@ def test_p19_units_nobody_paid_for_give_nothing_back_and_hide_no_paid_one(shop: 
         backs.append(money(shop.at_rally(refnum)["refunded"]))
     assert backs == [0, money("14.65"), money("29.31")]
     assert_books_hold(shop, refnum)
+
+
+@pytest.mark.both_databases
+def test_p19_completions_in_any_pieces_come_to_what_one_completion_pays(shop: Shop, seed: int) -> None:
+    """Goods added are set off against units taken off, only for as long as no completion closes them (R22)."""
+    for start in (SET_OFF, seed, seed + 1):
+        dice = random.Random(start)
+        wish = {CAP: dice.randint(1, 4), MUG: dice.randint(1, 3)}
+        added = {"order_item_id": 9, "sku": GIFT, "quantity": dice.randint(1, 3), "channel_item_refnum": "",
+                 "unit_price": dice.choice([0.01, 2, 4.35, 9.99])}  # fmt: skip
+        kept = [dice.randint(0, wish[CAP]), dice.randint(1, wish[MUG])]
+        units = {"li-1": kept[0], "li-2": kept[1], "ro-9": added["quantity"]}
+        shipped = {"li-2": dice.randint(0, 1)} | ({"ro-9": 1} if dice.random() < 0.3 else {})
+        gone = dice.randint(0, kept[0]) if any(shipped.values()) else 0
+        credit = dice.choice([None, None, "1.00", "9.00"])
+        closed = {line: count - shipped.get(line, 0) - (gone if line == "li-1" else 0) for line, count in units.items()}
+        steps = dice.randint(2, 4)
+        splits = [{line: dice.randint(0, count) for line, count in closed.items()} for _ in range(steps - 1)]
+        stages = [{line: sorted(split[line] for split in [*splits, closed])[at] for line in closed}
+                  for at in range(steps)]  # fmt: skip
+        books = []
+        for completions in ([closed], stages):
+            order = shop.buy_and_pull(skus=wish)
+            refnum = order["channel_order_refnum"]
+            shop.update(refnum, item(order, 0, kept[0]), item(order, 1, kept[1]), added)
+            if goods := [{"channel_item_refnum": line, "quantity": count} for line, count in shipped.items() if count]:
+                box = {"retailops_package_id": 1, "tracking_number": "1Z1", "package_items": goods}
+                shipment = {"retailops_shipment_id": 501, "packages": [box]}
+                assert codes(shop.retailops.ask(
+                    "order_shipment_submit", channel_order_refnum=refnum, shipment=shipment)) == []  # fmt: skip
+            if gone:
+                shop.update(refnum, item(order, 0, kept[0] - gone))
+            if credit:
+                shop.credit(credit, payment(order))
+            for stage in completions:
+                named = [{"channel_item_refnum": line, "unshipped_quantity": count} for line, count in stage.items()]
+                answer = shop.complete(refnum, unshipped_items=named)
+                if any(stage.values()) or completions is not stages:
+                    assert (answer["status"], codes(answer, "error")) == ("success", [])
+            assert_books_hold(shop, refnum)
+            books.append(given_back(shop, refnum))
+        assert books[0] == books[1], f"{start}: {wish} {kept} {added} {shipped} {gone} {credit} {stages}"
 
 
 @pytest.mark.both_databases

@@ -11,16 +11,16 @@ import msgspec
 import pytest
 from sqlalchemy import Row, insert, select, update
 
-from app.cli.acting import system_user
+from app.cli.system_user import user_name
+from app.clock import utc_now
 from app.deliveries import operating
-from app.deliveries.courier import utc_now
 from app.deliveries.operating import Wanted
 from app.gateways.interface import Verb
 from app.gateways.words import Event, Package
 from app.operations import acts
 from app.records import late_news, operations
 from app.records.operations import Operation
-from app.records.tables import commands, deliveries
+from app.records.tables import commands, deliveries, fact_streams
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.operations.stage import CommandLine
 
@@ -97,7 +97,7 @@ def test_p39_a_dismissed_late_event_is_kept_too_and_only_once(channel: CommandLi
     [operation] = kept(retailops)
     assert (operation.act, operation.channel, operation.gateway) == ("late.dismiss", "first", "pipe17")
     assert [(target.kind, target.id) for target in operation.targets] == [("late_event", str(news["id"]))]
-    assert operation.who == system_user() == pwd.getpwuid(os.getuid()).pw_name
+    assert operation.who == user_name() == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_p39_an_act_sent_twice_for_what_the_operator_saw_is_carried_out_and_kept_once(retailops: Caller) -> None:
@@ -144,3 +144,18 @@ def test_p39_a_choice_of_many_calls_keeps_one_trace_each(channel: CommandLine, r
     assert states == {"dropped"}
     listed = channel.json("operations", "list", "--limit", "2")
     assert (len(listed["operations"]), listed["total"]) == (2, 3)
+
+
+def test_p39_p45_a_stuck_stream_is_freed_by_command_once(channel: CommandLine, retailops: Caller) -> None:
+    far = retailops.database.now() + timedelta(days=1)
+    stuck = {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": far, "next_try_at": far}
+    with retailops.database.write() as connection:
+        connection.execute(insert(fact_streams), stuck)
+    free = ("streams", "free", "first", "pipe17")
+    assert channel(*free, "--yes").exit_code == 2, "an act needs a reason"
+    assert channel.json(*free, "--dry-run")["was_held_up"]
+    why = ("--reason", "a clock was wrong", "--by", "Ada", "--yes")
+    assert [channel.json(*free, *why)["was_held_up"] for _ in range(2)] == [True, False]
+    [act] = kept(retailops)
+    assert (act.act, act.who, act.gateway, act.reason) == ("streams.free", "Ada", "pipe17", "a clock was wrong")
+    assert channel("streams", "free", "first", "rally", *why).exit_code == 2

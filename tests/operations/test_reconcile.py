@@ -14,8 +14,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.cli import terminal
+from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.deliveries.courier import utc_now
 from app.gateways.holdings import Holdings, OrderThere, Page, ProductDifference, StockCompared, StockDifference
 from app.gateways.interface import Call
 from app.gateways.words import ProductChange, StockChange

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.deliveries.courier import utc_now
+from app.clock import utc_now
 from app.records import operations, stock
 from app.sandbox.pipe17.samples import DALLAS
 from tests.conftest import eventually

@@ -5,22 +5,81 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
+import stat
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from app.errors import SettingsFault
 from app.records.database import Database, DatabaseUnavailable
 from app.records.patience import Watch
+from app.records.readiness import Readiness
 
 
 def test_p23_a_database_folder_that_cannot_be_made_is_told_without_a_traceback() -> None:
     """`app.serving` tells these two kinds in a sentence; everything else reaches the operator as a traceback."""
     with pytest.raises((SettingsFault, DatabaseUnavailable)):
         Database("sqlite:////proc/no-such-folder/channel.db")
+
+
+def test_p20_sqlites_files_are_nobody_elses(tmp_path: Path) -> None:
+    """New ones from their first moment on, and those of a version before, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        for path in (tmp_path / "made" / "by_us" / "new.db", tmp_path / "old.db"):
+            if path.name == "old.db":
+                with closing(sqlite3.connect(path)) as connection:
+                    connection.execute("create table t (x)")
+                path.chmod(0o664)
+                (tmp_path / "old.db.migrating").touch(0o666)
+            database = Database(f"sqlite:///{path}")
+            database.upgrade()
+            with database.write() as connection:
+                connection.exec_driver_sql("create table u (x)")
+                names = {f"{path.name}{ending}" for ending in ("", "-wal", "-shm", ".migrating")}
+                modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in path.parent.iterdir()}
+                assert {modes[name] for name in names} == {0o600}, modes
+            database.close()
+        assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "made" / "by_us").stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_p5_a_connection_that_is_lost_as_soon_as_it_is_made_is_trouble_of_the_database(tmp_path: Path) -> None:
+    """And no fault of ours: the pool gives up after the second one with an error of its own."""
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    database.prepare()
+    readiness = Readiness(database)
+
+    @sa.event.listens_for(database.engine, "checkout")
+    def _lose(*_: object) -> None:
+        raise sa.exc.DisconnectionError
+
+    for use in (database.read, database.write):
+        with pytest.raises(DatabaseUnavailable, match="lost"), use():
+            pass
+    assert "lost" in readiness.why_not() and not database.is_ready()
+    database.close()
+
+
+def test_p24_a_nearly_full_disk_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's log would still take a small write, for its file does not shrink."""
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    database.prepare()
+    readiness = Readiness(database)
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    monkeypatch.setattr("app.records.readiness.LEAST_FREE_BYTES", 2 * free)
+    assert "nearly full" in readiness.why_not()
+    monkeypatch.undo()
+    assert readiness.why_not() == ""
+    database.close()
 
 
 def test_p7_a_forked_process_watches_its_own_uses_after_an_idle_while() -> None:

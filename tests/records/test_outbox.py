@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 
 from app.deliveries import claims, outbox
 from app.deliveries.claims import Outcome
-from app.deliveries.transitions import Delivery, after_acceptance
+from app.deliveries.transitions import Delivery, after_acceptance, not_tried, parked_as_unknown
 from app.gateways.interface import Accepted
 from app.records.database import Database
 from app.records.tables import commands, deliveries
@@ -68,7 +69,7 @@ def claim(database: Database, limit: int, now: datetime = START, **further: Any)
 def deliver(database: Database, token: str, delivery: Delivery, now: datetime = START) -> bool:
     with database.write() as connection:
         outcome = Outcome(delivery, token, after_acceptance(delivery, Accepted(), now))
-        return claims.record(connection, [outcome], now) == [outcome]
+        return claims.record(connection, [outcome], now).applied == [outcome]
 
 
 def test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order(database_url: str, seed: int) -> None:
@@ -103,28 +104,55 @@ def test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order(databa
     assert all(ids == sorted(ids) and len(set(ids)) == 8 for ids in by_lane.values())
 
 
-def test_p22_a_lease_that_ends_is_taken_over_and_its_call_counts_as_possibly_done(database: Database) -> None:
-    fill(database, lanes=1, calls=1)
-    dead, [first] = claim(database, 5)
-    assert not first.is_possibly_done
+def test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it(
+    database: Database,
+) -> None:
+    fill(database, lanes=4, calls=1)
+    dead, first = claim(database, 5)
+    assert not any(item.is_possibly_done for item in first)
     assert claim(database, 5, START + timedelta(seconds=29))[1] == []
-    alive, [second] = claim(database, 5, START + timedelta(seconds=31))
-    assert (second.id, second.is_possibly_done) == (first.id, True)
-    assert not deliver(database, dead, first), "who lost the lease can write no outcome"
-    assert deliver(database, alive, second)
-
-
-def test_p22_of_outcomes_recorded_together_only_those_whose_lease_is_held_count(database: Database) -> None:
-    fill(database, lanes=3, calls=2)
-    dead, [lost, *_] = claim(database, 1)
     later = START + timedelta(seconds=31)
-    alive, held = claim(database, 9, later)
-    assert lost.id in {item.id for item in held} and len(held) == 3
-    outcomes = [Outcome(lost, dead, after_acceptance(lost, Accepted(), later))]
-    outcomes += [Outcome(item, alive, after_acceptance(item, Accepted(), later)) for item in held if item.id != lost.id]
+    alive, second = claim(database, 5, later)
+    assert [(item.id, item.is_possibly_done) for item in second] == [(item.id, True) for item in first]
+    accepted, unknown, refused, dropped = first
     with database.write() as connection:
-        assert claims.record(connection, outcomes, later) == outcomes[1:]
-    assert {item.lane for item in claim(database, 9, later)[1]} == {item.lane for item in held} - {lost.lane}
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == dropped.id).values(state="dropped"))
+        outcomes = [
+            Outcome(accepted, dead, after_acceptance(accepted, Accepted(), later)),
+            Outcome(unknown, dead, parked_as_unknown(unknown, later)),
+            Outcome(refused, dead, not_tried(refused, later)),
+            Outcome(dropped, dead, after_acceptance(dropped, Accepted(), later)),
+        ]
+        recorded = claims.record(connection, outcomes, later)
+        assert (recorded.applied, recorded.after_all) == (outcomes[:1], outcomes[3:])
+    with database.write() as connection:
+        again = claims.record(connection, outcomes, later)
+        assert (again.applied, again.after_all) == ([], outcomes[3:]), "what is recorded has no second effect"
+    assert not deliver(database, alive, second[0]), "the vendor's answer is there already"
+    assert deliver(database, alive, second[1])
+
+
+def test_p44_a_refusal_counts_without_its_lease_while_nobody_has_tried_since(database: Database) -> None:
+    fill(database, lanes=2, calls=1)
+    dead, first = claim(database, 2)
+    later = START + timedelta(seconds=31)
+    alive, second = claim(database, 2, later)
+    with database.write() as connection:
+        unsent, tried = second
+        attempted = replace(parked_as_unknown(tried, later), attempts=1)
+        claims.record(connection, [Outcome(unsent, alive, parked_as_unknown(unsent, later))], later)
+        claims.record(connection, [Outcome(tried, alive, attempted)], later)
+        refusals = [Outcome(item, dead, not_tried(item, later)) for item in first]
+        [applied] = claims.record(connection, refusals, later).applied
+        assert (applied.delivery.id, applied.delivery.state) == (unsent.id, "parked")
+
+
+def test_p44_a_call_whose_outcome_is_known_here_is_not_taken_over_here(database: Database) -> None:
+    fill(database, lanes=2, calls=1)
+    _, [known, other] = claim(database, 5)
+    later = START + timedelta(seconds=31)
+    assert [item.id for item in claim(database, 5, later, except_for=[known.id])[1]] == [other.id]
+    assert [item.id for item in claim(database, 5, later)[1]] == [known.id]
 
 
 def test_p22_what_must_not_be_repeated_is_not_claimed_ahead_of_its_turn(database: Database) -> None:
@@ -209,3 +237,16 @@ def test_p26_calls_of_a_gateway_that_is_gone_are_still_known(database: Database)
         assert claims.streams(connection) == {("left", "over")}
         assert claims.due_streams(connection, [STREAM, ("left", "over")], START) == [("left", "over")]
         assert claims.due_streams(connection, [], START) == []
+
+
+def test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew(database: Database) -> None:
+    """Whoever stood still and sent after all says so: the next one looks it up before it sends anything."""
+    fill(database, lanes=1, calls=1)
+    old, [before] = claim(database, 1)
+    later, again = START + timedelta(seconds=31), START + timedelta(seconds=90)
+    assert claim(database, 1, later)[1][0].last_attempt_at == START + timedelta(seconds=30)
+    unknown = replace(after_acceptance(before, Accepted(), again), state="owed", is_possibly_done=True)
+    with database.write() as connection:
+        assert claims.record(connection, [Outcome(before, old, unknown)], again).applied == []
+        row = connection.execute(sa.select(deliveries)).one()
+    assert (row.state, row.is_possibly_done, row.last_attempt_at, row.lease_token != old) == ("owed", True, again, True)

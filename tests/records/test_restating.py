@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from app.deliveries.facts import FactSender
+from app.errors import Unavailable
 from app.gateways.interface import Call, Gateway, Health
 from app.gateways.words import Obstacle, StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, refused, stock, stock_batches
@@ -299,13 +300,17 @@ def test_p27_p33_a_place_of_a_lost_attempt_stays_in_doubt_until_an_answer(record
 
 
 class Overtaken(Gateway):
-    """A vendor whose first call lasts so long that another process sends the same level meanwhile."""
+    """A vendor whose first call lasts so long that another process sends the same level meanwhile.
+
+    `breaks_off`: then it ends without an answer, as for a process that stood still.
+    """
 
     token = "pipe17"
     takes_stock = True
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, *, breaks_off: bool) -> None:
         self._records = records
+        self._breaks_off = breaks_off
         self.calls: list[list[int]] = []
 
     def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -313,14 +318,19 @@ class Overtaken(Gateway):
         if len(self.calls) == 1:
             self._records.later(31).state(A=2)
             assert self._records.send() == ["A"]
+            if self._breaks_off:
+                raise Unavailable("TIMED_OUT", "no answer", outcome_unknown=True)
         return [StockSent(change.sku, b"{}") for change in changes]
 
     def check(self, call: Call) -> Health:
         return Health("connected")
 
 
-def test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more(records: Records) -> None:
-    gateway = Overtaken(records)
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more(
+    records: Records, breaks_off: bool
+) -> None:
+    gateway = Overtaken(records, breaks_off=breaks_off)
     sender = FactSender(records.database, {STREAM: gateway}, lambda: records.now, lambda: False)
     records.state(A=1)
     for _ in range(3):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,7 @@ from app.contract.schemas import Contract
 from app.records import database as database_module
 from app.records.tables import commands, deliveries, journal, packages
 from app.records.tables import stock as stock_table
-from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
+from tests.conftest import ROOT, Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
 from tests.postgres import PostgresServer, running_postgres
 
 
@@ -31,6 +35,13 @@ def push(retailops: Caller, quantity: int, rows: int = 1) -> Any:
 
 def refused_for_now(reply: Any) -> bool:
     return reply.status_code == 503 and int(reply.headers["Retry-After"]) > 0 and codes(reply.get_json()) != []
+
+
+def readiness(retailops: Caller) -> tuple[int, str]:
+    """What the platform is told, and why."""
+    reply = retailops.app.test_client().get("/readyz")
+    assert (reply.status_code == 503) == ("Retry-After" in reply.headers)
+    return reply.status_code, reply.get_json().get("reason", "")
 
 
 def statuses_in_journal(retailops: Caller) -> list[int]:
@@ -84,6 +95,7 @@ def test_p10_a_full_disk_is_503_leaves_nothing_half_written_and_passes(
 
     assert refused_for_now(push(retailops, 5, rows=5_000))
     assert count(retailops, stock_table) == 0
+    assert readiness(retailops) == (503, "the database cannot be written: the disk is full")
     for number, order in enumerate(orders):  # the last pages may have room for a few
         before = [count(retailops, table) for table in (commands, deliveries, packages)]
         calls = pipe17.calls("POST /fulfillments")
@@ -94,6 +106,7 @@ def test_p10_a_full_disk_is_503_leaves_nothing_half_written_and_passes(
     assert [count(retailops, table) for table in (commands, deliveries, packages)] == before
     assert pipe17.calls("POST /fulfillments") == calls, "what could not be kept was not done"
     is_full = False
+    assert readiness(retailops) == (200, "")
     assert push(retailops, 5, rows=5_000).status_code == 200
     assert codes(retailops.ask("order_shipment_submit", **_shipment(order, number))) == []
     assert len(pipe17.fulfilments(order["channel_order_refnum"])) == 1
@@ -138,12 +151,109 @@ def test_p26_a_postgresql_that_goes_and_comes_back_costs_only_the_answers_in_bet
     for _ in range(3):
         begun = time.monotonic()
         assert refused_for_now(push(beside, 2)) and time.monotonic() - begun < 12
-    assert beside.app.test_client().get("/readyz").status_code == 503
+    assert readiness(beside) == (503, "the database cannot be used: nobody listens at its address")
     assert beside.app.test_client().get("/healthz").status_code == 200
     own_postgres.start()
     assert push(beside, 3).status_code == 200, "the first use of a dead connection is not an error"
     eventually(lambda: len(pipe17.fulfilments(orders[0]["channel_order_refnum"])) == 1)
     eventually(lambda: statuses_in_journal(beside) == [200, 503, 503, 503, 200])
+
+
+@pytest.mark.postgresql
+def test_p24_a_postgresql_that_takes_no_writes_is_not_ready_and_says_why(
+    beside: Caller, own_postgres: PostgresServer
+) -> None:
+    """A standby, a full disk; reading goes on."""
+    assert readiness(beside) == (200, "")
+
+    def administer(*statements: str) -> None:
+        with psycopg.connect(own_postgres.url("postgres"), autocommit=True) as connection:
+            for statement in (*statements, "select pg_reload_conf()"):
+                connection.execute(statement)
+
+    administer("alter system set default_transaction_read_only = on")
+    eventually(lambda: readiness(beside) == (503, "the database cannot be written: it is read-only"), 20)
+    assert refused_for_now(push(beside, 1))
+    administer("alter system reset default_transaction_read_only")
+    eventually(lambda: readiness(beside) == (200, ""), 20)
+    with beside.database.write() as connection:
+        full = "create function full_disk() returns trigger language plpgsql as $$ begin raise sqlstate '53100'; end $$"
+        connection.execute(sa.text(full))
+        on = "before insert on write_probes for each row execute function full_disk()"
+        connection.execute(sa.text(f"create trigger full_disk {on}"))
+    eventually(lambda: readiness(beside) == (503, "the database cannot be written: its disk is full"), 20)
+
+
+@pytest.mark.postgresql
+def test_p5_connections_that_are_lost_again_and_again_are_503(
+    own_postgres: PostgresServer, build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract
+) -> None:
+    """A proxy before the database, or a server that dies as it starts: the new connection is lost like the old one."""
+    with own_postgres.database() as url, Relay(own_postgres.port) as relay:
+        migrate(url)
+        url = url.replace(f":{own_postgres.port}/", f":{relay.port}/")
+        retailops = Caller(build_app(channel_table(pipe17.url), DATABASE_URL=url), contract)
+        assert push(retailops, 1).status_code == 200
+        relay.cuts = True
+        for _ in range(4):
+            assert refused_for_now(push(retailops, 2))
+        status, reason = readiness(retailops)
+        assert status == 503 and reason.startswith("the database cannot be used: ")
+        shown = subprocess.run(
+            [sys.executable, "-m", "app.cli", "refunds", "list"], capture_output=True, text=True, timeout=60, cwd=ROOT,
+            env={**os.environ, "APP_ENV": "development", "DATABASE_URL": url, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert shown.returncode == 1 and "the database there cannot be used" in shown.stderr
+        assert "Traceback" not in shown.stderr and shown.stderr.count("Error:") == 1
+        relay.cuts = False
+        assert push(retailops, 3).status_code == 200
+
+
+class Relay:
+    """Carries connections to a server on loopback; while it `cuts`, it ends each one at the first query."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.cuts = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Relay:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+        self._thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        with client, server:
+            back = threading.Thread(target=self._carry, args=(server, client), daemon=True)
+            back.start()
+            self._carry(client, server)
+            back.join()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if self.cuts and data[:1] in (b"Q", b"P"):  # a query, or its preparation
+                    break
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)  # the other direction ends as well
+        with suppress(OSError):
+            source.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.postgresql

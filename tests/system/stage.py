@@ -76,6 +76,7 @@ def hurry() -> None:
         (running, "BUDGET_S", 4.0),
         (running, "PATIENCE_MARGIN_S", 2.0),
         (running, "TWIN_WAIT_S", 1.0),
+        (running, "RECORDING_S", 2.0),
         (dispatcher, "ATTEMPT_S", 3.5),
         (dispatcher, "LEASE_S", 6.0),
         (facts, "ATTEMPT_S", 3.5),

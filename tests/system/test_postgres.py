@@ -34,24 +34,29 @@ pytestmark = pytest.mark.postgresql
 class Processes:
     """Real web servers and delivery workers; whatever still runs ends with the test."""
 
-    def __init__(self, folder: Path, database_url: str, channels: str, **environment: str) -> None:
+    def __init__(self, folder: Path, database_url: str, channels: str, root: Path = ROOT, **environment: str) -> None:
         self._folder = folder
+        self._root = root
         self._running: list[subprocess.Popen[bytes]] = []
         inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
         self._environment = {
-            **inherited, "PYTHONPATH": str(ROOT), "APP_ENV": "production", "DATABASE_URL": database_url,
+            **inherited, "PYTHONPATH": str(root), "APP_ENV": "production", "DATABASE_URL": database_url,
             "CHANNELS": channels, "DELIVERIES": "worker", "WEB_CONCURRENCY": "1", "WEB_THREADS": "12", **environment,
         }  # fmt: skip
 
     def web(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
         """A gunicorn that is ready, and its address."""
+        process, address = self.web_at_once(**environment)
+        eventually(lambda: self._is_ready(process, f"{address}/readyz"), 60)
+        return process, address
+
+    def web_at_once(self, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
+        """A gunicorn that has just been started, and its address."""
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
         command = ["gunicorn", "--config", "python:app.serving", "--bind", f"127.0.0.1:{port}", "app:create_app()"]
-        process = self.start(command, PORT=str(port), **environment)
-        eventually(lambda: self._is_ready(process, f"http://127.0.0.1:{port}/readyz"), 30)
-        return process, f"http://127.0.0.1:{port}"
+        return self.start(command, PORT=str(port), **environment), f"http://127.0.0.1:{port}"
 
     def worker(self) -> subprocess.Popen[bytes]:
         """A `channel deliveries work`."""
@@ -73,7 +78,7 @@ class Processes:
         with open(self._folder / "processes.log", "ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
-                cwd=ROOT, env={**self._environment, **environment}, stdout=log, stderr=log,
+                cwd=self._root, env={**self._environment, **environment}, stdout=log, stderr=log,
             )  # fmt: skip
         self._running.append(process)
         return process
@@ -375,6 +380,51 @@ def test_p26_a_web_worker_that_begins_while_the_database_is_away_is_well_once_it
             assert "Traceback" not in running.log()
         finally:
             running.stop()
+
+
+def test_p23_p24_a_server_and_a_worker_that_begin_while_the_database_is_away_wait_for_it(
+    tmp_path: Path, contract: Contract, pipe17: Sandbox
+) -> None:
+    """A platform starts everything at once; what is wrong in the address ends them at once instead."""
+    with running_postgres(is_durable=True) as server, server.database() as url:
+        migrate(url)
+        server.stop()
+        running = Processes(tmp_path, url, channel_table(pipe17.url))
+        try:
+            worker = running.worker()
+            web, address = running.web_at_once()
+            eventually(lambda: _answer(f"{address}/healthz") == (200, None), 30)
+            assert _answer(f"{address}/readyz") == (
+                503, "the database cannot be used: nobody listens at its address"
+            )  # fmt: skip
+            retailops = caller(address, contract)
+            assert retailops.call("order_pull").status == 503
+            assert running.start(["app.cli", "db", "upgrade"]).wait(30) == 1, "a release does not wait"
+            assert web.poll() is worker.poll() is None
+            server.start()
+            eventually(lambda: _answer(f"{address}/readyz") == (200, None), 30)
+            assert retailops.call("order_pull").status == 200
+            eventually(lambda: "Delivering for first" in running.log(), 30)
+            retailops.close()
+            wrong = Processes(tmp_path, url.rpartition("/")[0] + "/nowhere", channel_table(pipe17.url))
+            try:
+                ends = wrong.worker(), wrong.web_at_once()[0]
+                assert all(process.wait(30) != 0 for process in ends)
+            finally:
+                wrong.stop()
+            assert running.log().count("there is no database of that name") >= 2
+            assert "Traceback" not in running.log()
+        finally:
+            running.stop()
+
+
+def _answer(url: str) -> tuple[int, str | None]:
+    """Status and reason; 0 while nobody listens."""
+    try:
+        reply = requests.get(url, timeout=10)
+    except requests.RequestException:
+        return 0, None
+    return reply.status_code, reply.json().get("reason")
 
 
 def _status(retailops: RetailOps, stock: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
@@ -22,7 +22,22 @@ class Action(Protocol):
         """Do it and say what came of it."""
 
 
+class EntryAction(Action, Protocol):
+    """One whose entries each stand alone: `read` takes all of the body that is needed."""
+
+    def names(self, wanted: Any) -> list[str]:
+        """What the entries are called by."""
+
+    def only(self, wanted: Any, names: Collection[str]) -> Any:
+        """`wanted` with these entries alone."""
+
+
 @cache
 def action(callback: str) -> Action:
     """The module named like the callback."""
     return cast(Action, importlib.import_module(f"{__name__}.{callback}"))
+
+
+def entry_action(callback: str) -> EntryAction:
+    """The same module, where the callback is a list of entries."""
+    return cast(EntryAction, action(callback))

@@ -5,7 +5,7 @@ A fact is answered once it is durable; it is sent in the background, newest valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -98,6 +98,23 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
         by_sku[sku] = _encode((quantity, details))
     found.names_sources = names_sources
     return found
+
+
+def names(wanted: Levels) -> list[str]:
+    """The SKUs."""
+    return list(wanted.by_sku)
+
+
+def only(wanted: Levels, skus: Collection[str]) -> Levels:
+    """These SKUs alone, as the whole push states them."""
+    chosen = frozenset(skus)
+    return Levels(
+        {sku: wanted.by_sku[sku] for sku in skus},
+        [sku for sku in wanted.repeated if sku in chosen],
+        {sku: None for sku in wanted.below_zero if sku in chosen},
+        {sku: sums for sku, sums in wanted.open.items() if sku in chosen},
+        wanted.names_sources,
+    )
 
 
 def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
@@ -229,9 +246,12 @@ def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
         is_nowhere = not has_sources and figure > 0 and names_sources
         if figure != total or is_nowhere:
             # The bytes are put together anew but for the sources, which are most of them.
-            level = by_sku[sku]
+            level = by_sku.get(sku)
+            if level is None:
+                continue  # settled by an earlier try of the same request, under the SKU it goes by now
             rest = level[level.index(b",") :]
-            by_sku[sku] = b"[%d%b" % (figure, rest[:-1] + _NOWHERE if is_nowhere else rest)
+            is_said = not is_nowhere or rest.endswith(_NOWHERE)
+            by_sku[sku] = b"[%d%b" % (figure, rest if is_said else rest[:-1] + _NOWHERE)
     return _Disagreement(count, *first) if first is not None else None
 
 

@@ -6,7 +6,7 @@ with a warning; 0 is no number.  Of an order handed out as called off its source
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,17 @@ def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
             refnum = opaque(entry.get("channel_order_refnum"))
             wanted[refnum] = Acknowledgement(refnum, number(entry.get("retailops_order_id")))
     return list(wanted.values())
+
+
+def names(wanted: list[Acknowledgement]) -> list[str]:
+    """The orders' numbers."""
+    return [item.order_refnum for item in wanted]
+
+
+def only(wanted: list[Acknowledgement], refnums: Collection[str]) -> list[Acknowledgement]:
+    """These orders alone."""
+    chosen = frozenset(refnums)
+    return [item for item in wanted if item.order_refnum in chosen]
 
 
 def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcome:

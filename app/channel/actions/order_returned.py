@@ -24,12 +24,14 @@ from app.channel.desk import Asked, Desk
 from app.channel.money import as_number, rounded
 from app.channel.outcome import Outcome
 from app.channel.returned_money import ReturnedMoney
-from app.channel.running import Command, Plan, run
+from app.channel.running import Command, Plan, execute
 from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
+from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, RefundLine, about
+from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -69,10 +71,11 @@ class Wanted:
         units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
         return (order_refnum, self.action, str(self.amount.normalize()), units)
 
-    def key(self, order_refnum: str) -> str:
-        """The return's number; one without is known by its contents."""
+    def key(self, connection: Connection, channel: str, order_refnum: str) -> str:
+        """The return's number as it was kept first; one without is known by its contents."""
         if self.number:
-            return self.number
+            kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, canonical)
+            return kept.get(self.number, self.number)
         digest = hashlib.sha256(msgspec.json.encode(self.meaning(order_refnum))).hexdigest()[:24]
         return f"h-{digest}"
 
@@ -144,25 +147,31 @@ class _Return:
         self._source = source
         self._order = order
         self._wanted = wanted
-        self._key = wanted.key(order.refnum)
+        with desk.database.read() as connection:
+            self._key = wanted.key(connection, self._channel, order.refnum)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
+        self._payments: list[Charge] = []
 
     def carry_out(self) -> Outcome:
         refnum = self._order.refnum
         meaning = self._wanted.meaning(refnum)
         command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change)
-        [events] = run(self._desk, self._asked, [command])
+        ran = execute(self._desk, self._asked, [command])
+        [events] = ran.events
         if self._is_altered:
             return Outcome(events)
-        with self._desk.database.read() as connection:
-            entries = ledger.of_source(connection, self._channel, CALLBACK, self._key)
-            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order.refnum)}
+        source = (CALLBACK, self._key)
+        entries: list[Entry] = []
+        if not ran.unrecorded:
+            with self._desk.database.read() as connection:
+                entries = ledger.of_source(connection, self._channel, *source)
+                self._payments = ledger.charges(connection, self._channel, self._order.refnum)
+        entries = refunds.with_known(entries, source, ran.unrecorded)
+        payments = {item.refnum: item for item in self._payments}
         accepted = [entry for entry in entries if entry.state == "accepted"]
-        untold = [entry.id for entry in accepted if entry.told_at is None]
-        if untold:
-            with self._desk.database.write() as connection:
-                ledger.note_told(connection, untold, self._desk.clock())
+        if any(entry.told_at is None for entry in accepted):
+            refunds.note_told(self._desk, source, self._channel, is_recorded=not ran.unrecorded)
         credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
         to_payments = [entry for entry in accepted if not entry.is_store_credit]
         transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
@@ -180,7 +189,7 @@ class _Return:
         before = ledger.of_source(connection, self._channel, *source)
         if any(entry.is_in_effect or entry.order_refnum != self._order.refnum for entry in before):
             return self._refuse_change(connection)
-        payments = ledger.charges(connection, self._channel, self._order.refnum)
+        payments = self._payments = ledger.charges(connection, self._channel, self._order.refnum)
         currency = payments[0].currency_code if payments else ""
         money = rounded(wanted.amount, currency)
         goods = self._goods(connection, entries, currency)

@@ -24,7 +24,13 @@ from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, Settlement, about
+from app.records import former_keys
 from app.records import refunds as ledger
+
+CALLBACK = "order_settle_payment"
+
+NO_SERIES = "-"
+"""Stands in a key for a series that has no number."""
 
 COLLECTS = ("charge", "capture", "")
 
@@ -81,7 +87,9 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     """Each transaction stands alone.  Raises `Rejected` 503 while one of them is being collected elsewhere."""
 
     def settle(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
-        commands = [_command(desk, asked, source, order.refnum, wanted, item) for item in wanted.transactions]
+        with desk.database.read() as connection:
+            kept = former_keys.standing(connection, asked.channel.key, CALLBACK, order.refnum, _in_form)
+        commands = [_command(desk, asked, source, order.refnum, wanted, item, kept) for item in wanted.transactions]
         outcome = Outcome()
         for events in run(desk, asked, commands):
             outcome.events.extend(events)
@@ -90,10 +98,26 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     return for_known_order(desk, asked, "settle_payment", wanted.name, settle)
 
 
-def _command(desk: Desk, asked: Asked, source: Gateway, refnum: str, wanted: Wanted, item: Transaction) -> Command:
+def _in_form(key: str) -> str:
+    """A key without its order, with RetailOps' number of the series in the form of today."""
+    series, _, rest = key.partition("/")
+    return f"{number(series) or NO_SERIES}/{rest}"
+
+
+def _command(
+    desk: Desk,
+    asked: Asked,
+    source: Gateway,
+    refnum: str,
+    wanted: Wanted,
+    item: Transaction,
+    kept: Mapping[str, str],
+) -> Command:
+    """`kept`: keys that earlier commands are bound under, by key in the form of today."""
     channel, named = asked.channel.key, about("order_refnum", refnum)
     spelled = format(item.amount.normalize(), "f")
-    natural_key = f"{refnum}/{wanted.series or '-'}/{item.position}/{spelled}"
+    key = f"{wanted.series or NO_SERIES}/{item.position}/{spelled}"
+    natural_key = f"{refnum}/{kept.get(key, key)}"
 
     def plan(connection: Connection) -> Plan:
         payments = ledger.charges(connection, channel, refnum)
@@ -126,7 +150,7 @@ def _command(desk: Desk, asked: Asked, source: Gateway, refnum: str, wanted: Wan
             return Plan([Event("info", "ALREADY_COLLECTED", "this money has been collected", named)])
         return Plan((), owed)
 
-    return Command("order_settle_payment", natural_key, refnum, ("settle", spelled), plan, plan)
+    return Command(CALLBACK, natural_key, refnum, ("settle", spelled), plan, plan)
 
 
 def _fault(item: Transaction, stated: str, currency: str) -> tuple[str, str] | None:

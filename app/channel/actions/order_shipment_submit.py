@@ -16,7 +16,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import run
 from app.channel.shipments import Shipped, package_commands, read_shipments
-from app.contract.reading import identifier, mapping
+from app.contract.reading import mapping, number
 from app.contract.schemas import Reading
 from app.gateways.interface import Gateway
 
@@ -34,7 +34,7 @@ class Wanted:
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     """The order and the packages."""
     shipment = body.get("shipment")
-    is_blank = isinstance(shipment, dict) and not identifier(shipment.get("retailops_shipment_id"))
+    is_blank = isinstance(shipment, dict) and not number(shipment.get("retailops_shipment_id"))
     return Wanted(OrderName.read(body), read_shipments([mapping(shipment)]), is_blank)
 
 

@@ -23,12 +23,14 @@ from app.channel.desk import Asked, Desk
 from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
 from app.channel.outcome import Outcome
-from app.channel.running import LAST_WAIT_S, Command, Plan, run
+from app.channel.running import LAST_WAIT_S, Command, Plan, execute
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.errors import Unavailable
 from app.gateways.interface import Gateway, NotOurs
 from app.gateways.words import Event, LineChange, OrderChange, Restatement, about
+from app.records.database import DatabaseUnavailable
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,17 @@ class _Update:
         removed = [sorted(self._removed.items())] if self._removed else []
         meaning = ("update", [tuple(map(str, line)) for line in lines], *removed)
         command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._restate)
-        [events] = run(self._desk, self._asked, [command])
+        ran = execute(self._desk, self._asked, [command])
+        [events] = ran.events
         if self._wanted.announces_returns:
             message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
             events = [*events, Event("info", "RMA_NOTED", message, self._named)]
-        return Outcome(events, self._as_it_stands())
+        try:
+            return Outcome(events, self._as_it_stands())
+        except (DatabaseUnavailable, Unavailable):
+            if not ran.unrecorded:
+                raise
+        return Outcome(events)
 
     def _restate(self, connection: Connection) -> Plan:
         """What was said of another statement is no answer to this one, though it may change nothing."""

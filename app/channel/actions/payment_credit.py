@@ -24,12 +24,13 @@ from app.channel.desk import Asked, Desk
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.running import Command, Plan, Ran, execute
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.deliveries import outbox
 from app.gateways.interface import Gateway
 from app.gateways.words import Event, about
+from app.records import heartbeat
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -51,6 +52,15 @@ class Wanted:
     payment_type: str
     """How the first parent was paid; an answer has to repeat it."""
     parents: tuple[str, ...]
+    strangers: tuple[str, ...] = ()
+    """Numbers stated as parents that no payment has."""
+
+    def digests(self, order_refnum: str, amount: Decimal) -> tuple[str, str]:
+        """What names this credit, and what named it while unknown numbers counted as well and blanks did not (R7)."""
+        former = sorted({refnum.strip() for refnum in (*self.parents, *self.strangers)})
+        found = ((order_refnum, str(amount.normalize()), refnums) for refnums in (self.parents, former))
+        one, other = (hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24] for meaning in found)
+        return one, other
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
@@ -77,7 +87,10 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
             return _not_one_order(outcome, is_found=bool(homes))
         [order_refnum] = homes
         # Numbers nobody knows make no other credit of it.
-        wanted = replace(wanted, parents=tuple(sorted(refnum for _, refnum in named)))
+        known = tuple(sorted(refnum for _, refnum in named))
+        spelled = {refnum.strip() for refnum in known}
+        strangers = tuple(refnum for refnum in wanted.parents if refnum.strip() not in spelled)
+        wanted = replace(wanted, parents=known, strangers=strangers)
     await_own_throttle(desk, asked, source, order_refnum, "credit_payment")
     with desk.database.read() as connection:
         credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
@@ -121,18 +134,20 @@ class _Credit:
         self._named = about("order_refnum", order_refnum)
         payments = ledger.charges(connection, self._channel, order_refnum)
         self.amount = rounded(wanted.amount, payments[0].currency_code)
-        meaning = (order_refnum, str(self.amount.normalize()), wanted.parents)
-        self._digest = hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]
-        self._natural_key = self._standing_key(connection)
+        self._natural_key = self._standing_key(connection, wanted.digests(order_refnum, self.amount))
         self._is_new = False
         self._cut_to: Decimal | None = None
+        self._payments = {item.refnum: item for item in payments}
 
     def carry_out(self, outcome: Outcome) -> Outcome:
         if self.amount <= 0:
             return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
-        meaning = (self._digest,)
+        meaning = (_digest_of(self._natural_key),)
         command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
-        [events] = run(self._desk, self._asked, [command])
+        ran = execute(self._desk, self._asked, [command])
+        [events] = ran.events
+        if ran.unrecorded:
+            return self._from_memory(outcome, events, ran)
         with self._desk.database.read() as connection:
             mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
             matches = [entry for entry in mine if entry.state == "matched"]
@@ -151,7 +166,18 @@ class _Credit:
         self._note(mine, accepted, is_unpaid=not self._is_new)
         return self._paid(outcome, matched, paying, accepted, payments)
 
-    def _standing_key(self, connection: Connection) -> str:
+    def _from_memory(self, outcome: Outcome, events: Sequence[Event], ran: Ran) -> Outcome:
+        """What the vendor answered, which the records will say when the database is back."""
+        source = (CALLBACK, self._natural_key)
+        paying = [item for item in refunds.with_known((), source, ran.unrecorded) if item.is_in_effect]
+        accepted = [entry for entry in paying if entry.state == "accepted"]
+        if not paying:
+            return self._unpaid(outcome, events)
+        if accepted:
+            refunds.note_told(self._desk, source, self._channel, is_recorded=False)
+        return self._paid(outcome, None, paying, accepted, self._payments)
+
+    def _standing_key(self, connection: Connection, digests: tuple[str, str]) -> str:
         """The key this request answers to: an earlier one of the same meaning, or the next (R23).
 
         Without an order or request id in the body, a repeat is told from a second credit by time, and by
@@ -160,22 +186,25 @@ class _Credit:
         earlier = [
             entry
             for entry in ledger.of_order(connection, self._channel, self._order_refnum)
-            if entry.callback == CALLBACK and entry.natural_key.startswith(f"{self._digest}-")
+            if entry.callback == CALLBACK and _digest_of(entry.natural_key) in digests
         ]
         if not earlier:
-            return f"{self._digest}-1"
+            return f"{digests[0]}-1"
         last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
         rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
         window = timedelta(hours=self._asked.channel.credit_repeat_hours)
         is_settled = any(entry.state in ("accepted", "matched", "released") for entry in rows) and not any(
             entry.state in ("owed", "parked") for entry in rows
         )
+        # A clock that was set must not let the same credit through again, so only time that passed counts (R36).
+        seen_at = heartbeat.seen_at(connection, self._desk.clock())
         is_over = any(
-            entry.released_at is not None or (entry.created_at and entry.created_at + window <= self._desk.clock())
+            entry.released_at is not None
+            or ((written := entry.seen or entry.created_at) is not None and written + window <= seen_at)
             for entry in rows
         )
         if is_settled and is_over:
-            return f"{self._digest}-{_ordinal(last.natural_key) + 1}"
+            return f"{_digest_of(last.natural_key)}-{_ordinal(last.natural_key) + 1}"
         return last.natural_key
 
     def _plan(self, connection: Connection) -> Plan:
@@ -248,12 +277,11 @@ class _Credit:
 
     def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
         """Keep that RetailOps was told, and for the operator that it asked again."""
-        untold = [entry.id for entry in accepted if entry.told_at is None]
-        if untold or is_unpaid:
+        for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
+            refunds.note_told(self._desk, source, self._channel, is_recorded=True)
+        if is_unpaid:
             with self._desk.database.write() as connection:
-                ledger.note_told(connection, untold, self._desk.clock())
-                if is_unpaid:
-                    ledger.note_repeat(connection, mine[0].id)
+                ledger.note_repeat(connection, mine[0].id)
 
     def _unpaid(self, outcome: Outcome, events: Sequence[Event]) -> Outcome:
         event = next((item for item in events if item.event_type == "error"), None)
@@ -290,6 +318,10 @@ class _Credit:
             message = "only a part was given back; ask for the rest by itself"
             return _answered(outcome, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)
         return _answered(outcome, "success", None, paid, refnum)
+
+
+def _digest_of(natural_key: str) -> str:
+    return natural_key.rpartition("-")[0]
 
 
 def _ordinal(natural_key: str) -> int:

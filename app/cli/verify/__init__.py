@@ -14,10 +14,8 @@ from app.cli.verify.plan import make_plan
 from app.cli.verify.run import run
 from app.cli.verify.sdk_tool import Verdict, collect, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
-from app.contract.schemas import SCHEMAS
+from app.contract.files import FIXTURES, SCHEMAS
 from app.settings import TEST_KEY
-
-FIXTURES = SCHEMAS.parent / "verifier_fixtures"
 
 _ELSEWHERE = {
     "certify": "channel certify",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import pwd
 import re
 import secrets
 import stat
@@ -12,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.cli.system_user import listed_home
 from app.errors import ChannelError
 
 PLACES = ("retailops/integration_auth_token", ".retailops/integration_auth_token")
@@ -92,10 +92,10 @@ def unseen_home() -> Path | None:
 
 def doubt_of_sdk_tool(stored: StoredKey) -> str:
     """Why the SDK's own tool would not send this key as it is; empty where it would, or nobody can tell."""
-    try:
-        file = Path(pwd.getpwuid(os.getuid()).pw_dir) / PLACES[0]
-    except KeyError:
+    home = listed_home()
+    if home is None:
         return ""
+    file = home / PLACES[0]
     doubt = f"the SDK's own tool reads only {file}"
     try:
         found = file.read_bytes()
@@ -150,8 +150,8 @@ def _homes() -> list[Path]:
     homes = []
     with suppress(RuntimeError):
         homes.append(Path.home())
-    with suppress(KeyError):
-        homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    if (listed := listed_home()) is not None:
+        homes.append(listed)
     if not homes:
         raise NoKey("HOME: is not set, so there is no place for a key")
     return list(dict.fromkeys(homes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from app.gateways.rally.health import findings_of
 from app.gateways.rally.hook_registry import HookRegistry
 from app.gateways.rally.kept_orders import KeptOrders, with_refund
 from app.gateways.rally.options import RallyOptions
-from app.gateways.rally.order_document import OrderDocument, read_document
+from app.gateways.rally.order_document import OrderDocument, Refunded, read_document
 from app.gateways.rally.payloads import refund_body, refunded_of
 from app.gateways.rally.retailops_order import as_ordered, to_order, to_sketch
 from app.gateways.rally.shop import GATEWAY, shop_of
@@ -227,20 +228,24 @@ class RallyGateway(Gateway):
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)
         self.api.tell("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
-        self._orders.note_refunded(refund.order_refnum, refunded)
-        return Accepted(refnum=refund.key)
+        return Accepted(refnum=refund.key, note=partial(self._note_refunded, refund.order_refnum, refunded))
 
     return_order = refund_payment
     credit_payment = refund_payment
 
     def note_done(self, connection: Connection, verb: str, body: words.CommandBody) -> None:
         """See `interface.Gateway`: of all calls only a refund leaves anything here once it is accepted."""
-        if not isinstance(body, words.Refund):
-            return
-        stored = orders.get(connection, self.shop.channel, body.order_refnum)
+        if isinstance(body, words.Refund):
+            stored = orders.get(connection, self.shop.channel, body.order_refnum)
+            document = read_document(stored.body) if stored else None
+            self._note_refunded(body.order_refnum, refunded_of(document, body), connection)
+
+    def _note_refunded(self, order_refnum: str, refunded: Refunded, connection: Connection) -> None:
+        """Rally has paid; nothing to keep for an order past its date."""
+        stored = orders.get(connection, self.shop.channel, order_refnum)
         if stored is not None:
-            document = read_document(stored.body)
-            self._orders.store(connection, stored, with_refund(document, refunded_of(document, body)), stored.state)
+            document = with_refund(read_document(stored.body), refunded)
+            self._orders.store(connection, stored, document, stored.state)
 
     def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
         """See `interface.Gateway`; the caller holds the order."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from app.errors import GatewayError, Unavailable
+from app.errors import Unavailable
 from app.gateways import words
 from app.gateways.rally.order_document import OrderDocument, Refunded, read_document, write_document
 from app.gateways.rally.payloads import fulfillment_of
@@ -23,8 +22,6 @@ _RANK: Final[Mapping[State, int]] = {
 }  # fmt: skip
 
 Kept = tuple[StoredOrder, OrderDocument]
-
-log = logging.getLogger(__name__)
 
 
 class KeptOrders:
@@ -76,14 +73,6 @@ class KeptOrders:
             return msgspec.structs.replace(order, fulfillments=tuple(kept.values()))
 
         return self.change(package.order_refnum, edit, state)
-
-    def note_refunded(self, refnum: str, refunded: Refunded) -> None:
-        """Rally has paid: whatever happens to this note, the refund must not look as if it had failed."""
-
-        try:
-            self.change(refnum, lambda order: with_refund(order, refunded), None)
-        except GatewayError as error:
-            log.error("a refund Rally has accepted could not be noted (%s)", error.code, extra={"order": refnum})
 
 
 def with_refund(order: OrderDocument, refunded: Refunded) -> OrderDocument:

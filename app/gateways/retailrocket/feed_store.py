@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import Row, case, delete, insert, or_, select, update
+from sqlalchemy import Row, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.records import leases
 from app.records.database import Database
 from app.records.tables import feed_pieces, feeds
 
@@ -138,7 +139,7 @@ class FeedStore:
         )
         with self.database.read() as connection:
             row = connection.execute(select(*known).where(self._is_this)).first()
-        if row is None or (row.lease_until is not None and row.lease_until > now):
+        if row is None or leases.is_held(row.lease_until, now):
             return False
         if row.changes and row.built_at is None:
             return True  # Until there is a feed its address answers 503: the first does not wait for more changes.
@@ -155,7 +156,7 @@ class FeedStore:
         with self.database.write() as connection:
             row = connection.execute(
                 update(feeds)
-                .where(self._is_this, or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now))
+                .where(self._is_this, leases.is_free(feeds.c.lease_until, now))
                 .values(
                     lease_token=token,
                     lease_until=now + timedelta(seconds=LEASE_S),

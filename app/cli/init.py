@@ -1,0 +1,160 @@
+"""`channel init`: the two files a server needs, for the vendors somebody wants, filled in for the sandboxes."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import click
+import msgspec
+from dotenv import dotenv_values
+
+from app import gateways
+from app.cli.env_file import ENV_FILE
+from app.cli.terminal import json_option, print_json
+from app.cli.verify.keys import new_key
+from app.errors import SettingsFault
+from app.options import read_table
+
+CHANNELS_FILE = Path("channels.toml")
+
+FIRST_PAIR = (1201, 31)
+"""RetailOps' numbers in the first [[channel]]: made up, and none of the SDK's fixtures (R4)."""
+
+_HEAD = """\
+# One [[channel]] for each RetailOps channel this server answers for.  `channel settings` explains every key.
+# ${NAME} is a variable of the environment (.env while you develop), so no secret stands in this file.
+"""
+
+_CHANNEL = """
+[[channel]]
+name = "$name"
+client_id = $client_id            # RetailOps' client_id: put your account's number here before going live
+channel_id = $channel_id             # RetailOps' channel_info.id, likewise
+auth_keys = ["$${$variable}"]
+gateways = [$tokens]
+
+$tables"""
+
+_ENV = """\
+# Variables for `channel` commands and for flask.  Variables that are set already win.  gunicorn does not read this
+# file: on a host, set the same names there.  It holds secrets: keep it out of version control.
+
+APP_ENV=development
+# Where vendors reach this server (Rally's hooks, Retail Rocket's feed).
+PUBLIC_URL=http://127.0.0.1:5000
+
+# What RetailOps sends as integration_auth_token.  `channel auth-key generate` makes another one.
+$keys
+# The secret for /metrics.
+CONSOLE_TOKEN=$console_token
+
+$vendors"""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What was written, and the commands that come next."""
+
+    files: list[str]
+    channels: list[str]
+    next: list[str]
+
+
+@click.command(short_help="Write channels.toml and .env to begin with.")
+@click.option(
+    "--vendor",
+    "vendors",
+    multiple=True,
+    type=click.Choice(sorted(gateways.REGISTRY)),
+    help="A vendor to talk to; may be given several times.  Default: rally.",
+)
+@json_option
+def init(vendors: tuple[str, ...], as_json: bool) -> None:
+    """Write channels.toml and .env into this folder, with comments, and never over a file that is there.
+
+    They are filled in for the vendors' stand-ins of `channel sandbox all`, so that `channel serve` runs at
+    once; the secrets are made anew.  What you replace before going live is said in both files.
+    """
+    for file in (CHANNELS_FILE, ENV_FILE):
+        if file.exists():
+            raise click.ClickException(f"{file} is there already, and nothing was written; take it away first")
+    channels = _channels(list(dict.fromkeys(vendors)) or ["rally"])
+    _write(ENV_FILE, _env_text(channels), mode=0o600)
+    texts = [_HEAD, *(_channel_text(number, tokens) for number, tokens in enumerate(channels))]
+    _write(CHANNELS_FILE, "".join(texts), mode=0o644)
+    made = Made(
+        [str(CHANNELS_FILE), str(ENV_FILE)],
+        [_name(tokens) for tokens in channels],
+        ["channel sandbox all", "channel serve", "channel verify"],
+    )
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"Wrote {CHANNELS_FILE} with {' and '.join(made.channels)}, and {ENV_FILE} with their secrets.\n")
+    click.echo("Next, each in a terminal of its own:")
+    for command, meaning in zip(made.next, ("the vendors' stand-ins", "this server", "is it right?"), strict=True):
+        click.echo(f"  {command:<22}{meaning}")
+
+
+def example(token: str, kind: str) -> str:
+    """The vendor's own `example.toml` or `example.env`, from its folder."""
+    return (files(gateways.REGISTRY[token]) / f"example.{kind}").read_text(encoding="utf-8")
+
+
+def _channels(vendors: list[str]) -> list[list[str]]:
+    """The vendors of each channel: one order source each (R17); those that bring no orders join the first (R5)."""
+    sources = [[token] for token in vendors if _brings_orders(token)] or [[]]
+    sources[0] += [token for token in vendors if not _brings_orders(token)]
+    return sources
+
+
+def _brings_orders(token: str) -> bool:
+    """Whether the vendor is an order source as its example configures it."""
+    values = {name: value or "" for name, value in dotenv_values(stream=io.StringIO(example(token, "env"))).items()}
+    table = tomllib.loads(Template(example(token, "toml")).substitute(values))["channel"][token]
+    faults: list[str] = []
+    vendor = gateways.vendor(token)
+    options = read_table(vendor.options, table, f"example.toml of {token}", faults)
+    if faults:
+        raise SettingsFault(faults)
+    return vendor.brings_orders(options)
+
+
+def _name(tokens: list[str]) -> str:
+    return f"{tokens[0]}-shop"
+
+
+def _variable(tokens: list[str]) -> str:
+    return f"{tokens[0].upper()}_SHOP_KEY"
+
+
+def _channel_text(number: int, tokens: list[str]) -> str:
+    client_id, channel_id = FIRST_PAIR
+    return Template(_CHANNEL).substitute(
+        name=_name(tokens),
+        client_id=client_id,
+        channel_id=channel_id + number,
+        variable=_variable(tokens),
+        tokens=", ".join(f'"{token}"' for token in tokens),
+        tables="\n".join(example(token, "toml") for token in tokens),
+    )
+
+
+def _env_text(channels: list[list[str]]) -> str:
+    vendors = dict.fromkeys(token for tokens in channels for token in tokens)
+    return Template(_ENV).substitute(
+        keys="".join(f"{_variable(tokens)}={new_key()}\n" for tokens in channels),
+        console_token=secrets.token_urlsafe(24),
+        vendors="\n".join(example(token, "env") for token in vendors),
+    )
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Make the file; never over one that is there."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as made:
+        made.write(text)

@@ -1,0 +1,191 @@
+"""`channel serve`: the real server on this machine, with the settings one develops with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+import requests
+from flask import Flask
+
+from app import gateways, settings
+from app.cli.env_file import ENV_FILE, read_env_file, set_variable
+from app.cli.terminal import console, new_table, stop_signal
+from app.errors import SettingsFault
+from app.records.database import posix_locks
+from app.settings import Settings
+
+START_S = 30.0
+"""How long the server may take to answer for the first time."""
+
+LOOK_S = 0.5
+"""How often the files are looked at with --reload."""
+
+
+@click.command(short_help="Run the server on this machine, for development.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.  Default: PORT, else 5000.")
+@click.option("--reload", is_flag=True, help="Begin anew when channels.toml or .env has changed and can be used.")
+def serve(host: str, port: int | None, reload: bool) -> None:
+    """Run the real server (gunicorn) in the foreground until Ctrl-C.
+
+    It reads .env and channels.toml of this folder.  Where APP_ENV is not set it is `development`: SQLite in
+    instance/channel.db, and the SDK's public test key is accepted as a dry run.  On a host use the commands of
+    the Procfile.
+    """
+    posix_locks()  # raises a fault in words where there are none
+    stopping = stop_signal()
+    watched = _Watched()
+    configured = _configured(port)
+    server = _Server(host, configured)
+    server.start()
+    try:
+        if not server.is_up(stopping):
+            raise click.ClickException("the server did not start; its last lines above say why")
+        _show(server.url, configured)
+        while not stopping.wait(LOOK_S) and server.is_running():
+            if reload and watched.have_changed() and (changed := _sound(port)) is not None:
+                click.echo("The configuration changed: the server begins anew.", err=True)
+                server.stop()
+                server = _Server(host, changed)
+                server.start()
+    finally:
+        server.stop()
+    if not stopping.is_set():
+        raise click.ClickException("the server ended by itself; its last lines above say why")
+
+
+class _Server:
+    """gunicorn with one configuration, as a process of its own."""
+
+    def __init__(self, host: str, configured: Settings) -> None:
+        self._bind = f"[{host}]:{configured.port}" if ":" in host else f"{host}:{configured.port}"
+        self.url = f"http://{self._bind}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "--bind", self._bind]
+        # In a session of its own Ctrl-C reaches it once, from us, and what it does then is not begun twice.
+        self._process = subprocess.Popen([*command, "app:create_app()"], start_new_session=True)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def is_up(self, stopping: threading.Event) -> bool:
+        """Wait until it answers; false when it ends before, or takes longer than `START_S`."""
+        until = time.monotonic() + START_S
+        while self.is_running() and time.monotonic() < until and not stopping.is_set():
+            try:
+                requests.get(f"{self.url}/healthz", timeout=1)
+            except requests.RequestException:
+                stopping.wait(0.1)
+            else:
+                return True
+        return stopping.is_set()
+
+    def stop(self) -> None:
+        """Let it finish what it has begun."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+class _Watched:
+    """The files that say how the server is configured, as they were when last looked at."""
+
+    def __init__(self) -> None:
+        self._seen = self._state()
+
+    def have_changed(self) -> bool:
+        now = self._state()
+        before, self._seen = self._seen, now
+        return now != before
+
+    @staticmethod
+    def _state() -> list[tuple[int, int] | None]:
+        return [_stamp(file) for file in (ENV_FILE, settings.channels_file())]
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _configured(port: int | None) -> Settings:
+    """The settings a developer's server runs with; the process that is started finds them in its environment.
+
+    Raises `SettingsFault`.
+    """
+    set_variable("APP_ENV", "development")
+    if port is not None:
+        set_variable("PORT", str(port), overrides=True)
+    return settings.load()
+
+
+def _sound(port: int | None) -> Settings | None:
+    """The changed settings, or None, with every fault said, while they cannot be used."""
+    try:
+        read_env_file()
+        return _configured(port)
+    except SettingsFault as error:
+        for fault in error.faults:
+            click.echo(f"channel: {fault}: the server goes on as it was", err=True)
+        return None
+
+
+def _show(url: str, configured: Settings) -> None:
+    out = console()
+    out.print(f"\nServing {_channels_of(configured)} on {url} ({configured.app_env})\n")
+    table = new_table("", "Address", "For")
+    table.show_header = False
+    for address, meaning in _addresses(url, configured):
+        table.add_row(address, meaning)
+    out.print(table)
+    out.print("\nNext, in another terminal of this folder:")
+    for command in _next_commands(url, configured):
+        out.print(f"  {command}")
+    out.print("\nCtrl-C ends it.\n")
+    out.file.flush()
+
+
+def _channels_of(configured: Settings) -> str:
+    names = [channel.name for channel in configured.channels]
+    if not names:
+        return "no channel (there is no channels.toml here; `channel init` writes one)"
+    return f"channel{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
+    """What the server answers, with the addresses of the channels at hand."""
+    found = [
+        (f"{url}/api/channel/<callback>_v1", "RetailOps"),
+        (f"{url}/healthz  /readyz  /openapi.json", "platform, developers"),
+    ]
+    if configured.console_token:
+        found.append((f"{url}/metrics", "Prometheus, with CONSOLE_TOKEN as Bearer"))
+    tokens = dict.fromkeys(token for channel in configured.channels for token in channel.gateways)
+    return found + [(url + path, token) for token in tokens if (path := _inbound_path(token))]
+
+
+def _inbound_path(token: str) -> str:
+    """The address below which this vendor calls or fetches, "" where it does neither."""
+    inbound = gateways.vendor(token).inbound({})
+    if inbound is None:
+        return ""
+    bare = Flask(token, static_folder=None)
+    bare.register_blueprint(inbound)
+    return os.path.commonpath([rule.rule for rule in bare.url_map.iter_rules()])
+
+
+def _next_commands(url: str, configured: Settings) -> list[str]:
+    port = f" --base-url {url}/api/channel" if configured.port != settings.Settings.port else ""
+    check = ["channel check"] if configured.channels else ["channel init"]
+    return [f"channel verify{port}", *check, f"channel send order_pull{f' --to {url}' if port else ''}"]

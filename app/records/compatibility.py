@@ -1,0 +1,136 @@
+"""Which code can use a database: each migration says from which code on it can be used, and the database keeps that.
+
+A rolling release migrates the database while old processes still serve, and a rollback starts old code on a newer
+database.  Old code does not have the newer migration's file, so it reads what the migration has left in the table
+`schema_compatibility`: `usable_from` is the newest migration that code has to know to go on (P47).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import alembic.config
+from alembic.migration import MigrationContext
+from alembic.runtime.migration import MigrationInfo
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, select
+
+from app.errors import SettingsFault
+from app.records.tables import schema_compatibility
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+MIGRATION_LOCK = 727002
+"""PostgreSQL's advisory lock that every transaction shares, and that a migration which old code cannot live with
+takes alone."""
+
+
+class UnfitDatabase(SettingsFault):
+    """The database is there, and this code cannot use it as it is: a migration is missing here or there."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__([f"DATABASE_URL: {reason}"])
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a database's migrations mean for this code."""
+
+    revision: str | None
+    """The last migration that has run; None before the first."""
+    pending: tuple[str, ...] = ()
+    """Migrations of this code that have not run yet, oldest first."""
+    newer: tuple[str, ...] = ()
+    """Migrations that have run and that this code does not have."""
+    fault: str = ""
+    """Why this code cannot use the database although nothing is pending; "" where it can."""
+
+    @property
+    def reason(self) -> str:
+        """Why this code cannot use the database now, and what to do; "" where it can."""
+        return self.fault or (LACKS_MIGRATIONS if self.pending else "")
+
+
+LACKS_MIGRATIONS = "the database lacks migrations; run `channel db upgrade` first"
+
+
+def config() -> alembic.config.Config:
+    """Alembic's configuration; its migrations run on the connection in `attributes`."""
+    made = alembic.config.Config()
+    made.set_main_option("script_location", str(MIGRATIONS))
+    return made
+
+
+@functools.cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(config())
+
+
+@functools.cache
+def chain() -> tuple[str, ...]:
+    """The migrations of this code, oldest first; read once a process."""
+    return tuple(reversed([script.revision for script in _scripts().walk_revisions()]))
+
+
+def head() -> str:
+    """The newest migration of this code."""
+    return chain()[-1]
+
+
+def of(connection: Connection) -> Form:
+    """The form of the database behind a connection."""
+    return judged(connection, MigrationContext.configure(connection).get_current_revision())
+
+
+def judged(connection: Connection, revision: str | None) -> Form:
+    """The same where the last migration that has run is known."""
+    known = chain()
+    if revision is None:
+        return Form(None, pending=known)
+    if revision in known:
+        return Form(revision, pending=known[known.index(revision) + 1 :])
+    said: dict[str, str] = {}
+    if inspect(connection).has_table(schema_compatibility.name):
+        rows = connection.execute(select(schema_compatibility)).all()
+        said = {row.revision: row.usable_from for row in rows if row.revision not in known}
+    newer = tuple(sorted({*said, revision}))
+    # Each of them has to be lived with; one that names a migration this code does not have wants newer code.
+    too_new = sorted(name for name in newer if said.get(name) not in known)
+    fault = ""
+    if too_new:
+        fault = (
+            f"the database was migrated by a newer version of this server (to {revision}), and migration "
+            f"{too_new[0]} cannot be used by this version (which knows {head()}): deploy the newer version again, "
+            "or restore a backup from before that migration"
+        )
+    return Form(revision, newer=newer, fault=fault)
+
+
+def keep(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args: object) -> None:
+    """Alembic's hook after each migration: keeps what it says, in the same transaction.
+
+    One that says nothing can be used only by code that has it.  Before the migration that makes the table there was
+    no code that would read it.
+    """
+    connection = ctx.connection
+    script = step.up_revision
+    if connection is None or script is None or not inspect(connection).has_table(schema_compatibility.name):
+        return
+    connection.execute(
+        schema_compatibility.insert(), {"revision": script.revision, "usable_from": usable_from(script.revision)}
+    )
+
+
+def usable_from(revision: str) -> str:
+    """What a migration of this code says: the oldest one whose code can use the database after it."""
+    return str(getattr(_scripts().get_revision(revision).module, "usable_from", revision))
+
+
+def is_breaking(revision: str, current: str | None) -> bool:
+    """Whether code that was written for `current` cannot use the database once `revision` has run."""
+    known = chain()
+    said = usable_from(revision)
+    return current is not None and (said not in known or known.index(said) > known.index(current))

@@ -1,0 +1,63 @@
+"""Leases as they are judged everywhere: by the shared clock, and never longer than a lease can be (R36).
+
+Whoever's lease is over may have died, or may stand still and go on later.  So the next one treats what it did as
+possibly done, and the first one looks at its lease again before it sends (`Deadline.held_until_s`) and when it records.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, or_, text, update
+
+from app.records.tables import catalogue_heard, commands, deliveries, fact_streams, feeds, stock
+
+LONGEST: Final = timedelta(seconds=180)
+"""Every lease is shorter.  One that ends later than that from now was given by a wrong clock, and is over."""
+
+LONGEST_PAUSE: Final = timedelta(hours=2)
+"""No pause is longer, for a vendor's Retry-After counts up to an hour."""
+
+_IS_DUE_STATE = text("state in ('owed', 'checking')")
+
+
+def is_over(until: Any, now: Any, beyond: Any) -> ColumnElement[bool]:
+    """SQL: nobody holds the lease that ends at `until`.  `beyond` is `now` and `LONGEST`, both may be parameters."""
+    return or_(until.is_(None), until <= now, until > beyond)
+
+
+def is_free(until: Any, now: datetime) -> ColumnElement[bool]:
+    """SQL: nobody holds the lease that ends at `until`."""
+    return is_over(until, now, now + LONGEST)
+
+
+def is_held(until: datetime | None, now: datetime) -> bool:
+    """Whether somebody holds the lease that ends at `until`."""
+    return until is not None and now < until <= now + LONGEST
+
+
+def end_leases(connection: Connection, now: datetime) -> None:
+    """Whoever had a lease is gone; what it may have done stays in doubt, for its token is kept."""
+    for column, also in (
+        (deliveries.c.lease_until, _IS_DUE_STATE),
+        (commands.c.lease_until, commands.c.finished_at.is_(None)),
+        (fact_streams.c.lease_until, fact_streams.c.lease_token.is_not(None)),
+        (feeds.c.lease_until, feeds.c.lease_token.is_not(None)),
+    ):
+        connection.execute(update(column.table).where(also, column.is_not(None)).values({column: now}))
+
+
+def wake_after_step_back(connection: Connection, now: datetime) -> None:
+    """The shared clock went back: pauses that would last until it is there again are over, and so is settling."""
+    furthest = now + LONGEST_PAUSE
+    connection.execute(
+        update(deliveries).where(_IS_DUE_STATE, deliveries.c.next_try_at > furthest).values(next_try_at=now)
+    )
+    connection.execute(
+        update(deliveries).where(_IS_DUE_STATE, deliveries.c.last_attempt_at > now).values(last_attempt_at=now)
+    )
+    streams = fact_streams.c
+    for column in (streams.next_try_at, streams.catalogue_next_try_at, streams.wishes_next_look_at,
+                   stock.c.again_at, catalogue_heard.c.again_at):  # fmt: skip
+        connection.execute(update(column.table).where(column > furthest).values({column: now}))

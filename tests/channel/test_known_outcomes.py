@@ -1,0 +1,162 @@
+"""What a vendor has answered is never thrown away: not by a database that is away, nor by a fault of ours (P44, R8)."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from app import gateways
+from app.channel import consequences, running
+from app.contract.schemas import Contract
+from app.records.database import Database
+from app.records.tables import deliveries, late_news
+from app.sandbox.faults import RunningServer
+from tests.channel.money_gateway import Till, serve_till
+from tests.channel.test_refunds import CHANNEL, Shop
+from tests.conftest import KEY, PAIR, Caller, codes, eventually
+
+LEASE_S = 5.5
+"""Longer than a request waits for the database to take what it heard."""
+
+AWAY_S = 8.0
+"""How long the database takes nothing: until after the lease."""
+
+
+@pytest.fixture
+def shop(build_app: Callable[..., Flask], contract: Contract, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A vendor whose refunds can neither be repeated nor looked up, and leases that end while the database is away."""
+    monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
+    monkeypatch.setattr(running, "PATIENCE_MARGIN_S", LEASE_S - running.BUDGET_S)
+    till = Till()
+    with serve_till(till) as server:
+        gateway = 'repeat = "never"\npatience_s = 5.0'
+        text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
+        yield Shop(till, server, Caller(build_app(text), contract))
+
+
+@contextmanager
+def nothing_written(database: Database) -> Iterator[None]:
+    """Every connection to PostgreSQL is ended; on both databases nothing can be written until the end of the block."""
+    if database.is_sqlite:
+        blocker = sqlite3.connect(database.url.database or "", isolation_level=None)
+        blocker.execute("begin immediate")
+        yield
+        blocker.close()
+        return
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("lock table deliveries in exclusive mode nowait")
+        others = "datname = current_database() and pid <> pg_backend_pid()"
+        other.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+        yield
+
+
+def held(server: RunningServer, count: int) -> Callable[[], bool]:
+    """Whether the vendor has so many more requests under way than now."""
+    before = server.requests
+    return lambda: server.requests >= before + count
+
+
+def open_calls(database: Database) -> list[tuple[str, str]]:
+    with database.read() as connection:
+        rows = connection.execute(
+            select(deliveries.c.verb, deliveries.c.state).where(deliveries.c.state.in_(("owed", "checking", "parked")))
+        )
+        return [(row.verb, row.state) for row in rows]
+
+
+@pytest.mark.both_databases
+def test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back(
+    shop: Shop,
+) -> None:
+    for refnum in ("A1", "A2", "A3"):
+        shop.sell(refnum)
+    shop.fault("slow", times=3, delay_s=1.0)
+    under_way = held(shop.server, 3)
+    database = shop.retailops.database
+    with ThreadPoolExecutor(3) as callers:
+        begun = time.monotonic()
+        credit = callers.submit(shop.credit, "10.00", "A1-p1")
+        returned = callers.submit(shop.give_back, 71, "7.50", "A2")
+        cancelled = callers.submit(shop.retailops.cancel, "A3")
+        eventually(under_way)
+        with nothing_written(database):
+            answers = [credit.result(), returned.result(), cancelled.result()]
+            assert time.monotonic() - begun < 12, "P7"
+            time.sleep(max(0.0, AWAY_S - (time.monotonic() - begun)))
+    paid = [[str(item["amount"]) for item in order.paid_out] for order in shop.till.orders.values()]
+    assert paid == [["10.00"], ["7.50"], ["50.00"]]
+    assert (answers[0]["status"], answers[0]["amount"]) == ("success", 10), answers[0]
+    [transaction] = answers[1]["payment_transactions"]
+    assert (transaction["amount"], transaction["payment_type"]) == (7.5, "Visa")
+    assert codes(answers[1]) == [] and answers[2]["status"] == "success"
+    eventually(lambda: shop.states() == ["accepted"] * 3)
+    eventually(lambda: open_calls(database) == [])
+    # Whoever asks again gets the same, and nothing is paid again.
+    assert shop.credit("10.00", "A1-p1")["refnum"] == answers[0]["refnum"]
+    assert answers[0]["refnum"] in {entry.refnum for entry in shop.ledger() if entry.order_refnum == "A1"}
+    assert shop.give_back(71, "7.50", "A2")["payment_transactions"] == [transaction]
+    assert all(entry.told_at is not None for entry in shop.ledger() if entry.order_refnum != "A3")
+    assert [len(order.paid_out) for order in shop.till.orders.values()] == [1, 1, 1]
+
+
+def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows from an answer fails twice, then for ever; inline, then in the background."""
+    apply, fails = consequences.apply, {"A1": 2, "A2": 99, "A3": 99}
+
+    def faulty(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
+        if settled.state == "delivered":
+            fails[delivery.lane] = fails.get(delivery.lane, 0) - 1
+            if fails[delivery.lane] >= 0:
+                raise KeyError("a fault of ours")
+        apply(connection, delivery, settled, *rest)
+
+    for refnum in ("A1", "A2", "A3", "A4"):
+        shop.sell(refnum)
+    monkeypatch.setattr(consequences, "apply", faulty)
+    for refnum, number in (("A1", 71), ("A2", 72)):
+        body = {"retailops_return_id": number, "refund_amt": "7.50", "refund_action": "refund"}
+        reply = shop.retailops.post("order_returned", order={"channel_order_refnum": refnum}, **{"return": body})
+        assert reply.status_code == 500, "R8: a fault of ours is told as one"
+    shop.fault("status", times=2, code=429)
+    for refnum, number in (("A3", 73), ("A4", 74)):
+        assert codes(shop.give_back(number, "7.50", refnum)) == ["REFUND_OWED"]
+    shop.settle()
+    assert [len(order.paid_out) for order in shop.till.orders.values()] == [1, 1, 1, 1]
+    assert eventually(lambda: open_calls(shop.retailops.database) == [("return_order", "parked")] * 2)
+    with shop.retailops.database.read() as connection:
+        parked = connection.execute(select(deliveries).where(deliveries.c.state == "parked")).all()
+    assert {(row.lane, row.last_code, row.is_possibly_done) for row in parked} == {
+        ("A2", "NOT_BOOKED", True),
+        ("A3", "NOT_BOOKED", True),
+    }
+    assert [(entry.order_refnum, entry.state) for entry in shop.ledger()] == [
+        ("A1", "accepted"), ("A2", "owed"), ("A3", "owed"), ("A4", "accepted"),
+    ]  # fmt: skip
+
+
+def test_p44_what_was_given_up_and_is_done_all_the_same_is_told_to_people_and_its_money_counts(shop: Shop) -> None:
+    shop.sell()
+    shop.fault("slow", delay_s=1.5)
+    under_way = held(shop.server, 1)
+    database = shop.retailops.database
+    with ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(shop.give_back, 71, "7.50")
+        eventually(under_way)
+        with database.write() as connection:
+            connection.execute(update(deliveries).values(state="dropped", lease_token=None, lease_until=None))
+        answer.result()
+    with database.read() as connection:
+        [news] = connection.execute(select(late_news)).all()
+    assert (news.code, news.subject, news.dismissed_at) == ("LATE_DONE_AFTER_ALL", "A1", None)
+    assert shop.states() == ["accepted"]

@@ -1,0 +1,172 @@
+"""RetailOps' ids have one form at the door: however a callback spells them, it is the same callback (R7, P10, P19)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from app.contract.schemas import Contract
+from app.records.tables import commands, packages, refunds
+from tests.conftest import codes
+from tests.gateways.rally_shop import MUG, TEE, Shop, opened
+
+pytestmark = pytest.mark.both_databases
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+SPELLINGS: tuple[Any, ...] = (7, 7.0, "7", "7.0", "007", "+7", " 7 ", "+07.00")
+"""One number; the first is what is posted first."""
+
+
+@pytest.fixture
+def shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[Shop]:
+    with ExitStack() as stack:
+        shop = stack.enter_context(opened(build_app, contract))
+        shop.offer(TEE=99, MUG=99)
+        yield shop
+
+
+def ids_of(schema: dict[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where a request has ids of RetailOps; "*" stands for the elements of a list."""
+    for name, part in schema.get("properties", {}).items():
+        is_id = (name.startswith("retailops_") and name.endswith("_id")) or name == "order_item_id"
+        if is_id or name == "payment_series_id":
+            yield (*place, name)
+        yield from ids_of(part, (*place, name))
+    if isinstance(schema.get("items"), dict):
+        yield from ids_of(schema["items"], (*place, "*"))
+
+
+def spelled(body: dict[str, Any], places: set[tuple[str, ...]], number: Any) -> dict[str, Any]:
+    """The body with every id of RetailOps that it has spelled like this; each of `places` is in it."""
+    found: set[tuple[str, ...]] = set()
+
+    def walk(value: Any, place: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return {name: walk(part, (*place, name)) for name, part in value.items()}
+        if isinstance(value, list):
+            return [walk(part, (*place, "*")) for part in value]
+        if place in places:
+            found.add(place)
+            return number
+        return value
+
+    changed: dict[str, Any] = walk(body, ())
+    assert found == places, f"the body lacks {places - found}: state every id the schema knows"
+    return changed
+
+
+def body_of(callback: str, order: dict[str, Any]) -> dict[str, Any]:
+    """A request about the order that holds every id its schema knows, each 0."""
+    refnum = order["channel_order_refnum"]
+    tee, mug = (line["channel_item_refnum"] for line in order["order_items"])
+    contents = {"retailops_order_item_id": 0, "retailops_shipment_item_id": 0, "channel_item_refnum": mug,
+                "sku": MUG, "quantity": 1}  # fmt: skip
+    package = {"retailops_package_id": 0, "tracking_number": "1Z1", "package_items": [contents]}
+    shipment = {"retailops_shipment_id": 0, "packages": [package]}
+    line = {"order_item_id": 0, "channel_item_refnum": tee, "sku": TEE, "quantity": 1, "unit_price": 20}
+    whole = {"channel_order_refnum": refnum, "retailops_order_id": 0, "order_items": [line], "shipments": [shipment]}
+    item = {"retailops_item_id": 0, "channel_item_refnum": mug, "sku": MUG, "quantity": 1, "subtotal_amt": 20}
+    returned = {"retailops_return_id": 0, "retailops_rma_id": 0, "items": [item]}
+    payment = {"payment_series_id": 0, "currency_code": "USD",
+               "payment_transactions": [{"transaction_type": "charge", "amount": 3, "status": "success"}]}  # fmt: skip
+    bodies: dict[str, dict[str, Any]] = {
+        "order_acknowledge": {"orders": [{"channel_order_refnum": refnum, "retailops_order_id": 0}]},
+        "order_cancel": {"order": {"retailops_order_id": 0}},
+        "order_complete": {
+            "order": {**whole, "unshipped_items": [{"channel_item_refnum": tee, "unshipped_quantity": 1}]}
+        },
+        "order_returned": {"order": whole, "return": {**returned, "refund_amt": 7.5, "refund_action": "refund"}},
+        "order_settle_payment": {"order": whole, "payment": payment},
+        "order_shipment_submit": {"channel_order_refnum": refnum, "retailops_order_id": 0, "shipment": shipment},
+        "order_update": {"order": whole, "rmas": [returned]},
+    }
+    return bodies[callback]
+
+
+def kept_before(shop: Shop, refnum: str, former: dict[str, str]) -> None:
+    """What is kept of the order has the keys an earlier version would have kept."""
+    with shop.database.write() as connection:
+        for table, name in ((commands, "natural_key"), (refunds, "natural_key"), (packages, "key")):
+            column, of_order = table.c[name], table.c.order_refnum == refnum
+            for key in connection.execute(select(column).where(of_order).distinct()).scalars().all():
+                head = f"{refnum}/" if key.startswith(f"{refnum}/") else ""
+                values: dict[str, Any] = {name: head + former.get(key.removeprefix(head), key.removeprefix(head))}
+                if "key_form" in table.c:
+                    values["key_form"] = 1
+                connection.execute(update(table).where(of_order, column == key).values(**values))
+
+
+def orders_told(shop: Shop) -> list[str]:
+    """Calls Rally got about orders since `forget`."""
+    return [call["path"] for call in shop.told() if "order" in call["path"]]
+
+
+CALLBACKS = sorted(
+    path.stem.removesuffix("_v1")
+    for path in SCHEMAS.glob("*.json")
+    if any(ids_of(json.loads(path.read_text())["links"][0]["schema"]))
+)
+
+
+def test_p10_a_callback_is_the_same_however_it_spells_retailops_ids(shop: Shop) -> None:
+    assert len(CALLBACKS) == 7
+    for callback in CALLBACKS:
+        schema = json.loads((SCHEMAS / f"{callback}_v1.json").read_text())["links"][0]["schema"]
+        places = set(ids_of(schema))
+        order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
+        refnum = order["channel_order_refnum"]
+        shop.retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": "07"}])
+        first, *others = SPELLINGS
+        body = body_of(callback, order)
+        assert codes(shop.retailops.ask(callback, **spelled(body, places, first)), "error") == [], callback
+        answer = shop.retailops.ask(callback, **spelled(body, places, first))
+        held = shop.at_rally(refnum)
+        shop.forget()
+        for number in others:
+            assert shop.retailops.ask(callback, **spelled(body, places, number)) == answer, f"{callback}: {number!r}"
+        kept_before(shop, refnum, {"7": "007.0", "7-7": "7.0-07", "7/0/3": "07.0/0/3"})
+        for number in SPELLINGS:
+            assert shop.retailops.ask(callback, **spelled(body, places, number)) == answer, f"{callback}: {number!r}"
+        assert shop.at_rally(refnum) == held and not orders_told(shop), callback
+        # The next order is acknowledged under the same number, which has to be its alone.
+        shop.retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 8}])
+
+
+def test_p34_zero_in_any_spelling_is_no_number(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 1})
+    for number, severity in (*((zero, "info") for zero in (0, "00", "0.0", -0.0, "null", None, "")), (5, "warning")):
+        shipment = {"retailops_shipment_id": number, "packages": []}
+        refnum = order["channel_order_refnum"]
+        answer = shop.retailops.ask("order_shipment_submit", channel_order_refnum=refnum, shipment=shipment)
+        assert codes(answer) == codes(answer, severity) == ["NO_PACKAGES"], number
+
+
+def test_p19_a_credit_does_not_change_with_parents_nobody_knows(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 2})
+    payment = order["payment_transactions"][0]["refnum"]
+    refnum = order["channel_order_refnum"]
+    first = shop.credit(5, payment)
+    assert first["status"] == "success"
+    for parents in ((payment, "X"), ("X", payment), ("Y", "X", payment, payment), (f" {payment}", payment), ("7", "A")):
+        again = shop.credit(5, *parents)
+        is_known = payment in parents
+        assert again["status"] == ("success" if is_known else "fail"), parents
+        assert again["refnum"] == (first["refnum"] if is_known else ""), parents
+    # Once, numbers nobody knows counted, too.
+    now, former = (
+        hashlib.sha256(msgspec.json.encode((refnum, "5", sorted(parents)))).hexdigest()[:24]
+        for parents in ([payment], [payment, "X"])
+    )
+    kept_before(shop, refnum, {f"{now}-1": f"{former}-1"})
+    assert shop.credit(5, "X", payment)["refnum"] == first["refnum"]
+    assert len(shop.at_rally(refnum)["refunds"]) == 1

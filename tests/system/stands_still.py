@@ -1,0 +1,51 @@
+"""`channel ...` whose process stops itself once, between the last look at its lease and the first byte it sends.
+
+`python -m tests.system.stands_still WORDS deliveries work`: at the first request that has these bytes in it.  Nobody
+can look again between a look and a send, so that is where a process that is stopped does most harm.
+"""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from app.records.database import Database
+
+
+@contextmanager
+def _nobody_writing() -> Iterator[None]:
+    """No thread of this process is in a transaction of SQLite, which would keep every other process from writing."""
+    [database] = [item for item in gc.get_objects() if isinstance(item, Database)]
+    with database._writer:
+        yield
+
+
+def stop_before(words: bytes) -> None:
+    """SIGSTOP this process at its first request that has `words` in it; whoever continues it lets it send them."""
+    own_send = http.client.HTTPConnection.send
+    has_stood = False
+
+    def send(connection: http.client.HTTPConnection, data: Any) -> None:
+        nonlocal has_stood
+        if not has_stood and words in bytes(data):
+            has_stood = True
+            with _nobody_writing():
+                os.kill(os.getpid(), signal.SIGSTOP)
+        own_send(connection, data)
+
+    http.client.HTTPConnection.send = send  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    from app.cli import main
+    from tests.system.stage import hurry
+
+    stop_before(sys.argv.pop(1).encode())
+    hurry()
+    main()
