@@ -1849,7 +1849,7 @@ FAULTS = (
         "tell-a-full-server-at-once",
         "P42",
         "app/records/connections.py",
-        "if not is_full(cause(error)) or time",
+        'if not is_full(getattr(error, "orig", error)) or time',
         "if True or time",
         (
             "tests/records/test_connections.py::"
@@ -1884,9 +1884,9 @@ FAULTS = (
     Fault(
         "not-ready-because-busy",
         "P42",
-        "app/records/database.py",
-        "return time.monotonic() - self._served_at < IN_USE_S",
-        "return False",
+        "app/records/readiness.py",
+        "is_well = time.monotonic() - self._database.served_at_s < ANSWERED_S",
+        "is_well = False",
         (
             "tests/records/test_connections.py::"
             "test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle",

@@ -1,4 +1,4 @@
-"""The connections of one process to PostgreSQL: opened on demand, tried before use, closed when idle.
+"""The connections of one process to PostgreSQL: opened on demand, closed when idle.
 
 Small plans allow 20 connections to all processes together, and a rolling release doubles those.  How many a process
 may have is bounded by whoever asks (`Database`); a server that has none left is waited for, because the others' idle
@@ -14,38 +14,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Dialect, Pool
+from sqlalchemy import Pool
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.records.database_errors import is_full
-from app.records.patience import Watch
 
 IDLE_S: Final = 30.0
 """How long a connection is kept that nobody uses."""
-
-TRUSTED_S: Final = 1.0
-"""A connection used so recently is asked nothing before its next use unless its socket says that something came."""
-
-PING_S: Final = 3.0
-"""How long the question whether a connection still works may take."""
 
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 0.25
 
 log = logging.getLogger(__name__)
 
-watch = Watch()
-"""Cuts off uses of the process's connections that take too long."""
-
 T = TypeVar("T")
 
 
-def patiently(connect: Callable[[], T], wait_s: float, cause: Callable[[Exception], BaseException | None]) -> T:
+def patiently(connect: Callable[[], T], wait_s: float) -> T:
     """What `connect` gives; tried again for `wait_s` while the server has no connection left.
 
-    `cause` names the driver's error within one that `connect` raises.  Raises whatever `connect` raises last.
+    Raises whatever `connect` raises last.
     """
     give_up_at = time.monotonic() + wait_s
     pause_s = _FIRST_PAUSE_S
@@ -53,7 +43,7 @@ def patiently(connect: Callable[[], T], wait_s: float, cause: Callable[[Exceptio
         try:
             return connect()
         except Exception as error:
-            if not is_full(cause(error)) or time.monotonic() + pause_s > give_up_at:
+            if not is_full(getattr(error, "orig", error)) or time.monotonic() + pause_s > give_up_at:
                 raise
         time.sleep(random.uniform(pause_s / 2, pause_s))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -99,11 +89,10 @@ class KeptConnections(Pool):
             with self._changed:
                 if not self._idle:
                     break
-                since_s, record = self._idle.pop()
-            if self._is_alive(record, time.monotonic() - since_s):
+                _, record = self._idle.pop()
+            if not self._has_gone(record):
                 return record
             record.close()
-            self.close_idle()  # the others are as old, and to try each would take as long again
         return self._create_connection()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
@@ -118,23 +107,15 @@ class KeptConnections(Pool):
                 self._closer = threading.Thread(target=self._close_in_time, name="database-idle", daemon=True)
                 self._closer.start()
 
-    def _is_alive(self, record: ConnectionPoolEntry, idle_s: float) -> bool:
-        """Whether a connection can be used: a server that has gone leaves an end or a last word in the socket."""
+    def _has_gone(self, record: ConnectionPoolEntry) -> bool:
+        """Whether the server has ended a connection: that leaves an end or a last word in the socket."""
         connection: Any = record.dbapi_connection
         poll = select.poll()
         try:
             poll.register(connection.fileno(), select.POLLIN)
-            if idle_s < TRUSTED_S and not poll.poll(0):
-                return True
-            use = watch.begin(connection.fileno(), PING_S)
-            try:
-                cast(Dialect, self._dialect).do_ping(connection)
-            finally:
-                watch.end(use)
-        except Exception as error:
-            log.info("a lost connection to the database is replaced: %s", type(error).__name__)
-            return False
-        return True
+        except Exception:  # the driver has noticed
+            return True
+        return bool(poll.poll(0))
 
     def _close_in_time(self) -> None:
         """Ends when there is none left to wait for."""

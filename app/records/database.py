@@ -39,7 +39,7 @@ from app.fair_turns import FairTurns, TurnTimeout
 from app.logs import Tally
 from app.records import compatibility, heartbeat, migrating, private_files
 from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
-from app.records.connections import KeptConnections, patiently, watch
+from app.records.connections import KeptConnections, patiently
 from app.records.database_errors import (
     DatabaseBusy,
     DatabaseConflict,
@@ -49,6 +49,7 @@ from app.records.database_errors import (
     family,
     in_words,
 )
+from app.records.patience import Watch
 
 __all__ = [
     "Database",
@@ -89,13 +90,9 @@ LATE_S = 1.5
 """How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
 callback's budget is 10 s."""
 
-READY_WAIT_S = 3.0
-"""How long a health check waits for a connection: platforms give up after 5 to 10 s."""
-
-IN_USE_S = 10.0
-"""A database that has served this process within that time answers, even where all connections are busy."""
-
 log = logging.getLogger(__name__)
+
+_watch = Watch()
 
 T = TypeVar("T")
 
@@ -114,7 +111,8 @@ class Database:
         self.clock = SharedClock()
         self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
         self._writer = FairTurns(1)
-        self._served_at = -math.inf
+        self.served_at_s = -math.inf
+        """When it served this process last (monotonic seconds)."""
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
         self._demanding = threading.RLock()
@@ -183,12 +181,12 @@ class Database:
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             try:
-                record.info["watched"] = watch.begin(connection.fileno(), _longest_use_s())
+                record.info["watched"] = _watch.begin(connection.fileno(), _longest_use_s())
                 record.info["form"] = _look(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away, and then every connection is dead; the pool connects anew.
                 if "watched" in record.info:
-                    watch.end(record.info.pop("watched"))
+                    _watch.end(record.info.pop("watched"))
                 raise InvalidatePoolError from error
             except OSError as error:
                 raise DatabaseBusy("this process has too many files open") from error
@@ -196,7 +194,7 @@ class Database:
         @event.listens_for(engine, "checkin")
         def _end_use(_connection: Any, record: Any) -> None:
             if "watched" in record.info:
-                watch.end(record.info.pop("watched"))
+                _watch.end(record.info.pop("watched"))
 
         return engine
 
@@ -220,7 +218,7 @@ class Database:
     def _written(
         self, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
     ) -> Iterator[Connection]:
-        self._prepare_use()  # before the writer's turn, for what is demanded may have to write
+        self._begin_use()  # before the writer's turn, for what is demanded may have to write
         if not self.is_sqlite:
             with self._connection(wait_s) as connection, connection.begin():
                 if names := sorted(set(serial)):
@@ -236,7 +234,7 @@ class Database:
                 with connection.begin():
                     yield connection
         except TurnTimeout:
-            raise DatabaseBusy("another writer holds the database") from None
+            raise DatabaseBusy("another writer of this process holds it") from None
 
     def before_use(self, demand: Callable[[], None]) -> None:
         """Call `demand` before anything is read or written, again each time until it returns.
@@ -244,12 +242,6 @@ class Database:
         What it raises is told as `DatabaseUnavailable` to whoever wanted the database; it may use the database itself.
         """
         self._demand = demand
-
-    def _prepare_use(self) -> None:
-        if self._is_closed:
-            raise DatabaseUnavailable("this process is about to end")
-        if self._demand is not None:
-            self._meet_demand()
 
     def _meet_demand(self) -> None:
         asked_at = time.monotonic()
@@ -269,8 +261,15 @@ class Database:
             finally:
                 self._is_demanding = False
 
+    def _begin_use(self) -> None:
+        if self._is_closed:
+            raise DatabaseUnavailable("this process is about to end")
+        if self._demand is not None:
+            self._meet_demand()
+
     @contextmanager
     def _connection(self, wait_s: float | None = None) -> Iterator[Connection]:
+        self._begin_use()
         if self.is_sqlite and not self.clock.is_known:
             self._join_clock()
         give_up_at = time.monotonic() + (_patience_s() if wait_s is None else wait_s)
@@ -278,9 +277,9 @@ class Database:
             with self._turns.turn(caller.channel.get(), give_up_at - time.monotonic()), _as_unavailable():
                 with self._connected(self.engine, give_up_at) as connection:
                     yield connection
-                self._served_at = time.monotonic()
+                self.served_at_s = time.monotonic()
         except TurnTimeout:
-            raise DatabaseBusy("all connections this process may have are in use") from None
+            raise DatabaseBusy("all connections that this process may have are in use") from None
 
     def now(self) -> datetime:
         """Now, by the shared clock.  Raises `DatabaseUnavailable` where it is not known yet and cannot be asked."""
@@ -312,9 +311,7 @@ class Database:
 
     def _connected(self, engine: Engine, give_up_at: float) -> Connection:
         try:
-            if self.is_sqlite:
-                return engine.connect()
-            return patiently(engine.connect, give_up_at - time.monotonic(), lambda error: getattr(error, "orig", None))
+            return patiently(engine.connect, give_up_at - time.monotonic())
         except InvalidRequestError as error:
             raise DatabaseUnavailable("new connections are lost as soon as they are made") from error
 
@@ -344,31 +341,19 @@ class Database:
         A free connection is waited for until the request's answer must stand, in the background for `WAIT_S`.
         Raises `DatabaseUnavailable` when none comes or the database fails.
         """
-        self._prepare_use()
         with self._connection() as connection, connection.begin():
             self._demand_form(connection)
             yield connection
 
     def is_ready(self) -> bool:
-        """True when the database answers and this code can use it.
-
-        Where all connections are busy it is enough that they were of use just now.
-        """
+        """True when the database answers and this code can use it."""
         try:
-            return not self.form(READY_WAIT_S).reason
-        except DatabaseBusy:
-            return self.was_used_lately
+            return not self.form().reason
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
 
-    @property
-    def was_used_lately(self) -> bool:
-        """True when a transaction of this process ended well just now."""
-        return time.monotonic() - self._served_at < IN_USE_S
-
     def form(self, wait_s: float | None = None) -> Form:
-        """What the database's migrations mean for this code.  Raises `DatabaseUnavailable`."""
-        self._prepare_use()
+        """What the database's migrations mean for this code; `wait_s`: as in `write`.  Raises `DatabaseUnavailable`."""
         with self._connection(wait_s) as connection, connection.begin():
             return compatibility.of(connection)
 
@@ -396,6 +381,7 @@ class Database:
         engine = create_engine(
             self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
         )
+        self._close_idle()
         with _as_unavailable():
             return migrating.run_beside_traffic(engine, to)
 
@@ -431,11 +417,28 @@ class Database:
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
         give_up_at = time.monotonic() + _patience_s()
         with self._turns.turn("", _patience_s()), _as_unavailable():
-            # This connection is none of the pool's, and the bound holds for both.
-            cast(KeptConnections, self.engine.pool).close_idle()
+            self._close_idle()
             with self._connected(engine, give_up_at) as connection, connection.begin():
                 connection.execute(text("select pg_advisory_xact_lock(727001)"))
                 yield connection
+
+    def _close_idle(self) -> None:
+        """Make room for a connection that is none of the pool's: the bound holds for both."""
+        cast(KeptConnections, self.engine.pool).close_idle()
+
+
+def _patience_s() -> float:
+    """How long the present thread may wait for a connection."""
+    deadline = caller.deadline.get()
+    return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
+
+
+def _longest_use_s() -> float:
+    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
+    deadline = caller.deadline.get()
+    if deadline is None:
+        return TRANSACTION_S
+    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
 
 
 def posix_locks() -> Any:
@@ -455,20 +458,6 @@ def posix_locks() -> Any:
 _LOCK_NAMES = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
 )
-
-
-def _patience_s() -> float:
-    """How long the present thread may wait for a connection."""
-    deadline = caller.deadline.get()
-    return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
-
-
-def _longest_use_s() -> float:
-    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
-    deadline = caller.deadline.get()
-    if deadline is None:
-        return TRANSACTION_S
-    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
 
 
 _NOW = "extract(epoch from clock_timestamp())::float8"

@@ -66,17 +66,13 @@ _BY_CLASS: dict[str, tuple[Family, str]] = {
     "XX": ("away", "its server reports damaged data or a fault of its own"),
 }
 
-_FULL = {
-    "too many connections for role": "too many connections for role",
-    "too many connections for database": "too many connections for database",
-    "connection slots are reserved": "remaining connection slots are reserved",
-    "too many clients": "too many clients already",
-    "no more connections allowed": "no more connections allowed",
-}
-"""What a server says that has no connection left (the last one is pgbouncer's), and how it is told on."""
-
 _BY_TEXT: tuple[tuple[str, Family, str], ...] = (
-    *((text, "busy", words) for text, words in _FULL.items()),
+    ("too many connections for role", "busy", "too many connections for role"),
+    ("too many connections for database", "busy", "too many connections for database"),
+    ("connection slots are reserved", "busy", "remaining connection slots are reserved"),
+    ("too many clients", "busy", "too many clients already"),
+    ("too many connections", "busy", "too many connections"),
+    ("no more connections allowed", "busy", "no more connections allowed"),
     ("password authentication failed", "rejects", "it does not take the user's password"),
     ("no password supplied", "rejects", "it wants a password"),
     ("no pg_hba.conf entry", "rejects", "it does not let this user or this machine in"),
@@ -115,10 +111,13 @@ _SQLITE: tuple[tuple[str, Family, str], ...] = (
 """SQLite's error names, which may have an ending that says more."""
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether the server let nobody in because it has no connection left; others' idle ones close soon."""
-    said = str(error).lower()
-    return getattr(error, "sqlstate", None) == "53300" or any(text in said for text in _FULL)
+_FULL = tuple(words for _, kind, words in _BY_TEXT if kind == "busy" and "files" not in words)
+
+
+def is_full(error: BaseException) -> bool:
+    """True when the server has no connection left, or pgbouncer none: some close soon."""
+    known = _known(error)
+    return known is not None and known[1] in _FULL
 
 
 def family(error: BaseException) -> Family:

@@ -20,6 +20,7 @@ from app.records import connections
 from app.records.connections import patiently
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.database_errors import in_words, is_full
+from app.records.readiness import Readiness
 from app.settings import load_database_url
 from tests.conftest import eventually
 from tests.postgres import PostgresServer, limited_role
@@ -38,7 +39,7 @@ def small(postgres: PostgresServer, postgres_template: str) -> Iterator[tuple[st
 
 def taken(url: str) -> psycopg.Connection[tuple[object, ...]]:
     """One of the server's connections; what has just been closed is free a moment later."""
-    return patiently(lambda: psycopg.connect(url), 10, lambda error: error)
+    return patiently(lambda: psycopg.connect(url), 10)
 
 
 @contextmanager
@@ -149,11 +150,11 @@ def test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_id
             with pytest.raises(DatabaseBusy), database.write(wait_s=0.3):
                 raise AssertionError("it was let in")
             assert time.monotonic() - begun < 3 and count() == 3
-            assert database.is_ready() is False, "nothing has come back yet"
+            assert "in use" in Readiness(database).why_not(), "nothing has come back yet"
         with database.read() as connection:
             connection.execute(ONE)
         with held(database, "a"), held(database, "b"), held(database, "c"):
-            assert database.is_ready(), "a database that serves others is well"
+            assert Readiness(database).why_not() == "", "a database that serves others is well"
         eventually(lambda: count() == 0, 10)
         with database.read() as connection:
             assert connection.execute(ONE).scalar_one() == 1
@@ -195,7 +196,7 @@ def test_p42_a_thread_that_would_hold_two_connections_is_a_fault_of_ours(build_a
 def test_a_connection_that_was_cut_while_idle_is_replaced_and_costs_no_answer(small: tuple[str, str]) -> None:
     url, _ = small
     with opened(url) as database:
-        for pause_s in (0.0, connections.TRUSTED_S + 0.1):
+        for pause_s in (0.0, 1.0):
             with held(database, "a"), held(database, "b"), database.read() as connection:
                 connection.execute(ONE)
             with psycopg.connect(url, autocommit=True) as administrator:
