@@ -17,6 +17,7 @@ from app import gateways, logs, metrics, settings
 from app.callbacks import edge
 from app.callbacks.door import create_door
 from app.callbacks.health import create_health
+from app.callbacks.senders import Senders
 from app.channel import consequences, registration
 from app.channel.desk import BUDGET_S, Desk
 from app.channel.reception import Reception
@@ -189,7 +190,7 @@ def create_app(configured: Settings | None = None) -> Flask:
             raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
         raise
     logs.configure(configured.log_level, configured.secrets())
-    database = Database(configured.database_url)
+    database = Database(configured.database_url, configured.connections_each)
     configured = prepared(configured, database)
     logs.configure(configured.log_level, configured.secrets(), configured.names)
     works = Works(
@@ -224,8 +225,14 @@ def create_app(configured: Settings | None = None) -> Flask:
         if inbound is not None:
             app.register_blueprint(inbound)
     app.extensions["works"] = works
+    app.extensions["senders"] = Senders(configured.channels)
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
+    most, processes = configured.database_connections, configured.database_processes
+    if not database.is_sqlite and configured.connections_each * processes > most:
+        log.warning(
+            "DATABASE_CONNECTIONS allows %d in all, and %d processes may have 2 each: raise it", most, processes
+        )
     works.start()
     if configured.deliveries == "inline":
         works.dispatcher.start()

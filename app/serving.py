@@ -65,6 +65,7 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """A request leaves no cycles behind, so the collector need not walk what is loaded for good, nor often."""
     worker.most_body_bytes = _configured.max_body
+    worker.senders = getattr(worker.wsgi, "extensions", {}).get("senders")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -174,8 +174,16 @@ class Settings:
     journal_days: int = 90
     web_concurrency: int = 2
     web_threads: int = 16
+    database_connections: int = 18
+    database_processes: int = 4
+    """How many share those connections."""
     names: Mapping[str, str] = field(default_factory=dict)
     """The name that people see of each key of records that is another one."""
+
+    @property
+    def connections_each(self) -> int:
+        """How many connections to PostgreSQL each process may have open: its part of all, at least 2."""
+        return max(2, self.database_connections // self.database_processes)
 
     def secrets(self) -> list[str]:
         """Every secret this process knows, so that its log can keep them out."""
@@ -191,6 +199,10 @@ ENVIRONMENT_HELP = {
     "APP_ENV": "production (default; development under `flask run` and `channel serve`), development or demo.",
     "PUBLIC_URL": "Where others reach this server, with https:// and no path.",
     "DATABASE_URL": "SQLite or PostgreSQL address; production needs it set. Default sqlite:///instance/channel.db.",
+    "DATABASE_CONNECTIONS": "Connections to PostgreSQL of all processes together, at least 2; leave two of those the "
+    "server allows for commands and backups. Default 18.",
+    "DATABASE_PROCESSES": "Processes that share them, at least 1. Default: twice the web and worker processes, for a "
+    "rolling release runs old and new ones side by side; set it where there is more than one worker or machine.",
     "CHANNELS_FILE": "Path of channels.toml. Default: channels.toml beside the process.",
     "CHANNELS": "The text of channels.toml itself; wins over CHANNELS_FILE.",
     "PORT": "Port to listen on. Default 5000.",
@@ -214,6 +226,7 @@ def explain_environment(environ: Mapping[str, str] | None = None) -> list[Explai
     env = os.environ if environ is None else environ
     defaults = {item.name.upper(): str(item.default) for item in fields(Settings)}
     defaults["CHANNELS_FILE"] = "channels.toml"
+    defaults["DATABASE_PROCESSES"] = "twice the web and worker processes"
     defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", _usual_environment(env)) == "production" else "on"
     shown = []
     for name, meaning in ENVIRONMENT_HELP.items():
@@ -244,6 +257,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     faults: list[str] = []
     app_env = _one_of(env, "APP_ENV", ENVIRONMENTS, _usual_environment(env), faults)
     is_production = app_env == "production"
+    deliveries = _one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults)
+    web_concurrency = _whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults)
+    processes = web_concurrency + (deliveries == "worker")
     settings = Settings(
         app_env=app_env,
         public_url=_public_url(env, faults),
@@ -253,11 +269,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         verify_key=_one_of(env, "VERIFY_KEY", ("on", "off"), "off" if is_production else "on", faults) == "on",
         max_body=_whole(env, "MAX_BODY", 32 * 1024 * 1024, 1024, 1024**3, faults),
         console_token=env.get("CONSOLE_TOKEN", ""),
-        deliveries=_one_of(env, "DELIVERIES", ("inline", "worker"), "inline", faults),
+        deliveries=deliveries,
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
         journal_days=_whole(env, "JOURNAL_DAYS", 90, 1, 3650, faults),
-        web_concurrency=_whole(env, "WEB_CONCURRENCY", 2, 1, 64, faults),
+        web_concurrency=web_concurrency,
         web_threads=_whole(env, "WEB_THREADS", 16, 2, 256, faults),
+        database_connections=_whole(env, "DATABASE_CONNECTIONS", 18, 2, 10_000, faults),
+        database_processes=_whole(env, "DATABASE_PROCESSES", 2 * processes, 1, 1_000, faults),
     )
     if faults:
         raise SettingsFault(faults)

@@ -163,6 +163,22 @@ def running_postgres(*, is_durable: bool = False) -> Iterator[PostgresServer]:
             server.stop()
 
 
+@contextmanager
+def limited_role(url: str, connections: int) -> Iterator[str]:
+    """The address of the same database as a role that is no superuser and may have so many connections."""
+    role = sql.Identifier(f"limited_{url.rpartition('/')[2]}")
+    with psycopg.connect(url, autocommit=True) as administrator:
+        administrator.execute(sql.SQL("create role {} login connection limit {}").format(role, connections))
+        administrator.execute(sql.SQL("grant all on all tables in schema public to {}").format(role))
+        administrator.execute(sql.SQL("grant all on all sequences in schema public to {}").format(role))
+    try:
+        yield url.replace("postgres@", f"limited_{url.rpartition('/')[2]}@")
+    finally:
+        with psycopg.connect(url, autocommit=True) as administrator:
+            administrator.execute(sql.SQL("drop owned by {}").format(role))
+            administrator.execute(sql.SQL("drop role {}").format(role))
+
+
 def _unprivileged() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:

@@ -34,6 +34,8 @@ class Fault:
     tests: tuple[str, ...]
     patience_s: float = 60.0
     """Tests that wait for ever have noticed too; this is how long that takes."""
+    on_postgresql: bool = False
+    """Its tests need a PostgreSQL server; all others run on SQLite only, for a fault needs to be noticed once."""
 
 
 FAULTS = (
@@ -62,6 +64,14 @@ FAULTS = (
         "            elif outcome.settled.is_possibly_done:\n",
         "            elif outcome.settled is None:\n",
         ("tests/records/test_outbox.py::test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew",),
+    ),
+    Fault(
+        "tell-nobody-of-an-overtaken-call",
+        "P44",
+        "app/deliveries/claims.py",
+        "            _note_if_overtaken(connection, outcome.delivery, now)\n",
+        "            pass\n",
+        ("tests/records/test_outbox.py::test_p44_a_call_that_may_have_arrived_after_later_ones_of_its_order_is_told",),
     ),
     Fault(
         "go-by-ones-own-clock",
@@ -178,6 +188,17 @@ FAULTS = (
         (
             "tests/channel/test_known_outcomes.py::"
             "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back",
+        ),
+    ),
+    Fault(
+        "overtake-a-late-attempt",
+        "P44",
+        "app/deliveries/claims.py",
+        "_is_any(_EARLIER.c.late_until > _NOW)",
+        "_is_any(_EARLIER.c.late_until < _NOW)",
+        (
+            "tests/records/test_outbox.py::"
+            "test_p44_later_calls_of_a_lane_wait_while_an_earlier_attempt_may_still_arrive",
         ),
     ),
     Fault(
@@ -829,6 +850,26 @@ FAULTS = (
         ),
     ),
     Fault(
+        "refused-facts-are-not-counted",
+        "P14",
+        "app/deliveries/troubles.py",
+        "(count + len(refused), subject, reason)",
+        "(len(refused), subject, reason)",
+        ("tests/deliveries/test_troubles.py::test_p14_many_refused_facts_are_one_line_that_counts",),
+        patience_s=30.0,
+    ),
+    Fault(
+        "cancellation-counts-units-twice",
+        "P19",
+        "app/channel/bought.py",
+        "units[row.line_refnum] = max(units[row.line_refnum] - row.quantity, 0)",
+        "units[row.line_refnum] += 0",
+        (
+            "tests/gateways/test_rally_completions.py"
+            "::test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_back[sqlite]",
+        ),
+    ),
+    Fault(
         "keys-of-an-earlier-form-forgotten",
         "P10",
         "app/records/former_keys.py",
@@ -1355,8 +1396,8 @@ FAULTS = (
         "requests-half-sent-are-dropped-at-a-stop",
         "P21",
         "app/callbacks/loop.py",
-        "                elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
-        "                else:\n",
+        "            elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
+        "            else:\n",
         (
             "tests/callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answered",
         ),
@@ -1795,6 +1836,129 @@ FAULTS = (
         ),
     ),
     Fault(
+        "each-process-takes-all-connections",
+        "P42",
+        "app/settings.py",
+        "return max(2, self.database_connections // self.database_processes)",
+        "return self.database_connections",
+        (
+            "tests/test_settings.py::test_p42_each_process_has_its_part_of_the_connections_also_while_a_release_doubles_the_processes",
+        ),
+    ),
+    Fault(
+        "tell-a-full-server-at-once",
+        "P42",
+        "app/records/connections.py",
+        'if not is_full(getattr(error, "orig", error)) or time',
+        "if True or time",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_a_server_without_a_connection_left_is_waited_for_and_then_told_in_words[role]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "keep-idle-connections",
+        "P42",
+        "app/records/connections.py",
+        "left_s = self.close_idle(IDLE_S)",
+        "left_s = self.close_idle(3600.0)",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "wait-for-a-connection-only-briefly",
+        "P42",
+        "app/records/database.py",
+        "return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)",
+        "return 4.0",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_whoever_waits_gets_the_next_connection_also_long_after_others_came",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "not-ready-because-busy",
+        "P42",
+        "app/records/readiness.py",
+        "is_well = time.monotonic() - self._database.served_at_s < ANSWERED_S",
+        "is_well = False",
+        (
+            "tests/records/test_connections.py::"
+            "test_p42_connections_are_opened_on_demand_up_to_the_bound_and_closed_when_idle",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "hold-two-connections",
+        "P42",
+        "app/fair_turns.py",
+        "if thread in self._holders:",
+        "if False:",
+        (
+            "tests/test_fair_turns.py::test_a_second_turn_in_the_same_thread_is_a_fault_of_ours_and_nothing_is_lost_by_it",
+        ),
+    ),
+    Fault(
+        "one-channel-takes-the-last-turn",
+        "P15",
+        "app/fair_turns.py",
+        "most_each = max(1, limit - 1)",
+        "most_each = limit",
+        (
+            "tests/records/test_connections.py::test_p15_a_channel_whose_transactions_hang_leaves_the_others_a_connection",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "who-came-first-goes-first",
+        "P15",
+        "app/fair_turns.py",
+        "key=lambda each: (each[1].held, each[1].served)",
+        "key=lambda each: -each[1].served",
+        (
+            "tests/test_fair_turns.py::"
+            "test_p15_of_those_that_wait_the_channel_that_holds_least_and_was_served_longest_ago_goes_first",
+        ),
+    ),
+    Fault(
+        "one-channel-takes-all-threads",
+        "P15",
+        "app/callbacks/threads.py",
+        "most - max(1, most // 8)",
+        "most",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once",
+        ),
+    ),
+    Fault(
+        "strangers-take-a-channels-share",
+        "P15",
+        "app/callbacks/senders.py",
+        "named = self._by_key.get(found[1]) if found else None",
+        "named = next(iter(self._by_key.values()))",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p15_a_request_is_for_the_channel_it_names_and_whoever_names_none_is_a_stranger",
+        ),
+    ),
+    Fault(
+        "count-the-budget-from-the-thread",
+        "P7",
+        "app/callbacks/edge.py",
+        "Deadline(arrived_s + BUDGET_S)",
+        "Deadline.in_s(BUDGET_S)",
+        (
+            "tests/callbacks/test_fair_share.py::"
+            "test_p7_time_spent_waiting_for_a_thread_counts_against_the_time_for_the_answer",
+        ),
+    ),
+    Fault(
         "inflate-before-a-key-is-found",
         "P46",
         "app/callbacks/body.py",
@@ -1853,6 +2017,14 @@ FAULTS = (
         "if False:",
         ("tests/gateways/test_line.py::test_p46_an_answer_of_a_million_values_is_not_read",),
     ),
+    Fault(
+        "an-arena-for-each-thread",
+        "P28",
+        "app/serving.py",
+        "_memory.keep_flat()",
+        "pass",
+        ("tests/system/test_memory.py::test_p28_a_server_has_two_arenas_however_many_threads_it_has",),
+    ),
 )
 
 
@@ -1886,14 +2058,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="channel-faults-") as scratch:
         copy = Path(scratch) / "tree"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
-        tests = list(dict.fromkeys(test for fault in chosen for test in fault.tests))
-        unharmed = _run(copy, tests, patience_s=300.0)
-        print(
-            f"unharmed: {unharmed.passed} passed, {len(unharmed.failed)} failed, {unharmed.seconds:.0f} s", flush=True
-        )
-        if not unharmed.is_green:
-            print(f"the named tests must be green first: {unharmed.trouble or ', '.join(unharmed.failed)}")
-            return 1
+        for on_postgresql in sorted({fault.on_postgresql for fault in chosen}):
+            meant = (fault.tests for fault in chosen if fault.on_postgresql is on_postgresql)
+            tests = list(dict.fromkeys(test for listed in meant for test in listed))
+            unharmed = _run(copy, tests, patience_s=300.0, on_postgresql=on_postgresql)
+            found = f"{unharmed.passed} passed, {len(unharmed.failed)} failed, {unharmed.seconds:.0f} s"
+            print(f"unharmed{' on PostgreSQL' if on_postgresql else ''}: {found}", flush=True)
+            if not unharmed.is_green:
+                print(f"the named tests must be green first: {unharmed.trouble or ', '.join(unharmed.failed)}")
+                return 1
         width = max(len(fault.name) for fault in chosen)
         missed = 0
         for fault in chosen:
@@ -1912,7 +2085,7 @@ def _try(copy: Path, fault: Fault) -> tuple[str, float]:
         return f"does not fit: its text stands {times} times in {fault.file}", 0.0
     file.write_text(sound.replace(fault.old, fault.new))
     try:
-        verdict = _run(copy, fault.tests, patience_s=fault.patience_s)
+        verdict = _run(copy, fault.tests, patience_s=fault.patience_s, on_postgresql=fault.on_postgresql)
     finally:
         file.write_text(sound)
     if verdict.is_red:
@@ -1920,11 +2093,11 @@ def _try(copy: Path, fault: Fault) -> tuple[str, float]:
     return (f"no verdict: {verdict.trouble}" if verdict.trouble else "GREEN"), verdict.seconds
 
 
-def _run(copy: Path, tests: Iterable[str], *, patience_s: float) -> Verdict:
-    """Each test on SQLite only: a fault needs to be noticed once."""
+def _run(copy: Path, tests: Iterable[str], *, patience_s: float, on_postgresql: bool) -> Verdict:
     report = copy / "verdict.xml"
     report.unlink(missing_ok=True)
-    options = ["-q", "-p", "no:cacheprovider", "-m", "not postgresql", f"--junitxml={report}"]
+    options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    options += [] if on_postgresql else ["-m", "not postgresql"]
     # Bytecode of a file that was changed twice within its timestamp's second would be stale.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(copy), "SEED": "1"}
     begun = time.monotonic()

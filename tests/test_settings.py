@@ -45,3 +45,17 @@ def test_p23_a_database_in_memory_is_a_fault_for_every_connection_would_have_its
 def test_p20_the_databases_password_is_kept_out_of_the_log() -> None:
     environment = {"APP_ENV": "development", "DATABASE_URL": "postgres://user:a%2Fpass+word@db/x", "CHANNELS": "# none"}
     assert "a/pass+word" in settings.load(environment).secrets()
+
+
+def test_p42_each_process_has_its_part_of_the_connections_also_while_a_release_doubles_the_processes() -> None:
+    def each(**environment: str) -> int:
+        fixed = {"APP_ENV": "development", "DATABASE_URL": "postgres://user@db/x", "CHANNELS": "# none"}
+        return settings.load({**fixed, **environment}).connections_each
+
+    assert each() == 18 // 4
+    assert each(DELIVERIES="worker") == 18 // 6
+    assert each(DELIVERIES="worker", WEB_CONCURRENCY="8") == 2
+    assert each(DATABASE_CONNECTIONS="100", DATABASE_PROCESSES="5") == 20
+    for name, value in (("DATABASE_CONNECTIONS", "1"), ("DATABASE_PROCESSES", "0"), ("DATABASE_PROCESSES", "x")):
+        with pytest.raises(SettingsFault, match=name):
+            each(**{name: value})

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from flask import Blueprint, Response, request
 
-from app import metrics
+from app import caller, metrics
 from app.callbacks import body
 from app.callbacks.edge import REQUEST_ID
 from app.callbacks.large_bodies import LargeBodies
@@ -71,12 +71,16 @@ def _reply(
 ) -> Response:
     try:
         received = body.receive(request.environ, max_body, reception.holder)
-        deadline = Deadline.in_s(budget_s)  # how long the body took is up to the caller
+        given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
+        deadline = given.within_s(budget_s) if given else Deadline.in_s(budget_s)
+        caller.deadline.set(deadline)
         if not received.is_large:
             understood = reception.read(callback, body.parse(received.read()), note)
+            caller.channel.set(understood.key)
             return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note))
         with closing(received), large_bodies.turn(received.holder, deadline) as turn:
             understood = turn.parsed(lambda: reception.read(callback, body.parse_large(received, max_body), note))
+            caller.channel.set(understood.key)
             return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note, turn.leave))
     except Rejected as error:
         note.outcome = error.code

@@ -10,11 +10,19 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from app import logs
+from app import caller, logs
 from app.callbacks.replies import error_reply
+from app.channel.desk import BUDGET_S
+from app.deadline import Deadline
 
 REQUEST_ID = "channel.request_id"
 """Where the request id stands in the WSGI environment."""
+
+ARRIVED_S = "channel.arrived_s"
+"""Where it stands since when the request is whole (monotonic seconds), if whoever calls the application knows."""
+
+SENDER = "channel.sender"
+"""Where it stands which channel the request says it is for, if whoever calls the application knows."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SLASHES = re.compile("//+")
@@ -51,7 +59,13 @@ class Edge:
             headers.append(("X-Request-Id", request_id))
             return start_response(status, headers, *rest)
 
-        return self._application(environ, start)
+        arrived_s = environ.get(ARRIVED_S)
+        until = Deadline.in_s(BUDGET_S) if arrived_s is None else Deadline(arrived_s + BUDGET_S)
+        caller.begin_request(until, environ.get(SENDER, ""))
+        try:
+            return self._application(environ, start)
+        finally:
+            caller.end_request()
 
 
 def install(app: Flask) -> None:

@@ -19,9 +19,11 @@ from gunicorn.workers.base import Worker as BaseWorker  # type: ignore[import-un
 
 from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
+from app.callbacks.edge import ARRIVED_S, SENDER
 from app.callbacks.heads import PlainSettings
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
+from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads
 from app.channel.desk import BUDGET_S
 from app.errors import Rejected
@@ -32,6 +34,9 @@ BEAT_S: Final = 1.0
 
 RECORD_S: Final = 3.0
 """What is left of the time to stop for recording what runs in the background."""
+
+MOST_WAIT_S: Final = BUDGET_S - 3.0
+"""How long a whole request may wait for a thread; what its answer costs has to fit into the rest."""
 
 STOP_S: Final = 5.0
 """How long downloads may go on when the process is to end and every request is answered."""
@@ -44,6 +49,9 @@ class Worker(BaseWorker):  # type: ignore[misc]
 
     wsgi: Any
     alive: bool
+
+    senders: Senders | None = None
+    """Knows for which channel a request is; without it all are one another's equals."""
 
     most_body_bytes = 32 * 1024 * 1024
     """No body above this is received."""
@@ -79,17 +87,18 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self.alive = False
 
     def _give(self, connection: Connection, request: Any) -> None:
-        self._threads.give((connection, request, time.monotonic()))
+        sender = self.senders.of(request.path, request.headers, request.body) if self.senders else EVERYBODY
+        self._threads.give((connection, request, time.monotonic(), sender), sender)
 
-    def _serve(self, job: tuple[Connection, Any, float]) -> None:
+    def _serve(self, job: tuple[Connection, Any, float, str]) -> None:
         """Answer a whole request; runs in one of the threads and raises nothing."""
-        connection, request, since_s = job
+        connection, request, since_s, sender = job
         answer = Answer(connection.line, MOST_WAITING_BYTES)
         is_last = True
         try:
-            if time.monotonic() - since_s > BUDGET_S:  # nobody waits for its answer any more (P7)
+            if time.monotonic() - since_s > MOST_WAIT_S:  # too little would be left of the time for its answer (P7)
                 raise Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
-            is_last = self._respond(connection, request, answer)
+            is_last = self._respond(connection, request, answer, {ARRIVED_S: since_s, SENDER: sender})
         except OSError as error:  # the client has gone, or reads too slowly
             log.debug("an answer was not taken: %s", type(error).__name__)
             answer.rest.clear()
@@ -101,8 +110,8 @@ class Worker(BaseWorker):  # type: ignore[misc]
                 answer.rest = deque([memoryview(refusal(error))])
         self._loop.give_back(connection, answer.rest, is_last=is_last)
 
-    def _respond(self, connection: Connection, request: Any, answer: Answer) -> bool:
-        """True when the connection ends after this answer."""
+    def _respond(self, connection: Connection, request: Any, answer: Answer, known: dict[str, Any]) -> bool:
+        """True when the connection ends after this answer.  `known` is for the application beside the request."""
         environ: dict[str, Any] = {}
         response = None
         begun_s = time.monotonic()
@@ -110,6 +119,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self._settings.pre_request(self, request)
             response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
             environ["wsgi.multithread"] = True
+            environ.update(known)
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:
                 self.log.info("Autorestarting worker after current request.")

@@ -83,6 +83,11 @@ class Received:
     wanted: Any
     """The callback's own part in our types; None where nothing can come of it."""
 
+    @property
+    def key(self) -> str:
+        """The key of the channel's records, "" where it is for no channel's."""
+        return self.channel.key if self.channel else ""
+
 
 class Malformed(Rejected):
     """A body that cannot be taken as the callback (R6): 400, each fault as an event."""
@@ -201,8 +206,9 @@ class Reception:
         except BadAnswer as error:
             log.error("an answer of %s breaks its schema: %s", callback.name, error)
             raise
-        for item in held:
-            log.error("channel %s: an order was left out of an answer: %s", note.channel, item.problems[0].message)
+        if held:
+            message = "channel %s: orders were left out of an answer, %s of them, the first: %s"
+            log.error(message, note.channel, len(held), held[0].problems[0].message)
         if held and self._raises_on_bad_answer:
             raise BadAnswer(tuple(problem for item in held for problem in item.problems))
         if checked is not given:

@@ -38,7 +38,7 @@ def work(as_json: bool) -> None:
     configured = settings.load()
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
-    database = Database(configured.database_url)
+    database = Database(configured.database_url, configured.connections_each)
     found = _once_database_is_there(configured, database, stopping)
     if found is None:
         return

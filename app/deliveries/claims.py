@@ -18,7 +18,8 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
-    exists,
+    func,
+    null,
     or_,
     select,
     text,
@@ -27,8 +28,9 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
-from app.records import leases
-from app.records.tables import Moment, deliveries
+from app.gateways.words import OBSERVATIONS, Event, about
+from app.records import late_news, leases
+from app.records.tables import Moment, commands, deliveries
 
 LOOK_FURTHER = 50
 """How many calls beyond the wanted number a claim looks at, for those that stand behind others."""
@@ -48,18 +50,27 @@ _UNTIL = bindparam("until", type_=Moment)
 _THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))
 
 _EARLIER = deliveries.alias("earlier")
-_IS_BEHIND = exists().where(
+_IN_FRONT = (
     _EARLIER.c.channel == deliveries.c.channel,
     _EARLIER.c.gateway == deliveries.c.gateway,
     _EARLIER.c.lane == deliveries.c.lane,
     _EARLIER.c.id < deliveries.c.id,
-    is_in(_EARLIER, OPEN_STATES),
 )
+
+
+def _is_any(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Read by its index for each row; of two `exists` PostgreSQL would read every open call of the table."""
+    return select(_EARLIER.c.id).where(*_IN_FRONT, which).limit(1).scalar_subquery().is_not(None)
+
+
+# One that is over holds up the next while an attempt of it may still arrive there, after what is sent now (R11).
+_IS_BEHIND = or_(_is_any(is_in(_EARLIER, OPEN_STATES)), _is_any(_EARLIER.c.late_until > _NOW))
 _DUE = (
     select(
         deliveries.c.id, deliveries.c.verb, deliveries.c.lane, deliveries.c.command_id, deliveries.c.body,
         deliveries.c.state, deliveries.c.attempts, deliveries.c.is_possibly_done, deliveries.c.last_attempt_at,
-        deliveries.c.lease_token, deliveries.c.lease_until, deliveries.c.request_id, _IS_BEHIND.label("is_behind"),
+        deliveries.c.lease_token, deliveries.c.lease_until, deliveries.c.request_id, deliveries.c.late_until,
+        _IS_BEHIND.label("is_behind"),
     )
     .where(
         deliveries.c.channel == bindparam("of_channel"),
@@ -70,7 +81,12 @@ _DUE = (
     .limit(bindparam("look_at"))
     .with_for_update(skip_locked=True, of=deliveries)
 )  # fmt: skip
-_PUT_OFF = update(deliveries).where(_THESE, _IS_BEHIND).values(next_try_at=_UNTIL)
+_LATE_UNTIL = select(func.max(_EARLIER.c.late_until)).where(*_IN_FRONT, _EARLIER.c.late_until > _NOW).scalar_subquery()
+_PUT_OFF = (
+    update(deliveries)
+    .where(_THESE, _IS_BEHIND)
+    .values(next_try_at=case((_LATE_UNTIL < _UNTIL, _LATE_UNTIL), else_=_UNTIL))
+)
 
 # A lease that ran out belonged to a process that died or lost the database after it may have sent.
 _HAS_RUN_OUT = deliveries.c.lease_token.is_not(None)
@@ -80,10 +96,11 @@ _LEASE = (
     .values(
         is_possibly_done=or_(deliveries.c.is_possibly_done, _HAS_RUN_OUT),
         last_attempt_at=case(
-            (and_(_HAS_RUN_OUT, deliveries.c.lease_until > _NOW), _NOW),
-            (_HAS_RUN_OUT, deliveries.c.lease_until),
+            (and_(_HAS_RUN_OUT, deliveries.c.lease_until <= _NOW), deliveries.c.lease_until),
+            (_HAS_RUN_OUT, _NOW),
             else_=deliveries.c.last_attempt_at,
         ),
+        late_until=case((_HAS_RUN_OUT, null()), else_=deliveries.c.late_until),
         lease_token=bindparam("token"),
         lease_until=_UNTIL,
     )
@@ -119,7 +136,7 @@ def claim(
         if not behind:
             break
         # Asked again, for between the two statements the one in front may have been closed.
-        connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND})
+        connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND, "now": now})
     first = [row for row in seen if not row.is_behind and row.id not in except_for][:wanted]
     rows = first[:limit] + [row for row in first[limit:] if row.verb not in never_ahead]
     token = new_lease()
@@ -130,20 +147,35 @@ def claim(
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
             row.attempts, row.is_possibly_done or row.lease_token is not None,
-            min(row.lease_until, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            min(row.lease_until or now, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
+            None if row.lease_token is not None else row.late_until,
         )
         for row in rows
     ]  # fmt: skip
 
 
 _DOUBT = (
-    update(deliveries).where(_THESE, is_in(deliveries, OPEN_STATES)).values(is_possibly_done=True, last_attempt_at=_NOW)
+    update(deliveries)
+    .where(_THESE, is_in(deliveries, OPEN_STATES))
+    .values(is_possibly_done=True, last_attempt_at=_NOW, late_until=None)
 )
 _HELD = (
     select(deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts)
     .where(_THESE)
     .order_by(deliveries.c.id)
     .with_for_update()
+)
+_LATER = (
+    select(deliveries.c.verb)
+    .where(
+        deliveries.c.channel == bindparam("of_channel"),
+        deliveries.c.gateway == bindparam("of_gateway"),
+        deliveries.c.lane == bindparam("of_lane"),
+        deliveries.c.id > bindparam("of_id"),
+        deliveries.c.state == "delivered",
+    )
+    .order_by(deliveries.c.id.desc())
+    .limit(1)
 )
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
@@ -193,13 +225,19 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
                 in_doubt.append(outcome.delivery.id)
         elif is_done and (row is None or row.state in ("dropped", "refused")):
             recorded.after_all.append(outcome)
+        elif row is not None and row.state == "delivered" and (is_done or outcome.settled.is_possibly_done):
+            _note_if_overtaken(connection, outcome.delivery, now)
     if in_doubt:
         connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
     # Personal data goes as soon as nobody needs it (R28).
     _write(connection, [{**_written(outcome), "closed_at": now, "body": None} for outcome in closed])
     _write(connection, [_written(outcome) for outcome in recorded.applied if outcome.settled.state in OPEN_STATES])
-    wake_lanes(connection, {_lane_of(outcome.delivery) for outcome in closed}, now)
+    free_at: dict[tuple[str, str, str], datetime] = {}
+    for outcome in closed:
+        lane = _lane_of(outcome.delivery)
+        free_at[lane] = max(now, free_at.get(lane, now), outcome.settled.late_until or now)
+    wake_lanes(connection, free_at)
     return recorded
 
 
@@ -217,7 +255,30 @@ def _written(outcome: Outcome) -> dict[str, object]:
         "events": msgspec.json.encode(settled.events) if settled.events else None,
         "lease_token": None,
         "lease_until": None,
+        "late_until": settled.late_until,
     }
+
+
+def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Tell people of a call that may have arrived after later ones of its order, which nobody can send again.
+
+    Its process stood still while sending; another made the call and the later ones, whose bodies are gone (R28).
+    """
+    channel, gateway, lane = _lane_of(delivery)
+    names = {"of_channel": channel, "of_gateway": gateway, "of_lane": lane, "of_id": delivery.id}
+    later = connection.execute(_LATER, names).scalar()
+    if later is None or delivery.verb in OBSERVATIONS:
+        return
+    callback = connection.execute(select(commands.c.callback).where(commands.c.id == delivery.command_id)).scalar()
+    message = (
+        f"{gateway} may have received {delivery.verb} of order {lane} once more, after the later {later}, because a "
+        "process of this server stood still; compare the order there with what was said last"
+    )
+    event = Event("warning", "LATE_SENT_AGAIN", message, about("order_refnum", lane))
+    late_news.note(
+        connection, channel=channel, gateway=gateway, callback=callback or delivery.verb, subject=lane, event=event,
+        request_id=delivery.request_id, now=now,
+    )  # fmt: skip
 
 
 def _lane_of(delivery: Delivery) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from app import caller
 from app.clock import boot_s, utc_now
 from app.deliveries import claims
 from app.deliveries.chores import Chores
@@ -234,6 +235,7 @@ class Dispatcher:
             self._turns.end(call, is_quick=False)
             return
         delivery = call.delivery
+        caller.channel.set(delivery.channel)
         settled = self._courier.attempt(
             delivery, Deadline.in_s(ATTEMPT_S).held_until(call.held_until_s), is_inline=False
         )
@@ -258,6 +260,7 @@ class Dispatcher:
         self._wake.set()
 
     def _send_facts(self, stream: Stream) -> None:
+        caller.channel.set(stream[0])
         try:
             self._facts.send(*stream)
             if self._chores.do(*stream):

@@ -193,7 +193,8 @@ class Gateway(ABC):
     """What the vendor holds, where it can be read back; None where it cannot."""
 
     settle_s: float = 60.0
-    """How long a create may stay invisible at the vendor after it was done (R11)."""
+    """How long a create may stay invisible at the vendor after it was done, and how long an attempt that was given up
+    without an answer may still arrive there (R11)."""
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
         """Orders ready for RetailOps, oldest first, in chunks.
@@ -327,6 +328,12 @@ class Vendor(Protocol):
 
     def former_accounts(self, options: Any) -> list[str]:
         """What `account` was by older settings of the same account, such as the digest of a replaced bare key."""
+
+    def address_parts(self, options: Any, names: Sequence[str]) -> list[str]:
+        """What stands between two slashes in the addresses of `inbound` and names this channel, whose names are given.
+
+        Requests of one channel leave the others their share of the threads (P15).
+        """
 
     def create(self, options: Any, tools: Tools) -> Gateway:
         """The gateway of one channel.  Makes no call."""

@@ -12,6 +12,7 @@ that a callback still has its answer (503) in time.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
@@ -31,10 +32,14 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from app import caller
 from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
+from app.fair_turns import FairTurns, TurnTimeout
+from app.logs import Tally
 from app.records import compatibility, heartbeat, migrating, private_files
 from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
+from app.records.connections import KeptConnections, patiently
 from app.records.database_errors import (
     DatabaseBusy,
     DatabaseConflict,
@@ -69,8 +74,21 @@ TRANSACTION_S = 7.0
 CONNECT_S = 2
 """How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
 
-CONNECTIONS = 12
-"""Connections of one process to PostgreSQL at most; platforms allow as few as 20 in all."""
+CONNECTIONS = 2
+"""Connections to PostgreSQL at most of a process that names no other number, such as a command on the terminal."""
+
+SQLITE_CONNECTIONS = 64
+"""Files have no bound of their own: more than any process has threads at the same time in the database."""
+
+WAIT_S = 10.0
+"""How long a free connection is waited for in the background; a request waits until its answer must stand."""
+
+LEAST_WAIT_S = 1.0
+"""How long a request waits even when its time is over: what was found out so far should be kept."""
+
+LATE_S = 1.5
+"""How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
+callback's budget is 10 s."""
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +98,21 @@ T = TypeVar("T")
 
 
 class Database:
-    """All access to the records.  Threads share one instance; a forked process makes its own."""
+    """All access to the records.  Threads share one instance; a forked process makes its own.
 
-    def __init__(self, url: str) -> None:
+    A thread that uses the database must not use it a second time meanwhile: with all connections in such hands
+    everybody would wait for ever.  It is told so by an error of ours (`NestedTurn`).
+    """
+
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
+        """`connections`: how many to PostgreSQL this process may have open at most, at least 2."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock = SharedClock()
-        self._writer = threading.Lock()
+        self._turns = FairTurns(SQLITE_CONNECTIONS if self.is_sqlite else connections)
+        self._writer = FairTurns(1)
+        self.served_at_s = -math.inf
+        """When it served this process last (monotonic seconds)."""
         self._is_closed = False
         self._demand: Callable[[], None] | None = None
         self._demanding = threading.RLock()
@@ -103,7 +129,11 @@ class Database:
             with _as_folder_fault():
                 private_files.make_folder(Path(self.url.database).parent)
         engine = create_engine(
-            self.url, hide_parameters=True, pool_size=8, max_overflow=56, connect_args={"timeout": 5.0}
+            self.url,
+            hide_parameters=True,
+            pool_size=8,
+            max_overflow=SQLITE_CONNECTIONS - 8,
+            connect_args={"timeout": 5.0},
         )
 
         @event.listens_for(engine, "do_connect")
@@ -139,9 +169,7 @@ class Database:
         engine = create_engine(
             self.url,
             hide_parameters=True,
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=LOCK_S,
+            poolclass=KeptConnections,
             connect_args={
                 "connect_timeout": CONNECT_S,
                 "tcp_user_timeout": int(TRANSACTION_S * 1000),
@@ -153,7 +181,7 @@ class Database:
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             try:
-                record.info["watched"] = _watch.begin(connection.fileno(), TRANSACTION_S)
+                record.info["watched"] = _watch.begin(connection.fileno(), _longest_use_s())
                 record.info["form"] = _look(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away, and then every connection is dead; the pool connects anew.
@@ -172,13 +200,14 @@ class Database:
 
     @contextmanager
     def write(
-        self, *, wait_s: float = 5.0, serial: Iterable[str] = (), is_durable: bool = True
+        self, *, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
     ) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block.
 
         One that is not durable does not wait for the disk on SQLite: a power cut may undo it, and nothing else.
         `serial` names what must not be changed by two at once (PostgreSQL; SQLite has one writer anyway).
-        Raises `DatabaseUnavailable` when it cannot begin within `wait_s` or the database fails, and `DatabaseRefused`
+        `wait_s`: how long its beginning may be waited for; None: SQLite's writer for 5 s, a connection as `read` does.
+        Raises `DatabaseUnavailable` when it cannot begin within that time or the database fails, and `DatabaseRefused`
         for a value it can never keep.
         """
         with self._written(wait_s, serial, is_durable) as connection:
@@ -187,24 +216,25 @@ class Database:
 
     @contextmanager
     def _written(
-        self, wait_s: float = 5.0, serial: Iterable[str] = (), is_durable: bool = True
+        self, wait_s: float | None = None, serial: Iterable[str] = (), is_durable: bool = True
     ) -> Iterator[Connection]:
-        give_up_at = time.monotonic() + max(wait_s, 0.0)
         self._begin_use()  # before the writer's turn, for what is demanded may have to write
-        if self.is_sqlite and not self._writer.acquire(timeout=max(wait_s, 0.0)):
-            raise DatabaseBusy("another writer of this process holds it")
+        if not self.is_sqlite:
+            with self._connection(wait_s) as connection, connection.begin():
+                if names := sorted(set(serial)):
+                    connection.execute(_LOCK_NAMES, {"names": names})
+                yield connection
+            return
+        give_up_at = time.monotonic() + (5.0 if wait_s is None else wait_s)
         try:
-            with self._connection() as connection:
-                if self.is_sqlite:
-                    left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
-                    connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
+            turn = self._writer.turn(caller.channel.get(), give_up_at - time.monotonic())
+            with turn, self._connection() as connection:
+                left_ms = int(min(LOCK_S, max(give_up_at - time.monotonic(), 0.0)) * 1000)
+                connection = connection.execution_options(is_write=True, busy_ms=left_ms, is_durable=is_durable)
                 with connection.begin():
-                    if not self.is_sqlite and (names := sorted(set(serial))):
-                        connection.execute(_LOCK_NAMES, {"names": names})
                     yield connection
-        finally:
-            if self.is_sqlite:
-                self._writer.release()
+        except TurnTimeout:
+            raise DatabaseBusy("another writer of this process holds it") from None
 
     def before_use(self, demand: Callable[[], None]) -> None:
         """Call `demand` before anything is read or written, again each time until it returns.
@@ -238,12 +268,18 @@ class Database:
             self._meet_demand()
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self, wait_s: float | None = None) -> Iterator[Connection]:
         self._begin_use()
         if self.is_sqlite and not self.clock.is_known:
             self._join_clock()
-        with _as_unavailable(), self._connected() as connection:
-            yield connection
+        give_up_at = time.monotonic() + (_patience_s() if wait_s is None else wait_s)
+        try:
+            with self._turns.turn(caller.channel.get(), give_up_at - time.monotonic()), _as_unavailable():
+                with self._connected(self.engine, give_up_at) as connection:
+                    yield connection
+                self.served_at_s = time.monotonic()
+        except TurnTimeout:
+            raise DatabaseBusy("all connections that this process may have are in use") from None
 
     def now(self) -> datetime:
         """Now, by the shared clock.  Raises `DatabaseUnavailable` where it is not known yet and cannot be asked."""
@@ -273,9 +309,9 @@ class Database:
         if step is not None:
             log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
-    def _connected(self) -> Connection:
+    def _connected(self, engine: Engine, give_up_at: float) -> Connection:
         try:
-            return self.engine.connect()
+            return patiently(engine.connect, give_up_at - time.monotonic())
         except InvalidRequestError as error:
             raise DatabaseUnavailable("new connections are lost as soon as they are made") from error
 
@@ -302,7 +338,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A read: on SQLite of one moment, on PostgreSQL each statement of its own.
 
-        Raises `DatabaseUnavailable` when the database fails.
+        A free connection is waited for until the request's answer must stand, in the background for `WAIT_S`.
+        Raises `DatabaseUnavailable` when none comes or the database fails.
         """
         with self._connection() as connection, connection.begin():
             self._demand_form(connection)
@@ -315,9 +352,9 @@ class Database:
         except (DatabaseUnavailable, SQLAlchemyError):
             return False
 
-    def form(self) -> Form:
-        """What the database's migrations mean for this code.  Raises `DatabaseUnavailable`."""
-        with self._connection() as connection, connection.begin():
+    def form(self, wait_s: float | None = None) -> Form:
+        """What the database's migrations mean for this code; `wait_s`: as in `write`.  Raises `DatabaseUnavailable`."""
+        with self._connection(wait_s) as connection, connection.begin():
             return compatibility.of(connection)
 
     def pending(self) -> list[str]:
@@ -344,6 +381,7 @@ class Database:
         engine = create_engine(
             self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
         )
+        self._close_idle()
         with _as_unavailable():
             return migrating.run_beside_traffic(engine, to)
 
@@ -377,9 +415,30 @@ class Database:
                     yield connection
             return
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
-        with _as_unavailable(), engine.begin() as connection:
-            connection.execute(text("select pg_advisory_xact_lock(727001)"))
-            yield connection
+        give_up_at = time.monotonic() + _patience_s()
+        with self._turns.turn("", _patience_s()), _as_unavailable():
+            self._close_idle()
+            with self._connected(engine, give_up_at) as connection, connection.begin():
+                connection.execute(text("select pg_advisory_xact_lock(727001)"))
+                yield connection
+
+    def _close_idle(self) -> None:
+        """Make room for a connection that is none of the pool's: the bound holds for both."""
+        cast(KeptConnections, self.engine.pool).close_idle()
+
+
+def _patience_s() -> float:
+    """How long the present thread may wait for a connection."""
+    deadline = caller.deadline.get()
+    return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
+
+
+def _longest_use_s() -> float:
+    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
+    deadline = caller.deadline.get()
+    if deadline is None:
+        return TRANSACTION_S
+    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
 
 
 def posix_locks() -> Any:
@@ -466,8 +525,12 @@ def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
         raise _refused(type(context.original_exception).__name__) from context.original_exception
 
 
+_REFUSALS = Tally()
+
+
 def _refused(kind: str) -> DatabaseRefused:
-    log.error("the database cannot keep a value: %s", kind)
+    if count := _REFUSALS.add(kind):
+        log.error("the database cannot keep a value, %s so far: %s", count, kind)
     return DatabaseRefused(f"the database cannot keep a value: {kind}")
 
 

@@ -71,6 +71,7 @@ _BY_TEXT: tuple[tuple[str, Family, str], ...] = (
     ("too many connections for database", "busy", "too many connections for database"),
     ("connection slots are reserved", "busy", "remaining connection slots are reserved"),
     ("too many clients", "busy", "too many clients already"),
+    ("too many connections", "busy", "too many connections"),
     ("no more connections allowed", "busy", "no more connections allowed"),
     ("password authentication failed", "rejects", "it does not take the user's password"),
     ("no password supplied", "rejects", "it wants a password"),
@@ -108,6 +109,15 @@ _SQLITE: tuple[tuple[str, Family, str], ...] = (
     ("SQLITE_NOMEM", "away", "this process is out of memory"),
 )
 """SQLite's error names, which may have an ending that says more."""
+
+
+_FULL = tuple(words for _, kind, words in _BY_TEXT if kind == "busy" and "files" not in words)
+
+
+def is_full(error: BaseException) -> bool:
+    """True when the server has no connection left, or pgbouncer none: some close soon."""
+    known = _known(error)
+    return known is not None and known[1] in _FULL
 
 
 def family(error: BaseException) -> Family:

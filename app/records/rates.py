@@ -38,7 +38,8 @@ class StoredRates:
         """
         try:
             # What a power cut forgets is learned again, so no call waits for a disk.
-            with self._database.write(wait_s=WAIT_S, is_durable=False) as connection:
+            wait_s = WAIT_S if self._database.is_sqlite else None
+            with self._database.write(wait_s=wait_s, is_durable=False) as connection:
                 row = connection.execute(self._locked(name)).first()
                 if row is None:
                     answer, first = decide(None, self._now_s())

@@ -25,6 +25,9 @@ PROBED_S: Final = 5.0
 WAIT_S: Final = 0.5
 """How long SQLite's writer is waited for; one that is busy is well."""
 
+READY_WAIT_S: Final = 3.0
+"""How long a connection is waited for: platforms give up a check after 5 to 10 s."""
+
 ANSWERED_S: Final = 30.0
 """How long a database that has answered counts as well while all connections are in use."""
 
@@ -41,19 +44,18 @@ class Readiness:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._answered_at_s = self._probed_at_s = float("-inf")
+        self._probed_at_s = float("-inf")
         self._mine: list[int] = []
         """The row that this process has in the table; it goes when the next one is written."""
 
     def why_not(self) -> str:
         """The reason in words; "" when this process is ready."""
         try:
-            reason = self._database.form().reason
+            reason = self._database.form(READY_WAIT_S).reason
             if not reason:
-                self._answered_at_s = time.monotonic()
                 reason = self._why_no_write()
         except DatabaseBusy as error:
-            is_well = time.monotonic() - self._answered_at_s < ANSWERED_S
+            is_well = time.monotonic() - self._database.served_at_s < ANSWERED_S
             return "" if is_well else f"the database cannot be used: {error}"
         except DatabaseUnavailable as error:
             return f"the database cannot be used: {error}"

@@ -389,6 +389,9 @@ class TillVendor:
     def former_accounts(self, options: TillOptions) -> list[str]:
         return []
 
+    def address_parts(self, options: TillOptions, names: Sequence[str]) -> list[str]:
+        return []
+
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -188,8 +189,19 @@ def test_r15_without_news_an_answer_costs_no_query(retailops: Caller) -> None:
 
 def test_r15_news_waits_while_the_database_is_busy_and_the_answer_does_not(retailops: Caller) -> None:
     keep_news(retailops)
-    with retailops.database.write():
-        begun = time.monotonic()
-        assert late(update_order(retailops, 1)) == []
-        assert time.monotonic() - begun < 2
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with retailops.database.write():
+            is_held.set()
+            is_over.wait(10)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert is_held.wait(10)
+    begun = time.monotonic()
+    assert late(update_order(retailops, 1)) == []
+    assert time.monotonic() - begun < 2
+    is_over.set()
+    other.join()
     assert len(late(update_order(retailops, 2))) == 1

@@ -42,8 +42,8 @@ def target() -> Iterator[Target]:
         with staged(database) as stage:
             stage.step("products/fetch", title="")
             refnum = stage.checkout(skus={"TEE": 2})["order_id"]
+            told = {stage.key("TEE"): msgspec.json.encode(ProductNote("told"))}
             with database.write() as connection:  # Rally has heard of the product, so that its stock is told
-                told = {stage.key("TEE"): msgspec.json.encode(ProductNote("told"))}
                 catalogue.note_heard(connection, stage.shop.channel, GATEWAY, told)
             document = stage.document(refnum)
             [line], [paid] = document.lines, document.transactions

@@ -62,6 +62,10 @@ class Processes:
         """A `channel deliveries work`."""
         return self.start(["app.cli", "deliveries", "work"])
 
+    def environment(self) -> dict[str, str]:
+        """What they run in, for a command beside them."""
+        return dict(self._environment)
+
     def log(self) -> str:
         return (self._folder / "processes.log").read_text(errors="replace")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,9 @@ class Pipe17Vendor:
         """A bare key before it was replaced, or before it was known which integration it belongs to."""
         keys = [options.previous_api_key, options.api_key if options.integration_id else ""]
         return [_of_key(key) for key in keys if key]
+
+    def address_parts(self, options: Pipe17Options, names: Sequence[str]) -> list[str]:
+        return [options.webhook_path_key] if options.webhook_path_key else []
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The webhooks' address, where a channel has a key for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from app.gateways.interface import Gateway, Tools, Vendor
@@ -35,6 +35,9 @@ class RallyVendor:
 
     def former_accounts(self, options: RallyOptions) -> list[str]:
         return []
+
+    def address_parts(self, options: RallyOptions, names: Sequence[str]) -> list[str]:
+        return [options.organization_id]
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The hooks of every merchant."""

@@ -17,6 +17,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app import caller
 from app.gateways.interface import InboundRequest
 from app.gateways.rally import carts, hook_errors, intake
 from app.gateways.rally.hook_bodies import BadBody, Json, identifier, read_body, text
@@ -180,6 +181,7 @@ def _serve(shop: Shop, topic: str, resource_id: str, answering: Answering) -> Re
     if secret is None:
         log.warning("channel %s: a request to %s is not signed by Rally's key", shop.channel, topic)
         return _reply(406, BAD_SIGNATURE, secrets[0])
+    caller.channel.set(shop.channel)
     asked = Asked(shop, raw, resource_id)
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.gateways import learned_rate
@@ -44,6 +44,9 @@ class RetailRocketVendor:
 
     def former_accounts(self, options: RetailRocketOptions) -> list[str]:
         return []
+
+    def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:
+        return [f"{name}.xml" for name in names]
 
     def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
         """The feeds of the channels in feed mode."""

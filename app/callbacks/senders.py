@@ -1,0 +1,95 @@
+"""Tells which channel a request is for before anything of it is verified: only its share of the threads goes by it.
+
+Whoever lies about it waits in another queue than its own, and is refused as ever when its turn has come.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from typing import IO, Final
+
+from app import gateways
+from app.settings import Channel
+
+HEALTH: Final = "/health"
+"""The sender of the platform's checks, which must not wait behind anybody; no channel's key looks so."""
+
+PEOPLE: Final = "/people"
+"""The sender of what operators and developers look at."""
+
+EVERYBODY: Final = "/everybody"
+"""The sender of all requests of an application that knows no channels."""
+
+STRANGERS: Final = ""
+"""The sender of all that names no channel of ours: they share one share, however many they are."""
+
+_OF_THE_SERVER: Final = {
+    "healthz": HEALTH, "readyz": HEALTH, "metrics": PEOPLE, "console": PEOPLE, "docs": PEOPLE, "openapi.json": PEOPLE,
+}  # fmt: skip
+
+_LOOKED_AT: Final = 8 * 1024
+"""Bytes of either end of a body in which the key is looked for: RetailOps' own fields stand before or after a list."""
+
+_KEY: Final = re.compile(rb'"integration_auth_token"\s*:\s*"([^"\\]{1,512})"')
+_CHANNEL_ID: Final = re.compile(rb'"channel_info"\s*:\s*\{[^{}]*?"id"\s*:\s*"?([0-9]{1,18})')
+
+
+class Senders:
+    """What names the configured channels in requests: keys in callbacks, parts of the addresses of hooks and feeds."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        """`channels` have the keys of their records."""
+        self._by_key: dict[bytes, dict[int, str]] = {}
+        self._by_part: dict[str, str] = {}
+        for channel in channels:
+            for key in channel.auth_keys:
+                self._by_key.setdefault(key.encode(), {})[channel.channel_id] = channel.key
+            for token, options in channel.vendors.items():
+                parts = gateways.vendor(token).address_parts(options, (channel.name, *channel.former_name))
+                self._by_part.update(dict.fromkeys(parts, channel.key))
+
+    def of(self, path: str, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
+        """The key of the channel's records, or one of the names above.
+
+        `headers` have upper-case names; `body` is whole and is left at its beginning.
+        """
+        parts = [part for part in path.split("/") if part]
+        first = parts[0] if parts else ""
+        if first == "api":
+            return self._of_body(headers, body)
+        named = (self._by_part[part] for part in parts if part in self._by_part)
+        return next(named, _OF_THE_SERVER.get(first, STRANGERS))
+
+    def _of_body(self, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
+        ends = _ends(body)
+        if any(name == "CONTENT-ENCODING" and "gzip" in value.lower() for name, value in headers):
+            ends = _inflated(ends)
+        found = _KEY.search(ends)
+        named = self._by_key.get(found[1]) if found else None
+        if named is None:
+            return STRANGERS
+        if len(named) > 1 and (channel_id := _CHANNEL_ID.search(ends)):
+            return named.get(int(channel_id[1]), STRANGERS)
+        return next(iter(named.values()))
+
+
+def _ends(body: IO[bytes]) -> bytes:
+    """Both ends of a body; nothing of one that cannot be read twice."""
+    if not hasattr(body, "seek"):
+        return b""
+    head = body.read(_LOOKED_AT)
+    tail = b""
+    if len(head) == _LOOKED_AT:
+        body.seek(max(body.seek(0, 2) - _LOOKED_AT, _LOOKED_AT))
+        tail = body.read(_LOOKED_AT)
+    body.seek(0)
+    return head + tail
+
+
+def _inflated(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _LOOKED_AT)
+    except zlib.error:
+        return b""

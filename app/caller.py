@@ -1,0 +1,25 @@
+"""For whom the present thread works, and until when: shared resources are shared and waited for by it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from app.deadline import Deadline
+
+channel: ContextVar[str] = ContextVar("channel", default="")
+"""The key of the channel's records, "" for the process itself.  Until a request is verified, what it says itself."""
+
+deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+"""When the answer to the request must stand; None for what runs in the background."""
+
+
+def begin_request(until: Deadline, sender: str = "") -> None:
+    """The thread serves another request, whose answer must stand then; `sender` is whose it says to be."""
+    channel.set(sender)
+    deadline.set(until)
+
+
+def end_request() -> None:
+    """It is answered."""
+    channel.set("")
+    deadline.set(None)

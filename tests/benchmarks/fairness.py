@@ -1,0 +1,117 @@
+"""What one merchant's flood costs another (P15): its requests beside the flood against the same while it is quiet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from app.gateways.rally.signing import HEADER, sign
+from tests.benchmarks import durable
+from tests.benchmarks.bench import ROOT, Load, gunicorn, inventory, load, median, post_bytes
+
+PUSH = "/api/channel/inventory_push_v1"
+KEYS = ("key+of+the+benchmark+channel0001", "key+of+the+benchmark+channel0002")
+FLOOD, QUIET = 0, 1
+
+CHANNEL = """
+[[channel]]
+name = "bench{number}"
+client_id = 1201
+channel_id = {channel_id}
+auth_keys = ["{key}"]
+gateways = ["rally"]
+[channel.rally]
+base_url = "https://rally.invalid"
+organization_id = "org{number}"
+api_key = "rally-key-{number}"
+storefront_client_id = "public"
+[[channel.rally.shipping]]
+id = "standard"
+title = "Standard"
+price = "5.00"
+countries = ["US"]
+"""
+
+
+def _channels() -> str:
+    return "".join(CHANNEL.format(number=number, channel_id=32 + number, key=KEYS[number]) for number in (FLOOD, QUIET))
+
+
+def _hook(number: int) -> bytes:
+    body = b'{"title": "SKU"}'
+    whole = post_bytes(f"/rally/merchants/org{number}/products/search", body)
+    return whole.replace(b"\r\n\r\n", f"\r\n{HEADER}: {sign(f'rally-key-{number}', body)}\r\n\r\n".encode(), 1)
+
+
+def _push(number: int, rows: int) -> bytes:
+    body = inventory(rows, key=KEYS[number]).replace(b'"id": 32', f'"id": {32 + number}'.encode())
+    return post_bytes(PUSH, body)
+
+
+@contextmanager
+def _flooding(port: int) -> Iterator[None]:
+    """From a process of its own, so that only the server is what both sides share."""
+    command = [sys.executable, "-m", "tests.benchmarks.fairness", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == b"flooding\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _flood(port: int) -> None:
+    """Twelve connections of hooks, six of small pushes and one of large ones, until the process is ended."""
+    kinds: list[tuple[bytes, int]] = [(_hook(FLOOD), 12), (_push(FLOOD, 10), 6), (_push(FLOOD, 10_000), 1)]
+    for raw, connections in kinds:
+        flood = partial(load, port, lambda _, raw=raw: raw, connections=connections, duration_s=600.0)  # type: ignore[misc]
+        threading.Thread(target=flood).start()
+    time.sleep(1.0)
+    print("flooding", flush=True)
+
+
+def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
+    """p50 and p99 of one merchant's hooks and pushes beside another's flood, against the same when it is quiet."""
+    kinds: dict[str, bytes] = {"hook": _hook(QUIET), "push": _push(QUIET, 10)}
+    for name, [url] in durable.databases(folder):
+        environment = {
+            "DATABASE_URL": url,
+            "CHANNELS": _channels(),
+            "DELIVERIES": "worker",
+            "PUBLIC_URL": "https://x.y",
+        }
+        quiet: dict[str, list[Load]] = {kind: [] for kind in kinds}
+        beside: dict[str, list[Load]] = {kind: [] for kind in kinds}
+        with gunicorn("app:create_app()", folder=folder, environment=environment, threads=16) as server:
+
+            def measure(found: dict[str, list[Load]], port: int = server.port) -> None:
+                for kind, raw in kinds.items():
+                    result = load(port, lambda _, raw=raw: raw, connections=1, duration_s=seconds / 2)  # type: ignore[misc]
+                    assert set(result.statuses) == {200} and not result.failures, (result.statuses, result.failures)
+                    found[kind].append(result)
+
+            for _ in range(rounds):
+                measure(quiet)
+                with _flooding(server.port):
+                    measure(beside)
+        for kind in kinds:
+            for share, goal in ((0.5, "<= 10"), (0.99, "<= 20")):
+                of = _quantiles(share)
+                alone, flooded = median(of(quiet[kind])), median(of(beside[kind]))
+                print(f"    {name}, {kind} p{share * 100:.0f}: {alone * 1000:.1f} ms, flooded {flooded * 1000:.1f} ms")
+                yield f"P15 {name} {kind} p{share * 100:.0f}", flooded / alone, goal
+
+
+def _quantiles(share: float) -> Callable[[list[Load]], list[float]]:
+    return lambda loads: [each.quantile_s(share) for each in loads]
+
+
+if __name__ == "__main__":
+    _flood(int(sys.argv[1]))
