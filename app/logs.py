@@ -99,6 +99,27 @@ def _forms(secret: str) -> set[str]:
     return {secret, msgspec.json.encode(secret).decode()[1:-1], quote(secret, safe="")}
 
 
+class Tally:
+    """Counts what happens of a kind, so that much of it takes few lines: the first, the tenth, the hundredth...
+
+    After `while_s` seconds without a new one counting begins again.
+    """
+
+    def __init__(self, while_s: float = 600.0) -> None:
+        self._while_s = while_s
+        self._counts: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, kind: str) -> int:
+        """One more; how many it are where that is worth a line, else 0."""
+        now_s = time.monotonic()
+        with self._lock:
+            count, last_s = self._counts.get(kind, (0, now_s))
+            count = 1 if now_s - last_s > self._while_s else count + 1
+            self._counts[kind] = (count, now_s)
+        return count if str(count).strip("0") == "1" else 0
+
+
 class GatheredLines(logging.Handler):
     """Writes lines together, several times a second, because a write for each costs more than the rest of it.
 

@@ -66,6 +66,14 @@ FAULTS = (
         ("tests/records/test_outbox.py::test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew",),
     ),
     Fault(
+        "tell-nobody-of-an-overtaken-call",
+        "P44",
+        "app/deliveries/claims.py",
+        "            _note_if_overtaken(connection, outcome.delivery, now)\n",
+        "            pass\n",
+        ("tests/records/test_outbox.py::test_p44_a_call_that_may_have_arrived_after_later_ones_of_its_order_is_told",),
+    ),
+    Fault(
         "go-by-ones-own-clock",
         "P45",
         "app/clock.py",
@@ -829,6 +837,15 @@ FAULTS = (
         (
             "tests/gateways/test_rally_money.py::test_p19_units_taken_off_before_shipping_go_back_when_the_order_is_completed",
         ),
+    ),
+    Fault(
+        "refused-facts-are-not-counted",
+        "P14",
+        "app/deliveries/troubles.py",
+        "(count + len(refused), subject, reason)",
+        "(len(refused), subject, reason)",
+        ("tests/deliveries/test_troubles.py::test_p14_many_refused_facts_are_one_line_that_counts",),
+        patience_s=30.0,
     ),
     Fault(
         "keys-of-an-earlier-form-forgotten",
@@ -1810,8 +1827,8 @@ FAULTS = (
         "tell-a-full-server-at-once",
         "P42",
         "app/records/connections.py",
-        'if not is_full(getattr(error, "orig", error)) or time',
-        "if True or time",
+        'if not is_full(getattr(error, "orig", error)) or left_s',
+        "if True or left_s",
         (
             "tests/records/test_connections.py::"
             "test_p42_a_server_without_a_connection_left_is_waited_for_and_then_told_in_words[role]",

@@ -206,8 +206,9 @@ class Reception:
         except BadAnswer as error:
             log.error("an answer of %s breaks its schema: %s", callback.name, error)
             raise
-        for item in held:
-            log.error("channel %s: an order was left out of an answer: %s", note.channel, item.problems[0].message)
+        if held:
+            message = "channel %s: orders were left out of an answer, %s of them, the first: %s"
+            log.error(message, note.channel, len(held), held[0].problems[0].message)
         if held and self._raises_on_bad_answer:
             raise BadAnswer(tuple(problem for item in held for problem in item.problems))
         if checked is not given:

@@ -136,7 +136,7 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
         if database is not None:
             try:
                 told = findings.of_records(database, [channel.name for channel in configured.channels], database.now())
-                gone = channel_findings.of_gone_channels(configured, database)
+                gone = [*findings.of_clock(database), *channel_findings.of_gone_channels(configured, database)]
                 figures = stock_findings.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")

@@ -21,6 +21,7 @@ from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
+from app.clock import utc_now
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import ChannelError, SettingsFault
 from app.gateways.interface import Finding
@@ -42,6 +43,9 @@ LEFT_OPEN_FOR = timedelta(days=30)
 
 KEY_REFUSED = ("HTTP_401", "HTTP_403")
 """Codes of a vendor that does not accept the key or its grants; a flow that rests for one names it in its reason."""
+
+CLOCK_S = 5.0
+"""How far this machine's wall clock may be from the clock that all processes share."""
 
 PUBLIC_S = 5.0
 """How long this server's public address may take to answer."""
@@ -156,6 +160,20 @@ def open_database(url: str) -> tuple[Finding, Database | None]:
         )
     database.close()
     return finding, None
+
+
+def of_clock(database: Database) -> list[Finding]:
+    """A wall clock of this machine that differs from the clock the server goes by.  Raises `DatabaseUnavailable`."""
+    ahead_s = (utc_now() - database.now()).total_seconds()
+    if abs(ahead_s) < CLOCK_S:
+        return []
+    way = "ahead of" if ahead_s > 0 else "behind"
+    by = f"{abs(ahead_s):,.0f} s {way}"
+    if database.is_sqlite:
+        sentence = f"this machine's clock is {by} the one the server goes by since its start; to go by this, restart it"
+    else:
+        sentence = f"this machine's clock is {by} PostgreSQL's, which the server goes by: set whichever is wrong"
+    return [Finding("clock", "attention", sentence)]
 
 
 def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapping[str, list[Finding]]:

@@ -27,8 +27,9 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
-from app.records import leases
-from app.records.tables import Moment, deliveries
+from app.gateways.words import OBSERVATIONS, Event, about
+from app.records import late_news, leases
+from app.records.tables import Moment, commands, deliveries
 
 LOOK_FURTHER = 50
 """How many calls beyond the wanted number a claim looks at, for those that stand behind others."""
@@ -145,6 +146,18 @@ _HELD = (
     .order_by(deliveries.c.id)
     .with_for_update()
 )
+_LATER = (
+    select(deliveries.c.verb)
+    .where(
+        deliveries.c.channel == bindparam("of_channel"),
+        deliveries.c.gateway == bindparam("of_gateway"),
+        deliveries.c.lane == bindparam("of_lane"),
+        deliveries.c.id > bindparam("of_id"),
+        deliveries.c.state == "delivered",
+    )
+    .order_by(deliveries.c.id.desc())
+    .limit(1)
+)
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
 
@@ -193,6 +206,8 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
                 in_doubt.append(outcome.delivery.id)
         elif is_done and (row is None or row.state in ("dropped", "refused")):
             recorded.after_all.append(outcome)
+        elif row is not None and row.state == "delivered" and (is_done or outcome.settled.is_possibly_done):
+            _note_if_overtaken(connection, outcome.delivery, now)
     if in_doubt:
         connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
@@ -218,6 +233,28 @@ def _written(outcome: Outcome) -> dict[str, object]:
         "lease_token": None,
         "lease_until": None,
     }
+
+
+def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Tell people of a call that may have arrived after later ones of its order, which nobody can send again.
+
+    Its process stood still while sending; another made the call and the later ones, whose bodies are gone (R28).
+    """
+    channel, gateway, lane = _lane_of(delivery)
+    names = {"of_channel": channel, "of_gateway": gateway, "of_lane": lane, "of_id": delivery.id}
+    later = connection.execute(_LATER, names).scalar()
+    if later is None or delivery.verb in OBSERVATIONS:
+        return
+    callback = connection.execute(select(commands.c.callback).where(commands.c.id == delivery.command_id)).scalar()
+    message = (
+        f"{gateway} may have received {delivery.verb} of order {lane} once more, after the later {later}, because a "
+        "process of this server stood still; compare the order there with what was said last"
+    )
+    event = Event("warning", "LATE_SENT_AGAIN", message, about("order_refnum", lane))
+    late_news.note(
+        connection, channel=channel, gateway=gateway, callback=callback or delivery.verb, subject=lane, event=event,
+        request_id=delivery.request_id, now=now,
+    )  # fmt: skip
 
 
 def _lane_of(delivery: Delivery) -> tuple[str, str, str]:

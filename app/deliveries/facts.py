@@ -16,7 +16,7 @@ from app.clock import boot_s
 from app.deliveries.keeping import persistent
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
-from app.deliveries.troubles import Troubles
+from app.deliveries.troubles import RefusedFacts, Troubles
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
@@ -34,9 +34,6 @@ LEASE_S = 30.0
 
 TURN_S = 20.0
 """How long facts may go on while a vendor's chores wait, such as reports of what shoppers bought."""
-
-LOGGED = 3
-"""Refused facts of one batch that have a line of their own in the log; the others are counted."""
 
 Sent = TypeVar("Sent")
 Change = TypeVar("Change")
@@ -66,6 +63,7 @@ class FactSender:
         self._clock = clock
         self._is_stopping = is_stopping
         self._troubles = Troubles()
+        self._refused = RefusedFacts()
         self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
 
     def _new_lease(self) -> Lease:
@@ -76,6 +74,7 @@ class FactSender:
     def send(self, channel: str, token: str) -> None:
         """Send batch after batch until nothing is owed or due, the vendor does not take it, or `TURN_S` is over."""
         end_s = time.monotonic() + TURN_S
+        is_over = True
         try:
             while not self._is_stopping() and time.monotonic() < end_s:
                 # By turns: a product goes before its stock, but a whole catalogue must not hold up all stock.
@@ -86,10 +85,13 @@ class FactSender:
                 ]
                 if not any(has_done):
                     return
+            is_over = self._is_stopping()
         except DatabaseUnavailable as error:
             log.warning("facts for %s/%s wait for the database: %s", channel, token, error)
         except Exception:
             log.exception("facts for %s/%s could not be sent", channel, token)
+        finally:
+            self._refused.tell(channel, token, is_over=is_over)
 
     def _hear_wishes(self, channel: str, token: str) -> bool:
         """Ask now and then which products the vendor's people want to hear again; True when there is more to do."""
@@ -181,7 +183,7 @@ class FactSender:
             return is_recorded
 
         is_recorded = self._recorded(record)
-        self._log_refused(channel, token, said_no)
+        self._refused.add(channel, token, said_no)
         return is_recorded and bool(sent)
 
     def _send_stock(self, channel: str, token: str) -> bool:
@@ -218,7 +220,7 @@ class FactSender:
             return is_recorded
 
         is_recorded = self._recorded(record)
-        self._log_refused(channel, token, said_no)
+        self._refused.add(channel, token, said_no)
         return is_recorded and bool(sent)
 
     def _recorded(self, record: Callable[[], bool]) -> bool:
@@ -263,12 +265,6 @@ class FactSender:
             catalogue.owe_anew(connection, batch.channel, batch.gateway, list(batch.seqs))
         else:
             stock.owe_unmoved(connection, batch.channel, batch.gateway, list(batch.seqs), self._clock())
-
-    def _log_refused(self, channel: str, token: str, said_no: Sequence[late_news.RefusedFact]) -> None:
-        for fact in said_no[:LOGGED]:
-            log.warning("%s refuses a fact: %s", token, fact.reason, extra={"channel": channel, "sku": fact.subject})
-        if len(said_no) > LOGGED:
-            log.warning("%s refuses %s further facts", token, len(said_no) - LOGGED, extra={"channel": channel})
 
 
 def _accepted_skus(batch: catalogue.Batch, sent: Sequence[ProductSent]) -> list[str]:

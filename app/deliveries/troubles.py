@@ -8,10 +8,46 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
 
 from app.deliveries.transitions import UNTRIED_CODES
+from app.records.late_news import RefusedFact
 
 log = logging.getLogger(__name__)
+
+
+TELL_EVERY_S = 600.0
+"""How often refused facts have a line while there are ever more of them."""
+
+
+class RefusedFacts:
+    """Counts the facts vendors refuse: a line for each of ten thousand would bury all others (`channel check`)."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], tuple[int, str, str]] = {}
+        self._told_s: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, channel: str, gateway: str, refused: Sequence[RefusedFact]) -> None:
+        """They are told with the next line."""
+        if not refused:
+            return
+        key, first = (channel, gateway), refused[0]
+        with self._lock:
+            count, subject, reason = self._waiting.get(key, (0, first.subject, first.reason))
+            self._waiting[key] = (count + len(refused), subject, reason)
+
+    def tell(self, channel: str, gateway: str, *, is_over: bool) -> None:
+        """One line with their number and the first of them.  `is_over`: nothing more is owed at the moment."""
+        key, now_s = (channel, gateway), time.monotonic()
+        with self._lock:
+            if key not in self._waiting or not (is_over or now_s - self._told_s.get(key, 0.0) > TELL_EVERY_S):
+                return
+            count, subject, reason = self._waiting.pop(key)
+            self._told_s[key] = now_s
+        extra = {"channel": channel, "sku": subject}
+        log.warning("%s refuses %s facts, the first: %s", gateway, count, reason, extra=extra)
 
 
 class Troubles:

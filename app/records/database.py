@@ -36,6 +36,7 @@ from app import caller
 from app.clock import SharedClock, boot_s
 from app.errors import ChannelError, SettingsFault
 from app.fair_turns import FairTurns, TurnTimeout
+from app.logs import Tally
 from app.records import compatibility, heartbeat, migrating, private_files
 from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
 from app.records.connections import KeptConnections, patiently
@@ -524,8 +525,12 @@ def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
         raise _refused(type(context.original_exception).__name__) from context.original_exception
 
 
+_REFUSALS = Tally()
+
+
 def _refused(kind: str) -> DatabaseRefused:
-    log.error("the database cannot keep a value: %s", kind)
+    if count := _REFUSALS.add(kind):
+        log.error("the database cannot keep a value, %s so far: %s", count, kind)
     return DatabaseRefused(f"the database cannot keep a value: {kind}")
 
 

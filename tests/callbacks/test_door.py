@@ -390,4 +390,4 @@ def test_p18_an_order_found_wrong_at_the_last_look_is_left_out_in_production_and
     assert reply.status_code == status
     if status == 200:
         assert [order["channel_order_refnum"] for order in reply.get_json()["orders"]] == others
-    assert "left out of an answer" in caplog.text
+    assert "left out of an answer, 1 of them" in caplog.text

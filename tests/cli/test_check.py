@@ -287,6 +287,18 @@ def test_r3_a_pair_nobody_has_is_told_with_its_numbers_and_certification_is_not_
     assert check(channel_table(pipe17.url)).exit_code == 0
 
 
+def test_p45_a_wall_clock_that_is_not_the_servers_is_named(
+    check: Check, pipe17: Sandbox, retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retailops.database.now()
+    own_s = time.time
+    monkeypatch.setattr(time, "time", lambda: own_s() + 3600)
+    done = check(channel_table(pipe17.url), "--json")
+    server = report(done)["server"]
+    assert (done.exit_code, states(server)["clock"]) == (1, "attention")
+    assert "this machine's clock is 3,600 s ahead of the one the server goes by" in sentence(server, "clock")
+
+
 def test_a_vendor_whose_clock_is_far_from_ours_is_named(check: Check) -> None:
     def late(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         start("200 OK", [("Content-Type", "application/json"), ("Date", "Tue, 03 Feb 2026 15:00:00 GMT")])

@@ -47,3 +47,20 @@ def test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background(
         eventually(lambda: len(lines(caplog)) == 2)
     assert [line.split()[0] for line in lines(caplog)] == ["submit_shipment", "submit_shipment"]
     assert "HTTP_503" in lines(caplog)[0] and "works again" in lines(caplog)[1]
+
+
+def test_p14_many_refused_facts_are_one_line_that_counts(
+    retailops: Caller, pipe17: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    detail = {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 1, "total_quantity": 1}
+    rows = [{"sku": f"NO-{number}", "quantity_available": 1, "quantity_detail": [detail]} for number in range(600)]
+    with caplog.at_level(logging.WARNING):
+        retailops.ask("inventory_push", inventory_updates=rows)
+        eventually(lambda: sum(map(refused_by, lines(caplog))) == 600)
+    assert len(lines(caplog)) <= 3, "far fewer lines than facts, and none for a single one"
+
+
+def refused_by(line: str) -> int:
+    """How many facts a line says were refused."""
+    words = line.split()
+    return int(words[2]) if words[1] == "refuses" else 0

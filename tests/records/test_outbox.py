@@ -19,7 +19,7 @@ from app.deliveries.claims import Outcome
 from app.deliveries.transitions import Delivery, after_acceptance, not_tried, parked_as_unknown
 from app.gateways.interface import Accepted
 from app.records.database import Database
-from app.records.tables import commands, deliveries
+from app.records.tables import commands, deliveries, late_news
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -250,3 +250,23 @@ def test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew(data
         assert claims.record(connection, [Outcome(before, old, unknown)], again).applied == []
         row = connection.execute(sa.select(deliveries)).one()
     assert (row.state, row.is_possibly_done, row.last_attempt_at, row.lease_token != old) == ("owed", True, again, True)
+
+
+def test_p44_a_call_that_may_have_arrived_after_later_ones_of_its_order_is_told(database: Database) -> None:
+    """The later ones' bodies are gone, so that nobody can send them again; a call that was last does no harm."""
+    fill(database, lanes=1, calls=2)
+    later = START + timedelta(seconds=31)
+    (old, [before]), (new, [again]) = claim(database, 1), claim(database, 1, later)
+    assert again.id == before.id and deliver(database, new, again, later)
+
+    def told() -> int:
+        deliver(database, old, before, later)
+        with database.read() as connection:
+            codes = connection.execute(sa.select(late_news.c.code)).scalars().all()
+        assert set(codes) <= {"LATE_SENT_AGAIN"}
+        return len(codes)
+
+    assert told() == 0
+    token, [last] = claim(database, 1, later)
+    assert last.id != before.id and deliver(database, token, last, later)
+    assert told() == 1

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from app.sandbox.retailops import Heard
@@ -34,6 +36,8 @@ class Answer:
     codes: tuple[str, ...]
     errors: tuple[tuple[str, tuple[str, ...]], ...]
     """Code and named objects of each error event."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """What was said beside the events."""
 
     @property
     def is_accepted(self) -> bool:
@@ -52,6 +56,8 @@ class Request:
     unshipped: Units = field(default_factory=dict)
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
     """Stock by SKU and facility."""
+    gives_back: Decimal = Decimal(0)
+    """Money it asks to give back, where that is certain beforehand."""
     answers: list[Answer] = field(default_factory=list)
     silences: int = 0
     """Sendings that ended without a 200: refused, cut off, 503."""
@@ -82,9 +88,11 @@ class Request:
 
 
 class Books:
-    """Every request of a run; shared by all callers."""
+    """Every request of one channel in a run; shared by all its callers."""
 
-    def __init__(self) -> None:
+    def __init__(self, stood_still_s: Callable[[float, float], float] = lambda since, until: 0.0) -> None:
+        """`stood_still_s` says how long some process of ours was stopped in that time: nobody there could answer."""
+        self._stood_still_s = stood_still_s
         self.lock = threading.Lock()
         self.requests: list[Request] = []
         self.violations: list[str] = []
@@ -109,7 +117,7 @@ class Books:
             if heard.problems:
                 rules = [problem.message for problem in heard.problems[:2]]
                 self.violations.append(f"RetailOps would throw away an answer of {request.callback}: {rules}")
-            if heard.duration_s > LONGEST_S:
+            if heard.duration_s > LONGEST_S + self._stood_still_s(begun_at, heard_at):
                 self.violations.append(f"{request.callback} was answered after {heard.duration_s:.1f} s")
             if heard.status != 200:
                 request.silences += 1
@@ -120,7 +128,9 @@ class Books:
                 for event in events
                 if event["event_type"] == "error"
             )
-            answer = Answer(begun_at, heard_at, tuple(event["code"] for event in events), errors)
+            codes, said = tuple(event["code"] for event in events), dict(heard.answer)
+            said.pop("events", None)
+            answer = Answer(begun_at, heard_at, codes, errors, said)
             before = [old for old in request.answers if old.heard_at < begun_at and old.is_accepted]
             if before and not answer.is_accepted and request.callback != "order_acknowledge":
                 self.violations.append(f"accepted, and later refused with {answer.codes}: {request.said()}")
@@ -154,8 +164,8 @@ class Vendor:
     shipments: Mapping[str, dict[str, Any]]
     fulfillments: Mapping[str, list[dict[str, Any]]]
     on_hand: Mapping[tuple[str, str], int]
-    told: Mapping[tuple[str, str], list[int]]
-    """Every level it was told, per SKU and location, oldest first."""
+    told: Mapping[tuple[str, str], list[tuple[int, datetime]]]
+    """Every level it was told and when, per SKU and location, oldest first."""
     locations: Mapping[str, str]
 
     @classmethod
@@ -165,10 +175,11 @@ class Vendor:
             number = item.get("extFulfillmentId", "")
             is_rejection = item.get("fulfillmentType") == "rejected"
             by_key[number if is_rejection else number.removeprefix(f"{item['shipmentId']}-")].append(item)
-        told: dict[tuple[str, str], list[int]] = defaultdict(list)
+        told: dict[tuple[str, str], list[tuple[int, datetime]]] = defaultdict(list)
         for row in held["ledger"]:
             if row["event"] == "ingest":
-                told[row["sku"], row["locationId"]].append(int(row["onHand"]))
+                level = int(row["onHand"]), datetime.fromisoformat(row["createdAt"])
+                told[row["sku"], row["locationId"]].append(level)
         return cls(
             {item["shipmentId"]: item for item in held["shipments"]},
             by_key,
@@ -176,6 +187,15 @@ class Vendor:
             told,
             {item["name"]: item["locationId"] for item in held["locations"]},
         )
+
+    def older_levels(self) -> Iterator[tuple[str, str, datetime]]:
+        """SKU, location and time of each level that arrived after a newer one: callers only ever state more."""
+        for (sku, place), told in self.told.items():
+            newest = 0
+            for level, at in told:
+                if level < newest:
+                    yield sku, place, at
+                newest = max(newest, level)
 
     def is_cancelled(self, refnum: str) -> bool:
         return self.shipments[refnum]["status"] in CANCELLED
@@ -189,10 +209,17 @@ class Vendor:
         return {refnum: (item["status"], sorted(sent[refnum])) for refnum, item in self.shipments.items()}
 
 
-def compare(books: Books, vendor: Vendor, at_first: Vendor, parked: Iterable[tuple[str, str, str]]) -> list[str]:
+def compare(
+    books: Books,
+    vendor: Vendor,
+    at_first: Vendor,
+    parked: Iterable[tuple[str, str, str]],
+    may_be_older: Callable[[datetime], bool] = lambda at: False,
+) -> list[str]:
     """Every way in which the vendor's state and the answers disagree.
 
-    `parked` holds (order, verb, code) of each delivery that waits for a person.
+    `parked` holds (order, verb, code) of each delivery that waits for a person.  `may_be_older` says whether the
+    network or a process that stood still could bring an older level at that time; it has to be put right then.
     """
     return [
         *_parked(vendor, parked),
@@ -200,7 +227,7 @@ def compare(books: Books, vendor: Vendor, at_first: Vendor, parked: Iterable[tup
         *_rejections(books, vendor),
         *_cancellations(books, vendor),
         *_statuses(books, vendor, at_first),
-        *_levels(books, vendor),
+        *_levels(books, vendor, may_be_older),
     ]
 
 
@@ -313,7 +340,7 @@ def _statuses(books: Books, vendor: Vendor, at_first: Vendor) -> list[str]:
 _COMMANDS = ("order_acknowledge", "order_shipment_submit", "order_cancel", "order_complete")
 
 
-def _levels(books: Books, vendor: Vendor) -> list[str]:
+def _levels(books: Books, vendor: Vendor, may_be_older: Callable[[datetime], bool]) -> list[str]:
     found: list[str] = []
     stated: dict[tuple[str, str], Request] = {}
     for request in books.of("inventory_push"):
@@ -325,9 +352,11 @@ def _levels(books: Books, vendor: Vendor) -> list[str]:
         level = request.levels[sku, facility]
         if vendor.on_hand.get(place) != level:
             found.append(f"stock of {sku} at {facility} is {vendor.on_hand.get(place)}, accepted last was {level}")
-        told = vendor.told[place]
-        if told != sorted(told):
-            found.append(f"stock of {sku} at {facility} went back to an older level: {told}")
+    stated_at = {(sku, vendor.locations[facility]) for sku, facility in stated}
+    for sku, location, at in vendor.older_levels():
+        if (sku, location) in stated_at and not may_be_older(at):
+            told = [level for level, _ in vendor.told[sku, location]]
+            found.append(f"stock of {sku} at {location} went back to an older level at {at:%T}: {told}")
     return found
 
 

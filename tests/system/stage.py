@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import requests
@@ -32,6 +32,9 @@ CLIENT_ID, CHANNEL_ID = 1201, 32
 
 PATIENCE_S = 1.0
 """What the server waits for one answer of the vendor."""
+
+HURRIED_LEASE_S = 6.0
+"""How long a claimed call or stream stays with its claimer in a hurry."""
 
 SETTLE_S = 4.0
 """How long the server lets a create stay unseen; what the vendor does late or shows late stays well below."""
@@ -51,7 +54,7 @@ integration_id = "{INTEGRATION_ID}"
 requests_per_s = 0
 parallel_calls = 0
 patience_s = {PATIENCE_S}
-settle_seconds = {SETTLE_S}
+settle_seconds = SETTLE_S
 """
 
 
@@ -78,9 +81,9 @@ def hurry() -> None:
         (running, "TWIN_WAIT_S", 1.0),
         (running, "RECORDING_S", 2.0),
         (dispatcher, "ATTEMPT_S", 3.5),
-        (dispatcher, "LEASE_S", 6.0),
+        (dispatcher, "LEASE_S", HURRIED_LEASE_S),
         (facts, "ATTEMPT_S", 3.5),
-        (facts, "LEASE_S", 6.0),
+        (facts, "LEASE_S", HURRIED_LEASE_S),
         (facts, "next_try_s", soon),
         (transitions, "next_try_s", soon),
     ):
@@ -114,6 +117,7 @@ class Stage:
     is_hurried: bool = True
     shipments: int = 12
     vendor_seed: int = 17
+    settle_s: float = SETTLE_S
     vendor_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -163,20 +167,27 @@ class Stage:
     def await_ready(self) -> None:
         self._await("server", f"{self.server_url}/readyz")
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: list[str], *, folder: Path = ROOT, **more: str) -> None:
+        """`folder` holds the code that is run; `more` are further variables of the environment."""
+        environment = {**self._environment(), "PYTHONPATH": str(folder), **more}
         with open(self.folder / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=log, env=self._environment(), start_new_session=True
+                command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
             )
+
+    def channels(self) -> str:
+        """What stands in channels.toml."""
+        return CHANNELS.replace("VENDOR_URL", self.vendor_url).replace("SETTLE_S", f"{self.settle_s}")
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in (*ENVIRONMENT_HELP, "DYNO")}
         own = {
             "APP_ENV": "demo",
-            "CHANNELS": CHANNELS.replace("VENDOR_URL", self.vendor_url),
+            "CHANNELS": self.channels(),
             "DATABASE_URL": self.database_url,
             "DELIVERIES": self.deliveries,
             "PORT": str(self.port),
+            "PUBLIC_URL": self.server_url,
             "WEB_CONCURRENCY": "2",
             "WEB_THREADS": "16",
         }
@@ -218,10 +229,14 @@ class Stage:
     def revive(self) -> None:
         """Start again whatever has ended, as a platform would."""
         for name, start in (("server", self.start_server), ("worker", self.start_worker)):
-            process = self._processes.get(name)
-            if process is None or process.poll() is not None:
+            if not self.is_running(name):
                 self.kill(name)
                 start()
+
+    def is_running(self, name: str) -> bool:
+        """True for a process that has not ended, whether it moves or is stopped."""
+        process = self._processes.get(name)
+        return process is not None and process.poll() is None
 
     def stop(self) -> None:
         """End everything, politely first."""
@@ -232,7 +247,7 @@ class Stage:
                 self._processes[name].wait(20)
             self.kill(name)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -276,6 +291,9 @@ class Stage:
 
 if __name__ == "__main__":
     from app.cli import main
+    from tests.system.wrong_clock import WrongClock
 
     hurry()
+    if clock_file := os.environ.get("WRONG_CLOCK_FILE"):
+        WrongClock(Path(clock_file)).install()
     main()

@@ -22,7 +22,7 @@ from app.cli.verify.sdk_tool import is_its_date_time
 from app.contract.problems import Schema
 from app.sandbox.retailops import shipment
 from app.settings import TEST_KEY
-from tests.system.chaos import await_quiet
+from tests.system.chaos.records import await_quiet
 from tests.system.go_verifier import GoVerifier, published_schemas
 from tests.system.stage import KEY, Stage
 

@@ -20,7 +20,10 @@ from app.records.database import Database
 from app.records.tables import commands, deliveries
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.system.books import Books, Request, Vendor
-from tests.system.chaos import Playwright, Result, Shop, judge, send, send_until_answered
+from tests.system.chaos.callers import send
+from tests.system.chaos.judging import judge, send_until_answered
+from tests.system.chaos.lives import Playwright, Shop
+from tests.system.chaos.result import Result
 from tests.system.stage import Stage
 
 ROUNDS = 4
@@ -61,7 +64,7 @@ def test_p22_a_kill_at_any_point_of_any_command_loses_nothing_and_doubles_nothin
             *(play.completion(order) for order in taken[8:]),
             _stock(skus[number], 10 + number),
         ]
-        send_until_answered(stage, books, time.monotonic() + 20)
+        send_until_answered(stage.retailops, books, time.monotonic() + 20)
         assert known.acknowledged() == set(known.refnums)
         for request in wanted:
             books.open(request)
@@ -76,7 +79,7 @@ def test_p22_a_kill_at_any_point_of_any_command_loses_nothing_and_doubles_nothin
         stage.start_server()
         stage.await_ready()
         told = Counter(request.callback for request in wanted if request.answers)
-        send_until_answered(stage, books, time.monotonic() + 40)
+        send_until_answered(stage.retailops, books, time.monotonic() + 40)
         healing.join()
         print(f"round {number}, the vendor {name}: {sum(told.values())} of {len(wanted)} were answered before the kill")
     result = Result(seed)

@@ -27,7 +27,7 @@ from app.deliveries.transitions import OPEN_STATES
 from app.records.database import Database
 from app.records.tables import deliveries
 from app.sandbox.retailops import Heard, RetailOps, shipment
-from tests.system.chaos import FAULTS, LATE_S, PLACES
+from tests.system.chaos.vendor_faults import ILLNESSES, LATE_S, PLACES
 from tests.system.stage import Stage
 
 CALLERS = 6
@@ -92,7 +92,7 @@ class Run:
 
     def _storm(self, healing: threading.Event) -> None:
         while not healing.wait(FAULT_EVERY_S):
-            rule = self._rng.choice(FAULTS)
+            rule = self._rng.choice(ILLNESSES)
             place = f"/api/v3{self._rng.choice(PLACES)}"
             self._stage.tell_vendor("faults", {**rule, "times": 1, "match": {"path_prefix": place}})
 

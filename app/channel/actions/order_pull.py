@@ -86,12 +86,16 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
             moved = kept.moved(connection, asked.channel.key, page.places)
             page.orders = [order for order in page.orders if order.refnum not in moved]
             _note_moved_stock(connection, desk, asked, page.orders)
+            tired = []
             for order in page.orders:
                 _remember(connection, asked, order)
                 if order.refnum in page.called_off:
                     called_off.count(connection, asked.channel.key, order.refnum)
-                elif not wanted.names_any:
-                    _count(connection, desk, asked, order.refnum, page.pull_ms)
+                elif not wanted.names_any and _count(connection, desk, asked, order.refnum, page.pull_ms):
+                    tired.append(order.refnum)
+            if tired:
+                message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
+                log.warning(message, asked.channel.key, len(tired), TIRED_AFTER, extra={"order": tired[0]})
             _note_held_back(connection, desk, asked, page)
             observing.see(connection, desk, asked.channel, page.orders)
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
@@ -255,8 +259,8 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
     orders.remember(connection, asked.channel.key, sketch)
 
 
-def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_ms: int) -> None:
-    """Count the hand-out once per walk, however often its page is asked for."""
+def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_ms: int) -> bool:
+    """Count the hand-out once per walk, however often its page is asked for; True where others go first from now on."""
     channel = asked.channel.key
     times = connection.execute(
         update(handed_out)
@@ -264,9 +268,7 @@ def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_m
         .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=desk.clock())
         .returning(handed_out.c.times)
     ).scalar()
-    if times == TIRED_AFTER:
-        message = "channel %s: an order was handed out %s times and never acknowledged; others go first now"
-        log.warning(message, channel, times, extra={"order": refnum})
+    return bool(times == TIRED_AFTER)
 
 
 def _note_moved_stock(connection: Connection, desk: Desk, asked: Asked, given: Sequence[Order]) -> None:
@@ -288,13 +290,15 @@ def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Pag
     sent = [order.refnum for order in page.orders if order.refnum in known]
     if sent:
         connection.execute(delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum.in_(sent)))
-    for held in page.held:
-        if held.refnum not in known:
-            log.warning("channel %s: an order is held back: %s", channel, held.reason, extra={"order": held.refnum})
-            connection.execute(
-                insert(held_back),
-                {"channel": channel, "refnum": held.refnum, "reason": held.reason, "since": desk.clock()},
-            )
+    news = [held for held in page.held if held.refnum not in known]
+    for held in news:
+        connection.execute(
+            insert(held_back),
+            {"channel": channel, "refnum": held.refnum, "reason": held.reason, "since": desk.clock()},
+        )
+    if news:
+        message = "channel %s: %s more orders are held back, the first: %s"
+        log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 
 
 def _now_ms(desk: Desk) -> int:

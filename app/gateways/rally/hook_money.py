@@ -40,14 +40,18 @@ def transactions(body: Json) -> list[Transaction]:
     was taken.
     """
     found = []
+    faults = []
     for item in entries(body.get("transactions")):
         own_id = identifier(item.get("external_id"))
         if fault := key_fault(own_id):
-            log.warning("the id of a transaction %s; it is kept under a digest", fault)
+            faults.append(fault)
         # Of an id that could not be read, two may look alike.
         is_known = own_id and UNREADABLE not in own_id
         key = own_id if own_id and not fault else f"tx-{digest(own_id if is_known else item)}"
         found.append(Transaction(external_id=key, amount=amount(item.get("amount"))))
+    if faults:
+        message = "the ids of %s transactions are kept under digests; the first %s"
+        log.warning(message, len(faults), faults[0])
     return found
 
 

@@ -126,9 +126,12 @@ class Purchases:
             known = catalogue.of_skus(connection, self._channel, skus)
         units: dict[int, int] = {}
         money: dict[int, Decimal] = {}
+        unknown = [line.sku for line in wanted.lines if line.sku not in known]
+        if unknown:
+            what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
+            self._note(what, wanted, unknown[0])
         for line in wanted.lines:
             if line.sku not in known:
-                self._note("a line is not reported to retailrocket: its SKU is not in the catalogue", wanted, line.sku)
                 continue
             product = known[line.sku][1].number
             units[product] = units.get(product, 0) + line.quantity

@@ -1,0 +1,122 @@
+"""The run's own look at the server's records and logs: what is owed, parked or left behind."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from app import settings
+from app.records import refunds, stock
+from app.records.database import Database, DatabaseUnavailable
+from app.records.refunds import Entry
+from app.records.tables import deliveries, fact_streams
+from tests.system.stage import Stage
+
+
+def await_quiet(database_url: str, give_up_at: float) -> list[str]:
+    """Wait until nothing is owed or being found out; what still is at the end."""
+    database = opened(database_url)
+    try:
+        while True:
+            left = _open_work(database)
+            if not left:
+                return []
+            if time.monotonic() > give_up_at:
+                return [f"still {number} {state} although all is well" for state, number in left.items()]
+            time.sleep(0.3)
+    finally:
+        database.close()
+
+
+def opened(url: str) -> Database:
+    """The run's own look at the records."""
+    return Database(settings.load_database_url({"APP_ENV": "demo", "DATABASE_URL": url}))
+
+
+def await_claim(database_url: str, patience_s: float = 1.5) -> None:
+    """Until facts or a call are claimed by somebody, or the patience is over."""
+    database = opened(database_url)
+    give_up_at = time.monotonic() + patience_s
+    try:
+        while time.monotonic() < give_up_at:
+            with suppress(DatabaseUnavailable), database.read() as connection:
+                for table in (fact_streams, deliveries):
+                    if connection.execute(select(1).where(table.c.lease_token.is_not(None)).limit(1)).first():
+                        return
+    finally:
+        database.close()
+
+
+def _open_work(database: Database) -> dict[str, int]:
+    try:
+        with database.read() as connection:
+            rows = connection.execute(select(deliveries.c.state, deliveries.c.lane)).all()
+            held = {row.lane for row in rows if row.state == "parked"}  # What waits behind a person may wait.
+            left = Counter(row.state for row in rows if row.state in ("owed", "checking") and row.lane not in held)
+            owed = stock.owed_count(connection)
+            return {**left, **({"stock levels owed": owed} if owed else {})}
+    except DatabaseUnavailable:
+        return {"database unavailable": 1}
+
+
+class Parked(NamedTuple):
+    """A call that waits for a person."""
+
+    gateway: str
+    lane: str
+    verb: str
+    code: str
+    body: bytes
+
+
+def parked(database_url: str, gateway: str) -> list[Parked]:
+    """The calls to one vendor that wait for a person."""
+    of = deliveries.c
+    database = opened(database_url)
+    try:
+        with database.read() as connection:
+            rows = connection.execute(
+                select(of.gateway, of.lane, of.verb, of.last_code, of.body).where(
+                    of.state == "parked", of.gateway == gateway
+                )
+            )
+            return [Parked(*row) for row in rows]
+    finally:
+        database.close()
+
+
+def bodies_left(database_url: str) -> list[str]:
+    """Addresses stand in the bodies of calls; a call that is over needs none (P32)."""
+    database = opened(database_url)
+    try:
+        with database.read() as connection:
+            left = connection.execute(
+                select(deliveries.c.id).where(deliveries.c.closed_at.is_not(None), deliveries.c.body.is_not(None))
+            ).all()
+            return [f"{len(left)} calls are over and their bodies are still kept"] if left else []
+    finally:
+        database.close()
+
+
+def faults_in_logs(stage: Stage) -> list[str]:
+    """Tracebacks are faults of ours, whatever happened around us."""
+    found = []
+    for name in ("server", "worker", "worker-2"):
+        lines = [line for line in stage.log_text(name).splitlines() if "Traceback" in line]
+        if lines:
+            found.append(f"{len(lines)} tracebacks in the {name}'s log; the first: {lines[0][:600]}")
+    return found
+
+
+def refund_entries(database_url: str) -> list[Entry]:
+    """The ledger of refunds of all channels."""
+    database = opened(database_url)
+    try:
+        with database.read() as connection:
+            return refunds.listing(connection, limit=100_000)
+    finally:
+        database.close()
