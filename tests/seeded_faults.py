@@ -191,6 +191,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "overtake-a-late-attempt",
+        "P44",
+        "app/deliveries/claims.py",
+        "_is_any(_EARLIER.c.late_until > _NOW)",
+        "_is_any(_EARLIER.c.late_until < _NOW)",
+        (
+            "tests/records/test_outbox.py::"
+            "test_p44_later_calls_of_a_lane_wait_while_an_earlier_attempt_may_still_arrive",
+        ),
+    ),
+    Fault(
         "hear-only-who-holds-the-lease",
         "P44",
         "app/deliveries/claims.py",
@@ -848,6 +859,17 @@ FAULTS = (
         patience_s=30.0,
     ),
     Fault(
+        "cancellation-counts-units-twice",
+        "P19",
+        "app/channel/bought.py",
+        "units[row.line_refnum] = max(units[row.line_refnum] - row.quantity, 0)",
+        "units[row.line_refnum] += 0",
+        (
+            "tests/gateways/test_rally_completions.py"
+            "::test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_back[sqlite]",
+        ),
+    ),
+    Fault(
         "keys-of-an-earlier-form-forgotten",
         "P10",
         "app/records/former_keys.py",
@@ -1374,8 +1396,8 @@ FAULTS = (
         "requests-half-sent-are-dropped-at-a-stop",
         "P21",
         "app/callbacks/loop.py",
-        "                elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
-        "                else:\n",
+        "            elif now_s >= self._stop_s + BEGUN_STOP_S:\n",
+        "            else:\n",
         (
             "tests/callbacks/test_worker.py::test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answered",
         ),
@@ -1994,6 +2016,14 @@ FAULTS = (
         "if has_more_values(self.body, MOST_VALUES):",
         "if False:",
         ("tests/gateways/test_line.py::test_p46_an_answer_of_a_million_values_is_not_read",),
+    ),
+    Fault(
+        "an-arena-for-each-thread",
+        "P28",
+        "app/serving.py",
+        "_memory.keep_flat()",
+        "pass",
+        ("tests/system/test_memory.py::test_p28_a_server_has_two_arenas_however_many_threads_it_has",),
     ),
 )
 

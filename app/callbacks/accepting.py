@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 import selectors
 import socket
 import time
@@ -14,9 +15,19 @@ from typing import Any, Final
 AT_ONCE: Final = 4
 """Few, for another process may be idle."""
 
+OTHER_FILES: Final = 256
+"""File descriptors left to the database, vendors, bodies and logs."""
+
 _NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger(__name__)
+
+
+def most_connections(wanted: int, threads: int) -> int:
+    """How many connections one process may have, by its limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - OTHER_FILES)
+    return max(most, threads + 1)
 
 
 class Accepting:

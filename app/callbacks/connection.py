@@ -64,6 +64,16 @@ class Connection:
             selector.modify(self.line, events, self)
         self.watched = events
 
+    @property
+    def is_quiet(self) -> bool:
+        """True when nothing of a request is here."""
+        return self.receiver.body is None and not self.receiver.has_pending
+
+    def say_continue(self) -> None:
+        """Tell a client that waits for it to send its body."""
+        with contextlib.suppress(OSError):
+            self.line.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def receive_by(self, arrive_by_s: float, *, is_idle: bool = False) -> None:
         """The next head is to come."""
         self.since_s = time.monotonic()

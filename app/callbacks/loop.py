@@ -8,17 +8,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final
 
 from app.callbacks import giving_up
-from app.callbacks.accepting import Accepting
+from app.callbacks.accepting import Accepting, most_connections
 from app.callbacks.connection import Connection
 from app.callbacks.heads import PlainSettings
 from app.callbacks.mailbox import Mailbox
@@ -32,7 +30,7 @@ READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
 
 PIECE_BYTES: Final = 64 * 1024
-BODY_PIECE_BYTES: Final = 256 * 1024
+BODY_PIECE_BYTES: Final = 1024 * 1024
 """What one client may bring before the others have their turn."""
 
 LOOK_S: Final = 1.0
@@ -40,9 +38,6 @@ LOOK_S: Final = 1.0
 
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """What clients have not taken of their answers, in sum; beyond it whoever reads longest is cut off."""
-
-OTHER_FILES: Final = 256
-"""File descriptors left to the database, vendors, bodies and logs."""
 
 QUIET_STOP_S: Final = 2.0
 """How long a stopping process waits for a client that has sent nothing: its request may be on the way."""
@@ -70,7 +65,7 @@ class Loop:
         self._give = give
         self._most_body_bytes = most_body_bytes
         self._connections: set[Connection] = set()
-        self._most: int = max(min(cfg.worker_connections, _open_files() - OTHER_FILES), cfg.threads + 1)
+        self._most = most_connections(cfg.worker_connections, cfg.threads)
         self._room = Room(max(MOST_SPOOLED_BYTES, most_body_bytes), self._give_up_a_body)
         self._receiving: Connection | None = None
         self._stop_s: float | None = None
@@ -151,9 +146,7 @@ class Loop:
 
     def _admit(self, line: socket.socket, client: Any, server: Any) -> None:
         connection = Connection(line, client, server, time.monotonic() + BUDGET_S)
-        connection.receiver = Receiver(
-            self._cfg, client, self._room, self._most_body_bytes, partial(_say_continue, line)
-        )
+        connection.receiver = Receiver(self._cfg, client, self._room, self._most_body_bytes, connection.say_continue)
         self._connections.add(connection)
         connection.watch(self._selector, READ)
 
@@ -177,10 +170,14 @@ class Loop:
             return
         except OSError:
             data = b""
-        if not data:
-            self._cut(connection)
-        elif not connection.is_lingering:
+        if connection.is_lingering:
+            if not data:
+                self._close(connection)
+            return
+        if data or connection.receiver.has_pending:  # a whole request may have come before the end
             self._read(connection, data)
+        if not data and not connection.is_in_hand and not connection.is_last:
+            self._cut(connection)
 
     def _read(self, connection: Connection, data: bytes) -> None:
         receiver = connection.receiver
@@ -276,12 +273,13 @@ class Loop:
                 continue
             if connection.is_late(now_s):
                 self._cut(connection)
-            elif self._stop_s is not None and not connection.rest and not connection.is_lingering:
-                if connection.receiver.body is None and not connection.receiver.has_pending:
-                    if now_s >= max(self._stop_s, connection.since_s) + QUIET_STOP_S:
-                        self._close(connection)
-                elif now_s >= self._stop_s + BEGUN_STOP_S:
-                    self._refuse(connection, _STOPPING)
+            elif self._stop_s is None or connection.rest or connection.is_lingering:
+                continue
+            elif connection.is_quiet:
+                if now_s >= max(self._stop_s, connection.since_s) + QUIET_STOP_S:
+                    self._close(connection)
+            elif now_s >= self._stop_s + BEGUN_STOP_S:
+                self._refuse(connection, _STOPPING)
 
     def _give_up_a_connection(self) -> bool:
         found = giving_up.connection_to_close(self._connections)
@@ -309,14 +307,3 @@ class Loop:
             connection.line.close()
         if self._stop_s is None:
             self._accepting.start()
-
-
-def _say_continue(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        line.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def _open_files() -> int:
-    """How many files this process may have open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft if soft != resource.RLIM_INFINITY else 1 << 20

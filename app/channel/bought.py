@@ -5,6 +5,7 @@ Everything is computed from the lines as bought and the refunds in the ledger.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -41,6 +42,8 @@ class Left:
     """By order line, without tax."""
     tax: Decimal
     shipping: Decimal
+    units: Mapping[str, int]
+    """By order line, those no row of a refund names."""
 
     def rows(self, order: KnownOrder, money: Decimal) -> tuple[RefundLine, ...]:
         """So much of it: goods, those with units that were taken off first, then tax, then shipping.
@@ -49,14 +52,17 @@ class Left:
         """
         off = order.dropped.keys() | order.removed.keys()
         lines = sorted(order.lines, key=lambda line: line.refnum not in off)
-        found = [RefundLine("line_item", self.goods.get(line.refnum, ZERO), line.refnum, line.sku, line.ordered)
-                 for line in lines]  # fmt: skip
+        found = [
+            RefundLine("line_item", self.goods.get(name, ZERO), name, line.sku, self.units.get(name, 0))
+            for line in lines
+            for name in [line.refnum]
+        ]
         found += [RefundLine("tax", self.tax), RefundLine("shipping", self.shipping)]
         taken = []
         for row in found:
             part = min(row.amount, money)
             if part > 0:
-                units = row.quantity if part == row.amount else 1
+                units = max(row.quantity, 1) if part == row.amount else 1
                 taken.append(msgspec.structs.replace(row, amount=part, quantity=units))
                 money -= part
         return tuple(taken)
@@ -90,10 +96,13 @@ class Left:
     def less(self, rows: Iterable[RefundLine]) -> Left:
         """What is left once these are paid, too."""
         goods, others = dict(self.goods), {"tax": self.tax, "shipping": self.shipping}
+        units = Counter(self.units)
         for row in rows:
+            if row.kind == "line_item":
+                units[row.line_refnum] = max(units[row.line_refnum] - row.quantity, 0)
             of, name = (goods, row.line_refnum) if row.kind == "line_item" else (others, row.kind)
             of[name] = max(of.get(name, ZERO) - row.amount, ZERO)
-        return Left(goods, others["tax"], others["shipping"])
+        return Left(goods, others["tax"], others["shipping"], units)
 
 
 def _key(row: RefundLine) -> tuple[str, str]:
@@ -107,6 +116,7 @@ def left_of(order: KnownOrder, entries: Iterable[Entry]) -> Left:
         {line.refnum: line.charged for line in paid},
         sum((line.tax for line in paid), order.shipping_tax),
         order.shipping or ZERO,
+        {line.refnum: line.paid_units for line in paid},
     )
     return all_of_it.less(row for entry in entries if entry.is_in_effect for row in entry.rows)
 

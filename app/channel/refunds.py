@@ -230,14 +230,6 @@ def drawn(charges: Sequence[Charge], owed: Iterable[Owed]) -> list[Charge]:
     return [replace(charge, left=charge.left - taken[charge.refnum]) for charge in charges]
 
 
-def give_back_everything(
-    connection: Connection, channel: str, source: Gateway, order_refnum: str, purpose: Purpose, now: datetime
-) -> list[Owed]:
-    """Hold all that is left of an order, for its cancellation."""
-    charges = refunds.charges(connection, channel, order_refnum)
-    return hold(connection, channel, source, charges, left_of(charges), purpose, now)
-
-
 def same_money(
     entries: Collection[Entry],
     callback: str,

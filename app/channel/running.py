@@ -259,7 +259,7 @@ def _attemptable(
     for item in plan.owed:
         lane = (item.gateway, command.order_refnum)
         if lane not in free_lanes:
-            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.key, *lane)
+            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.key, *lane, desk.clock())
         verb = desk.gateways[(asked.channel.key, item.gateway)].verbs[item.verb]
         if not free_lanes[lane] and isinstance(verb, Verb) and verb.decided_by == "vendor":
             message = f"earlier calls for this order are still owed to {item.gateway}; nothing was done, send again"
@@ -311,6 +311,8 @@ def _owe(
 ) -> Delivery:
     now = desk.clock()
     lease = (token, now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)) if token else None
+    lane = (asked.channel.key, item.gateway, command.order_refnum)
+    free_at = None if lease else outbox.late_until(connection, *lane, now)
     return outbox.owe(
         connection,
         item,
@@ -320,6 +322,7 @@ def _owe(
         request_id=asked.request_id,
         now=now,
         lease=lease,
+        free_at=free_at,
     )
 
 

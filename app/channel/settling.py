@@ -1,4 +1,4 @@
-"""What goes back when an order is completed (R22).
+"""What goes back when an order is completed (R22) or cancelled.
 
 Three sums, each worked out apart (`closed_money`): for units that `order_update` took off, for units that will not
 ship, and, where nothing has shipped, for shipping.  Credits and returns that came for the same units count against
@@ -67,6 +67,21 @@ def give_back(
             purpose = replace(_purpose(order, name), lines=rows, units=piece.units)
             owed += refunds.hold(connection, channel, source, refunds.drawn(payments, owed), piece.amount, purpose, now)
     return owed, held.events
+
+
+def give_back_everything(
+    connection: Connection, channel: str, source: Gateway, order: KnownOrder, purpose: refunds.Purpose, now: datetime
+) -> list[Owed]:
+    """Hold all that is left of an order, for its cancellation.
+
+    What it is for is said where it is known what the order cost; else its source finds that out.
+    """
+    payments = ledger.charges(connection, channel, order.refnum)
+    money = refunds.left_of(payments)
+    if is_known(order) and order.shipping is not None:
+        left = left_of(order, ledger.of_order(connection, channel, order.refnum))
+        purpose = replace(purpose, lines=left.rows(order, money))
+    return refunds.hold(connection, channel, source, payments, money, purpose, now)
 
 
 def _purpose(order: KnownOrder, name: str) -> refunds.Purpose:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from app.clock import utc_now
@@ -43,8 +44,10 @@ class Courier:
         """
         before = sent.writes()
         error: GatewayError
+        gateway = self._gateways.get((delivery.channel, delivery.gateway))
+        settle_s = gateway.settle_s if gateway else 0.0
         try:
-            return self._attempt(delivery, deadline, is_inline)
+            return self._attempt(delivery, deadline, is_inline, settle_s)
         except DatabaseUnavailable:
             error = BrokenReply("RECORDS_UNAVAILABLE", "this server's database went away while the call was made")
         except Exception:
@@ -52,9 +55,14 @@ class Courier:
             error = BrokenReply("INTERNAL_FAULT", "this server could not make the call; see its log")
         if sent.writes() == before:
             error = Unavailable(error.code, error.message)
-        return transitions.after_error(
-            delivery, self._verb(delivery), error, now=self._clock(), is_inline=is_inline, roll=self._roll()
+        return self._after_error(delivery, error, settle_s, is_inline=is_inline)
+
+    def _after_error(self, delivery: Delivery, error: GatewayError, settle_s: float, *, is_inline: bool) -> Settled:
+        now = self._clock()
+        settled = transitions.after_error(
+            delivery, self._verb(delivery), error, now=now, is_inline=is_inline, roll=self._roll()
         )
+        return replace(settled, late_until=transitions.late_after(delivery, error, settle_s, now))
 
     def _verb(self, delivery: Delivery) -> Verb:
         """How the call behaves; one that nobody carries out any more is kept, for the gateway may come back."""
@@ -62,29 +70,30 @@ class Courier:
         verb = gateway.verbs.get(delivery.verb) if gateway else None
         return verb if isinstance(verb, Verb) else Verb("safe")
 
-    def _attempt(self, delivery: Delivery, deadline: Deadline, is_inline: bool) -> Settled:
+    def _attempt(self, delivery: Delivery, deadline: Deadline, is_inline: bool, settle_s: float) -> Settled:
         now = self._clock()
         gateway = self._gateways.get((delivery.channel, delivery.gateway))
         verb = self._verb(delivery)
         if gateway is None or not isinstance(gateway.verbs.get(delivery.verb), Verb):
             error = Misconfigured("GATEWAY_GONE", "the channel no longer has this gateway")
-            return transitions.after_error(delivery, verb, error, now=now, is_inline=is_inline, roll=self._roll())
+            return self._after_error(delivery, error, settle_s, is_inline=is_inline)
         call = Call(deadline, delivery.request_id, "command")
+        late_until = transitions.late_until(delivery, settle_s)
         if transitions.must_park(delivery, verb):
-            return transitions.parked_as_unknown(delivery, now)
+            return replace(transitions.parked_as_unknown(delivery, now), late_until=late_until)
         if transitions.must_look_up(delivery, verb):
             try:
                 found = look_up(gateway, delivery.verb, delivery.body, call)
             except GatewayError as error:
-                return transitions.after_look_up_error(delivery, error, now=now, roll=self._roll())
-            if found is not None:
+                failed = transitions.after_look_up_error(delivery, error, now=now, roll=self._roll())
+                return replace(failed, late_until=late_until)
+            if found is not None:  # it has arrived
                 return transitions.after_acceptance(delivery, found, now)
             if not transitions.may_send_again(delivery, verb, gateway.settle_s, now):
-                return transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
+                empty = transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
+                return replace(empty, late_until=late_until)
         try:
             accepted = perform(gateway, delivery.verb, delivery.body, call)
         except GatewayError as error:
-            return transitions.after_error(
-                delivery, verb, error, now=self._clock(), is_inline=is_inline, roll=self._roll()
-            )
-        return transitions.after_acceptance(delivery, accepted, self._clock())
+            return self._after_error(delivery, error, settle_s, is_inline=is_inline)
+        return replace(transitions.after_acceptance(delivery, accepted, self._clock()), late_until=late_until)

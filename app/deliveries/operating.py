@@ -158,7 +158,7 @@ def drop(connection: Connection, row: Row[Any], verb: Verb | None, because: str,
         values["last_code"] = NEVER_KNOWN
     if not _change(connection, row, now, values):
         return False
-    outbox.wake_lanes(connection, [(row.channel, row.gateway, row.lane)], now)
+    outbox.wake_lanes(connection, {(row.channel, row.gateway, row.lane): now})
     return True
 
 
@@ -194,7 +194,7 @@ def confirm(
     }
     if not _change(connection, row, now, values):
         return None
-    outbox.wake_lanes(connection, [(row.channel, row.gateway, row.lane)], now)
+    outbox.wake_lanes(connection, {(row.channel, row.gateway, row.lane): now})
     delivery = Delivery(
         row.id, row.channel, row.gateway, row.verb, row.lane, row.command_id, row.body, row.state,
         row.attempts, row.is_possibly_done, row.last_attempt_at, row.request_id,

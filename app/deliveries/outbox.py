@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -85,10 +85,11 @@ def owe(
     request_id: str,
     now: datetime,
     lease: tuple[str, datetime] | None,
+    free_at: datetime | None = None,
 ) -> Delivery:
     """Write one owed call; with a lease it belongs to the request that wrote it until the lease ends.
 
-    Without one it stands behind another call of its lane and is woken when that one is closed.
+    Without one it stands behind another call of its lane and is woken when that one is closed, or is due at `free_at`.
     """
     body = msgspec.json.encode(owed.body)
     delivery_id = connection.execute(
@@ -102,7 +103,7 @@ def owe(
             "body": body,
             "about": msgspec.json.encode(owed.about),
             "state": "owed",
-            "next_try_at": now if lease else now + BEHIND,
+            "next_try_at": now if lease else free_at or now + BEHIND,
             "lease_token": lease[0] if lease else None,
             "lease_until": lease[1] if lease else None,
             "request_id": request_id,
@@ -114,10 +115,22 @@ def owe(
     )
 
 
-def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str) -> bool:
-    """True when nothing is open for this order at this gateway, so that an inline attempt keeps the order."""
+def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> bool:
+    """True when nothing is open for this order at this gateway and nothing may still arrive there, so that an inline
+    attempt keeps the order."""
     row = connection.execute(_open_in_lane(channel, gateway, lane).limit(1)).first()
-    return row is None
+    return row is None and late_until(connection, channel, gateway, lane, now) is None
+
+
+def late_until(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> datetime | None:
+    """Until when an attempt for this order that was given up without an answer may still arrive; None: none can."""
+    of = deliveries.c
+    found: datetime | None = connection.execute(
+        select(func.max(of.late_until)).where(
+            of.channel == channel, of.gateway == gateway, of.lane == lane, of.late_until > now
+        )
+    ).scalar()
+    return found
 
 
 def front_of_lane(connection: Connection, channel: str, gateway: str, lane: str) -> Front | None:
@@ -137,11 +150,12 @@ def wake(connection: Connection, delivery_id: int, now: datetime) -> None:
     connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(next_try_at=now))
 
 
-def wake_lanes(connection: Connection, lanes: Collection[tuple[str, str, str]], now: datetime) -> None:
-    """A call was closed in each (channel, gateway, lane): the next one there need not wait any longer."""
+def wake_lanes(connection: Connection, lanes: Mapping[tuple[str, str, str], datetime]) -> None:
+    """A call was closed in each (channel, gateway, lane): the next one there need not wait longer than until then."""
     if lanes:
         names = ("of_channel", "of_gateway", "of_lane")
-        connection.execute(_WAKE, [{**dict(zip(names, lane, strict=True)), "now": now} for lane in lanes])
+        rows = [{**dict(zip(names, lane, strict=True)), "now": free_at} for lane, free_at in lanes.items()]
+        connection.execute(_WAKE, rows)
 
 
 def _open_in_lane(channel: str, gateway: str, lane: str) -> Select[tuple[int]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from app.errors import SWITCHED_OFF, GatewayError, Refused
+from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb, command_body
 from app.gateways.policy import next_try_s
 from app.gateways.words import Event, Restatement
@@ -26,6 +26,9 @@ OPEN_STATES = ("owed", "checking", "parked")
 
 MAX_TRIES = 300
 """Tries before a call is parked; with pauses of at most five minutes this is about a day."""
+
+OUR_FAULTS = ("INTERNAL_FAULT", "RECORDS_UNAVAILABLE")
+"""Codes of attempts that ended by a fault of ours, or because our database went away."""
 
 NOT_BOOKED = "NOT_BOOKED"
 """Code of a call whose outcome is known, although a fault of ours keeps its consequences from being written."""
@@ -50,6 +53,8 @@ class Delivery:
     is_possibly_done: bool
     last_attempt_at: datetime | None
     request_id: str
+    late_until: datetime | None = None
+    """Until when an attempt that was given up without an answer may still arrive; None while there was none."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Settled:
     """The vendor's own number of what it made, where it gave one."""
     note: Callable[[Connection], None] | None = field(default=None, compare=False)
     """See `interface.Accepted.note`."""
+    late_until: datetime | None = None
+    """See `Delivery.late_until`."""
 
 
 def must_look_up(delivery: Delivery, verb: Verb) -> bool:
@@ -114,6 +121,24 @@ def after_acceptance(delivery: Delivery, accepted: Accepted, now: datetime) -> S
         "delivered", delivery.attempts + 1, False, now, now,
         events=accepted.events, refnum=accepted.refnum, note=accepted.note,
     )  # fmt: skip
+
+
+def late_until(delivery: Delivery, settle_s: float) -> datetime | None:
+    """Until when an earlier attempt may still arrive; one whose process died was given up when its lease ended."""
+    if delivery.late_until is None and delivery.is_possibly_done and delivery.last_attempt_at is not None:
+        return delivery.last_attempt_at + timedelta(seconds=settle_s)
+    return delivery.late_until
+
+
+def late_after(delivery: Delivery, error: GatewayError, settle_s: float, now: datetime) -> datetime | None:
+    """The same after a further attempt that failed at `now`, when its connection was closed."""
+    before = late_until(delivery, settle_s)
+    if not error.outcome_unknown:
+        return before
+    # What was answered, however badly, has arrived.
+    is_answered = error.code.startswith("HTTP_") or (isinstance(error, BrokenReply) and error.code not in OUR_FAULTS)
+    own = now if is_answered else now + timedelta(seconds=settle_s)
+    return own if before is None else max(before, own)
 
 
 def not_booked(delivery: Delivery, settled: Settled, now: datetime) -> Settled:

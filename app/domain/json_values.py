@@ -15,7 +15,7 @@ def has_more_values(raw: bytes | bytearray, most: int) -> bool:
 
     Every value but the outermost follows one of these, so there are no more values than that and one.
     """
-    if len(raw) <= most:
+    if len(raw) <= 2 * most:  # a value takes two bytes at least, with its comma or bracket
         return False
     marks = sum(raw.count(mark) for mark in _MARKS)
     if marks <= most:  # nearly always; what stands in texts is counted too, which takes 50 times as long to avoid

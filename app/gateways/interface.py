@@ -193,7 +193,8 @@ class Gateway(ABC):
     """What the vendor holds, where it can be read back; None where it cannot."""
 
     settle_s: float = 60.0
-    """How long a create may stay invisible at the vendor after it was done (R11)."""
+    """How long a create may stay invisible at the vendor after it was done, and how long an attempt that was given up
+    without an answer may still arrive there (R11)."""
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
         """Orders ready for RetailOps, oldest first, in chunks.

@@ -326,6 +326,7 @@ deliveries = Table(
     Column("created_at", Moment, nullable=False),
     Column("closed_at", Moment),
     Column("dropped_because", FreeText),
+    Column("late_until", Moment),
 )
 """Calls owed to vendors; the body goes when the call is delivered, the line stays (R8, R12, R28)."""
 
@@ -350,6 +351,16 @@ Index(
     postgresql_where=text("state in ('owed', 'checking')"),
 )
 Index("ix_deliveries_command_id", deliveries.c.command_id)
+Index(
+    "ix_deliveries_late",
+    deliveries.c.channel,
+    deliveries.c.gateway,
+    deliveries.c.lane,
+    deliveries.c.late_until,
+    sqlite_where=text("late_until is not null"),
+    postgresql_where=text("late_until is not null"),
+)
+"""Few rows: calls of which an attempt may still arrive at the vendor, so that later ones of the lane wait (R11)."""
 
 stock = Table(
     "stock",

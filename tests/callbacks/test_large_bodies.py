@@ -130,6 +130,7 @@ def test_p46_a_large_body_has_no_more_values_than_one_of_the_allowed_size_can_ne
 def test_values_are_counted_outside_texts_only() -> None:
     assert not has_more_values(json.dumps(["{[," * 1000, '"{[,\\' * 1000]).encode(), 2)
     assert has_more_values(b'["",1,2,3]', 3) and not has_more_values(b'["",1,2,3]', 4)
+    assert has_more_values(b"[" * 9 + b"]" * 9, 8) and not has_more_values(b"[" * 9 + b"]" * 9, 9)
     assert not has_more_values(b'["' + b"," * 100, 3), "what is no JSON is refused by the parser"
 
 

@@ -91,6 +91,16 @@ def test_what_a_request_says_of_its_connection_holds(raw: bytes, path: str, is_k
             assert is_closed(line)
 
 
+def test_a_client_that_ends_its_side_is_answered_and_one_that_goes_costs_nothing(stage: Staged) -> None:
+    for _ in range(20):
+        with stage.connect() as line:
+            line.sendall(post(b"gone" * 20_000))
+    with stage.connect() as line:
+        line.sendall(post(b"1") + post(b"2"))
+        line.shutdown(socket.SHUT_WR)
+        assert [said(line), said(line)] == ["1", "2"] and is_closed(line)
+
+
 def test_an_answer_to_head_has_no_body(stage: Staged) -> None:
     with stage.connect() as line:
         line.sendall(post(method="HEAD") + post(b"next"))
@@ -193,7 +203,7 @@ def test_p46_clients_that_do_not_read_hold_no_thread_and_no_more_memory_than_all
     with staged(large) as stage, ExitStack() as stack:
         lines = [stack.enter_context(stage.connect(4096)) for _ in range(4)]
         for line in lines:
-            line.sendall(post())
+            line.sendall(post(b"", "Connection: close"))
             time.sleep(0.2)
         with stage.connect() as line:
             line.sendall(post(target="/?10"))
@@ -218,7 +228,7 @@ def test_p46_a_long_body_is_made_no_faster_than_its_client_reads() -> None:
         return pieces()
 
     with staged(long) as stage, stage.connect(4096) as line:
-        line.sendall(post())
+        line.sendall(post(b"", "Connection: close"))
         time.sleep(0.5)
         assert 0 < made < 250
         assert len(_everything(line)) > 50_000_000 and made == 500
@@ -246,7 +256,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_p15_a_client_that_does_not_read_is_cut_off(hurried: None) -> None:
     with staged(large) as stage, stage.connect(4096) as line:
-        line.sendall(post())
+        line.sendall(post(b"", "Connection: close"))
         time.sleep(3)
         assert len(_everything(line)) < 20_000_000
 
@@ -266,7 +276,7 @@ def test_p15_a_client_that_sends_below_one_kib_a_second_is_cut_off_and_one_above
 
 
 def test_p46_where_there_are_too_many_clients_the_longest_silent_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_open_files", lambda: loop.OTHER_FILES + 20)
+    monkeypatch.setattr(loop, "most_connections", lambda wanted, threads: 20)
     with staged() as stage, ExitStack() as stack:
         lines = [stack.enter_context(stage.connect()) for _ in range(40)]
         for line in lines[-10:]:

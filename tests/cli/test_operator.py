@@ -218,7 +218,7 @@ def test_what_cannot_be_done_is_said_with_exit_code_1_and_a_vague_order_with_2(
 ) -> None:
     redacted = a_delivery(retailops, "redacted", "parked", body=None)
     delivered = a_delivery(retailops, "done", "delivered", body=None)
-    under_way = a_delivery(retailops, "busy", "owed", lease_token="t", lease_until=utc_now() + timedelta(hours=1))
+    under_way = a_delivery(retailops, "busy", "owed", lease_token="t", lease_until=utc_now() + timedelta(minutes=2))
     gone = a_delivery(retailops, "gone", "parked", gateway="pigeon")
     for number, why in ((redacted, "only be dropped"), (delivered, "delivered"), (under_way, "right now"),
                         (gone, "no gateway 'pigeon'"), (999, "no such delivery")):  # fmt: skip

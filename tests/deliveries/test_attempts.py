@@ -14,11 +14,12 @@ import pytest
 from app.deliveries import transitions
 from app.deliveries.courier import Courier
 from app.deliveries.transitions import Delivery
-from app.errors import Unavailable
+from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, Verb
 from app.gateways.policy import Deadline
-from app.gateways.words import Cancellation
+from app.gateways.words import Acknowledgement, Cancellation, CommandBody
 from app.records.database import Database, DatabaseUnavailable
+from app.transport import sent
 
 
 class Faulty(Gateway):
@@ -43,6 +44,94 @@ def test_r10_a_fault_of_ours_in_a_cancellation_is_not_told_as_success() -> None:
     """A parked call reads as a warning, and a warning as success; only the vendor decides that."""
     settled = Courier({("c", "faulty"): Faulty()}).attempt(a_delivery(), Deadline.in_s(5), is_inline=True)
     assert settled.state in ("checking", "refused")
+
+
+class Answering(Gateway):
+    """A vendor of which each attempt comes to the next of `outcomes`."""
+
+    token = "faulty"
+    settle_s = 60.0
+    verbs = {"acknowledge_order": Verb("safe"), "cancel_order": Verb("lookup")}  # noqa: RUF012
+
+    def __init__(self, *outcomes: GatewayError | Accepted | None) -> None:
+        self._outcomes = list(outcomes)
+
+    def check(self, call: Call) -> Health:
+        return Health("connected")
+
+    def _next(self) -> Accepted | None:
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, GatewayError):
+            sent.note_write()
+            raise outcome
+        return outcome
+
+    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+        return self._next() or Accepted()
+
+    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
+        return self._next() or Accepted()
+
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
+        return self._next()
+
+
+LOST = Unavailable("TIMED_OUT", "x", outcome_unknown=True)
+ANSWERED = Unavailable("HTTP_500", "x", outcome_unknown=True)
+
+
+@pytest.mark.parametrize(
+    ("verb", "outcomes", "held_s"),
+    [
+        ("acknowledge_order", [Accepted()], None),
+        ("acknowledge_order", [LOST, Accepted()], 60),
+        ("acknowledge_order", [LOST, ANSWERED, Accepted()], 60),
+        ("acknowledge_order", [ANSWERED, Accepted()], 1),
+        ("cancel_order", [LOST, Accepted()], None),
+        ("cancel_order", [LOST, None, None, Accepted()], 60),
+    ],
+)
+def test_p44_how_long_later_calls_wait_for_an_attempt_without_an_answer(
+    verb: str, outcomes: list[GatewayError | Accepted | None], held_s: int | None
+) -> None:
+    """Until `settle` after its connection was closed; not for what was answered, nor for what was seen to be done."""
+    now = begun = datetime(2026, 2, 3, 12, tzinfo=UTC)
+    courier = Courier({("c", "faulty"): Answering(*outcomes)}, clock=lambda: now, roll=lambda: 0.0)
+    body = msgspec.json.encode(Acknowledgement("A", "7") if verb == "acknowledge_order" else Cancellation("A"))
+    delivery = Delivery(1, "c", "faulty", verb, "A", 1, body, "owed", 0, False, None, "r")
+    while (settled := courier.attempt(delivery, Deadline.in_s(5), is_inline=False)).state == "owed":
+        delivery = replace(
+            delivery, attempts=settled.attempts, is_possibly_done=settled.is_possibly_done,
+            last_attempt_at=settled.last_attempt_at, late_until=settled.late_until,
+        )  # fmt: skip
+        now = max(settled.next_try_at, now + timedelta(seconds=1))
+    assert settled.state == "delivered"
+    assert settled.late_until is None if held_s is None else settled.late_until <= begun + timedelta(seconds=held_s)
+    if held_s == 60:
+        assert settled.late_until == begun + timedelta(seconds=60)
+    is_read = verb == "cancel_order" and held_s == 60
+    assert (now - begun >= timedelta(seconds=60)) == is_read, "a create is sent again only after `settle`"
+
+
+def test_p44_a_fault_or_a_database_away_before_anything_was_sent_leaves_no_unknown_outcome() -> None:
+    class Unready(Answering):
+        verbs = {"acknowledge_order": Verb("never")}  # noqa: RUF012
+
+        def __init__(self, error: Exception, *, is_sent: bool) -> None:
+            self._error, self._is_sent = error, is_sent
+
+        def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+            if self._is_sent:
+                sent.note_write()
+            raise self._error
+
+    body = msgspec.json.encode(Acknowledgement("A", "7"))
+    delivery = Delivery(1, "c", "faulty", "acknowledge_order", "A", 1, body, "owed", 0, False, None, "r")
+    for error in (KeyError("a fault of ours"), DatabaseUnavailable("away")):
+        for is_sent, state in ((False, "owed"), (True, "parked")):
+            courier = Courier({("c", "faulty"): Unready(error, is_sent=is_sent)})
+            settled = courier.attempt(delivery, Deadline.in_s(5), is_inline=False)
+            assert (settled.state, settled.is_possibly_done) == (state, is_sent)
 
 
 def test_p14_look_ups_that_keep_failing_come_less_and_less_often() -> None:

@@ -39,6 +39,7 @@ organization_id = "{organization_id}"
 storefront_client_id = "0b6f1c2e-0000-4000-8000-00000000c0de"
 requests_per_s = 0
 reserve_grace_s = 0
+settle_seconds = 1
 {rally}
 
 [[channel.rally.shipping]]

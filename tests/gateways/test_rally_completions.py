@@ -182,9 +182,18 @@ def test_p11_a_mended_carrier_and_a_new_label_reach_rally_and_say_so(shop: Shop)
 
 
 def test_p34_a_cancellation_by_the_acknowledged_number_alone_gives_everything_back(shop: Shop) -> None:
-    order = shop.buy_and_pull(skus={TEE: 1})
+    order = shop.buy_and_pull(skus={TEE: 2, MUG: 1})
+    assert shop.credit(20, order["payment_transactions"][0]["refnum"])["status"] == "success"
     answer = shop.retailops.ask("order_cancel", order={"retailops_order_id": 70})
     assert (answer["status"], codes(answer)) == ("success", [])
     held = shop.at_rally(order["channel_order_refnum"])
     assert money(held["refunded"]) == money(held["charged"])
+    units = [[row["quantity"] for row in refund["refunds"]] for refund in held["refunds"]]
+    assert [rows(refund) for refund in held["refunds"]] == [
+        [("line_item", 20)],
+        [("line_item", 20), ("line_item", 20), ("tax", 6), ("shipping_rate", 5)],
+    ]
+    assert units == [[1], [1, 1, 1, 1]], "no unit of a line goes back twice"
+    [cancelled] = shop.ledger(callback="order_cancel")
+    assert sum(row.amount for row in cancelled.rows) == cancelled.amount == 51, "what it is for is worked out here"
     assert shop.retailops.ask("order_cancel", order={"retailops_order_id": 71})["status"] == "fail"

@@ -147,6 +147,24 @@ def test_p44_a_refusal_counts_without_its_lease_while_nobody_has_tried_since(dat
         assert (applied.delivery.id, applied.delivery.state) == (unsent.id, "parked")
 
 
+def test_p44_later_calls_of_a_lane_wait_while_an_earlier_attempt_may_still_arrive(database: Database) -> None:
+    """What was given up without an answer and repeated with success could still undo what is sent after it."""
+    fill(database, lanes=2, calls=2)
+    late_until = START + timedelta(seconds=60)
+    token, [first, other] = claim(database, 2)
+    with database.write() as connection:
+        accepted = replace(after_acceptance(first, Accepted(), START), late_until=late_until)
+        arrived = after_acceptance(other, Accepted(), START)
+        claims.record(connection, [Outcome(first, token, accepted), Outcome(other, token, arrived)], START)
+    soon = START + timedelta(seconds=2)
+    assert [item.lane for item in claim(database, 9, soon)[1]] == [other.lane]
+    with database.read() as connection:
+        assert not outbox.is_lane_free(connection, *STREAM, first.lane, soon)
+        assert outbox.late_until(connection, *STREAM, first.lane, soon) == late_until
+        assert outbox.late_until(connection, *STREAM, other.lane, soon) is None
+    assert first.lane in [item.lane for item in claim(database, 9, late_until)[1]]
+
+
 def test_p44_a_call_whose_outcome_is_known_here_is_not_taken_over_here(database: Database) -> None:
     fill(database, lanes=2, calls=1)
     _, [known, other] = claim(database, 5)
@@ -194,8 +212,8 @@ def test_p26_a_backlog_of_100000_is_claimed_from_one_call_of_each_lane_at_a_time
         seen.update(item.lane for item in claimed)
     with database.read() as connection:
         assert claims.due_streams(connection, [STREAM, other, ("no", "such")], START) != []
-        assert outbox.is_lane_free(connection, *STREAM, "lane 100000")
-        assert not outbox.is_lane_free(connection, *STREAM, "lane 5")
+        assert outbox.is_lane_free(connection, *STREAM, "lane 100000", START)
+        assert not outbox.is_lane_free(connection, *STREAM, "lane 5", START)
 
 
 def test_p26_ten_orders_with_10000_calls_each_are_worked_off_in_order(database: Database) -> None:
@@ -223,8 +241,8 @@ def test_p26_claims_and_lanes_are_found_by_their_partial_indexes(database: Datab
         claims.claim(connection, *STREAM, now=START, lease_s=30, limit=4)
         assert "ix_deliveries_due" in used[0] and "ix_deliveries_lane" in used[0], used[0]
         used.clear()
-        outbox.is_lane_free(connection, *STREAM, "lane 7")
-        outbox.wake_lanes(connection, [(*STREAM, "lane 7"), (*STREAM, "lane 8")], START)
+        outbox.is_lane_free(connection, *STREAM, "lane 7", START)
+        outbox.wake_lanes(connection, {(*STREAM, "lane 7"): START, (*STREAM, "lane 8"): START})
         assert all("ix_deliveries_lane" in plan for plan in used) and len(used) == 2, used
         used.clear()
         claims.due_streams(connection, [STREAM, ("a", "b")], START)

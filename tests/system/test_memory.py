@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.benchmarks.__main__ import PUSH, channel
-from tests.benchmarks.bench import KEY, Client, gunicorn, inventory, load, peak_kib, post_bytes
+from tests.benchmarks.bench import KEY, ROOT, Client, gunicorn, inventory, load, peak_kib, post_bytes
 from tests.benchmarks.bodies import MAX_BODY, bomb, packed_post, statuses
 
 GROWTH_MIB = 40
@@ -42,3 +45,34 @@ def test_p28_p46_memory_is_bounded_over_large_pushes_many_small_callbacks_and_bo
     figures = [f"{kib / 1024:.0f}" for kib in (before, after_large, after_small)]
     print(f"resident MiB: {figures[0]} at first, {figures[1]} after 20 pushes, {figures[2]} after {answered} callbacks")
     assert max(after_large, after_small) - before < GROWTH_MIB * 1024
+
+
+ARENAS = """
+import ctypes, sys, threading
+import app.serving
+
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+kept, go_on = [], threading.Barrier(13)
+
+def fill():
+    go_on.wait()
+    kept.append([bytes(20_000) for _ in range(500)])
+    go_on.wait()
+
+for _ in range(12):
+    threading.Thread(target=fill).start()
+go_on.wait()
+go_on.wait()
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+assert libc.malloc_info(0, file) == 0
+libc.fclose(file)
+"""
+
+
+def test_p28_a_server_has_two_arenas_however_many_threads_it_has(tmp_path: Path) -> None:
+    found = tmp_path / "malloc.xml"
+    environment = {**os.environ, "APP_ENV": "demo", "CHANNELS": "# none", "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}
+    environment.pop("MALLOC_ARENA_MAX", None)
+    subprocess.run([sys.executable, "-c", ARENAS, str(found)], cwd=ROOT, env=environment, check=True, timeout=60)
+    assert 1 <= found.read_text().count("<heap nr=") <= 2

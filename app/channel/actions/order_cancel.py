@@ -18,6 +18,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
+from app.channel.settling import give_back_everything
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
@@ -65,9 +66,7 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
         owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
         if refunds.moves_money(source, "refund_payment"):
             purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
-            owed[:0] = refunds.give_back_everything(
-                connection, asked.channel.key, source, order.refnum, purpose, desk.clock()
-            )
+            owed[:0] = give_back_everything(connection, asked.channel.key, source, now_known, purpose, desk.clock())
         return Plan(owed=owed)
 
     await_own_throttle(desk, asked, source, order.refnum, "cancel_order")

@@ -223,7 +223,8 @@ class _Credit:
                 for number, source_paid in enumerate(dict.fromkeys(entry.source for entry in piece), 1):
                     self._match(connection, purpose.part(number), [e for e in piece if e.source == source_paid])
             return Plan()
-        if not outbox.is_lane_free(connection, self._channel, self._source.token, self._order_refnum):
+        lane = (self._channel, self._source.token, self._order_refnum)
+        if not outbox.is_lane_free(connection, *lane, self._desk.clock()):
             message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
             return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
         payments = [

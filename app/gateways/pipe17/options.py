@@ -179,7 +179,8 @@ class Pipe17Options:
     )
     settle_seconds: float = option(
         mf.Float(validate=mv.Range(0, 3600)),
-        "How long a created fulfilment may stay invisible; nothing is repeated before.",
+        "How long a created fulfilment may stay invisible, and a call that was given up without an answer may still "
+        "arrive; no create is repeated before, and later calls for the same order wait for it.",
         default=60.0,
     )
     patience_s: float = option(

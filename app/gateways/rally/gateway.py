@@ -65,6 +65,7 @@ class RallyGateway(Gateway):
         self.refunds_unused_shipping = options.refund_shipping_when_nothing_ships
         self.reserve_grace_s = options.reserve_grace_s
         self.restate_every_s = options.restate_every * 3600.0
+        self.settle_s = options.settle_seconds
         # Rally has no read for refunds, so one of unknown outcome waits for a person (R11).
         repeat: Verb = Verb("safe" if options.refund_repeat == "same_id" else "never")
         self.verbs: Mapping[str, Verb | NotOurs] = {

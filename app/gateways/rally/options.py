@@ -141,6 +141,12 @@ class RallyOptions:
         "order, a refusal or an unknown outcome on the SKU it is sent at once.",
         default=24.0,
     )
+    settle_seconds: float = option(
+        mf.Float(validate=mv.Range(0, 3600)),
+        "How long a call that was given up without an answer may still arrive at Rally, in seconds: later calls for "
+        "the same order wait for that, and stock and products are sent once more after it.",
+        default=60.0,
+    )
     refund_repeat: str = option(
         mf.String(validate=mv.OneOf(["never", "same_id"])),
         "A refund of unknown outcome is parked for a person, or sent again under the same id once Rally has "
