@@ -1849,8 +1849,8 @@ FAULTS = (
         "tell-a-full-server-at-once",
         "P42",
         "app/records/connections.py",
-        'if not is_full(getattr(error, "orig", error)) or time',
-        "if True or time",
+        'if not is_full(getattr(error, "orig", error)) or left_s',
+        "if True or left_s",
         (
             "tests/records/test_connections.py::"
             "test_p42_a_server_without_a_connection_left_is_waited_for_and_then_told_in_words[role]",

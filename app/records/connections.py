@@ -43,9 +43,10 @@ def patiently(connect: Callable[[], T], wait_s: float) -> T:
         try:
             return connect()
         except Exception as error:
-            if not is_full(getattr(error, "orig", error)) or time.monotonic() + pause_s > give_up_at:
+            left_s = give_up_at - time.monotonic()
+            if not is_full(getattr(error, "orig", error)) or left_s <= 0.0:
                 raise
-        time.sleep(random.uniform(pause_s / 2, pause_s))
+        time.sleep(min(random.uniform(pause_s / 2, pause_s), left_s))
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 

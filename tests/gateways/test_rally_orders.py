@@ -307,8 +307,9 @@ def test_p19_what_is_added_after_the_invoice_is_passed_over_and_its_money_kept(s
     ]
     assert stage.stored(paid).exportable_at == stage.clock.now != place, "a pull under way leaves it for the next"
     for refnum in (held_after_paid, paid):
+        sketch = to_sketch(stage.document(refnum))
         with stage.database.write() as connection:
-            remember(connection, "first", to_sketch(stage.document(refnum)))
+            remember(connection, "first", sketch)
         place, before = stage.stored(refnum).exportable_at, len(stage.document(refnum).lines)
         stage.clock.now += timedelta(seconds=5)
         assert add(refnum, "ch_4") == before, "RetailOps may have it, though a review is open"
@@ -486,8 +487,9 @@ def test_p37_whatever_a_shopper_writes_what_was_taken_can_be_handed_out(
         order = to_order(stage.document(made.body["external_id"]), default_ship_code="S")
         assert unfit(order) == ""
         assert pull.check_answer({"next_page_token": "", "orders": [order_json(order)]}) == ()
+        sketch = to_sketch(stage.document(made.body["external_id"]))
         with stage.database.write() as connection:
-            remember(connection, "first", to_sketch(stage.document(made.body["external_id"])))
+            remember(connection, "first", sketch)
     assert taken > 30
 
 
