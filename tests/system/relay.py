@@ -15,6 +15,7 @@ its bytes were, and the relay plays both:
 from __future__ import annotations
 
 import random
+import select
 import socket
 import struct
 import threading
@@ -47,22 +48,20 @@ class Link:
 
     def has_reset(self) -> bool:
         """True when the caller threw the connection away, with what its kernel had not sent."""
-        try:
-            self.caller.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return False
+        return bool(self._seen(0) & (select.POLLERR | select.POLLHUP | select.POLLNVAL))
 
     def has_closed(self) -> bool:
         """True when the caller reads no answer any more."""
+        return bool(self._seen(select.POLLRDHUP))
+
+    def _seen(self, wanted: int) -> int:
+        """What the kernel says of the caller, whatever bytes of it are still to be read."""
         try:
-            return self.caller.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+            poll = select.poll()
+            poll.register(self.caller, wanted)
+            return sum(found for _, found in poll.poll(0))
+        except (OSError, ValueError):
+            return select.POLLNVAL
 
     def reset(self) -> None:
         """End both sides with a reset, at once."""

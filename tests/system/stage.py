@@ -98,7 +98,16 @@ def create_hurried_app() -> Flask:
     from app import create_app
 
     hurry()
+    _stop_when_told()
     return create_app()
+
+
+def _stop_when_told() -> None:
+    """Where STOP_ORDER_FILE names a file: see `stands_still.stop_when_told`."""
+    if order := os.environ.get("STOP_ORDER_FILE"):
+        from tests.system.stands_still import stop_when_told
+
+        stop_when_told(Path(order))
 
 
 def free_port() -> int:
@@ -169,7 +178,8 @@ class Stage:
 
     def _start(self, name: str, command: list[str], *, folder: Path = ROOT, **more: str) -> None:
         """`folder` holds the code that is run; `more` are further variables of the environment."""
-        environment = {**self._environment(), "PYTHONPATH": str(folder), **more}
+        environment = {**self._environment(), **more}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (more.get("PYTHONPATH"), str(folder))))
         with open(self.folder / f"{name}.log", "ab") as log:
             self._processes[name] = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -291,9 +301,7 @@ class Stage:
 
 if __name__ == "__main__":
     from app.cli import main
-    from tests.system.wrong_clock import WrongClock
 
     hurry()
-    if clock_file := os.environ.get("WRONG_CLOCK_FILE"):
-        WrongClock(Path(clock_file)).install()
+    _stop_when_told()
     main()

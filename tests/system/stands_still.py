@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from app.records.database import Database
@@ -21,8 +22,9 @@ from app.records.database import Database
 @contextmanager
 def _nobody_writing() -> Iterator[None]:
     """No thread of this process is in a transaction of SQLite, which would keep every other process from writing."""
-    [database] = [item for item in gc.get_objects() if isinstance(item, Database)]
-    with database._writer:
+    with ExitStack() as writers:
+        for database in [item for item in gc.get_objects() if isinstance(item, Database)]:
+            writers.enter_context(database._writer)
         yield
 
 
@@ -35,11 +37,33 @@ def stop_before(words: bytes) -> None:
         nonlocal has_stood
         if not has_stood and words in bytes(data):
             has_stood = True
-            with _nobody_writing():
-                os.kill(os.getpid(), signal.SIGSTOP)
+            stand_still()
         own_send(connection, data)
 
     http.client.HTTPConnection.send = send  # type: ignore[method-assign]
+
+
+def stop_when_told(order: Path) -> None:
+    """SIGSTOP this process at the first writing request it sends while the file `order` is there.
+
+    Who stops takes the file away.
+    """
+    own_send = http.client.HTTPConnection.send
+
+    def send(connection: http.client.HTTPConnection, data: Any) -> None:
+        if data[:4] in (b"POST", b"PUT ") and order.exists():
+            with suppress(FileNotFoundError):  # another process was first
+                order.unlink()
+                stand_still()
+        own_send(connection, data)
+
+    http.client.HTTPConnection.send = send  # type: ignore[method-assign]
+
+
+def stand_still() -> None:
+    """Until somebody sends SIGCONT."""
+    with _nobody_writing():
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, running_postgres
-from tests.system.chaos.faults import TABLE
 from tests.system.chaos.result import Result
 from tests.system.chaos.run import run
 from tests.system.chaos.stage import stage_of
@@ -15,9 +14,6 @@ from tests.system.chaos.storm import DatabaseServer
 
 STORM_S = 20.0
 LEAST_LIVES = 35
-
-NOT_YET = ("stop", "clock", "partition", "database-lost", "slow-clients")
-"""What the server does not stand yet (D1, D2, D4, D5, D8)."""
 
 
 def test_p22_after_chaos_the_vendors_have_exactly_what_was_answered(tmp_path: Path, seed: int) -> None:
@@ -39,9 +35,8 @@ def test_p26_after_chaos_on_postgresql_with_workers_the_vendors_have_exactly_wha
 
 
 def _played(folder: Path, url: str, deliveries: str, seed: int, database: DatabaseServer | None) -> Result:
-    faults = [fault for fault in TABLE if fault.name not in NOT_YET]
     with stage_of(folder, url, deliveries, vendor_seed=seed) as stage:
         stage.start()
-        result = run(stage, seconds=STORM_S, seed=seed, database=database, faults=faults, least_lives=LEAST_LIVES)
+        result = run(stage, seconds=STORM_S, seed=seed, database=database, least_lives=LEAST_LIVES)
     print("\n".join(result.lines()))
     return result

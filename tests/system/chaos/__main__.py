@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.system.chaos.faults import TABLE
+from tests.system.chaos.release import unpacked
 from tests.system.chaos.result import Result
 from tests.system.chaos.run import database_of, run
 from tests.system.chaos.stage import stage_of
@@ -57,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--deliveries", choices=("inline", "worker"), default=None, help="Default: the seed says.")
     parser.add_argument("--faults", type=_names, default=(), help="Play only these, separated by commas.")
     parser.add_argument("--without", type=_names, default=(), help="Play all but these.")
+    parser.add_argument(
+        "--old-release", nargs="?", const="", metavar="COMMIT",
+        help="The second worker runs this commit's code; without one, the last release's.",
+    )  # fmt: skip
     parser.add_argument("--unhurried", action="store_true", help="The product's own leases and pauses; takes minutes.")
     parser.add_argument("--keep", type=Path, help="Folder to keep logs and records in.")
     return parser
@@ -77,7 +82,8 @@ def _numbers(text: str) -> list[int]:
 
 def _play(given: argparse.Namespace, kind: str, seed: int, faults: list[Fault]) -> Result:
     deliver = given.deliveries or ("inline", "worker")[seed % 2]
-    print(f"seed {seed}, {given.seconds:.0f} s, {kind}, deliveries {deliver}", flush=True)
+    mixed = ", the second worker of an earlier release" if given.old_release is not None else ""
+    print(f"seed {seed}, {given.seconds:.0f} s, {kind}, deliveries {deliver}{mixed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="channel-chaos-") as scratch:
         folder = given.keep / f"{kind}-{seed}" if given.keep else Path(scratch)
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,11 +92,17 @@ def _play(given: argparse.Namespace, kind: str, seed: int, faults: list[Fault]) 
             database_of(kind, folder) as (url, server),
             stage_of(folder, url, deliver, is_hurried=not given.unhurried) as stage,
         ):
+            if given.old_release is not None:
+                stage.old_release = unpacked(given.old_release, folder / "release")
             stage.start()
             patience_s = 400.0 if given.unhurried else 90.0
-            return run(
-                stage, seconds=given.seconds, seed=seed, database=server, faults=faults, quiet_within_s=patience_s
-            )
+            result = run(
+                stage, seconds=given.seconds, seed=seed, database=server, faults=faults, quiet_within_s=patience_s,
+                least_lives=int(given.seconds),
+            )  # fmt: skip
+    if result.lives.total() < given.seconds:
+        result.violations.append(f"only {result.lives.total()} lives were played: too few to say anything")
+    return result
 
 
 if __name__ == "__main__":

@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 import time
 
-from tests.system.chaos.records import await_claim
 from tests.system.chaos.stage import DAY_S
-from tests.system.chaos.storm import Scene
+from tests.system.chaos.storm import STARTING, Scene
 
 
-def kill_web_process(scene: Scene, rng: random.Random) -> None:
-    scene.stage.kill_one_web_process(rng.randrange(8))
+def kill_web_process(scene: Scene, rng: random.Random) -> bool:
+    return not scene.is_starting and scene.stage.kill_one_web_process(rng.randrange(8))
 
 
-def kill_server(scene: Scene, rng: random.Random) -> None:
+def kill_server(scene: Scene, rng: random.Random) -> bool:
+    """Not while it starts, or a busy machine would see nothing but starts."""
+    if scene.is_starting:
+        return False
     scene.stage.kill("server")
     time.sleep(rng.uniform(0.0, 0.5))
+    scene.stage.revive()
+    return scene.beside(STARTING, scene.stage.await_ready)
 
 
 def kill_worker(scene: Scene, rng: random.Random) -> None:
@@ -25,21 +29,21 @@ def kill_worker(scene: Scene, rng: random.Random) -> None:
 
 
 def stop_process(scene: Scene, rng: random.Random) -> bool:
-    """SIGSTOP for longer than its lease, then SIGCONT: it goes on in the middle of what it was doing.
+    """SIGSTOP for longer than its lease, then SIGCONT: it goes on in the middle of what it was doing."""
+    movers = scene.stage.movers()
+    if not movers or scene.is_starting:
+        return False
+    process = movers[rng.randrange(len(movers))]
+    return scene.beside("stopped process", lambda: scene.stage.stand_still(process, _stop_s(scene, rng)))
 
-    Mostly just when something was claimed, for it matters most between a claim and the call.
-    """
-    choice, seconds = rng.random(), rng.uniform(0.5, 2.5) + scene.stage.lease_s
-    is_aimed = rng.random() < 0.8
 
-    def stand_still() -> None:
-        movers = scene.stage.movers()
-        if movers:
-            if is_aimed:
-                await_claim(scene.stage.database_url)
-            scene.stage.stand_still(movers[int(choice * len(movers))], seconds)
+def stop_at_send(scene: Scene, rng: random.Random) -> bool:
+    """The same between the last look at a lease and the first byte of a call, where it does most harm."""
+    return scene.beside("stopped process", lambda: scene.stage.stand_still_at_send(_stop_s(scene, rng)))
 
-    return scene.beside("stopped process", stand_still)
+
+def _stop_s(scene: Scene, rng: random.Random) -> float:
+    return rng.uniform(0.5, 2.5) + scene.stage.lease_s
 
 
 def set_clock(scene: Scene, rng: random.Random) -> bool:

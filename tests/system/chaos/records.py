@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -13,7 +12,7 @@ from app import settings
 from app.records import refunds, stock
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry
-from app.records.tables import deliveries, fact_streams
+from app.records.tables import deliveries
 from tests.system.stage import Stage
 
 
@@ -35,20 +34,6 @@ def await_quiet(database_url: str, give_up_at: float) -> list[str]:
 def opened(url: str) -> Database:
     """The run's own look at the records."""
     return Database(settings.load_database_url({"APP_ENV": "demo", "DATABASE_URL": url}))
-
-
-def await_claim(database_url: str, patience_s: float = 1.5) -> None:
-    """Until facts or a call are claimed by somebody, or the patience is over."""
-    database = opened(database_url)
-    give_up_at = time.monotonic() + patience_s
-    try:
-        while time.monotonic() < give_up_at:
-            with suppress(DatabaseUnavailable), database.read() as connection:
-                for table in (fact_streams, deliveries):
-                    if connection.execute(select(1).where(table.c.lease_token.is_not(None)).limit(1)).first():
-                        return
-    finally:
-        database.close()
 
 
 def _open_work(database: Database) -> dict[str, int]:

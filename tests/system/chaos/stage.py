@@ -61,6 +61,9 @@ rate = "0.10"
 WORKERS = ("worker", "worker-2")
 """The second one has a clock of its own, and in a mixed run the code of an earlier release."""
 
+WRONG_CLOCK = ROOT / "tests" / "system" / "wrong_clock"
+"""A folder whose `sitecustomize` makes the wall clock of a process wrong."""
+
 DAY_S = 86_400
 
 HURRIED_SETTLE_S = 6.0
@@ -96,6 +99,11 @@ class FullStage(Stage):
         """Holds the seconds by which the second worker's wall clock is off."""
         return self.folder / "clock"
 
+    @property
+    def stop_order(self) -> Path:
+        """While this file is there the next process that sends something stops itself."""
+        return self.folder / "stop-order"
+
     def channels(self) -> str:
         ours, tills = (f"http://127.0.0.1:{self.relays[name].port}" for name in ("pipe17", "rally"))
         till = TILL_CHANNEL.replace("VENDOR_URL", tills)
@@ -114,6 +122,9 @@ class FullStage(Stage):
     def lease_s(self) -> float:
         """How long what a process has claimed stays with it."""
         return HURRIED_LEASE_S if self.is_hurried else 30.0
+
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | {"STOP_ORDER_FILE": str(self.stop_order)}
 
     # Starting
 
@@ -140,7 +151,7 @@ class FullStage(Stage):
         command = [sys.executable, "-m", module, "deliveries", "work"]
         is_second = name == WORKERS[1]
         folder = self.old_release if is_second and self.old_release else ROOT
-        clock = {"WRONG_CLOCK_FILE": str(self.clock_file)} if is_second else {}
+        clock = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFFSET_FILE": str(self.clock_file)} if is_second else {}
         self._start(name, command, folder=folder, **clock)
 
     def revive(self) -> None:
@@ -194,9 +205,25 @@ class FullStage(Stage):
 
     def stand_still(self, process: psutil.Process, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after so many seconds."""
-        injury = self.injuries.begin("stopped", process.pid)
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGSTOP)
+        self._go_on_after(process, seconds)
+
+    def stand_still_at_send(self, seconds: float, patience_s: float = 4.0) -> None:
+        """The first process that sends something now stops before its first byte, and goes on after so many seconds."""
+        self.stop_order.touch()
+        give_up_at = time.monotonic() + patience_s
+        while time.monotonic() < give_up_at:
+            for process in self.movers():
+                with suppress(psutil.NoSuchProcess):
+                    if process.status() == psutil.STATUS_STOPPED:
+                        self._go_on_after(process, seconds)
+                        return
+            time.sleep(0.02)
+        self.stop_order.unlink(missing_ok=True)
+
+    def _go_on_after(self, process: psutil.Process, seconds: float) -> None:
+        injury = self.injuries.begin("stopped", process.pid)
         time.sleep(seconds)
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from tests.system.chaos.stage import FullStage
 
+STARTING = "server starting"
+
 
 class DatabaseServer(Protocol):
     """A database server of the run's own that can be stopped and started."""
@@ -38,6 +40,11 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.places = {item["name"]: item["locationId"] for item in self.stage.vendor()["locations"]}
+
+    @property
+    def is_starting(self) -> bool:
+        """True while the server was killed and does not answer yet."""
+        return STARTING in self.under_way
 
     @property
     def is_hurried(self) -> bool:
