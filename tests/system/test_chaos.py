@@ -20,7 +20,7 @@ def test_p22_after_chaos_the_vendors_have_exactly_what_was_answered(tmp_path: Pa
     deliveries = ("inline", "worker")[seed % 2]
     result = _played(tmp_path, f"sqlite:///{tmp_path / 'channel.db'}", deliveries, seed, None)
     assert result.violations == []
-    assert result.fulfilments > 15 and result.refunds > 2
+    assert result.fulfilments > 15 and result.refunds > 0
 
 
 @pytest.mark.postgresql
@@ -31,7 +31,7 @@ def test_p26_after_chaos_on_postgresql_with_workers_the_vendors_have_exactly_wha
     with running_postgres(is_durable=True) as server, server.database() as url:
         result = _played(tmp_path, url, "worker", seed, server)
     assert result.violations == []
-    assert result.fulfilments > 15 and result.refunds > 2
+    assert result.fulfilments > 15 and result.refunds > 0
 
 
 def _played(folder: Path, url: str, deliveries: str, seed: int, database: DatabaseServer | None) -> Result:

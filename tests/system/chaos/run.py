@@ -26,7 +26,7 @@ from tests.system.chaos.till import Till, TillLives, lost_orders
 from tests.system.chaos.vendor_faults import LATE_S
 
 CALLERS, CASHIERS, STOCKERS = 5, 3, 2
-FIRST_ORDERS = 4
+FIRST_ORDERS = 6
 """Orders at Rally before anything is hurt."""
 
 

@@ -1,0 +1,89 @@
+"""What judges a chaos run finds what it is there for: late packets, refunds sent twice, and parked though heard."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.sandbox.faults import RunningServer
+from app.sandbox.rally import serve_rally
+from tests.conftest import eventually
+from tests.system.books import Books
+from tests.system.chaos.injuries import Injuries
+from tests.system.chaos.money_books import MoneyAtRest, compare_money
+from tests.system.chaos.overheard import Exchange, Overheard
+from tests.system.chaos.records import Parked
+from tests.system.relay import Relay
+
+CALL = b"PUT /sandbox/settings HTTP/1.1\r\nHost: rally\r\nContent-Length: 19\r\n\r\n"
+BODY = b'{"rate_per_s": 7.5}'
+
+
+@pytest.fixture
+def rally() -> Iterator[RunningServer]:
+    with serve_rally() as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("resets", "are_sent", "arrives"),
+    [(False, False, True), (True, False, False), (True, True, True)],
+    ids=["closed: the kernel goes on sending", "reset: nothing more is sent", "reset: what was under way arrives"],
+)
+def test_p44_a_held_call_arrives_unless_its_caller_threw_it_away(
+    rally: RunningServer, resets: bool, are_sent: bool, arrives: bool
+) -> None:
+    seen = Overheard("/settings", lambda port: None)
+    relay = Relay(int(rally.url.rpartition(":")[2]), seen.tap)
+    relay.hold("calls", are_sent=are_sent)
+    caller = socket.create_connection(("127.0.0.1", relay.port))
+    caller.sendall(CALL)
+    time.sleep(0.1)  # so that the body is read apart
+    caller.sendall(BODY)
+    if resets:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    caller.close()
+    time.sleep(0.1)
+    relay.release()
+    if arrives:
+        eventually(lambda: [exchange.body for exchange in seen.exchanges] == [BODY], 5)
+        assert seen.exchanges[0].status == 0, "nobody was there to hear the answer"
+    else:
+        time.sleep(0.3)
+        assert seen.exchanges == []
+    relay.close()
+
+
+def test_p44_a_refund_sent_twice_and_one_parked_though_heard_are_found() -> None:
+    assert _found([_sent(status=429), _sent(status=202)]) == ["parked"], "one that was surely not done may be repeated"
+    assert "was sent 2 times" in _found([_sent(status=502), _sent(status=202)])[0]
+    assert _found([_sent(status=0)]) == [], "nobody heard"
+    killed, other = Injuries(), Injuries()
+    killed.begin("killed", 7)
+    other.begin("killed", 8)
+    assert _found([_sent(status=202)], killed) == [], "who heard it has died"
+    assert _found([_sent(status=202)], other) == ["parked"], "somebody else has died"
+
+
+def _sent(status: int) -> Exchange:
+    now = time.monotonic()
+    body = json.dumps({"external_id": "ro-return-1"}).encode()
+    return Exchange("POST", "/webhooks/order-refund-create", body, 7, now, status, now + 0.01 if status else 0.0)
+
+
+def _found(sent: list[Exchange], injuries: Injuries | None = None) -> list[str]:
+    """What is found of one parked refund that went over the wire so."""
+    order: dict[str, Any] = {"refunds": [], "refunded": 0, "charged": 22}
+    parked = Parked("rally", "RLY-1", "refund_payment", "OUTCOME_UNKNOWN", b'{"key": "ro-return-1"}')
+    rest = MoneyAtRest(
+        Books(), {"RLY-1": Decimal(22)}, {"RLY-1": order}, [], [parked], sent, injuries or Injuries()
+    )  # fmt: skip
+    found, _ = compare_money(rest)
+    return ["parked" if "heard that it is done" in line else line for line in found if "no answer about" not in line]
