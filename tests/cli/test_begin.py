@@ -49,7 +49,7 @@ def running(folder: Path, *command: str, **environ: str) -> Iterator[subprocess.
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # SIGINT would be ignored by what a shell has started in the background
         process.communicate(timeout=30)
 
 
@@ -133,7 +133,7 @@ def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> 
         while fanout() != "related_skus":
             assert time.monotonic() < until, "the changed file was not taken"
             time.sleep(0.2)
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGTERM)
         said, errors = server.communicate(timeout=30)
     assert server.returncode == 0
     assert f"http://127.0.0.1:{port}/rally/merchants/<organization_id>" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tomllib
@@ -89,7 +88,7 @@ def serving(commands: Path, folder: Path) -> Iterator[str]:
                 return
         raise AssertionError("it ended without serving")
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=30)
 
 
