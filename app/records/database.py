@@ -17,7 +17,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -290,7 +290,7 @@ class Database:
 
     def _join_clock(self) -> None:
         """SQLite: go by the clock of the other processes, or begin one.  Not before the migration that keeps it."""
-        with suppress(DBAPIError):
+        with _unless_missing():
             with self.engine.connect() as connection, connection.begin():
                 booted_at = heartbeat.booted_at(connection)
             if booted_at is None:
@@ -492,6 +492,17 @@ def _revision_of_sqlite(connection: Connection) -> str | None:
     driver: Any = connection.connection.dbapi_connection
     row = driver.execute("select version_num from alembic_version").fetchone()
     return None if row is None else row[0]
+
+
+@contextmanager
+def _unless_missing() -> Iterator[None]:
+    """Passes over a table that no migration has made yet.  Raises `DatabaseUnavailable` for all else that fails."""
+    try:
+        with _as_unavailable():
+            yield
+    except DBAPIError as error:
+        if "no such table" not in str(error.orig):
+            raise
 
 
 @contextmanager

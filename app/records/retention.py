@@ -211,6 +211,8 @@ KEPT: Mapping[str, str] = {
     "told_lines": "order numbers and numbers of goods: what was counted must not be counted again",
     "chores": "one row for each chore",
     "heartbeat": "one row of times",
+    "schema_compatibility": "one row for each migration",
+    "write_probes": "random bytes, a row for each process that has tried lately whether the database takes anything",
     "unseen_steps": "times at which the clock was set or nothing ran, one row each",
     "rates": "one row for each key of a vendor, known by its digest",
     "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",

@@ -19,6 +19,7 @@ from app.deadline import Deadline
 from app.domain.json_values import has_more_values
 from app.errors import Rejected
 from app.settings import LONGEST_KEY
+from tests.conftest import eventually
 
 KEY = 'a"b\\c/d+' + "0" * 24
 LIMIT = 32 * 1024 * 1024
@@ -139,7 +140,7 @@ def test_r14_two_large_bodies_are_in_hand_and_channels_take_turns() -> None:
     order: list[str] = []
     in_hand = most = 0
     lock = threading.Lock()
-    go_on = threading.Event()
+    one_may_go = threading.Semaphore(0)
 
     def request(holder: str) -> None:
         nonlocal in_hand, most
@@ -148,7 +149,7 @@ def test_r14_two_large_bodies_are_in_hand_and_channels_take_turns() -> None:
                 in_hand += 1
                 most = max(most, in_hand)
                 order.append(holder)
-            go_on.wait(30)
+            one_may_go.acquire(timeout=30)
             with lock:
                 in_hand -= 1
             turn.leave()
@@ -164,7 +165,9 @@ def test_r14_two_large_bodies_are_in_hand_and_channels_take_turns() -> None:
     with pytest.raises(Rejected) as refused, bodies.turn("C", Deadline.in_s(0.2)):
         raise AssertionError("two are in hand")
     assert (refused.value.status, refused.value.retry_after_s) == (503, 10) and time.monotonic() - begun < 5
-    go_on.set()
+    for done in range(1, len(threads) + 1):  # one after the other, so that nothing depends on who wakes up first
+        one_may_go.release()
+        eventually(lambda: len(order) == min(done + IN_HAND, len(threads)))  # noqa: B023 - asked at once
     for thread in threads:
         thread.join(30)
     assert most == IN_HAND == 2

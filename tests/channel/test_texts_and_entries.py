@@ -20,7 +20,7 @@ from app.contract import requests as requests_
 from app.contract.requests import Reading
 from app.contract.schemas import Contract, load_contract
 from app.domain import texts
-from app.records.database import DatabaseConflict, DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseBusy, DatabaseConflict, DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.tables import catalogue, handed_out, stock
 from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from tests.conftest import KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes, shipment_of
@@ -385,7 +385,7 @@ def test_p34_every_error_of_the_database_is_taken_for_what_it_is(retailops: Call
         assert error_of(f"update held_back set since = {marker}", value=value) is DatabaseRefused, ascii(value)
     if not database.is_sqlite:
         for state, expected in {"22003": DatabaseRefused, "54000": DatabaseRefused, "40001": DatabaseConflict,
-                                "40P01": DatabaseConflict, "53300": DatabaseUnavailable}.items():  # fmt: skip
+                                "40P01": DatabaseConflict, "53300": DatabaseBusy}.items():  # fmt: skip
             raised = error_of(f"do $$ begin raise exception using errcode = '{state}'; end $$")
             assert raised is expected, state
 

@@ -490,7 +490,7 @@ def test_a_stored_key_the_sdks_tool_would_not_read_the_same_way_is_told(
     against: Any, stored: dict[str, str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("app.cli.verify.keys.pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
     for folder, text in stored.items():
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "integration_auth_token").write_text(text)
@@ -510,9 +510,7 @@ def test_a_key_below_a_home_the_sdks_tool_does_not_know_is_told(
         (tmp_path / folder / "retailops").mkdir(parents=True)
         (tmp_path / folder / "retailops" / "integration_auth_token").write_text(key)
     monkeypatch.setenv("HOME", str(tmp_path / "shell"))
-    monkeypatch.setattr(
-        "app.cli.verify.keys.pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path / "database"))
-    )
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path / "database")))
     result, _, server = against("--actions", "order_cancel", "--use-auth-key")
     assert KEY in tokens(server)
     assert f"the SDK's own tool reads only {tmp_path}/database/retailops/" in result.stderr
@@ -524,7 +522,7 @@ def test_without_a_stored_key_nothing_is_sent(against: Any, tmp_path: Path, monk
         raise KeyError
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("app.cli.verify.keys.pwd.getpwuid", no_such_user)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
     result, _, server = against("--use-auth-key")
     assert (result.exit_code, server.bodies) == (1, [])
     assert "~/retailops/integration_auth_token" in result.stderr
