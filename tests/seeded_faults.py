@@ -40,6 +40,60 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "make-carts-for-any-key",
+        "P2",
+        "app/gateways/rally/storefront_address.py",
+        'if not (is_right and scheme.casefold() == "bearer"):',
+        'if not given or scheme.casefold() != "bearer":',
+        (
+            "tests/gateways/test_rally_storefront.py::test_p2_any_wrong_key_gets_one_and_the_same_401_and_nothing_happens",
+        ),
+    ),
+    Fault(
+        "carts-without-a-key",
+        "P2",
+        "app/gateways/rally/storefront_address.py",
+        "if shop is None or not shop.options.storefront_key:",
+        "if shop is None:",
+        ("tests/gateways/test_rally_storefront.py::test_without_a_key_there_is_no_such_address",),
+    ),
+    Fault(
+        "cart-ids-that-can-be-guessed",
+        "P46",
+        "app/gateways/rally/cart_document.py",
+        "_RANDOM_BYTES: Final = 20",
+        "_RANDOM_BYTES: Final = 8",
+        ("tests/gateways/test_rally_storefront.py::test_nobody_can_guess_a_carts_id",),
+    ),
+    Fault(
+        "count-each-line-of-a-sku-alone",
+        "P6",
+        "app/storefront/cart_requests.py",
+        "elif wanted[line.sku] > left:",
+        "elif line.quantity > left:",
+        (
+            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+        ),
+    ),
+    Fault(
+        "carts-of-goods-that-are-not-sold",
+        "P6",
+        "app/gateways/rally/products.py",
+        "sku: Unit(product, item, units[sku]) if is_buyable(item, options) else None",
+        "sku: Unit(product, item, units[sku])",
+        (
+            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+        ),
+    ),
+    Fault(
+        "lose-the-variants-of-bare-lines",
+        "P34",
+        "app/gateways/rally/hook_bodies.py",
+        'if item.get("quantity") is None and item.get("variants"):',
+        'if item.get("quantity") is None and False:',
+        ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
+    ),
+    Fault(
         "send-under-a-lease-that-ends",
         "P44",
         "app/gateways/wire.py",
