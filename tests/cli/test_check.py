@@ -414,6 +414,13 @@ def test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them(
     assert code == 1 and "`channel pipe17 locations sync`" in found[-1][1]
 
 
+def test_p37_a_path_that_refuses_every_pull_is_named(check: Check, pipe17: Sandbox) -> None:
+    done = check(channel_table(pipe17.url, more='shipments_path = "/shipping-requests"'), "--json")
+    [gateway] = report(done)["channels"][0]["gateways"]
+    assert done.exit_code == 1 and states(gateway["findings"])["read orders"] == "attention"
+    assert "/shipping-requests, which is shipments_path, is refused" in sentence(gateway["findings"], "read orders")
+
+
 def test_p37_a_channel_that_is_set_aside_is_named_and_the_others_are_checked(check: Check, pipe17: Sandbox) -> None:
     table = channel_table(pipe17.url) + channel_table(
         pipe17.url,

@@ -14,11 +14,14 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.errors import SettingsFault
+from app.gateways.interface import Call, Finding
+from app.gateways.policy import Deadline
 from app.gateways.rally.cart_document import new_cart_id
+from app.gateways.rally.storefront_address import TOPIC
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.rally import API_KEY, ORGANIZATION_ID
-from tests.gateways.rally_shop import MUG, TEE, channel_text, opened
+from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, opened
 from tests.gateways.rally_stage import Stage, staged
 from tests.records.test_migrations import open_database
 
@@ -76,6 +79,13 @@ def bought_in(order: dict[str, Any]) -> list[tuple[str, int, float]]:
     return [(item["sku"], item["quantity"], item["currency_values"]["unit_price"]) for item in order["order_items"]]
 
 
+def checked(shop: Shop, name: str) -> Finding:
+    """What `channel check` says of this."""
+    shop.retailops.app.extensions["works"].journal.flush()
+    health = shop.gateway.check(Call(Deadline.in_s(10), "check", "question"))
+    return next(item for item in health.findings if item.name == name)
+
+
 def kept(stage: Stage) -> int:
     with stage.database.read() as connection:
         return int(connection.exec_driver_sql("select count(*) from carts").scalar() or 0)
@@ -108,6 +118,22 @@ def test_a_cart_the_shop_had_made_goes_the_whole_way_to_retailops(
             (MUG, 1, 20),
         ]
         assert shop.step("cart/fetch", cart=cart["id"])["error"].startswith("422 cart_not_found"), "it is an order"
+        assert checked(shop, "requests").state == "note" and checked(shop, TOPIC).state == "ok"
+        assert post(shop.server.url, wanted(line(TEE, 99))).status_code == 422
+        assert post(shop.server.url, wanted(line("no such")), authorization="Bearer wrong").status_code == 401
+        found = checked(shop, TOPIC)
+        assert found.state == "note" and "NOT_ENOUGH_UNITS: 2 units" in found.sentence, found
+        assert "1x storefront/carts: 401 WRONG_KEY" in found.sentence
+
+
+def test_p37_a_shops_server_that_is_always_refused_is_named(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    with opened(build_app, contract, rally=SETTING) as shop:
+        assert checked(shop, "goods").state == "note", "the catalogue is empty"
+        assert post(shop.server.url, wanted(line(TEE))).status_code == 422
+        found = checked(shop, TOPIC)
+        assert found.state == "attention" and "SKU_UNKNOWN" in found.sentence
 
 
 def test_bare_line_items_of_the_page_go_the_whole_way_at_the_catalogues_prices(
