@@ -40,6 +40,46 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "keep-silent-about-goods-without-a-price",
+        "P37",
+        "app/gateways/rally/health.py",
+        "    if unit.price is None:\n",
+        "    if False:\n",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_nothing_of_the_catalogue_can_be_bought",
+        ),
+    ),
+    Fault(
+        "believe-provinces-that-are-none",
+        "P37",
+        "app/storefront/addresses.py",
+        "return not province.strip() or not names or _canonical(country_code, province) in names.values()",
+        "return True",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py"
+            "::test_p37_a_check_names_settings_that_refuse_orders_or_match_nobody",
+        ),
+    ),
+    Fault(
+        "try-no-path-of-a-bare-key",
+        "P37",
+        "app/gateways/pipe17/checking.py",
+        'wanted["orders"] = options.shipments_path',
+        "pass",
+        ("tests/cli/test_check.py::test_p37_a_path_that_refuses_every_pull_is_named",),
+    ),
+    Fault(
+        "count-carts-that-were-made-as-refused",
+        "P37",
+        "app/gateways/rally/health.py",
+        "if item.status >= 400}",
+        "if item.status != 200}",
+        (
+            "tests/gateways/test_rally_storefront.py"
+            "::test_a_cart_the_shop_had_made_goes_the_whole_way_to_retailops[sqlite]",
+        ),
+    ),
+    Fault(
         "make-carts-for-any-key",
         "P2",
         "app/gateways/rally/storefront_address.py",
@@ -1192,7 +1232,7 @@ FAULTS = (
         "prices-nobody-can-pay",
         "P37",
         "app/gateways/rally/health.py",
-        "    yield from _of_prices(shop)\n",
+        "    yield from _of_goods(shop)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
     ),

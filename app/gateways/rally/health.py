@@ -51,6 +51,9 @@ def of_tables(options: RallyOptions) -> Iterator[Finding]:
     if options.max_hook_body < LARGE_ORDER:
         sentence = f"max_hook_body is {options.max_hook_body} bytes: larger orders are refused, after the shopper paid"
         yield Finding("max_hook_body", "attention", sentence)
+    if options.trust_created_price:
+        sentence = "trust_created_price is on: a price that a shopper has edited in the page is what is paid"
+        yield Finding("trust_created_price", "note", sentence)
     yield from _of_provinces(options)
     if options.shipping:
         unreachable = sorted(_without_shipping(options))
