@@ -90,6 +90,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "carts-of-a-channel-that-is-set-aside",
+        "P37",
+        "app/gateways/rally/storefront_address.py",
+        "    if is_set_aside:\n",
+        "    if False:\n",
+        ("tests/gateways/test_rally_storefront.py::test_r35_a_channel_that_is_set_aside_makes_no_carts",),
+    ),
+    Fault(
         "carts-without-a-key",
         "P2",
         "app/gateways/rally/storefront_address.py",

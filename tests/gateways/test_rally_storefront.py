@@ -17,6 +17,7 @@ from app.errors import SettingsFault
 from app.gateways.interface import Call, Finding
 from app.gateways.policy import Deadline
 from app.gateways.rally.cart_document import new_cart_id
+from app.gateways.rally.hooks import create_hooks
 from app.gateways.rally.storefront_address import TOPIC
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -306,3 +307,13 @@ def test_without_the_database_nothing_is_made_and_it_may_be_tried_again(stage: S
     stage.database.close()
     reply = post(stage.server.url, wanted(line("TEE")))
     assert (reply.status_code, faults(reply)) == (503, [("", "UNAVAILABLE")]) and reply.headers["Retry-After"] == "5"
+
+
+def test_r35_a_channel_that_is_set_aside_makes_no_carts(stage: Stage) -> None:
+    app = Flask("aside", static_folder=None)
+    app.register_blueprint(create_hooks({ORGANIZATION_ID: stage.shop}, frozenset({stage.shop.channel})))
+    path = f"/rally/merchants/{ORGANIZATION_ID}/storefront/carts"
+    for key, status, code in (("wrong", 401, "WRONG_KEY"), (KEY, 503, "CHANNEL_SET_ASIDE")):
+        reply = app.test_client().post(path, json=wanted(line("TEE")), headers={"Authorization": f"Bearer {key}"})
+        assert (reply.status_code, reply.get_json()["faults"][0]["code"]) == (status, code)
+    assert kept(stage) == 0
