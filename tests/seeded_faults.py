@@ -40,6 +40,108 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "keep-silent-about-goods-without-a-price",
+        "P37",
+        "app/gateways/rally/health.py",
+        "    if unit.price is None:\n",
+        "    if False:\n",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_nothing_of_the_catalogue_can_be_bought",
+        ),
+    ),
+    Fault(
+        "believe-provinces-that-are-none",
+        "P37",
+        "app/storefront/addresses.py",
+        "return not province.strip() or not names or _canonical(country_code, province) in names.values()",
+        "return True",
+        (
+            "tests/gateways/test_rally_ids_and_texts.py"
+            "::test_p37_a_check_names_settings_that_refuse_orders_or_match_nobody",
+        ),
+    ),
+    Fault(
+        "try-no-path-of-a-bare-key",
+        "P37",
+        "app/gateways/pipe17/checking.py",
+        'wanted["orders"] = options.shipments_path',
+        "pass",
+        ("tests/cli/test_check.py::test_p37_a_path_that_refuses_every_pull_is_named",),
+    ),
+    Fault(
+        "count-carts-that-were-made-as-refused",
+        "P37",
+        "app/gateways/rally/health.py",
+        "if item.status >= 400}",
+        "if item.status != 200}",
+        (
+            "tests/gateways/test_rally_storefront.py"
+            "::test_a_cart_the_shop_had_made_goes_the_whole_way_to_retailops[sqlite]",
+        ),
+    ),
+    Fault(
+        "make-carts-for-any-key",
+        "P2",
+        "app/gateways/rally/storefront_address.py",
+        'if not (is_right and scheme.casefold() == "bearer"):',
+        'if not given or scheme.casefold() != "bearer":',
+        (
+            "tests/gateways/test_rally_storefront.py::test_p2_any_wrong_key_gets_one_and_the_same_401_and_nothing_happens",
+        ),
+    ),
+    Fault(
+        "carts-of-a-channel-that-is-set-aside",
+        "P37",
+        "app/gateways/rally/storefront_address.py",
+        "    if is_set_aside:\n",
+        "    if False:\n",
+        ("tests/gateways/test_rally_storefront.py::test_r35_a_channel_that_is_set_aside_makes_no_carts",),
+    ),
+    Fault(
+        "carts-without-a-key",
+        "P2",
+        "app/gateways/rally/storefront_address.py",
+        "if shop is None or not shop.options.storefront_key:",
+        "if shop is None:",
+        ("tests/gateways/test_rally_storefront.py::test_without_a_key_there_is_no_such_address",),
+    ),
+    Fault(
+        "cart-ids-that-can-be-guessed",
+        "P46",
+        "app/gateways/rally/cart_document.py",
+        "_RANDOM_BYTES: Final = 20",
+        "_RANDOM_BYTES: Final = 8",
+        ("tests/gateways/test_rally_storefront.py::test_nobody_can_guess_a_carts_id",),
+    ),
+    Fault(
+        "count-each-line-of-a-sku-alone",
+        "P6",
+        "app/storefront/cart_requests.py",
+        "elif wanted[line.sku] > left:",
+        "elif line.quantity > left:",
+        (
+            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+        ),
+    ),
+    Fault(
+        "carts-of-goods-that-are-not-sold",
+        "P6",
+        "app/gateways/rally/products.py",
+        "sku: Unit(product, item, units[sku]) if is_buyable(item, options) else None",
+        "sku: Unit(product, item, units[sku])",
+        (
+            "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
+        ),
+    ),
+    Fault(
+        "lose-the-variants-of-bare-lines",
+        "P34",
+        "app/gateways/rally/hook_bodies.py",
+        'if item.get("quantity") is None and item.get("variants"):',
+        'if item.get("quantity") is None and False:',
+        ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
+    ),
+    Fault(
         "send-under-a-lease-that-ends",
         "P44",
         "app/gateways/wire.py",
@@ -1138,7 +1240,7 @@ FAULTS = (
         "prices-nobody-can-pay",
         "P37",
         "app/gateways/rally/health.py",
-        "    yield from _of_prices(shop)\n",
+        "    yield from _of_goods(shop)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
     ),

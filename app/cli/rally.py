@@ -118,7 +118,11 @@ def remove(name: str, as_json: bool) -> None:
 def cart_button(name: str, text: str, css_class: str, as_json: bool) -> None:
     """Print the HTML that puts Rally's checkout button on the storefront's cart page.
 
-    The page sets `window.rallyCart = {id, currency, content}`; `id` is what the cart hooks are asked for.
+    Before it the page sets `window.rallyItems = [{sku, quantity}]`, with `product_id` and `variant_id` in
+    the place of `sku` where it knows Rally's ids.  Prices are those of the catalogue, never of the page.
+
+    A shop that keeps carts sets `window.rallyCart = {id, currency}` instead: `id` is what this server
+    answered to POST .../storefront/carts, which needs `storefront_key` in [channel.rally].
     """
     channel = _channel(settings.load(), name)
     options = _options(channel)

@@ -34,6 +34,12 @@ def is_same_province(country_code: str, one: str, other: str) -> bool:
     return bool(one.strip()) and _canonical(country_code, one) == _canonical(country_code, other)
 
 
+def is_known_province(country_code: str, province: str) -> bool:
+    """False for a province that the country's format does not list; True where it lists none, and for no province."""
+    _, names = _format_of(country_code)
+    return not province.strip() or not names or _canonical(country_code, province) in names.values()
+
+
 def _canonical(country_code: str, province: str) -> str:
     folded = _folded(province)
     _, names = _format_of(country_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -412,6 +413,27 @@ def test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them(
     assert code == 1 and "facility 'Dock' of facilities" in found[0][1]
     code, found = locations('integration_id = "0123456789abcdef"', api_key=INTEGRATION_KEY)
     assert code == 1 and "`channel pipe17 locations sync`" in found[-1][1]
+
+
+def test_p37_the_example_of_the_readme_works_as_it_stands_against_the_sandbox(
+    check: Check, pipe17: Sandbox, build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    channels = example.replace("http://127.0.0.1:5100", pipe17.url)
+    keys = {"PIPE17_EU_KEY": KEY, "PIPE17_API_KEY": LEGACY_KEY}
+    done = check(channels, "--json", **keys)
+    [gateway] = report(done)["channels"][0]["gateways"]
+    assert done.exit_code == 0 and sentence(gateway["findings"], "locations") == "1 served, such as 'Dallas DC'"
+    app = build_app(channels.replace("${PIPE17_EU_KEY}", KEY).replace("${PIPE17_API_KEY}", LEGACY_KEY))
+    assert Caller(app, contract, pair=(1201, 32)).pull(), "the location has orders"
+
+
+def test_p37_a_path_that_refuses_every_pull_is_named(check: Check, pipe17: Sandbox) -> None:
+    done = check(channel_table(pipe17.url, more='shipments_path = "/shipping-requests"'), "--json")
+    [gateway] = report(done)["channels"][0]["gateways"]
+    assert done.exit_code == 1 and states(gateway["findings"])["read orders"] == "attention"
+    assert "/shipping-requests, which is shipments_path, is refused" in sentence(gateway["findings"], "read orders")
 
 
 def test_p37_a_channel_that_is_set_aside_is_named_and_the_others_are_checked(check: Check, pipe17: Sandbox) -> None:

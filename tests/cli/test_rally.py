@@ -147,6 +147,9 @@ def test_the_cart_button_holds_element_loader_client_id_and_fallback(shop: Shop)
     assert '"fallbackUrl":"https://shop.example.test/checkout?a=1\\u0026b=2"' in html
     assert '<script type="module" src="https://js.onrally.com/checkout-button/elements-es2015.js">' in html
     assert html.count("<script") == html.count("</script>") == 3 and "{{" not in html
+    # Bare line items are what a page names by default, without a price; a cart of the shop's goes before them.
+    assert "items = window.rallyItems || []" in html and "item.price" not in html
+    assert html.index("configuration.cartData =") < html.index("else configuration.lineItems =")
 
 
 def test_a_value_cannot_end_the_script() -> None:

@@ -173,13 +173,53 @@ def test_p37_a_check_names_tables_that_stop_every_checkout(open_shop: OPEN) -> N
     found = checked(shop, "shipping")
     assert found is not None and (found.state, "SG" in found.sentence) == ("attention", True)
     assert checked(shop, "tax") is None
-    assert checked(shop, "prices") is None
+    assert checked(shop, "prices") is None and checked(shop, "goods") is None
     shop.push([record(100, TEE, "20.00", Currency="EUR")])
     assert checked(shop, "prices") is None, "a mug can be bought"
     shop.push([record(101, MUG, "20.00", Currency="chf")])
     found = checked(shop, "prices")
-    assert found is not None and found.state == "note"
+    assert found is not None and found.state == "attention"
     assert "all 2 prices of the catalogue are in CHF, EUR and none is in USD" in found.sentence
+
+
+MISSPELT = """
+max_hook_body = 2048
+
+[[channel.rally.shipping]]
+id = "far"
+title = "Far"
+price = "1"
+countries = ["US", "CA"]
+provinces = ["Ontario", "Texass"]
+
+[[channel.rally.tax]]
+country = "CA"
+province = "Ontari"
+rate = "0.1"
+"""
+
+
+def test_p37_a_check_names_settings_that_refuse_orders_or_match_nobody(open_shop: OPEN) -> None:
+    shop = open_shop(rally=MISSPELT)
+    for name, said in (
+        ("max_hook_body", "2048 bytes"),
+        ("shipping provinces", "'far' goes to Texass,"),
+        ("tax provinces", "Ontari (CA)"),
+    ):
+        found = checked(shop, name)
+        assert found is not None and found.state == "attention" and said in found.sentence, found
+
+
+def test_p37_a_check_says_why_nothing_of_the_catalogue_can_be_bought(open_shop: OPEN) -> None:
+    shop = open_shop(channel='[channel.catalog]\nprice = "General.Cost"\nenabled = "General.Shown"')
+    found = checked(shop, "goods")
+    assert found is not None and found.state == "attention"
+    assert "of all 2 articles of the catalogue none can be bought: 2 without a price (`price` of" in found.sentence
+    shop.push([record(100, TEE, None, Cost="20.00"), record(101, MUG, None, Cost="5", Shown="no")])
+    assert checked(shop, "goods") is None, "a tee can be bought"
+    shop.push([record(100, TEE, None, Cost="20.00", Shown="no")])
+    found = checked(shop, "goods")
+    assert found is not None and "2 switched off by RetailOps" in found.sentence
 
 
 def test_a_price_of_cart_create_that_is_not_taken_stands_in_the_journal(shop: Shop) -> None:

@@ -20,6 +20,8 @@ LONGEST_KEPT_S: Final = 86_400.0
 
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
+NOT_PIPE17: Final = "NOT_PIPE17"
+"""A 404 that is not of Pipe17's form."""
 
 
 class Api:
@@ -120,7 +122,7 @@ def _understood(reply: Reply) -> Json:
         error = _said_no(reply, body)
     elif reply.status == 404 and not _is_enveloped(reply):
         said = f"pipe17 answered 404 to {reply.method} {reply.path}"
-        raise Misconfigured("NOT_PIPE17", f"{said} in a form that is not Pipe17's: correct base_url")
+        raise Misconfigured(NOT_PIPE17, f"{said} in a form that is not Pipe17's: correct base_url")
     raise error
 
 

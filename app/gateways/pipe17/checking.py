@@ -8,10 +8,12 @@ from typing import Final
 
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call, Finding, Health
-from app.gateways.pipe17.api import Api
+from app.gateways.pipe17.api import NOT_PIPE17, Api
+from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.integration import FORBIDDEN, SPARE_S, Integration
 from app.gateways.pipe17.locations import Locations, name_key
 from app.gateways.pipe17.options import Pipe17Options
+from app.gateways.pipe17.orders import ANY_METHOD
 from app.gateways.pipe17.payloads import Location
 
 INVENTORY_ENGINE: Final = Finding(
@@ -29,7 +31,8 @@ def health(options: Pipe17Options, api: Api, integration: Integration, locations
     try:
         api.read("/locations", call, params={"count": 1})
         if call.deadline.left_s() >= SPARE_S:
-            found = (*_settings(options, integration, call), *_grants(options, api, call))
+            found = tuple(_settings(options, integration, call))
+            found = (*found, *_ship_codes(options, integration.last_settings), *_grants(options, api, call))
         if call.deadline.left_s() >= SPARE_S:
             found = (*found, *_locations(options, integration, locations, call), INVENTORY_ENGINE)
     except (Misconfigured, Refused) as error:
@@ -59,6 +62,13 @@ def _settings(options: Pipe17Options, integration: Integration, call: Call) -> I
         if count:
             sentence = f"Pipe17 has {count} field mapping rules for {entity}; this server does not apply them"
             yield Finding("field mapping", "off", sentence)
+
+
+def _ship_codes(options: Pipe17Options, settings: IntegrationSettings) -> Iterator[Finding]:
+    """Requests that no ship_service_code is found for are held back."""
+    if options.orders and not (settings.default_method or settings.shipping_methods.get(ANY_METHOD)):
+        sentence = "default_ship_code is empty: requests that name no shipping method are held back, not handed out"
+        yield Finding("default_ship_code", "note", sentence)
 
 
 def _locations(options: Pipe17Options, integration: Integration, locations: Locations, call: Call) -> Iterator[Finding]:
@@ -103,15 +113,23 @@ def _why_not(location: Location | None, options: Pipe17Options) -> str:
 
 
 def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:
-    """Reads that an integration may lack the grant for; whether it may write, only a write would show."""
-    if not options.integration_id:
-        return
-    for name, path in (("orders", options.shipments_path), ("fulfillments", "/fulfillments")):
+    """Reads that a key may lack the grant for; whether it may write, only a write would show.
+
+    A bare key may do everything, so of it only a path is tried that was set: a wrong one refuses every pull.
+    """
+    wanted = {"orders": options.shipments_path, "fulfillments": "/fulfillments"} if options.integration_id else {}
+    if options.orders and options.shipments_path != Pipe17Options.shipments_path:
+        wanted["orders"] = options.shipments_path
+    for name, path in wanted.items():
         try:
             api.read(path, call, params={"count": 1})
         except Misconfigured as error:
-            if error.code != FORBIDDEN:
+            if error.code not in (FORBIDDEN, NOT_PIPE17):
                 raise
-            yield Finding(f"read {name}", "attention", f"the key has no grant: {error.message}")
+            why = "the key has no grant" if error.code == FORBIDDEN else f"there is no {path}"
+            yield Finding(f"read {name}", "attention", f"{why}: {error.message}")
+        except Refused as error:
+            setting = ", which is shipments_path" if name == "orders" else ""
+            yield Finding(f"read {name}", "attention", f"{path}{setting}, is refused: {error.message}")
         else:
             yield Finding(f"read {name}", "ok", "the key may")

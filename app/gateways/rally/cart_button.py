@@ -1,5 +1,8 @@
 """The storefront's snippet: Rally's button, its loader, and the shop's own checkout when Rally cannot be reached.
 
+The page names its goods in `window.rallyItems`, of which Rally makes a cart here; a shop that keeps carts has its
+server make one (`storefront_address`) and the page name it in `window.rallyCart`.  No price of the page is sent.
+
 Loader stub, element and configuration are those of Rally's SDK (contract 5); the address of the scripts is a
 setting, for it was seen on Rally's development host only.
 """
@@ -29,9 +32,17 @@ _TEMPLATE: Final = """\
       rally.q.push({{ action: "init", clientId: clientId, configuration: configuration }});
     }};
     var configuration = {configuration};
-    // Set by the shop: the id and currency of its cart, as it told them to the connector.
-    var cart = window.rallyCart;
+    // Set by the shop before this script.  rallyItems: what is in its cart, by SKU, or by product_id (and variant_id)
+    // as the connector names them; prices are those of the catalogue.  rallyCart: a cart that the shop's server has
+    // had made by the connector (storefront/carts), by the id that was answered; it goes before rallyItems.
+    var cart = window.rallyCart, items = window.rallyItems || [];
     if (cart) configuration.cartData = {{ id: String(cart.id), currency: cart.currency, content: cart.content }};
+    else configuration.lineItems = items.map(function (item) {{
+      var productId = item.product_id || item.sku;
+      var variant = {{ variantId: String(item.variant_id || item.sku || productId), quantity: Number(item.quantity) }};
+      return {{ productId: String(productId), title: item.title, variants: [variant] }};
+    }});
+    if (!cart && !items.length && window.console) console.warn("Rally: set window.rallyItems before this script");
     rally.init({client_id}, configuration);
     {fallback}
   }})();

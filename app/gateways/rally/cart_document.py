@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Address, Customer, Line, Private
 from app.gateways.rally.pricing import Priced, price
+
+_RANDOM_BYTES: Final = 20
+"""160 bits: whoever has a cart's id can pay for it and see its goods, so nobody may guess one."""
 
 
 class CartDocument(Private, frozen=True, kw_only=True):
@@ -36,6 +41,11 @@ class CartDocument(Private, frozen=True, kw_only=True):
         """What it costs; goods that are not shipped are taxed where they are paid."""
         place = self.shipping_address if self.needs_shipping else self.billing_address or self.shipping_address
         return price(self.lines, place, self.coupons, self.chosen_shipping, options)
+
+
+def new_cart_id() -> str:
+    """An id that no other cart has."""
+    return f"cart-{secrets.token_hex(_RANDOM_BYTES)}"
 
 
 _decode = msgspec.json.Decoder(CartDocument).decode

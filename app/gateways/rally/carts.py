@@ -5,7 +5,6 @@ Nothing is reserved for a cart; stock is checked where units are added, and agai
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 from app.gateways.interface import InboundRequest
 from app.gateways.rally import hook_errors
 from app.gateways.rally.cart_changes import Added, check_texts, with_added, with_coupons, with_quantities, with_shopper
-from app.gateways.rally.cart_document import CartDocument, read_cart, write_cart
+from app.gateways.rally.cart_document import CartDocument, new_cart_id, read_cart, write_cart
 from app.gateways.rally.hook_bodies import Json, coupons, line_items
 from app.gateways.rally.products import Unit, find_units, line_of
 from app.gateways.rally.shop import Shop
@@ -30,7 +29,7 @@ def create(shop: Shop, body: Json, *, is_offers_only: bool) -> dict[str, Any]:
     trusts_price = shop.options.trust_created_price
     wanted = line_items(body, takes_price=trusts_price)
     now = shop.clock()
-    cart = CartDocument(cart_id=f"cart-{secrets.token_hex(10)}", created_at=now)
+    cart = CartDocument(cart_id=new_cart_id(), created_at=now)
     with shop.database.write(serial=[carts.lock_name(shop.channel, cart.cart_id)]) as connection:
         added = with_added(connection, shop, cart, wanted, trusts_price=trusts_price)
         answer = _kept(connection, shop, added.cart, None, is_offers_only)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
@@ -136,18 +136,35 @@ def units(value: object) -> int:
 def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
     """Raises `BadBody` for a list with anything in it that is no line.
 
-    A price that cannot be read is a fault only where it decides: with `takes_price`.
+    A price that cannot be read is a fault only where it decides: with `takes_price`.  Goods are named as Rally names
+    them, or as the storefront does to Rally's button: by `product_id` and `variant_id`, by a product with `variants`,
+    each of which is a line (contract 9), or by `sku` alone.
     """
     return [
         WantedLine(
             identifier(item.get("external_id")),
-            identifier(item.get("external_product_id")),
-            identifier(item.get("external_variant_id")),
+            *_goods(item),
             units(item.get("quantity")),
             _price(item.get("price"), takes_price),
         )
-        for item in _lines(body)
+        for item in _bare(_lines(body))
     ]
+
+
+def _goods(item: Json) -> tuple[str, str]:
+    """Ids of product and variant; a SKU counts where neither is stated."""
+    product_id = identifier(item.get("external_product_id")) or identifier(item.get("product_id"))
+    variant_id = identifier(item.get("external_variant_id")) or identifier(item.get("variant_id"))
+    return (product_id, variant_id) if product_id or variant_id else (identifier(item.get("sku")), "")
+
+
+def _bare(lines: Sequence[Json]) -> Iterator[Json]:
+    """The lines; of one that has variants and no quantity of its own each variant is one."""
+    for item in lines:
+        if item.get("quantity") is None and item.get("variants"):
+            yield from ({**item, **variant} for variant in _objects(item["variants"]))
+        else:
+            yield item
 
 
 def _price(value: object, is_needed: bool) -> Decimal | None:
@@ -175,8 +192,11 @@ def stated_lines(body: Json) -> list[StatedLine]:
 
 def _lines(body: Json) -> list[Json]:
     given = body.get("line_items")
-    if given is None:
-        return []
+    return [] if given is None else _objects(given)
+
+
+def _objects(given: object) -> list[Json]:
+    """A list of objects.  Raises `BadBody` for anything else."""
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise BadBody
     return given

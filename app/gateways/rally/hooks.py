@@ -26,6 +26,7 @@ from app.gateways.rally.hook_registry import ROOT, TOPICS
 from app.gateways.rally.products import search_categories, search_products
 from app.gateways.rally.shop import Shop, registered_json, store_json, zones_json
 from app.gateways.rally.signing import HEADER, sign, signer
+from app.gateways.rally.storefront_address import add_storefront_carts
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 
 REGISTER: Final = "register/callback"
@@ -164,6 +165,7 @@ def create_hooks(shops: Mapping[str, Shop], set_aside: frozenset[str] = frozense
             methods=[method.upper()],
             provide_automatic_options=False,
         )
+    add_storefront_carts(blueprint, shops, set_aside)
     return blueprint
 
 

@@ -56,6 +56,15 @@ class RallyOptions:
         default="",
         secret=True,
     )
+    storefront_key: str = option(
+        mf.String(
+            validate=mv.Regexp(r"^(?:[\x21-\x7e]{16,})?\Z", error="must be 16 or more printable ASCII characters")
+        ),
+        "Bearer key with which the shop's own server has carts made (POST .../storefront/carts), for shops that keep "
+        "carts; never for a page. Empty: no such address.",
+        default="",
+        secret=True,
+    )
     storefront_client_id: str = option(mf.String(), "Public id for the cart button on the storefront.", default="")
     button_base_url: str = option(
         mf.String(validate=secure_address),
@@ -219,6 +228,8 @@ class RallyOptions:
         ):
             if len(set(values)) < len(values):
                 found.append(name)
+        if self.storefront_key and self.storefront_key in (self.api_key, *self.hmac_secrets):
+            found.append("storefront_key: must be another key than those Rally has")
         if sum(1 for entry in self.coupon if entry.kinds != 1):
             found.append("coupon: each needs exactly one of percent, amount and free_shipping")
         return found

@@ -77,6 +77,18 @@ def find_units(
     return [Unit(pair[0], pair[1], units[pair[1].sku]) if pair else None for pair in buyable]
 
 
+def units_of_skus(
+    connection: Connection, channel: str, skus: Collection[str], options: RallyOptions
+) -> dict[str, Unit | None]:
+    """What each SKU names, None where it is not sold; a SKU that the catalogue does not have is left out."""
+    known = catalogue.of_skus(connection, channel, skus)
+    units = sellable(connection, channel, known)
+    return {
+        sku: Unit(product, item, units[sku]) if is_buyable(item, options) else None
+        for sku, (product, item) in known.items()
+    }
+
+
 def _unit(
     product_id: str, variant_id: str, by_key: Mapping[str, Product], by_sku: Mapping[str, tuple[Product, Item]]
 ) -> tuple[Product, Item] | None:

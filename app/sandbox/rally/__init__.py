@@ -21,6 +21,8 @@ any verb, over the query as PHP-JSON when there is no body, else over nothing.
 
 `POST /api/v1/checkout/auth` (no signature) `{client_id, cart_id?, cart_currency?, cart?, line_items?,
 checkout_session_id?}` answers `{url, checkout_session_id}`; unknown client 401; neither cart nor lines 422.
+`line_items` are as the button sends them, `[{title, product_id, variants: [{variant_id, quantity, price}]}]`; a
+checkout from such a session names each variant in `cart/create`.
 `GET /checkout/{checkout_session_id}` is the page that `url` names.
 
 Control API (no key; never hit by faults)

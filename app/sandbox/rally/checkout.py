@@ -83,8 +83,22 @@ def _beginning(state: State, organization_id: str, checkout: Checkout) -> str:
     if session is None:
         raise Failure(404, "session: no such checkout session")
     if not session["cart_id"]:
-        checkout.line_items = session["line_items"]
+        checkout.line_items = [line for item in session["line_items"] for line in _lines_of_page(item)]
     return str(session["cart_id"])
+
+
+def _lines_of_page(item: Json) -> list[Json]:
+    """What the button sends of one product, as lines of `cart/create` (contract 9); such lines stay as they are."""
+    if "variants" not in item:
+        return [item]
+    return [
+        {
+            "external_product_id": item.get("product_id", ""),
+            "external_variant_id": variant.get("variant_id", ""),
+            **{name: variant[name] for name in ("quantity", "price") if name in variant},
+        }
+        for variant in item["variants"]
+    ]
 
 
 def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
