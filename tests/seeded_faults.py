@@ -1413,6 +1413,25 @@ FAULTS = (
         ),
     ),
     Fault(
+        "a-return-is-known-by-how-its-goods-are-stated",
+        "P19",
+        "app/channel/actions/order_returned.py",
+        "str(money.normalize()), returned_goods.as_named(order, self.lines))",
+        "str(money.normalize()), sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines))",
+        ("tests/gateways/test_rally_ids.py::test_p10_p19_a_return_is_the_same_however_its_goods_and_money_are_stated",),
+    ),
+    Fault(
+        "returns-taken-by-an-earlier-version-are-paid-again",
+        "P19",
+        "app/channel/actions/order_returned.py",
+        "        return former if is_former else today\n",
+        "        return today\n",
+        (
+            "tests/gateways/test_rally_ids.py::"
+            "test_p10_p19_a_return_that_an_earlier_version_took_as_it_was_stated_is_the_same",
+        ),
+    ),
+    Fault(
         "slow-clients-are-never-late",
         "P46",
         "app/callbacks/loop.py",

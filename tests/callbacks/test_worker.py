@@ -208,7 +208,7 @@ def test_p46_a_disk_that_is_full_costs_its_own_body_only(
         other.sendall(post(b"small")[:-1])
         for room, missing in ((0, 0), (100_000, 0), (100_000, 10)):
             with stage.connect() as line, monkeypatch.context() as patch:
-                patch.setattr(spool.tempfile, "TemporaryFile", lambda room=room, **_: io.BufferedRandom(Full(room)))
+                patch.setattr(tempfile, "TemporaryFile", lambda room=room, **_: io.BufferedRandom(Full(room)))
                 raw = post(b"x" * 104_000)
                 line.sendall(raw[:99_000])
                 time.sleep(0.3)
