@@ -17,7 +17,7 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, where
 from app.deliveries.outbox import Owed
-from app.domain.line_matching import allot
+from app.domain.line_matching import allot, as_bought, named_lines
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Event, PackageLine, RefundLine, ReturnedGoods, ReturnedLine, SketchLine, about
@@ -91,19 +91,14 @@ def as_named(order: orders.KnownOrder, entries: Sequence[RefundLine]) -> list[tu
 
     By the lines as bought, so that it stays the same for ever.  An entry without units and money says nothing.
     """
-    lines = {line.refnum: line for line in order.lines}
-    bought = {refnum: line.ordered for refnum, line in lines.items()}
-    units: Counter[tuple[str, str]] = Counter()
+    units = as_bought(order.lines, entries, {line.refnum: line.ordered for line in order.lines})
     without_units: list[tuple[str, str, int]] = []
-    for entry, share in zip(entries, allot(order.lines, entries, bought), strict=True):
-        first = share.line_refnums[0] if share.line_refnums else ""
-        named = (first, lines[first].sku) if first else (entry.line_refnum.strip(), entry.sku.strip())
-        if entry.quantity > 0:
-            units[named] += share.left_over
-            units.update({(refnum, lines[refnum].sku): count for refnum, count in share.units[0].items()})
-        elif entry.quantity or entry.amount:
+    for entry in entries:
+        if entry.quantity < 0 or (entry.quantity == 0 and entry.amount):
+            line = next(iter(named_lines(order.lines, entry.line_refnum, entry.sku)), None)
+            named = (line.refnum, line.sku) if line else (entry.line_refnum.strip(), entry.sku.strip())
             without_units.append((*named, entry.quantity))
-    return sorted([*((*named, count) for named, count in units.items() if count), *without_units])
+    return sorted([*((*named, count) for named, count in units.items()), *without_units])
 
 
 def _shipped(

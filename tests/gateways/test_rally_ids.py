@@ -224,3 +224,37 @@ def test_p10_p19_a_return_that_an_earlier_version_took_as_it_was_stated_is_the_s
             connection.execute(update(commands).where(commands.c.natural_key == key).values(digest=digest))
         assert shop.retailops.ask("order_returned", **returned) == first
         assert len(shop.at_rally(refnum)["refunds"]) == count
+
+
+def test_p10_a_package_without_numbers_is_the_same_however_its_contents_are_stated(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 9, MUG: 3})
+    refnum, tee = order["channel_order_refnum"], order["order_items"][0]["channel_item_refnum"]
+    item = {"channel_item_refnum": tee, "sku": TEE, "quantity": 2}
+
+    def submit(items: list[dict[str, Any]], tracking_number: str = "1Z1") -> dict[str, Any]:
+        packages = [{"tracking_number": tracking_number, "package_items": items}]
+        answer: dict[str, Any] = shop.retailops.ask(
+            "order_shipment_submit", channel_order_refnum=refnum, shipment={"packages": packages}
+        )
+        return answer
+
+    def kept() -> list[tuple[str, bytes]]:
+        with shop.database.read() as connection:
+            rows = connection.execute(select(packages.c.key, packages.c.lines).where(packages.c.order_refnum == refnum))
+            return [(row.key, row.lines) for row in rows]
+
+    assert submit([{"sku": TEE, "quantity": 2}])["events"] == []
+    first = kept()
+    spelled = (
+        [item], [{**item, "sku": ""}], [{**item, "quantity": 1}] * 2,
+        [{}, {**item, "channel_item_refnum": f" {tee}", "sku": f"{TEE} "}, {"sku": MUG, "quantity": 0}],
+    )  # fmt: skip
+    for items in spelled:
+        assert submit(items)["events"] == [] and kept() == first, items
+    # Once, contents went by how they were stated.
+    stated = msgspec.json.encode((refnum, "", "", "1Z1", [("", TEE, 2)]))
+    former = f"h-{hashlib.sha256(stated).hexdigest()[:24]}"
+    kept_before(shop, refnum, {first[0][0]: former})
+    assert submit([{"sku": TEE, "quantity": 2}])["events"] == [] and kept() == [(former, first[0][1])]
+    submit([item], "1Z2")
+    assert len(kept()) == 2, "another box"
