@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -389,7 +390,10 @@ def test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answere
             kept.sendall(post(b"first"))
             assert said(kept) == "first"
             begun.sendall(post(b"begun")[:-1])
+            told_at_once = threading.Event()
+            stage.worker.on_stopping = told_at_once.set
             stage.tell_to_stop()
+            assert told_at_once.wait(2), "what runs in the background ends while requests are answered"
             time.sleep(0.5)
             begun.sendall(b"n")
             assert said(begun) == "begun" and is_closed(begun)
