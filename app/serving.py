@@ -65,7 +65,10 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """A request leaves no cycles behind, so the collector need not walk what is loaded for good, nor often."""
     worker.most_body_bytes = _configured.max_body
-    worker.senders = getattr(worker.wsgi, "extensions", {}).get("senders")
+    extensions = getattr(worker.wsgi, "extensions", {})
+    worker.senders = extensions.get("senders")
+    if (works := extensions.get("works")) is not None:
+        worker.on_stopping = works.dispatcher.finish
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

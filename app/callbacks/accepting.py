@@ -88,10 +88,9 @@ class Accepting:
             except ConnectionError:
                 continue
             except OSError as error:
-                if error.errno not in _NO_FILES:
-                    raise
-                log.error("a connection cannot be accepted: %s", errno.errorcode[error.errno])
-                if not self._make_place():
+                log.error("a connection cannot be accepted: %s", errno.errorcode.get(error.errno or 0, error.errno))
+                # The loop begins again in a second: this need not be by our own connections.
+                if error.errno not in _NO_FILES or not self._make_place():
                     self.pause()
                 return False
             line.setblocking(False)

@@ -102,15 +102,19 @@ class Loop:
             if type(key.data) is not Connection:
                 key.data()
             elif key.data.watched:  # else it was closed a moment ago
-                try:
-                    self._ready(key.data)
-                except Exception:
-                    log.exception("a connection failed")
-                    self._close(key.data)
+                self._guarded(self._ready, key.data)
         now_s = time.monotonic()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_S
             self._look(now_s)
+
+    def _guarded(self, act: Callable[[Connection], None], connection: Connection) -> None:
+        """A fault of one connection ends it, and never the loop, which serves all."""
+        try:
+            act(connection)
+        except Exception:
+            log.exception("a connection failed")
+            self._close(connection)
 
     def give_back(self, connection: Connection, rest: deque[memoryview], *, is_last: bool) -> None:
         """The request is answered but for what the client did not take; called by the thread that answered it."""
@@ -251,7 +255,7 @@ class Loop:
 
     def _take_back(self) -> None:
         for connection in self._returned.take():
-            self._resume(connection)
+            self._guarded(self._resume, connection)
 
     def _resume(self, connection: Connection) -> None:
         """Go on with a connection that was given back."""
@@ -267,19 +271,21 @@ class Loop:
             self._receive_next(connection)
 
     def _look(self, now_s: float) -> None:
-        """Cut off whoever is late."""
+        """Cut off whoever is late, and accept again if that had to be given up."""
+        if self._stop_s is None:
+            self._accepting.start()
         for connection in list(self._connections):
             if connection.is_in_hand or connection.is_handed_over:
                 continue
             if connection.is_late(now_s):
-                self._cut(connection)
+                self._guarded(self._cut, connection)
             elif self._stop_s is None or connection.rest or connection.is_lingering:
                 continue
             elif connection.is_quiet:
                 if now_s >= max(self._stop_s, connection.since_s) + QUIET_STOP_S:
                     self._close(connection)
             elif now_s >= self._stop_s + BEGUN_STOP_S:
-                self._refuse(connection, _STOPPING)
+                self._guarded(lambda late: self._refuse(late, _STOPPING), connection)
 
     def _give_up_a_connection(self) -> bool:
         found = giving_up.connection_to_close(self._connections)

@@ -38,6 +38,8 @@ class Receiver:
         self._most_bytes = most_bytes
         self._say_continue = say_continue
         self._pending = b""
+        self._looked_at = 0
+        """Bytes of it in which neither the end of a head nor a wrong line is."""
         self._is_line_read = False
         self._number = 0
         self._request: Any = None
@@ -66,11 +68,13 @@ class Receiver:
             return self._receive_body(data)
         if self._pending:
             data = self._pending + data
-        end = data.find(_END) + len(_END)
+        end = data.find(_END, max(self._looked_at - len(_END) + 1, 0)) + len(_END)
         if end < len(_END):
             self._pending = data
-            self._refuse_early(data)
+            self._refuse_early(data, self._looked_at)
+            self._looked_at = len(data)
             return None
+        self._looked_at = 0
         if end > MOST_HEAD_BYTES:
             raise errors.LimitRequestHeaders("the head is too large")
         self._pending = b""
@@ -79,7 +83,10 @@ class Receiver:
     def break_off(self) -> Any:
         """The request whose body is on its way, as one that will never be whole."""
         request, spool = self._ended()
-        request.body = BrokenOff(spool.opened())
+        try:
+            request.body = BrokenOff(spool.opened())
+        except OSError:  # a full disk does not even take what is here
+            request.body = BrokenOff(io.BytesIO())
         request.force_close()
         return request
 
@@ -96,11 +103,17 @@ class Receiver:
         self._is_line_read = False
         return read_head(self._cfg, head, self._client, self._number)
 
-    def _refuse_early(self, data: bytes) -> None:
-        """Raise for a head that is not complete and can only be refused; each of its bytes is looked at once."""
+    def _refuse_early(self, data: bytes, looked_at: int) -> None:
+        """Raise for a head that is not complete and can only be refused.
+
+        So many of its bytes were looked at before and are not looked at again, or a head of 64 KiB that comes byte by
+        byte would cost the loop seconds.
+        """
         is_line_here = not self._is_line_read and data.find(b"\r\n", 2) >= 0
         line_limit = self._cfg.limit_request_line or MOST_HEAD_BYTES
-        is_wrong = data.count(b"\n") != data.count(b"\r\n")
+        is_half_end = looked_at > 0 and data[looked_at - 1 : looked_at] == b"\r"
+        fresh = data[looked_at - is_half_end :] if looked_at else data
+        is_wrong = fresh.count(b"\n") != fresh.count(b"\r\n")
         if is_line_here or is_wrong or (not self._is_line_read and len(data) > line_limit):
             self._is_line_read = self._is_line_read or is_line_here
             with contextlib.suppress(errors.NoMoreData):
@@ -135,6 +148,8 @@ class Receiver:
         assert self._framing is not None
         try:
             rest = self._framing.feed(data)
+            if rest is not None:
+                self._framing.spool.complete()
         except errors.ParseException:
             return self.break_off()
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 import threading
@@ -76,14 +77,19 @@ class Spool:
         self._file.write(piece)
         self.size = size
 
+    def complete(self) -> None:
+        """Nothing more comes.  Raises `OSError` where the disk does not take what was only buffered."""
+        self._file.flush()
+
     def opened(self) -> IO[bytes]:
         """The body from its beginning."""
         self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        """Forget the body; harmless twice."""
-        self._file.close()
+        """Forget the body; harmless twice, and on a full disk, which is told of what was not written."""
+        with contextlib.suppress(OSError):
+            self._file.close()
         taken, self._taken = self._taken, 0
         if taken:
             self._room.give_back(taken)

@@ -5,6 +5,7 @@ A request that waits for its turn holds no thread.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from app.fair_turns import Shares
 
 MOST_WAITING: Final = 250
 """Requests of one channel that may wait: a quarter of the connections of a process."""
+
+log = logging.getLogger(__name__)
 
 _OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
 
@@ -50,11 +53,24 @@ class Threads:
                 return
             self._under_way += 1
             is_thread_needed = self._under_way > self._started
-        if is_thread_needed:
-            self._started += 1
-            # A process that stops waits for its requests by their connections, and for no longer than it may.
-            threading.Thread(target=self._run, name=f"requests-{self._started}", daemon=True).start()
+        if is_thread_needed and not self._is_thread_started() and not self._started:
+            with self._lock:
+                self._shares.end(sender)
+                self._under_way -= 1
+            raise _OVERLOADED
         self._ready.put((sender, job))
+
+    def _is_thread_started(self) -> bool:
+        """False where the system allows no more threads; the job then waits for one of those that are there."""
+        # A process that stops waits for its requests by their connections, and for no longer than it may.
+        thread = threading.Thread(target=self._run, name=f"requests-{self._started + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.error("a thread for requests cannot be started: %s", error)
+            return False
+        self._started += 1
+        return True
 
     def _run(self) -> None:
         while True:

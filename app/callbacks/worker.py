@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -56,6 +57,9 @@ class Worker(BaseWorker):  # type: ignore[misc]
     most_body_bytes = 32 * 1024 * 1024
     """No body above this is received."""
 
+    on_stopping: Callable[[], object] = staticmethod(lambda: None)
+    """Called when no more is begun, while the last requests are answered; returns at once."""
+
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Raises `SystemExit` for what this worker does not speak; the platform's proxy does."""
@@ -73,8 +77,10 @@ class Worker(BaseWorker):  # type: ignore[misc]
         while self.alive:
             self._beat()
             self._loop.turn(BEAT_S)
-        self._loop.stop(max(self.cfg.graceful_timeout - RECORD_S, 1.0), self._beat)
-        self._downloads.stop(STOP_S)
+        end_s = time.monotonic() + max(self.cfg.graceful_timeout - RECORD_S, 1.0)
+        self.on_stopping()
+        self._loop.stop(end_s - time.monotonic(), self._beat)
+        self._downloads.stop(min(STOP_S, max(end_s - time.monotonic(), 0.0)))
 
     def _beat(self) -> None:
         now_s = time.monotonic()

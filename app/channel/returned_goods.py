@@ -17,7 +17,7 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, where
 from app.deliveries.outbox import Owed
-from app.domain.line_matching import allot
+from app.domain.line_matching import allot, as_bought, named_lines
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
 from app.gateways.words import Event, PackageLine, RefundLine, ReturnedGoods, ReturnedLine, SketchLine, about
@@ -86,6 +86,21 @@ def came_back(
     return CameBack(found, events, beyond, gone)
 
 
+def as_named(order: orders.KnownOrder, entries: Sequence[RefundLine]) -> list[tuple[str, str, int]]:
+    """Line number, SKU and units of what came back, the same however its lines are named.
+
+    By the lines as bought, so that it stays the same for ever.  An entry without units and money says nothing.
+    """
+    units = as_bought(order.lines, entries, {line.refnum: line.ordered for line in order.lines})
+    without_units: list[tuple[str, str, int]] = []
+    for entry in entries:
+        if entry.quantity < 0 or (entry.quantity == 0 and entry.amount):
+            line = next(iter(named_lines(order.lines, entry.line_refnum, entry.sku)), None)
+            named = (line.refnum, line.sku) if line else (entry.line_refnum.strip(), entry.sku.strip())
+            without_units.append((*named, entry.quantity))
+    return sorted([*((*named, count) for named, count in units.items()), *without_units])
+
+
 def _shipped(
     connection: Connection, channel: str, order: orders.KnownOrder, payload: Sequence[Shipped]
 ) -> Counter[str]:
@@ -113,11 +128,14 @@ class Stated(Protocol):
     def shipped(self) -> Sequence[Shipped]:
         """What had shipped by RetailOps' count."""
 
-    def key(self, connection: Connection, channel: str, order_refnum: str) -> str:
+    def key(self, connection: Connection, channel: str, order: orders.KnownOrder) -> str:
         """Names the return for ever."""
 
-    def meaning(self, order_refnum: str) -> object:
+    def meaning(self, order: orders.KnownOrder) -> object:
         """What makes two requests the same return."""
+
+    def former_meaning(self, order: orders.KnownOrder) -> object:
+        """What an earlier version took for that."""
 
 
 def record(desk: Desk, asked: Asked, source: Gateway, stated: Stated) -> Outcome:
@@ -166,7 +184,7 @@ def _carry(
     channel, callback = asked.channel.key, asked.callback.name
     named = about("order_refnum", order.refnum)
     with desk.database.read() as connection:
-        key = stated.key(connection, channel, order.refnum)
+        key = stated.key(connection, channel, order)
     purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
 
     def plan(connection: Connection) -> Plan:
@@ -196,7 +214,8 @@ def _carry(
 
     # One number of a return may stand on the returns of two orders.
     natural_key = f"{order.refnum}/{key}"
-    command = Command(callback, natural_key, order.refnum, stated.meaning(order.refnum), plan, correct)
+    meaning, former = stated.meaning(order), stated.former_meaning(order)
+    command = Command(callback, natural_key, order.refnum, meaning, plan, correct, former)
     [events] = run(desk, asked, [command])
     return Outcome(events)
 

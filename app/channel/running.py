@@ -86,11 +86,17 @@ class Command:
     meaning: object
     plan: Callable[[Connection], Plan]
     correct: Callable[[Connection], Plan]
+    former_meaning: object = None
+    """What an earlier version took for the meaning, for what it has bound; None where that is the same."""
 
     @property
     def digest(self) -> str:
         """The same for the same meaning, whatever spelling the request used."""
-        return hashlib.sha256(msgspec.json.encode(self.meaning)).hexdigest()
+        return _digest(self.meaning)
+
+    def is_repeat_of(self, digest: str) -> bool:
+        """Whether what is bound with this digest is the same request."""
+        return digest == self.digest or (self.former_meaning is not None and digest == _digest(self.former_meaning))
 
 
 @dataclass
@@ -122,6 +128,10 @@ class Ran:
     unrecorded: tuple[Outcome, ...] = ()
     """Known outcomes that are not in the records yet, for the database is away; they will be.  The records say less
     than is true until then, if they can be read at all."""
+
+
+def _digest(meaning: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
 
 class _TwinRunning(Exception):
@@ -204,7 +214,7 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
                 raise _TwinRunning
             if row is None:
                 plan, base = command.plan(connection), []
-            elif row.digest == command.digest:
+            elif command.is_repeat_of(row.digest):
                 plan, base = Plan(), msgspec.json.decode(row.events, type=_EVENTS)
             else:
                 plan = command.correct(connection)

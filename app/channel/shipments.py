@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.deliveries.outbox import Owed
-from app.domain.line_matching import allot
+from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.gateways.words import Association, Event, Package, PackageLine, about
@@ -83,33 +83,41 @@ def _in_form(key: str) -> str:
     return f"{canonical(numbers[1])}-{canonical(numbers[2])}" if numbers else key
 
 
-def of_order(order_refnum: str, read: Iterable[Shipped], kept: Mapping[str, str]) -> list[Shipped]:
+def of_order(
+    order: orders.KnownOrder, read: Iterable[Shipped], kept: Mapping[str, str], registered: Collection[str]
+) -> list[Shipped]:
     """The packages under the key of this order, each once; of a package named twice the last one counts.
 
-    `kept`: keys that earlier packages are registered under, by key in the form of today.
+    `kept`: keys that earlier packages are registered under, by key in the form of today; `registered`: all of these.
     """
     found = {}
     alike: Counter[str] = Counter()
     for shipped in read:
-        key = _key(order_refnum, shipped)
-        key = kept.get(key, key)
+        key = _key(order, shipped)
+        former = _hashed(order, shipped, sorted(map(_as_tuple, shipped.stated)))
+        # Its contents went by how they were stated once.
+        key = former if key.startswith(HASHED) and former in registered else kept.get(key, key)
         alike[key] += 1
         if key.startswith(HASHED) and alike[key] > 1:
             # Without numbers of their own two equal boxes are told apart by their place in the payload.
             key = f"{key}.{alike[key]}"
-        package = msgspec.structs.replace(shipped.package, order_refnum=order_refnum, key=key)
+        package = msgspec.structs.replace(shipped.package, order_refnum=order.refnum, key=key)
         found[key] = replace(shipped, package=package)
     return list(found.values())
 
 
-def _key(order_refnum: str, shipped: Shipped) -> str:
+def _key(order: orders.KnownOrder, shipped: Shipped) -> str:
     """RetailOps' shipment and package number; where one is 0 the contents stand for it (R24)."""
-    package, package_id = shipped.package, shipped.package_id
-    shipment_id = package.retailops_shipment_id
-    if shipment_id and package_id:
-        return f"{shipment_id}-{package_id}"
-    stated = sorted(map(_as_tuple, shipped.stated))
-    contents = (order_refnum, shipment_id, package_id, package.tracking_number, stated)
+    shipment_id = shipped.package.retailops_shipment_id
+    if shipment_id and shipped.package_id:
+        return f"{shipment_id}-{shipped.package_id}"
+    units = as_bought(order.lines, shipped.stated, {line.refnum: line.ordered for line in order.lines})
+    return _hashed(order, shipped, sorted((*named, count) for named, count in units.items()))
+
+
+def _hashed(order: orders.KnownOrder, shipped: Shipped, stated: Sequence[tuple[str, str, int]]) -> str:
+    package = shipped.package
+    contents = (order.refnum, package.retailops_shipment_id, shipped.package_id, package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
 
 
@@ -131,7 +139,8 @@ def package_commands(
     """The commands that register the packages of one payload."""
     with desk.database.read() as connection:
         kept = former_keys.standing(connection, asked.channel.key, parcels.CALLBACK, order.refnum, _in_form)
-    payload = of_order(order.refnum, read, kept)
+        registered = {parcel.key for parcel in parcels.of_order(connection, asked.channel.key, order.refnum)}
+    payload = of_order(order, read, kept, registered)
     return [package_command(desk, asked, source, order, item, payload) for item in payload]
 
 

@@ -90,6 +90,7 @@ class Dispatcher:
         self._channels = channels
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._ending = threading.Event()
         self._troubles = Troubles()
         self._waits = Repeats()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
@@ -127,10 +128,18 @@ class Dispatcher:
         self._are_facts_due = True
         self._wake.set()
 
-    def stop(self, timeout_s: float = 6.0) -> None:
-        """Claim nothing more, let running attempts end and record them."""
+    def finish(self) -> None:
+        """Claim nothing more; returns at once, while running attempts end and are recorded.
+
+        A call begun while a stopping process answers its last requests could be under way when it is killed.
+        """
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, timeout_s: float = 6.0) -> None:
+        """The same, and wait for it."""
+        self.finish()
+        self._ending.set()
         if self._thread:
             self._thread.join(timeout_s)
 
@@ -157,7 +166,7 @@ class Dispatcher:
             self._recorder.put(call, None)
         self._recorder.record_apart()
         self._pool.shutdown(wait=True)
-        self._recorder.record_last()
+        self._recorder.record_last(self._ending.is_set)
 
     def _turn(self) -> bool:
         """Record, claim, hand to the pool.  True when something was claimed."""

@@ -66,9 +66,9 @@ class Recorder:
         except DatabaseUnavailable as error:
             log.warning("known outcomes wait for the database: %s", error)
 
-    def record_last(self) -> None:
-        """The same at the end of the process: the database may still come back in time."""
-        if not persistent(self._record_apart, lambda: True):
+    def record_last(self, is_ending: Callable[[], bool]) -> None:
+        """The same when no call follows: the database may still come back, also shortly after `is_ending`."""
+        if not persistent(self._record_apart, is_ending):
             for call, settled in self._unrecorded:
                 if settled is not None:
                     what = f"delivery {call.delivery.id} ({call.delivery.verb}) is {settled.state}"

@@ -7,6 +7,7 @@ writes the order's number there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -104,6 +105,22 @@ def allot(lines: Sequence[Line], entries: Sequence[Named], *stages: Mapping[str,
         Share(tuple(line.refnum for line in meant[index]), tuple(taken[index]), wanted[index])
         for index in range(len(entries))
     ]
+
+
+def as_bought(lines: Sequence[Line], entries: Sequence[Named], bought: Mapping[str, int]) -> Counter[tuple[str, str]]:
+    """Units by line number and SKU, the same however the entries name their lines.
+
+    `bought` says how many units each line was bought with, which never changes, so that the result never does either.
+    """
+    skus = {line.refnum: line.sku for line in lines}
+    units: Counter[tuple[str, str]] = Counter()
+    for entry, share in zip(entries, allot(lines, entries, bought), strict=True):
+        for refnum, count in share.units[0].items():
+            units[refnum, skus[refnum]] += count
+        if share.left_over:
+            first = share.line_refnums[0] if share.line_refnums else ""
+            units[(first, skus[first]) if first else (entry.line_refnum.strip(), entry.sku.strip())] += share.left_over
+    return units
 
 
 def restated(lines: Sequence[OrderedLine], units: int) -> dict[str, int]:

@@ -40,3 +40,15 @@ def standing(
         if (today := in_form(key)) not in known:
             found.setdefault(today, key)
     return found
+
+
+def is_bound(connection: Connection, channel: str, callback: str, order_refnum: str, key: str) -> bool:
+    """Whether a command or refund of the order has this key, with the order's number before it or without."""
+    wanted = (key, f"{order_refnum}/{key}")
+    keys = union(*(
+        select(table.c.natural_key).where(
+            table.c.channel == channel, table.c.callback == callback, table.c.natural_key.in_(wanted)
+        )
+        for table in (commands, refunds)
+    ))  # fmt: skip
+    return connection.execute(keys.limit(1)).first() is not None

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
-from app.records.leases import LONGEST, LONGEST_PAUSE
+from app.records.leases import LONGEST, LONGEST_PAUSE, LONGEST_SETTLING
 from app.records.tables import Moment, deliveries, fact_streams, feeds
 
 _STREAM: Final = fact_streams.c
@@ -18,7 +18,11 @@ _PAUSES: Final = (_STREAM.next_try_at, _STREAM.catalogue_next_try_at, _STREAM.wi
 
 @dataclass(frozen=True)
 class HeldUp:
-    """What stands in the way.  `calls`: owed ones with a lease or a pause longer than any can be."""
+    """What stands in the way.
+
+    `calls`: owed ones with a lease or a pause longer than any can be, and ended ones that would hold up the later ones
+    of their order for so long.
+    """
 
     stream_until: datetime | None
     """When the lease of whoever sends facts ends; None where nobody has one."""
@@ -36,7 +40,9 @@ def held_up(connection: Connection, channel: str, gateway: str, now: datetime) -
     """As it stands; nothing is written."""
     stream = connection.execute(select(fact_streams).where(*_of(fact_streams, channel, gateway))).first()
     feed = connection.execute(select(feeds.c.lease_until).where(*_of(feeds, channel, gateway))).scalar()
-    calls = connection.execute(select(func.count()).select_from(deliveries).where(*_stuck(channel, gateway, now)))
+    is_any = or_(and_(*_stuck(now)), _is_late_for_ever(now))
+    of_these = (*_of(deliveries, channel, gateway), is_any)
+    calls = connection.execute(select(func.count()).select_from(deliveries).where(*of_these))
     pauses = [until for column in _PAUSES if stream and (until := stream._mapping[column.name]) and until > now]
     return HeldUp(stream.lease_until if stream else None, max(pauses, default=None), feed, int(calls.scalar_one()))
 
@@ -56,9 +62,9 @@ def free(connection: Connection, channel: str, gateway: str, now: datetime) -> H
     connection.execute(update(feeds).where(*_of(feeds, channel, gateway)).values(lease_token=None, lease_until=None))
     # Their tokens stay, for they say that somebody may have sent them.
     ended = case((_CALL.lease_until > now, literal(now, Moment)), else_=_CALL.lease_until)
-    connection.execute(
-        update(deliveries).where(*_stuck(channel, gateway, now)).values(next_try_at=now, lease_until=ended)
-    )
+    these = update(deliveries).where(*_of(deliveries, channel, gateway))
+    connection.execute(these.where(*_stuck(now)).values(next_try_at=now, lease_until=ended))
+    connection.execute(these.where(_is_late_for_ever(now)).values(late_until=None))
     return found
 
 
@@ -66,9 +72,12 @@ def _of(table: Any, channel: str, gateway: str) -> tuple[ColumnElement[bool], Co
     return table.c.channel == channel, table.c.gateway == gateway
 
 
-def _stuck(channel: str, gateway: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _is_late_for_ever(now: datetime) -> ColumnElement[bool]:
+    return _CALL.late_until > now + LONGEST_SETTLING
+
+
+def _stuck(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
-        *_of(deliveries, channel, gateway),
         _CALL.state.in_(("owed", "checking")),
         or_(_CALL.lease_until > now + LONGEST, _CALL.next_try_at > now + LONGEST_PAUSE),
     )

@@ -114,7 +114,7 @@ def beat(connection: Connection, now: datetime) -> timedelta | None:
         return None
     connection.execute(insert(unseen_steps), {"seen": row.seen, "step_ms": int(step.total_seconds() * 1000)})
     if step < _BACK:
-        wake_after_step_back(connection, now)
+        wake_after_step_back(connection, now, step)
     return step
 
 

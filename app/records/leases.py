@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, or_, text, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, or_, text, type_coerce, update
 
 from app.records.tables import catalogue_heard, commands, deliveries, fact_streams, feeds, stock
 
@@ -18,6 +18,9 @@ LONGEST: Final = timedelta(seconds=180)
 
 LONGEST_PAUSE: Final = timedelta(hours=2)
 """No pause is longer, for a vendor's Retry-After counts up to an hour."""
+
+LONGEST_SETTLING: Final = timedelta(hours=1)
+"""A call that was given up may arrive for no longer: no vendor's `settle_seconds` is more."""
 
 _IS_DUE_STATE = text("state in ('owed', 'checking')")
 
@@ -48,14 +51,21 @@ def end_leases(connection: Connection, now: datetime) -> None:
         connection.execute(update(column.table).where(also, column.is_not(None)).values({column: now}))
 
 
-def wake_after_step_back(connection: Connection, now: datetime) -> None:
-    """The shared clock went back: pauses that would last until it is there again are over, and so is settling."""
+def wake_after_step_back(connection: Connection, now: datetime, step: timedelta) -> None:
+    """The shared clock went back by `step`, which is negative: what would last until it is there again does not."""
     furthest = now + LONGEST_PAUSE
     connection.execute(
         update(deliveries).where(_IS_DUE_STATE, deliveries.c.next_try_at > furthest).values(next_try_at=now)
     )
     connection.execute(
         update(deliveries).where(_IS_DUE_STATE, deliveries.c.last_attempt_at > now).values(last_attempt_at=now)
+    )
+    # Calls given up before the step may still arrive for as long as before, and orders wait no longer for them.
+    late_ms = type_coerce(deliveries.c.late_until, BigInteger)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.late_until > now + LONGEST_SETTLING)
+        .values(late_until=late_ms + int(step.total_seconds() * 1000))
     )
     streams = fact_streams.c
     for column in (streams.next_try_at, streams.catalogue_next_try_at, streams.wishes_next_look_at,

@@ -133,6 +133,27 @@ class Jobs:
         assert self.let_go[sender].acquire(timeout=20)
 
 
+def test_p46_where_no_thread_can_be_started_those_that_are_there_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = Jobs()
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(20):
+            with pytest.raises(Rejected):
+                jobs.give("first")
+    jobs.give("first")
+    eventually(lambda: jobs.begun == ["first"])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        jobs.give("second", 20)
+    jobs.let_go["second"].release(20)
+    jobs.let_go["first"].release()
+    eventually(lambda: len(jobs.begun) == 21)
+
+
 def test_p15_requests_of_one_channel_leave_threads_to_the_others_and_strangers_have_few() -> None:
     jobs = Jobs()
     jobs.give("flood", 60)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import random
 import socket
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -16,8 +21,11 @@ from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from gunicorn.http.message import Request  # type: ignore[import-untyped]
 from gunicorn.http.unreader import IterUnreader  # type: ignore[import-untyped]
 
-from app.callbacks import connection, giving_up, loop, progress, spool
+from app.callbacks import accepting, connection, giving_up, loop, progress, spool
 from app.callbacks.framing import ByChunks
+from app.callbacks.heads import PlainSettings
+from app.callbacks.receiver import Receiver
+from app.callbacks.spool import Room
 from app.gateways.interface import LONG_BODY
 from tests.callbacks.worker_stage import Staged, answer, is_closed, post, staged, told
 
@@ -178,6 +186,82 @@ def test_p46_large_bodies_share_a_room_and_small_ones_need_none(monkeypatch: pyt
             assert said(holder) == "z" * 290_000
 
 
+class Full(io.FileIO):
+    """A file on a disk that takes so many bytes more."""
+
+    def __init__(self, room: int) -> None:
+        file, path = tempfile.mkstemp()
+        os.unlink(path)
+        super().__init__(file, "r+b")
+        self._room = room
+
+    def write(self, data: Any) -> int:
+        self._room -= len(data)
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, "no space left")
+        return super().write(data)
+
+
+def test_p46_a_disk_that_is_full_costs_its_own_body_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with staged(most_body_bytes=300_000) as stage, stage.connect() as other:
+        other.sendall(post(b"small")[:-1])
+        for room, missing in ((0, 0), (100_000, 0), (100_000, 10)):
+            with stage.connect() as line, monkeypatch.context() as patch:
+                patch.setattr(tempfile, "TemporaryFile", lambda room=room, **_: io.BufferedRandom(Full(room)))
+                raw = post(b"x" * 104_000)
+                line.sendall(raw[:99_000])
+                time.sleep(0.3)
+                line.sendall(raw[99_000 : len(raw) - missing])
+                line.shutdown(socket.SHUT_WR)
+                status, found = answer(line)
+                assert found == {**found, "body": "broken off"} if missing else status == 503
+        other.sendall(b"l")
+        assert said(other) == "small"
+        for _ in range(3):
+            with stage.connect() as line:
+                line.sendall(post(b"z" * 290_000))
+                assert said(line) == "z" * 290_000
+    assert "a connection failed" not in caplog.text
+
+
+def test_p46_a_server_that_could_accept_nothing_for_a_moment_goes_on_accepting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing = iter([errno.ENFILE, errno.EPERM])
+    own = accepting.Accepting._accept
+
+    class Failing:
+        """A listener of a system that is out of files, or whose firewall forbids, once each."""
+
+        def accept(self) -> Any:
+            raise OSError(next(failing), "not now")
+
+    def accept(self: accepting.Accepting, listener: Any) -> bool:
+        try:
+            return own(self, Failing())
+        except StopIteration:
+            return own(self, listener)
+
+    monkeypatch.setattr(accepting.Accepting, "_accept", accept)
+    with staged() as stage, stage.connect() as line:
+        line.sendall(post(b"here"))
+        assert said(line) == "here"
+
+
+def test_p46_a_head_that_comes_byte_by_byte_costs_no_more_than_its_bytes() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"a" * 600) for i in range(99))
+    costs = []
+    for share in (8, 1):
+        receiver = Receiver(PlainSettings(Config()), ("127.0.0.1", 1), Room(0), 0, lambda: None)
+        begun_s = time.process_time()
+        for at in range(len(head) // share):
+            assert receiver.receive(head[at : at + 1]) is None
+        costs.append(time.process_time() - begun_s)
+    assert costs[1] < 24 * costs[0], "eight times the bytes"
+
+
 def test_p46_a_large_body_that_hardly_comes_makes_room_for_one_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MOST_SPOOLED_BYTES", 300_000)
     monkeypatch.setattr(giving_up, "YOUNG_S", 0.2)
@@ -306,7 +390,10 @@ def test_p21_a_request_that_is_on_its_way_when_the_process_is_to_stop_is_answere
             kept.sendall(post(b"first"))
             assert said(kept) == "first"
             begun.sendall(post(b"begun")[:-1])
+            told_at_once = threading.Event()
+            stage.worker.on_stopping = told_at_once.set
             stage.tell_to_stop()
+            assert told_at_once.wait(2), "what runs in the background ends while requests are answered"
             time.sleep(0.5)
             begun.sendall(b"n")
             assert said(begun) == "begun" and is_closed(begun)

@@ -507,6 +507,38 @@ def test_an_authorised_payment_is_captured_once_and_only_what_was_captured_goes_
     assert order.money_out == 50
 
 
+def test_p10_what_stands_beside_a_transaction_collects_none_of_it_again(shop: Shop) -> None:
+    order = shop.sell(kind="auth")
+
+    def settle(*stated: tuple[float, str]) -> list[str]:
+        transactions = [
+            {"transaction_type": "capture", "amount": amount, "status": status} for amount, status in stated
+        ]
+        payment = {"payment_series_id": 9, "currency_code": "USD", "payment_transactions": transactions}
+        return codes(
+            shop.retailops.ask("order_settle_payment", order={"channel_order_refnum": "A1"}, payment=payment), "error"
+        )
+
+    one, other, failed = (10.3, "success"), (5, "success"), (7, "decline")
+    assert settle(one) == [] and order.money_in == Decimal("10.30")
+    for stated in ((failed, one), (failed, failed, (10.300000190734863, "")), ((0, "success"), one)):
+        settle(*stated)
+        assert order.money_in == Decimal("10.30"), stated
+    settle(other, failed, one)
+    for stated in ((failed, other, one), (one, other), (other,)):
+        assert settle(*stated) == [] and order.money_in == Decimal("15.30"), stated
+    settle(other, other)
+    assert order.money_in == Decimal("20.30"), "two of one amount are two"
+    # Once a transaction was known by its place among all.
+    with shop.retailops.database.write() as connection:
+        bound = connection.execute(select(commands.c.natural_key).where(commands.c.natural_key.like("%/0/10.3")))
+        [key] = bound.scalars()
+        moved = {"natural_key": key.replace("/0/", "/3/")}
+        connection.execute(update(commands).where(commands.c.natural_key == key).values(moved))
+    settle(failed, other, other, one)
+    assert order.money_in == Decimal("20.30")
+
+
 @pytest.mark.parametrize("token", sorted(gateways.REGISTRY))
 def test_every_vendor_that_refunds_decides_cancellations_itself(token: str) -> None:
     """A refund is owed before its cancellation, so a cancellation the vendor may refuse must not have one."""

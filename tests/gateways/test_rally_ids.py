@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from app.contract.schemas import Contract
 from app.records.tables import commands, packages, refunds
@@ -170,3 +171,90 @@ def test_p19_a_credit_does_not_change_with_parents_nobody_knows(shop: Shop) -> N
     kept_before(shop, refnum, {f"{now}-1": f"{former}-1"})
     assert shop.credit(5, "X", payment)["refnum"] == first["refnum"]
     assert len(shop.at_rally(refnum)["refunds"]) == 1
+
+
+def test_p10_p19_a_return_is_the_same_however_its_goods_and_money_are_stated(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 3, MUG: 3})
+    refnum, tee = order["channel_order_refnum"], order["order_items"][0]["channel_item_refnum"]
+    item = {"channel_item_refnum": tee, "sku": TEE, "quantity": 2, "subtotal_amt": 14.2}
+    half = {**item, "quantity": 1, "subtotal_amt": 7.1}
+    as_32_bits = struct.unpack("f", struct.pack("f", 14.2))[0]
+
+    def give_back(number: int, items: list[dict[str, Any]], amount: Any = 14.2) -> dict[str, Any]:
+        returned = {"retailops_return_id": number, "refund_amt": amount, "refund_action": "refund", "items": items}
+        order = {"channel_order_refnum": refnum}
+        answer: dict[str, Any] = shop.retailops.ask("order_returned", **{"order": order, "return": returned})
+        return answer
+
+    for count, number in enumerate((0, 7), 1):
+        first = give_back(number, [{"sku": TEE, "quantity": 2, "subtotal_amt": 14.2}])
+        for items, amount in (
+            ([item], "14.20"),
+            ([{**item, "subtotal_amt": as_32_bits}], as_32_bits),
+            ([{**item, "sku": ""}], 14.2),
+            ([{**item, "channel_item_refnum": f" {tee} ", "sku": f"{TEE} "}], 14.2),
+            ([half, half], 14.2),
+            ([{}, item, {"sku": MUG, "quantity": 0, "subtotal_amt": 0}], 14.2),
+        ):
+            assert give_back(number, items, amount) == first, (number, items)
+        assert len(shop.at_rally(refnum)["refunds"]) == count
+    assert len(first["payment_transactions"]) == 1
+    other = give_back(0, [{**item, "sku": "", "channel_item_refnum": order["order_items"][1]["channel_item_refnum"]}])
+    assert other["payment_transactions"] != first["payment_transactions"], "other goods"
+    assert codes(give_back(7, [half]), "error") == ["REFUND_ALTERED"]
+
+
+def test_p10_p19_a_return_that_an_earlier_version_took_as_it_was_stated_is_the_same(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 3})
+    refnum = order["channel_order_refnum"]
+    body = {"refund_amt": 7.5, "refund_action": "refund", "items": [{"sku": TEE, "quantity": 1, "subtotal_amt": 7.5}]}
+    former = msgspec.json.encode((refnum, "refund", "7.5", [("", TEE, 1)]))
+    for count, number in enumerate((0, 7), 1):
+        returned = {"order": {"channel_order_refnum": refnum}, "return": {**body, "retailops_return_id": number}}
+        first = shop.retailops.ask("order_returned", **returned)
+        key = f"h-{hashlib.sha256(former).hexdigest()[:24]}" if not number else "7"
+        with shop.database.write() as connection:
+            of_return = commands.c.callback == "order_returned"
+            newest = select(func.max(commands.c.id)).where(of_return).scalar_subquery()
+            was = connection.execute(select(commands.c.natural_key).where(commands.c.id == newest)).scalar_one()
+            for table in (commands, refunds):
+                column = table.c.natural_key
+                connection.execute(update(table).where(column == was).values(natural_key=key))
+            digest = hashlib.sha256(former).hexdigest()
+            connection.execute(update(commands).where(commands.c.natural_key == key).values(digest=digest))
+        assert shop.retailops.ask("order_returned", **returned) == first
+        assert len(shop.at_rally(refnum)["refunds"]) == count
+
+
+def test_p10_a_package_without_numbers_is_the_same_however_its_contents_are_stated(shop: Shop) -> None:
+    order = shop.buy_and_pull(skus={TEE: 9, MUG: 3})
+    refnum, tee = order["channel_order_refnum"], order["order_items"][0]["channel_item_refnum"]
+    item = {"channel_item_refnum": tee, "sku": TEE, "quantity": 2}
+
+    def submit(items: list[dict[str, Any]], tracking_number: str = "1Z1") -> dict[str, Any]:
+        packages = [{"tracking_number": tracking_number, "package_items": items}]
+        answer: dict[str, Any] = shop.retailops.ask(
+            "order_shipment_submit", channel_order_refnum=refnum, shipment={"packages": packages}
+        )
+        return answer
+
+    def kept() -> list[tuple[str, bytes]]:
+        with shop.database.read() as connection:
+            rows = connection.execute(select(packages.c.key, packages.c.lines).where(packages.c.order_refnum == refnum))
+            return [(row.key, row.lines) for row in rows]
+
+    assert submit([{"sku": TEE, "quantity": 2}])["events"] == []
+    first = kept()
+    spelled = (
+        [item], [{**item, "sku": ""}], [{**item, "quantity": 1}] * 2,
+        [{}, {**item, "channel_item_refnum": f" {tee}", "sku": f"{TEE} "}, {"sku": MUG, "quantity": 0}],
+    )  # fmt: skip
+    for items in spelled:
+        assert submit(items)["events"] == [] and kept() == first, items
+    # Once, contents went by how they were stated.
+    stated = msgspec.json.encode((refnum, "", "", "1Z1", [("", TEE, 2)]))
+    former = f"h-{hashlib.sha256(stated).hexdigest()[:24]}"
+    kept_before(shop, refnum, {first[0][0]: former})
+    assert submit([{"sku": TEE, "quantity": 2}])["events"] == [] and kept() == [(former, first[0][1])]
+    submit([item], "1Z2")
+    assert len(kept()) == 2, "another box"

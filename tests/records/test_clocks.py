@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import clock
-from app.deliveries import claims
+from app.deliveries import claims, outbox
 from app.operations import acts
 from app.records import freeing, heartbeat, leases, streams
 from app.records.database import Database
@@ -122,6 +122,22 @@ def test_p45_nothing_waits_for_a_time_that_the_clock_has_left(database: Database
         assert streams.take(connection, "stock", *STREAM, token="u", now=at, lease_s=30) is not None
 
 
+def test_p44_p45_orders_wait_for_a_late_call_as_long_as_before_when_the_clock_goes_back(database: Database) -> None:
+    now = database.now()
+    beat(database, now + DAY)
+    fill(database, lanes=1, calls=2, next_try_at=now)
+    given_up = {"state": "delivered", "late_until": now + DAY + timedelta(seconds=60)}
+    with database.write() as connection:
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == 1).values(given_up))
+    beat(database, now + timedelta(seconds=1))
+    for seconds, taken in ((50, []), (62, [2])):
+        with database.write() as connection:
+            at = now + timedelta(seconds=seconds)
+            connection.execute(sa.update(deliveries).where(deliveries.c.id == 2).values(next_try_at=at))
+            found = claims.claim(connection, *STREAM, now=at, lease_s=30, limit=9)[1]
+            assert [item.id for item in found] == taken
+
+
 def test_p45_another_start_of_the_machine_ends_every_lease(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +160,9 @@ def test_p39_p45_an_operator_frees_a_stream_that_is_stuck_and_does_no_harm_twice
     now = database.now()
     fill(database, lanes=3, calls=1, next_try_at=now + DAY, lease_token="t", lease_until=now + DAY)
     with database.write() as connection:
+        ended = {"id": 4, "verb": "verb", "lane": "lane 0", "command_id": 1, "about": b"[]", "state": "delivered"}
+        ended |= {"channel": "first", "gateway": "pipe17", "request_id": "q", "created_at": now, "next_try_at": now}
+        connection.execute(sa.insert(deliveries), {**ended, "late_until": now + DAY})
         connection.execute(
             sa.insert(fact_streams),
             {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": now + DAY,
@@ -151,10 +170,11 @@ def test_p39_p45_an_operator_frees_a_stream_that_is_stuck_and_does_no_harm_twice
         )  # fmt: skip
     operator = acts.operator("ada", "the clock was wrong")
     found = acts.free_stream(database, operator, *STREAM, now)
-    assert (found.calls, found.stream_until is None, found.paused_until is None) == (3, False, False)
+    assert (found.calls, found.stream_until is None, found.paused_until is None) == (4, False, False)
     with database.write() as connection:
         _, taken = claims.claim(connection, *STREAM, now=now, lease_s=30, limit=9)
         assert [item.is_possibly_done for item in taken] == [True] * 3
+        assert outbox.late_until(connection, *STREAM, "lane 0", now) is None
         assert freeing.held_up(connection, *STREAM, now) == freeing.HeldUp(None, None, None, 0)
     assert not acts.free_stream(database, operator, *STREAM, now).is_any
     with database.read() as connection:

@@ -66,18 +66,27 @@ class Wanted:
     shipping: Decimal | None
     shipped: list[Shipped]
 
-    def meaning(self, order_refnum: str) -> object:
-        """What makes two requests the same return: order, money and goods, but no free text."""
-        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
-        return (order_refnum, self.action, str(self.amount.normalize()), units)
+    def meaning(self, order: orders.KnownOrder) -> object:
+        """What makes two requests the same return: order, money and goods, however they are stated; no free text."""
+        money = rounded(self.amount, "")
+        return (order.refnum, self.action, str(money.normalize()), returned_goods.as_named(order, self.lines))
 
-    def key(self, connection: Connection, channel: str, order_refnum: str) -> str:
+    def former_meaning(self, order: orders.KnownOrder) -> object:
+        """The same as it was once, when it went by how goods and money were stated."""
+        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
+        return (order.refnum, self.action, str(self.amount.normalize()), units)
+
+    def key(self, connection: Connection, channel: str, order: orders.KnownOrder) -> str:
         """The return's number as it was kept first; one without is known by its contents."""
         if self.number:
-            kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, canonical)
+            kept = former_keys.standing(connection, channel, CALLBACK, order.refnum, canonical)
             return kept.get(self.number, self.number)
-        digest = hashlib.sha256(msgspec.json.encode(self.meaning(order_refnum))).hexdigest()[:24]
-        return f"h-{digest}"
+        today, former = (
+            f"h-{hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]}"
+            for meaning in (self.meaning(order), self.former_meaning(order))
+        )
+        is_former = former != today and former_keys.is_bound(connection, channel, CALLBACK, order.refnum, former)
+        return former if is_former else today
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
@@ -148,15 +157,15 @@ class _Return:
         self._order = order
         self._wanted = wanted
         with desk.database.read() as connection:
-            self._key = wanted.key(connection, self._channel, order.refnum)
+            self._key = wanted.key(connection, self._channel, order)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
         self._payments: list[Charge] = []
 
     def carry_out(self) -> Outcome:
         refnum = self._order.refnum
-        meaning = self._wanted.meaning(refnum)
-        command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change)
+        meaning, former = self._wanted.meaning(self._order), self._wanted.former_meaning(self._order)
+        command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change, former)
         ran = execute(self._desk, self._asked, [command])
         [events] = ran.events
         if self._is_altered:

@@ -1,11 +1,13 @@
 """RetailOps asks the channel to collect money: what is only authorised is captured, and never twice.
 
-A transaction is known by order, payment series, its place in the list and its amount.  At most what is
+A transaction is known by order, payment series, its amount and its place among those of this amount, so that it stays
+the same beside others, whatever became of them.  At most what is
 still uncaptured is captured; what was charged from the start needs no call.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -88,8 +90,9 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 
     def settle(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
         with desk.database.read() as connection:
-            kept = former_keys.standing(connection, asked.channel.key, CALLBACK, order.refnum, _in_form)
-        commands = [_command(desk, asked, source, order.refnum, wanted, item, kept) for item in wanted.transactions]
+            keys = _keys(connection, asked.channel.key, order.refnum, wanted)
+        items = zip(wanted.transactions, keys, strict=True)
+        commands = [_command(desk, asked, source, order.refnum, wanted, item, key) for item, key in items]
         outcome = Outcome()
         for events in run(desk, asked, commands):
             outcome.events.extend(events)
@@ -104,6 +107,30 @@ def _in_form(key: str) -> str:
     return f"{number(series) or NO_SERIES}/{rest}"
 
 
+def _keys(connection: Connection, channel: str, order_refnum: str, wanted: Wanted) -> list[str]:
+    """The key of each transaction, without the order's number; the one it was bound under first."""
+    kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, _in_form)
+    series = wanted.series or NO_SERIES
+    alike: Counter[str] = Counter()
+    found = []
+    for item in wanted.transactions:
+        spelled = _spelled(item.amount)
+        today, former = f"{series}/{alike[spelled]}/{spelled}", f"{series}/{item.position}/{spelled}"
+        alike[spelled] += 1
+
+        def is_bound(key: str) -> bool:
+            return former_keys.is_bound(connection, channel, CALLBACK, order_refnum, kept.get(key, key))
+
+        # Once it was known by its place among all.
+        key = former if former != today and not is_bound(today) and is_bound(former) else today
+        found.append(kept.get(key, key))
+    return found
+
+
+def _spelled(amount: Decimal) -> str:
+    return format(rounded(amount).normalize(), "f")
+
+
 def _command(
     desk: Desk,
     asked: Asked,
@@ -111,13 +138,10 @@ def _command(
     refnum: str,
     wanted: Wanted,
     item: Transaction,
-    kept: Mapping[str, str],
+    key: str,
 ) -> Command:
-    """`kept`: keys that earlier commands are bound under, by key in the form of today."""
     channel, named = asked.channel.key, about("order_refnum", refnum)
-    spelled = format(item.amount.normalize(), "f")
-    key = f"{wanted.series or NO_SERIES}/{item.position}/{spelled}"
-    natural_key = f"{refnum}/{kept.get(key, key)}"
+    natural_key = f"{refnum}/{key}"
 
     def plan(connection: Connection) -> Plan:
         payments = ledger.charges(connection, channel, refnum)
@@ -150,7 +174,7 @@ def _command(
             return Plan([Event("info", "ALREADY_COLLECTED", "this money has been collected", named)])
         return Plan((), owed)
 
-    return Command(CALLBACK, natural_key, refnum, ("settle", spelled), plan, plan)
+    return Command(CALLBACK, natural_key, refnum, ("settle", _spelled(item.amount)), plan, plan)
 
 
 def _fault(item: Transaction, stated: str, currency: str) -> tuple[str, str] | None:
