@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import IO
 
 import click
@@ -154,8 +155,9 @@ def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console
     try:
         if progress:
             progress.head(Secret(stored.key).masked(base_url), f"the key in {stored.file}")
-        shown = progress.show if progress else lambda _: None
-        report = run(Plan(cases, ()), target, stored.key, on_result=shown)
+        shown = progress.count if progress else lambda _: None
+        with progress or nullcontext():
+            report = run(Plan(cases, ()), target, stored.key, on_result=shown)
     finally:
         target.close()
     if progress:

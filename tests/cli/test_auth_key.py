@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def no_such_user(_: int) -> None:
         raise KeyError
 
-    monkeypatch.setattr("app.cli.verify.keys.pwd.getpwuid", no_such_user)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
     return tmp_path
 
 
