@@ -40,6 +40,17 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "write-the-api-key-into-the-address-all-the-same",
+        "P20",
+        "app/cli/certification.py",
+        'query = "" if key_in_header else ',
+        'query = "" if not actions else ',
+        (
+            "tests/cli/test_certify.py"
+            "::test_p20_the_key_of_the_api_stands_in_the_query_or_in_a_header_and_never_in_both",
+        ),
+    ),
+    Fault(
         "divide-exactly-for-the-sdk-tool",
         "P3",
         "app/cli/verify/reference.py",
