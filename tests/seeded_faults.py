@@ -142,6 +142,55 @@ FAULTS = (
         ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
     ),
     Fault(
+        "write-the-api-key-into-the-address-all-the-same",
+        "P20",
+        "app/cli/certification.py",
+        'query = "" if key_in_header else ',
+        'query = "" if not actions else ',
+        (
+            "tests/cli/test_certify.py"
+            "::test_p20_the_key_of_the_api_stands_in_the_query_or_in_a_header_and_never_in_both",
+        ),
+    ),
+    Fault(
+        "divide-exactly-for-the-sdk-tool",
+        "P3",
+        "app/cli/verify/reference.py",
+        "if not (abs(quotient) < 2**53 and quotient.is_integer()):",
+        "if not quotient.is_integer():",
+        ("tests/cli/test_verify.py::test_p3_its_replay_knows_numbers_as_far_as_the_sdks_tool",),
+    ),
+    Fault(
+        "judge-for-the-sdk-tool-by-our-rules",
+        "P3",
+        "app/cli/verify/sdk_tool.py",
+        "    if example.is_published:\n",
+        "    if example.is_published and not example:\n",
+        ("tests/cli/test_verify.py::test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so",),
+    ),
+    Fault(
+        "name-the-frequent-causes-first",
+        "P3",
+        "app/cli/verify/causes.py",
+        "(order.index(cause.group), -cause.times)",
+        "(-cause.times, order.index(cause.group))",
+        (
+            "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
+            "[nothing_right-piped]",
+        ),
+    ),
+    Fault(
+        "name-causes-in-full-whatever-room-there-is",
+        "P3",
+        "app/cli/verify/show.py",
+        "if sum(needs.values()) <= room:",
+        "if sum(needs.values()):",
+        (
+            "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
+            "[nothing_right-piped]",
+        ),
+    ),
+    Fault(
         "send-under-a-lease-that-ends",
         "P44",
         "app/gateways/wire.py",

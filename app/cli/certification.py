@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import ADDRESS_RULE, Answer, NoAnswer, Target, is_address
+from app.cli.verify.exchange import ADDRESS_RULE, NO_HEADERS, Answer, NoAnswer, Target, is_address
 from app.cli.verify.keys import Secret
 
 RETAILOPS_URL = "https://api.retailops.com"
@@ -94,9 +94,20 @@ def address_doubts(base_url: str) -> list[str]:
 
 
 def ask_retailops(
-    target: Target, api_key: str, auth_key: str, base_url: str, name: str, actions: Sequence[str]
+    target: Target,
+    api_key: str,
+    auth_key: str,
+    base_url: str,
+    name: str,
+    actions: Sequence[str],
+    *,
+    key_in_header: bool = False,
 ) -> Certification:
-    """Send the request.  No message of the outcome holds one of the keys."""
+    """Send the request.  No message of the outcome holds one of the keys.
+
+    `key_in_header`: the key of the API stands in the header `apikey`, as RetailOps' own API takes it; otherwise in the
+    query, as the SDK's tool sends it (contract 9).
+    """
     secret = Secret(api_key, auth_key)
     body = {
         "integration_auth_key": auth_key,
@@ -106,9 +117,9 @@ def ask_retailops(
         "integration_name": name,
     }
     try:
-        # The key of the API travels in the query: RetailOps takes it nowhere else.
-        path, query = target.path(CERTIFY_PATH), f"apikey={quote(api_key, safe='')}"
-        answer = target.post(path, msgspec.json.encode(body), query)
+        query = "" if key_in_header else f"apikey={quote(api_key, safe='')}"
+        headers = {"apikey": api_key} if key_in_header else NO_HEADERS
+        answer = target.post(target.path(CERTIFY_PATH), msgspec.json.encode(body), query, headers)
     except NoAnswer as error:
         fault = f"{error}; whether RetailOps went on is unknown" if error.rule == "timeout" else str(error)
         return Certification(False, None, "", [], [fault])
@@ -152,7 +163,7 @@ def _results(given: Any, secret: Secret) -> list[ActionResult]:
 def _status_fault(status: int) -> str:
     hint = _HINTS.get(status, "")
     if 300 <= status < 400:
-        hint = "redirects are not followed, for the API key stands in the address; correct --retailops-url"
+        hint = "redirects are not followed, for the API key would go along; correct --retailops-url"
     elif status >= 500:
         hint = "RetailOps itself failed; try again later"
     return f"RetailOps answered with status {status}" + (f": {hint}" if hint else "")

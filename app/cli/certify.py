@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import IO
 
 import click
@@ -40,6 +41,12 @@ from app.settings import key_rules
     type=click.File(encoding="utf-8"),
     help="File with the key of RetailOps' API; - is standard input.  Without either option it is asked for.",
 )
+@click.option(
+    "--api-key-in-header",
+    is_flag=True,
+    help="Send that key in the header apikey, so that no log of addresses holds it.  The default is the query, as the "
+    "SDK's tool does it.",
+)
 @click.option("--actions", default="", help="Comma list of callbacks the channel serves.  All are the default.")
 @click.option("--skip-verify", is_flag=True, help="Do not verify the server first.")
 @click.option("--retailops-url", default=RETAILOPS_URL, show_default=True, help="Address of RetailOps' API.")
@@ -62,6 +69,7 @@ def certify(
     integration_name: str,
     api_key: str | None,
     api_key_file: IO[str] | None,
+    api_key_in_header: bool,
     actions: str,
     skip_verify: bool,
     retailops_url: str,
@@ -88,6 +96,9 @@ def certify(
     target = Target(retailops_url.rstrip("/"), timeout_s, flag="--retailops-url")
     try:
         given_key = _api_key(ctx, api_key, api_key_file)
+        is_word = given_key.isascii() and given_key.isprintable()
+        rule = "--api-key-in-header: a header holds printable ASCII only; that key has other characters"
+        _require(ctx, "--api-key-file", [rule] if api_key_in_header and not is_word else [])
         report = None if skip_verify else _verified(base_url, wanted, stored, out)
         if report is not None and not report.ok:
             if out:
@@ -95,7 +106,9 @@ def certify(
             else:
                 print_json({"ok": False, "verify": report, "certification": None, "doubts": doubts})
             ctx.exit(1)
-        outcome = ask_retailops(target, given_key, stored.key, base_url, integration_name, wanted)
+        outcome = ask_retailops(
+            target, given_key, stored.key, base_url, integration_name, wanted, key_in_header=api_key_in_header
+        )
     finally:
         target.close()
     if out:
@@ -154,8 +167,9 @@ def _verified(base_url: str, actions: list[str], stored: StoredKey, out: Console
     try:
         if progress:
             progress.head(Secret(stored.key).masked(base_url), f"the key in {stored.file}")
-        shown = progress.show if progress else lambda _: None
-        report = run(Plan(cases, ()), target, stored.key, on_result=shown)
+        shown = progress.count if progress else lambda _: None
+        with progress or nullcontext():
+            report = run(Plan(cases, ()), target, stored.key, on_result=shown)
     finally:
         target.close()
     if progress:

@@ -152,6 +152,8 @@ class Certifier:
         self._contract = contract
         self._api_key = api_key
         self.registered: list[Registered] = []
+        self.keys_in_query: list[bool] = []
+        """Where the key of each of them stood."""
         self.asked: list[dict[str, Any]] = []
         """The bodies of all requests, for tests."""
 
@@ -165,7 +167,9 @@ class Certifier:
             return "200 OK", {"registered": [registered.as_json() for registered in self.registered]}
         if environ["PATH_INFO"] != CERTIFY_PATH or environ["REQUEST_METHOD"] != "POST":
             return "404 Not Found", {"ERROR": "no such method", "ERRORCODE": "NOT_FOUND"}
-        if parse_qs(environ.get("QUERY_STRING", "")).get("apikey") != [self._api_key]:
+        # The SDK's tool writes the key into the query; RetailOps' own API has it in a header (contract 9).
+        in_query = parse_qs(environ.get("QUERY_STRING", "")).get("apikey", [])
+        if (in_query or [environ.get("HTTP_APIKEY")]) != [self._api_key]:
             return "401 Unauthorized", {"ERROR": "the API key is not valid", "ERRORCODE": "BAD_APIKEY"}
         try:
             asked = msgspec.json.decode(environ["wsgi.input"].read(), type=dict[str, Any])
@@ -174,6 +178,7 @@ class Certifier:
         except (msgspec.MsgspecError, KeyError):
             return "200 OK", {"status": "error", "message": "the request cannot be read"}
         self.asked.append(asked)
+        self.keys_in_query.append(bool(in_query))
         results = [self._try(action, str(target), str(key)) for action in actions]
         if not all(result["status"] == "success" for result in results):
             return "200 OK", {"status": "error", "message": "not all actions passed", "action_results": results}

@@ -59,6 +59,18 @@ def certify(retailops_url: str, base_url: str, *args: str, given: str | None = A
     return result
 
 
+@pytest.mark.parametrize(("flags", "in_query"), [((), True), (("--api-key-in-header",), False)])
+def test_p20_the_key_of_the_api_stands_in_the_query_or_in_a_header_and_never_in_both(
+    channel: str, sandbox: tuple[RunningServer, Certifier], flags: tuple[str, ...], in_query: bool
+) -> None:
+    server, certifier = sandbox
+    asking = ("--skip-verify", "--actions", "order_cancel", *flags)
+    assert certify(server.url, channel, *asking).exit_code == 0
+    assert certifier.keys_in_query == [in_query]
+    assert "RetailOps does not accept the API key" in certify(server.url, channel, *asking, given="other").output
+    assert (certify(server.url, channel, *asking, given="k\u00e9y\u20ac").exit_code == 2) != in_query
+
+
 def test_p31_a_server_is_certified_with_its_real_key_and_nothing_real_changes(
     channel: str, sandbox: tuple[RunningServer, Certifier], pipe17: Sandbox, contract: Contract
 ) -> None:
@@ -99,7 +111,7 @@ def test_what_would_not_pass_is_not_sent(sandbox: tuple[RunningServer, Certifier
     with serve(TrustsEverybody()) as server:
         result = certify(retailops.url, f"{server.url}/api/channel")
         assert result.exit_code == 1
-        assert "for a wrong key, status 200 came instead of 401" in result.stdout
+        assert "for every key but the right one, none at all too, status 200 came instead of 401" in result.stdout
         assert "Nothing was sent to RetailOps" in result.stdout
         assert certifier.asked == []
 

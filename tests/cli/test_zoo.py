@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from app import cli
 from app.cli.verify.exchange import Target
@@ -90,6 +92,22 @@ def verify(base_url: str, *args: str) -> Result:
     return CliRunner().invoke(cli.cli, ["verify", *flags, *args])
 
 
+def parts(clue: str) -> list[str]:
+    """What of a message stands in the line of its cause, where * is any index and one line holds many requests."""
+    return [re.sub(r"/[0-9]+", "/*", part).removeprefix("for ") for part in re.split("[:;,] ", clue)]
+
+
+def first_lines(text: str) -> str:
+    """What stands in the first 40 lines of a window of 80 columns."""
+    lines, height = [], 0
+    for line in text.splitlines():
+        height += max(1, -(-len(line) // 80))
+        lines.append(line)
+        if height > 40:
+            return "\n".join(lines[:-1])
+    return "\n".join(lines)
+
+
 def tool_passes(base_url: str, examples: list[Example]) -> bool:
     """What `--as-sdk-tool --stop-on-error` would say."""
     target = Target(base_url, TIMEOUT_S, follows_redirects=True)
@@ -101,10 +119,13 @@ def tool_passes(base_url: str, examples: list[Example]) -> bool:
 
 def test_p3_ours_is_right_about_every_server_and_names_the_fault(animal: tuple[Animal, str], fixtures: Path) -> None:
     found, base_url = animal
-    result = verify(base_url, "--tests-path", str(fixtures))
+    result = verify(base_url, "--tests-path", str(fixtures), "--all")
     assert result.exit_code == (1 if found.clues else 0), result.output
     for clue in found.clues:
         assert clue in result.stdout
+    causes = first_lines(result.stdout.partition("\ntest ")[0])
+    for sign in found.signs or [part for clue in found.clues for part in parts(clue)]:
+        assert sign in causes
     assert KEY not in result.output
     if not found.clues:
         assert result.stdout.endswith("local verify was successful\n")
@@ -120,7 +141,8 @@ def test_p3_and_so_does_its_algorithm_in_go(
 ) -> None:
     found, base_url = animal
     said = go_verifier.run(base_url, published, fixtures, KEY, ACTIONS, timeout_s=TIMEOUT_S)
-    assert said.returncode == (0 if found.sdk_tool_passes else 1), said.stdout
+    passes = found.sdk_tool_passes or found.server is ZOO["counts_too_far"].server  # its validator is a newer one
+    assert said.returncode == (0 if passes else 1), said.stdout
 
 
 def test_p3_and_with_the_published_schemas_themselves(
@@ -207,12 +229,39 @@ def test_the_table_in_words_is_the_table_in_code() -> None:
     assert rows == [(name, verdict[animal.sdk_tool_passes], verdict[not animal.clues]) for name, animal in ZOO.items()]
 
 
-def test_the_same_fault_in_many_callbacks_is_summed_up_as_one_thing_to_mend() -> None:
+def test_p3_the_same_fault_in_many_callbacks_and_requests_is_one_cause() -> None:
     with serve(zoo.TrimsKeys()) as server:
         result = verify(server.url + PATH)
-    mending = result.stdout.partition("What to mend")[2]
-    row = r"^3 +the key with a blank behind it +catalog_push and 2 more "
-    assert re.search(row, mending, re.MULTILINE), result.stdout
+        (cause,) = msgspec.json.decode(verify(server.url + PATH, "--json").stdout)["causes"]
+    keys = ["the key with a blank before it", "the key with a blank behind it"]
+    assert (cause["group"], cause["requests"], cause["times"]) == ("keys", keys, 6)
+    assert cause["callbacks"] == {"catalog_push": 2, "order_pull": 2, "order_cancel": 2}
+    assert f"for {' and '.join(keys)}, status 200 came instead of 401" in result.stdout
+    assert "in all 3 callbacks, 6 times" in result.stdout
+    assert len(result.stdout.splitlines()) == 7, "nothing of the single tests"
+
+
+@pytest.mark.parametrize("columns", [None, 80], ids=["piped", "terminal"])
+@pytest.mark.parametrize("name", zoo.SEVERAL_FAULTS)
+def test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first(
+    name: str, columns: int | None, fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = zoo.SEVERAL_FAULTS[name]
+    if columns:
+        monkeypatch.setattr(
+            "app.cli.verify.console",
+            lambda: Console(file=sys.stdout, force_terminal=True, width=columns, markup=False, color_system=None),
+        )
+    with serve(found.server()) as server:
+        result = verify(server.url + PATH, "--tests-path", str(fixtures))
+    shown = result.stdout.rpartition("\x1b[2K")[2]  # behind what showed the progress and is gone
+    lines = first_lines(shown)
+    assert result.exit_code == 1
+    seen = " ".join(lines.split())  # a terminal breaks lines at blanks
+    places = [seen.find(sign) for sign in found.signs]
+    assert -1 not in places, (found.signs[places.index(-1)], result.stdout)
+    assert places == sorted(places), "the worst first"
+    assert all(len(line) <= 80 for line in shown.splitlines() if columns), shown
 
 
 def test_a_build_server_gets_a_junit_file_with_every_request(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ the first by the replay of the tool's algorithm and, where Go is installed, by a
 | writes_bare_dates         | passes         | fails            | a date without time does not parse                   |
 | forgets_an_enum           | passes         | fails            | a line without `item_type`                           |
 | writes_whole_floats       | passes         | fails            | `1.0` does not parse into a whole number             |
-| counts_too_far            | passes         | fails            | a quantity beyond 64 bits does not parse             |
+| counts_too_far            | fails          | fails            | a quantity beyond 64 bits does not parse             |
 | breaks_many_rules         | fails          | fails            | five faults in one answer, told at once              |
 | gives_101_orders          | fails          | fails            | a page holds 100                                     |
 | redirects                 | passes         | fails            | 302 to a page that answers `{}`                      |
@@ -324,11 +324,15 @@ def with_events(events: Callable[[dict[str, Any]], Any]) -> type[Honest]:
 
 @dataclass(frozen=True)
 class Animal:
-    """A server, the tool's verdict on it, and what our output must hold for somebody who only reads that."""
+    """A server, the tool's verdict on it, and what our output must hold for somebody who only reads that.
+
+    `signs` are what names the faults among the causes, in the first 40 lines; without them the clues do.
+    """
 
     server: type[Honest]
     sdk_tool_passes: bool
     clues: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
 
 
 DATE = "/orders/0/channel_date_created"
@@ -340,6 +344,7 @@ ZOO = {
         replying(as_json(200, {})),
         True,
         ("body: is empty, which tells RetailOps nothing", "/orders: is missing"),
+        ("body: is empty, which tells RetailOps nothing", "/next_page_token and /orders: are missing"),
     ),
     "answers_null": Animal(replying(as_json(200, None)), False, ("the answer is JSON but not an object",)),
     "answers_html": Animal(
@@ -353,9 +358,17 @@ ZOO = {
     "answers_201": Animal(
         replying(as_json(201, {"events": []})), False, ("status 201 came instead of 200; RetailOps takes nothing",)
     ),
-    "forbids": Animal(Forbids, False, ("for a wrong key, status 403 came instead of 401",)),
+    "forbids": Animal(
+        Forbids,
+        False,
+        ("for a wrong key, status 403 came instead of 401",),
+        ("for every key but the right one, none at all too, status 403 came instead of 401",),
+    ),
     "trusts_everybody": Animal(
-        TrustsEverybody, False, ("for a wrong key, status 200 came instead of 401; anybody could call this server",)
+        TrustsEverybody,
+        False,
+        ("for a wrong key, status 200 came instead of 401; anybody could call this server",),
+        ("for every key but the right one, none at all too, status 200 came instead of 401; anybody could call",),
     ),
     "trims_keys": Animal(
         TrimsKeys, True, ("for the key with a blank behind it, status 200 came instead of 401", "not trimmed")
@@ -375,9 +388,13 @@ ZOO = {
         with_events(lambda body: [event(f"hello {body['integration_auth_token']}")]),
         True,
         ("/events/0/message: the answer for the right key holds the key that was sent",),
+        ("/events/*/message: the answer holds the key that was sent",),
     ),
     "echoes_wrong_keys": Animal(
-        EchoesWrongKeys, True, ("/error: the answer for a wrong key holds the key that was sent",)
+        EchoesWrongKeys,
+        True,
+        ("/error: the answer for a wrong key holds the key that was sent",),
+        ("for a wrong key, ", "/error: the answer holds the key that was sent"),
     ),
     "drops_events": Animal(
         answering(lambda _, answer, __: {name: part for name, part in answer.items() if name != "events"} or {"ok": 1}),
@@ -412,7 +429,7 @@ ZOO = {
     ),
     "counts_too_far": Animal(
         with_order(lambda order: order["order_items"][0].update(quantity=10**20)),
-        True,
+        False,
         ("/orders/0/order_items/0/quantity: must be of type integer, of 64 bits", THROWN_AWAY),
     ),
     "breaks_many_rules": Animal(
@@ -434,7 +451,10 @@ ZOO = {
         TidiesSlashes, True, ("for two slashes before the callback: status 308 came instead of 200; redirects",)
     ),
     "swallows_slashes": Animal(
-        SwallowsSlashes, True, ("POST /api/channel//order_cancel_v1", "a base URL that ends in a slash")
+        SwallowsSlashes,
+        True,
+        ("POST /api/channel//order_cancel_v1", "a base URL that ends in a slash"),
+        ("for two slashes before the callback, status 404", "a base URL that ends in a slash"),
     ),
     "serves_get": Animal(ServesGet, True, ("for GET, status 200 came instead of 405 or another 4xx",)),
     "dies_of_broken_json": Animal(DiesOfBrokenJson, True, ("for a body that breaks off, status 500 came",)),
@@ -443,5 +463,108 @@ ZOO = {
         ComplainsOfRepeats, True, ("for the same call again, /events: has the error DUPLICATE, the first time none",)
     ),
     "dies_of_repeats": Animal(RemembersCalls, True, ("for the same call again: status 500 came instead of 200",)),
-    "sleeps": Animal(Sleeps, False, ("no whole answer came within 0.3 s", "not sent, as no answer came: 14 more")),
+    "sleeps": Animal(
+        Sleeps,
+        False,
+        ("no whole answer came within 0.3 s", "not sent, as no answer came: 14 more"),
+        ("no whole answer came within 0.3 s",),
+    ),
 }  # fmt: skip
+
+
+class ThreeAtOnce(Forbids):
+    """403 for a wrong key, one callback that dies, and dates that RetailOps throws away."""
+
+    def answer(self, callback: str, body: dict[str, Any]) -> Reply:
+        answer = right_answer(callback)
+        for order in answer.get("orders", ()):
+            order["channel_date_created"] = "2026-01-02"
+        return as_json(500, {"error": "KeyError"}) if callback == "order_cancel" else as_json(200, answer)
+
+
+class BadNight(TrimsKeys):
+    """A callback that hangs, a page in place of an answer, padded keys, GETs and two slashes taken wrongly."""
+
+    def reply(self, method: str, path: str, raw: bytes) -> Reply:
+        if method == "GET":
+            return as_json(200, {})
+        return (404, "text/plain", b"") if "//" in path else super().reply(method, path, raw)
+
+    def answer(self, callback: str, body: dict[str, Any]) -> Reply:
+        if callback == "order_cancel":
+            time.sleep(SLEEP_S)
+        if callback == "catalog_push":
+            return 200, "text/html", b"<h1>Maintenance</h1>"
+        return super().answer(callback, body)
+
+
+class HalfMoved(EchoesWrongKeys):
+    """Errors with broken JSON, no events, whole floats, wrong keys echoed, complaints about a repeated call."""
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+
+    def not_json(self) -> Reply:
+        return as_json(502, {})
+
+    def answer(self, callback: str, body: dict[str, Any]) -> Reply:
+        answer = right_answer(callback)
+        match callback:
+            case "catalog_push":
+                answer = {"result": "ok"}
+            case "order_pull":
+                answer["orders"][0]["order_items"][0]["quantity"] = 2.0
+            case "order_cancel":
+                self.cancelled += 1
+                answer["status"] = "success" if self.cancelled == 1 else "fail"
+        return as_json(200, answer)
+
+
+class NothingRight(FindsKeysInside):
+    """More faults than 40 lines hold: each is named all the same."""
+
+    def refusal(self, token: Any) -> Reply:
+        return as_json(410 if isinstance(token, str) else 503, {"error": str(token)})
+
+    def not_json(self) -> Reply:
+        return as_json(500, {})
+
+    def answer(self, callback: str, body: dict[str, Any]) -> Reply:
+        if callback != "order_pull":
+            return as_json(200, {"events": [{**event(code=7), "event_type": "note", "message": 1}]})
+        order: dict[str, Any] = {**copy.deepcopy(ORDER), "tags": "urgent", "attributes": {}, "cancel": "no"}
+        order["currency_code"] = order["ship_service_code"] = order["channel_order_refnum"] = 1
+        order["customer_info"] = {"email_address": 1, "full_name": 2, "phone_number": 3}
+        for name in ("billing_address", "shipping_address"):
+            order[name] = dict.fromkeys(order[name], 1)
+        order["payment_transactions"] = [{"amount": "1"}]
+        return as_json(200, {"next_page_token": "a page", "orders": [order]})
+
+
+SEVERAL_FAULTS = {
+    "three_at_once": Animal(
+        ThreeAtOnce, False, signs=("status 500 came", "/orders/*/channel_date_created", "status 403")
+    ),
+    "bad_night": Animal(
+        BadNight,
+        False,
+        signs=(
+            "no whole answer came within", "order_cancel", "it looks like HTML", "the key with a blank before it",
+            "for GET", "two slashes", "404",
+        ),
+    ),
+    "half_moved": Animal(
+        HalfMoved,
+        False,
+        signs=(
+            "status 502 came", "/events", "/orders/*/order_items/*/quantity", "holds the key that was sent",
+            "/status: is fail",
+        ),
+    ),
+    "nothing_right": Animal(
+        NothingRight,
+        False,
+        signs=("status 503", "status 500", "/events/*/code", "/currency_code", "status 410", "the key behind !!!"),
+    ),
+}  # fmt: skip
+"""Servers with several faults; `signs` in the order in which they have to be told, the worst first."""

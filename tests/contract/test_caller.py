@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from app.contract.files import SCHEMAS
 from app.contract.outgoing import MESSAGE_LENGTH, BadAnswer, mend
+from app.contract.published import NOT_PUBLISHED, published_answer
 from app.contract.schemas import Contract
 
 ABSENT = object()
@@ -48,6 +51,27 @@ def test_p4_good_answers_satisfy_the_published_schemas(answers: dict[str, Any], 
         if name != "payment_credit":
             schema = json.loads((upstream / f"{name}_v1.json").read_text())["links"][0]["targetSchema"]
             jsonschema.Draft4Validator(schema).validate(answer)
+
+
+JUDGED = ("type", "enum", "required", "format", "minLength", "maxLength", "minItems", "maxItems", "minimum", "pattern")
+
+
+def test_p3_the_published_rules_are_those_of_the_published_schemas(contract: Contract, upstream: Path) -> None:
+    def rules(schema: dict[str, Any], place: str = "") -> Iterator[tuple[str, str, str]]:
+        for rule in JUDGED:
+            if rule in schema:
+                words = schema[rule] if isinstance(schema[rule], list) else [schema[rule]]
+                yield place, rule, json.dumps(sorted(words))
+        for name, part in schema.get("properties", {}).items():
+            yield from ((f"{place}/{name}", "known", ""), *rules(part, f"{place}/{name}"))
+        yield from rules(schema["items"], f"{place}/*") if "items" in schema else ()
+
+    for name in set(contract.callbacks) - NOT_PUBLISHED:
+        theirs, ours = (
+            json.loads((folder / f"{name}_v1.json").read_text())["links"][0]["targetSchema"]
+            for folder in (upstream, SCHEMAS)
+        )
+        assert set(rules(published_answer(name, ours))) == set(rules(theirs)), name
 
 
 REFUSED_BY_THE_CALLER = [

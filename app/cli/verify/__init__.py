@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from app.cli.terminal import console, json_option, print_json
 from app.cli.verify.exchange import Target
@@ -12,7 +14,7 @@ from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import Secret, doubt_of_sdk_tool, find_key
 from app.cli.verify.plan import make_plan
 from app.cli.verify.run import run
-from app.cli.verify.sdk_tool import Verdict, collect, replay
+from app.cli.verify.sdk_tool import Verdict, collect, judged_by, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
 from app.contract.files import FIXTURES, SCHEMAS
 from app.settings import TEST_KEY
@@ -24,6 +26,8 @@ _ELSEWHERE = {
     "install-auth-key": "channel auth-key install",
 }
 """Commands of the SDK's tool and what they are here."""
+
+_MORE = "every request that failed: --all; for programs: --json, --junit FILE"
 
 
 @click.command(cls=GoFlags, short_help="Verify a channel server, more strictly than the SDK's tool.")
@@ -62,6 +66,7 @@ _ELSEWHERE = {
 )
 @click.option("--stop-on-error", is_flag=True, help="Stop at the first test that fails.")
 @click.option("--verbose", is_flag=True, help="Show bodies on standard error; keys are masked.")
+@click.option("--all", "show_all", is_flag=True, help="Also show every test, and every request that failed.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -82,7 +87,8 @@ _ELSEWHERE = {
 @click.option(
     "--as-sdk-tool",
     is_flag=True,
-    help="Do only what the SDK's own tool does, as leniently, to see whether it would pass.",
+    help="Do only what the SDK's own tool does, as leniently, to see whether it would pass: with the rules for answers "
+    "that the SDK publishes and one fixture a callback, or with the files of --schema-path and --tests-path.",
 )
 @click.option("--api-key", hidden=True, expose_value=False, help="The SDK's tool takes it here too; `certify` uses it.")
 @click.option("--integration-name", hidden=True, expose_value=False, help="As --api-key.")
@@ -99,6 +105,7 @@ def verify(
     use_auth_key: bool,
     stop_on_error: bool,
     verbose: bool,
+    show_all: bool,
     timeout_s: float,
     jobs: int,
     junit_file: Path | None,
@@ -112,14 +119,18 @@ def verify(
     callback it also tries absent, empty, padded and non-text keys, another method, broken bodies, a
     repeated call and an address with two slashes.
 
+    What failed is told by its causes, the worst first, each with the callbacks it hits; --all shows every
+    request, --json and --junit hold everything.
+
     The fixtures belong to no real account (client 497 and 0, orders 496 and 'string', SKU S12345), but with
     --use-auth-key a server that has such an order will act on it: certification does the same.
 
     Flags may be written with one dash.  Exit codes: 0 all is well, 1 it is not, 2 the command line is wrong; the
     SDK's tool says 1 to a word it does not know.  Its other commands are `channel certify` and `channel auth-key`.
 
-    --as-sdk-tool knowingly differs from that tool where it crashes (here the test fails), in what is nested a
-    thousand levels deep (no JSON here) and in a fixture's whole numbers beyond 2^53 (rounded there).
+    --as-sdk-tool says first by what it judges.  With the SDK's own rules there is no payment_credit, and `{}` is a
+    good answer.  Like that tool it knows no multiple of 1 from 2^53 on.  It knowingly differs where that tool
+    crashes (here the test fails) and in what is nested a thousand levels deep (no JSON here).
     """
     _refuse_other_commands(ctx, command, rest)
     if junit_file and (as_sdk_tool or not junit_file.parent.is_dir()):
@@ -127,34 +138,40 @@ def verify(
         raise click.BadParameter(f"{reason}.", param_hint="--junit")
     key, name = _key(use_auth_key)
     out = None if as_json else console()
-    if out and not tests_path.is_dir():
+    if out and not as_sdk_tool and not tests_path.is_dir():
         out.print(f"--tests-path: {tests_path} is no folder, so fixtures are looked for beside the schemas")
     target = Target(base_url, timeout_s, follows_redirects=as_sdk_tool)
     try:
         if as_sdk_tool:
-            examples = collect(schema_path, tests_path, actions)
+            is_published = ctx.get_parameter_source("schema_path") is ParameterSource.DEFAULT
+            is_own = is_published and ctx.get_parameter_source("tests_path") is ParameterSource.DEFAULT
+            folders = (None if is_published else schema_path, None if is_own else tests_path)
+            examples = collect(*folders, actions)
+            if out:
+                click.echo(judged_by(*folders))
             on_verdict = _show if out else _nothing
             verdicts = replay(examples, target, key, stop_on_error=stop_on_error, on_verdict=on_verdict)
-            ctx.exit(_sum_up(verdicts, as_json))
+            ctx.exit(_sum_up(verdicts, folders, as_json))
         plan = make_plan(schema_path, tests_path, actions)
         progress = Progress(out, [case.fixture.name for case in plan.cases]) if out else None
         if progress:
             progress.head(Secret(key).masked(base_url), name)
-        report = run(
-            plan,
-            target,
-            key,
-            jobs=jobs,
-            stop_on_error=stop_on_error,
-            on_result=progress.show if progress else _nothing,
-            tell=_tell if verbose else _nothing,
-        )
+        with progress or nullcontext():
+            report = run(
+                plan,
+                target,
+                key,
+                jobs=jobs,
+                stop_on_error=stop_on_error,
+                on_result=progress.count if progress else _nothing,
+                tell=_tell if verbose else _nothing,
+            )
     finally:
         target.close()
     if junit_file:
         write_junit(report, junit_file)
     if progress:
-        progress.sum_up(report)
+        progress.sum_up(report, is_whole=show_all, hint="" if show_all else _MORE)
     else:
         print_json(report)
     ctx.exit(0 if report.ok else 1)
@@ -192,10 +209,10 @@ def _show(verdict: Verdict) -> None:
     click.echo(f"{verdict.fixture}  {'ok' if verdict.ok else f'FAILED  {verdict.reason}'}")
 
 
-def _sum_up(verdicts: list[Verdict], as_json: bool) -> int:
+def _sum_up(verdicts: list[Verdict], folders: tuple[Path | None, Path | None], as_json: bool) -> int:
     failed = sum(not verdict.ok for verdict in verdicts)
     if as_json:
-        print_json({"ok": not failed, "results": verdicts})
+        print_json({"ok": not failed, "judged_by": judged_by(*folders), "results": verdicts})
     else:
         click.echo(verdict_of(failed))
     return 1 if failed else 0

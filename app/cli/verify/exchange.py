@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,8 @@ from app.errors import ChannelError
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, counted while inflating."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _GRACE_S = 0.25
 _PIECE = 64 * 1024
@@ -87,18 +90,25 @@ class Target:
         """Path of the base URL and href joined as plain text (contract 1.1); `is_doubled`: with two slashes."""
         return self._parts.path.rstrip("/") + "/" + href if is_doubled else self._parts.path + href
 
-    def post(self, path: str, body: bytes, query: str = "") -> Answer:
+    def post(self, path: str, body: bytes, query: str = "", headers: Mapping[str, str] = NO_HEADERS) -> Answer:
         """Raises `NoAnswer`."""
-        return self.send("POST", path, body, query)
+        return self.send("POST", path, body, query, headers)
 
-    def send(self, method: str, path: str, body: bytes | None = None, query: str = "") -> Answer:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        query: str = "",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> Answer:
         """`path` as `path()` makes it; without a `query` the base URL's own is kept.  Raises `NoAnswer`."""
         scheme, host, _, own_query, _ = self._parts
         request = requests.Request(
             method,
             urlunsplit((scheme, host, path, query or own_query, "")),
             data=body,
-            headers={"Content-Type": "application/json"} if body is not None else {},
+            headers={**headers, **({"Content-Type": "application/json"} if body is not None else {})},
         )
         arrived: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
         # `requests` counts its timeout anew for each read, so a server that drips would never be late.

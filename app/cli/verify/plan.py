@@ -71,9 +71,9 @@ def make_plan(schema_path: Path, tests_path: Path, actions: str) -> Plan:
         links = list(_links(document))
         fixtures = fixtures_of(file, tests_path)
         if not fixtures:
-            without_fixture.append(_callback(file))
+            without_fixture.append(callback_of(file))
         for fixture in fixtures:
-            cases.extend(Case(_callback(file), fixture, link, fixture is fixtures[0]) for link in links)
+            cases.extend(Case(callback_of(file), fixture, link, fixture is fixtures[0]) for link in links)
     if not cases:
         raise no_fixtures(tests_path)
     return Plan(tuple(cases), tuple(without_fixture), tuple(_doubts(documents)))
@@ -124,13 +124,14 @@ def _chosen(files: list[Path], actions: str) -> list[Path]:
     for entry in (entry.strip() for entry in actions.split(",")):
         named = matching(files, entry) if entry else []
         if not named:
-            known = ", ".join(_callback(file) for file in files)
+            known = ", ".join(callback_of(file) for file in files)
             raise NoPlan(f"--actions: no schema is named like '{entry}'; known: {known}")
         chosen.update(dict.fromkeys(named))
     return list(chosen)
 
 
-def _callback(file: Path) -> str:
+def callback_of(file: Path) -> str:
+    """The callback a schema file is for."""
     return file.stem.removesuffix("_v1")
 
 

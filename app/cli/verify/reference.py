@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -25,10 +27,42 @@ def _is_integer(_checker: object, value: object) -> bool:
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
-_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft4Validator,
-    type_checker=jsonschema.Draft4Validator.TYPE_CHECKER.redefine("integer", _is_integer),
-)
+def _is_its_integer(_checker: object, value: object) -> bool:
+    """The validator of 2016 reads every number as a 64-bit float and wants its shortest decimal form in 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        number = Decimal(repr(float(value)))
+    except OverflowError:
+        return False
+    return number == number.to_integral_value() and -(2**63) <= number < 2**63
+
+
+def _is_its_multiple(_validator: object, factor: Any, value: Any, _schema: object) -> Iterator[ValidationError]:
+    """The validator of 2016 divides 64-bit floats and knows whole quotients below 2^53 only (contract 9)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    try:
+        quotient = float(value) / float(factor)
+    except OverflowError:
+        quotient = math.inf
+    if not (abs(quotient) < 2**53 and quotient.is_integer()):
+        yield ValidationError(f"is not a multiple of {factor}")
+
+
+def _validator_of(integer: Callable[[object, object], bool], **keywords: Any) -> Any:
+    return jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+        jsonschema.Draft4Validator,
+        keywords,
+        type_checker=jsonschema.Draft4Validator.TYPE_CHECKER.redefine("integer", integer),
+    )
+
+
+EXACT = _validator_of(_is_integer)
+"""Takes numbers as they are written."""
+
+FLOATS = _validator_of(_is_its_integer, multipleOf=_is_its_multiple)
+"""Reads numbers as the validator in the SDK's own tree (2016) does: `multipleOf: 1` ends at 2^53 - 1."""
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (type(None), "null"), (bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"),
@@ -43,7 +77,7 @@ class BadSchema(ValueError):
 def _flaw(schema: bytes) -> str:
     """Why a schema cannot be used.  The answer is kept: a run asks about the same few dozen again and again."""
     try:
-        _Validator.check_schema(msgspec.json.decode(schema))
+        EXACT.check_schema(msgspec.json.decode(schema))
     except SchemaError as error:
         return f"not valid as draft 4 at {pointer_to(list(error.absolute_path)) or 'its root'}"
     return ""
@@ -53,16 +87,16 @@ class Reference:
     """One schema, checked once, and asked about many bodies.
 
     `formats`: what is held to a format (R7).  An answer is held to full dates, a request to none.
-    Raises `BadSchema`.  No address is ever opened.
+    `numbers`: the validator's reading of numbers.  Raises `BadSchema`.  No address is ever opened.
     """
 
-    def __init__(self, schema: Schema, formats: Formats = OUTGOING) -> None:
+    def __init__(self, schema: Schema, formats: Formats = OUTGOING, numbers: Any = EXACT) -> None:
         checker = jsonschema.FormatChecker(formats=())
         for name, is_right in formats.items():
             checker.checks(name)(lambda value, is_right=is_right: not isinstance(value, str) or is_right(value))
         if flaw := _flaw(msgspec.json.encode(schema)):
             raise BadSchema(flaw)
-        self._validator = _Validator(schema, registry=referencing.Registry(), format_checker=checker)
+        self._validator = numbers(schema, registry=referencing.Registry(), format_checker=checker)
 
     def is_valid(self, value: object) -> bool:
         """Raises `BadSchema`."""
@@ -108,7 +142,8 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             text = f"must be of type {wanted}, not {_kind(error.instance)}"
         case "type":
             kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
-            text = f"must be {form or f'of type {kinds}'}, not {_kind(error.instance)}"
+            kind = _kind(error.instance)
+            text = f"must be {form or f'of type {kinds}'}, " + ("of 64 bits" if kind in kinds else f"not {kind}")
         case "enum":
             text = "must be one of " + ", ".join(msgspec.json.encode(option).decode() for option in wanted)
         case "format" if wanted == "date-time":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 
@@ -56,6 +57,34 @@ class Told(msgspec.Struct, frozen=True):
     tests: int
 
 
+class Group(StrEnum):
+    """How bad a cause is, the worst first."""
+
+    FAILED = "failed"
+    """Status 5xx, or no whole answer."""
+    THROWN_AWAY = "thrown_away"
+    """An answer to the right key that RetailOps does not read, or throws away as a whole."""
+    KEYS = "keys"
+    """A key that is not refused with 401, or that comes back."""
+    REST = "rest"
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """One thing to mend.
+
+    `requests` are the names of the requests it shows in, `places` pointers in which * is any index, `callbacks` how
+    often each is hit, `times` all of them together; `text` is the message of the first.
+    """
+
+    group: Group
+    requests: list[str]
+    places: list[str]
+    rule: str
+    text: str
+    callbacks: dict[str, int]
+    times: int
+
+
 class Totals(msgspec.Struct, frozen=True):
     """Sums of a run; `tests` counts those that ran, `slowest_ms` one request."""
 
@@ -71,6 +100,7 @@ class Report(msgspec.Struct, frozen=True):
     """What --json prints."""
 
     ok: bool
+    causes: list[Cause]
     results: list[Result]
     totals: Totals
     without_fixture: list[str]
@@ -84,7 +114,9 @@ SLOW_MS = 10_000
 _TOLD = 10
 
 
-def new_report(results: list[Result], without_fixture: list[str], ms: int, doubts: Iterable[str] = ()) -> Report:
+def new_report(
+    results: list[Result], causes: list[Cause], without_fixture: list[str], ms: int, doubts: Iterable[str] = ()
+) -> Report:
     """Sum up the results of a run that took `ms` in all; `doubts` are further notes."""
     checks = [check for result in results for check in result.checks]
     failed = sum(not result.ok for result in results)
@@ -105,4 +137,4 @@ def new_report(results: list[Result], without_fixture: list[str], ms: int, doubt
         )
     if slowest_ms > SLOW_MS:
         notes.append(f"the slowest answer took {slowest_ms / 1000:.1f} s; the SDK's own tool gives up after 15 s")
-    return Report(failed == 0, results, totals, without_fixture, told[:_TOLD], notes)
+    return Report(failed == 0, causes, results, totals, without_fixture, told[:_TOLD], notes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+from app.cli.verify.causes import causes_of
 from app.cli.verify.exchange import Target
 from app.cli.verify.plan import Case, Plan
 from app.cli.verify.report import Report, Result, new_report
@@ -39,7 +40,7 @@ def run(
         results.append(result)
         on_result(result)
     ms = round((time.perf_counter() - begun) * 1000)
-    return new_report(results, list(plan.without_fixture), ms, plan.doubts)
+    return new_report(results, causes_of(results), list(plan.without_fixture), ms, plan.doubts)
 
 
 def _results(plan: Plan, examiner: Examiner, jobs: int, stop_on_error: bool) -> Iterator[Result]:

@@ -1,9 +1,11 @@
 """The SDK's own verifier, replayed with all its leniency (contract 1.7), to see beforehand what it would say.
 
+Without folders of the user's it judges as the tool with the SDK's own files: one fixture for each callback the SDK
+knows, and answers held to the published rules.  With folders it judges by them alone.
+
 Knowingly different: where the tool crashes (a link without one of its schemas, a fixture that is null) a test
-fails here; JSON nested deeper than about a thousand levels is no JSON here, for the tool it is up to ten thousand; a
-fixture's numbers are sent as they stand, where the tool makes doubles of them, so that 2^53 + 1 changes; an answer
-beyond 64 MiB is refused; a `$ref` to another address is never followed; and the tool always waits 15 s.
+fails here; JSON nested deeper than about a thousand levels is no JSON here, for the tool it is up to ten thousand; an
+answer beyond 64 MiB is refused; a `$ref` to another address is never followed; and the tool always waits 15 s.
 """
 
 from __future__ import annotations
@@ -21,13 +23,18 @@ import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object, written
 from app.cli.verify.exchange import NoAnswer, Target
-from app.cli.verify.plan import fixtures_of, matching, no_fixtures, schema_files
+from app.cli.verify.plan import callback_of, fixtures_of, matching, no_fixtures, schema_files
 from app.cli.verify.probes import WRONG_KEY
-from app.cli.verify.reference import BadSchema, Reference
+from app.cli.verify.reference import FLOATS, BadSchema, Reference
+from app.contract.files import FIXTURES, SCHEMAS
+from app.contract.published import NOT_PUBLISHED, published_answer
 
 _TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?"
 _BARE_TIME = re.compile(rf"{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}})?")
 _MOMENT = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(T{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}}))?")
+
+_PUBLISHED_FIXTURE = "_ex_1"
+"""The SDK has one fixture for each callback."""
 
 _HEX = "[0-9a-fA-F]{2}"
 _SURROGATES = re.compile(rf"(?P<whole>\\\\|\\u[dD][89abAB]{_HEX}\\u[dD][c-fC-F]{_HEX})|\\u[dD][89a-fA-F]{_HEX}")
@@ -35,10 +42,11 @@ _SURROGATES = re.compile(rf"(?P<whole>\\\\|\\u[dD][89abAB]{_HEX}\\u[dD][c-fC-F]{
 
 @dataclass(frozen=True)
 class Example:
-    """A fixture and the schema file by which it is sent."""
+    """A fixture and the schema file by which it is sent; `is_published`: its answers are held to the SDK's rules."""
 
     schema: Path
     fixture: Path
+    is_published: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -65,16 +73,33 @@ def is_its_date_time(value: object) -> bool:
     return True
 
 
-def collect(schema_path: Path, tests_path: Path, actions: str) -> list[Example]:
+def collect(schema_path: Path | None, tests_path: Path | None, actions: str) -> list[Example]:
     """What it would run: unknown actions are passed over, a callback that two of them match is tried twice.
 
-    Raises `NoPlan` where that is nothing.
+    A path that is None stands for the SDK's own files: the callbacks and the rules it has published, and one
+    fixture for each.  Raises `NoPlan` where there is nothing to run.
     """
-    files = matching(schema_files(schema_path), actions)
-    found = [Example(file, fixture) for file in files for fixture in fixtures_of(file, tests_path)]
+    files = matching(schema_files(schema_path or SCHEMAS), actions)
+    if schema_path is None:
+        files = [file for file in files if callback_of(file) not in NOT_PUBLISHED]
+    found = [
+        Example(file, fixture, schema_path is None)
+        for file in files
+        for fixture in fixtures_of(file, tests_path or FIXTURES)
+        if tests_path or fixture.stem.endswith(_PUBLISHED_FIXTURE)
+    ]
     if not found:
-        raise no_fixtures(tests_path)
+        raise no_fixtures(tests_path or FIXTURES)
     return found
+
+
+def judged_by(schema_path: Path | None, tests_path: Path | None) -> str:
+    """What a run goes by, in one line."""
+    if schema_path is None:
+        unknown = ", ".join(sorted(NOT_PUBLISHED))
+        own = f", with the fixtures in {tests_path}" if tests_path else ""
+        return f"judged by the SDK's published rules for answers; it has no {unknown}{own}"
+    return f"judged as the SDK's tool judges by {schema_path}, with the fixtures in {tests_path}"
 
 
 def replay(
@@ -98,8 +123,8 @@ def replay(
 
 def _reason(example: Example, target: Target, key: str) -> str:
     try:
-        document = _document(example.schema)
-        fixture = read_object(_first_value(_text(example.fixture.read_bytes())))
+        document = _document(example)
+        fixture = _as_doubles(read_object(_first_value(_text(example.fixture.read_bytes()))))
         for token, status in ((key, 200), (WRONG_KEY, 401)):
             body = {**fixture, "integration_auth_token": token}
             for link in _links(document):
@@ -137,15 +162,36 @@ def _its(schema: object, definitions: object) -> Reference:
         raise BadSchema("missing from its link")
     if not isinstance(definitions, dict):
         raise BadSchema("spoiled by the tool: its file has no object of definitions")
-    return Reference(schema | {"definitions": definitions}, {"date-time": is_its_date_time})
+    return Reference(schema | {"definitions": definitions}, {"date-time": is_its_date_time}, FLOATS)
 
 
-def _document(file: Path) -> dict[str, Any]:
+def _document(example: Example) -> dict[str, Any]:
     """A file that is no JSON has no links for it, so it sends nothing and is content."""
     try:
-        return read_object(_first_value(_text(file.read_bytes())))
+        document = read_object(_first_value(_text(example.schema.read_bytes())))
     except NotAnObject:
         return {}
+    if example.is_published:
+        for link in document["links"]:
+            link["targetSchema"] = published_answer(callback_of(example.schema), link["targetSchema"])
+    return document
+
+
+def _as_doubles(value: Any) -> Any:
+    """Its fixtures go through 64-bit floats: 2^53 + 1 is sent as 2^53, and 1.0 as 1."""
+    match value:
+        case dict():
+            return {name: _as_doubles(inner) for name, inner in value.items()}
+        case list():
+            return [_as_doubles(inner) for inner in value]
+        case int() | float() if not isinstance(value, bool):
+            try:
+                double = float(value)
+            except OverflowError:
+                raise NotAnObject("holds a number that no 64-bit float can hold") from None
+            return int(double) if double.is_integer() and abs(double) < 2**63 else double
+        case _:
+            return value
 
 
 def _links(document: dict[str, Any]) -> list[dict[str, Any]]:

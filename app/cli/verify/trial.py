@@ -25,9 +25,13 @@ _NAMED = 6
 
 _DOUBLED = "a base URL that ends in a slash gives this; take repeated slashes for one"
 
+RIGHT_KEY = "the right key"
+
+DOUBLE_SLASH = "two slashes before the callback"
+
 _REPEATS = "RetailOps repeats a call whose answer it did not get"
 
-_THROWN_AWAY = "RetailOps would throw the whole answer away"
+THROWN_AWAY = "RetailOps would throw the whole answer away"
 """What its production caller does with an answer that breaks one of its rules (contract 1.6)."""
 
 _HINTS = {
@@ -67,7 +71,7 @@ class Examiner:
         if unfit:
             return _unsent(case, [_led("the fixture does not fit the request schema", problem) for problem in unfit])
         probes = (WITH_A_WRONG_KEY, *(ONCE_PER_CALLBACK if case.is_first_of_callback else ()))
-        good, body = self._good(case, fixture, "the right key", self.target.path(case.link.href))
+        good, body = self._good(case, fixture, RIGHT_KEY, self.target.path(case.link.href))
         checks, untried = [good], 0
         if good.status is None:  # a server that hangs is not asked ten times more
             untried = len(probes)
@@ -115,7 +119,7 @@ class Examiner:
         spared = ("more", "minProperties")
         return [
             self._with_fields(
-                _ended(each, _THROWN_AWAY) if each.pointer in places and each.rule not in spared else each, body
+                _ended(each, THROWN_AWAY) if each.pointer in places and each.rule not in spared else each, body
             )
             for each in found
         ]
@@ -144,7 +148,7 @@ class Examiner:
         checks = []
         ways = (
             ("the same call again", self.target.path(case.link.href), ""),
-            ("two slashes before the callback", self.target.path(case.link.href, is_doubled=True), _DOUBLED),
+            (DOUBLE_SLASH, self.target.path(case.link.href, is_doubled=True), _DOUBLED),
         )
         for name, path, hint in ways:
             check, repeated = self._good(case, fixture, name, path, hint)
@@ -170,7 +174,7 @@ class Examiner:
         try:
             answer = self.target.send(method, path, body)
         except NoAnswer as error:
-            lead = "" if name == "the right key" else f"for {name}, "
+            lead = "" if name == RIGHT_KEY else f"for {name}, "
             self.tell(f"no answer: {error}")
             ms = round((time.perf_counter() - begun) * 1000)
             return None, Check(name, method, path, expected, None, ms, [Problem("", error.rule, f"{lead}{error}")])

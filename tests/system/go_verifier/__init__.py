@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.contract.published import NOT_PUBLISHED, published_answer
+
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = Path(__file__).with_name("main.go")
 
 GOPATHS = (None, "/usr/share/gocode")
 """Where libraries may lie: as `go env` says, and where Debian's package golang-github-xeipuuv-gojsonschema-dev is."""
-
-_OURS = frozenset({"pattern", "minItems", "minimum", "not", "required"})
-"""Keywords of our answer schemas that the published ones do not have."""
 
 
 class NoGo(Exception):
@@ -73,28 +72,13 @@ class GoVerifier:
 
 
 def published_schemas(folder: Path) -> Path:
-    """Our schemas in `folder`, their answers made as loose as the published ones."""
+    """The schemas of the callbacks the SDK knows in `folder`, their answers held to the published rules."""
     for file in (ROOT / "schemas").glob("*_v1.json"):
+        callback = file.stem.removesuffix("_v1")
+        if callback in NOT_PUBLISHED:
+            continue
         document = json.loads(file.read_text())
         for link in document["links"]:
-            link["targetSchema"] = _loose(link["targetSchema"], may_be_null=file.stem != "catalog_push_v1")
+            link["targetSchema"] = published_answer(callback, link["targetSchema"])
         (folder / file.name).write_text(json.dumps(document))
     return folder
-
-
-def _loose(schema: dict[str, Any], *, may_be_null: bool) -> dict[str, Any]:
-    dropped = _OURS | set(schema.get("x-stricter", ()))
-    loose = {name: part for name, part in schema.items() if name not in dropped}
-    if "enum" in loose:
-        loose["enum"] = [*schema["enum"], *schema.get("x-accepted", ())]
-    if schema.get("type") == "array" and may_be_null:
-        loose["type"] = ["array", "null"]
-    if "items" in loose:
-        loose["items"] = _loose(schema["items"], may_be_null=may_be_null)
-    if "properties" in loose:
-        loose["properties"] = {
-            name: _loose(part, may_be_null=may_be_null)
-            for name, part in schema["properties"].items()
-            if not part.get("x-newer")
-        }
-    return loose
