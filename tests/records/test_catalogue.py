@@ -152,14 +152,14 @@ def test_what_a_vendor_refused_waits_for_the_next_change_and_a_lost_sender_is_fo
 
 def test_products_are_found_by_number_and_by_title_whatever_its_case(database: Database) -> None:
     push(database, one(1, sku="P", title="Große Tasse 50%"), one(2, 0, sku="P-1"), bare("Q", categories=("A", "A > B")))
+    number = unit(database, "P-1").number
+    keys = [unit(database, sku).key for sku in ("P-1", "Q")]
     with database.read() as connection:
         assert [item.item.sku for item in catalogue.search(connection, "first", "GROSSE", 10)] == ["P"]
         assert catalogue.search(connection, "first", "0_", 10) == [] == catalogue.search(connection, "other", "a", 10)
         assert [item.item.sku for item in catalogue.search(connection, "first", "", 10)] == ["P", "Q"]
         assert [item.item.sku for item in catalogue.search(connection, "first", "", 1)] == ["P"]
-        number = unit(database, "P-1").number
         assert catalogue.of_numbers(connection, "first", [number, 999])[number][0].item.sku == "P"
-        keys = [unit(database, sku).key for sku in ("P-1", "Q")]
         by_key = catalogue.of_keys(connection, "first", [*keys, "unknown"])
         assert {key: product.item.sku for key, product in by_key.items()} == dict(zip(keys, ("P", "Q"), strict=True))
         assert {product.item.sku for product in catalogue.walk(connection, "first")} == {"P", "Q"}
