@@ -67,14 +67,14 @@ FAULTS = (
         ("tests/cli/test_verify.py::test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so",),
     ),
     Fault(
-        "name-the-frequent-causes-first",
+        "name-failures-of-the-server-last",
         "P3",
         "app/cli/verify/causes.py",
-        "(order.index(cause.group), -cause.times)",
-        "(-cause.times, order.index(cause.group))",
+        "        return Group.FAILED\n",
+        "        return Group.REST\n",
         (
             "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
-            "[nothing_right-piped]",
+            "[three_at_once-piped]",
         ),
     ),
     Fault(
