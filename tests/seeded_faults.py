@@ -40,6 +40,22 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "log-a-failed-call-without-its-order",
+        "P25",
+        "app/deliveries/troubles.py",
+        '| ({"order": order} if order else {})',
+        '| ({"order": order} if not order else {})',
+        ("tests/deliveries/test_troubles.py::test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background",),
+    ),
+    Fault(
+        "show-requests-no-prefix-finds",
+        "P25",
+        "app/cli/callbacks.py",
+        "if len(request_id) >= REQUEST_PREFIX else []",
+        "if len(request_id) > REQUEST_PREFIX else []",
+        ("tests/cli/test_operator.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
+    ),
+    Fault(
         "write-the-api-key-into-the-address-all-the-same",
         "P20",
         "app/cli/certification.py",
