@@ -140,6 +140,20 @@ FAULTS = (
         'if item.get("quantity") is None and item.get("variants"):',
         'if item.get("quantity") is None and False:',
         ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
+        "log-a-failed-call-without-its-order",
+        "P25",
+        "app/deliveries/troubles.py",
+        '| ({"order": order} if order else {})',
+        '| ({"order": order} if not order else {})',
+        ("tests/deliveries/test_troubles.py::test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background",),
+    ),
+    Fault(
+        "show-requests-no-prefix-finds",
+        "P25",
+        "app/cli/callbacks.py",
+        "if len(request_id) >= REQUEST_PREFIX else []",
+        "if len(request_id) > REQUEST_PREFIX else []",
+        ("tests/cli/test_operator.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
     ),
     Fault(
         "write-the-api-key-into-the-address-all-the-same",
@@ -169,14 +183,14 @@ FAULTS = (
         ("tests/cli/test_verify.py::test_p3_its_replay_judges_by_the_rules_the_sdk_has_published_and_says_so",),
     ),
     Fault(
-        "name-the-frequent-causes-first",
+        "name-failures-of-the-server-last",
         "P3",
         "app/cli/verify/causes.py",
-        "(order.index(cause.group), -cause.times)",
-        "(-cause.times, order.index(cause.group))",
+        "        return Group.FAILED\n",
+        "        return Group.REST\n",
         (
             "tests/cli/test_zoo.py::test_p3_several_faults_at_once_are_named_in_the_first_40_lines_the_worst_first"
-            "[nothing_right-piped]",
+            "[three_at_once-piped]",
         ),
     ),
     Fault(

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from rich.table import Table
 from sqlalchemy import Connection, func, select, tuple_
 
 from app.cli.deliveries import show_moments
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 from app.clock import utc_now
 from app.records import story
 from app.records.story import Story
@@ -53,16 +54,28 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     if not found:
         click.echo("No such callback is in the journal.")
         return
-    rows = new_table("Callbacks", "When (UTC)", "Callback", "Order", "Status", "Outcome", "Took", "Vendors", "Request")
-    for item in found:
-        vendors = ", ".join(f"{call['vendor']} {call['state']}" for call in item["calls"])
-        rows.add_row(
-            when(item["at"]), item["callback"], f"{item['order'] or '-'} ({item['channel']})",
-            str(item["status"] or "?"), item["outcome"],
-            f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "?", vendors or "-", item["request_id"],
-        )  # fmt: skip
-    console().print(rows)
+    console().print(_table(found, is_whole=is_wide(console())))
     console().print("The whole story: channel callbacks show --order ORDER, or show REQUEST")
+
+
+def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
+    """A row for each callback; on a narrow terminal without what `callbacks show` says anyway."""
+    lesser = ["Took", "Vendors"] if is_whole else []
+    first = ["When (UTC)", "Callback", "Order", *(["Status"] if is_whole else [])]
+    rows = new_table("Callbacks", *first, "Outcome", *lesser, "Request")
+    rows.columns[1].no_wrap = True
+    for item in found:
+        at, order, request = when(item["at"]), item["order"] or "-", item["request_id"]
+        status, outcome = str(item["status"] or "?"), item["outcome"]
+        if is_whole:
+            took = f"{item['duration_ms']} ms" if item["duration_ms"] is not None else "?"
+            vendors = ", ".join(f"{call['vendor']} {call['state']}" for call in item["calls"]) or "-"
+            row = [at, item["callback"], f"{order} ({item['channel']})", status, outcome, took, vendors, request]
+        else:
+            told = outcome if status == "200" else f"{status} {outcome}"
+            row = [at[5:16], item["callback"], shortened(order, 14), told, request[:REQUEST_PREFIX]]
+        rows.add_row(*row)
+    return rows
 
 
 @callbacks.command()
@@ -73,7 +86,10 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
-    """Tell the story of a request (its id stands in the reply's X-Request-Id) or of an order."""
+    """Tell the story of a request or of an order.
+
+    A request's id stands in the reply's X-Request-Id; its first 8 characters do.
+    """
     if bool(request_id) == bool(order):
         raise click.UsageError("name either a request id or --order", ctx)
     found: list[Story] = []
@@ -81,7 +97,11 @@ def show(ctx: click.Context, request_id: str, order: str, channel: str, since: d
         if order:
             told = [story.of_order(connection, name, order) for name in _channels(configured, channel)]
         else:
-            told = [story.of_request(connection, request_id, since or utc_now() - LOOKED_BACK)]
+            earliest = since or utc_now() - LOOKED_BACK
+            known = story.requests_like(connection, request_id, earliest) if len(request_id) >= REQUEST_PREFIX else []
+            if len(known) > 1:
+                raise click.ClickException(f"several requests begin so: {', '.join(known)}")
+            told = [story.of_request(connection, known[0] if known else request_id, earliest)]
         found = [item for item in told if item is not None]
     if as_json:
         print_json({"stories": [_story_json(item) for item in found]})

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 import msgspec
+from rich.padding import Padding
 from rich.table import Table
 from sqlalchemy import Row, select
 
 from app.cli.deciding import confirm, drop, retry
 from app.cli.filters import call_filters, iso, records, shown_channel, wanted_calls, when
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
+from app.cli.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
@@ -81,18 +82,11 @@ def _show_list(
     else:
         out.print("Nothing is open." if is_default else "No such calls.")
     if news:
-        rows = new_table(
-            "\nLate news not dismissed (channel deliveries drop nN --reason TEXT)",
-            "Id",
-            "Of",
-            "Order or SKU",
-            "Told",
-            "News",
-        )
+        out.print("\nLate news not dismissed (channel deliveries drop nN --reason TEXT)", style="bold")
         for item in news:
-            rows.add_row(f"n{item['id']}", item["callback"], f"{item['subject']} ({item['channel']})",
-                         _short(item["told_at"]) or "not yet", f"{item['code']}: {item['message']}")  # fmt: skip
-        out.print(rows)
+            told = f"told {_short(item['told_at'])}" if item["told_at"] else "not told yet"
+            out.print(f"n{item['id']}  {item['callback']}, {item['subject']} ({item['channel']}), {told}")
+            out.print(Padding(f"{item['code']}: {item['message']}", (0, 0, 0, 4)))
     for owed in unheard:
         what = f"Stock of {owed.count} SKUs is" if owed.kind == "stock" else f"{owed.count} products are"
         why = f"; last said {owed.last_error}" if owed.last_error else ""
@@ -197,6 +191,8 @@ def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Mom
 
 def show_moments(lines: Sequence[Moment]) -> None:
     """A story's moments as a table; what repeats itself without change stands once, with a count."""
+    out = console()
+    is_whole = is_wide(out)  # else without the day's year, and of a request as much as tells it from others
     rows = new_table("\nWhat happened (UTC)", "When", "Who", "What", "Request")
     at = 0
     while at < len(lines):
@@ -204,10 +200,13 @@ def show_moments(lines: Sequence[Moment]) -> None:
         while last + 1 < len(lines) and _same(lines[last + 1]) == _same(first):
             last += 1
         again = f" ({last - at} times more, until {when(lines[last].at)})" if last > at else ""
-        rows.add_row(when(first.at), first.who, first.what + again, first.request_id)
+        moment, request = when(first.at), first.request_id
+        if not is_whole:
+            moment, request = moment[5:], request[:REQUEST_PREFIX]
+        rows.add_row(moment, first.who, first.what + again, request)
         at = last + 1
     if lines:
-        console().print(rows)
+        out.print(rows)
 
 
 def _same(moment: Moment) -> tuple[str, str, str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 import msgspec
+from rich.console import Console
+from rich.padding import Padding
 
 from app import gateways
 from app import settings as configuration
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json
 from app.errors import SettingsFault
 from app.options import Explained, explain
 from app.settings import Channel, Settings
@@ -111,6 +113,9 @@ def _show(tables: list[Table], *, shows_values: bool) -> None:
         place = "Environment" if shown.table == "environment" else f"channels.toml [{shown.table}]"
         owner = f" of channel '{shown.channel}'" if shown.channel else ""
         has_values = shows_values and any(item.value is not None for item in shown.settings)
+        if not is_wide(out):
+            _show_narrow(out, place + owner, shown.settings, has_values=has_values)
+            continue
         columns = ("Name", "Now", "Default", "Meaning") if has_values else ("Name", "Default", "Meaning")
         rows = new_table(place + owner, *columns)
         for item in shown.settings:
@@ -118,3 +123,15 @@ def _show(tables: list[Table], *, shows_values: bool) -> None:
             rows.add_row(item.name, *now, item.default or "(empty)", item.meaning)
         out.print(rows)
         out.print()
+
+
+def _show_narrow(out: Console, title: str, settings: list[Setting], *, has_values: bool) -> None:
+    """A line for each value and its meaning below, where a table would break every word."""
+    out.print(title, style="bold")
+    for item in settings:
+        default = item.default or "(empty)"
+        now = item.value or "(empty)"
+        said = default if not has_values else now if now == default else f"{now} (default {default})"
+        out.print(f"{item.name} = {said}", soft_wrap=True)
+        out.print(Padding(item.meaning, (0, 0, 0, 4)))
+    out.print()

@@ -18,6 +18,9 @@ PIPED_WIDTH = 160
 WIDE = 110
 """Columns from which on a table shows everything."""
 
+REQUEST_PREFIX = 8
+"""Characters of a request id that a narrow table shows; so many are enough to look it up."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on one line.")
 
 

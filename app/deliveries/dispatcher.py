@@ -256,7 +256,9 @@ class Dispatcher:
         elif settled.state == "delivered":
             self._troubles.succeeded(*call.stream, delivery.verb)
         elif settled.state == "owed":
-            self._troubles.failed(*call.stream, delivery.verb, settled.code, settled.error)
+            self._troubles.failed(
+                *call.stream, delivery.verb, settled.code, settled.error, order=delivery.lane, delivery=delivery.id
+            )
         self._recorder.put(call, settled)
         was_tried = settled.code not in UNTRIED_CODES
         if not was_tried:

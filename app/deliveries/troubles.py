@@ -57,14 +57,21 @@ class Troubles:
         self._codes: dict[tuple[str, str, str], str] = {}
         self._lock = threading.Lock()
 
-    def failed(self, channel: str, gateway: str, what: str, code: str, message: str) -> None:
-        """Tells it unless the last one failed the same way.  A call that was not even sent tells nothing new."""
+    def failed(
+        self, channel: str, gateway: str, what: str, code: str, message: str, *, order: str = "", delivery: int = 0
+    ) -> None:
+        """Tells it unless the last one failed the same way.  A call that was not even sent tells nothing new.
+
+        `order` and `delivery` are the numbers to look it up by, where it is a call about an order.
+        """
         key = (channel, gateway, what)
         with self._lock:
             if code in UNTRIED_CODES or self._codes.get(key) == code:
                 return
             self._codes[key] = code
-        log.warning("%s fails and stays owed: %s: %s", what, code, message, extra=_about(channel, gateway))
+        call = f"{what} (delivery {delivery})" if delivery else what
+        about = _about(channel, gateway) | ({"order": order} if order else {})
+        log.warning("%s fails and stays owed: %s: %s", call, code, message, extra=about)
 
     def succeeded(self, channel: str, gateway: str, what: str) -> None:
         """Tells it if the last one failed."""

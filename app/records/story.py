@@ -83,6 +83,16 @@ def of_order(connection: Connection, channel: str, refnum: str) -> Story | None:
     return Story(channel, refnum, now, sorted(gathered.moments, key=lambda moment: moment.at))
 
 
+def requests_like(connection: Connection, start: str, since: datetime) -> list[str]:
+    """At most five ids of requests since then that begin so, or the one that is exactly this."""
+    found: set[str] = set()
+    for table, moment in ((journal, journal.c.at), (commands, commands.c.begun_at)):
+        named = table.c.request_id
+        query = select(named).where(moment >= since, named.startswith(start, autoescape=True)).distinct().limit(5)
+        found.update(connection.execute(query).scalars())
+    return [start] if start in found else sorted(found)[:5]
+
+
 def of_request(connection: Connection, request_id: str, since: datetime) -> Story | None:
     """What one request did, by the journal since then and by the ledger; None when there is no trace of it."""
     gathered = _Gathered()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 from sqlalchemy import func, insert, select, update
 
 from app import cli
@@ -299,10 +302,36 @@ def test_r16_the_story_of_an_order_joins_journal_ledger_and_deliveries(
     [by_request] = said(channel("callbacks", "show", request, "--json"))["stories"]
     assert by_request["order"] == refnum
     assert "order_acknowledge" not in str(by_request)
+    assert said(channel("callbacks", "show", request[:8], "--json"))["stories"] == [by_request], "the start is enough"
+    assert channel("callbacks", "show", request[:7]).exit_code == 1
     assert "order_shipment_submit" in channel("callbacks", "list", "--outcome", "owed").output
     assert "order_pull" not in channel("callbacks", "list", "--callback", "order_cancel").output
     assert said(channel("callbacks", "list", "--until", "1d", "--json"))["callbacks"] == []
     assert channel("callbacks", "list").exit_code == 0
+
+
+def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it(
+    channel: Callable[..., Result],
+    retailops: Caller,
+    pipe17: Sandbox,
+    orders: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number = parked(retailops, pipe17, orders[0])
+    eventually(lambda: value(retailops, select(journal.c.id).where(journal.c.name == "order_shipment_submit")))
+    for room in ("callbacks", "deliveries", "settings"):
+        monkeypatch.setattr(f"app.cli.{room}.console", lambda: Console(file=sys.stdout, width=80, markup=False))
+    listed = channel("callbacks", "list").stdout
+    [line] = [line for line in listed.splitlines() if "order_shipment_submit" in line]
+    assert "OWED" in line
+    shown = [listed, channel("callbacks", "show", line.split()[-1]).stdout]
+    assert "asks order_shipment_submit" in shown[1]
+    shown += [channel("deliveries", *args).stdout for args in (["list"], ["show", str(number)])]
+    assert re.search(r"^    LATE_FULFILLMENT_REFUSED: ", shown[2], re.MULTILINE)
+    shown.append(channel("settings").stdout)
+    assert re.search(r"^DATABASE_CONNECTIONS = 18$", shown[-1], re.MULTILINE)
+    assert re.search(r"^    [A-Z]\w+ ", shown[-1], re.MULTILINE), "the meaning stands below"
+    assert all(len(line) <= 80 for text in shown[:-1] for line in text.splitlines())
 
 
 def test_r16_what_the_journal_lost_is_told_by_the_ledger(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -47,6 +48,9 @@ def test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background(
         eventually(lambda: len(lines(caplog)) == 2)
     assert [line.split()[0] for line in lines(caplog)] == ["submit_shipment", "submit_shipment"]
     assert "HTTP_503" in lines(caplog)[0] and "works again" in lines(caplog)[1]
+    [failed] = [record for record in caplog.records if "fails and stays owed" in record.getMessage()]
+    assert failed.__dict__["order"] == orders[0]["channel_order_refnum"]
+    assert re.search(r"\(delivery [0-9]+\)", failed.getMessage()), "by these it is found"
 
 
 def test_p14_many_refused_facts_are_one_line_that_counts(
