@@ -24,7 +24,7 @@ def _nobody_writing() -> Iterator[None]:
     """No thread of this process is in a transaction of SQLite, which would keep every other process from writing."""
     with ExitStack() as writers:
         for database in [item for item in gc.get_objects() if isinstance(item, Database)]:
-            writers.enter_context(database._writer)
+            writers.enter_context(database._writer.turn("", 60.0))
         yield
 
 
