@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from app.cli.terminal import console, json_option, new_table, print_json, stop_signal
-from app.sandbox import pipe17, rally, retailops, retailrocket
 from app.sandbox.faults import RunningServer
+from app.sandbox.vendors import pipe17, rally, retailops, retailrocket
 
 POLL_EVERY_S = 15.0
 """How often Retail Rocket's stand-in fetches the feed; the vendor pauses 15 minutes to 2 hours."""
