@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.pipe17.app import BASE_PATH, create_sandbox, serve_pipe17
+from app.sandbox.vendors.pipe17.app import BASE_PATH, VENDOR, serve_pipe17
 from app.sandbox.vendors.pipe17.seed import add_shipments, seed
 from app.sandbox.vendors.pipe17.state import (
     DEFAULT_KEYS,
@@ -28,11 +28,11 @@ __all__ = [
     "ORG_KEY",
     "SELLING_INTEGRATION_ID",
     "SELLING_KEY",
+    "VENDOR",
     "ApiKey",
     "Settings",
     "State",
     "add_shipments",
-    "create_sandbox",
     "seed",
     "serve_pipe17",
 ]

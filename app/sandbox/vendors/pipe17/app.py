@@ -10,27 +10,37 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import requests
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
 
-from app.sandbox.faults import Faults, RunningServer, serve
-from app.sandbox.vendors.pipe17 import fulfilling, masterdata, routing, stock
-from app.sandbox.vendors.pipe17.admin import add_admin
+from app.sandbox.bodies import Failure, Json, api_body, encode, json_answer
+from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.page import Play
+from app.sandbox.state import Clock, real_clock
+from app.sandbox.vendors.pipe17 import fulfilling, masterdata, people, routing, stock
+from app.sandbox.vendors.pipe17.admin import add_admin, is_count
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
-from app.sandbox.vendors.pipe17.fields import Failure, Json, refuse_problems
+from app.sandbox.vendors.pipe17.fields import refuse_problems
 from app.sandbox.vendors.pipe17.listing import find_one, list_page, requested_keys, shown
-from app.sandbox.vendors.pipe17.seed import seed
-from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS, ApiKey, State, decode, encode
+from app.sandbox.vendors.pipe17.seed import seed as fill
+from app.sandbox.vendors.pipe17.state import (
+    DEFAULT_KEYS,
+    INTEGRATION_ID,
+    INTEGRATION_KEY,
+    LEGACY_KEY,
+    SELLING_INTEGRATION_ID,
+    SELLING_KEY,
+    ApiKey,
+    Settings,
+    State,
+)
 
 BASE_PATH = "/api/v3"
 MAX_ARRAY = 500
-_ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _WEBHOOK_PATIENCE_S = 2.0
 
 _CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
@@ -59,67 +69,62 @@ _UPDATE: dict[str, Callable[[State, ApiKey, Json, Json], Json]] = {
 log = logging.getLogger(__name__)
 
 
-def create_sandbox(
-    keys: Sequence[ApiKey] = DEFAULT_KEYS,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    *,
-    shipments: int = 12,
-    rng_seed: int = 17,
-    state_file: Path | None = None,
-    faults: Faults | None = None,
-) -> Flask:
-    """A Pipe17 organisation: the one kept in `state_file` when there is one, else a freshly seeded one.
+class Pipe17(Vendor):
+    """The sandbox of one organisation."""
 
-    `shipments` is the number of shipping requests that wait in the queue (see `seed`).
-    """
-    state = State(keys=tuple(keys), clock=clock, state_file=state_file)
-    if not state.load():
-        seed(state, shipments=shipments, rng_seed=rng_seed)
-        state.save()
-    app = Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # An id may hold any character, also two slashes.
+    title = "Pipe17"
+    base_path = BASE_PATH
+    port_offset = 0
+    accounts = (
+        Account(INTEGRATION_KEY, INTEGRATION_ID, "a fulfilling integration, which is what we are"),
+        Account(LEGACY_KEY, None, "a bare API key, which may do everything"),
+        Account(SELLING_KEY, SELLING_INTEGRATION_ID, "a selling integration, which brings orders"),
+    )
 
-    any_method: dict[str, Any] = {"methods": _ANY_METHOD, "provide_automatic_options": False}
+    def start(self, port: int, options: Options) -> RunningServer:
+        return serve_pipe17(port, shipments=options.shipments, seed=options.seed, state_file=options.state_file)
 
-    @app.route(f"{BASE_PATH}/<collection>", **any_method)
-    @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **any_method)
-    def api(collection: str, identifier: str | None = None) -> Response:
-        with state.lock:
-            try:
-                return _answer(state, collection, identifier)
-            except Failure as failure:
-                return _failure(state, failure)
-            finally:
-                if request.method != "GET":
-                    state.save()
-
-    @app.errorhandler(HTTPException)
-    def not_ours(error: HTTPException) -> Response:
-        code = error.code or 500
-        return _json({"success": False, "code": code, "message": error.name, "errors": [error.name]}, code)
-
-    @app.after_request
-    def record(response: Response) -> Response:
-        if not request.path.startswith(BASE_PATH):
+    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
+        @app.route(f"{BASE_PATH}/<collection>", **ANY_METHOD)
+        @app.route(f"{BASE_PATH}/<collection>/<path:identifier>", **ANY_METHOD)
+        def api(collection: str, identifier: str | None = None) -> Response:
             with state.lock:
-                _post_webhooks(state)
-            return response
-        collection, _, rest = request.path.removeprefix(BASE_PATH).strip("/").partition("/")
-        template = f"{request.method} /{collection}" + ("/{id}" if rest else "")
-        call = {
-            "at": state.stamp(),
-            "method": request.method,
-            "path": request.full_path.rstrip("?"),
-            "status": response.status_code,
-            "request_id": request.headers.get("X-Request-Id", ""),
-        }
-        with state.lock:
-            state.count_call(template, call)
-            _post_webhooks(state)
-        return response
+                return _answer(state, collection, identifier)
 
-    add_admin(app, state, faults if faults is not None else Faults(), fault_prefix=BASE_PATH)
-    return app
+        add_admin(app, state)
+
+    def refusal(self, state: State, failure: Failure) -> Response:
+        return _failure(state, failure)
+
+    def http_error(self, status: int, name: str) -> Response:
+        return json_answer({"success": False, "code": status, "message": name, "errors": [name]}, status)
+
+    def describe_call(self, response: Response) -> Json:
+        collection, _, rest = request.path.removeprefix(BASE_PATH).strip("/").partition("/")
+        counted_as = f"{request.method} /{collection}" + ("/{id}" if rest else "")
+        path = request.full_path.rstrip("?")
+        return {**super().describe_call(response), "path": path, "counted_as": counted_as}
+
+    def after_call(self, state: State) -> None:
+        _post_webhooks(state)
+
+    def reset(self, state: State, body: Json) -> Json:
+        shipments, rng_seed = body.get("shipments", 12), body.get("seed", 17)
+        if not is_count(shipments, low=0) or not isinstance(rng_seed, int):
+            raise Failure(400, "shipments and seed must be integers")
+        fill(state, shipments=shipments, rng_seed=rng_seed)
+        return {"shipments": len(state.tables["shipments"])}
+
+    def change_settings(self, state: State, settings: Settings) -> None:
+        had_engine, state.settings = state.settings.inventory_engine, settings
+        if settings.inventory_engine and not had_engine:
+            fulfilling.switch_engine_on(state)
+
+    def plays(self, state: State) -> list[Play]:
+        return people.plays(state)
+
+
+VENDOR = Pipe17()
 
 
 def serve_pipe17(
@@ -128,13 +133,19 @@ def serve_pipe17(
     shipments: int = 12,
     seed: int = 17,
     keys: Sequence[ApiKey] = DEFAULT_KEYS,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Clock = real_clock,
     state_file: Path | None = None,
 ) -> RunningServer:
-    """The sandbox on loopback; its API is at `.url + "/api/v3"`.  Faults: `.faults` or `/sandbox/faults`."""
-    faults = Faults()
-    app = create_sandbox(keys, clock, shipments=shipments, rng_seed=seed, state_file=state_file, faults=faults)
-    return serve(app, port=port, faults=faults)
+    """The organisation kept in `state_file` when there is one, else a freshly seeded one, on loopback.
+
+    `shipments` is the number of shipping requests that wait in the queue (see `seed.seed`).  The API is at
+    `.url + "/api/v3"`.  Faults: `.faults` or `/sandbox/faults`.
+    """
+    state = State(keys=tuple(keys), clock=clock, state_file=state_file)
+    if not state.load():
+        fill(state, shipments=shipments, rng_seed=seed)
+        state.save()
+    return serve_sandbox(VENDOR, state, port=port)
 
 
 def _answer(state: State, collection: str, identifier: str | None) -> Response:
@@ -208,39 +219,31 @@ def _caller(state: State) -> ApiKey:
     caller = state.keys.get(sent)
     if caller is None:
         raise Failure(401, "X-Pipe17-Key is missing" if not sent else "X-Pipe17-Key is unknown")
-    wait_s = state.wait_s(sent)
+    wait_s = state.wait_s(sent, state.settings.rate_per_s)
     if wait_s:
         raise Failure(429, "too many requests", [f"retry after {wait_s}"])
     return caller
 
 
 def _body() -> Any:
-    if request.mimetype != "application/json":
-        raise Failure(400, "Content-Type must be application/json")
-    try:
-        body = decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure(400, "the body is not JSON") from None
+    body = api_body()
     if not isinstance(body, dict | list):
         raise Failure(400, "the body must be an object or an array")
     return body
 
 
 def _success(fields: Json, status: int = 200) -> Response:
-    return _json({"success": True, "code": status, **fields}, status)
+    return json_answer({"success": True, "code": status, **fields}, status)
 
 
 def _failure(state: State, failure: Failure) -> Response:
-    body = {"success": False, "code": failure.status, "message": failure.message, "errors": failure.errors}
+    errors = list(failure.errors or [failure.message])
+    body = {"success": False, "code": failure.status, "message": failure.message, "errors": errors}
     is_masked = state.settings.failures_as_200 and failure.status in (400, 404, 409)
-    answer = _json(body, 200 if is_masked else failure.status)
+    answer = json_answer(body, 200 if is_masked else failure.status)
     if failure.status == 429:
-        answer.headers["Retry-After"] = failure.errors[0].rpartition(" ")[2]
+        answer.headers["Retry-After"] = errors[0].rpartition(" ")[2]
     return answer
-
-
-def _json(body: Json, status: int) -> Response:
-    return Response(encode(body), status=status, mimetype="application/json")
 
 
 def _post_webhooks(state: State) -> None:

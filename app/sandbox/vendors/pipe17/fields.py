@@ -7,21 +7,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-Json = dict[str, Any]
+from app.sandbox.bodies import Failure
+
 Check = Callable[[object], str | None]
 """Says what is wrong with a value, or nothing when it may be stored."""
 
 INT32_MAX = 2**31 - 1
-
-
-class Failure(Exception):
-    """A request Pipe17 refuses: the HTTP status, a message and the list of single errors."""
-
-    def __init__(self, status: int, message: str, errors: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.errors = list(errors) or [message]
 
 
 def parse_moment(text: str) -> datetime:

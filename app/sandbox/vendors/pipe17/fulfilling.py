@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17 import stock
 from app.sandbox.vendors.pipe17.entities import ENTITIES
-from app.sandbox.vendors.pipe17.fields import Failure, Json, parse_moment
+from app.sandbox.vendors.pipe17.fields import parse_moment
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 Quantity = int | Decimal

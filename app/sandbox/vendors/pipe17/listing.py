@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17.entities import Entity
-from app.sandbox.vendors.pipe17.fields import Failure, Json, parse_moment
+from app.sandbox.vendors.pipe17.fields import parse_moment
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 from app.sandbox.vendors.pipe17.stock import QUANTITIES
 

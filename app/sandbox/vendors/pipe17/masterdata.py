@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from app.sandbox.vendors.pipe17.fields import Failure, Json
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17.fulfilling import refuse_taken
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.sandbox.vendors.pipe17.fields import Json
+from app.sandbox.bodies import Json
 
 DALLAS, RENO, FOREIGN = "Dallas DC", "Reno DC", "Rotterdam DC"
 METRE_SKU = "CABLE-PER-METRE"

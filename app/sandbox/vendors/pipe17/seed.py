@@ -8,8 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from app.sandbox.bodies import Json
 from app.sandbox.vendors.pipe17 import fulfilling, stock
-from app.sandbox.vendors.pipe17.fields import Json
 from app.sandbox.vendors.pipe17.samples import (
     AUSTIN,
     BUNDLE,

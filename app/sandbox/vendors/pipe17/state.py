@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from app.sandbox import state as host_state
+from app.sandbox.bodies import Json
+from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.pipe17.entities import ENTITIES
-from app.sandbox.vendors.pipe17.fields import Json
 
 ORG_KEY = "0a17c0de5a4db0c1"
 INTEGRATION_ID = "5a4db0c2b0a71017"
@@ -27,9 +25,6 @@ FOREIGN_INTEGRATION_ID = "5a4db0c2f03e1017"
 INTEGRATION_KEY = "17a17a17a17a17a17a17a17a17a17a17"
 LEGACY_KEY = "17b17b17b17b17b17b17b17b17b17b17"
 SELLING_KEY = "17c17c17c17c17c17c17c17c17c17c17"
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
-decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 LATE_COLLECTIONS = frozenset({"fulfillments", "returns", "receipts", "trackings"})
 """What may appear in reads only some time after its creation was answered."""
@@ -102,47 +97,36 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """True: shipping requests and fulfilments move stock by themselves; in Pipe17 this is off until switched on."""
 
 
-class State:
-    """The organisation.  Hold `lock` while reading or changing anything; `save` after each change.
+class State(host_state.State):
+    """The organisation.  Fields that begin with `_` are the sandbox's own and never leave through the API."""
 
-    An object's fields that begin with `_` are the sandbox's own and never leave through Pipe17's API.
-    """
+    SETTINGS = Settings
+    settings: Settings
 
     def __init__(
         self,
         *,
         keys: tuple[ApiKey, ...] = DEFAULT_KEYS,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = real_clock,
         state_file: Path | None = None,
     ) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.state_file = state_file
         self._first_keys = keys
-        self.clear(rng_seed=0)
+        super().__init__(clock=clock, state_file=state_file)
 
-    def clear(self, *, rng_seed: int) -> None:
+    def clear(self, *, rng_seed: int = 0) -> None:
         """Forgets everything; ids and seeded data then follow from `rng_seed` alone."""
+        super().clear()
         self.rng_seed = rng_seed
         self.tables: dict[str, dict[str, Json]] = {path: {} for path in ENTITIES}
         self.ledger: list[Json] = []
-        self.settings = Settings()
         self.keys = {key.key: key for key in self._first_keys}
-        self.numbers: Counter[str] = Counter()
-        self.calls: Counter[str] = Counter()
-        self.recent_calls: deque[Json] = deque(maxlen=2000)
         self.notices: list[Json] = []
         self.products_by_sku: dict[str, Json] = {}
         self.stock_rows: dict[tuple[str, str], Json] = {}
-        self._allowances: dict[str, tuple[float, float]] = {}
 
-    def stamp(self, *, shift: timedelta = timedelta()) -> str:
-        moment = (self.clock() + shift).astimezone(UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-    def next_number(self, kind: str) -> int:
-        self.numbers[kind] += 1
-        return self.numbers[kind]
+    def clear_journal(self) -> None:
+        super().clear_journal()
+        self.counts: Counter[str] = Counter()
 
     def new_id(self, kind: str) -> str:
         """16 hex characters that depend on the seed, the kind and how many were made before, and the suffix set."""
@@ -211,61 +195,28 @@ class State:
             }
         )
 
-    def wait_s(self, key: str) -> int:
-        """0 when this key may call now (and takes one call off its allowance), else whole seconds to wait."""
-        rate = self.settings.rate_per_s
-        if rate <= 0:
-            return 0
-        now = self.clock().timestamp()
-        capacity = max(1.0, rate)
-        left, since = self._allowances.get(key, (capacity, now))
-        left = min(capacity, left + (now - since) * rate)
-        is_free = left >= 1
-        self._allowances[key] = (left - 1 if is_free else left, now)
-        return 0 if is_free else max(1, math.ceil((1 - left) / rate))
+    def record_call(self, call: Json) -> None:
+        self.counts[call.pop("counted_as")] += 1
+        super().record_call(call)
 
-    def count_call(self, template: str, call: Json) -> None:
-        self.calls[template] += 1
-        self.recent_calls.append(call)
-
-    def as_json(self) -> Json:
-        """What `/sandbox/state` shows.  Keys are left out; the calls are those since the start."""
+    def view(self) -> Json:
+        """Keys are left out; the calls are those since the start."""
         held: Json = {path: list(table.values()) for path, table in self.tables.items()}
-        return held | {
-            "ledger": self.ledger,
-            "settings": msgspec.to_builtins(self.settings),
-            "calls": dict(self.calls),
-            "recent_calls": list(self.recent_calls),
-        }
+        calls = {"calls": dict(self.counts), "recent_calls": list(self.calls)}
+        return {**held, "ledger": self.ledger, **super().view(), **calls}
 
-    def save(self) -> None:
-        """Writes the whole state beside the old one and swaps them: a kill leaves the one or the other."""
-        if self.state_file is None:
-            return
-        whole = {
-            "rng_seed": self.rng_seed,
-            "tables": self.tables,
-            "ledger": self.ledger,
-            "settings": self.settings,
-            "keys": list(self.keys.values()),
-            "numbers": dict(self.numbers),
-        }
-        beside = self.state_file.with_name(self.state_file.name + ".new")
-        beside.write_bytes(encode(whole))
-        os.replace(beside, self.state_file)
+    def held(self) -> dict[str, Sequence[Json]]:
+        return {path: list(table.values()) for path, table in self.tables.items()}
 
-    def load(self) -> bool:
-        """True when a saved state was found and taken."""
-        if self.state_file is None or not self.state_file.exists():
-            return False
-        whole = decode(self.state_file.read_bytes())
+    def kept(self) -> Json:
+        whole = {"rng_seed": self.rng_seed, "tables": self.tables, "ledger": self.ledger}
+        return {**whole, "keys": list(self.keys.values())}
+
+    def restore(self, whole: Json) -> None:
         self.clear(rng_seed=whole["rng_seed"])
         self.tables |= whole["tables"]
         for collection in ("products", "inventory"):
             for stored in self.tables[collection].values():
                 self._index(collection, stored)
         self.ledger = whole["ledger"]
-        self.settings = msgspec.convert(whole["settings"], Settings, strict=False)
         self.keys = {key.key: key for key in msgspec.convert(whole["keys"], list[ApiKey])}
-        self.numbers = Counter(whole["numbers"])
-        return True

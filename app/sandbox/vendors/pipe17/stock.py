@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17.entities import INVENTORY_QUANTITIES
-from app.sandbox.vendors.pipe17.fields import Failure, Json
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _EFFECTS: dict[str, dict[str, int]] = {

@@ -119,7 +119,7 @@ not good, and answers `{outcome, cart_id, order_id, charged, steps, order}`.
 
 from __future__ import annotations
 
-from app.sandbox.vendors.rally.app import BASE_PATH, create_sandbox, serve_rally
+from app.sandbox.vendors.rally.app import BASE_PATH, VENDOR, serve_rally
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
 from app.sandbox.vendors.rally.state import (
     API_KEY,
@@ -139,10 +139,10 @@ __all__ = [
     "ORGANIZATION_ID",
     "SECOND_API_KEY",
     "SECOND_ORGANIZATION_ID",
+    "VENDOR",
     "Merchant",
     "Settings",
     "State",
-    "create_sandbox",
     "default_merchants",
     "is_signed",
     "serve_rally",

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.sandbox.bodies import Json
 from app.sandbox.vendors.rally import objects
-from app.sandbox.vendors.rally.fields import Check, Findings, Json, array, count, country, filled, look_at, record, text
+from app.sandbox.vendors.rally.fields import Check, Findings, array, count, country, filled, look_at, record, text
 
 _CENT = Decimal("0.005")
 

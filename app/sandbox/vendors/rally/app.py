@@ -6,26 +6,25 @@
 from __future__ import annotations
 
 import html
-import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.bodies import Failure, Json, api_body, converted, json_answer, readable
+from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
+from app.sandbox.page import Play
+from app.sandbox.state import Clock, real_clock
+from app.sandbox.vendors.rally import shopping
 from app.sandbox.vendors.rally.admin import add_admin
-from app.sandbox.vendors.rally.fields import Failure, Findings, Json, array, filled, look_at, mapping, record, text
+from app.sandbox.vendors.rally.fields import Findings, array, filled, look_at, mapping, record, text
 from app.sandbox.vendors.rally.payloads import WEBHOOKS
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
-from app.sandbox.vendors.rally.state import Merchant, State, decode, encode
+from app.sandbox.vendors.rally.state import Merchant, State, default_merchants
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
-_ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _session_wish = record(
     {"client_id": filled},
@@ -39,63 +38,101 @@ _session_wish = record(
 )
 
 
-def create_sandbox(
-    merchants: Sequence[Merchant] | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    *,
-    state_file: Path | None = None,
-    faults: Faults | None = None,
-) -> Flask:
-    """A Rally with these merchants (two made-up ones when none are given) and nothing of theirs yet.
+class Rally(Vendor):
+    """The sandbox of two merchants, with nothing of theirs yet: catalogue and orders come from the connector."""
 
-    What `state_file` kept from an earlier run comes first.
+    title = "Rally"
+    base_path = BASE_PATH
+    port_offset = 1
+    accounts = tuple(
+        Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
+        for one in default_merchants()
+    )
+
+    def start(self, port: int, options: Options) -> RunningServer:
+        return serve_rally(port, state_file=options.state_file)
+
+    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
+        @app.route(f"{BASE_PATH}/<path:path>", **ANY_METHOD)
+        def api(path: str) -> Response:
+            g.merchant, g.found, g.problems = None, Findings(), []
+            with state.lock:
+                return _answer(state, path)
+
+        _add_storefront(app, state)
+        add_admin(app, state, lambda rule: self.add_fault(state, faults, rule))
+
+    def refusal(self, state: State, failure: Failure) -> Response:
+        errors = failure.errors if isinstance(failure.errors, Mapping) else {}
+        g.problems = [failure.message]
+        for place, reasons in errors.items():
+            g.problems += [f"{place} {why}".lstrip() for why in reasons]
+        shown = {"errors": failure.errors} if failure.status == 422 else {}
+        answer = json_answer({"message": failure.message, **shown}, failure.status)
+        if failure.status == 429:
+            answer.headers["Retry-After"] = errors["retry_after"][0]
+        return answer
+
+    def describe_call(self, response: Response) -> Json:
+        return {
+            **super().describe_call(response),
+            "direction": "received",
+            "merchant": g.get("merchant"),
+            "path": request.path.removeprefix(f"{BASE_PATH}/"),
+            "body": readable(request.get_data()),
+            "answer": readable(response.get_data()),
+            "problems": g.get("problems", []),
+            "warnings": g.found.warnings if "found" in g else [],
+        }
+
+    def fault_headers(self, state: State, rule: Json) -> Mapping[str, list[str]]:
+        """`merchant`: the rule is for the connector of this one."""
+        organization_id = rule.pop("merchant", None)
+        if organization_id is None:
+            return {}
+        with state.lock:
+            return {"X-API-KEY": list(state.merchant(converted(organization_id, str)).api_keys)}
+
+    def reset(self, state: State, body: Json) -> Json:
+        state.clear()
+        return {"merchants": list(state.merchants.values())}
+
+    def plays(self, state: State) -> list[Play]:
+        return shopping.plays(state)
+
+
+VENDOR = Rally()
+
+
+def serve_rally(
+    port: int = 0,
+    *,
+    merchants: Sequence[Merchant] | None = None,
+    clock: Clock = real_clock,
+    state_file: Path | None = None,
+) -> RunningServer:
+    """These merchants (two made-up ones when none are given), or what `state_file` kept, on loopback.
+
+    The API is at `.url + "/connector-api/v1"`.  Faults: `.faults` or `/sandbox/faults`.
     """
     state = State(merchants, clock, state_file)
     if not state.load():
         state.save()
-    app = Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False
-    any_method: dict[str, Any] = {"methods": _ANY_METHOD, "provide_automatic_options": False}
+    return serve_sandbox(VENDOR, state, port=port)
 
-    @app.route(f"{BASE_PATH}/<path:path>", **any_method)
-    def api(path: str) -> Response:
-        begun = time.perf_counter()
-        g.merchant, g.found, g.answer, problems = None, Findings(), None, []
-        with state.lock:
-            try:
-                response = _answer(state, path)
-            except Failure as failure:
-                response = _refusal(failure)
-                problems = [failure.message]
-                for place, reasons in (failure.errors or {}).items():
-                    problems += [f"{place} {why}".lstrip() for why in reasons]
-            state.record_call(
-                {
-                    "direction": "received",
-                    "merchant": g.merchant,
-                    "method": request.method,
-                    "path": path,
-                    "status": response.status_code,
-                    "duration_ms": round((time.perf_counter() - begun) * 1000, 1),
-                    "body": _readable(request.get_data()),
-                    "answer": _readable(response.get_data()),
-                    "problems": problems,
-                    "warnings": g.found.warnings,
-                    "request_id": request.headers.get("X-Request-Id", ""),
-                }
-            )
-        return response
+
+def _add_storefront(app: Flask, state: State) -> None:
+    """What browsers call from the merchant's own pages, hence the open door, and the page they are sent to."""
 
     @app.route("/api/v1/checkout/auth", methods=["POST", "OPTIONS"])
     def checkout_auth() -> Response:
-        """Browsers call it from the merchant's own pages, hence the open door."""
         if request.method == "OPTIONS":
             return _open_to_browsers(Response(status=204))
         with state.lock:
             try:
-                answer = _json(_begin_session(state), 200)
+                answer = json_answer(_begin_session(state))
             except Failure as failure:
-                answer = _refusal(failure)
+                answer = VENDOR.refusal(state, failure)
         return _open_to_browsers(answer)
 
     @app.get("/checkout/<session_id>")
@@ -108,25 +145,6 @@ def create_sandbox(
         page = f"<!doctype html><title>Rally sandbox</title><h1>Checkout</h1><p>Cart: {cart}</p>"
         return Response(page, mimetype="text/html")
 
-    @app.errorhandler(HTTPException)
-    def not_ours(error: HTTPException) -> Response:
-        return _json({"message": error.name}, error.code or 500)
-
-    add_admin(app, state, faults if faults is not None else Faults(), fault_prefix=BASE_PATH)
-    return app
-
-
-def serve_rally(
-    port: int = 0,
-    *,
-    merchants: Sequence[Merchant] | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    state_file: Path | None = None,
-) -> RunningServer:
-    """The sandbox on loopback; its API is at `.url + "/connector-api/v1"`.  Faults: `.faults` or `/sandbox/faults`."""
-    faults = Faults()
-    return serve(create_sandbox(merchants, clock, state_file=state_file, faults=faults), port=port, faults=faults)
-
 
 def _answer(state: State, path: str) -> Response:
     organization_id = _caller(state)
@@ -137,22 +155,22 @@ def _answer(state: State, path: str) -> Response:
         raise Failure(404, "Not found")
     if request.method != "POST":
         raise Failure(405, "Method not allowed")
-    g.found = receive(state, organization_id, rest, _body())
-    return _json({"data": {"received": True}}, 202)
+    g.found = receive(state, organization_id, rest, api_body(wrong_type=415, wrong_json=422))
+    return json_answer({"data": {"received": True}}, 202)
 
 
 def _answer_hooks(state: State, organization_id: str, hook_id: str) -> Response:
     match request.method, bool(hook_id):
         case "GET", False:
-            return _json({"data": state.copies[organization_id].hooks}, 200)
+            return json_answer({"data": state.copies[organization_id].hooks})
         case "POST", False:
-            hook, g.found = register_hook(state, organization_id, _body())
-            return _json({"data": hook}, 200)
+            hook, g.found = register_hook(state, organization_id, api_body(wrong_type=415, wrong_json=422))
+            return json_answer({"data": hook})
         case "DELETE", True:
             hook = remove_hook(state, organization_id, hook_id)
             if state.settings.delete_status == 204:
                 return Response(status=204)
-            return _json({"data": hook}, 200)
+            return json_answer({"data": hook})
     raise Failure(405, "Method not allowed")
 
 
@@ -166,27 +184,15 @@ def _caller(state: State) -> str:
     message = signed_message(request.get_data(), request.query_string.decode("latin-1"))
     if not is_signed(merchant.secret(key), message, request.headers.get(HEADER, "")):
         raise Failure(401, "Invalid HMAC signature")
-    wait_s = state.wait_s(merchant.organization_id)
+    wait_s = state.wait_s(merchant.organization_id, state.settings.rate_per_s)
     if wait_s:
         raise Failure(429, "Too Many Attempts.", {"retry_after": [str(wait_s)]})
     return merchant.organization_id
 
 
-def _body() -> Any:
-    if request.mimetype != "application/json":
-        raise Failure(415, "Content-Type must be application/json")
-    try:
-        return decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure(422, "The given data was invalid.", {"": ["is not JSON"]}) from None
-
-
 def _begin_session(state: State) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422."""
-    try:
-        body = decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = None
+    body = readable(request.get_data())
     found = look_at(body, _session_wish)
     if found.problems or not isinstance(body, dict):
         raise Failure(422, "The given data was invalid.", found.problems)
@@ -214,22 +220,3 @@ def _open_to_browsers(answer: Response) -> Response:
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.headers["Access-Control-Allow-Headers"] = "Content-Type"
     return answer
-
-
-def _refusal(failure: Failure) -> Response:
-    errors = {"errors": failure.errors} if failure.status == 422 else {}
-    answer = _json({"message": failure.message, **errors}, failure.status)
-    if failure.status == 429:
-        answer.headers["Retry-After"] = (failure.errors or {})["retry_after"][0]
-    return answer
-
-
-def _readable(content: bytes) -> Any:
-    try:
-        return decode(content) if content else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _json(body: Json, status: int) -> Response:
-    return Response(encode(body), status=status, mimetype="application/json")

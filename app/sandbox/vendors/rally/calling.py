@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 import requests
 
+from app.sandbox.bodies import Json, encode, readable
 from app.sandbox.vendors.rally.answers import REGISTER, examine, examine_refusal, topic_named
-from app.sandbox.vendors.rally.fields import Json
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, sign, signed_message
-from app.sandbox.vendors.rally.state import Merchant, State, decode, encode
+from app.sandbox.vendors.rally.state import Merchant, State
 
 OFFERS_ONLY_HEADER = "X-Rally-Offers-Only"
 _WRONG_SECRET = "a key this merchant never had"
@@ -78,7 +78,7 @@ def call_hook(state: State, organization_id: str, call: Call) -> Step:
                 "path": call.topic,
                 "status": step.status,
                 "duration_ms": step.duration_ms,
-                "body": _read(call.body or b""),
+                "body": readable(call.body or b""),
                 "answer": step.answer,
                 "problems": step.problems + ([step.error] if step.error else []),
                 "warnings": step.warnings,
@@ -130,7 +130,7 @@ def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None
         step.error = f"no answer: {type(error).__name__}"
         return
     step.status = reply.status_code
-    step.answer = _read(reply.content)
+    step.answer = readable(reply.content)
     if reply.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
         step.warnings.append("Content-Type of the answer is not application/json")
     signature = reply.headers.get(HEADER, "")
@@ -159,16 +159,8 @@ def _send(merchant: Merchant, call: Call, step: Step, patience_s: float) -> None
 
 def names_payment(call: Call) -> bool:
     """Whether the request says how the shopper paid."""
-    sent = _read(call.body or b"")
+    sent = readable(call.body or b"")
     return isinstance(sent, dict) and bool(sent.get("payment_method"))
-
-
-def _read(content: bytes) -> Any:
-    """Parsed JSON, or None for anything else."""
-    try:
-        return decode(content) if content else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def as_body(value: Json) -> bytes:

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from app.sandbox.bodies import Failure, Json, decode
 from app.sandbox.vendors.rally.answers import REGISTER
 from app.sandbox.vendors.rally.calling import Call, Step, call_hook, names_payment
-from app.sandbox.vendors.rally.fields import Failure, Findings, Json
-from app.sandbox.vendors.rally.state import Copies, State, decode
+from app.sandbox.vendors.rally.fields import Findings
+from app.sandbox.vendors.rally.state import Copies, State
 from app.sandbox.vendors.rally.webhooks import add_refund, set_status, upsert_product
 from app.sandbox.vendors.rally.wishes import Shopping, Wish, make_call, wanted_lines
 

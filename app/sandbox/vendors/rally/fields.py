@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
-
-Json = dict[str, Any]
 
 MAX_DECIMALS = 4
 """Money with more places than any currency has is a binary fraction that leaked."""
@@ -32,16 +30,6 @@ class Findings:
 
 Check = Callable[[Any, str, Findings], None]
 """Looks at a value that stands at a path and tells the findings."""
-
-
-class Failure(Exception):
-    """A request that is refused: HTTP status, message and, for 422, the faults per field."""
-
-    def __init__(self, status: int, message: str, errors: Mapping[str, Sequence[str]] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.errors = errors
 
 
 def anything(value: object, place: str, found: Findings) -> None:

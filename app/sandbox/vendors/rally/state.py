@@ -1,32 +1,24 @@
-"""Everything the Rally sandbox remembers, in one place that can be locked, shown, saved and reset."""
+"""What the Rally sandbox remembers beside what every sandbox does."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from app.sandbox.vendors.rally.fields import Failure, Json
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
-decode = msgspec.json.Decoder(float_hook=Decimal).decode
+from app.sandbox import state as host_state
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.state import JOURNAL_LENGTH, Clock, real_clock
 
 # Public values: they open nothing but a sandbox on loopback.
 API_KEY = "rk_sandbox_demo_1"
 SECOND_API_KEY = "rk_sandbox_demo_2"
 ORGANIZATION_ID = "org-demo-1"
 SECOND_ORGANIZATION_ID = "org-demo-2"
-
-JOURNAL_LENGTH = 5000
-"""Calls kept whole; counts are exact whatever their number."""
 
 
 class Merchant(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,38 +76,36 @@ class Copies(msgspec.Struct):
     warnings: list[str] = []
 
 
-class State:
-    """All merchants.  Hold `lock` while reading or changing anything, never while calling a connector."""
+class State(host_state.State):
+    """All merchants."""
+
+    SETTINGS = Settings
+    settings: Settings
 
     def __init__(
         self,
         merchants: Sequence[Merchant] | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = real_clock,
         state_file: Path | None = None,
     ) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self.state_file = state_file
         self._first_merchants = tuple(default_merchants() if merchants is None else merchants)
-        self.settings = Settings()
-        self.clear()
+        super().__init__(clock=clock, state_file=state_file)
 
     def clear(self) -> None:
         """Back to the first merchants, with nothing of theirs."""
         first = msgspec.convert(msgspec.to_builtins(self._first_merchants), list[Merchant])
         self.merchants = {merchant.organization_id: merchant for merchant in first}
         self.copies = {organization_id: Copies() for organization_id in self.merchants}
-        self.numbers: Counter[str] = Counter()
-        self.settings = Settings()
-        self._allowances: dict[str, tuple[float, float]] = {}
-        self.clear_journal()
+        super().clear()
 
     def clear_journal(self) -> None:
-        """Calls, counts and warnings begin anew."""
-        self.calls: deque[Json] = deque(maxlen=JOURNAL_LENGTH)
+        super().clear_journal()
         self.counts: dict[str, dict[str, Counter[str]]] = {}
         for copies in self.copies.values():
             copies.warnings.clear()
+
+    def journal(self, wanted: Mapping[str, str]) -> Json:
+        return {**super().journal(wanted), "counts": self.counts}
 
     def merchant(self, organization_id: str) -> Merchant:
         """Raises `Failure` 404."""
@@ -127,30 +117,9 @@ class State:
     def merchant_of_key(self, key: str) -> Merchant | None:
         return next((merchant for merchant in self.merchants.values() if key in merchant.api_keys), None)
 
-    def stamp(self) -> str:
-        return self.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-    def next_number(self, kind: str) -> int:
-        self.numbers[kind] += 1
-        return self.numbers[kind]
-
-    def wait_s(self, organization_id: str) -> int:
-        """0 when this merchant may call now (and takes one call off its allowance), else whole seconds to wait."""
-        rate = self.settings.rate_per_s
-        if rate <= 0:
-            return 0
-        now = self.clock().timestamp()
-        capacity = max(1.0, rate)
-        left, since = self._allowances.get(organization_id, (capacity, now))
-        left = min(capacity, left + (now - since) * rate)
-        is_free = left >= 1
-        self._allowances[organization_id] = (left - 1 if is_free else left, now)
-        return 0 if is_free else max(1, round((1 - left) / rate + 0.5))
-
     def record_call(self, call: Json) -> None:
-        """Adds a call to the journal; `call` says merchant, direction, method, path and status."""
-        whole = {"number": self.next_number("call"), "at": self.stamp(), **call}
-        self.calls.append(whole)
+        """`call` says merchant and direction, too."""
+        super().record_call(call)
         merchant = call["merchant"] or ""
         by_path = self.counts.setdefault(merchant, {})
         by_path.setdefault(f"{call['method']} {call['path']}", Counter())[str(call["status"])] += 1
@@ -159,7 +128,7 @@ class State:
             copies.warnings += [f"{call['path']}: {warning}" for warning in call["warnings"]]
             del copies.warnings[:-JOURNAL_LENGTH]
 
-    def view(self, organization_id: str) -> Json:
+    def merchant_view(self, organization_id: str) -> Json:
         """All a merchant could see at Rally, and what Rally wondered at."""
         merchant, copies = self.merchant(organization_id), self.copies[organization_id]
         return {
@@ -177,28 +146,41 @@ class State:
             "warnings": copies.warnings,
         }
 
-    def save(self) -> None:
-        """Writes the whole state beside the old one and swaps them: a kill leaves the one or the other."""
-        if self.state_file is None:
-            return
-        whole = {
-            "merchants": list(self.merchants.values()),
-            "copies": self.copies,
-            "settings": self.settings,
-            "numbers": dict(self.numbers),
-        }
-        beside = self.state_file.with_name(self.state_file.name + ".new")
-        beside.write_bytes(encode(whole))
-        os.replace(beside, self.state_file)
+    def view(self) -> Json:
+        merchants = {organization_id: self.merchant_view(organization_id) for organization_id in self.merchants}
+        return {**super().view(), "merchants": merchants}
 
-    def load(self) -> bool:
-        """True when a saved state was found and taken.  Raises `ValueError` or `LookupError` for another's file."""
-        if self.state_file is None or not self.state_file.exists():
-            return False
-        whole = decode(self.state_file.read_bytes())
+    def held(self) -> dict[str, Sequence[Json]]:
+        found: dict[str, Sequence[Json]] = {}
+        for organization_id, copies in self.copies.items():
+            orders = list(copies.orders.values())
+            found |= {
+                f"{organization_id}: products": list(copies.products.values()),
+                f"{organization_id}: stock": list(copies.stock.values()),
+                f"{organization_id}: orders": orders,
+                f"{organization_id}: refunds": [refund for order in orders for refund in order["refunds"]],
+                f"{organization_id}: categories": list(copies.categories.values()),
+                f"{organization_id}: carts": [_cart_row(cart) for cart in copies.carts.values()],
+                f"{organization_id}: hooks": copies.hooks,
+                f"{organization_id}: warnings": [{"warning": warning} for warning in copies.warnings],
+            }
+        return found
+
+    def kept(self) -> Json:
+        return {"merchants": list(self.merchants.values()), "copies": self.copies}
+
+    def restore(self, whole: Json) -> None:
         merchants = msgspec.convert(whole["merchants"], list[Merchant])
         self.merchants = {merchant.organization_id: merchant for merchant in merchants}
         self.copies = msgspec.convert(whole["copies"], dict[str, Copies])
-        self.settings = msgspec.convert(whole["settings"], Settings, strict=False)
-        self.numbers = Counter(whole["numbers"])
-        return True
+
+
+def _cart_row(cart: Json) -> Json:
+    answer = cart["answer"] or {}
+    shown = {name: answer.get(name, "") for name in ("currency", "subtotal", "total")}
+    return {
+        "external_id": cart["external_id"],
+        **shown,
+        "lines": len(answer.get("line_items", ())),
+        "order_id": cart["order_id"],
+    }

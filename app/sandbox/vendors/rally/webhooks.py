@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.rally.answers import TOPICS
-from app.sandbox.vendors.rally.fields import Failure, Findings, Json, filled, look_at, one_of, record, text, web_address
+from app.sandbox.vendors.rally.fields import Findings, filled, look_at, one_of, record, text, web_address
 from app.sandbox.vendors.rally.objects import STATUSES
 from app.sandbox.vendors.rally.payloads import WEBHOOKS
 from app.sandbox.vendors.rally.state import Copies, State

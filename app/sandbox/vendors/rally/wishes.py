@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.rally.calling import Call, as_body
-from app.sandbox.vendors.rally.fields import Failure, Json
 from app.sandbox.vendors.rally.state import Copies, State
 
 SHOPPER: Json = {"email": "ana@example.test", "first_name": "Ana", "last_name": "Ruiz", "phone": "+15550100"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.retailrocket.app import API_PATH, CDN_PATH, TRACKING_PATH, create_sandbox, serve_retailrocket
+from app.sandbox.vendors.retailrocket.app import API_PATH, CDN_PATH, TRACKING_PATH, VENDOR, serve_retailrocket
 from app.sandbox.vendors.retailrocket.state import (
     API_KEY,
     PARTNER_ID,
@@ -20,8 +20,8 @@ __all__ = [
     "SECOND_API_KEY",
     "SECOND_PARTNER_ID",
     "TRACKING_PATH",
+    "VENDOR",
     "Settings",
     "State",
-    "create_sandbox",
     "serve_retailrocket",
 ]

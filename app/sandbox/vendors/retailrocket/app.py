@@ -12,67 +12,104 @@ import hmac
 import re
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import requests
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
 
-from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.bodies import Failure, Json, api_body, json_answer
+from app.sandbox.faults import Faults, RunningServer
+from app.sandbox.host import Account, Options, Vendor, serve_sandbox
+from app.sandbox.page import Field, Play, Result
+from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.retailrocket import products, uploads
 from app.sandbox.vendors.retailrocket.admin import add_admin
-from app.sandbox.vendors.retailrocket.fields import EVENTS, Failure, check_event
-from app.sandbox.vendors.retailrocket.state import Json, State
+from app.sandbox.vendors.retailrocket.fields import EVENTS, check_event
+from app.sandbox.vendors.retailrocket.poller import poll
+from app.sandbox.vendors.retailrocket.state import API_KEY, PARTNER_ID, SECOND_API_KEY, SECOND_PARTNER_ID, State
 
 TRACKING_PATH, API_PATH, CDN_PATH = "/apptracking/1.0", "/api/api", "/cdn/api"
 MOST_BATCH = 1000
 
+POLL_EVERY_S = 15.0
+"""How often `channel sandbox` fetches the feed; the vendor pauses 15 minutes to 2 hours."""
+
+FEED_HINT = "`channel retailrocket feed` shows it"
+
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
 
-def create_sandbox(
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    *,
-    state_file: Path | None = None,
-    faults: Faults | None = None,
-) -> Flask:
-    """Two stores, empty or as kept in `state_file`.  Raises `ValueError` for a file that is not its own."""
-    state = State(clock, state_file)
-    state.load()
-    app = Flask(__name__, static_folder=None)
+class RetailRocket(Vendor):
+    """The sandbox of two stores."""
 
-    @app.errorhandler(Failure)
-    def failed(failure: Failure) -> Response:
-        reply = _json({"error": failure.reason}, failure.status)
+    title = "Retail Rocket"
+    port_offset = 3
+    accounts = (
+        Account(API_KEY, PARTNER_ID, "api_key and partner_id of a store"),
+        Account(SECOND_API_KEY, SECOND_PARTNER_ID, "those of another store"),
+    )
+
+    def start(self, port: int, options: Options) -> RunningServer:
+        """It fetches the feed that the page, or `PUT /sandbox/settings {"feed_url": ...}`, names."""
+        return serve_retailrocket(port, state_file=options.state_file, poll_every_s=POLL_EVERY_S)
+
+    def add_routes(self, app: Flask, state: State, faults: Faults) -> None:
+        _add_api(app, state)
+        add_admin(app, state)
+
+    def refusal(self, state: State, failure: Failure) -> Response:
+        reply = json_answer({"error": failure.message}, failure.status)
         if failure.status == 429 and state.settings.retry_after_s:
             reply.headers["Retry-After"] = str(state.settings.retry_after_s)
         return reply
 
-    @app.errorhandler(HTTPException)
-    def not_ours(error: HTTPException) -> Response:
-        return _json({"error": error.name}, error.code or 500)
+    def http_error(self, status: int, name: str) -> Response:
+        return json_answer({"error": name}, status)
 
-    @app.after_request
-    def record(response: Response) -> Response:
-        if not request.path.startswith("/sandbox/"):
+    def plays(self, state: State) -> list[Play]:
+        def fetch(form: Mapping[str, str]) -> Result:
+            url = form.get("url", "")
+            if not url.startswith(("http://", "https://")):
+                raise Failure(400, "the address of the feed must begin with http:// or https://")
             with state.lock:
-                state.calls.append(
-                    {
-                        "at": state.stamp(),
-                        "method": request.method,
-                        "path": request.path,
-                        "status": response.status_code,
-                        "request_id": request.headers.get("X-Request-Id", ""),
-                    }
-                )
-                if request.method != "GET":
-                    state.save()
-        return response
+                state.settings = msgspec.structs.replace(state.settings, feed_url=url)
+            done = poll(state, url)
+            what = done["fault"] or f"{done['imported']} products imported, {done['skipped']} offers skipped"
+            return Result(done["status"] in (200, 304), f"The shop answered {done['status'] or 'nothing'}: {what}", [])
 
+        url = Field("url", "Address of the feed", state.settings.feed_url, hint=FEED_HINT)
+        about = "The vendor fetches a shop's feed every 15 minutes to 2 hours; this one every 15 s from now on."
+        return [Play("feed", "Fetch the feed", about, "Fetch now", [url], fetch)]
+
+
+VENDOR = RetailRocket()
+
+
+def serve_retailrocket(
+    port: int = 0,
+    *,
+    clock: Clock = real_clock,
+    state_file: Path | None = None,
+    poll_every_s: float = 0.0,
+) -> RunningServer:
+    """Two stores on loopback, empty or as kept in `state_file`.  Faults: `.faults` or `/sandbox/faults`.
+
+    With `poll_every_s` it fetches the feed that `/sandbox/settings` names that often.  Raises `ValueError`,
+    `LookupError` or `TypeError` for a file that is not its own.
+    """
+    state = State(clock=clock, state_file=state_file)
+    state.load()
+    running = serve_sandbox(VENDOR, state, port=port)
+    if poll_every_s:
+        poller = threading.Thread(target=_poll_on, args=(running.url, poll_every_s), name="poller", daemon=True)
+        poller.start()
+    return running
+
+
+def _add_api(app: Flask, state: State) -> None:
     # Events (contract 2.4 to 2.6, 2.10)
 
     @app.post(f"{TRACKING_PATH}/visitorEvents")
@@ -92,7 +129,7 @@ def create_sandbox(
         finally:
             with state.lock:
                 state.in_flight.subtract(visitors)
-        return _json({})
+        return json_answer({})
 
     @app.post(f"{TRACKING_PATH}/<kind>")
     def event(kind: str) -> Response:
@@ -102,14 +139,14 @@ def create_sandbox(
         body = check_event(kind, _body())
         with state.lock:
             _keep_event(state, kind, body, "single")
-        return _json({})
+        return json_answer({})
 
     # The browser's shapes (contract 2.3, 2.6, 2.7)
 
     @app.get("/tracking/1.0/event/initialize/<partner>")
     def initialize(partner: str) -> Response:
         _known_store(state, partner)
-        return _json({"sessionId": f"{time.monotonic_ns():032x}"})
+        return json_answer({"sessionId": f"{time.monotonic_ns():032x}"})
 
     @app.get("/tracking/1.0/event/order/<partner>/<int:number>")
     def browser_order(partner: str, number: int) -> Response:
@@ -128,14 +165,14 @@ def create_sandbox(
             raise Failure(400, "price and qnt must be numbers") from None
         with state.lock:
             _keep_event(state, "order", check_event("order", body), "browser")
-        return _json({})
+        return json_answer({})
 
     @app.post("/tracking/1.0/event/setCustomer/<partner>")
     def customer(partner: str) -> Response:
         _known_store(state, partner)
         with state.lock:
             _keep_event(state, "setCustomer", _object(), "browser")
-        return _json({})
+        return json_answer({})
 
     @app.post("/tracking/1.0/partner/<partner>/categories/", defaults={"number": ""})
     @app.post("/tracking/1.0/partner/<partner>/categories/<number>")
@@ -148,7 +185,7 @@ def create_sandbox(
             raise Failure(400, "Uri, and Id or CategoryPath, are required")
         with state.lock:
             state.categories[str(key)] = body
-        return _json({})
+        return json_answer({})
 
     # Products (contract 2.2, 2.3)
 
@@ -163,7 +200,7 @@ def create_sandbox(
             if sent is not None and sent != str(products.content_hash(request.get_data(as_text=True))):
                 state.warnings.append(f"contentHash of {kind}/{number} does not match its body")
             take(state, number, request.args.to_dict(), body)
-        return _json({})
+        return json_answer({})
 
     @app.get(f"{API_PATH}/1.0/partner/<partner>/items/")
     def items(partner: str) -> Response:
@@ -171,14 +208,14 @@ def create_sandbox(
         wanted = request.args.get("itemsIds", "").split(",")
         with state.lock:
             shown = {str(item["id"]): item for item in products.visible(state, state.clock())}
-        return _json([products.item(shown[number]) for number in wanted if number in shown])
+        return json_answer([products.item(shown[number]) for number in wanted if number in shown])
 
     @app.get("/externalapi/api/3.0/<path:resource>")
     def recommendations(resource: str) -> Response:
         _known_caller(state, "apiKey", request.args.get("partnerId", ""))
         with state.lock:
             found = [item["id"] for item in products.visible(state, state.clock()) if item["isAvailable"]]
-        return _json({"recommendations": [{"productId": number} for number in found[:10]]})
+        return json_answer({"recommendations": [{"productId": number} for number in found[:10]]})
 
     # Uploads (contract 2.8, 2.9)
 
@@ -187,34 +224,7 @@ def create_sandbox(
         _known_caller(state, "apikey", partner)
         take = uploads.take_orders if kind == "transaction" else uploads.take_subscribers
         with state.lock:
-            return _json({"rows": take(state, request.get_data())})
-
-    add_admin(app, state, faults or Faults())
-    return app
-
-
-def serve_retailrocket(
-    port: int = 0,
-    *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    state_file: Path | None = None,
-    feed_url: str = "",
-    poll_every_s: float = 0.0,
-) -> RunningServer:
-    """The sandbox on loopback.  Faults: `.faults` or `/sandbox/faults`.
-
-    With `poll_every_s` it fetches the feed (`feed_url`, or what `/sandbox/settings` names later) that often.
-    """
-    faults = Faults()
-    running = serve(create_sandbox(clock, state_file=state_file, faults=faults), port=port, faults=faults)
-    if feed_url:
-        with requests.Session() as session:
-            session.trust_env = False
-            session.put(f"{running.url}/sandbox/settings", json={"feed_url": feed_url}, timeout=10)
-    if poll_every_s:
-        poller = threading.Thread(target=_poll_on, args=(running.url, poll_every_s), name="poller", daemon=True)
-        poller.start()
-    return running
+            return json_answer({"rows": take(state, request.get_data())})
 
 
 def _poll_on(url: str, every_s: float) -> None:
@@ -235,7 +245,7 @@ def _known_store(state: State, partner: str) -> None:
             raise Failure(401, "no such store")
         if partner in state.settings.blocked:
             raise Failure(403, "the store is blocked")
-        if state.is_above_rate(partner):
+        if state.wait_s(partner, state.settings.rate_limit_rps):
             raise Failure(429, "too many requests")
 
 
@@ -280,12 +290,7 @@ def _keep_event(state: State, kind: str, body: Json, way: str) -> None:
 
 
 def _body() -> Any:
-    if request.mimetype != "application/json":
-        raise Failure(400, "Content-Type must be application/json")
-    try:
-        return msgspec.json.decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Failure(400, "the body is not JSON") from None
+    return api_body(has_decimals=False)
 
 
 def _object() -> Json:
@@ -293,7 +298,3 @@ def _object() -> Json:
     if not isinstance(body, dict):
         raise Failure(400, "the body must be an object")
     return body
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status=status, mimetype="application/json")

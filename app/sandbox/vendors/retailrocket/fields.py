@@ -7,21 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.sandbox.vendors.retailrocket.state import Json
+from app.sandbox.bodies import Failure, Json
 
 LARGEST_ID = 2**53 - 1
 
 _NAME = re.compile(r"[0-9A-Za-z]{1,50}")
 _ADDRESS = re.compile(r"https?://\S+")
-
-
-class Failure(Exception):
-    """An answer that is no 200."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 Rule = Callable[[Any], str]

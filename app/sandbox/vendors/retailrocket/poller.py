@@ -7,8 +7,9 @@ from typing import Any
 
 import requests
 
+from app.sandbox.bodies import Json
 from app.sandbox.vendors.retailrocket.fields import LARGEST_ID
-from app.sandbox.vendors.retailrocket.state import Json, State
+from app.sandbox.vendors.retailrocket.state import State
 
 PATIENCE_S = 30.0
 HEADER = b"<?xml"
@@ -43,7 +44,6 @@ def poll(state: State, url: str) -> Json:
         result["fault"] = f"{type(error).__name__}: the feed cannot be read"
     with state.lock:
         state.polls.append(result)
-        state.save()
     return result
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from app.sandbox.vendors.retailrocket.fields import PRODUCT, Failure, check, old_price, paths, whole_id
-from app.sandbox.vendors.retailrocket.state import Json, State
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.vendors.retailrocket.fields import PRODUCT, check, old_price, paths, whole_id
+from app.sandbox.vendors.retailrocket.state import State
 
 
 def take_product(state: State, number: int, query: dict[str, str], body: Any) -> None:

@@ -1,27 +1,22 @@
-"""Everything the Retail Rocket sandbox remembers, in one place that can be locked, shown, saved and reset."""
+"""What the Retail Rocket sandbox remembers beside what every sandbox does."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import Callable
-from datetime import datetime
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
+
+from app.sandbox import state as host_state
+from app.sandbox.bodies import Json
+from app.sandbox.state import Clock, real_clock
 
 # Public values: they open nothing but a sandbox on loopback.
 PARTNER_ID = "5a4db0c25a4db0c25a4db0c2"
 API_KEY = "4e7a114e7a114e7a114e7a11"
 SECOND_PARTNER_ID = "5a4db0c35a4db0c35a4db0c3"
 SECOND_API_KEY = "4e7a124e7a124e7a124e7a12"
-
-Json = dict[str, Any]
-
-MOST_CALLS = 2000
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,22 +42,20 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """How long imported products stay unseen by reads."""
 
 
-class State:
+class State(host_state.State):
     """One vendor with its stores."""
 
-    def __init__(self, clock: Callable[[], datetime], state_file: Path | None) -> None:
-        self.lock = threading.RLock()
-        self.clock = clock
-        self._file = state_file
-        self.keys = {PARTNER_ID: API_KEY, SECOND_PARTNER_ID: SECOND_API_KEY}
-        self.settings = Settings()
-        self.in_flight: Counter[str] = Counter()
-        self._taken: dict[str, tuple[float, float]] = {}
-        self.forget()
+    SETTINGS = Settings
+    HAS_DECIMALS = False
+    settings: Settings
 
-    def forget(self) -> None:
-        """As new."""
-        self.settings = Settings()
+    def __init__(self, *, clock: Clock = real_clock, state_file: Path | None = None) -> None:
+        self.keys = {PARTNER_ID: API_KEY, SECOND_PARTNER_ID: SECOND_API_KEY}
+        self.in_flight: Counter[str] = Counter()
+        super().__init__(clock=clock, state_file=state_file)
+
+    def clear(self) -> None:
+        super().clear()
         self.events: list[Json] = []
         self.products: dict[str, Json] = {}
         self.categories: dict[str, Json] = {}
@@ -72,47 +65,31 @@ class State:
         self.csv_orders: list[Json] = []
         self.subscribers: dict[str, Json] = {}
         self.warnings: list[str] = []
-        self.calls: deque[Json] = deque(maxlen=MOST_CALLS)
 
     _KEPT = (
         "events", "products", "categories", "skipped", "polls", "feed_marks", "csv_orders", "subscribers", "warnings",
     )  # fmt: skip
 
-    def as_json(self) -> Json:
-        kept: Json = {name: getattr(self, name) for name in self._KEPT}
-        return {**kept, "settings": msgspec.to_builtins(self.settings), "calls": list(self.calls)}
+    def kept(self) -> Json:
+        return {name: getattr(self, name) for name in self._KEPT}
 
-    def save(self) -> None:
-        """Keep everything in the state file, whole or not at all."""
-        if self._file is None:
-            return
-        fresh = self._file.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(self.as_json()))
-        os.replace(fresh, self._file)
-
-    def load(self) -> None:
-        """Take over the state file where there is one.  Raises `ValueError` for a file of another kind."""
-        if self._file is None or not self._file.exists():
-            return
-        kept = msgspec.json.decode(self._file.read_bytes())
-        self.settings = msgspec.convert(kept["settings"], Settings)
+    def restore(self, whole: Json) -> None:
         for name in self._KEPT:
-            setattr(self, name, kept[name])
+            setattr(self, name, whole[name])
 
-    def stamp(self) -> str:
-        return self.clock().isoformat(timespec="milliseconds")
+    def view(self) -> Json:
+        return {**super().view(), **self.kept(), "calls": list(self.calls), "purchases": self.purchases()}
 
-    def is_above_rate(self, partner: str) -> bool:
-        """Take one call from the store's bucket of one second; True when it is empty."""
-        rate = self.settings.rate_limit_rps
-        if not rate:
-            return False
-        now = time.monotonic()
-        tokens, at = self._taken.get(partner, (rate, now))
-        tokens = min(rate, tokens + (now - at) * rate)
-        is_above = tokens < 1.0
-        self._taken[partner] = (tokens if is_above else tokens - 1.0, now)
-        return is_above
+    def held(self) -> dict[str, Sequence[Json]]:
+        return {
+            "products": list(self.products.values()),
+            "purchases": self.purchases(),
+            "polls of the feed": self.polls,
+            "offers skipped": self.skipped,
+            "uploaded order lines": self.csv_orders,
+            "subscribers": [{"email": email, **row} for email, row in self.subscribers.items()],
+            "warnings": [{"warning": warning} for warning in self.warnings],
+        }
 
     def purchases(self) -> list[Json]:
         """Order events together by transaction and product, as often as they were counted."""

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from app.sandbox.vendors.retailrocket.fields import Failure
+from app.sandbox.bodies import Failure
 from app.sandbox.vendors.retailrocket.state import State
 
 MOST_BYTES = 4 * 1024 * 1024
