@@ -95,14 +95,15 @@ def init(vendors: tuple[str, ...], as_json: bool) -> None:
     made = Made(
         [str(CHANNELS_FILE), str(ENV_FILE)],
         [_name(tokens) for tokens in _channels(chosen)],
-        ["channel sandbox all", "channel serve", "channel verify"],
+        ["channel sandbox all", "channel serve", "channel verify", "channel check"],
     )
     if as_json:
         print_json(made)
         return
     click.echo(f"Wrote {CHANNELS_FILE} with {' and '.join(made.channels)}, and {ENV_FILE} with their secrets.\n")
     click.echo("Next, each in a terminal of its own:")
-    for command, meaning in zip(made.next, ("the vendors' stand-ins", "this server", "is it right?"), strict=True):
+    meanings = ("the vendors' stand-ins", "this server", "is it right?", "what is missing, and what mends it")
+    for command, meaning in zip(made.next, meanings, strict=True):
         click.echo(f"  {command:<22}{meaning}")
 
 

@@ -116,7 +116,8 @@ def _show(shown: Shown, as_json: bool) -> None:
         out.print("# ---- and in .env ----", style="bold")
         click.echo(shown.env)
     for running in shown.sandboxes:
-        table = new_table(f"{running.title}: {running.base_url}", "Key", "Integration", "Stands for")
+        columns = ("Key", "Integration", "Stands for") if running.accounts else ("",)
+        table = new_table(f"{running.title}: {running.base_url}", *columns)
         for account in running.accounts:
             table.add_row(account.key, account.integration_id or "none", account.meaning)
         out.print(table)

@@ -27,6 +27,7 @@ checkout from such a session names each variant in `cart/create`.
 
 Control API (no key; never hit by faults)
 -----------------------------------------
+    GET    /sandbox/                          the page for people; JSON for programs, as /sandbox/state
     GET    /sandbox/state                     {"settings", "faults", "merchants": {org: merchant view}}
     GET|PUT /sandbox/settings                 {"rate_per_s": 0, "hook_patience_s": 5, "delete_status": 200}
     GET|POST|DELETE /sandbox/faults           POST a rule of app.sandbox.faults (kind, times, match{method,

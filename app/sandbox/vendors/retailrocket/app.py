@@ -77,7 +77,9 @@ class RetailRocket(Vendor):
             with state.lock:
                 state.settings = msgspec.structs.replace(state.settings, feed_url=url)
             done = poll(state, url)
-            what = done["fault"] or f"{done['imported']} products imported, {done['skipped']} offers skipped"
+            what = done["fault"] or f"imported {done['imported']}, skipped {done['skipped']} of its offers"
+            if done["status"] == 304:
+                what = "unchanged since the last time"
             return Result(done["status"] in (200, 304), f"The shop answered {done['status'] or 'nothing'}: {what}", [])
 
         url = Field("url", "Address of the feed", state.settings.feed_url, hint=FEED_HINT)
