@@ -21,7 +21,7 @@ from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
 from app.records.database import Database
 from app.sandbox.faults import RunningServer
-from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -49,11 +51,14 @@ APP_ENV=development
 # Where vendors reach this server (Rally's hooks, Retail Rocket's feed).
 PUBLIC_URL=http://127.0.0.1:5000
 
-# What RetailOps sends as integration_auth_token.  `channel auth-key generate` makes another one.
-$keys
 # The secret for /metrics.
 CONSOLE_TOKEN=$console_token
 
+$variables"""
+
+_VARIABLES = """\
+# What RetailOps sends as integration_auth_token.  `channel auth-key generate` makes another one.
+$keys
 $vendors"""
 
 
@@ -83,27 +88,52 @@ def init(vendors: tuple[str, ...], as_json: bool) -> None:
     for file in (CHANNELS_FILE, ENV_FILE):
         if file.exists():
             raise click.ClickException(f"{file} is there already, and nothing was written; take it away first")
-    channels = _channels(list(dict.fromkeys(vendors)) or ["rally"])
-    _write(ENV_FILE, _env_text(channels), mode=0o600)
-    texts = [_HEAD, *(_channel_text(number, tokens) for number, tokens in enumerate(channels))]
-    _write(CHANNELS_FILE, "".join(texts), mode=0o644)
+    chosen = list(dict.fromkeys(vendors)) or ["rally"]
+    env = Template(_ENV).substitute(console_token=secrets.token_urlsafe(24), variables=variables_text(chosen))
+    _write(ENV_FILE, env, mode=0o600)
+    _write(CHANNELS_FILE, _HEAD + channels_text(chosen), mode=0o644)
     made = Made(
         [str(CHANNELS_FILE), str(ENV_FILE)],
-        [_name(tokens) for tokens in channels],
-        ["channel sandbox all", "channel serve", "channel verify"],
+        [_name(tokens) for tokens in _channels(chosen)],
+        ["channel sandbox all", "channel serve", "channel verify", "channel check"],
     )
     if as_json:
         print_json(made)
         return
     click.echo(f"Wrote {CHANNELS_FILE} with {' and '.join(made.channels)}, and {ENV_FILE} with their secrets.\n")
     click.echo("Next, each in a terminal of its own:")
-    for command, meaning in zip(made.next, ("the vendors' stand-ins", "this server", "is it right?"), strict=True):
+    meanings = ("the vendors' stand-ins", "this server", "is it right?", "what is missing, and what mends it")
+    for command, meaning in zip(made.next, meanings, strict=True):
         click.echo(f"  {command:<22}{meaning}")
 
 
 def example(token: str, kind: str) -> str:
     """The vendor's own `example.toml` or `example.env`, from its folder."""
     return (files(gateways.REGISTRY[token]) / f"example.{kind}").read_text(encoding="utf-8")
+
+
+def has_example(token: str) -> bool:
+    """Whether a vendor of this name is known, and what it needs in both files."""
+    return token in gateways.REGISTRY and (files(gateways.REGISTRY[token]) / "example.toml").is_file()
+
+
+def channels_text(vendors: list[str], ports: Mapping[int, int] | None = None) -> str:
+    """A [[channel]] for each order source among these vendors, filled in for the sandboxes.
+
+    `ports` names the sandboxes that listen elsewhere than the examples say: port of the example to port in use.
+    """
+    text = "".join(_channel_text(number, tokens) for number, tokens in enumerate(_channels(vendors))) if vendors else ""
+    return re.sub(r"(?<=//127\.0\.0\.1:)\d+", lambda found: str((ports or {}).get(int(found[0]), found[0])), text)
+
+
+def variables_text(vendors: list[str]) -> str:
+    """The variables that `channels_text` names, as .env has them, with new keys for RetailOps."""
+    if not vendors:
+        return ""
+    return Template(_VARIABLES).substitute(
+        keys="".join(f"{_variable(tokens)}={new_key()}\n" for tokens in _channels(vendors)),
+        vendors="\n".join(example(token, "env") for token in vendors),
+    )
 
 
 def _channels(vendors: list[str]) -> list[list[str]]:
@@ -142,15 +172,6 @@ def _channel_text(number: int, tokens: list[str]) -> str:
         variable=_variable(tokens),
         tokens=", ".join(f'"{token}"' for token in tokens),
         tables="\n".join(example(token, "toml") for token in tokens),
-    )
-
-
-def _env_text(channels: list[list[str]]) -> str:
-    vendors = dict.fromkeys(token for tokens in channels for token in tokens)
-    return Template(_ENV).substitute(
-        keys="".join(f"{_variable(tokens)}={new_key()}\n" for tokens in channels),
-        console_token=secrets.token_urlsafe(24),
-        vendors="\n".join(example(token, "env") for token in vendors),
     )
 
 

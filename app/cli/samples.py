@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.sandbox.retailops import ACTIONS
+from app.sandbox.vendors.retailops.caller import ACTIONS
 
 Json = dict[str, Any]
 

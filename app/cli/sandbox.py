@@ -2,87 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import msgspec
 
+from app.cli.init import channels_text, has_example, variables_text
 from app.cli.terminal import console, json_option, new_table, print_json, stop_signal
-from app.sandbox import pipe17, rally, retailops, retailrocket
+from app.sandbox import vendors
 from app.sandbox.faults import RunningServer
+from app.sandbox.host import Account, Options
 
-POLL_EVERY_S = 15.0
-"""How often Retail Rocket's stand-in fetches the feed; the vendor pauses 15 minutes to 2 hours."""
-
-
-class Account(msgspec.Struct, frozen=True):
-    """A public key of a sandbox, the integration it belongs to, and what it stands for."""
-
-    key: str
-    integration_id: str | None
-    meaning: str
+FIRST_PORT = 5100
+"""Where `channel init` expects the first sandbox."""
 
 
 class Running(msgspec.Struct, frozen=True):
     """One vendor's stand-in as the user needs to know it."""
 
     vendor: str
+    title: str
     base_url: str
     admin_url: str
     accounts: list[Account]
 
 
-def _start_pipe17(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
-    server = pipe17.serve_pipe17(port, shipments=shipments, seed=seed, state_file=state)
-    accounts = [
-        Account(pipe17.INTEGRATION_KEY, pipe17.INTEGRATION_ID, "a fulfilling integration, which is what we are"),
-        Account(pipe17.LEGACY_KEY, None, "a bare API key, which may do everything"),
-        Account(pipe17.SELLING_KEY, pipe17.SELLING_INTEGRATION_ID, "a selling integration, which brings orders"),
-    ]
-    return server, Running("pipe17", server.url + pipe17.BASE_PATH, f"{server.url}/sandbox/", accounts)
+class Shown(msgspec.Struct, frozen=True):
+    """Everything the command prints: the sandboxes, and the two files that make a server use them."""
+
+    sandboxes: list[Running]
+    channels_toml: str
+    env: str
 
 
-def _start_rally(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
-    """Rally has nothing of its own to grow: its catalogue and its orders come from the connector."""
-    server = rally.serve_rally(port, state_file=state)
-    accounts = [
-        Account(merchant.api_keys[0], merchant.organization_id, f"{merchant.name}, client id {merchant.client_id}")
-        for merchant in rally.default_merchants()
-    ]
-    return server, Running("rally", server.url + rally.BASE_PATH, f"{server.url}/sandbox/", accounts)
-
-
-def _start_retailops(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
-    """RetailOps' own API, which only certification uses; it registers nothing beyond its own life."""
-    server, _ = retailops.serve_certifier(port)
-    accounts = [Account(retailops.API_KEY, None, "the API key for `channel certify --retailops-url`")]
-    return server, Running("retailops", server.url, f"{server.url}/sandbox/state", accounts)
-
-
-def _start_retailrocket(port: int, shipments: int, seed: int, state: Path | None) -> tuple[RunningServer, Running]:
-    """It polls the feed that `PUT /sandbox/settings {"feed_url": ...}` names."""
-    server = retailrocket.serve_retailrocket(port, state_file=state, poll_every_s=POLL_EVERY_S)
-    accounts = [
-        Account(retailrocket.API_KEY, retailrocket.PARTNER_ID, "api_key and partner_id of a store"),
-        Account(retailrocket.SECOND_API_KEY, retailrocket.SECOND_PARTNER_ID, "those of another store"),
-    ]
-    return server, Running("retailrocket", server.url, f"{server.url}/sandbox/", accounts)
-
-
-SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer, Running]]] = {
-    "pipe17": _start_pipe17,
-    "rally": _start_rally,
-    "retailops": _start_retailops,
-    "retailrocket": _start_retailrocket,
-}
-
-
-@click.command()
-@click.argument("vendor", type=click.Choice([*SANDBOXES, "all"]), default="all")
+@click.command(short_help="Run the vendors' stand-ins on this machine.")
+@click.argument("vendor", type=click.Choice([*vendors.names(), "all"]), default="all")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback; 0 (default) takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port on loopback, with `all` the first one; 0 takes free ones.  Default: 5100 for Pipe17, 5101 for Rally,"
+    " 5102 for RetailOps, 5103 for Retail Rocket, as `channel init` expects them.",
 )
 @click.option(
     "--shipments", type=click.IntRange(min=0), default=12, help="Pipe17: shipping requests waiting.  Default 12."
@@ -94,41 +55,72 @@ SANDBOXES: dict[str, Callable[[int, int, int, Path | None], tuple[RunningServer,
     help="File that keeps the state over restarts; with `all` one for each vendor, its name in front.",
 )
 @json_option
-def sandbox(vendor: str, port: int, shipments: int, seed: int, state: Path | None, as_json: bool) -> None:
-    """Run a vendor's stand-in on loopback until SIGINT or SIGTERM.
+def sandbox(vendor: str, port: int | None, shipments: int, seed: int, state: Path | None, as_json: bool) -> None:
+    """Run a vendor's stand-in (default: all) on loopback until SIGINT or SIGTERM.
 
-    It prints its addresses and its test keys, which are public and open nothing else.
+    It prints a [[channel]] that uses them, their test keys, which are public and open nothing else, and the
+    address of each one's page: what it holds, faults to switch on, a checkout to play, the requests it got.
     """
     stopping = stop_signal()
-    chosen = list(SANDBOXES) if vendor == "all" else [vendor]
+    chosen = vendors.names() if vendor == "all" else [vendor]
     with ExitStack() as started:
-        running = []
-        for position, name in enumerate(chosen):
-            own_port = port + position if port else 0
+        running: list[Running] = []
+        ports: dict[str, int] = {}
+        for name in chosen:
             # Two vendors in one file would read each other's state.
             own_state = state.with_name(f"{name}-{state.name}") if state and len(chosen) > 1 else state
-            try:
-                server, shown = SANDBOXES[name](own_port, shipments, seed, own_state)
-            except OSError as error:
-                raise click.ClickException(f"--port or --state: {name} cannot start: {error.strerror}") from error
-            except (ValueError, LookupError, TypeError) as error:
-                raise click.ClickException(f"--state: {name} cannot read that file; it is none of its own") from error
+            server = _start(name, _port(name, port, is_alone=len(chosen) == 1), Options(own_state, shipments, seed))
             started.enter_context(server)
-            running.append(shown)
-        _show(running, as_json)
+            found = vendors.vendor(name)
+            ports[name] = server.port
+            running.append(
+                Running(name, found.title, server.url + found.base_path, f"{server.url}/sandbox/", list(found.accounts))
+            )
+        configured = [name for name in chosen if has_example(name)]
+        moved = {FIRST_PORT + vendors.port_offset(name): ports[name] for name in configured}
+        _show(Shown(running, channels_text(configured, moved), variables_text(configured)), as_json)
         stopping.wait()
 
 
-def _show(running: list[Running], as_json: bool) -> None:
+def _port(name: str, port: int | None, *, is_alone: bool) -> int:
+    """With one vendor `--port` is its own; with all of them it is the first one, and each keeps its distance."""
+    if port == 0 or (port is not None and is_alone):
+        return port
+    return (FIRST_PORT if port is None else port) + vendors.port_offset(name)
+
+
+def _start(name: str, port: int, options: Options) -> RunningServer:
+    try:
+        return vendors.vendor(name).start(port, options)
+    except OverflowError as error:
+        raise click.ClickException(f"--port: {name} would need port {port}; the last one is 65535") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"port {port} of {name} is in use: end what listens there (an earlier `channel sandbox`?), or choose"
+                " others with --port N (--port 0 takes free ones)"
+            ) from error
+        raise click.ClickException(f"--port or --state: {name} cannot start: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise click.ClickException(f"--state: {name} cannot read that file; it is none of its own") from error
+
+
+def _show(shown: Shown, as_json: bool) -> None:
     if as_json:
-        print_json({"sandboxes": running})
+        print_json(shown)
         return
     out = console()
-    for shown in running:
-        table = new_table(f"{shown.vendor}: {shown.base_url}", "Key", "Integration", "Stands for")
-        for account in shown.accounts:
+    if shown.channels_toml:
+        out.print("# ---- channels.toml, as `channel init` writes it for these addresses ----", style="bold")
+        click.echo(shown.channels_toml)
+        out.print("# ---- and in .env ----", style="bold")
+        click.echo(shown.env)
+    for running in shown.sandboxes:
+        columns = ("Key", "Integration", "Stands for") if running.accounts else ("",)
+        table = new_table(f"{running.title}: {running.base_url}", *columns)
+        for account in running.accounts:
             table.add_row(account.key, account.integration_id or "none", account.meaning)
         out.print(table)
-        out.print(f"State, faults and the vendor's people: {shown.admin_url} (no key)\n")
-    out.print("Running until Ctrl-C.")
+        out.print(f"Its page (also /sandbox/state, JSON): {running.admin_url}\n")
+    out.print("Running until Ctrl-C.  No channels.toml yet?  `channel init`, then `channel serve` in another terminal.")
     out.file.flush()

@@ -186,6 +186,11 @@ def _inbound_path(token: str) -> str:
 
 
 def _next_commands(url: str, configured: Settings) -> list[str]:
-    port = f" --base-url {url}/api/channel" if configured.port != settings.Settings.port else ""
-    check = ["channel check"] if configured.channels else ["channel init"]
-    return [f"channel verify{port}", *check, f"channel send order_pull{f' --to {url}' if port else ''}"]
+    is_usual = configured.port == settings.Settings.port
+    verify = "channel verify" if is_usual else f"channel verify --base-url {url}/api/channel"
+    if not configured.channels:
+        return [verify, "channel init"]
+    to = "" if is_usual else f" --to {url}"
+    named = f" --channel {configured.channels[0].name}" if len(configured.channels) > 1 else ""
+    sent = [f"channel send {callback}{named}{to}" for callback in ("catalog_push", "inventory_push", "order_pull")]
+    return [f"{verify:<32}is it right?", f"{'channel check':<32}what is missing, and the command that mends it", *sent]

@@ -34,6 +34,24 @@ Kind = Literal[
     "status", "html", "wrong_type", "empty", "truncated_json", "slow",
 ]  # fmt: skip
 
+KINDS: Mapping[Kind, str] = {
+    "status": "answers with a status such as 503 or 429, having done nothing",
+    "slow": "is right but late",
+    "hang": "never answers",
+    "refuse": "closes the connection without an answer",
+    "reset_before": "resets the connection, having done nothing",
+    "reset_after": "does the work, then resets the connection",
+    "half_body": "does the work, sends half of the answer and closes",
+    "truncated_json": "does the work, answers with half a JSON text",
+    "empty": "does the work, answers with nothing",
+    "wrong_type": "does the work, answers with JSON of a type nobody expects",
+    "html": "answers with a page",
+    "redirect": "answers with a redirect",
+    "drip_headers": "does the work, sends the head byte by byte for ever",
+    "drip_body": "does the work, sends the body byte by byte for ever",
+}
+"""What a server with each fault does, for people to choose from."""
+
 _WORKS_FIRST = frozenset(
     {"drip_headers", "drip_body", "reset_after", "half_body", "wrong_type", "empty", "truncated_json", "slow"}
 )
@@ -63,9 +81,8 @@ class Match(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 class Rule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One fault.
 
-    `refuse` closes without an answer; `hang` never answers; `drip_*` sends a byte each `interval_s`, for
-    ever; `reset_*` sends a TCP reset; `half_body` announces all and sends half; `truncated_json` is whole
-    HTTP with half a JSON text; `wrong_type` is JSON of a type nobody expects; `slow` is right but late.
+    `KINDS` says what each does: `drip_*` sends a byte each `interval_s`; `slow` waits `delay_s`; `half_body`
+    announces all and sends half; `truncated_json` is whole HTTP with half a JSON text.
     """
 
     kind: Kind
@@ -116,6 +133,15 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._rules.clear()
+
+    def remove(self, place: int, kind: str) -> bool:
+        """Ends the rule that stands there, counted from 0; False where it is over or another one stands there."""
+        with self._lock:
+            found = self._rules[place : place + 1]
+            if not found or found[0].kind != kind:
+                return False
+            del self._rules[place]
+            return True
 
     def as_json(self) -> list[dict[str, Any]]:
         """The rules still standing, `times` counted down, ready to be written as JSON."""

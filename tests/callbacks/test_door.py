@@ -17,7 +17,7 @@ from flask import Flask
 
 from app.channel.actions import order_pull
 from app.contract.schemas import Contract, load_contract
-from app.sandbox.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes
 
 FIXTURES = sorted((ROOT / "verifier_fixtures").glob("*_v1_ex_*.json"))

@@ -17,7 +17,7 @@ from app.contract.schemas import Contract
 from app.gateways.words import Event, about
 from app.records import late_news as records
 from app.records.tables import late_news
-from app.sandbox.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.settings import TEST_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually
 

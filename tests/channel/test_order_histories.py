@@ -17,7 +17,7 @@ from app.cli import findings
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.records.tables import deliveries, handed_out
-from app.sandbox.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Start, request
 from tests.gateways.test_pipe17_integration import OWN

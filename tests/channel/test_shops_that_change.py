@@ -19,7 +19,7 @@ from app.records.database import Database
 from app.records.retention import Retention, Terms
 from app.records.tables import commands, deliveries, metadata, orders
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.rally import API_KEY, ORGANIZATION_ID, serve_rally
+from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop, channel_text
 from tests.gateways.rally_stage import signature

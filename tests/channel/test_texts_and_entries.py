@@ -22,7 +22,7 @@ from app.contract.schemas import Contract, load_contract
 from app.domain import texts
 from app.records.database import DatabaseBusy, DatabaseConflict, DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.tables import catalogue, handed_out, stock
-from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from tests.conftest import KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes, shipment_of
 
 both_databases = pytest.mark.both_databases

@@ -22,6 +22,8 @@ from dotenv import dotenv_values
 
 from app import gateways, settings
 from app.cli.init import init
+from app.contract.schemas import load_contract
+from app.sandbox.vendors.retailops import RetailOps
 
 BARE = {name: value for name, value in os.environ.items() if name not in settings.ENVIRONMENT_HELP}
 ROOT = Path(__file__).parents[2]
@@ -198,3 +200,28 @@ def test_what_needs_no_server_runs_where_python_runs(tmp_path: Path, command: tu
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert ("need a POSIX system" in done.stderr) == (command[0] in ("db", "serve"))
+
+
+def test_p41_from_nothing_to_an_order_of_a_checkout_played_on_the_page(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "app.cli", "sandbox", "rally", "--port", "0", "--json") as sandbox:
+        assert sandbox.stdout is not None
+        shown = json.loads(sandbox.stdout.readline())
+        (rally,) = shown["sandboxes"]
+        (tmp_path / "channels.toml").write_text(shown["channels_toml"])
+        (tmp_path / ".env").write_text(f"{shown['env']}\nPUBLIC_URL=http://127.0.0.1:{port}\nPORT={port}\n")
+        with running(tmp_path, "app.cli", "serve", WEB_CONCURRENCY="1"):
+            answered(f"http://127.0.0.1:{port}/readyz", {"status": "ready"})
+            for command in (["rally", "hooks", "register"], ["send", "catalog_push"]):
+                done = channel(tmp_path, *command, APP_ENV="development")
+                assert done.returncode == 0, done.stdout + done.stderr
+            key = dotenv_values(tmp_path / ".env")["RALLY_SHOP_KEY"] or ""
+            retailops = RetailOps(f"http://127.0.0.1:{port}/api/channel", key, 1201, 31, load_contract())
+            stock = {"sku": "SAMPLE-MUG-RED", "quantity_available": 5, "quantity_detail": []}
+            assert retailops.call("inventory_push", inventory_updates=[stock]).is_accepted
+            form = {"name": "checkout-org-demo-1", "quantity of SAMPLE-MUG-RED": "2", "is_paid": "on"}
+            played = requests.post(f"{rally['admin_url']}page/play", form, headers={"Accept": "text/html"}, timeout=30)
+            assert "is placed, charged " in played.text
+            (order,) = requests.get(f"{rally['admin_url']}merchants/org-demo-1/orders", timeout=5).json()["orders"]
+            assert [pulled["channel_order_refnum"] for pulled in retailops.pull_all()] == [order]
+            retailops.close()

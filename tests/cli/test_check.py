@@ -23,9 +23,9 @@ from app.contract.schemas import Contract
 from app.gateways.interface import Finding
 from app.records.database import Database
 from app.records.tables import commands, deliveries, fact_streams, handed_out, held_back, journal, late_news
-from app.sandbox import rally
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors import rally
+from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.settings import ENVIRONMENT_HELP, load_database_url
 from tests.conftest import KEY, OTHER_KEY, Caller, Sandbox, channel_table, eventually
 

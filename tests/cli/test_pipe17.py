@@ -17,8 +17,8 @@ from app.gateways.pipe17.definition import FIELDS
 from app.gateways.words import Obstacle, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
-from app.sandbox.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.pipe17.samples import DALLAS, FOREIGN, RENO
+from app.sandbox.vendors.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, RENO
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import Sandbox, channel_table, migrate
 

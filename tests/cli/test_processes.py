@@ -80,7 +80,7 @@ def test_db_upgrade_says_what_is_wrong_without_the_password(tmp_path: Path, addr
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_sandbox_tells_address_and_keys_serves_and_ends_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
-    with running(tmp_path, "sandbox", "pipe17", "--shipments", "30") as (process, shown):
+    with running(tmp_path, "sandbox", "pipe17", "--port", "0", "--shipments", "30") as (process, shown):
         (pipe17,) = shown["sandboxes"]
         account = next(account for account in pipe17["accounts"] if account["integration_id"])
         reply = requests.get(f"{pipe17['base_url']}/shipments", headers={"X-Pipe17-Key": account["key"]}, timeout=5)

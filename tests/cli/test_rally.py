@@ -18,7 +18,7 @@ from app.gateways.rally.api import Api, line_of
 from app.gateways.rally.cart_button import snippet
 from app.gateways.rally.hook_registry import TOPICS
 from app.sandbox.faults import serve
-from app.sandbox.rally import API_KEY, BASE_PATH, SECOND_API_KEY, SECOND_ORGANIZATION_ID, serve_rally
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH, SECOND_API_KEY, SECOND_ORGANIZATION_ID, serve_rally
 from tests.conftest import Caller
 from tests.gateways.rally_shop import Shop, channel_text
 from tests.gateways.rally_stage import options_of

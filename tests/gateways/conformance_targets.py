@@ -31,8 +31,8 @@ from app.gateways.words import (
     StockLevel,
 )
 from app.sandbox.faults import RunningServer
-from app.sandbox.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
-from app.sandbox.pipe17.samples import DALLAS
+from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+from app.sandbox.vendors.pipe17.samples import DALLAS
 
 PATIENCE_S = 0.5
 

@@ -20,7 +20,7 @@ from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing
 from app.records.tables import catalogue_heard, deliveries, stock
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
 from tests.conftest import KEY, PAIR, Caller, eventually
 
 CHANNEL = """

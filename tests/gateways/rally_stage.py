@@ -30,8 +30,8 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.orders import StoredOrder
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.rally import serve_rally
-from app.sandbox.rally.state import API_KEY, ORGANIZATION_ID
+from app.sandbox.vendors.rally import serve_rally
+from app.sandbox.vendors.rally.state import API_KEY, ORGANIZATION_ID
 
 START = datetime(2026, 2, 3, 12, tzinfo=UTC)
 

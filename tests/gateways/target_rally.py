@@ -29,7 +29,7 @@ from app.gateways.words import (
 )
 from app.records import catalogue
 from app.records.database import Database
-from app.sandbox.rally import API_KEY, BASE_PATH
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH
 from tests.gateways.conformance_targets import PATIENCE_S, Target
 from tests.gateways.rally_stage import options_of, staged
 

@@ -16,7 +16,7 @@ from app.gateways.words import Purchase, PurchaseLine, StockChange, StockLevel
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.sandbox.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
+from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from tests.gateways.conformance_targets import PATIENCE_S, Target
 
 GOODS = {

@@ -28,8 +28,8 @@ from app.gateways.words import Item, Product
 from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.faults import serve
-from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.rally import serve_rally
+from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
+from app.sandbox.vendors.rally import serve_rally
 from tests.channel import test_whole_pushes as whole_pushes
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop as RallyShop

@@ -42,8 +42,8 @@ from app.gateways.words import (
 )
 from app.options import explain, read_table
 from app.sandbox.faults import serve
-from app.sandbox.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.pipe17.samples import AUSTIN, BUNDLE, DALLAS, FOREIGN, LONG_TEXT, RENO
+from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import AUSTIN, BUNDLE, DALLAS, FOREIGN, LONG_TEXT, RENO
 from tests.conftest import Sandbox
 
 NOW_MS = 2**45

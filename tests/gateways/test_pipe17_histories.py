@@ -29,8 +29,8 @@ from sqlalchemy import select
 from app.cli import cli
 from app.contract.schemas import Contract
 from app.records.tables import deliveries, handed_out
-from app.sandbox.pipe17 import INTEGRATION_KEY
-from app.sandbox.pipe17.samples import DALLAS, RENO
+from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, eventually, migrate
 from tests.gateways.test_pipe17_integration import OWN
 

@@ -11,8 +11,8 @@ from flask import Flask
 from app.contract.schemas import Contract
 from app.errors import Unavailable
 from app.gateways.words import Completion, PackageLine, ReturnedGoods, ReturnedLine, StockChange
-from app.sandbox.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.pipe17.samples import DALLAS
+from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes
 from tests.gateways.test_pipe17 import AUSTIN, Start, call, connect, fetch, level, package, push, request, stock_of
 from tests.gateways.test_pipe17 import codes as event_codes

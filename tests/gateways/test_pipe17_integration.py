@@ -24,8 +24,8 @@ from app.gateways.words import Acknowledgement, Cancellation, CommandBody, Compl
 from app.options import explain
 from app.records import hints
 from app.records.tables import fact_streams
-from app.sandbox.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.pipe17.samples import RENO, SETTINGS
+from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import RENO, SETTINGS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Clock, call, connect, fetch, level, package, request
 from tests.gateways.test_pipe17 import codes as event_codes

@@ -15,8 +15,8 @@ from app.contract.schemas import Contract
 from app.errors import Refused, Unavailable
 from app.gateways.words import Acknowledgement, Completion, Order, PackageLine
 from app.records.tables import handed_out
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
+from app.sandbox.vendors.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes
 from tests.gateways.test_pipe17 import Clock, Start, call, connect, fetch, package, request
 from tests.gateways.test_pipe17 import codes as event_codes

@@ -18,7 +18,7 @@ from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusa
 from app.records import streams
 from app.records.tables import fact_streams
 from app.sandbox.faults import serve
-from app.sandbox.pipe17 import (
+from app.sandbox.vendors.pipe17 import (
     BASE_PATH,
     FOREIGN_INTEGRATION_ID,
     INTEGRATION_ID,
@@ -26,7 +26,7 @@ from app.sandbox.pipe17 import (
     LEGACY_KEY,
     ApiKey,
 )
-from app.sandbox.pipe17.state import DEFAULT_KEYS
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Clock, call, connect
 

@@ -19,8 +19,8 @@ from app.gateways.words import StockChange, StockLevel
 from app.records import catalogue, cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.pipe17.samples import DALLAS, RENO
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.channel.test_known_outcomes import nothing_written
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually, shipment_of
 from tests.gateways.test_pipe17 import connect, level, push, request, stock_of

@@ -11,8 +11,8 @@ import requests
 
 from app.errors import Refused
 from app.gateways.words import ReturnedGoods, ReturnedLine
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
-from app.sandbox.pipe17.state import DEFAULT_KEYS
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Clock, Mail, call, connect, request
 from tests.gateways.test_pipe17 import codes as event_codes

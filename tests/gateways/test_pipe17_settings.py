@@ -10,7 +10,7 @@ import pytest
 from app.gateways.pipe17.definition import FIELDS
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.words import Cancellation, Item, Order, Product, ProductChange, StockChange
-from app.sandbox.pipe17.samples import RENO
+from app.sandbox.vendors.pipe17.samples import RENO
 from tests.conftest import Sandbox
 from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, push, request
 from tests.gateways.test_pipe17_integration import administrate

@@ -18,9 +18,9 @@ from app.gateways.words import StockChange, StockDetail, StockLevel
 from app.records import stock
 from app.records.database import Database
 from app.sandbox.faults import serve
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
-from app.sandbox.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
-from app.sandbox.pipe17.state import DEFAULT_KEYS
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
+from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
+from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
 from tests.records.test_migrations import open_database

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.sandbox.rally import BASE_PATH
+from app.sandbox.vendors.rally import BASE_PATH
 from tests.conftest import codes, eventually
 from tests.gateways.rally_shop import MUG, TEE, Shop, opened, record
 

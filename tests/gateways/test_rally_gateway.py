@@ -15,7 +15,7 @@ from app.contract.schemas import Contract
 from app.gateways.interface import Call
 from app.gateways.policy import Deadline
 from app.records.tables import deliveries
-from app.sandbox.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
+from app.sandbox.vendors.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
 from tests.conftest import Caller, codes, eventually
 from tests.gateways.rally_books import assert_books_hold
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opened, record

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.sandbox.rally import serve_rally
+from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, eventually
 from tests.gateways.rally_shop import Shop, channel_text, record
 

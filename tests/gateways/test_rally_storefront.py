@@ -21,7 +21,7 @@ from app.gateways.rally.hooks import create_hooks
 from app.gateways.rally.storefront_address import TOPIC
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.sandbox.rally import API_KEY, ORGANIZATION_ID
+from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, opened
 from tests.gateways.rally_stage import Stage, staged
 from tests.records.test_migrations import open_database

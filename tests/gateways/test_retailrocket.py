@@ -34,8 +34,8 @@ from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables import handed_out
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
-from app.sandbox.retailrocket.products import content_hash as vendors_hash
+from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
+from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
 from tests.channel.money_gateway import Till, serve_till
 from tests.conftest import KEY, PAIR, Caller, Sandbox, codes, eventually, migrate, shipment_of
 from tests.gateways.test_retailrocket_feed import PATHS, item, record

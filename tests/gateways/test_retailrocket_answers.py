@@ -23,7 +23,7 @@ from app.gateways.retailrocket.feed_store import FeedStore
 from app.gateways.words import Purchase, PurchaseLine
 from app.records.database import Database
 from app.sandbox.faults import serve
-from app.sandbox.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
+from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
 from tests.conftest import Sandbox, codes, eventually
 from tests.gateways.test_retailrocket import Desk
 from tests.gateways.test_retailrocket_feed import FEED, PATHS, Shop, channel, record

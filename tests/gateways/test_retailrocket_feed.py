@@ -30,7 +30,7 @@ from app.records import cataloguing, reservations, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.faults import serve
-from app.sandbox.rally import serve_rally
+from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, PAIR, Caller, codes, eventually
 from tests.gateways.rally_shop import TEE, channel_text
 from tests.gateways.rally_shop import Shop as RallyShop

@@ -8,7 +8,7 @@ import pytest
 
 from app.clock import utc_now
 from app.records import operations, stock
-from app.sandbox.pipe17.samples import DALLAS
+from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import eventually
 from tests.operations.test_reconcile import Shop
 from tests.operations.test_reconcile import shop as shop

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from app.sandbox import pipe17, rally
 from app.sandbox.faults import RunningServer
-from app.sandbox.pipe17 import serve_pipe17
-from app.sandbox.rally import serve_rally
+from app.sandbox.vendors import pipe17, rally
+from app.sandbox.vendors.pipe17 import serve_pipe17
+from app.sandbox.vendors.rally import serve_rally
 
 RULES: list[tuple[Any, str]] = [
     ({"kind": "status", "match": "fulfillments"}, "$.match"),

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from app.sandbox.faults import RunningServer
-from app.sandbox.pipe17 import (
+from app.sandbox.vendors.pipe17 import (
     INTEGRATION_ID,
     INTEGRATION_KEY,
     LEGACY_KEY,

@@ -14,7 +14,7 @@ import requests
 from werkzeug import Request, Response
 
 from app.sandbox.faults import RunningServer, serve
-from app.sandbox.rally import (
+from app.sandbox.vendors.rally import (
     API_KEY,
     HEADER,
     ORGANIZATION_ID,

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from app.sandbox.faults import serve
-from app.sandbox.retailrocket import API_KEY, PARTNER_ID, SECOND_API_KEY, serve_retailrocket
+from app.sandbox.vendors.retailrocket import API_KEY, PARTNER_ID, SECOND_API_KEY, serve_retailrocket
 from tests.conftest import Sandbox
 
 WHO = {"sessionExternalId": "8f0c2b7a4d1e4f65a90b3c7d2e1f6a58", "timestamp": "2026-03-04T10:15:00+03:00"}

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.retailops import Heard
+from app.sandbox.vendors.retailops import Heard
 
 CANCELLED = ("canceled", "canceledRestock")
 READY = "readyForFulfillment"

@@ -22,8 +22,8 @@ import requests
 from flask import Flask
 
 from app.contract.schemas import load_contract
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
+from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.sandbox.faults import RunningServer
-from app.sandbox.rally import serve_rally
+from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import eventually
 from tests.system.books import Books
 from tests.system.chaos.injuries import Injuries

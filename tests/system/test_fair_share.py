@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.contract.schemas import Contract
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from tests.conftest import KEY, OTHER_KEY, PAIR, Sandbox, channel_table
 from tests.system.test_postgres import Processes, in_parallel, run
 

@@ -20,7 +20,7 @@ from app import cli
 from app.cli.verify.reference import Reference
 from app.cli.verify.sdk_tool import is_its_date_time
 from app.contract.problems import Schema
-from app.sandbox.retailops import shipment
+from app.sandbox.vendors.retailops import shipment
 from app.settings import TEST_KEY
 from tests.system.chaos.records import await_quiet
 from tests.system.go_verifier import GoVerifier, published_schemas

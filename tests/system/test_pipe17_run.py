@@ -26,7 +26,7 @@ from app import settings
 from app.deliveries.transitions import OPEN_STATES
 from app.records.database import Database
 from app.records.tables import deliveries
-from app.sandbox.retailops import Heard, RetailOps, shipment
+from app.sandbox.vendors.retailops import Heard, RetailOps, shipment
 from tests.system.chaos.vendor_faults import ILLNESSES, LATE_S, PLACES
 from tests.system.stage import Stage
 

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.tables import commands, deliveries
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP, Settings, load_database_url
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of
 from tests.postgres import running_postgres

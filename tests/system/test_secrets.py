@@ -14,8 +14,8 @@ from pathlib import Path
 import requests
 
 from app.contract.schemas import load_contract
-from app.sandbox.pipe17 import LEGACY_KEY
-from app.sandbox.retailops import RetailOps, shipment
+from app.sandbox.vendors.pipe17 import LEGACY_KEY
+from app.sandbox.vendors.retailops import RetailOps, shipment
 from tests.benchmarks.bench import await_port, free_port
 from tests.conftest import PAIR, ROOT, Sandbox, channel_table
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.sandbox.pipe17 import INTEGRATION_KEY
+from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, shipment_of
 
 FAULTS: list[dict[str, Any]] = [

@@ -75,7 +75,7 @@ def _stay_up(stage: Stage, console: Console) -> None:
         f"\nThe channel server:  {stage.server_url}/api/channel  (openapi at {stage.server_url}/openapi.json)"
     )
     for act in ACTS:
-        console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/state")
+        console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/")
         console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
     console.print("Press Ctrl-C to stop.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
-from app.sandbox.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.retailops import Heard, RetailOps, shipment, unshipped
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
+from app.sandbox.vendors.retailops import Heard, RetailOps, shipment, unshipped
 
 VENDOR = "pipe17"
 PAIR = (1201, 32)

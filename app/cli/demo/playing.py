@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import requests
 
-from app.sandbox.retailops import Heard
+from app.sandbox.vendors.retailops import Heard
 
 Steps = Sequence[tuple[str, Callable[[], str]]]
 """What each step is called, and the step: it returns the sentence for the table or raises `Failed`."""

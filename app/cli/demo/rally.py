@@ -8,8 +8,8 @@ import requests
 
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
-from app.sandbox.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
-from app.sandbox.retailops import RetailOps, shipment, unshipped
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
+from app.sandbox.vendors.retailops import RetailOps, shipment, unshipped
 
 VENDOR = "rally"
 NAME = "rally-demo"

@@ -9,8 +9,8 @@ import requests
 from app.cli.demo import rally
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
-from app.sandbox.retailops import RetailOps
-from app.sandbox.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH
+from app.sandbox.vendors.retailops import RetailOps
+from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH
 
 VENDOR = "retailrocket"
 PAIR, KEY = rally.PAIR, rally.KEY

@@ -18,7 +18,7 @@ import click
 import requests
 
 from app.contract.schemas import load_contract
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP
 
 ROOT = Path(__file__).resolve().parents[3]

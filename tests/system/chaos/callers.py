@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import requests
 
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from tests.system.books import Books, Request
 from tests.system.chaos.lives import Playwright, Shop, Step
 

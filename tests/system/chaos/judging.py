@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from tests.system.books import Books, Request, Vendor, changed, compare
 from tests.system.chaos.callers import REPEATABLE, send
 from tests.system.chaos.records import await_quiet, bodies_left, faults_in_logs, parked

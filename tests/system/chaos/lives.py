@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from app.sandbox.retailops import RetailOps, shipment
+from app.sandbox.vendors.retailops import RetailOps, shipment
 from tests.system.books import Books, Request, Units
 
 

@@ -16,8 +16,8 @@ import psutil
 import requests
 
 from app.contract.schemas import load_contract
-from app.sandbox.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
+from app.sandbox.vendors.retailops import RetailOps
 from tests.system.chaos.injuries import Injuries
 from tests.system.chaos.overheard import Overheard
 from tests.system.relay import Relay

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from app.sandbox.retailops import RetailOps
+from app.sandbox.vendors.retailops import RetailOps
 from tests.system.books import Books, Request, Vendor
 from tests.system.chaos.callers import send
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from app.sandbox.rally import ORGANIZATION_ID
+from app.sandbox.vendors.rally import ORGANIZATION_ID
 from tests.system.books import Books, Request
 from tests.system.chaos.lives import Playwright, Shop, Step
 from tests.system.chaos.stage import FullStage

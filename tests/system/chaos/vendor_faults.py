@@ -6,7 +6,7 @@ import random
 import time
 from typing import Any
 
-from app.sandbox.rally import BASE_PATH as RALLY_PATH
+from app.sandbox.vendors.rally import BASE_PATH as RALLY_PATH
 from tests.system.chaos.stockers import FACILITIES
 from tests.system.chaos.storm import Scene
 

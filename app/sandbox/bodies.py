@@ -1,0 +1,76 @@
+"""JSON as all sandboxes read and write it, and the one way to refuse a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Response, request
+
+Json = dict[str, Any]
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Numbers with a fraction are read as `Decimal`: most of them are money."""
+
+_Kind = TypeVar("_Kind")
+
+
+class Failure(Exception):
+    """A request that is refused: HTTP status, message, and the faults one by one in the vendor's own form."""
+
+    def __init__(
+        self, status: int, message: str, errors: Sequence[str] | Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.errors = errors
+
+
+def json_answer(value: object, status: int = 200) -> Response:
+    """An answer with this JSON body."""
+    return Response(encode(value), status=status, mimetype="application/json")
+
+
+def api_body(*, wrong_type: int = 400, wrong_json: int = 400, has_decimals: bool = True) -> Any:
+    """The JSON body of a call of the vendor's API.  Raises `Failure` with the vendor's own status for each fault."""
+    if request.mimetype != "application/json":
+        raise Failure(wrong_type, "Content-Type must be application/json")
+    try:
+        return decode(request.get_data()) if has_decimals else msgspec.json.decode(request.get_data())
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Failure(wrong_json, "the body is not JSON") from None
+
+
+def object_body(*, has_decimals: bool = True) -> Json:
+    """The object in a body of the control API, {} for none.
+
+    Settings and fault rules hold seconds, not money: they are read without `Decimal`.  Raises `Failure` 400.
+    """
+    raw = request.get_data()
+    try:
+        body = (decode(raw) if has_decimals else msgspec.json.decode(raw)) if raw else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Failure(400, "the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise Failure(400, "the body must be an object")
+    return body
+
+
+def readable(content: bytes) -> Any:
+    """Parsed JSON, or None for anything else."""
+    try:
+        return decode(content) if content else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def converted(value: object, kind: type[_Kind], *, is_form: bool = False) -> _Kind:
+    """`value` as this kind; a form's texts may stand for numbers.  Raises `Failure` 400 naming the place."""
+    try:
+        return msgspec.convert(value, kind, strict=not is_form)
+    except msgspec.ValidationError as fault:
+        raise Failure(400, str(fault)) from None

@@ -1,0 +1,202 @@
+"""The host of all sandboxes: a vendor says what is its own, and gets a server, faults, a journal, a file and a page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from flask import Flask, Response, g, redirect, request
+from werkzeug.exceptions import HTTPException
+
+from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
+from app.sandbox.faults import Faults, RunningServer, serve
+from app.sandbox.page import Page, Play
+from app.sandbox.state import State
+
+ANY_METHOD: dict[str, Any] = {
+    "methods": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+    "provide_automatic_options": False,
+}
+"""For a route that answers every method itself."""
+
+_OWN_PATHS = ("/", "/sandbox", "/favicon.ico")
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A public key of a sandbox, the integration it belongs to, and what it stands for."""
+
+    key: str
+    integration_id: str | None
+    meaning: str
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the command line says to every sandbox; each takes what it knows."""
+
+    state_file: Path | None = None
+    shipments: int = 12
+    seed: int = 17
+
+
+class Vendor:
+    """What a folder of `vendors` says of its sandbox, as `VENDOR` in its `__init__`.
+
+    `title` is the vendor's name in the world.  Faults without a path of their own are for what is below
+    `base_path`.  `port_offset` is added to the first port of `channel sandbox`; None takes one after the others.
+    """
+
+    title: str
+    base_path: str = ""
+    port_offset: int | None = None
+    accounts: Sequence[Account] = ()
+
+    def start(self, port: int, options: Options) -> RunningServer:
+        """The sandbox as `channel sandbox` runs it.  Raises `OSError` when the port is taken."""
+        return serve_sandbox(self, State(state_file=options.state_file), port=port)
+
+    def add_routes(self, app: Flask, state: Any, faults: Faults) -> None:
+        """Adds the vendor's API, and below `/sandbox/` what its people do; a `Failure` refuses a request."""
+
+    def refusal(self, state: Any, failure: Failure) -> Response:
+        """A refused request of its API."""
+        return json_answer({"message": failure.message}, failure.status)
+
+    def http_error(self, status: int, name: str) -> Response:
+        """A path or method that is not there."""
+        return json_answer({"message": name}, status)
+
+    def describe_call(self, response: Response) -> Json:
+        """What the journal keeps of a call of its API besides the time."""
+        return {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "request_id": request.headers.get("X-Request-Id", ""),
+        }
+
+    def after_call(self, state: Any) -> None:
+        """Whatever follows any request, with the state's lock held: a webhook that is due, for instance."""
+
+    def fault_headers(self, state: Any, rule: Json) -> Mapping[str, list[str]]:
+        """Headers that a fault rule is for, taken from fields of the vendor's own, which leave `rule`."""
+        return {}
+
+    def reset(self, state: Any, body: Json) -> Json:
+        """Begins anew as `POST /sandbox/reset` asks; its answer.  Raises `Failure` 400."""
+        state.clear()
+        return {}
+
+    def change_settings(self, state: Any, settings: Any) -> None:
+        """Takes other settings from now on."""
+        state.settings = settings
+
+    def plays(self, state: Any) -> list[Play]:
+        """What a person can play on the page."""
+        return []
+
+    def add_fault(self, state: State, faults: Faults, rule: Json) -> None:
+        """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
+        wanted = dict(rule)
+        headers = self.fault_headers(state, wanted)
+        try:
+            faults.add(wanted, within=self.base_path, headers=headers)
+        except ValueError as fault:
+            raise Failure(400, str(fault)) from None
+
+
+def serve_sandbox(vendor: Vendor, state: State, *, port: int = 0) -> RunningServer:
+    """The sandbox on loopback; port 0 takes a free one.  Faults: `.faults` or `/sandbox/faults`.
+
+    Raises `OSError` when the port is taken.
+    """
+    faults = Faults()
+    return serve(create_sandbox(vendor, state, faults), port=port, faults=faults)
+
+
+def create_sandbox(vendor: Vendor, state: State, faults: Faults) -> Flask:
+    """A vendor's API with the control API and the page below `/sandbox/`, which need no key and meet no fault."""
+    app = Flask(__name__, static_folder=None, template_folder="templates")
+    app.url_map.merge_slashes = False  # An id may hold any character, also two slashes.
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+        origin = request.headers.get("Origin")
+        if _is_own(request.path) and origin and urlsplit(origin).netloc != request.host:
+            raise Failure(403, "another site's page may not use this one")
+
+    @app.after_request
+    def record(response: Response) -> Response:
+        with state.lock:
+            if not _is_own(request.path) and request.path.startswith(vendor.base_path):
+                duration_ms = round((time.perf_counter() - g.begun) * 1000, 1)
+                state.record_call({**vendor.describe_call(response), "duration_ms": duration_ms})
+            vendor.after_call(state)
+            if request.method not in ("GET", "HEAD"):
+                state.save()
+        return response
+
+    @app.errorhandler(Failure)
+    def refused(failure: Failure) -> Response:
+        if _is_own(request.path):
+            return json_answer({"message": failure.message, "errors": failure.errors}, failure.status)
+        return vendor.refusal(state, failure)
+
+    @app.errorhandler(HTTPException)
+    def not_there(error: HTTPException) -> Response:
+        return vendor.http_error(error.code or 500, error.name)
+
+    @app.get("/")
+    def home() -> Any:
+        return redirect("/sandbox/")
+
+    _add_control(app, vendor, state, faults)
+    Page(vendor, state, faults).add_to(app)
+    vendor.add_routes(app, state, faults)
+    return app
+
+
+def _is_own(path: str) -> bool:
+    return path in _OWN_PATHS or path.startswith("/sandbox/")
+
+
+def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> None:
+    @app.get("/sandbox/state")
+    def show_state() -> Response:
+        with state.lock:
+            return json_answer({**state.view(), "faults": faults.as_json()})
+
+    @app.route("/sandbox/settings", methods=["GET", "PUT"])
+    def settings() -> Response:
+        with state.lock:
+            if request.method == "PUT":
+                wanted = msgspec.to_builtins(state.settings) | object_body(has_decimals=False)
+                vendor.change_settings(state, converted(wanted, state.SETTINGS))
+            return json_answer(state.settings)
+
+    @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])
+    def rules() -> Response:
+        if request.method == "POST":
+            vendor.add_fault(state, faults, object_body(has_decimals=False))
+        elif request.method == "DELETE":
+            faults.clear()
+        return json_answer({"faults": faults.as_json()})
+
+    @app.post("/sandbox/reset")
+    def reset() -> Response:
+        body = object_body()
+        with state.lock:
+            answer = vendor.reset(state, body)
+            faults.clear()
+            return json_answer(answer)
+
+    @app.route("/sandbox/journal", methods=["GET", "DELETE"])
+    def journal() -> Response:
+        with state.lock:
+            if request.method == "DELETE":
+                state.clear_journal()
+            return json_answer(state.journal(request.args))

@@ -1,0 +1,38 @@
+"""A stand-in of Pipe17 that speaks real HTTP, so that the whole loop can be shown without an account."""
+
+from __future__ import annotations
+
+from app.sandbox.vendors.pipe17.app import BASE_PATH, VENDOR, serve_pipe17
+from app.sandbox.vendors.pipe17.seed import add_shipments, seed
+from app.sandbox.vendors.pipe17.state import (
+    DEFAULT_KEYS,
+    FOREIGN_INTEGRATION_ID,
+    INTEGRATION_ID,
+    INTEGRATION_KEY,
+    LEGACY_KEY,
+    ORG_KEY,
+    SELLING_INTEGRATION_ID,
+    SELLING_KEY,
+    ApiKey,
+    Settings,
+    State,
+)
+
+__all__ = [
+    "BASE_PATH",
+    "DEFAULT_KEYS",
+    "FOREIGN_INTEGRATION_ID",
+    "INTEGRATION_ID",
+    "INTEGRATION_KEY",
+    "LEGACY_KEY",
+    "ORG_KEY",
+    "SELLING_INTEGRATION_ID",
+    "SELLING_KEY",
+    "VENDOR",
+    "ApiKey",
+    "Settings",
+    "State",
+    "add_shipments",
+    "seed",
+    "serve_pipe17",
+]

@@ -1,0 +1,233 @@
+"""Reading as Pipe17 does it: filters, time windows, order, pages and field selection (contract 1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.vendors.pipe17.entities import Entity
+from app.sandbox.vendors.pipe17.fields import parse_moment
+from app.sandbox.vendors.pipe17.state import ApiKey, State
+from app.sandbox.vendors.pipe17.stock import QUANTITIES
+
+Query = Mapping[str, list[str]]
+_COMMON = frozenset(
+    {
+        "count",
+        "skip",
+        "keys",
+        "order",
+        "pagination",
+        "since",
+        "until",
+        "updatedSince",
+        "updatedUntil",
+        "deleted",
+    }
+)
+_WINDOWS = {
+    "since": "createdAt",
+    "until": "createdAt",
+    "updatedSince": "updatedAt",
+    "updatedUntil": "updatedAt",
+}
+DEFAULT_COUNT = 100
+MAX_COUNT = 500
+
+
+def list_page(state: State, entity: Entity, caller: ApiKey, query: Query) -> Json:
+    """The list's rows and pagination.  Raises `Failure` 400 for a parameter Pipe17 does not have."""
+    extra = {"totals", "ledger"} if entity.path == "inventory" else set()
+    unknown = [name for name in query if name not in _COMMON and name not in entity.filters and name not in extra]
+    if unknown:
+        raise Failure(400, "unknown parameter", [f"{name} is not a parameter of this list" for name in unknown])
+    _refuse_exclusive(query)
+    count = _integer(query, "count", DEFAULT_COUNT, 1, MAX_COUNT)
+    skip = _integer(query, "skip", 0, 0, 2**31)
+
+    rows: Iterable[Json] = visible_rows(state, entity, caller)
+    wants_ledger = entity.path == "inventory" and _boolean(query, "ledger")
+    wants_totals = entity.path == "inventory" and _boolean(query, "totals")
+    if wants_ledger:
+        rows = state.ledger
+    if not _boolean(query, "deleted"):
+        rows = (row for row in rows if "deletedAt" not in row)
+    for test in _tests(entity, query):
+        rows = filter(test, rows)
+    found = _totals(rows) if wants_totals else list(rows)
+    found = _ordered(found, _single(query, "order") or ("sku" if wants_totals else "createdAt"))
+
+    start = max(0, skip - 1) if state.settings.pages_repeat_rows else skip
+    page = found[start : start + count]
+    if state.settings.pages_out_of_order:
+        page.reverse()
+    keys = "*" if wants_totals or wants_ledger else _keys(query)
+    answer: Json = {entity.path: [shown(row, entity, keys or ",".join(entity.short)) for row in page]}
+    if _single(query, "pagination") != "disabled":
+        is_last = start + count >= len(found)
+        answer["pagination"] = {"last": is_last, "pageSize": count, "count": len(found), "skip": skip}
+    return answer
+
+
+def find_one(state: State, entity: Entity, caller: ApiKey, identifier: str) -> Json:
+    """By id or by `ext:`, `api:`, `ref:`.  Raises `Failure` 404."""
+    if not _is_restricted(state, entity, caller):
+        plain = state.tables[entity.path].get(identifier)
+        if plain is not None and state.is_visible(plain):
+            return plain
+    prefix, colon, rest = identifier.partition(":")
+    alternate = entity.alternate_ids.get(prefix) if colon else None
+    for row in visible_rows(state, entity, caller):
+        if row[entity.id_field] == identifier or (alternate is not None and row.get(alternate) == rest):
+            return row
+    raise Failure(404, "No results")
+
+
+def visible_rows(state: State, entity: Entity, caller: ApiKey) -> list[Json]:
+    """What this key may see, created long enough ago to have become visible."""
+    rows = [row for row in state.tables[entity.path].values() if state.is_visible(row)]
+    own = caller.integration
+    if own is None or not _is_restricted(state, entity, caller):
+        return rows
+    if entity.path == "integrations":
+        return [row for row in rows if row["integrationId"] == own]
+    return [row for row in rows if own in (row.get("fulfillmentIntegrationId"), row.get("integration"))]
+
+
+def _is_restricted(state: State, entity: Entity, caller: ApiKey) -> bool:
+    """True when the key sees only a part of the collection."""
+    if caller.integration is None:
+        return False
+    owned = ("shipments", "fulfillments", "locations")
+    return entity.path == "integrations" or (entity.path in owned and not state.settings.org_wide_access)
+
+
+def shown(row: Json, entity: Entity, keys: str) -> Json:
+    """The fields asked for, always with the id, never the sandbox's own."""
+    if keys == "*":
+        return {name: value for name, value in row.items() if not name.startswith("_")}
+    wanted = {entity.id_field, *(name.strip() for name in keys.split(","))}
+    return {name: value for name, value in row.items() if name in wanted and not name.startswith("_")}
+
+
+def requested_keys(query: Query) -> str:
+    """For a single read, which is whole unless fields are named.  Raises `Failure` 400 otherwise."""
+    if any(name != "keys" for name in query):
+        raise Failure(400, "a single read takes no parameter but keys")
+    return _keys(query) or "*"
+
+
+def _refuse_exclusive(query: Query) -> None:
+    for name in ("available", "onHand", "sku"):
+        if name in query and (f"{name}_gt" in query or f"{name}_lt" in query):
+            raise Failure(400, f"{name} excludes {name}_gt and {name}_lt")
+    if _boolean(query, "totals") and _boolean(query, "ledger"):
+        raise Failure(400, "totals and ledger exclude each other")
+
+
+def _tests(entity: Entity, query: Query) -> Iterable[Callable[[Json], bool]]:
+    for name, field in _WINDOWS.items():
+        if name in query:
+            yield _window(field, name, _single(query, name) or "")
+    for name, (field, kind) in entity.filters.items():
+        if name not in query:
+            continue
+        values = [part for value in query[name] for part in value.split(",")]
+        match kind:
+            case "any":
+                yield _is_any(field, frozenset(values))
+            case "contains":
+                yield _holds_any(field, frozenset(values))
+            case "boolean":
+                yield _is_flag(field, _boolean(query, name))
+            case "external_location":
+                yield _is_known_elsewhere(field, frozenset(values))
+            case "integer":
+                yield _is_any(field, frozenset([_integer(query, name, 0)]))
+            case "above" | "below":
+                bound: Any = values[0] if field == "sku" else _integer(query, name, 0)
+                yield _is_beyond(field, bound, is_above=kind == "above")
+
+
+def _is_any(field: str, values: frozenset[Any]) -> Callable[[Json], bool]:
+    return lambda row: row.get(field) in values
+
+
+def _holds_any(field: str, values: frozenset[str]) -> Callable[[Json], bool]:
+    return lambda row: not values.isdisjoint(row.get(field, ()))
+
+
+def _is_flag(field: str, wanted: bool) -> Callable[[Json], bool]:
+    return lambda row: bool(row.get(field, False)) == wanted
+
+
+def _is_known_elsewhere(field: str, values: frozenset[str]) -> Callable[[Json], bool]:
+    return lambda row: any(link["locationValue"] in values for link in row.get(field, ()))
+
+
+def _is_beyond(field: str, bound: Any, *, is_above: bool) -> Callable[[Json], bool]:
+    return lambda row: bool(row[field] > bound if is_above else row[field] < bound)
+
+
+def _window(field: str, name: str, value: str) -> Callable[[Json], bool]:
+    """From the start on, up to but without the end; what Pipe17 does at the very instant is unknown."""
+    try:
+        bound = parse_moment(value)
+    except ValueError:
+        raise Failure(400, f"{name} must be an ISO-8601 time with an offset") from None
+    if name.lower().endswith("since"):
+        return lambda row: parse_moment(row[field]) >= bound
+    return lambda row: parse_moment(row[field]) < bound
+
+
+def _totals(rows: Iterable[Json]) -> list[Json]:
+    sums: dict[str, Json] = {}
+    for row in rows:
+        total = sums.setdefault(row["sku"], {"sku": row["sku"], **dict.fromkeys(QUANTITIES, 0)})
+        for name in QUANTITIES:
+            total[name] += row[name]
+    return list(sums.values())
+
+
+def _ordered(rows: list[Json], order: str) -> list[Json]:
+    field = order.removeprefix("-")
+    if any(isinstance(row.get(field), dict | list) for row in rows):
+        raise Failure(400, "order must name a field with single values")
+
+    def place(row: Json) -> tuple[bool, str, Any]:
+        value = row.get(field)
+        is_text = isinstance(value, str)
+        return value is None, "text" if is_text else "number", value if value is not None else 0
+
+    return sorted(rows, key=place, reverse=order.startswith("-"))
+
+
+def _single(query: Query, name: str) -> str | None:
+    values = query.get(name)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise Failure(400, f"{name} must be given once")
+    return values[0]
+
+
+def _integer(query: Query, name: str, default: int, low: int = -(2**31), high: int = 2**31) -> int:
+    value = _single(query, name)
+    if value is None:
+        return default
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and low <= int(value) <= high):
+        raise Failure(400, f"{name} must be an integer from {low} to {high}")
+    return int(value)
+
+
+def _boolean(query: Query, name: str) -> bool:
+    value = _single(query, name)
+    if value not in (None, "true", "false"):
+        raise Failure(400, f"{name} must be true or false")
+    return value == "true"
+
+
+def _keys(query: Query) -> str:
+    return ",".join(query.get("keys", []))

@@ -1,0 +1,110 @@
+"""Orders and a stub of the routing that turns an order into shipping requests (contract 2.5 and 4.3)."""
+
+from __future__ import annotations
+
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.vendors.pipe17 import stock
+from app.sandbox.vendors.pipe17.fulfilling import CLOSED, cancel_shipment, open_shipment, shipments_of
+from app.sandbox.vendors.pipe17.state import ApiKey, State
+
+_COPIED_TO_SHIPMENT = (
+    "extOrderApiId", "orderSource", "orderSourceType", "shippingAddress", "shippingCode", "shippingCarrier",
+    "shippingClass", "shippingPrice", "currency", "shippingNote", "giftNote", "incoterms",
+    "expectedDeliveryDate",
+    "shipByDate", "shipAfterDate", "shipCancelByDate", "holdUntil", "privacyPolicy", "tags",
+)  # fmt: skip
+_SHIPMENT_LINE_FIELDS = ("uniqueId", "sku", "name", "upc", "quantity", "customFields")
+
+
+def create_order(state: State, caller: ApiKey, body: Json) -> Json:
+    same = [order for order in state.tables["orders"].values() if order["extOrderId"] == body["extOrderId"]]
+    if any(order.get("integration") == caller.integration for order in same):
+        raise Failure(409, "extOrderId exists already")
+    lines = body.get("lineItems", [])
+    if any(line["quantity"] <= 0 for line in lines):
+        raise Failure(400, "lineItems quantity must be positive")
+    if len({line["uniqueId"] for line in lines}) != len(lines):
+        raise Failure(400, "lineItems uniqueId must be unique within the order")
+    order = state.add("orders", {"status": "new", **body}, integration=caller.integration)
+    email = body.get("shippingAddress", {}).get("email")
+    if email:
+        order["email"] = email
+    if order["status"] in ("new", "readyForFulfillment"):
+        _route(state, order)
+    return order
+
+
+def update_order(state: State, caller: ApiKey, order: Json, body: Json) -> Json:
+    if body.get("status") == "canceled" and order["status"] != "canceled":
+        shipments = shipments_of(state, order["orderId"])
+        if any(shipment["status"] in ("fulfilled", "partialFulfillment") for shipment in shipments):
+            raise Failure(400, "status: an order that has shipped cannot be canceled")
+        for shipment in shipments:
+            if shipment["status"] not in CLOSED:
+                cancel_shipment(state, shipment, "canceledRestock", caller)
+    return state.change("orders", order, body)
+
+
+def _route(state: State, order: Json) -> None:
+    """One shipping request per location: the pre-routed one, else the first with enough, else the first."""
+    shippable = [line for line in order.get("lineItems", []) if line.get("requiresShipping", True)]
+    locations = [row for row in state.tables["locations"].values() if row["status"] == "active"]
+    if not shippable:
+        state.change("orders", order, {"status": "readyForFulfillment", "routingStatus": "excluded"})
+        return
+    if not locations or "shippingAddress" not in order:
+        failed = {"status": "readyForFulfillment", "routingStatus": "failed", "exceptions": ["routingFailed"]}
+        state.change("orders", order, failed)
+        return
+    plan: dict[str, list[Json]] = {}
+    for line in shippable:
+        plan.setdefault(_origin(state, order, line, locations), []).append(line)
+    for location_id, lines in plan.items():
+        location = state.tables["locations"][location_id]
+        fields = {name: order[name] for name in _COPIED_TO_SHIPMENT if name in order}
+        open_shipment(
+            state,
+            fields
+            | {
+                "extOrderId": order["extOrderId"],
+                "orderId": order["orderId"],
+                "orderType": "sales",
+                "locationId": location_id,
+                "lineItems": [part for line in lines for part in _components(state, line, location)],
+            },
+            status="pendingShippingLabel" if order.get("requireShippingLabels") else None,
+        )
+    routed = {"status": "readyForFulfillment", "routingStatus": "acknowledged", "lastRoutedAt": state.stamp()}
+    state.change("orders", order, routed)
+
+
+def _origin(state: State, order: Json, line: Json, locations: list[Json]) -> str:
+    if order.get("respectLocationId"):
+        wanted = line.get("locationId") or order.get("locationId")
+        if any(location["locationId"] == wanted for location in locations):
+            return str(wanted)
+    for location in locations:
+        if stock.has_stock(state, line["sku"], location["locationId"], line["quantity"]):
+            return str(location["locationId"])
+    return str(locations[0]["locationId"])
+
+
+def _components(state: State, line: Json, location: Json) -> list[Json]:
+    kept: Json = {name: value for name, value in line.items() if name in _SHIPMENT_LINE_FIELDS}
+    product = state.products_by_sku.get(line["sku"])
+    if product is None or not product.get("bundleItems") or location.get("preserveBundles"):
+        return [kept]
+    parts = []
+    for place, item in enumerate(product["bundleItems"], start=1):
+        part = state.products_by_sku.get(item["sku"])
+        parts.append(
+            {
+                "uniqueId": f"{line['uniqueId']}-{place}",
+                "sku": item["sku"],
+                "name": part["name"] if part else item["sku"],
+                "quantity": item["quantity"] * line["quantity"],
+                "bundleSKU": line["sku"],
+                "bundleQuantity": line["quantity"],
+            }
+        )
+    return parts

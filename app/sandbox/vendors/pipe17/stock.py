@@ -1,0 +1,148 @@
+"""Stock of the sandbox: it never changes without an event, and each leaves a ledger row (contract 2.4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from app.sandbox.bodies import Failure, Json
+from app.sandbox.vendors.pipe17.entities import INVENTORY_QUANTITIES
+from app.sandbox.vendors.pipe17.state import ApiKey, State
+
+_EFFECTS: dict[str, dict[str, int]] = {
+    "ship": {"committed": 1, "commitShip": 1},
+    "shipCancelRestock": {"committed": -1, "commitShip": -1},
+    "shipCancel": {"committed": -1, "commitShip": -1, "onHand": -1},
+    "fulfill": {"committed": -1, "commitShip": -1, "onHand": -1},
+    "futureShip": {"committedFuture": 1},
+    "release": {"committedFuture": -1, "committed": 1, "commitShip": 1},
+    "futureShipCancel": {"committedFuture": -1},
+    "receive": {"onHand": 1, "incoming": -1},
+    "xferout": {"committed": 1, "commitXfer": 1},
+    "xferfulfill": {"committed": -1, "commitXfer": -1, "onHand": -1},
+    "xferCancel": {"committed": -1, "commitXfer": -1},
+}
+"""Sign of the moved quantity per column.  `xferCancel` is the sandbox's name for taking `xferout` back."""
+
+QUANTITIES = (
+    "onHand", "available", "availableToPromise", "committed", "commitShip", "commitXfer", "committedFuture",
+    "future", "incoming", "unavailable", "hold", "damaged",
+)  # fmt: skip
+
+
+def move(
+    state: State, event: str, sku: str, location_id: str, quantity: int | Decimal, cause: Mapping[str, Any]
+) -> None:
+    """Applies an event of the Inventory Engine; nothing moves while that is off, as it is by default (contract 9).
+
+    SKUs that are unknown or not tracked have no stock to move.
+
+    Quantities are 32-bit integers, so a fraction of a unit takes the whole unit off the shelf.
+    """
+    product = state.products_by_sku.get(sku)
+    if not state.settings.inventory_engine or product is None or product.get("inventoryNotTracked"):
+        return
+    row = _record(state, sku, location_id, integration=None)
+    units = math.ceil(quantity)
+    changes = {column: row[column] + sign * units for column, sign in _EFFECTS[event].items()}
+    _apply(state, row, event, units, changes, cause)
+
+
+def adjust(state: State, sku: str, location_id: str, *, changed_by: int = 0, **figures: int) -> Json:
+    """What Pipe17's people do by hand: sell, count, correct.  The engine's switch does not matter to it.
+
+    `changed_by` is added to `onHand`, `figures` replace columns.  Raises `Failure`.
+    """
+    if sku not in state.products_by_sku:
+        raise Failure(400, "sku is unknown")
+    if location_id not in state.tables["locations"]:
+        raise Failure(400, "locationId is unknown")
+    row = _record(state, sku, location_id, integration=None)
+    changes = {"onHand": row["onHand"] + changed_by, **figures}
+    _apply(state, row, "adjust", changes["onHand"] - row["onHand"], changes, {"user": "sandbox user"})
+    return row
+
+
+def has_stock(state: State, sku: str, location_id: str, quantity: int | Decimal) -> bool:
+    product = state.products_by_sku.get(sku)
+    if product is not None and product.get("bundleItems"):
+        parts = product["bundleItems"]
+        return all(has_stock(state, part["sku"], location_id, part["quantity"] * quantity) for part in parts)
+    if product is None or product.get("inventoryNotTracked"):
+        return True
+    row = state.stock_rows.get((sku, location_id))
+    return row is not None and row["available"] >= quantity
+
+
+def report(state: State, caller: ApiKey, body: Json) -> Json:
+    """One element of `POST /inventory`.  Raises `Failure`; nothing is changed then."""
+    event, sku, location_id = body["event"], body["sku"], body["locationId"]
+    product, location = state.products_by_sku.get(sku), state.tables["locations"].get(location_id)
+    if product is None:
+        raise Failure(400, "sku is unknown")
+    if location is None:
+        raise Failure(400, "locationId is unknown")
+    if event == "ingest":
+        _refuse_ingest(state, caller, body, product, location)
+    given: Json = {name: body[name] for name in INVENTORY_QUANTITIES if name in body}
+    if not given:
+        raise Failure(400, "adjust needs at least one quantity")
+    row = _record(state, sku, location_id, integration=caller.integration)
+    moved = given["onHand"] - row["onHand"] if "onHand" in given else 0
+    marks: Json = {name: body[name] for name in ("vendorSKU", "label", "tags") if name in body}
+    cause: Json = {name: body[name] for name in ("entityId", "entityType", "orderId", "user") if name in body}
+    _apply(state, row, event, moved, given | marks, cause, integration=caller.integration)
+    return row
+
+
+def _refuse_ingest(state: State, caller: ApiKey, body: Json, product: Json, location: Json) -> None:
+    if "committed" in body:
+        raise Failure(400, "committed is kept by Pipe17 and cannot be ingested")
+    if "onHand" not in body:
+        raise Failure(400, "onHand is required with ingest")
+    if location["status"] != "active":
+        raise Failure(400, "the location is not active")
+    owner = location.get("fulfillmentIntegrationId")
+    if caller.integration is not None and owner not in (None, "", caller.integration):
+        raise Failure(400, "the location belongs to another fulfilment integration")
+    row = state.stock_rows.get((body["sku"], body["locationId"]))
+    published = [item for item in product.get("published", []) if item["integrationId"] == caller.integration]
+    if any(holder.get("inventoryNotTracked") for holder in (product, row or {}, *published)):
+        raise Failure(400, "the record is locked: inventory is not tracked for this sku")
+
+
+def _record(state: State, sku: str, location_id: str, *, integration: str | None) -> Json:
+    row = state.stock_rows.get((sku, location_id))
+    if row is None:
+        start = {"sku": sku, "locationId": location_id, "type": "physical", **dict.fromkeys(QUANTITIES, 0)}
+        row = state.add("inventory", start, integration=integration)
+    return row
+
+
+def _apply(
+    state: State,
+    row: Json,
+    event: str,
+    moved: int,
+    changes: Mapping[str, Any],
+    cause: Mapping[str, Any],
+    *,
+    integration: str | None = None,
+) -> None:
+    after = {**row, **changes}
+    available = after["onHand"] - after["committed"] - after["unavailable"]
+    promised = after["onHand"] - after["committed"] + after["future"] - after["committedFuture"]
+    computed = {"available": available, "availableToPromise": promised, "event": event, "quantity": moved}
+    for name in ("entityId", "entityType", "orderId", "user"):
+        row.pop(name, None)
+    state.change("inventory", row, {**changes, **computed, **cause})
+    state.ledger.append(
+        {
+            **row,
+            "ledgerId": state.new_id("ledger"),
+            "createdAt": row["updatedAt"],
+            **({"integration": integration} if integration else {}),
+        }
+    )

@@ -1,0 +1,91 @@
+"""What a person can play on Rally's page: a shopper buys what Rally was told of, through the merchant's own hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from app.sandbox.bodies import Failure
+from app.sandbox.page import Field, Play, Result
+from app.sandbox.vendors.rally.checkout import Checkout, run_checkout
+from app.sandbox.vendors.rally.state import Copies, Merchant, State
+
+MOST_PRODUCTS = 30
+MOST_UNITS = 99
+_QUANTITY = "quantity of "
+
+
+def plays(state: State) -> list[Play]:
+    """A checkout at each merchant that anything is known of, and at the first in any case."""
+    known = [
+        merchant
+        for place, (organization_id, merchant) in enumerate(state.merchants.items())
+        if not place or state.copies[organization_id].hooks or state.copies[organization_id].products
+    ]
+    return [_checkout(state, merchant) for merchant in known]
+
+
+def _checkout(state: State, merchant: Merchant) -> Play:
+    organization_id = merchant.organization_id
+
+    def buy(form: Mapping[str, str]) -> Result:
+        wanted = Checkout(skus=_wanted(form), coupon=form.get("coupon") or None, is_paid="is_paid" in form)
+        done = run_checkout(state, organization_id, wanted)
+        steps = [
+            {
+                "step": step.topic,
+                "status": step.status,
+                "outcome": step.outcome,
+                "why": step.error or "",
+                "ms": step.duration_ms,
+            }
+            for step in done["steps"]
+        ]
+        if done["outcome"] == "good":
+            paid = f"charged {done['charged']}" if wanted.is_paid else "not paid"
+            return Result(True, f"Order {done['order_id']} is placed, {paid}", steps)
+        return Result(False, f"{steps[-1]['step']} was not good: {steps[-1]['why']}", steps)
+
+    missing = _missing(state.copies[organization_id])
+    fields = [
+        *(Field(f"{_QUANTITY}{sku}", label, "0", "number") for sku, label in _goods(state.copies[organization_id])),
+        Field("coupon", "Coupon code"),
+        Field("is_paid", "The shopper pays", "on", "check"),
+    ]
+    about = (
+        f"A shopper of {merchant.name} ({organization_id}) makes a cart, gives an address, chooses shipping and pays."
+    )
+    return Play(
+        f"checkout-{organization_id}", "Play a checkout", missing or about, "" if missing else "Buy", fields, buy
+    )
+
+
+def _missing(copies: Copies) -> str:
+    """What the connector has to do before anybody can buy, "" when all is there."""
+    if not copies.hooks:
+        return "No hook is registered yet: `channel rally hooks register` does it."
+    if not copies.products:
+        return "Rally knows no product yet: `channel send catalog_push`, then `channel send inventory_push`."
+    return ""
+
+
+def _goods(copies: Copies) -> Iterator[tuple[str, str]]:
+    """SKU and what it is called, of the first `MOST_PRODUCTS` products."""
+    left = {row["sku"]: row["value"] for row in copies.stock.values()}
+    for product in list(copies.products.values())[:MOST_PRODUCTS]:
+        for variant in product["variants"]:
+            sku, price = variant["external_sku"], variant["prices"][0]["discounted_price"]
+            stock = f", {left[sku]} in stock" if sku in left else ""
+            yield sku, f"{product['title']}: {sku}, {price}{stock}"
+
+
+def _wanted(form: Mapping[str, str]) -> dict[str, int]:
+    """Raises `Failure` 400."""
+    wanted = {}
+    for name, value in form.items():
+        if name.startswith(_QUANTITY) and value not in ("", "0"):
+            if not (value.isascii() and value.isdigit() and int(value) <= MOST_UNITS):
+                raise Failure(400, f"{name}: must be a whole number up to {MOST_UNITS}")
+            wanted[name.removeprefix(_QUANTITY)] = int(value)
+    if not wanted:
+        raise Failure(400, "say how many of which product")
+    return wanted

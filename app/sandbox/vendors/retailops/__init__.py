@@ -1,0 +1,27 @@
+"""Stand-ins of RetailOps' servers: the caller of a channel, and the API that certifies one."""
+
+from __future__ import annotations
+
+from app.sandbox.vendors.retailops.caller import ACTIONS, Heard, RetailOps, shipment, unshipped
+from app.sandbox.vendors.retailops.certifier import (
+    API_KEY,
+    CERTIFY_PATH,
+    VENDOR,
+    Certifier,
+    Registered,
+    serve_certifier,
+)
+
+__all__ = [
+    "ACTIONS",
+    "API_KEY",
+    "CERTIFY_PATH",
+    "VENDOR",
+    "Certifier",
+    "Heard",
+    "Registered",
+    "RetailOps",
+    "serve_certifier",
+    "shipment",
+    "unshipped",
+]

@@ -1,0 +1,159 @@
+"""RetailOps as the caller of a channel: calls it the way the real one does, and judges the answers its way.
+
+The real caller names its own actions, sends null for empty lists and mixes numbers with numeric text
+(SDK contract 1.6); an answer it would throw away counts as a failure here too.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import requests
+
+from app.contract.problems import Problem
+from app.contract.schemas import Contract
+
+ACTIONS = {
+    "catalog_get_config": "SDK.catalog.get_config",
+    "catalog_push": "SDK.catpush_transmit",
+    "inventory_push": "SDK.inventory.invpush_transmit",
+    "order_pull": "SDK.orderpull.order_fetch",
+    "order_acknowledge": "SDK.order_acknowledge",
+    "order_update": "SDK.writeback",
+    "order_cancel": "SDK.order_cancel",
+    "order_shipment_submit": "SDK.shipment_submit",
+    "order_complete": "SDK.order_complete",
+    "order_settle_payment": "SDK.capture_channel_payments",
+    "order_returned": "SDK.items_returned",
+    "payment_credit": "SDK.payment_credit",
+}
+"""RetailOps' internal names, by which a channel must never route."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came back for one callback; `problems` are what RetailOps' production caller would refuse."""
+
+    callback: str
+    status: int
+    answer: dict[str, Any]
+    problems: tuple[Problem, ...]
+    duration_s: float
+    request_id: str
+
+    @property
+    def is_accepted(self) -> bool:
+        """True when RetailOps would read the answer."""
+        return self.status == 200 and not self.problems
+
+    def codes(self, event_type: str | None = None) -> list[str]:
+        """The codes of the answer's events."""
+        return [event["code"] for event in self.answer.get("events") or () if event_type in (None, event["event_type"])]
+
+
+class RetailOps:
+    """One channel of one RetailOps account, as its servers call it."""
+
+    def __init__(self, base_url: str, key: str, client_id: int, channel_id: int, contract: Contract) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._client_id = client_id
+        self._channel_id = channel_id
+        self._contract = contract
+        self._session = requests.Session()
+
+    def call(self, callback: str, **fields: Any) -> Heard:
+        """POST the callback.  Raises `requests.RequestException` when the channel cannot be reached."""
+        body = {
+            "integration_auth_token": self._key,
+            "action": ACTIONS[callback],
+            "version": 1,
+            "client_id": self._client_id,
+            "channel_info": {"id": self._channel_id},
+            **fields,
+        }
+        begun = time.perf_counter()
+        reply = self._session.post(
+            f"{self._base_url}/{callback}_v1",
+            data=msgspec.json.encode(body),
+            headers={"Content-Type": "application/json", "User-Agent": "Go-http-client/1.1"},
+            timeout=20,
+            allow_redirects=False,
+        )
+        duration_s = time.perf_counter() - begun
+        try:
+            answer = msgspec.json.decode(reply.content)
+        except msgspec.DecodeError:
+            answer = None
+        problems: tuple[Problem, ...] = ()
+        if reply.status_code == 200:
+            problems = self._contract.callbacks[callback].judge(answer)
+        given = answer if isinstance(answer, dict) else {}
+        return Heard(callback, reply.status_code, given, problems, duration_s, reply.headers.get("X-Request-Id", ""))
+
+    def pull_all(self) -> list[dict[str, Any]]:
+        """Every page of one walk of order_pull."""
+        orders: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            heard = self.call("order_pull", page_token=token, specific_orders=None)
+            if not heard.is_accepted:
+                raise RuntimeError(f"order_pull answered {heard.status}")
+            orders.extend(heard.answer["orders"])
+            token = heard.answer["next_page_token"]
+            if not token:
+                return orders
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._session.close()
+
+
+def shipment(order: dict[str, Any], shipment_id: int, *parcels: list[tuple[int, int]]) -> dict[str, Any]:
+    """A shipment of an order pulled before: one package per argument, each of (line index, units)."""
+    return {
+        "retailops_shipment_id": shipment_id,
+        "packages": [
+            {
+                "retailops_package_id": shipment_id * 10 + number,
+                "carrier_name": "UPS",
+                "carrier_class_name": "Ground",
+                "channel_ship_code": "",
+                "tracking_number": f"1Z999AA1{shipment_id:06d}{number}",
+                "weight_kg": "1.25",
+                "date_shipped": "2026-02-03T15:00:00Z",
+                "package_items": [
+                    {
+                        "sku": order["order_items"][index]["sku"],
+                        "retailops_order_item_id": 0,
+                        "retailops_shipment_item_id": 0,
+                        "channel_item_refnum": order["order_items"][index]["channel_item_refnum"],
+                        "quantity": str(units),
+                    }
+                    for index, units in parcel
+                ],
+            }
+            for number, parcel in enumerate(parcels, 1)
+        ],
+    }
+
+
+def unshipped(order: dict[str, Any], *units: tuple[int, int]) -> list[dict[str, Any]]:
+    """`unshipped_items` for units of (line index, units), as the caller of 2016 fills it: it states no price.
+
+    Its other numbers are always 0 (SDK contract, 9).
+    """
+    return [
+        {
+            "channel_item_refnum": order["order_items"][index]["channel_item_refnum"],
+            "sku": order["order_items"][index]["sku"],
+            "ordered_quantity": 0,
+            "unshipped_quantity": count,
+            "effective_unit_price": 0,
+            "effective_extended_price": 0,
+        }
+        for index, count in units
+    ]

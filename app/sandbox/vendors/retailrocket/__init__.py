@@ -1,0 +1,27 @@
+"""A stand-in of Retail Rocket that speaks real HTTP, so that all of it can be seen without an account."""
+
+from __future__ import annotations
+
+from app.sandbox.vendors.retailrocket.app import API_PATH, CDN_PATH, TRACKING_PATH, VENDOR, serve_retailrocket
+from app.sandbox.vendors.retailrocket.state import (
+    API_KEY,
+    PARTNER_ID,
+    SECOND_API_KEY,
+    SECOND_PARTNER_ID,
+    Settings,
+    State,
+)
+
+__all__ = [
+    "API_KEY",
+    "API_PATH",
+    "CDN_PATH",
+    "PARTNER_ID",
+    "SECOND_API_KEY",
+    "SECOND_PARTNER_ID",
+    "TRACKING_PATH",
+    "VENDOR",
+    "Settings",
+    "State",
+    "serve_retailrocket",
+]

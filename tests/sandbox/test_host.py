@@ -1,0 +1,190 @@
+"""Every vendor's sandbox stands on one host: found by its folder, with a page for people on it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from app.cli.sandbox import sandbox as sandbox_command
+from app.sandbox import vendors
+from app.sandbox.faults import RunningServer
+from app.sandbox.host import Options
+from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_KEY, serve_pipe17
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+ACME = """
+from app.sandbox.bodies import Failure, json_answer, object_body
+from app.sandbox.host import Vendor, serve_sandbox
+from app.sandbox.state import State
+
+
+class Orders(State):
+    def clear(self):
+        super().clear()
+        self.orders = []
+
+    def held(self):
+        return {"orders": self.orders}
+
+    def kept(self):
+        return {"orders": self.orders}
+
+    def restore(self, whole):
+        self.orders = whole["orders"]
+
+
+class Acme(Vendor):
+    title = "Acme <Ltd>"
+    base_path = "/v1"
+
+    def start(self, port, options):
+        state = Orders(state_file=options.state_file)
+        state.load()
+        return serve_sandbox(self, state, port=port)
+
+    def add_routes(self, app, state, faults):
+        @app.post("/v1/orders")
+        def create():
+            body = object_body()
+            if "number" not in body:
+                raise Failure(422, "number is missing")
+            state.orders.append(body)
+            return json_answer(body, 201)
+
+
+VENDOR = Acme()
+"""
+
+
+@pytest.fixture
+def pipe17() -> Iterator[RunningServer]:
+    with serve_pipe17(shipments=2) as server:
+        yield server
+
+
+def page(server: RunningServer) -> str:
+    reply = requests.get(f"{server.url}/sandbox/", headers=BROWSER, timeout=10)
+    assert reply.headers["Content-Type"].startswith("text/html")
+    return reply.text
+
+
+def submit(server: RunningServer, form: str, **fields: str) -> requests.Response:
+    return requests.post(f"{server.url}/sandbox/page/{form}", fields, headers=BROWSER, timeout=10)
+
+
+@pytest.mark.parametrize("name", vendors.names())
+def test_every_sandbox_has_a_page_for_people_and_the_same_as_json_for_programs(name: str) -> None:
+    with vendors.vendor(name).start(0, Options()) as server:
+        home = requests.get(f"{server.url}/", headers=BROWSER, timeout=10)
+        assert (home.status_code, home.url) == (200, f"{server.url}/sandbox/")
+        assert f"<h1>{vendors.vendor(name).title} sandbox</h1>" in home.text
+        state = requests.get(f"{server.url}/sandbox/", timeout=10).json()
+        assert state == requests.get(f"{server.url}/sandbox/state", timeout=10).json()
+        assert requests.get(f"{server.url}/sandbox/journal", timeout=10).json()["calls"] == []
+
+
+def test_the_usual_ports_are_those_that_the_examples_name() -> None:
+    assert {name: vendors.port_offset(name) for name in vendors.names()} == {
+        "pipe17": 0, "rally": 1, "retailops": 2, "retailrocket": 3,
+    }  # fmt: skip
+
+
+def test_a_fault_is_switched_on_and_off_on_the_page(pipe17: RunningServer) -> None:
+    def status() -> int:
+        address = f"{pipe17.url}{BASE_PATH}/shipments"
+        return requests.get(address, headers={"X-Pipe17-Key": INTEGRATION_KEY}, timeout=10).status_code
+
+    done = submit(pipe17, "fault", kind="status", code="429", times="5", method="GET")
+    assert (done.status_code, done.url) == (200, f"{pipe17.url}/sandbox/#fault")
+    assert status() == 429
+    assert "4 more times" in page(pipe17)
+    assert submit(pipe17, "fault-off", place="0", kind="hang").status_code == 409, "another fault stood there"
+    assert submit(pipe17, "fault-off", place="0", kind="status").status_code == 200
+    assert status() == 200
+    for wrong, named in ({"kind": "sulk"}, "kind"), ({"kind": "status", "times": "often"}, "times"):
+        refused = submit(pipe17, "fault", **wrong)
+        assert (refused.status_code, named in refused.text.partition('role="alert"')[2]) == (400, True)
+    assert pipe17.faults.as_json() == []
+
+
+def test_settings_and_reset_of_the_page_are_those_of_the_control_api(pipe17: RunningServer) -> None:
+    given = {
+        "rate_per_s": "2.5",
+        "create_status": "202",
+        "post_accepts": "both",
+        "id_suffix": "",
+        "webhooks_twice": "on",
+    }
+    assert submit(pipe17, "settings", visible_after_s="0", **given).status_code == 200
+    settings = requests.get(f"{pipe17.url}/sandbox/settings", timeout=10).json()
+    assert (settings["rate_per_s"], settings["create_status"], settings["webhooks_twice"]) == (2.5, 202, True)
+    assert settings["org_wide_access"] is False, "a box that is not ticked is not sent"
+    assert submit(pipe17, "settings", rate_per_s="fast").status_code == 400
+    assert submit(pipe17, "reset").status_code == 200
+    assert requests.get(f"{pipe17.url}/sandbox/settings", timeout=10).json()["create_status"] == 200
+
+
+def test_shipping_requests_are_made_and_cancelled_on_the_page(pipe17: RunningServer) -> None:
+    before = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"]
+    made = submit(pipe17, "play", name="shipments", count="3")
+    assert "3 shipping requests wait in the queue" in made.text
+    after = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"]
+    assert len(after) == len(before) + 3
+    submit(pipe17, "play", name="cancel", shipment=after[-1]["shipmentId"])
+    last = requests.get(f"{pipe17.url}/sandbox/state", timeout=10).json()["shipments"][-1]
+    assert last["status"] == "canceledRestock"
+    assert submit(pipe17, "play", name="shipments", count="1e9").status_code == 400
+
+
+def test_the_page_shows_requests_without_secrets_and_only_its_own_forms_work(pipe17: RunningServer) -> None:
+    requests.get(f"{pipe17.url}{BASE_PATH}/shipments?count=1", headers={"X-Pipe17-Key": "canary-key"}, timeout=10)
+    hook = {"url": "http://127.0.0.1:9/", "apikey": INTEGRATION_KEY, "topics": ["shipments"]}
+    address, key = f"{pipe17.url}{BASE_PATH}/webhooks", {"X-Pipe17-Key": INTEGRATION_KEY}
+    assert requests.post(address, json=hook, headers=key, timeout=10).status_code == 200
+    shown = page(pipe17)
+    assert "GET /api/v3/shipments?count=1" in shown and "http://127.0.0.1:9/" in shown
+    assert "canary" not in shown and INTEGRATION_KEY not in shown.partition('id="keys"')[0]
+    elsewhere = {"Origin": "http://shop.example", **BROWSER}
+    assert requests.post(f"{pipe17.url}/sandbox/page/reset", headers=elsewhere, timeout=10).status_code == 403
+    own = {"Origin": pipe17.url, **BROWSER}
+    assert requests.post(f"{pipe17.url}/sandbox/page/reset", headers=own, timeout=10).status_code == 200
+
+
+def test_a_new_vendors_sandbox_is_a_folder_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").write_text(ACME)
+    monkeypatch.setattr(vendors, "__path__", [*vendors.__path__, str(tmp_path)])
+    assert "acme" in vendors.names()
+    assert vendors.port_offset("acme") not in {0, 1, 2, 3}
+    acme, options = vendors.vendor("acme"), Options(state_file=tmp_path / "acme.json")
+    try:
+        with acme.start(0, options) as server:
+            address = f"{server.url}/v1/orders"
+            assert requests.post(address, json={"number": "<b>7</b>"}, timeout=10).status_code == 201
+            assert requests.post(address, json={}, timeout=10).status_code == 422
+            submit(server, "fault", kind="status", times="1")
+            assert requests.post(address, json={"number": "8"}, timeout=10).status_code == 503
+        with acme.start(0, options) as server:
+            shown = page(server)
+            assert "Acme &lt;Ltd&gt;" in shown and "&lt;b&gt;7&lt;/b&gt;" in shown
+            journal = requests.get(f"{server.url}/sandbox/journal", timeout=10).json()
+            assert journal["calls"] == [], "the file keeps what the vendor holds; the journal is of this run"
+    finally:
+        sys.modules.pop("app.sandbox.vendors.acme", None)
+
+
+def test_a_port_in_use_is_said_with_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(sandbox_command, ["rally", "--port", str(port)])
+    assert done.exit_code == 1
+    assert f"port {port} of rally is in use" in done.output and "--port 0" in done.output
