@@ -54,8 +54,13 @@ def lose_database(scene: Scene, rng: random.Random) -> bool:
 
 def _lock(url: str, seconds: float, release: Callable[[], None]) -> None:
     """Another process, which we are, writes to the SQLite file and takes its time."""
-    with closing(sqlite3.connect(make_url(url).database or "", timeout=5, isolation_level=None)) as connection:
-        connection.execute("begin immediate")
+    with closing(sqlite3.connect(make_url(url).database or "", timeout=1, isolation_level=None)) as connection:
+        while True:
+            try:
+                connection.execute("begin immediate")
+                break
+            except sqlite3.OperationalError:  # a process that was stopped while it wrote holds the file
+                release()
         release()
         time.sleep(seconds)
         connection.execute("rollback")
