@@ -445,6 +445,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "acknowledge-all-in-one-transaction",
+        "P17",
+        "app/channel/running.py",
+        "        if len(portions[-1]) >= PORTION:\n",
+        "        if False:\n",
+        (
+            "tests/channel/test_order_life.py"
+            "::test_p17_many_acknowledgements_are_kept_in_portions_so_that_asking_again_gets_on[sqlite]",
+        ),
+    ),
+    Fault(
         "swallow-corrections",
         "P11",
         "app/channel/running.py",

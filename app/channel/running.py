@@ -1,7 +1,8 @@
 """How a command runs: T1 claims and commits what is owed, the attempt holds nothing, T2 records (R8, R9).
 
-A callback may hold several commands (each package of a shipment, each acknowledgement); they share one
-T1 and one T2.  A command binds its natural key only if a call of it had or may still have an effect.
+A callback may hold several commands (each package of a shipment, each acknowledgement).  Those of one order share one
+T1 and one T2; those of many orders run in portions, for no transaction may last.  A command binds its natural key only
+if a call of it had or may still have an effect.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import groupby
 from typing import cast
 
 import msgspec
@@ -46,6 +48,10 @@ RetailOps has given up (P7)."""
 
 GRACE_S = 1.0
 """How long after its budget a request still waits for its outcomes to be recorded."""
+
+PORTION = 25
+"""Commands of different orders that share a transaction: T1 takes some seven statements for each, and the database cuts
+a transaction off that lasts for seconds."""
 
 GIVING_BACK = ("return_order", "refund_payment")
 """The verbs of money this server itself owes the customer (R10)."""
@@ -148,15 +154,17 @@ def execute(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> Ran:
 
     A command the database can never keep costs itself only (R6).  What vendors answered is told and kept even if it
     cannot be recorded now.  Raises `Rejected` 503 when the same command is still running elsewhere,
-    `DatabaseUnavailable` when nothing could be kept.
+    `DatabaseUnavailable` when nothing of a portion could be kept; the portions before it are done, and sent again they
+    are repeats.
     """
+    portions = _portions(wanted)
+    if len(portions) > 1:
+        return _one_after_the_other(desk, asked, portions)
     try:
         begun = _begin_or_wait(desk, asked, wanted)
     except DatabaseRefused:
         if len(wanted) > 1:
-            ran = [execute(desk, asked, [command]) for command in wanted]
-            unrecorded = tuple(outcome for one in ran for outcome in one.unrecorded)
-            return Ran([events for one in ran for events in one.events], unrecorded)
+            return _one_after_the_other(desk, asked, [[command] for command in wanted])
         return Ran([[refused_event(about("order_refnum", command.order_refnum))] for command in wanted])
     asked.leave_turn()
     settled = _attempt(desk, asked, begun)
@@ -174,6 +182,22 @@ def execute(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> Ran:
         ]
         found.append([*_not_contradicted(own, vendors), *vendors])
     return Ran(found, unrecorded)
+
+
+def _portions(wanted: Sequence[Command]) -> list[list[Command]]:
+    """The commands in their order, cut between orders where there are many; at least one portion."""
+    portions: list[list[Command]] = [[]]
+    for _, of_order in groupby(wanted, key=lambda command: command.order_refnum):
+        if len(portions[-1]) >= PORTION:
+            portions.append([])
+        portions[-1].extend(of_order)
+    return portions
+
+
+def _one_after_the_other(desk: Desk, asked: Asked, portions: Sequence[Sequence[Command]]) -> Ran:
+    ran = [execute(desk, asked, portion) for portion in portions]
+    unrecorded = tuple(outcome for one in ran for outcome in one.unrecorded)
+    return Ran([events for one in ran for events in one.events], unrecorded)
 
 
 def _newest(told: Sequence[Told]) -> list[Told]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.channel import running
+from app.deliveries import outbox
+from app.records.database import DatabaseUnavailable
 from tests.conftest import Caller, Sandbox, codes, eventually, shipment_of
 
 pytestmark = pytest.mark.both_databases
@@ -31,6 +34,33 @@ def test_p17_an_order_is_handed_out_until_acknowledged_and_never_after(retailops
     rest = [order["channel_order_refnum"] for order in retailops.pull()]
     assert rest == [refnum for refnum in first if refnum not in half]
     assert all(pipe17.shipment(refnum)["status"] == "sentToFulfillment" for refnum in half)
+
+
+def test_p17_many_acknowledgements_are_kept_in_portions_so_that_asking_again_gets_on(
+    retailops: Caller, pipe17: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction for all of them would be cut off by a slow database, each time they are sent."""
+    pipe17.tell("shipments", {"count": 50})
+    refnums = [order["channel_order_refnum"] for order in retailops.pull()]
+    assert len(refnums) > running.PORTION + 10
+    own_owe, owed = outbox.owe, 0
+
+    def goes_away(*given: Any, **named: Any) -> Any:
+        nonlocal owed
+        owed += 1
+        if owed == running.PORTION + 10:
+            raise DatabaseUnavailable("away")
+        return own_owe(*given, **named)
+
+    monkeypatch.setattr(outbox, "owe", goes_away)
+    entries = [{"channel_order_refnum": refnum, "retailops_order_id": 7 + n} for n, refnum in enumerate(refnums)]
+    assert retailops.post("order_acknowledge", orders=entries).status_code == 503
+    left = [order["channel_order_refnum"] for order in retailops.pull()]
+    assert left == refnums[running.PORTION :]
+    assert all(pipe17.shipment(refnum)["status"] == "sentToFulfillment" for refnum in refnums[: running.PORTION])
+    assert codes(retailops.ask("order_acknowledge", orders=entries)) == []
+    assert retailops.pull() == []
+    assert owed == len(refnums) + 10, "what was kept is not owed again"
 
 
 def test_p17_an_acknowledged_order_stays_away_although_the_vendor_does_not_know_yet(
