@@ -257,6 +257,7 @@ def eventually(look: Callable[[], Any], patience_s: float = 15.0) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_databases: runs on SQLite and again on PostgreSQL")
     config.addinivalue_line("markers", "unmigrated: begins with an empty database, before the first migration")
+    config.addinivalue_line("markers", "slow: takes seconds; `-m 'not slow'` runs the rest while you edit")
     config.addinivalue_line("markers", "postgresql: needs a PostgreSQL server; `-m 'not postgresql'` leaves them out")
 
 
@@ -264,6 +265,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_databases"):
         both = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
         metafunc.parametrize("database_url", both, indirect=True)
+
+
+SLOW = (
+    "system/", "test_house.py",
+    "callbacks/test_fair_share.py", "callbacks/test_openapi_fuzz.py", "callbacks/test_served.py",
+    "callbacks/test_worker.py", "channel/test_order_histories.py", "cli/test_begin.py", "cli/test_processes.py",
+    "cli/test_zoo.py", "gateways/test_conformance.py", "gateways/test_pipe17_histories.py",
+    "gateways/test_rally_histories.py", "gateways/test_rally_ids.py",
+)  # fmt: skip
+"""Where tests start whole processes, play long histories or walk every vendor; PostgreSQL's are slow as well."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests").as_posix()
+        if place.startswith(SLOW) or item.get_closest_marker("postgresql"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
