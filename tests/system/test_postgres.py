@@ -229,12 +229,16 @@ def test_p26_p14_all_processes_together_keep_to_the_vendors_rate(
         return answered
 
     in_parallel(*(lambda address=address: ask(address, 1.5) for address in servers))
-    before, begun = calls(), time.monotonic()
-    in_parallel(*(lambda address=address: ask(address, 4) for address in servers * 2))
-    seen, took_s = calls() - before, time.monotonic() - begun
-    print(f"{seen} calls in {took_s:.1f} s by four processes, {per_s} a second allowed")
-    # What was saved up between the two rounds, at most one second's worth, may be spent besides.
-    assert 0.6 * per_s * took_s <= seen <= per_s * (took_s + 1)
+    for _ in range(3):  # a machine that is busy with other things may be too slow for the rate for a while
+        before, begun = calls(), time.monotonic()
+        in_parallel(*(lambda address=address: ask(address, 4) for address in servers * 2))
+        seen, took_s = calls() - before, time.monotonic() - begun
+        print(f"{seen} calls in {took_s:.1f} s by four processes, {per_s} a second allowed")
+        # What was saved up between the rounds, at most one second's worth, may be spent besides.
+        assert seen <= per_s * (took_s + 1)
+        if seen >= 0.6 * per_s * took_s:
+            break
+    assert seen >= 0.6 * per_s * took_s
 
 
 @pytest.mark.both_databases
