@@ -144,4 +144,5 @@ def begin(connection: Connection) -> datetime:
     if _row(connection).boot_id not in ("", boot_id()):
         end_leases(connection, now)
     connection.execute(update(heartbeat).values(boot_id=boot_id(), booted_at=started))
+    beat(connection, now)  # else the next process would begin another one
     return started

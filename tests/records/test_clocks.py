@@ -54,6 +54,25 @@ def test_p45_a_process_whose_clock_is_a_day_ahead_decides_as_the_others(
         other.close()
 
 
+def test_p45_a_clock_that_is_begun_anew_is_that_of_the_next_process(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.write() as connection:
+        long_ago = clock.utc_now() - DAY
+        connection.execute(sa.update(heartbeats).values(at=long_ago, seen=long_ago))
+    url = database.url.render_as_string(hide_password=False)
+    first, second = Database(url), Database(url)
+    now_s = time.time
+    begun = first.now()
+    assert abs(begun - datetime.now(UTC)) < timedelta(seconds=5)
+    monkeypatch.setattr(time, "time", lambda: now_s() + DAY.total_seconds())
+    try:
+        assert abs(second.now() - begun) < timedelta(seconds=5)
+    finally:
+        first.close()
+        second.close()
+
+
 def test_p45_a_clock_that_is_asked_while_the_process_stands_still_is_not_believed() -> None:
     shared = clock.SharedClock()
     now_s, boot_s = time.time(), clock.boot_s()
