@@ -267,14 +267,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", both, indirect=True)
 
 
-SLOW = (
-    "system/", "test_house.py",
-    "callbacks/test_fair_share.py", "callbacks/test_openapi_fuzz.py", "callbacks/test_served.py",
-    "callbacks/test_worker.py", "channel/test_order_histories.py", "cli/test_begin.py", "cli/test_processes.py",
-    "cli/test_zoo.py", "gateways/test_conformance.py", "gateways/test_pipe17_histories.py",
-    "gateways/test_rally_histories.py", "gateways/test_rally_ids.py",
-)  # fmt: skip
-"""Where tests start whole processes, play long histories or walk every vendor; PostgreSQL's are slow as well."""
+SLOW = ("callbacks/", "channel/", "cli/", "gateways/", "sandbox/", "system/", "test_house.py")
+"""Where tests start servers or whole processes, or walk every vendor; PostgreSQL's are slow as well."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -282,6 +276,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(ROOT / "tests").as_posix()
         if place.startswith(SLOW) or item.get_closest_marker("postgresql"):
             item.add_marker(pytest.mark.slow)
+    # The longest files first, so that at the end of a parallel run no process works on one while the others are idle.
+    items.sort(key=lambda item: "/system/" not in item.path.as_posix())
 
 
 @pytest.fixture(scope="session")
