@@ -2277,9 +2277,9 @@ FAULTS = (
     Fault(
         "large-bodies-of-one-channel-first",
         "P15",
-        "app/callbacks/large_bodies.py",
-        "self._waiting[holder] = queue  # behind all others",
-        "self._waiting = {holder: queue, **self._waiting}",
+        "app/fair_turns.py",
+        "name, share = min(due, key=lambda each: (each[1].held, each[1].served))",
+        "name, share = due[0]",
         ("tests/callbacks/test_large_bodies.py::test_r14_two_large_bodies_are_in_hand_and_channels_take_turns",),
     ),
     Fault(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from app.errors import Rejected
+from app.fair_turns import Shares
 from app.gateways.policy import Deadline
 
 _T = TypeVar("_T")
@@ -22,47 +22,36 @@ class Places:
 
     def __init__(self, count: int = IN_HAND) -> None:
         self._lock = threading.Lock()
-        self._free = count
-        self._waiting: dict[str, deque[threading.Event]] = {}
-        """By holder, in the order in which they are next."""
+        self._shares: Shares[threading.Event] = Shares(count, lambda holder: count)
 
     def take(self, holder: str, wait_s: float) -> bool:
         """Wait for a place; False when the time is over."""
         with self._lock:
-            if self._free:
-                self._free -= 1
+            if self._shares.begin(holder):
                 return True
             mine = threading.Event()
-            self._waiting.setdefault(holder, deque()).append(mine)
+            self._shares.wait(holder, mine)
         if mine.wait(max(wait_s, 0.0)):
             return True
         with self._lock:
-            if mine.is_set():  # given in this very moment
-                return True
-            queue = self._waiting[holder]
-            queue.remove(mine)
-            if not queue:
-                del self._waiting[holder]
-        return False
+            if not mine.is_set():  # else it was given in this very moment
+                self._shares.withdraw(holder, mine)
+            return mine.is_set()
 
-    def give(self) -> None:
-        """Give a place to the next one."""
+    def give(self, holder: str) -> None:
+        """The holder's place goes to the next one."""
         with self._lock:
-            if not self._waiting:
-                self._free += 1
-                return
-            holder = next(iter(self._waiting))
-            queue = self._waiting.pop(holder)
-            queue.popleft().set()
-            if queue:
-                self._waiting[holder] = queue  # behind all others
+            self._shares.end(holder)
+            if (following := self._shares.begin_next()) is not None:
+                following[1].set()
 
 
 class Turn:
     """One request's place among the large bodies.  Nothing may wait for a vendor in it (P15)."""
 
-    def __init__(self, places: Places, parsing: threading.Lock, deadline: Deadline) -> None:
+    def __init__(self, places: Places, holder: str, parsing: threading.Lock, deadline: Deadline) -> None:
         self._places = places
+        self._holder = holder
         self._parsing = parsing
         self._deadline = deadline
         self._is_left = False
@@ -83,7 +72,7 @@ class Turn:
         """Give the place to the next one; harmless twice."""
         if not self._is_left:
             self._is_left = True
-            self._places.give()
+            self._places.give(self._holder)
 
 
 class LargeBodies:
@@ -98,7 +87,7 @@ class LargeBodies:
         """Wait for a place, which is left at the end at the latest; raises `Rejected` 503 when the time is over."""
         if not self._places.take(holder, deadline.left_s()):
             raise _overloaded()
-        turn = Turn(self._places, self._parsing, deadline)
+        turn = Turn(self._places, holder, self._parsing, deadline)
         try:
             yield turn
         finally:
