@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from app import gateways, settings
 from app.cli.init import init
 from app.contract.schemas import load_contract
 from app.sandbox.vendors.retailops import RetailOps
+from tests.system.stage import free_port
 
 BARE = {name: value for name, value in os.environ.items() if name not in settings.ENVIRONMENT_HELP}
 ROOT = Path(__file__).parents[2]
@@ -34,12 +34,6 @@ def channel(folder: Path, *arguments: str, **environ: str) -> subprocess.Complet
         [sys.executable, "-m", "app.cli", *arguments],
         cwd=folder, env={**BARE, "PYTHONPATH": str(ROOT), **environ}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
