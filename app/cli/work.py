@@ -8,7 +8,7 @@ import threading
 
 import click
 
-from app import Works, logs, settings
+from app import Works, logs, memory, settings
 from app.channel import registration
 from app.cli.terminal import json_option, print_json, stop_signal
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
@@ -35,6 +35,7 @@ def work(as_json: bool) -> None:
     This is the worker process of the Procfile.  A database that is away at the start is waited for.  What is not
     finished at the end stays owed and is taken up by the next worker.  Log lines go to standard error.
     """
+    memory.keep_flat()  # before the first thread
     configured = settings.load()
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
