@@ -480,6 +480,16 @@ FAULTS = (
         ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
     ),
     Fault(
+        "take-an-order-on-both-legs",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "is_tired == place.is_second_leg and candidate.refnum not in page.places",
+        "is_tired == place.is_second_leg and candidate.refnum not in page.called_off",
+        (
+            "tests/channel/test_order_edges.py::test_r18_an_order_that_another_pull_counts_meanwhile_stands_on_a_page_once",
+        ),
+    ),
+    Fault(
         "page-begins-with-the-last-order",
         "P18",
         "app/channel/actions/order_pull.py",

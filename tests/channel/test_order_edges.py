@@ -6,7 +6,11 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from app.channel.actions import order_pull
+from app.channel.actions.order_pull import TIRED_AFTER
+from app.records.tables import handed_out
 from tests.conftest import Caller, Sandbox, codes, eventually
 
 
@@ -30,6 +34,28 @@ def test_r18_the_operator_is_told_of_orders_handed_out_five_times(
         for _ in range(6):
             retailops.pull_all()
     assert refnum in str([vars(record) for record in caplog.records])
+
+
+def test_r18_an_order_that_another_pull_counts_meanwhile_stands_on_a_page_once(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fresh ones are read first and the often handed out after them; a second pull may count one in between."""
+    for _ in range(TIRED_AFTER):
+        refnum, *others = refnums(retailops.pull())
+    has_tired = order_pull._has_tired
+
+    def counted_between(*args: Any) -> bool:
+        set_count(retailops, refnum, TIRED_AFTER)
+        return has_tired(*args)
+
+    set_count(retailops, refnum, TIRED_AFTER - 1)
+    monkeypatch.setattr(order_pull, "_has_tired", counted_between)
+    assert sorted(refnums(retailops.pull())) == sorted([refnum, *others])
+
+
+def set_count(retailops: Caller, refnum: str, times: int) -> None:
+    with retailops.database.write() as connection:
+        connection.execute(update(handed_out).where(handed_out.c.refnum == refnum).values(times=times, last_pull_ms=0))
 
 
 def test_r18_an_order_cancelled_at_its_source_is_never_given_as_one_to_ship(retailops: Caller, pipe17: Sandbox) -> None:

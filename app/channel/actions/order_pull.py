@@ -172,7 +172,8 @@ def _filled(desk: Desk, asked: Asked, source: Gateway, place: Place, page: _Page
         for candidate, is_tired in _from_place(desk, asked, source, place):
             if len(page.orders) == PAGE:
                 break
-            if is_tired == place.is_second_leg and candidate.refnum not in page.called_off:
+            # An order that another pull counts between the two legs stands on both: it is taken once.
+            if is_tired == place.is_second_leg and candidate.refnum not in page.places:
                 page.take(candidate)
             last = candidate
         else:
