@@ -378,7 +378,7 @@ FAULTS = (
         "                known = frozenset[int]()\n",
         (
             "tests/channel/test_known_outcomes.py::"
-            "test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_recorded_when_it_is_back",
+            "test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded",
         ),
     ),
     Fault(

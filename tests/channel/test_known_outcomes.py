@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from sqlalchemy import select, update
 from app import gateways
 from app.channel import consequences, running
 from app.contract.schemas import Contract
-from app.records.database import Database
+from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import deliveries, late_news
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
@@ -32,13 +33,22 @@ AWAY_S = 8.0
 
 
 @pytest.fixture
-def shop(build_app: Callable[..., Flask], contract: Contract, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """A vendor whose refunds can neither be repeated nor looked up, and leases that end while the database is away."""
+def shop(
+    build_app: Callable[..., Flask],
+    contract: Contract,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Shop]:
+    """A vendor that pays whenever it is asked, and leases that end while the database is away.
+
+    Its refunds can neither be repeated nor looked up, unless a test's parameter names another `Repeat`.
+    """
+    repeat = getattr(request, "param", "never")
     monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
     monkeypatch.setattr(running, "PATIENCE_MARGIN_S", LEASE_S - running.BUDGET_S)
     till = Till()
     with serve_till(till) as server:
-        gateway = 'repeat = "never"\npatience_s = 5.0'
+        gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
         text = CHANNEL.format(pair=PAIR, key=KEY, url=server.url, channel="", gateway=gateway)
         yield Shop(till, server, Caller(build_app(text), contract))
 
@@ -106,6 +116,29 @@ def test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_r
     assert shop.give_back(71, "7.50", "A2")["payment_transactions"] == [transaction]
     assert all(entry.told_at is not None for entry in shop.ledger() if entry.order_refnum != "A3")
     assert [len(order.paid_out) for order in shop.till.orders.values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("shop", ["safe"], indirect=True)
+def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease ends meanwhile, and the verb is one that may be repeated: this process alone knows better."""
+    apply, is_back = consequences.apply, threading.Event()
+
+    def unless_away(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
+        if not is_back.is_set():
+            raise DatabaseUnavailable("the database went away")
+        apply(connection, delivery, settled, *rest)
+
+    shop.sell()
+    monkeypatch.setattr(consequences, "apply", unless_away)
+    [paid] = shop.give_back(71, "7.50")["payment_transactions"]
+    time.sleep(LEASE_S + 1.5)  # several turns of the dispatcher after the end of the lease
+    assert len(shop.till.orders["A1"].paid_out) == 1
+    is_back.set()
+    assert eventually(lambda: shop.states() == ["accepted"])
+    assert open_calls(shop.retailops.database) == []
+    assert (len(shop.till.orders["A1"].paid_out), paid["amount"]) == (1, 7.5)
 
 
 def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_other(

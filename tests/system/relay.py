@@ -28,7 +28,10 @@ from typing import Literal
 Direction = Literal["calls", "answers"]
 
 Tap = Callable[["Link", Direction, bytes], None]
-"""Is told what was passed on, in order: the connection, the direction, the bytes."""
+"""Is told what is about to be passed on, in order: the connection, the direction, the bytes.
+
+Not afterwards, for who gets the bytes may answer them, or hang up, before the thread that passed them on goes on.
+"""
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -154,8 +157,8 @@ class Relay:
                 was_held = self._wait(link, direction)
                 if was_held and direction == "calls" and not self._are_sent and link.has_reset():
                     break
-                target.sendall(data)
                 self._tap(link, direction, data)
+                target.sendall(data)
             self._wait(link, direction)
             with suppress(OSError):
                 target.shutdown(socket.SHUT_WR)

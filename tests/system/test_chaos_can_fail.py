@@ -20,7 +20,7 @@ from tests.system.chaos.injuries import Injuries
 from tests.system.chaos.money_books import MoneyAtRest, compare_money
 from tests.system.chaos.overheard import Exchange, Overheard
 from tests.system.chaos.records import Parked
-from tests.system.relay import Relay
+from tests.system.relay import Direction, Link, Relay
 
 CALL = b"PUT /sandbox/settings HTTP/1.1\r\nHost: rally\r\nContent-Length: 19\r\n\r\n"
 BODY = b'{"rate_per_s": 7.5}'
@@ -58,6 +58,26 @@ def test_p44_a_held_call_arrives_unless_its_caller_threw_it_away(
     else:
         time.sleep(0.3)
         assert seen.exchanges == []
+    relay.close()
+
+
+@pytest.mark.parametrize("late", ["calls", "answers"])
+def test_p44_an_answer_that_was_heard_is_overheard_however_late_the_relay_goes_on(
+    rally: RunningServer, late: Direction
+) -> None:
+    """The vendor may answer a call, and its caller hang up, before the thread that passed the bytes on goes on."""
+    seen = Overheard("/settings", lambda port: None)
+
+    def slowly(link: Link, direction: Direction, data: bytes) -> None:
+        time.sleep(0.3 if direction == late else 0.0)
+        seen.tap(link, direction, data)
+
+    relay = Relay(int(rally.url.rpartition(":")[2]), slowly)
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as caller:
+        caller.sendall(CALL + BODY)
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200")
+    time.sleep(0.5)  # by now whoever is late has come
+    assert [exchange.status for exchange in seen.exchanges] == [200]
     relay.close()
 
 

@@ -25,7 +25,7 @@ class Exchange:
     """The process that made it; None where that could not be seen."""
     sent_at: float
     status: int = 0
-    """0 until a whole answer went to the caller."""
+    """0 until a whole answer goes to a caller that still listens."""
     answered_at: float = 0.0
 
     @property
@@ -68,8 +68,9 @@ class Overheard:
         self.exchanges: list[Exchange] = []
 
     def tap(self, link: Link, direction: Direction, data: bytes) -> None:
-        """Take in what was passed on."""
+        """Take in what is about to be passed on."""
         now = time.monotonic()
+        kept: list[Exchange] = []
         with self._lock:
             side = self._sides.setdefault((link, direction), _Side())
             side.data += data
@@ -78,13 +79,16 @@ class Overheard:
                     method, path, *_ = start_line.split(" ")
                     exchange = Exchange(method, path, body, None, now)
                     if path.endswith(self._path_end):
-                        exchange.process = self._owner(link)
-                        self.exchanges.append(exchange)
+                        kept.append(exchange)
                     self._open.setdefault(link, []).append(exchange)
                 elif waiting := self._open.get(link):
                     exchange = waiting.pop(0)
                     if not link.has_closed():
                         exchange.status, exchange.answered_at = int(start_line.split(" ")[1]), now
+            self.exchanges += kept
+        # Nobody else waits for it; a connection has one thread for each direction.
+        for exchange in kept:
+            exchange.process = self._owner(link)
 
     def _owner(self, link: Link) -> int | None:
         if link not in self._owners:
