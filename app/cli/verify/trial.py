@@ -32,7 +32,7 @@ DOUBLE_SLASH = "two slashes before the callback"
 _REPEATS = "RetailOps repeats a call whose answer it did not get"
 
 THROWN_AWAY = "RetailOps would throw the whole answer away"
-"""What its production caller does with an answer that breaks one of its rules (contract 1.6)."""
+"""What its production caller does with an answer that breaks one of its rules (SDK contract 1.6)."""
 
 _HINTS = {
     **dict.fromkeys(range(201, 300), "RetailOps takes nothing but 200 for a success"),
