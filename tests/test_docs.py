@@ -73,8 +73,11 @@ def peer(path: Path, word: str | None) -> str | None:
     """The page that a citation means; None where it does not say whose contract it is."""
     if word:
         return PEERS[" ".join(word.split())]
-    place = path.relative_to(ROOT).as_posix()
-    return next((name for name in PEERS.values() if re.search(rf"(?<![a-z]){name}(?![a-z])", place)), None)
+    for part in path.relative_to(ROOT).parts:  # a folder's name counts before that of a file in it
+        for page in PEERS.values():
+            if re.search(rf"(?<![a-z]){page}(?![a-z])", part):
+                return page
+    return None
 
 
 def missing_sections(page: str, cited: str) -> list[str]:
