@@ -1,4 +1,4 @@
-"""The trial of one fixture: what the SDK's tool does with it, then RetailOps' own eyes, then what neither expects."""
+"""Tests one fixture: as the SDK's tool does, then as RetailOps' caller judges, then with what neither tries."""
 
 from __future__ import annotations
 
