@@ -1,4 +1,4 @@
-"""For whom the present thread works, and until when: shared resources are shared and waited for by it."""
+"""Keeps whose request the current thread serves, and until when, so that shared resources are divided fairly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clock decides what (R36).
+"""Every reading of time in this project, and which clock decides what (R36).
 
 * **The shared clock** (`SharedClock`, each `Database` has one) decides whatever two processes have to agree on:
   leases, when a call is due, how old a figure, a cart or a hand-out is.  With PostgreSQL it is the server's

@@ -40,6 +40,14 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "cite-a-rule-that-is-written-nowhere",
+        "P43",
+        "app/docs/explain/rules.md",
+        "### R13\n",
+        "### R13b\n",
+        ("tests/test_docs.py::test_p43_every_cited_rule_promise_and_figure_is_a_heading",),
+    ),
+    Fault(
         "keep-silent-about-goods-without-a-price",
         "P37",
         "app/gateways/rally/health.py",

@@ -1,4 +1,4 @@
-"""Orders called off at their source after they were handed out: RetailOps is told with `cancel: true` (R18).
+"""Orders cancelled at their source after they were handed out: RetailOps gets them again with `cancel: true` (R18).
 
 While RetailOps has open orders they are asked for with every `order_pull`, remembered as due, handed out before the
 others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The

@@ -1,4 +1,4 @@
-"""An operator has seen at the vendor that an open call was done: it counts as delivered, with all that follows.
+"""Records an operator's word that a vendor has done an open call: it counts as delivered, with all that follows.
 
 Only a person can know that of a call whose outcome is unknown and whose vendor cannot be asked (R11).
 """

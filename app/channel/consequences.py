@@ -1,4 +1,4 @@
-"""What our own records say once a vendor has taken or finally refused a command.
+"""Updates our records of orders and refunds once a vendor has accepted or finally refused a command.
 
 It is read from the command's own body, so that it is the same whether the answer came within the
 callback, minutes later in the background, or after a restart.

@@ -1,4 +1,4 @@
-"""What an action has at hand: the records, the gateways, the courier, the clock."""
+"""What an action needs to run: the records, the gateways, the sender of calls, the clock."""
 
 from __future__ import annotations
 

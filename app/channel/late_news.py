@@ -1,4 +1,4 @@
-"""Late news between a vendor's word and RetailOps' next answer: what counts as news, and when it is told (R15)."""
+"""Collects failures that are found after the answer, and adds them to RetailOps' next answer (R15)."""
 
 from __future__ import annotations
 

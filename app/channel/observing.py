@@ -1,4 +1,4 @@
-"""What observers will want to hear of the orders that are handed out, kept until their moment comes (R17)."""
+"""Keeps what observers are to be sent of orders that are handed out, until it is due (R17)."""
 
 from __future__ import annotations
 

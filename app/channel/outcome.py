@@ -1,4 +1,4 @@
-"""What a callback came to, and the answer RetailOps reads from it.
+"""The result of a callback, and the answer that RetailOps gets for it.
 
 Whether a command succeeded is not a second opinion: `status` is fail exactly when an error event says
 why, because RetailOps shows people the events (SDK contract 4.7).

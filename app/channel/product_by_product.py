@@ -1,4 +1,4 @@
-"""Keeps a catalogue push in ever smaller parts until only the products are left out the database refuses (R6)."""
+"""Stores a catalogue push in ever smaller parts, so that only products the database refuses are left out (R6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A callback from its parsed body to its answer: key, shape, channel, action, and the answer's own check.
+"""Takes a callback from its parsed body to its answer: key, shape, channel, action, and the check of the answer.
 
 Knows no HTTP; whatever is not a 200 leaves as `Rejected`.
 """

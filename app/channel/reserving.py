@@ -1,4 +1,4 @@
-"""Units sold where RetailOps' stock cannot know it yet: when they count no longer, and who is told then (R25).
+"""Reservations: units of orders that RetailOps' stock does not count yet, and when they end (R25).
 
 Gateways are owed first and rows changed afterwards, always in this order, lest two callbacks wait for each other.
 """

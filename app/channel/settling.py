@@ -1,4 +1,4 @@
-"""What goes back when an order is completed (R22) or cancelled.
+"""Works out the refunds of an order that is completed (R22) or cancelled.
 
 Three sums, each worked out apart (`closed_money`): for units that `order_update` took off, for units that will not
 ship, and, where nothing has shipped, for shipping.  Credits and returns that came for the same units count against

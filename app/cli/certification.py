@@ -1,4 +1,4 @@
-"""What RetailOps is asked at certification, what it can carry, and what its answer means (contract 1.8)."""
+"""What RetailOps is asked at certification, what it can carry, and what its answer means (SDK contract 1.8)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def name_rules(name: str) -> list[str]:
 
 
 def address_rules(base_url: str) -> list[str]:
-    """The rules a base URL breaks: RetailOps appends `/<callback>_v1` to it as text (contract 1.1)."""
+    """The rules a base URL breaks: RetailOps appends `/<callback>_v1` to it as text (SDK contract 1.1)."""
     if not is_address(base_url):
         return [ADDRESS_RULE]
     parts = urlsplit(base_url)
@@ -106,7 +106,7 @@ def ask_retailops(
     """Send the request.  No message of the outcome holds one of the keys.
 
     `key_in_header`: the key of the API stands in the header `apikey`, as RetailOps' own API takes it; otherwise in the
-    query, as the SDK's tool sends it (contract 9).
+    query, as the SDK's tool sends it (SDK contract 9).
     """
     secret = Secret(api_key, auth_key)
     body = {

@@ -1,4 +1,4 @@
-"""What concerns channels as such: those that are gone, unknown accounts, orders RetailOps does not take (R28, R35)."""
+"""What `channel check` says of channels as a whole: gone ones, unknown accounts, orders not taken (R28, R35)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`channel deliveries retry|drop|confirm`: what an operator decides on calls that the machine has given up."""
+"""`channel deliveries retry|drop|confirm`: an operator's decision on calls that are no longer tried by themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`channel deliveries`: what is owed to vendors, what is stuck, and what to do about it at three in the morning."""
+"""`channel deliveries`: which calls are owed to vendors, which wait for a person, and what can be done about them."""
 
 from __future__ import annotations
 

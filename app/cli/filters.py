@@ -1,4 +1,4 @@
-"""What the operator's commands are asked in: moments as people write them, calls, and the records they look into."""
+"""Parameter types and options that the operator's commands share: moments, calls, and the records they read."""
 
 from __future__ import annotations
 

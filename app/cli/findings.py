@@ -1,4 +1,4 @@
-"""What the records and this server's own address tell an operator, for `channel check`.
+"""What `channel check` says from the records and of this server's own address.
 
 Everything here is read and nothing is changed; a database that is away is a finding like any other.
 """

@@ -1,4 +1,4 @@
-"""What a command on the terminal lends a gateway: above all the rate it shares with the server's processes (R14)."""
+"""What a gateway needs when a command uses it: above all the rate it shares with the server's processes (R14)."""
 
 from __future__ import annotations
 

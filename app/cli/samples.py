@@ -63,7 +63,7 @@ def _shipment() -> Json:
 def _order(*, is_over: bool = False) -> Json:
     """The order as RetailOps has it; `is_over`: one line has shipped and the other never will.
 
-    `removed` only where a value can satisfy every published schema (contract 1.9).
+    `removed` only where a value can satisfy every published schema (SDK contract 1.9).
     """
     lines = [_line(1, MUG, 2, 12.5), _line(2, TEA, 1, 31.95)]
     order: Json = {

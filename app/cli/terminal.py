@@ -1,4 +1,4 @@
-"""How every command speaks: tables for people, JSON for programs, and a calm end on a signal."""
+"""The output of every command: tables for people, JSON for programs, and a clean end on a signal."""
 
 from __future__ import annotations
 

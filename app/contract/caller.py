@@ -1,7 +1,7 @@
 """A stand-in for RetailOps' production caller, for what passes the verifier may be thrown away.
 
 The caller parses an answer into fixed fields, encodes those again, and only then validates
-(contract 1.6): what the channel left out arrives at the rules as empty text, 0, false or null.  So an
+(SDK contract 1.6): what the channel left out arrives at the rules as empty text, 0, false or null.  So an
 omitted `item_type` breaks its enum although no schema requires it, and `{}` breaks more than it seems.
 """
 

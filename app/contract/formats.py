@@ -13,7 +13,7 @@ def is_date_time(value: object) -> bool:
     """True for a full RFC 3339 moment: date, time and offset, and a day the calendar has.
 
     Stricter than the upstream verifier, which lets a bare date pass: RetailOps' caller parses this
-    field with a time and an offset, and one that does not parse cost the whole page (contract 1.6).
+    field with a time and an offset, and one that does not parse cost the whole page (SDK contract 1.6).
     """
     if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
         return False

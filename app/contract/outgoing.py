@@ -1,4 +1,4 @@
-"""The last look at an answer: one bad order must not cost RetailOps the whole page (contract 1.6)."""
+"""The last look at an answer: one bad order must not cost RetailOps the whole page (SDK contract 1.6)."""
 
 from __future__ import annotations
 

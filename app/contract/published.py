@@ -1,7 +1,8 @@
 """The SDK's own rules for answers, made from ours: `channel verify --as-sdk-tool` judges by them.
 
-The published schemas of answers (contract 1.7, 2; retailops-sdk, branch master) name types, enums and limits of fields
-and require almost nothing.  Our schemas say of each field what of it is our own care, so that the rest is theirs.
+The published schemas of answers (SDK contract 1.7, 2; retailops-sdk, branch master) name types, enums and limits of
+fields and require almost nothing.  Our schemas say of each field what of it is our own care, so that the rest is
+theirs.
 """
 
 from __future__ import annotations

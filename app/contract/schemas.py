@@ -51,7 +51,7 @@ class Callback:
     def check_answer(self, answer: dict[str, Any]) -> tuple[Problem, ...]:
         """What is wrong with an answer: first by our own narrow schema, then for RetailOps' caller.
 
-        At most 40 problems are told.  Nothing means RetailOps takes it (contract 1.6 and 2.14).
+        At most 40 problems are told.  Nothing means RetailOps takes it (SDK contract 1.6 and 2.14).
         """
         own = [] if self._answer.is_valid(answer) else self._answer.problems(answer)[0]
         seen = {(problem.pointer, problem.rule) for problem in own}

@@ -1,4 +1,4 @@
-"""What is done for a gateway in the background besides sending: owing observers their reports, and its own work."""
+"""Background work of a gateway besides sending: reports for observers, and the gateway's own regular work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt at one owed call: look up first where that is due, send, and say what became of it.
+"""Makes one attempt at one owed call: looks it up at the vendor where needed, sends it, reports the outcome.
 
 The courier holds no transaction and no lock while the vendor is busy (R8).
 """

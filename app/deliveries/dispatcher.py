@@ -1,4 +1,4 @@
-"""The background half of the outbox: claims due calls, lets the courier try them, records what came of it.
+"""The background half of the outbox: claims due calls, has them attempted, and records the outcomes.
 
 One thread does all database work (a claim and all outcomes since the last one share a transaction);
 a pool of threads waits for vendors, and `Turns` says who has one.  It runs inside the web process or alone

@@ -1,4 +1,4 @@
-"""Sends facts: of each gateway the oldest unheard products, then the oldest unheard stock, by turns (R13)."""
+"""Sends facts that are due: for each gateway products first, then stock, in batches by turns (R13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator may do with the outbox: look at calls, put a parked one back, give one up, say that one was done.
+"""What an operator may do with the outbox: list calls, retry a parked one, drop one, confirm that one was done.
 
 A call that is being tried just now belongs to whoever tries it; nothing here touches it.
 """

@@ -1,4 +1,4 @@
-"""What is owed to vendors, as a queue with lanes: owe, see whether a lane is free, wake it, tell what became of it."""
+"""The calls owed to vendors, a queue with one lane for each order: add, see whether a lane is free, read outcomes."""
 
 from __future__ import annotations
 

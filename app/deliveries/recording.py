@@ -1,4 +1,4 @@
-"""Records what came of the dispatcher's calls; an outcome that is known stays here until the database has it (R8)."""
+"""Records the outcomes of the dispatcher's calls; a known one stays here until the database has it (R8)."""
 
 from __future__ import annotations
 

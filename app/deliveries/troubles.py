@@ -1,4 +1,4 @@
-"""What the log says of a vendor that fails in the background: once that it began, once that it is over.
+"""Logs a vendor that fails in the background: once when the failure begins, once when it is over.
 
 Every failed call is kept with its delivery or its facts, and tried again; a line for each would bury the one
 that an operator has to read.

@@ -1,4 +1,4 @@
-"""Whose turn it is: which claimed calls have a thread, which wait for one, and how many more may be claimed.
+"""Decides which claimed calls get a thread, which wait for one, and how many more may be claimed.
 
 At most half of the threads are inside one vendor (R14).  Lest those of a quick vendor wait for the database
 too, calls are claimed ahead for them.  What an observer is owed goes out in a thread of its own, one each,

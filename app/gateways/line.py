@@ -1,4 +1,4 @@
-"""The only place where this project speaks HTTP to the outside, so that its dangers are met once.
+"""The one client for outgoing HTTP: a deadline, limits, no redirects, so that each risk is handled in one place.
 
 A call ends at its deadline whatever the vendor does, is never repeated or redirected behind the
 caller's back, reads no more than it was allowed to, and fails as one of the four gateway errors

@@ -1,4 +1,4 @@
-"""The catalogue as state: what RetailOps stated last of each product, and how far each gateway has heard it.
+"""The catalogue as state: what RetailOps stated last of each product, and how far each gateway has received it.
 
 What is owed to a gateway is a product with all its variants, because that is what vendors are told (R13).
 """

@@ -1,4 +1,4 @@
-"""Keeps what a catalogue push states: finds each record's row, merges what it mentions, owes what changed."""
+"""Stores what a catalogue push states: finds each record's row, merges what it mentions, marks changes as due."""
 
 from __future__ import annotations
 

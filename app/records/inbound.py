@@ -1,4 +1,4 @@
-"""How vendors' own requests to this server were answered, counted, so that an operator learns why they are refused."""
+"""Counts how vendors' own requests to this server were answered, so that an operator sees why they are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What turned out after a callback was answered: kept for the operator, told to RetailOps once (R15).
+"""Failures found after a callback was answered: kept for the operator, sent to RetailOps once (R15).
 
 A row is told to the first answer that can carry it.  For a while after that it is told again to the same
 request only, because the answer that carried it may have been lost on its way.

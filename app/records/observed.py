@@ -1,4 +1,4 @@
-"""Orders that observers will be told of, and which of them have come to that point (R17)."""
+"""Orders that observers get a report of, and which of these reports are due (R17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite's files are nobody else's: they hold orders, addresses and what is to be paid."""
+"""Keeps SQLite's files readable by their owner alone: they hold orders, addresses and what is to be paid."""
 
 from __future__ import annotations
 

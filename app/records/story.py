@@ -1,4 +1,4 @@
-"""What happened to an order or a request, in one line of time: journal, ledger, deliveries, hand-outs, news.
+"""The timeline of an order or a request: journal, ledger, deliveries, hand-outs and late events by time.
 
 The journal may have lost its last lines in a kill; what the ledger and the deliveries say is the truth (R16).
 """

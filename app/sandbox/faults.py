@@ -1,4 +1,4 @@
-"""A real HTTP server that can misbehave, because a vendor's illness is met on the socket and nowhere else.
+"""A real HTTP server that can misbehave, because the faults of a vendor happen on the socket.
 
 It serves a WSGI application (a vendor sandbox, or a few lines in a test) and applies fault rules to the
 requests that match them.  Rules are set through `Faults`, by a test or by a sandbox's own admin page.

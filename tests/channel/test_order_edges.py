@@ -19,7 +19,7 @@ def refnums(orders: list[dict[str, Any]]) -> list[str]:
 
 
 def test_p17_an_order_still_comes_to_a_caller_that_never_uses_tokens(retailops: Caller) -> None:
-    """Contract 1.6 and 4.5: the caller may only ever send a blank token; R18 puts such orders behind, not away."""
+    """SDK contract 1.6 and 4.5: the caller may only ever send a blank token; R18 puts such orders behind, not away."""
     first = refnums(retailops.pull())
     assert 0 < len(first) < 100
     for _ in range(6):
@@ -74,7 +74,7 @@ def test_p18_one_unreadable_request_costs_no_other_named_order(retailops: Caller
 
 
 def test_p11_a_retailops_number_told_later_reaches_the_vendor(retailops: Caller, pipe17: Sandbox) -> None:
-    """The caller of contract 1.6 always sent 0 at first; R9: a correction is forwarded with an info event."""
+    """The caller of SDK contract 1.6 always sent 0 at first; R9: a correction is forwarded with an info event."""
     # The larger numbers are none that a 64-bit float holds, nor the SDK's tool lets an example have.
     told = dict(zip(refnums(retailops.pull()), (4711, 2**53, 2**53 + 1, 2**63 + 1), strict=False))
     for numbers in (dict.fromkeys(told, 0), told):
@@ -131,7 +131,7 @@ def test_p11_unshipped_items_named_in_a_second_completion_go_on(retailops: Calle
 
 
 def test_an_order_number_that_belongs_to_another_order_cancels_nothing(retailops: Caller, pipe17: Sandbox) -> None:
-    """Contract 5, order_cancel: refnum and id that belong to different orders."""
+    """SDK contract 5, order_cancel: refnum and id that belong to different orders."""
     first, second = refnums(retailops.pull())[:2]
     retailops.acknowledge(first, second)  # first is RetailOps' 70, second 71
     answer = retailops.ask("order_cancel", order={"channel_order_refnum": first, "retailops_order_id": 71})

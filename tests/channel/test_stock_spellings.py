@@ -45,7 +45,7 @@ def test_r13_a_sku_sold_out_everywhere_is_sold_out_at_pipe17(
 
 
 def test_stock_whose_type_is_left_empty_is_stock_of_its_facility(sku: str, retailops: Caller, pipe17: Sandbox) -> None:
-    """Contract 1.6: the real caller leaves quantity_type empty where it is not filled."""
+    """SDK contract 1.6: the real caller leaves quantity_type empty where it is not filled."""
     push(retailops, sku=sku, quantity_available=9, quantity_detail=[own(9, 9, kind="")])
     eventually(lambda: on_hand(pipe17, sku) == 9, 4)
 

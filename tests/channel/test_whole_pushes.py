@@ -55,7 +55,7 @@ def books(build_app: Callable[..., Flask], contract: Contract) -> Books:
     return Books(Caller(build_app(channel_text("http://127.0.0.1:9"), DELIVERIES="worker"), contract))
 
 
-# E1, E2: who has a SKU
+# Who has a SKU
 
 
 def test_p36_a_product_and_its_variant_with_one_sku_are_one_article(books: Books) -> None:
@@ -100,7 +100,7 @@ def test_p36_who_lost_its_sku_comes_back_when_it_is_free_and_was_never_switched_
     assert books.push(record(4, SKU="D"), record(3, SKU="E")) == [] and books.sold()["B"] == ("2", "two")
 
 
-# E11, E12: who belongs to whom
+# Who belongs to whom
 
 
 @pytest.mark.parametrize("chunk", [1, 500], ids=["in pieces", "at once"])
@@ -149,7 +149,7 @@ def test_p36_what_has_variants_is_a_group_at_every_depth_and_a_nameless_one_hand
     }
 
 
-# E13: what is known needs no SKU
+# What is known needs no SKU
 
 
 def test_p34_a_known_object_needs_no_sku_and_an_unknown_one_is_an_error(books: Books) -> None:

@@ -1,4 +1,4 @@
-"""Money after the sale at Rally: computed from what was bought and what RetailOps stated last (R22, R23, E5 to E15)."""
+"""Money after the sale at Rally: computed from what was bought and what RetailOps stated last (R22, R23)."""
 
 from __future__ import annotations
 

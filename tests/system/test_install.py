@@ -99,6 +99,7 @@ def test_p41_what_a_host_installs_has_the_command_and_works_anywhere(tmp_path: P
     empty = tmp_path / "empty"
     empty.mkdir()
     assert run(commands, empty, "channel", "--version").startswith("channel, version ")
+    assert list(commands.parent.rglob("app/docs/explain/rules.md")), "the pages that messages and code cite come along"
     run(commands, empty, "channel", "init", "--vendor", "rally")
     with serving(commands, empty) as address:
         verified = json.loads(

@@ -1,4 +1,4 @@
-"""RetailOps states the stock of many SKUs, absolute and whole; every gateway that hears stock is owed it.
+"""RetailOps states the stock of many SKUs, absolute and whole; it becomes due at every gateway that takes stock.
 
 A fact is answered once it is durable; it is sent in the background, newest value only (R13).
 """

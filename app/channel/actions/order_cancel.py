@@ -1,4 +1,4 @@
-"""RetailOps calls an order off.
+"""RetailOps cancels an order.
 
 Nothing shipped: the order is cancelled where it came from.  Something shipped: fail, an event names the
 shipment, and nothing changes (R21).  Cancelled before: the stored answer (R9).  Where the source moves

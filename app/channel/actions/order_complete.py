@@ -1,4 +1,4 @@
-"""RetailOps is done with an order.
+"""RetailOps completes an order: nothing more of it will ship.
 
 Shipments of the payload that are not registered yet are registered first.  Then the units named in `unshipped_items`,
 less those shipped, and the units that `order_update` took off are closed, and given back with their tax where the

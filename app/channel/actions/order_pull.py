@@ -158,7 +158,7 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             page.take(candidate)
             page.called_off.add(candidate.refnum)
     while not _filled(desk, asked, source, place, page, secret):
-        # Behind the fresh ones, on the same page: RetailOps may never come back with a token (contract 1.6).
+        # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
         if place.is_second_leg or not has_open or not _has_tired(desk, asked.channel.key, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)

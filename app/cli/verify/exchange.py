@@ -87,7 +87,7 @@ class Target:
         self._sessions: list[requests.Session] = []
 
     def path(self, href: str, *, is_doubled: bool = False) -> str:
-        """Path of the base URL and href joined as plain text (contract 1.1); `is_doubled`: with two slashes."""
+        """Path of the base URL and href joined as plain text (SDK contract 1.1); `is_doubled`: with two slashes."""
         return self._parts.path.rstrip("/") + "/" + href if is_doubled else self._parts.path + href
 
     def post(self, path: str, body: bytes, query: str = "", headers: Mapping[str, str] = NO_HEADERS) -> Answer:

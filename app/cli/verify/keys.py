@@ -15,7 +15,7 @@ from app.cli.system_user import listed_home
 from app.errors import ChannelError
 
 PLACES = ("retailops/integration_auth_token", ".retailops/integration_auth_token")
-"""Below the home directory: what the tool's code uses, and what its README says (contract 1.7)."""
+"""Below the home directory: what the tool's code uses, and what its README says (SDK contract 1.7)."""
 
 MASK = "***"
 

@@ -1,4 +1,4 @@
-"""What a run sends: schema files and fixtures, found where the SDK's tool finds them (contract 1.7)."""
+"""What a run sends: schema files and fixtures, found where the SDK's tool finds them (SDK contract 1.7)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Formats = Mapping[str, Callable[[object], bool]]
 
 
 def _is_integer(_checker: object, value: object) -> bool:
-    """The SDK's tool takes 1.0 and 1e2 for integers; draft 4 by the letter does not (contract 1.7)."""
+    """The SDK's tool takes 1.0 and 1e2 for integers; draft 4 by the letter does not (SDK contract 1.7)."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
@@ -39,7 +39,7 @@ def _is_its_integer(_checker: object, value: object) -> bool:
 
 
 def _is_its_multiple(_validator: object, factor: Any, value: Any, _schema: object) -> Iterator[ValidationError]:
-    """The validator of 2016 divides 64-bit floats and knows whole quotients below 2^53 only (contract 9)."""
+    """The validator of 2016 divides 64-bit floats and knows whole quotients below 2^53 only (SDK contract 9)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     try:

@@ -1,4 +1,4 @@
-"""The SDK's own verifier, replayed with all its leniency (contract 1.7), to see beforehand what it would say.
+"""The SDK's own verifier, replayed with all its leniency (SDK contract 1.7), to see beforehand what it would say.
 
 Without folders of the user's it judges as the tool with the SDK's own files: one fixture for each callback the SDK
 knows, and answers held to the published rules.  With folders it judges by them alone.

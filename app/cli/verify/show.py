@@ -1,4 +1,4 @@
-"""A run for people, by causes and, if wanted, line by line, and for build servers as JUnit XML."""
+"""Shows a run: for people by causes and, if requested, line by line; for build servers as JUnit XML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trial of one fixture: what the SDK's tool does with it, then RetailOps' own eyes, then what neither expects."""
+"""Tests one fixture: as the SDK's tool does, then as RetailOps' caller judges, then with what neither tries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DOUBLE_SLASH = "two slashes before the callback"
 _REPEATS = "RetailOps repeats a call whose answer it did not get"
 
 THROWN_AWAY = "RetailOps would throw the whole answer away"
-"""What its production caller does with an answer that breaks one of its rules (contract 1.6)."""
+"""What its production caller does with an answer that breaks one of its rules (SDK contract 1.6)."""
 
 _HINTS = {
     **dict.fromkeys(range(201, 300), "RetailOps takes nothing but 200 for a success"),

@@ -1,4 +1,4 @@
-"""RetailOps is done with a request: what will never ship is rejected, and what Pipe17 still waits for is told (R22)."""
+"""Completes a shipping request: rejects what will never ship, and reports what Pipe17 still waits for (R22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A package is sent corrected: its fulfilment is frozen, so number, carrier and date stand beside it (R24)."""
+"""Corrects a package: its fulfilment is frozen, so number, carrier and date go into a tracking beside it (R24)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first job of a fulfilling integration: a Pipe17 location for every RetailOps facility, that routes to us.
+"""Makes a Pipe17 location for each RetailOps facility that routes to us: the first step of setting up.
 
 Listed first, created when absent, then given our integration id, without which nothing is ever routed here
 (contract 2.2).  Used by `channel pipe17 locations`, never by a callback.

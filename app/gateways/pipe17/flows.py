@@ -1,4 +1,4 @@
-"""Which parts of the work may run, judged by what Pipe17 says of our integration (contract 1.2, 4.1)."""
+"""Which flows of data may run, by toggle, ticks and grants of our integration (contract 1.2, 4.1)."""
 
 from __future__ import annotations
 

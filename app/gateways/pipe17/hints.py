@@ -1,4 +1,4 @@
-"""What a "poll now" of Pipe17's does in this process and in every other (contract 2.9)."""
+"""What a webhook of Pipe17 starts in this process and in every other: reading again (contract 2.9)."""
 
 from __future__ import annotations
 

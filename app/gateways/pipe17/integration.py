@@ -1,4 +1,4 @@
-"""What Pipe17 says of our own integration: its switch, its settings, what it may do, read again now and then.
+"""Reads our own integration at Pipe17 from time to time: its toggle, its settings, what it may do.
 
 Pipe17 only stores these; obeying them is this code's duty (contract 1.2, 4.1).  With a bare API key there
 is nothing to read: channels.toml alone counts, and a missing grant is a fault of the key.

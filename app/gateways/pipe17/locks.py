@@ -1,4 +1,4 @@
-"""Stock records of Pipe17 that nobody may ingest into: their `inventoryNotTracked` is set (contract 2.4)."""
+"""Stock records that Pipe17 has locked against ingests: their `inventoryNotTracked` is set (contract 2.4)."""
 
 from __future__ import annotations
 

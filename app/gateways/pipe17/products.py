@@ -1,4 +1,4 @@
-"""RetailOps' catalogue as Pipe17 hears it: which of its products RetailOps has, under which id (contract 4.2)."""
+"""Sends RetailOps' catalogue to Pipe17: which of its products RetailOps has, under which id (contract 4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a product is to be at Pipe17: decisions apart from the calls (contract 4.1, product channel sync)."""
+"""Decides whether a product is published at Pipe17, apart from the calls (contract 4.1, product channel sync)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Goods RetailOps took back, as Pipe17 hears of them: a receipt for the shop's return, else a return of our own.
+"""Reports goods that RetailOps took back to Pipe17: a receipt for the shop's return, else a return of our own.
 
 No money is told: the selling channel refunds (R24), and what is back on the shelf comes with the next ingest.
 """

@@ -1,4 +1,4 @@
-"""Walks through Pipe17's lists: pages that shift, repeat or tie neither hide nor double anything."""
+"""Reads Pipe17's lists page by page, so that rows that move, repeat or tie are neither missed nor doubled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optional "poll now" hint: Pipe17 calls an address nobody can guess, and every process reads anew.
+"""Pipe17's optional webhook: a call of a secret address makes every process read again.
 
 Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no signature is known.
 """

@@ -1,4 +1,4 @@
-"""A cart as it is kept."""
+"""The document of a cart, as it is stored and read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An order's lines changed in RetailOps: what each row, the discounts and the taxes come to then.
+"""Recomputes an order after RetailOps changed its lines: rows, discounts and taxes.
 
 Everything is computed from the order as it was bought (`OrderDocument.bought`) and the units stated last, so that
 units taken off and restored give the same amounts again.  A row keeps the price the shopper agreed to; its discount

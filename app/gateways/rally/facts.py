@@ -1,4 +1,4 @@
-"""The catalogue and stock as Rally receives them: whole products and absolute figures, equal ones seldom (R13).
+"""Sends catalogue and stock to Rally: whole products and absolute figures, equal ones seldom (R13).
 
 Rally takes one object a call, so a batch may end half-way: what was told is reported, the rest stays owed.
 A product's snapshot carries its stock; so the stock of a SKU that Rally does not know yet goes with its product.

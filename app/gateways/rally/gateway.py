@@ -1,4 +1,4 @@
-"""Rally as RetailOps' channel: its orders are kept here, and it is told what becomes of them.
+"""Rally as a source of orders: they are kept here, and Rally is informed of what becomes of them.
 
 Questions are answered from the records.  A command changes the order as it is kept and then tells Rally how it
 stands; so every call but a refund may be repeated, and a late one tells the newest.

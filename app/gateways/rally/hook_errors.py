@@ -1,4 +1,4 @@
-"""What Rally is told when a hook cannot be answered as wished (contract 3.8)."""
+"""The errors Rally gets when a hook cannot be answered as requested (contract 3.8)."""
 
 from __future__ import annotations
 

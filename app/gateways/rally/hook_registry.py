@@ -1,4 +1,4 @@
-"""The thirteen hooks Rally calls here: registered anew in one go, so that the next run mends one that broke off."""
+"""Registers the thirteen hooks Rally calls here, all of them each time, which also repairs a run that broke off."""
 
 from __future__ import annotations
 

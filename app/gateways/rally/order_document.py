@@ -1,4 +1,4 @@
-"""An order as it is kept (contract 4.1).
+"""The document of an order, as it is stored and read back (contract 4.1).
 
 All amounts were rounded once, when a row was made (see `pricing`); every total is a sum of rows.  So what the
 shopper was shown, what Rally charged and what RetailOps books are the same figures.

@@ -1,4 +1,4 @@
-"""How an order comes along at Rally: money and review, when it is paid, when it may go, when it was called off.
+"""The state of an order at Rally: money and review, when it is paid, may be handed out, or was cancelled.
 
 Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
 open overrides it (contract 3.2, 3.5) until RetailOps has the order.  There is no hook for an order called off at

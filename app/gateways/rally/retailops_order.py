@@ -1,4 +1,4 @@
-"""What RetailOps is told of an order of Rally's (the last paragraph of the contract's section B)."""
+"""Turns a kept order of Rally's into the order RetailOps pulls (the last paragraph of contract B)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rally's Cart and Order objects, made of ours (contract 4.1 to 4.6, 4.8); money is `Decimal` and becomes a number."""
+"""Builds Rally's Cart and Order objects from ours (contract 4.1 to 4.6, 4.8); money is `Decimal` until then."""
 
 from __future__ import annotations
 

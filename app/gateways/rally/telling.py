@@ -1,4 +1,4 @@
-"""What Rally is told of an order: how it stands, all of it, and what has left."""
+"""The calls that inform Rally of an order: its status, the whole order, its shipments."""
 
 from __future__ import annotations
 

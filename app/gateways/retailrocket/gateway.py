@@ -1,4 +1,4 @@
-"""Retail Rocket as a side feed: goods, stock flags and purchases, none of which can hurt the order life (R17, R29)."""
+"""Retail Rocket as an observer: goods, stock flags and purchases, none of which can fail an order (R17, R29)."""
 
 from __future__ import annotations
 

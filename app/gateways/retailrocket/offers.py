@@ -1,4 +1,4 @@
-"""What Retail Rocket can be told of a unit that can be bought, in either mode, or why nothing can be told."""
+"""Builds the offer of a unit that can be bought, in either mode, or says why there is none."""
 
 from __future__ import annotations
 

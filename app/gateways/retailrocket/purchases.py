@@ -1,4 +1,4 @@
-"""Purchases: what Retail Rocket hears of an order it has no part in, each line at most once (contract 2.5, 4, 5)."""
+"""Reports purchases to Retail Rocket, each order line at most once (contract 2.5, 4, 5)."""
 
 from __future__ import annotations
 

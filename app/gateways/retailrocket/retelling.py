@@ -1,4 +1,4 @@
-"""Owes a store in Product API mode its whole catalogue when what it was told no longer says all (R13).
+"""Schedules a full resync of a Product API store when its last sync no longer covers every field (R13).
 
 So it is for a store that had a feed until now, for a catalogue that was there before this gateway, and after a
 change of the settings that decide what a product says.

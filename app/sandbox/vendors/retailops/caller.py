@@ -144,7 +144,7 @@ def shipment(order: dict[str, Any], shipment_id: int, *parcels: list[tuple[int, 
 def unshipped(order: dict[str, Any], *units: tuple[int, int]) -> list[dict[str, Any]]:
     """`unshipped_items` for units of (line index, units), as the caller of 2016 fills it: it states no price.
 
-    Its other numbers are always 0 (SDK contract, 9).
+    Its other numbers are always 0 (SDK contract 9).
     """
     return [
         {
