@@ -24,7 +24,7 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
-from app.gateways.words import COMMANDS, OBSERVATIONS
+from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.records.database import Database
 
 APP = Path(__file__).resolve().parents[1] / "app"

@@ -9,8 +9,8 @@ from flask import Response
 
 from app.channel.outcome import event_json
 from app.channel.reception import Malformed
+from app.domain.events import Event
 from app.errors import Rejected
-from app.gateways.words import Event
 
 _encode = msgspec.json.Encoder().encode
 

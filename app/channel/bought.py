@@ -13,8 +13,9 @@ from decimal import Decimal
 import msgspec
 
 from app.channel.orders import KnownOrder
+from app.domain.commands import RefundLine
 from app.domain.order_arithmetic import ZERO, BoughtLine
-from app.gateways.words import RefundLine, SketchLine
+from app.domain.orders import SketchLine
 from app.records.refunds import Entry
 
 

@@ -17,9 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.channel.desk import Asked, Desk
 from app.deliveries.transitions import OPEN_STATES
+from app.domain.orders import CalledOff, Candidate, Order
 from app.errors import GatewayError
 from app.gateways.interface import Call, Gateway
-from app.gateways.words import CalledOff, Candidate, Order
 from app.records.tables import IS_OPEN_ORDER, deliveries, handed_out
 from app.records.tables import called_off_cursors as cursors
 

@@ -14,9 +14,10 @@ from typing import Any
 from app.channel.catalogue_fields import ABSENT, Paths, at_path, key, read_fields, split_paths
 from app.contract.reading import identifier, mapping, text
 from app.domain import texts
+from app.domain.catalogue import with_options
 from app.domain.catalogue_resolution import PushNames
+from app.domain.events import Event, EventType, about
 from app.domain.spellings import NOT_SOLD
-from app.gateways.words import Event, EventType, about, with_options
 from app.records.catalogue_statements import Statement
 
 DEEPEST = 4

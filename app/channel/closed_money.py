@@ -15,8 +15,9 @@ from app.channel.bought import cut, is_known, line_of
 from app.channel.money import minor_unit, rounded
 from app.channel.orders import KnownOrder
 from app.channel.unshipped import Closing
+from app.domain.commands import PackageLine, RefundLine
+from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO, Row, fitted
-from app.gateways.words import Event, PackageLine, RefundLine, about
 from app.records.refunds import Entry
 
 

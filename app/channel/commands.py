@@ -10,9 +10,9 @@ from app.channel import orders
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.contract.reading import number, opaque
+from app.domain.events import Association, Event, about
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, NotOurs, Verb
-from app.gateways.words import Association, Event, about
 
 Carry = Callable[[Desk, Asked, Gateway, orders.KnownOrder], Outcome]
 

@@ -17,9 +17,7 @@ from app.channel import late_news, orders, parcels
 from app.deliveries import outbox
 from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
-from app.errors import Refused
-from app.gateways.interface import Gateway, command_body
-from app.gateways.words import (
+from app.domain.commands import (
     OBSERVATIONS,
     Acknowledgement,
     Cancellation,
@@ -31,6 +29,8 @@ from app.gateways.words import (
     Restatement,
     Settlement,
 )
+from app.errors import Refused
+from app.gateways.interface import Gateway, command_body
 from app.records import late_news as news
 from app.records import refunds
 

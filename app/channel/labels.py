@@ -18,9 +18,10 @@ from app.channel.orders import KnownOrder
 from app.channel.parcels import Parcel
 from app.channel.running import Plan
 from app.deliveries.outbox import Owed
+from app.domain.commands import Package, PackageLine
+from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway, Verb
-from app.gateways.words import Association, Event, Package, PackageLine, about
 
 if TYPE_CHECKING:
     from app.channel.shipments import Shipped

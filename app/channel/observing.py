@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from app.channel.desk import Desk
+from app.domain.orders import Order
+from app.domain.purchases import Purchase
 from app.gateways.interface import Gateway
-from app.gateways.words import Order, Purchase
 from app.records import observed
 from app.settings import Channel
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from app.channel.money import CURRENCIES, as_number, line_tolerance
 from app.domain.attributes import numbered
+from app.domain.orders import Address, Attribute, Order, OrderLine, Payment
 from app.domain.texts import key_fault
-from app.gateways.words import Address, Attribute, Order, OrderLine, Payment
 
 MOST_TAGS = 100
 """Tags of an order at RetailOps."""

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
-from app.gateways.words import OrderSketch, PackageLine, SketchLine
+from app.domain.commands import PackageLine
+from app.domain.orders import OrderSketch, SketchLine
 from app.records import refunds
 from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out
 from app.records.tables import refunds as refund_rows

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.channel.money import as_number
 from app.contract.problems import Problem
-from app.gateways.words import Association, Event, IdentifierType, about
+from app.domain.events import Association, Event, IdentifierType, about
 
 
 @dataclass

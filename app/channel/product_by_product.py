@@ -8,7 +8,7 @@ from dataclasses import replace
 from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import refused_event
 from app.domain.catalogue_resolution import PushNames
-from app.gateways.words import Association, Event, about
+from app.domain.events import Association, Event, about
 from app.records import cataloguing
 from app.records.catalogue_statements import Accepted, Statement
 from app.records.database import DatabaseRefused

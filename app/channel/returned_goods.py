@@ -17,10 +17,12 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, where
 from app.deliveries.outbox import Owed
+from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
+from app.domain.events import Event, about
 from app.domain.line_matching import allot, as_bought, named_lines
+from app.domain.orders import SketchLine
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
-from app.gateways.words import Event, PackageLine, RefundLine, ReturnedGoods, ReturnedLine, SketchLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Entry
 

@@ -20,9 +20,11 @@ from app.channel.money import minor_unit, rounded, share
 from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
 from app.channel.returned_goods import CameBack
+from app.domain.commands import PackageLine, RefundLine
+from app.domain.events import Event, about
 from app.domain.line_matching import named_lines
 from app.domain.order_arithmetic import ZERO, Row, fitted
-from app.gateways.words import Event, PackageLine, RefundLine, SketchLine, about
+from app.domain.orders import SketchLine
 from app.records.refunds import Entry
 
 

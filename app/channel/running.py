@@ -28,9 +28,9 @@ from app.deliveries.keeping import Kept
 from app.deliveries.operating import NEVER_KNOWN
 from app.deliveries.outbox import Owed, Told
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
+from app.domain.events import Event, about
 from app.errors import Rejected
 from app.gateways.interface import Verb
-from app.gateways.words import Event, about
 from app.records import leases
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.former_keys import KEY_FORM

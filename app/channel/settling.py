@@ -21,9 +21,10 @@ from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
 from app.channel.orders import KnownOrder
 from app.deliveries.outbox import Owed
+from app.domain.commands import RefundLine
+from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, RefundLine, about
 from app.records import refunds as ledger
 from app.records.refunds import Entry
 

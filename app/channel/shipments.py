@@ -20,10 +20,11 @@ from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.deliveries.outbox import Owed
+from app.domain.commands import Package, PackageLine
+from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
-from app.gateways.words import Association, Event, Package, PackageLine, about
 from app.records import former_keys
 
 _NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")

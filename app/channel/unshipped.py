@@ -11,8 +11,10 @@ from typing import Any
 from app.channel.orders import KnownOrder
 from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
+from app.domain.commands import PackageLine
+from app.domain.events import Event
 from app.domain.line_matching import allot
-from app.gateways.words import Event, PackageLine, SketchLine
+from app.domain.orders import SketchLine
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
 from app.deliveries.transitions import OPEN_STATES
-from app.gateways.words import Association
+from app.domain.events import Association
 from app.records import story, streams
 from app.records.database import Database
 from app.records.story import Moment

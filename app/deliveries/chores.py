@@ -13,8 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.deliveries import outbox
 from app.deliveries.outbox import Owed
+from app.domain.events import about
+from app.domain.purchases import Purchase
 from app.gateways.interface import Gateway
-from app.gateways.words import Purchase, about
 from app.records import observed
 from app.records.database import Database, DatabaseUnavailable
 from app.records.observed import Ripe

@@ -28,7 +28,8 @@ from sqlalchemy import (
 
 from app.deliveries.outbox import BEHIND, DUE_STATES, is_in, new_lease, wake_lanes
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
-from app.gateways.words import OBSERVATIONS, Event, about
+from app.domain.commands import OBSERVATIONS
+from app.domain.events import Event, about
 from app.records import late_news, leases
 from app.records.tables import Moment, commands, deliveries
 

@@ -17,10 +17,12 @@ from app.deliveries.keeping import persistent
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import RefusedFacts, Troubles
+from app.domain.catalogue import ProductSent
+from app.domain.events import about
+from app.domain.facts import Wished
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
-from app.gateways.words import ProductSent, Wished, about
 from app.records import catalogue, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
 

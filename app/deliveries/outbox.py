@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 
 from app.deliveries.transitions import OPEN_STATES, Delivery
-from app.gateways.words import Association, CommandBody, Event
+from app.domain.commands import CommandBody
+from app.domain.events import Association, Event
 from app.records.tables import Moment, commands, deliveries
 
 DUE_STATES = ("owed", "checking")

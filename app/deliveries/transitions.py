@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from app.domain.commands import Restatement
+from app.domain.events import Event
 from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb, command_body
 from app.gateways.policy import next_try_s
-from app.gateways.words import Event, Restatement
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from app.gateways import words
+from app.domain.catalogue import ProductChange
+from app.domain.stock import StockChange
 from app.gateways.interface import Call
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class Holdings(ABC):
         """Why `what` (stock, products or orders) cannot or need not be compared, a sentence; "" where it can."""
 
     @abstractmethod
-    def compare_stock(self, changes: Sequence[words.StockChange], call: Call) -> StockCompared:
+    def compare_stock(self, changes: Sequence[StockChange], call: Call) -> StockCompared:
         """Where the vendor holds other figures than these."""
 
     @abstractmethod
@@ -97,7 +98,7 @@ class Holdings(ABC):
         """SKUs, as the vendor names them, that it holds units of at our places; `at` is 0 or a `next_at`."""
 
     @abstractmethod
-    def compare_products(self, changes: Sequence[words.ProductChange], call: Call) -> tuple[ProductDifference, ...]:
+    def compare_products(self, changes: Sequence[ProductChange], call: Call) -> tuple[ProductDifference, ...]:
         """Where the vendor holds these products otherwise."""
 
     @abstractmethod

@@ -16,8 +16,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.clock import utc_now
+from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.commands import COMMANDS, OBSERVATIONS, CommandBody, OrderChange, OrderChanged
+from app.domain.events import Event, EventType
+from app.domain.facts import Wished
+from app.domain.orders import CalledOff, Candidate, Order, OrderSketch
+from app.domain.purchases import Purchase
+from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
-from app.gateways import words
 from app.gateways.policy import Deadline
 from app.records.database import Database
 from app.transport.limits import Rate
@@ -87,7 +93,7 @@ class Verb:
 class NotOurs:
     """A command this gateway does not carry out, and the event that says so."""
 
-    event_type: words.EventType
+    event_type: EventType
     code: str
     message: str
 
@@ -96,7 +102,7 @@ class NotOurs:
 class Accepted:
     """The vendor has it.  `events` tell RetailOps anything worth knowing, such as "already so" (P12)."""
 
-    events: tuple[words.Event, ...] = ()
+    events: tuple[Event, ...] = ()
     refnum: str = ""
     """The vendor's own number of what it made; of a refund RetailOps is told it."""
     note: Callable[[Connection], None] | None = field(default=None, compare=False)
@@ -196,7 +202,7 @@ class Gateway(ABC):
     """How long a create may stay invisible at the vendor after it was done, and how long an attempt that was given up
     without an answer may still arrive there (R11)."""
 
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         """Orders ready for RetailOps, oldest first, in chunks.
 
         Every order created at the same millisecond stands in the same chunk, so that a cursor made of
@@ -205,30 +211,30 @@ class Gateway(ABC):
         """
         raise NotImplementedError
 
-    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
         """These orders whatever their state, in any order; unknown ones are left out."""
         raise NotImplementedError
 
-    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> words.CalledOff:
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
         """Orders called off at the source; `since_ms` is the `until_ms` of the last answer, None at the first time.
 
         Only for a source whose queue does not offer them again by itself (R18).
         """
-        return words.CalledOff((), since_ms or 0)
+        return CalledOff((), since_ms or 0)
 
-    def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
+    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
         """What the source says of one order, or None when it does not know it."""
         raise NotImplementedError
 
-    def look_up(self, verb: str, body: words.CommandBody, call: Call) -> Accepted | None:
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Whether an earlier attempt of unknown outcome was done; None when no trace is visible."""
         raise NotImplementedError
 
-    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """Tell the vendor these levels.  A change without a result stays owed; raises when none has one."""
         raise NotImplementedError
 
-    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[words.ProductSent]:
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """Tell the vendor these products.  A change without a result stays owed; raises when none has one."""
         raise NotImplementedError
 
@@ -237,7 +243,7 @@ class Gateway(ABC):
 
     def fetch_wished(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
-    ) -> words.Wished:
+    ) -> Wished:
         """A poll for what the vendor's people changed that concerns facts.
 
         `since_ms` is the `until_ms` of the previous poll, None for the first one; `until_ms` is now.  `waiting` are the
@@ -263,29 +269,29 @@ class Gateway(ABC):
         """Why each part of the work rests just now, "" where it runs; no call is made.  Empty: nothing can rest."""
         return {}
 
-    def note_done(self, connection: Connection, verb: str, body: words.CommandBody) -> None:
+    def note_done(self, connection: Connection, verb: str, body: CommandBody) -> None:
         """An operator has seen that the vendor did this call of unknown outcome: keep what an acceptance leaves here.
 
         Inside the caller's transaction, which is serial for the order.
         """
         return None
 
-    def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
+    def change_order(self, connection: Connection, change: OrderChange) -> OrderChanged:
         """Change an order this gateway keeps, inside the caller's transaction; its source is told afterwards.
 
         Only where `update_order` is carried out.
         """
         raise NotImplementedError
 
-    def as_it_stands(self, refnum: str, call: Call) -> words.Order | None:
+    def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         """The order with its lines and amounts as changed in RetailOps; None where it is not known.
 
         Only where `update_order` is carried out.  Raises a `GatewayError`.
         """
         found = self.fetch_named([refnum], call)
-        return found[0].order if found and isinstance(found[0].order, words.Order) else None
+        return found[0].order if found and isinstance(found[0].order, Order) else None
 
-    def purchase_of(self, order: words.Order) -> words.Purchase | None:
+    def purchase_of(self, order: Order) -> Purchase | None:
         """What an observer will want to hear of an order that is being handed out; None: nothing.  Makes no call."""
         return None
 
@@ -390,10 +396,10 @@ def look_up(gateway: Gateway, verb: str, body: bytes, call: Call) -> Accepted | 
     return gateway.look_up(verb, command_body(verb, body), call)
 
 
-def command_body(verb: str, body: bytes) -> words.CommandBody:
+def command_body(verb: str, body: bytes) -> CommandBody:
     """The body of an owed command, read back.  Raises `Refused` when it cannot be."""
     try:
-        return msgspec.json.decode(body, type=words.COMMANDS.get(verb) or words.OBSERVATIONS[verb])
+        return msgspec.json.decode(body, type=COMMANDS.get(verb) or OBSERVATIONS[verb])
     except (KeyError, msgspec.DecodeError) as error:
         raise Refused("UNREADABLE_DELIVERY", "the stored call does not fit its verb") from error
 

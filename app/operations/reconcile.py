@@ -16,11 +16,12 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from app.domain.catalogue import ProductChange
+from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
 from app.gateways.holdings import Holdings, OrderThere
 from app.gateways.interface import Call, Gateway
 from app.gateways.policy import Deadline, next_try_s
-from app.gateways.words import ProductChange, StockChange
 from app.records import catalogue, handed_out, stock
 from app.records.database import Database
 from app.records.handed_out import Standing

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Item, Product, ProductChange, ProductSent, of_group
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, of_group
 from app.records import obstacles, streams
 from app.records.obstacles import parts
 from app.records.stock import SendAgain

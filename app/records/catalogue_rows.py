@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import Column, Connection, select, text
 
+from app.domain.catalogue import Item
 from app.domain.catalogue_resolution import Record
-from app.gateways.words import Item
 from app.records.catalogue import MANY
 from app.records.tables import catalogue
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from app.domain.catalogue import Item
 from app.domain.catalogue_resolution import PushNames, resolve
-from app.gateways.words import Item
 from app.records.catalogue_rows import Looker, Row, Work
 from app.records.tables import catalogue
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from app.gateways.words import PackageLine, SketchLine
+from app.domain.commands import PackageLine
+from app.domain.orders import SketchLine
 from app.records.tables import IS_OPEN, IS_OPEN_ORDER, deliveries, handed_out, packages
 
 MANY = 500

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
-from app.gateways.words import Association, Event
+from app.domain.events import Association, Event
 from app.records.tables import Moment, late_news
 
 DONE = "LATE_DONE"

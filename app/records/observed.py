@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Purchase
+from app.domain.purchases import Purchase
 from app.records.tables import deliveries, handed_out, observed_orders
 
 AT_A_TIME = 100

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.gateways.words import Obstacle
+from app.domain.facts import Obstacle
 from app.records.streams import Kind
 from app.records.tables import fact_obstacles
 

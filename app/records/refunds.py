@@ -16,7 +16,8 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from app.gateways.words import PackageLine, Payment, RefundLine
+from app.domain.commands import PackageLine, RefundLine
+from app.domain.orders import Payment
 from app.records import heartbeat
 from app.records.former_keys import KEY_FORM
 from app.records.tables import commands, deliveries, payments, refunds

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.gateways.words import Obstacle
+from app.domain.facts import Obstacle
 from app.records import catalogue, obstacles, stock
 
 

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
 
 from app.clock import utc_now
-from app.gateways.words import StockLevel
+from app.domain.stock import StockLevel
 from app.records import streams
 from app.records.obstacles import parts
 from app.records.stock_batches import TRIES, note_in, of_gateway, owe

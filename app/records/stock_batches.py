@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.gateways.words import StockChange, StockDetail, StockLevel, StockSent
+from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, streams
 from app.records.obstacles import parts
 from app.records.tables import stock

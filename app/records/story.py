@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from app.gateways.words import Event
+from app.domain.events import Event
 from app.records.tables import commands, deliveries, handed_out, held_back, journal, late_news, packages
 
 SLACK = timedelta(minutes=1)

@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
+from app.domain.commands import Acknowledgement
 from app.gateways.line import Line
 from app.gateways.policy import Deadline
-from app.gateways.words import Acknowledgement
 from app.records.database import Database
 from app.records.tables import commands, deliveries, handed_out
 from app.settings import load_database_url

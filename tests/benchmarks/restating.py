@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import func, select, text
 
-from app.gateways.words import StockDetail, StockLevel, StockSent
+from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables import stock as stock_table

@@ -19,8 +19,10 @@ from typing import Any
 import marshmallow.fields as mf
 import msgspec
 
+from app.domain import orders
+from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, Refund, Settlement
+from app.domain.orders import Address, Candidate, OrderLine, OrderSketch, Payment, SketchLine
 from app.errors import GatewayError, Refused
-from app.gateways import words
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.line import Line, raise_for
 from app.options import option
@@ -236,28 +238,28 @@ class TillGateway(Gateway):
         self.settle_s = options.settle_s
         self._line = line
 
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         rows = self._read("/orders", "", call)["orders"]
-        found = [words.Candidate(row["id"], CREATED_MS + row["number"], _order(row)) for row in rows]
+        found = [Candidate(row["id"], CREATED_MS + row["number"], _order(row)) for row in rows]
         for candidate in found:
             if since_ms is None or candidate.created_ms >= since_ms:
                 yield [candidate]
 
-    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
         found = []
         for refnum in refnums:
             row = self._row(refnum, call)
             if row is not None:
-                found.append(words.Candidate(refnum, CREATED_MS + row["number"], _order(row)))
+                found.append(Candidate(refnum, CREATED_MS + row["number"], _order(row)))
         return found
 
-    def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
+    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
         row = self._row(refnum, call)
         if row is None:
             return None
         order = _order(row)
-        lines = tuple(words.SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
-        return words.OrderSketch(refnum, lines, order.currency_code, order.payments)
+        lines = tuple(SketchLine(line.refnum, line.sku, line.quantity) for line in order.lines)
+        return OrderSketch(refnum, lines, order.currency_code, order.payments)
 
     def check(self, call: Call) -> Health:
         try:
@@ -266,16 +268,16 @@ class TillGateway(Gateway):
             return Health("unreachable", error.message)
         return Health("connected")
 
-    def acknowledge_order(self, wanted: words.Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
         return self._set_state(wanted.order_refnum, "acknowledged", call)
 
-    def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
         return self._set_state(wanted.order_refnum, "cancelled", call)
 
-    def complete_order(self, wanted: words.Completion, call: Call) -> Accepted:
+    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
         return self._set_state(wanted.order_refnum, "completed", call)
 
-    def submit_shipment(self, package: words.Package, call: Call) -> Accepted:
+    def submit_shipment(self, package: Package, call: Call) -> Accepted:
         body = {"key": package.key, "lines": [[line.line_refnum, line.quantity] for line in package.lines]}
         try:
             self._write("POST", "/orders/{id}/packages", package.order_refnum, body, call)
@@ -284,7 +286,7 @@ class TillGateway(Gateway):
                 raise
         return Accepted()
 
-    def refund_payment(self, refund: words.Refund, call: Call) -> Accepted:
+    def refund_payment(self, refund: Refund, call: Call) -> Accepted:
         body = {
             "key": refund.key,
             "payment": refund.payment_refnum,
@@ -302,15 +304,15 @@ class TillGateway(Gateway):
     return_order = refund_payment
     credit_payment = refund_payment
 
-    def settle_payment(self, wanted: words.Settlement, call: Call) -> Accepted:
+    def settle_payment(self, wanted: Settlement, call: Call) -> Accepted:
         body = {"key": wanted.key, "payment": wanted.payment_refnum, "currency": wanted.currency_code,
                 "amount": _written(wanted.amount, wanted.currency_code)}  # fmt: skip
         made = self._write("POST", "/orders/{id}/captures", wanted.order_refnum, body, call)
         return Accepted(refnum=made["id"])
 
-    def look_up(self, verb: str, body: words.CommandBody, call: Call) -> Accepted | None:
-        assert isinstance(body, words.Refund | words.Settlement)
-        kind = "captures" if isinstance(body, words.Settlement) else "refunds"
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
+        assert isinstance(body, Refund | Settlement)
+        kind = "captures" if isinstance(body, Settlement) else "refunds"
         items = self._read("/orders/{id}/" + kind, body.order_refnum, call)["items"]
         return next((Accepted(refnum=item["id"]) for item in items if item["key"] == body.key), None)
 
@@ -348,19 +350,19 @@ def _written(amount: Decimal, currency: str) -> str:
     return f"{amount:.0f}" if currency == "JPY" else f"{amount:.2f}"
 
 
-def _order(row: dict[str, Any]) -> words.Order:
-    return words.Order(
+def _order(row: dict[str, Any]) -> orders.Order:
+    return orders.Order(
         refnum=row["id"],
         created_at=datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC),
         currency_code=row["currency"],
         ship_service_code="GROUND",
-        shipping_address=words.Address(first_name="A", last_name="B", address1="1 Street", city="Austin",
+        shipping_address=Address(first_name="A", last_name="B", address1="1 Street", city="Austin",
                                        state_match="TX", postal_code="78701", country_match="US"),
         lines=tuple(
-            words.OrderLine(name, sku, units, unit_price=Decimal(price)) for name, sku, units, price in row["lines"]
+            OrderLine(name, sku, units, unit_price=Decimal(price)) for name, sku, units, price in row["lines"]
         ),
         payments=tuple(
-            words.Payment(name, card, Decimal(amount), kind) for name, kind, amount, card in row["payments"]
+            Payment(name, card, Decimal(amount), kind) for name, kind, amount, card in row["payments"]
         ),
     )  # fmt: skip
 

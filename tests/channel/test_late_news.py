@@ -14,7 +14,7 @@ from sqlalchemy import event, select, update
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.gateways.words import Event, about
+from app.domain.events import Event, about
 from app.records import late_news as records
 from app.records.tables import late_news
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY

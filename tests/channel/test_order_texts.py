@@ -10,7 +10,7 @@ import pytest
 
 from app.channel.order_json import order_json, unfit
 from app.channel.reception import SYNTHETIC_ORDER
-from app.gateways.words import Attribute
+from app.domain.orders import Attribute
 from tests.conftest import Caller
 
 WHOLE = msgspec.structs.replace(SYNTHETIC_ORDER, attributes=())

@@ -12,7 +12,7 @@ from flask import Flask
 
 from app.channel.actions import catalog_push
 from app.contract.schemas import Contract
-from app.gateways.words import Product
+from app.domain.catalogue import Product
 from app.records import catalogue
 from tests.conftest import Caller, codes
 from tests.gateways.rally_shop import channel_text

@@ -15,9 +15,7 @@ from typing import Any
 import msgspec
 import requests
 
-from app.gateways import vendor
-from app.gateways.interface import Gateway, Tools, VendorCall
-from app.gateways.words import (
+from app.domain.commands import (
     Acknowledgement,
     Cancellation,
     CommandBody,
@@ -26,10 +24,10 @@ from app.gateways.words import (
     PackageLine,
     ReturnedGoods,
     ReturnedLine,
-    StockChange,
-    StockDetail,
-    StockLevel,
 )
+from app.domain.stock import StockChange, StockDetail, StockLevel
+from app.gateways import vendor
+from app.gateways.interface import Gateway, Tools, VendorCall
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import DALLAS

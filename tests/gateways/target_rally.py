@@ -9,13 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from app.gateways import vendor
-from app.gateways.interface import Call, Gateway, Tools, VendorCall
-from app.gateways.policy import Deadline
-from app.gateways.rally.facts import ProductNote
-from app.gateways.rally.gateway import RallyGateway
-from app.gateways.rally.shop import GATEWAY
-from app.gateways.words import (
+from app.domain.commands import (
     Acknowledgement,
     Cancellation,
     Completion,
@@ -24,9 +18,14 @@ from app.gateways.words import (
     Refund,
     Restatement,
     Settlement,
-    StockChange,
-    StockLevel,
 )
+from app.domain.stock import StockChange, StockLevel
+from app.gateways import vendor
+from app.gateways.interface import Call, Gateway, Tools, VendorCall
+from app.gateways.policy import Deadline
+from app.gateways.rally.facts import ProductNote
+from app.gateways.rally.gateway import RallyGateway
+from app.gateways.rally.shop import GATEWAY
 from app.records import catalogue
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH

@@ -10,9 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from app import settings
+from app.domain.purchases import Purchase, PurchaseLine
+from app.domain.stock import StockChange, StockLevel
 from app.gateways import vendor
 from app.gateways.interface import Gateway, Tools, VendorCall
-from app.gateways.words import Purchase, PurchaseLine, StockChange, StockLevel
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -17,6 +17,7 @@ from flask import Flask
 from app.channel import catalogue as reader
 from app.channel.actions import inventory_push
 from app.contract.schemas import Contract
+from app.domain.catalogue import Item, Product
 from app.gateways.pipe17.product_rows import fields_of
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.products import Unit, line_of, product_json, search_products, sellable
@@ -24,7 +25,6 @@ from app.gateways.retailrocket import yml
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.product_api import ProductApi
-from app.gateways.words import Item, Product
 from app.records import catalogue, cataloguing, stock
 from app.records.database import Database
 from app.sandbox.faults import serve

@@ -17,6 +17,10 @@ import pytest
 
 from app.deliveries.courier import Courier
 from app.deliveries.transitions import Delivery, Settled
+from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
+from app.domain.events import Event
+from app.domain.orders import Candidate, HeldBack, Order
+from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import vendor
 from app.gateways.interface import Call, Kind, Tools
@@ -24,22 +28,6 @@ from app.gateways.pipe17 import VENDOR, moments, payloads
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.orders import Defaults, to_order
 from app.gateways.policy import Deadline
-from app.gateways.words import (
-    Acknowledgement,
-    Cancellation,
-    Candidate,
-    CommandBody,
-    Completion,
-    Event,
-    HeldBack,
-    Order,
-    Package,
-    PackageLine,
-    StockChange,
-    StockDetail,
-    StockLevel,
-    StockSent,
-)
 from app.options import explain, read_table
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY

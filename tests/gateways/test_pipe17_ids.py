@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.domain.commands import Completion, PackageLine, ReturnedGoods, ReturnedLine
+from app.domain.stock import StockChange
 from app.errors import Unavailable
-from app.gateways.words import Completion, PackageLine, ReturnedGoods, ReturnedLine, StockChange
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import Caller, Sandbox, channel_table, codes

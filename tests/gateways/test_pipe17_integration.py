@@ -14,13 +14,14 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from app.contract.schemas import Contract
+from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, ReturnedGoods
+from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Tools
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import FIELDS, IntegrationSettings, SkuMapping, definition, local_settings, merged
 from app.gateways.pipe17.flows import TICKS
 from app.gateways.pipe17.gateway import Pipe17Gateway
-from app.gateways.words import Acknowledgement, Cancellation, CommandBody, Completion, ReturnedGoods, StockChange
 from app.options import explain
 from app.records import hints
 from app.records.tables import fact_streams

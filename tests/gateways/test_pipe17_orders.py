@@ -12,8 +12,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.contract.schemas import Contract
+from app.domain.commands import Acknowledgement, Completion, PackageLine
+from app.domain.orders import Order
 from app.errors import Refused, Unavailable
-from app.gateways.words import Acknowledgement, Completion, Order, PackageLine
 from app.records.tables import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO

@@ -14,8 +14,8 @@ import requests
 
 from app.cli import findings
 from app.deliveries.facts import FactSender
+from app.domain.stock import StockChange, StockLevel
 from app.gateways.pipe17.gateway import Pipe17Gateway
-from app.gateways.words import StockChange, StockLevel
 from app.records import catalogue, cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database

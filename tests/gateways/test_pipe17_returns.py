@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from app.domain.commands import ReturnedGoods, ReturnedLine
 from app.errors import Refused
-from app.gateways.words import ReturnedGoods, ReturnedLine
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from app.domain.catalogue import Item, Product, ProductChange
+from app.domain.commands import Cancellation
+from app.domain.orders import Order
+from app.domain.stock import StockChange
 from app.gateways.pipe17.definition import FIELDS
 from app.gateways.pipe17.gateway import Pipe17Gateway
-from app.gateways.words import Cancellation, Item, Order, Product, ProductChange, StockChange
 from app.sandbox.vendors.pipe17.samples import RENO
 from tests.conftest import Sandbox
 from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, push, request

@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from app.deliveries.facts import FactSender
+from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
-from app.gateways.words import StockChange, StockDetail, StockLevel
 from app.records import stock
 from app.records.database import Database
 from app.sandbox.faults import serve

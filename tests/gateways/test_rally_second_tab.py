@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from app.channel.order_json import unfit
 from app.contract.schemas import Contract
+from app.domain.commands import Cancellation
 from app.gateways.interface import Call
 from app.gateways.policy import Deadline
 from app.gateways.rally.retailops_order import to_order
-from app.gateways.words import Cancellation
 from app.records import orders
 from app.records.database import Database
 from app.records.tables import held_back

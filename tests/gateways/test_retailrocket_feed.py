@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from app import settings as configuration
 from app.contract.schemas import Contract
+from app.domain.catalogue import Item, Product
+from app.domain.stock import StockDetail, StockLevel
 from app.gateways.interface import Call
 from app.gateways.policy import Deadline
 from app.gateways.retailrocket import yml
@@ -25,7 +27,6 @@ from app.gateways.retailrocket.feed import FeedBuilder, Numbers
 from app.gateways.retailrocket.feed_store import BuildLost
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
-from app.gateways.words import Item, Product, StockDetail, StockLevel
 from app.records import cataloguing, reservations, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -15,8 +15,9 @@ from app.cli.system_user import user_name
 from app.clock import utc_now
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
+from app.domain.commands import Package
+from app.domain.events import Event
 from app.gateways.interface import Verb
-from app.gateways.words import Event, Package
 from app.operations import acts
 from app.records import late_news, operations
 from app.records.operations import Operation

@@ -16,9 +16,10 @@ from sqlalchemy import update
 from app.cli import terminal
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.domain.catalogue import ProductChange
+from app.domain.stock import StockChange
 from app.gateways.holdings import Holdings, OrderThere, Page, ProductDifference, StockCompared, StockDifference
 from app.gateways.interface import Call
-from app.gateways.words import ProductChange, StockChange
 from app.operations.reconcile import Reconciliation
 from app.records import operations, stock, tables
 from app.records.database import Database

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event
 
-from app.gateways.words import Item, Product, ProductSent, Refusal
+from app.domain.catalogue import Item, Product, ProductSent, Refusal
 from app.records import catalogue, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from app.gateways.words import StockSent
+from app.domain.stock import StockSent
 from app.records import carts, orders, reservations, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.retention import CLOCKS, Retention, Terms

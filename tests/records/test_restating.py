@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from app.deliveries.facts import FactSender
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Unavailable
 from app.gateways.interface import Call, Gateway, Health
-from app.gateways.words import Obstacle, StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, refused, stock, stock_batches
 from app.records.database import Database
 from tests.records.test_migrations import open_database

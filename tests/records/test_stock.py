@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from app.gateways.words import StockDetail, StockLevel, StockSent
+from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables import fact_streams

@@ -18,8 +18,9 @@ from app.channel.outcome import Outcome
 from app.channel.product_by_product import accept_apart, named
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
+from app.domain.catalogue import Item
+from app.domain.events import Association, Event, EventType, about
 from app.gateways.interface import NotOurs
-from app.gateways.words import Association, Event, EventType, Item, about
 from app.records.catalogue_statements import Accepted, Statement
 
 CHUNK = 500

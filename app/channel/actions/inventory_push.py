@@ -17,9 +17,10 @@ from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
+from app.domain.events import Event, about
+from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, StockLevel, about
 from app.records import catalogue, stock, stock_disagreements
 from app.settings import Channel
 

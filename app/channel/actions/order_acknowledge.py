@@ -20,9 +20,10 @@ from app.channel.running import Command, Plan, run
 from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.commands import Acknowledgement
+from app.domain.events import Event, about
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
-from app.gateways.words import Acknowledgement, Event, about
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:

@@ -22,8 +22,9 @@ from app.channel.settling import give_back_everything
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.commands import Cancellation
+from app.domain.events import Event, about
 from app.gateways.interface import Gateway, Verb
-from app.gateways.words import Cancellation, Event, about
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> OrderName:

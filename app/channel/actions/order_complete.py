@@ -28,10 +28,12 @@ from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.commands import Completion
+from app.domain.events import Event, about
 from app.domain.line_matching import named_lines
+from app.domain.orders import OrderSketch
 from app.errors import GatewayError
 from app.gateways.interface import Gateway
-from app.gateways.words import Completion, Event, OrderSketch, about
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from app.channel.paging import Place
 from app.contract.outgoing import mend
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
+from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
-from app.gateways.words import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.records import orders as kept
 from app.records.tables import IS_OPEN_ORDER, handed_out, held_back
 

@@ -28,9 +28,10 @@ from app.channel.running import Command, Plan, execute
 from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
+from app.domain.commands import RefundLine
+from app.domain.events import Event, about
 from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, RefundLine, about
 from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry

@@ -24,8 +24,9 @@ from app.channel.running import Command, Plan, run
 from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.commands import Settlement
+from app.domain.events import Event, about
 from app.gateways.interface import Gateway
-from app.gateways.words import Event, Settlement, about
 from app.records import former_keys
 from app.records import refunds as ledger
 

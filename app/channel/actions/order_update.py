@@ -27,9 +27,10 @@ from app.channel.running import LAST_WAIT_S, Command, Plan, execute
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.deliveries.outbox import Owed
+from app.domain.commands import LineChange, OrderChange, Restatement
+from app.domain.events import Event, about
 from app.errors import Unavailable
 from app.gateways.interface import Gateway, NotOurs
-from app.gateways.words import Event, LineChange, OrderChange, Restatement, about
 from app.records.database import DatabaseUnavailable
 
 

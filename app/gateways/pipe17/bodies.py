@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.gateways import words
+from app.domain.commands import Completion, Package, PackageLine
 from app.gateways.pipe17.moments import iso_ms
 from app.gateways.pipe17.payloads import (
     CARRIER,
@@ -42,7 +42,7 @@ def reference_change(ext_reference_id: str) -> Json:
     return {"extReferenceId": ext_reference_id}
 
 
-def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
+def fulfillment(package: Package, pipe17_skus: Mapping[str, str]) -> Json:
     """Body of POST /fulfillments for one parcel (contract 3.6); `pipe17_skus` by RetailOps' SKU, where they differ."""
     body: Json = {
         "shipmentId": package.order_refnum,
@@ -63,7 +63,7 @@ def fulfillment(package: words.Package, pipe17_skus: Mapping[str, str]) -> Json:
     return body
 
 
-def tracking(package: words.Package, carrier: str) -> Json:
+def tracking(package: Package, carrier: str) -> Json:
     """Body of PUT /trackings/{id}, and with `fulfillmentId` of POST: what was corrected after the fulfilment was
     made (contract 3.7)."""
     body: Json = {TRACKING_NUMBER: package.tracking_number, CARRIER: carrier}
@@ -72,7 +72,7 @@ def tracking(package: words.Package, carrier: str) -> Json:
     return body
 
 
-def rejection(completion: words.Completion, pipe17_skus: Mapping[str, str]) -> Json:
+def rejection(completion: Completion, pipe17_skus: Mapping[str, str]) -> Json:
     """Body of POST /fulfillments for units that will never ship (contract 2.7)."""
     return {
         "shipmentId": completion.order_refnum,
@@ -82,7 +82,7 @@ def rejection(completion: words.Completion, pipe17_skus: Mapping[str, str]) -> J
     }
 
 
-def rejection_id(completion: words.Completion) -> str:
+def rejection_id(completion: Completion) -> str:
     """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
     further = f"-{completion.number}" if completion.number > 1 else ""
     return number_of(completion.order_refnum, f"{REJECTED}{further}")
@@ -99,7 +99,7 @@ def number_of(order_refnum: str, key: str) -> str:
     return f"{order_refnum}-{key}"
 
 
-def _fulfilled(lines: Sequence[words.PackageLine], pipe17_skus: Mapping[str, str]) -> list[Json]:
+def _fulfilled(lines: Sequence[PackageLine], pipe17_skus: Mapping[str, str]) -> list[Json]:
     """Each line under the SKU its request has, which is remembered with the order since it was fetched."""
     return [
         {

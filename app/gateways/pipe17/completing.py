@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.domain.commands import Completion
+from app.domain.events import Event, about
 from app.errors import GatewayError, Refused
-from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17 import bodies, payloads
 from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.fulfilling import Fulfilling
 from app.gateways.pipe17.shipping_requests import ShippingRequests
-from app.gateways.words import Event, about
 
 
 class Completing:
@@ -22,7 +22,7 @@ class Completing:
         self._fulfilling = fulfilling
         self._rejects_unshipped = rejects_unshipped
 
-    def complete(self, wanted: words.Completion, settings: IntegrationSettings, call: Call) -> Accepted:
+    def complete(self, wanted: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
         """Reject what will never ship, then say whether Pipe17 still waits for something.
 
         Raises a `GatewayError` only where nothing was written.
@@ -33,16 +33,16 @@ class Completing:
             is_written, events = self._reject(wanted, settings.sku_mapping.to_pipe17, call)
         return Accepted((*events, *self._what_is_open(wanted, call, may_fail=not is_written)))
 
-    def look_up(self, wanted: words.Completion, call: Call) -> Accepted | None:
+    def look_up(self, wanted: Completion, call: Call) -> Accepted | None:
         """What an earlier attempt came to; None when no trace of it is visible."""
         if not self._is_rejected(wanted, call):
             return None
         return Accepted(self._what_is_open(wanted, call, may_fail=False))
 
-    def _is_rejected(self, wanted: words.Completion, call: Call) -> bool:
+    def _is_rejected(self, wanted: Completion, call: Call) -> bool:
         return self._fulfilling.find(wanted.order_refnum, bodies.rejection_id(wanted), call) is not None
 
-    def _reject(self, wanted: words.Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
+    def _reject(self, wanted: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
         """Whether Pipe17 took the rejection now, and what to say when it did not (contract 5.2, row 7)."""
         try:
             return self._fulfilling.make(bodies.rejection(wanted, pipe17_skus), call), []
@@ -51,7 +51,7 @@ class Completing:
             named = about("order_refnum", wanted.order_refnum)
             return False, [Event("warning", "REJECTION_REFUSED", message, named)]
 
-    def _what_is_open(self, wanted: words.Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
+    def _what_is_open(self, wanted: Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
         """Nothing when Pipe17 waits for nothing more.
 
         Raises a `GatewayError` when it cannot be asked and `may_fail`; after a write that would send the

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from app.domain.commands import Package
+from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
-from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17.fulfilling import Fulfilling
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.payloads import KILOGRAM, Fulfillment
-from app.gateways.words import Event, about
 
 NO_GRANT = "this key may not write trackings"
 
@@ -22,7 +22,7 @@ class Correcting:
         self._integration = integration
         self._fulfilling = fulfilling
 
-    def correct(self, package: words.Package, call: Call) -> Accepted:
+    def correct(self, package: Package, call: Call) -> Accepted:
         """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
 
         Where one part is carried and another is not, both are told.  Raises `Unavailable` while Pipe17 does not show
@@ -39,7 +39,7 @@ class Correcting:
             events.insert(0, Event("info", "SHIPMENT_CORRECTED", message, named))
         return Accepted(tuple(events))
 
-    def _corrected(self, package: words.Package, call: Call) -> tuple[bool, str]:
+    def _corrected(self, package: Package, call: Call) -> tuple[bool, str]:
         """Whether a tracking was written, and what Pipe17 has otherwise than the package says; "" for nothing.
 
         A key without the grant is no error (R24).
@@ -68,7 +68,7 @@ class Correcting:
         return is_sent, kept
 
 
-def _frozen(made: Fulfillment, package: words.Package) -> str:
+def _frozen(made: Fulfillment, package: Package) -> str:
     """What the fulfilment says otherwise and no tracking can hold, by name; "" for nothing."""
     units = Counter[str]()
     for line in package.lines:

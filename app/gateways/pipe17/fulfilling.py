@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from app.domain.commands import Package
 from app.errors import Refused, Unavailable
-from app.gateways import words
 from app.gateways.interface import Call
 from app.gateways.pipe17 import bodies, payloads
 from app.gateways.pipe17.api import DUPLICATE, Api
@@ -35,7 +35,7 @@ class Fulfilling:
                     return found
         return None
 
-    def find_package(self, package: words.Package, call: Call) -> Fulfillment | None:
+    def find_package(self, package: Package, call: Call) -> Fulfillment | None:
         return self.find(package.order_refnum, bodies.number_of(package.order_refnum, package.key), call)
 
     def make(self, body: Json, call: Call) -> bool:
@@ -66,14 +66,14 @@ class Fulfilling:
                 if found is not None and found.fulfillment_id == fulfillment_id:
                     yield found
 
-    def is_tracked(self, package: words.Package, call: Call) -> bool:
+    def is_tracked(self, package: Package, call: Call) -> bool:
         """Whether a tracking at Pipe17 says what the package says now."""
         made = self.find_package(package, call)
         if made is None:
             return False
         return any(_says(item, package, made) for item in self.trackings(made.fulfillment_id, call))
 
-    def track(self, package: words.Package, made: Fulfillment, call: Call) -> bool:
+    def track(self, package: Package, made: Fulfillment, call: Call) -> bool:
         """Send the package's number, carrier and date; False where Pipe17 shows them already.
 
         The fulfilment itself is frozen (contract 2.7), so they go into a tracking beside it: the one that is
@@ -91,7 +91,7 @@ class Fulfilling:
         return True
 
 
-def _says(stands: Tracking | Fulfillment, package: words.Package, made: Fulfillment) -> bool:
+def _says(stands: Tracking | Fulfillment, package: Package, made: Fulfillment) -> bool:
     """Whether the number, the carrier and the date of a package stand there; a date it does not state counts not."""
     number = stands.number if isinstance(stands, Tracking) else stands.tracking_number
     is_dated = package.shipped_at is None or _ms(stands.shipped_at) == _ms(package.shipped_at)

@@ -9,8 +9,24 @@ from typing import ClassVar
 
 import msgspec
 
+from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.commands import (
+    Acknowledgement,
+    Cancellation,
+    CommandBody,
+    Completion,
+    Package,
+    Refund,
+    Restatement,
+    ReturnedGoods,
+    Settlement,
+)
+from app.domain.events import Event, about
+from app.domain.facts import Wished
+from app.domain.orders import CalledOff, Candidate, OrderSketch
+from app.domain.purchases import Purchase
+from app.domain.stock import StockChange, StockSent
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways import words
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.line import Line
 from app.gateways.pipe17 import bodies, checking, payloads
@@ -32,7 +48,6 @@ from app.gateways.pipe17.returns import Returns, in_pipe17_skus
 from app.gateways.pipe17.shipping_requests import ShippingRequests
 from app.gateways.pipe17.stock import Stock
 from app.gateways.pipe17.wishes import Wishes
-from app.gateways.words import Event, about
 from app.records import catalogue
 
 
@@ -99,7 +114,7 @@ class Pipe17Gateway(Gateway):
 
     # Questions
 
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         """The queue; nothing while the flow is off."""
         try:
             with self.integration.using("orders", call) as settings:
@@ -108,7 +123,7 @@ class Pipe17Gateway(Gateway):
             if not self._is_at_rest(error, call):
                 raise
 
-    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> words.CalledOff:
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
         """What Pipe17's people cancelled; nothing, and the cursor stays, while the flow is off."""
         try:
             with self.integration.using("orders", call) as settings:
@@ -116,9 +131,9 @@ class Pipe17Gateway(Gateway):
         except GatewayError as error:
             if not self._is_at_rest(error, call):
                 raise
-        return words.CalledOff((), since_ms or 0)
+        return CalledOff((), since_ms or 0)
 
-    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
         try:
             with self.integration.using("orders", call) as settings:
                 return self._requests.named(refnums, settings, call)
@@ -127,7 +142,7 @@ class Pipe17Gateway(Gateway):
                 raise
         return []
 
-    def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
+    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
         """None also for what cannot be an id of Pipe17's, without a call."""
         with self.integration.using("orders", call) as settings:
             shipment = self._requests.find(refnum, call)
@@ -167,12 +182,12 @@ class Pipe17Gateway(Gateway):
 
     # Commands
 
-    def acknowledge_order(self, wanted: words.Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
         with self.integration.using("states", call):
             return self._acknowledge(wanted, call)
 
-    def _acknowledge(self, wanted: words.Acknowledgement, call: Call) -> Accepted:
+    def _acknowledge(self, wanted: Acknowledgement, call: Call) -> Accepted:
         named = about("order_refnum", wanted.order_refnum)
         shipment = self._requests.get(wanted.order_refnum, call)
         if shipment.status in payloads.CANCELLED:
@@ -190,7 +205,7 @@ class Pipe17Gateway(Gateway):
         self._requests.put(wanted.order_refnum, bodies.status_change(payloads.SENT, reference), call)
         return Accepted()
 
-    def submit_shipment(self, package: words.Package, call: Call) -> Accepted:
+    def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
         named = about("shipment_id", package.retailops_shipment_id)
         named = named or about("order_refnum", package.order_refnum)
@@ -208,11 +223,11 @@ class Pipe17Gateway(Gateway):
                 raise Refused("FULFILLMENT_REFUSED", message) from error
         return Accepted() if is_new else already
 
-    def correct_shipment(self, package: words.Package, call: Call) -> Accepted:
+    def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """See `Correcting.correct`."""
         return self._correcting.correct(package, call)
 
-    def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
         refnum = wanted.order_refnum
         named = about("order_refnum", refnum)
@@ -226,7 +241,7 @@ class Pipe17Gateway(Gateway):
             self._requests.put(refnum, bodies.status_change(settings.cancel_status), call)
         return Accepted()
 
-    def complete_order(self, wanted: words.Completion, call: Call) -> Accepted:
+    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
         """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
         with self.integration.using("fulfillments", call) as settings:
             return self._completing.complete(wanted, settings, call)
@@ -237,7 +252,7 @@ class Pipe17Gateway(Gateway):
             return False
         return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
 
-    def record_return(self, goods: words.ReturnedGoods, call: Call) -> Accepted:
+    def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
         """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
         settings = self.integration.settings(call)
         named = about("order_refnum", goods.order_refnum)
@@ -261,30 +276,30 @@ class Pipe17Gateway(Gateway):
             return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
         return isinstance(error, Misconfigured) and error.code == FORBIDDEN
 
-    def look_up(self, verb: str, body: words.CommandBody, call: Call) -> Accepted | None:
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Within the flow of the verb, so nothing is asked either while that is off."""
         match body:
-            case words.Package() if verb == "correct_shipment":
+            case Package() if verb == "correct_shipment":
                 with self.integration.using("trackings", call):
                     return Accepted() if self._fulfilling.is_tracked(body, call) else None
-            case words.Package():
+            case Package():
                 with self.integration.using("fulfillments", call):
                     is_there = self._fulfilling.find_package(body, call) is not None
                 return Accepted() if is_there else None
-            case words.Completion():
+            case Completion():
                 with self.integration.using("fulfillments", call):
                     return self._completing.look_up(body, call)
-            case words.Cancellation() | words.Acknowledgement():
+            case Cancellation() | Acknowledgement():
                 with self.integration.using("states", call):
                     shipment = self._requests.find(body.order_refnum, call)
-                states = payloads.CANCELLED if isinstance(body, words.Cancellation) else (payloads.SENT,)
+                states = payloads.CANCELLED if isinstance(body, Cancellation) else (payloads.SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
-            case words.ReturnedGoods():
+            case ReturnedGoods():
                 return self._look_up_return(body, call)
-            case words.Refund() | words.Settlement() | words.Restatement() | words.Purchase():
+            case Refund() | Settlement() | Restatement() | Purchase():
                 return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
 
-    def _look_up_return(self, goods: words.ReturnedGoods, call: Call) -> Accepted | None:
+    def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
         """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
         try:
             with self.integration.using("returns", call) as settings:
@@ -297,19 +312,19 @@ class Pipe17Gateway(Gateway):
 
     # Facts
 
-    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """See `Stock.push`: a SKU without a result stays owed."""
         with self.integration.using("inventory", call) as settings:
             return self._stock.push(changes, settings, call)
 
-    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[words.ProductSent]:
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """See `Products.push`: a product without a result stays owed."""
         with self.integration.using("catalog", call) as settings:
             return self._products.push(changes, settings, call)
 
     def fetch_wished(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
-    ) -> words.Wished:
+    ) -> Wished:
         """See `Wishes.since`.  While the flow of products is off, only what refused facts wait for is found out."""
         is_catalog_on = self.takes_catalog and not (waiting and self.integration.why_off("catalog", call))
         with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:

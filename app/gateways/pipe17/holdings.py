@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from app.domain.catalogue import Item, ProductChange
+from app.domain.stock import StockChange
 from app.errors import Unavailable
-from app.gateways import words
 from app.gateways.holdings import (
     Figures,
     Holdings,
@@ -78,7 +79,7 @@ class Pipe17Holdings(Holdings):
 
     # Stock
 
-    def compare_stock(self, changes: Sequence[words.StockChange], call: Call) -> StockCompared:
+    def compare_stock(self, changes: Sequence[StockChange], call: Call) -> StockCompared:
         with self._integration.using("inventory", call) as settings:
             expected = self._stock.expected(changes, settings, call)
             served = self._locations.served(call)
@@ -115,7 +116,7 @@ class Pipe17Holdings(Holdings):
 
     # Products
 
-    def compare_products(self, changes: Sequence[words.ProductChange], call: Call) -> tuple[ProductDifference, ...]:
+    def compare_products(self, changes: Sequence[ProductChange], call: Call) -> tuple[ProductDifference, ...]:
         with self._integration.using("catalog", call) as settings:
             units = [
                 (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
@@ -153,7 +154,7 @@ class Pipe17Holdings(Holdings):
 
     def _compared(
         self,
-        unit: words.Item,
+        unit: Item,
         told: Told | None,
         product_id: str,
         parent_id: str,

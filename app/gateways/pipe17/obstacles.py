@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from app.domain.facts import Obstacle
 from app.errors import GatewayError
 from app.gateways.interface import Call
 from app.gateways.pipe17.definition import SkuMapping
@@ -11,7 +12,6 @@ from app.gateways.pipe17.locations import Locations
 from app.gateways.pipe17.locks import Locks
 from app.gateways.pipe17.product_rows import Product
 from app.gateways.pipe17.stock import lock_subject
-from app.gateways.words import Obstacle
 
 
 class Obstacles:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.domain.attributes import numbered
-from app.gateways import words
+from app.domain.orders import Address as OrderAddress
+from app.domain.orders import Attribute, HeldBack, Order, OrderLine, OrderSketch, SketchLine
 from app.gateways.pipe17.payloads import CANCELLED, Address, Line, Shipment
 
 ANY_METHOD: Final = "*"
@@ -30,7 +31,7 @@ class Defaults:
     """RetailOps' SKU by Pipe17's, where they differ."""
 
 
-def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> words.Order | words.HeldBack:
+def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> Order | HeldBack:
     """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money.
 
     Lines stay as they are, also those of a bundle that Pipe17 has broken up or kept (contract 4.1).
@@ -40,8 +41,8 @@ def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> word
     created_at = shipment.order_created_at or shipment.created_at
     address = shipment.address or NOWHERE
     if problem or created_at is None:
-        return words.HeldBack(shipment.shipment_id, problem)
-    return words.Order(
+        return HeldBack(shipment.shipment_id, problem)
+    return Order(
         refnum=shipment.shipment_id,
         created_at=created_at,
         currency_code=shipment.currency.upper() or defaults.currency,
@@ -77,13 +78,13 @@ def _problem(shipment: Shipment) -> str:
     return ""
 
 
-def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> words.OrderSketch:
+def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderSketch:
     """What the core remembers of a request; a fraction of a unit counts as none."""
     lines = tuple(
-        words.SketchLine(line.unique_id, partner_skus.get(line.sku, line.sku), int(line.quantity), line.sku)
+        SketchLine(line.unique_id, partner_skus.get(line.sku, line.sku), int(line.quantity), line.sku)
         for line in shipment.lines
     )
-    return words.OrderSketch(shipment.shipment_id, lines)
+    return OrderSketch(shipment.shipment_id, lines)
 
 
 def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
@@ -108,8 +109,8 @@ def ship_code(shipment: Shipment) -> str:
     return ""
 
 
-def to_address(address: Address) -> words.Address:
-    return words.Address(
+def to_address(address: Address) -> OrderAddress:
+    return OrderAddress(
         first_name=address.first_name,
         last_name=address.last_name,
         company=address.company,
@@ -123,8 +124,8 @@ def to_address(address: Address) -> words.Address:
     )
 
 
-def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) -> words.OrderLine:
-    return words.OrderLine(
+def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderLine:
+    return OrderLine(
         refnum=line.unique_id,
         sku=partner_skus.get(line.sku, line.sku),
         source_sku=line.sku,
@@ -135,7 +136,7 @@ def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) ->
     )
 
 
-def attributes(shipment: Shipment, facility: str = "") -> tuple[words.Attribute, ...]:
+def attributes(shipment: Shipment, facility: str = "") -> tuple[Attribute, ...]:
     """Original ids, figures, notes and dates."""
     price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
     named = {
@@ -159,7 +160,7 @@ def attributes(shipment: Shipment, facility: str = "") -> tuple[words.Attribute,
         "expected_delivery_date": _iso(shipment.expected_delivery),
         "hold_until": _iso(shipment.hold_until),
     }
-    return tuple(words.Attribute(handle, value) for handle, value in numbered(named))
+    return tuple(Attribute(handle, value) for handle, value in numbered(named))
 
 
 def _iso(at: datetime | None) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from app.domain.catalogue import Item
 from app.gateways.pipe17.moments import read_ms
 from app.gateways.pipe17.payloads import Json, encode
 from app.gateways.pipe17.reading import read_id
-from app.gateways.words import Item
 
 PUBLISHED: Final = "published"
 UNPUBLISHED: Final = "unpublished"

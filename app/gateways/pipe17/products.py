@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.facts import Obstacle
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.interface import Call
 from app.gateways.pipe17.api import Api
@@ -18,7 +20,6 @@ from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
 from app.gateways.pipe17.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
 from app.gateways.pipe17.publishing import Note, Told, read_note, row_change, status_for
-from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent, Refusal
 
 ONE: Final = "/products/{id}"
 

@@ -13,15 +13,15 @@ from typing import Any, Final
 
 import msgspec
 
+from app.domain.commands import ReturnedGoods, ReturnedLine
+from app.domain.events import Association, Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
-from app.gateways import words
 from app.gateways.interface import Accepted, Call
 from app.gateways.pipe17.api import DUPLICATE, Api
 from app.gateways.pipe17.bodies import number_of
 from app.gateways.pipe17.fulfilling import duplicate_unseen
 from app.gateways.pipe17.integration import FORBIDDEN, Integration
 from app.gateways.pipe17.payloads import Json, Shipment, has_failed
-from app.gateways.words import Event, about
 
 RETURNS: Final = "/returns"
 ONE_RETURN: Final = "/returns/{id}"
@@ -34,7 +34,7 @@ EXPECTED: Final = frozenset({"pending", "approved"})
 """Statuses of a return the shop waits for; as above."""
 
 
-def in_pipe17_skus(goods: words.ReturnedGoods, pipe17_skus: Mapping[str, str]) -> words.ReturnedGoods:
+def in_pipe17_skus(goods: ReturnedGoods, pipe17_skus: Mapping[str, str]) -> ReturnedGoods:
     """The same goods under the SKUs their request has; `pipe17_skus` by RetailOps' SKU, where they differ."""
     lines = tuple(
         msgspec.structs.replace(line, sku=line.source_sku or pipe17_skus.get(line.sku, line.sku))
@@ -53,7 +53,7 @@ class Returns:
         self._api = api
         self._integration = integration
 
-    def write(self, goods: words.ReturnedGoods, order: Shipment, call: Call) -> Accepted:
+    def write(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
         """Raises `Refused` when Pipe17 takes neither the return nor the receipt.
 
         Raises `Unavailable` SWITCHED_OFF where a receipt is called for and the key may make none.
@@ -71,7 +71,7 @@ class Returns:
                 return self._taken(goods, named, call)
             raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
 
-    def _taken(self, goods: words.ReturnedGoods, named: tuple[words.Association, ...], call: Call) -> Accepted:
+    def _taken(self, goods: ReturnedGoods, named: tuple[Association, ...], call: Call) -> Accepted:
         """Our number is taken at Pipe17: whose it is, is looked at (R24).  Raises `Unavailable` until it is shown."""
         known = self.find(goods, call)
         if known is None:
@@ -80,12 +80,12 @@ class Returns:
             return self._correct(known, goods, call)
         return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
 
-    def is_written(self, goods: words.ReturnedGoods, call: Call) -> bool:
+    def is_written(self, goods: ReturnedGoods, call: Call) -> bool:
         """Whether Pipe17 shows it with these very goods."""
         known = self.find(goods, call)
         return known is not None and _holds(known, goods)
 
-    def find(self, goods: words.ReturnedGoods, call: Call) -> Mapping[str, Any] | None:
+    def find(self, goods: ReturnedGoods, call: Call) -> Mapping[str, Any] | None:
         """Our return, or our receipt for another's, by our own number."""
         number = number_of(goods.order_refnum, goods.key)
         known = self._of_key(RETURNS, "returns", "extReturnId", number, call)
@@ -117,7 +117,7 @@ class Returns:
         for rows in self._api.pages(path, key, params, call):
             yield from (row for row in rows if isinstance(row, Mapping))
 
-    def _make(self, goods: words.ReturnedGoods, order: Shipment, call: Call) -> Accepted:
+    def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
         expected = self._expected(goods, order, call)
         place = {"locationId": order.location_id} if order.location_id else {}
         if expected and place:
@@ -136,7 +136,7 @@ class Returns:
         self._post(RETURNS, "returns", {**body, "lineItems": _lines(goods)}, call)
         return Accepted()
 
-    def _expected(self, goods: words.ReturnedGoods, order: Shipment, call: Call) -> str:
+    def _expected(self, goods: ReturnedGoods, order: Shipment, call: Call) -> str:
         """The id of the one return by somebody else that waits for these goods, or ""."""
         if not order.ext_order_id:
             return ""
@@ -153,7 +153,7 @@ class Returns:
         if isinstance(results, list) and any(has_failed(item) for item in results):
             raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
 
-    def _correct(self, known: Mapping[str, Any], goods: words.ReturnedGoods, call: Call) -> Accepted:
+    def _correct(self, known: Mapping[str, Any], goods: ReturnedGoods, call: Call) -> Accepted:
         """A return can be changed, a receipt cannot (contract 2.8)."""
         return_id = known.get("returnId")
         if "extReturnId" in known and isinstance(return_id, str):
@@ -163,11 +163,11 @@ class Returns:
         return Accepted((Event("warning", "CANNOT_CORRECT", message, about("order_refnum", goods.order_refnum)),))
 
 
-def _named(goods: words.ReturnedGoods) -> Sequence[words.ReturnedLine]:
+def _named(goods: ReturnedGoods) -> Sequence[ReturnedLine]:
     return [line for line in goods.lines if line.sku and line.quantity > 0]
 
 
-def _lines(goods: words.ReturnedGoods) -> list[Json]:
+def _lines(goods: ReturnedGoods) -> list[Json]:
     lines = []
     for line in _named(goods):
         body: Json = {"uniqueId": line.line_refnum, "sku": line.sku, "quantity": line.quantity, "reason": line.reason}
@@ -175,7 +175,7 @@ def _lines(goods: words.ReturnedGoods) -> list[Json]:
     return lines
 
 
-def _units(goods: words.ReturnedGoods) -> Counter[str]:
+def _units(goods: ReturnedGoods) -> Counter[str]:
     units: Counter[str] = Counter()
     for line in _named(goods):
         units[line.sku] += line.quantity
@@ -192,5 +192,5 @@ def _counted(lines: Any) -> Counter[str]:
     return units
 
 
-def _holds(known: Mapping[str, Any], goods: words.ReturnedGoods) -> bool:
+def _holds(known: Mapping[str, Any], goods: ReturnedGoods) -> bool:
     return _counted(known.get("lineItems")) == _units(goods)

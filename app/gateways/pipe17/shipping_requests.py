@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from app.domain.orders import CalledOff, Candidate, HeldBack, OrderSketch
 from app.errors import BrokenReply, Refused
-from app.gateways import words
 from app.gateways.interface import Call
 from app.gateways.pipe17 import moments, payloads, walk
 from app.gateways.pipe17.api import NOT_FOUND, Api, unreadable
@@ -45,7 +45,7 @@ class ShippingRequests:
 
     def queue(
         self, since_ms: int | None, until_ms: int, settings: IntegrationSettings, call: Call
-    ) -> Iterator[list[words.Candidate]]:
+    ) -> Iterator[list[Candidate]]:
         """Requests ready at our locations (contract 2.6), oldest first.
 
         The status is the queue, so there is no time filter unless a cursor is given; that begins a
@@ -65,8 +65,8 @@ class ShippingRequests:
             due = []
             for at_ms, shipment in chunk:
                 if isinstance(shipment, str):
-                    held = words.HeldBack(shipment, UNREADABLE)
-                    found.append(words.Candidate(shipment, at_ms, held))
+                    held = HeldBack(shipment, UNREADABLE)
+                    found.append(Candidate(shipment, at_ms, held))
                 elif not shipment.is_sale:
                     transfers.append(shipment.shipment_id)
                 elif self._is_due(shipment, served, until_ms):
@@ -91,7 +91,7 @@ class ShippingRequests:
         served: Served | None,
         settings: IntegrationSettings,
         call: Call,
-    ) -> list[words.Candidate]:
+    ) -> list[Candidate]:
         defaults = Defaults(
             settings.default_method,
             self._currency,
@@ -100,7 +100,7 @@ class ShippingRequests:
         )
         facility_of = served.facility_of if served else {}
         return [
-            words.Candidate(
+            Candidate(
                 shipment.shipment_id, at_ms, to_order(shipment, defaults, facility_of.get(shipment.location_id, ""))
             )
             for at_ms, shipment in shipments
@@ -112,13 +112,11 @@ class ShippingRequests:
         skus = dict.fromkeys(line.sku for shipment in shipments for line in shipment.lines)
         return self._skus.partner_skus(skus, settings.sku_mapping, call)
 
-    def sketch(self, shipment: Shipment, settings: IntegrationSettings, call: Call) -> words.OrderSketch:
+    def sketch(self, shipment: Shipment, settings: IntegrationSettings, call: Call) -> OrderSketch:
         """What is remembered of a request, under RetailOps' SKUs."""
         return to_sketch(shipment, self._partner_skus([shipment], settings, call))
 
-    def cancelled(
-        self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call
-    ) -> words.CalledOff:
+    def cancelled(self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call) -> CalledOff:
         """Our requests that Pipe17's people called off (contract 2.6, second poll).
 
         Also those at a location that is not served any more: RetailOps has them, and would ship them.  The
@@ -135,7 +133,7 @@ class ShippingRequests:
             "order": "updatedAt",
         }
         changed = walk.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
-        return words.CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
+        return CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
 
     def _changed(self, row: Any) -> tuple[str, int | None, str] | None:
         """Its id, when it changed, and its id again if it is one of ours that is called off."""
@@ -147,7 +145,7 @@ class ShippingRequests:
         refnum = shipment.shipment_id
         return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
 
-    def named(self, refnums: Sequence[str], settings: IntegrationSettings, call: Call) -> list[words.Candidate]:
+    def named(self, refnums: Sequence[str], settings: IntegrationSettings, call: Call) -> list[Candidate]:
         """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
         wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
         found: list[Shipment] = []
@@ -173,7 +171,7 @@ class ShippingRequests:
             if shipment.is_sale and self._locations.is_ours(shipment)
         ]
         return [
-            *(words.Candidate(item, 0, words.HeldBack(item, UNREADABLE)) for item in unreadable_ids),
+            *(Candidate(item, 0, HeldBack(item, UNREADABLE)) for item in unreadable_ids),
             *self._candidates(ours, self._locations.known, settings, call),
         ]
 

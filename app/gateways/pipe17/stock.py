@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
@@ -27,7 +29,6 @@ from app.gateways.pipe17.locations import Locations, Served, name_key
 from app.gateways.pipe17.locks import Locks
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.payloads import Json
-from app.gateways.words import Obstacle, StockChange, StockDetail, StockSent
 
 PATH: Final = "/inventory"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from app.domain.facts import Wished
 from app.gateways.interface import Call
 from app.gateways.pipe17 import moments, walk
 from app.gateways.pipe17.api import Api
@@ -13,7 +14,6 @@ from app.gateways.pipe17.definition import IntegrationSettings
 from app.gateways.pipe17.known_products import PATH, KnownProducts
 from app.gateways.pipe17.obstacles import Obstacles
 from app.gateways.pipe17.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
-from app.gateways.words import Wished
 
 FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
 """How far the very first look goes back."""

@@ -14,11 +14,12 @@ from decimal import Decimal
 
 import msgspec
 
+from app.domain.catalogue import Item, Product
+from app.domain.commands import LineChange
 from app.domain.order_arithmetic import BoughtLine, spread
 from app.gateways.rally.cart_check import has_stated_sum
 from app.gateways.rally.order_document import Bought, DiscountRow, Line, OrderDocument, TaxRow
 from app.gateways.rally.pricing import ZERO, rounded
-from app.gateways.words import Item, LineChange, Product
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from typing import Final
 
 import msgspec
 
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Call
 from app.gateways.rally.api import Api, Json
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.products import category_json, is_buyable, product_json, sellable
 from app.gateways.rally.shop import GATEWAY, Shop
-from app.gateways.words import Item, Obstacle, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
 from app.records import catalogue, stock
 
 DOUBTFUL: Final = "doubtful"

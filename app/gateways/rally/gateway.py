@@ -14,8 +14,23 @@ from typing import ClassVar, Final
 import msgspec
 from sqlalchemy import Connection
 
+from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.commands import (
+    Acknowledgement,
+    Cancellation,
+    CommandBody,
+    Completion,
+    OrderChange,
+    OrderChanged,
+    Package,
+    Refund,
+    Restatement,
+    Settlement,
+)
+from app.domain.events import Event, about
+from app.domain.orders import CalledOff, Candidate, HeldBack, Order, OrderSketch
+from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Misconfigured, Refused
-from app.gateways import words
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.rally.api import Api, line_of
 from app.gateways.rally.changes import changed
@@ -29,7 +44,6 @@ from app.gateways.rally.payloads import refund_body, refunded_of
 from app.gateways.rally.retailops_order import as_ordered, to_order, to_sketch
 from app.gateways.rally.shop import GATEWAY, shop_of
 from app.gateways.rally.telling import Telling
-from app.gateways.words import Event, about
 from app.records import catalogue, orders
 from app.records.orders import State, StoredOrder
 
@@ -85,7 +99,7 @@ class RallyGateway(Gateway):
 
     # Questions
 
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[words.Candidate]]:
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         """By the time from which they may go; those called off at Rally only come by name (R18)."""
         since = None if since_ms is None else _moment(since_ms)
         while True:
@@ -96,25 +110,25 @@ class RallyGateway(Gateway):
                 return
             since = found[-1].exportable_at + timedelta(milliseconds=1)
 
-    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[words.Candidate]:
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
         """Whatever their state, but never one that is unpaid or under review (P17)."""
         with self.shop.database.read() as connection:
             found = orders.of_refnums(connection, self.shop.channel, refnums)
         return [self._candidate(stored) for stored in found.values() if self._is_out(stored)]
 
-    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> words.CalledOff:
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
         """Orders whose money the merchant gave back at Rally."""
         since = None if since_ms is None else _moment(since_ms) - OVERLAP
         with self.shop.database.read() as connection:
             refnums = orders.called_off(connection, self.shop.channel, since, _moment(until_ms))
-        return words.CalledOff(tuple(refnums), until_ms)
+        return CalledOff(tuple(refnums), until_ms)
 
-    def find_order(self, refnum: str, call: Call) -> words.OrderSketch | None:
+    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
         with self.shop.database.read() as connection:
             stored = orders.get(connection, self.shop.channel, refnum)
         return to_sketch(read_document(stored.body)) if stored and self._is_out(stored) else None
 
-    def as_it_stands(self, refnum: str, call: Call) -> words.Order | None:
+    def as_it_stands(self, refnum: str, call: Call) -> Order | None:
         with self.shop.database.read() as connection:
             stored = orders.get(connection, self.shop.channel, refnum)
         if stored is None or not self._is_out(stored):
@@ -134,7 +148,7 @@ class RallyGateway(Gateway):
     def _is_out(self, stored: StoredOrder) -> bool:
         return stored.exportable_at is not None and stored.exportable_at <= self.shop.clock()
 
-    def _candidate(self, stored: StoredOrder) -> words.Candidate:
+    def _candidate(self, stored: StoredOrder) -> Candidate:
         document = read_document(stored.body)
         # RetailOps is given what was ordered, whatever it has changed since.
         order = to_order(
@@ -145,12 +159,12 @@ class RallyGateway(Gateway):
         out_at = stored.exportable_at or stored.created_at
         # What was called off goes whatever it was doubted for: nothing is booked of it (R18).
         is_held = bool(document.doubt) and not order.is_cancelled
-        offered = words.HeldBack(stored.refnum, document.doubt) if is_held else order
-        return words.Candidate(stored.refnum, int(out_at.timestamp() * 1000), offered)
+        offered = HeldBack(stored.refnum, document.doubt) if is_held else order
+        return Candidate(stored.refnum, int(out_at.timestamp() * 1000), offered)
 
     # Commands
 
-    def acknowledge_order(self, wanted: words.Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
         """RetailOps has the order; Rally is told only where the merchant wishes it."""
         if not self._options.tell_acknowledged or wanted.is_correction:
             return Accepted()
@@ -160,7 +174,7 @@ class RallyGateway(Gateway):
         self._telling.status(*kept, call)
         return Accepted()
 
-    def submit_shipment(self, package: words.Package, call: Call) -> Accepted:
+    def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """Its status, and what has left, by the path Rally may name one day or in `meta.fulfillments`."""
         state: State = "completed" if package.is_last else "paid"
         kept = self._orders.with_fulfillment(package, state)
@@ -170,7 +184,7 @@ class RallyGateway(Gateway):
         self._telling.parcel(*kept, package.key, call)
         return Accepted()
 
-    def correct_shipment(self, package: words.Package, call: Call) -> Accepted:
+    def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """Carrier or tracking was mended; which units left stays."""
         kept = self._orders.with_fulfillment(package, None)
         if kept is None:
@@ -178,7 +192,7 @@ class RallyGateway(Gateway):
         self._telling.parcel(*kept, package.key, call)
         return Accepted()
 
-    def cancel_order(self, wanted: words.Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
         """Rally has one word for an order without money, however that came (contract 4.2).
 
         One that was never paid sends no status, only itself (contract 9).
@@ -191,10 +205,10 @@ class RallyGateway(Gateway):
             self._telling.whole(*cancelled, call)
         return Accepted()
 
-    def complete_order(self, wanted: words.Completion, call: Call) -> Accepted:
+    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
         return self._tell_state(wanted.order_refnum, "completed", call)
 
-    def update_order(self, wanted: words.Restatement, call: Call) -> Accepted:
+    def update_order(self, wanted: Restatement, call: Call) -> Accepted:
         """The order as it stands: with nothing of its money left, or with other lines."""
         if wanted.is_paid_back:
             told = self._tell_state(wanted.order_refnum, "refunded", call)
@@ -206,7 +220,7 @@ class RallyGateway(Gateway):
         self._telling.whole(*kept, call)
         return Accepted()
 
-    def settle_payment(self, wanted: words.Settlement, call: Call) -> Accepted:
+    def settle_payment(self, wanted: Settlement, call: Call) -> Accepted:
         """Rally has charged already and has no capture (contract 6.3): it is told how the order stands."""
         kept = self._orders.read(wanted.order_refnum)
         if kept is None:
@@ -214,7 +228,7 @@ class RallyGateway(Gateway):
         self._telling.status(*kept, call)
         return Accepted()
 
-    def refund_payment(self, refund: words.Refund, call: Call) -> Accepted:
+    def refund_payment(self, refund: Refund, call: Call) -> Accepted:
         """Money back.  One Rally has said yes to is not sent again, whatever became of our own record of it.
 
         Of an order past its date the ledger alone says what is left (R28).
@@ -234,9 +248,9 @@ class RallyGateway(Gateway):
     return_order = refund_payment
     credit_payment = refund_payment
 
-    def note_done(self, connection: Connection, verb: str, body: words.CommandBody) -> None:
+    def note_done(self, connection: Connection, verb: str, body: CommandBody) -> None:
         """See `interface.Gateway`: of all calls only a refund leaves anything here once it is accepted."""
-        if isinstance(body, words.Refund):
+        if isinstance(body, Refund):
             stored = orders.get(connection, self.shop.channel, body.order_refnum)
             document = read_document(stored.body) if stored else None
             self._note_refunded(body.order_refnum, refunded_of(document, body), connection)
@@ -248,13 +262,13 @@ class RallyGateway(Gateway):
             document = with_refund(read_document(stored.body), refunded)
             self._orders.store(connection, stored, document, stored.state)
 
-    def change_order(self, connection: Connection, change: words.OrderChange) -> words.OrderChanged:
+    def change_order(self, connection: Connection, change: OrderChange) -> OrderChanged:
         """See `interface.Gateway`; the caller holds the order."""
         stored = orders.get(connection, self.shop.channel, change.order_refnum)
         if stored is None:
             message = "the order is not kept here any more; nothing was changed"
             event = Event("error", "ORDER_GONE", message, about("order_refnum", change.order_refnum))
-            return words.OrderChanged((), (event,), is_different=False)
+            return OrderChanged((), (event,), is_different=False)
         before = read_document(stored.body)
         found = catalogue.of_skus(connection, self.shop.channel, {line.sku for line in change.lines})
         outcome = changed(before, change.lines, found)
@@ -270,7 +284,7 @@ class RallyGateway(Gateway):
         if not document.lines:
             message = "the change leaves no line on the order; nothing was changed: to call it off, cancel it"
             events.append(Event("error", "NO_LINES_LEFT", message, about("order_refnum", change.order_refnum)))
-            return words.OrderChanged(to_sketch(before).lines, tuple(events), is_different=False)
+            return OrderChanged(to_sketch(before).lines, tuple(events), is_different=False)
         is_different = document != before
         # Whoever states its lines has looked at them.
         document = msgspec.structs.replace(document, doubt="")
@@ -278,14 +292,14 @@ class RallyGateway(Gateway):
             self._orders.store(connection, stored, document, stored.state)
         if is_different:
             events += _of_money(document)
-        return words.OrderChanged(to_sketch(document).lines, tuple(events), is_different)
+        return OrderChanged(to_sketch(document).lines, tuple(events), is_different)
 
     # Facts
 
-    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[words.ProductSent]:
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         return self._facts.push_catalog(changes, call)
 
-    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[words.StockSent]:
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         return self._facts.push_inventory(changes, call)
 
     def _tell_state(self, refnum: str, state: State, call: Call) -> Accepted:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
+from app.domain.catalogue import Item
 from app.gateways.interface import Finding
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.products import is_buyable
 from app.gateways.rally.shop import GATEWAY, Shop
 from app.gateways.rally.storefront_address import TOPIC
-from app.gateways.words import Item
 from app.records import catalogue, inbound
 from app.records.inbound import Answered
 from app.storefront.addresses import has_provinces, is_known_province

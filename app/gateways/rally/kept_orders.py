@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from app.domain.commands import Package
 from app.errors import Unavailable
-from app.gateways import words
 from app.gateways.rally.order_document import OrderDocument, Refunded, read_document, write_document
 from app.gateways.rally.payloads import fulfillment_of
 from app.gateways.rally.shop import Shop
@@ -65,7 +65,7 @@ class KeptOrders:
         body = write_document(document)
         return orders.change(connection, stored, now=now, purge_after=date, body=body, state=state)
 
-    def with_fulfillment(self, package: words.Package, state: State | None) -> Kept | None:
+    def with_fulfillment(self, package: Package, state: State | None) -> Kept | None:
         parcel = fulfillment_of(package)
 
         def edit(order: OrderDocument) -> OrderDocument:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from app.gateways import words
+from app.domain.commands import Package, Refund
 from app.gateways.rally.api import Json
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Fulfillment, OrderDocument, PaymentMethod, Refunded, RefundRow
@@ -55,7 +55,7 @@ def snapshot(order: OrderDocument, status: str, options: RallyOptions) -> Json:
     }
 
 
-def fulfillment_of(package: words.Package) -> Fulfillment:
+def fulfillment_of(package: Package) -> Fulfillment:
     """A parcel as it is kept with its order."""
     return Fulfillment(
         key=package.key,
@@ -101,7 +101,7 @@ def _row_body(row: RefundRow, key: str) -> Json:
     }
 
 
-def refunded_of(order: OrderDocument | None, refund: words.Refund) -> Refunded:
+def refunded_of(order: OrderDocument | None, refund: Refund) -> Refunded:
     """The refund with rows that come to its very amount.
 
     Its lines are those of the order as it was bought, and those RetailOps added.  What it does not say what it is for

@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.domain import stock_levels
+from app.domain.catalogue import Item, Product
 from app.domain.texts import key_fault
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.order_document import Line
 from app.gateways.rally.pricing import rounded
 from app.gateways.rally.shop import GATEWAY
-from app.gateways.words import Item, Product
 from app.records import catalogue, reservations, stock
 
 Json = dict[str, Any]

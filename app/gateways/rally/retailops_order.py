@@ -7,13 +7,14 @@ from decimal import ROUND_DOWN, Decimal
 import msgspec
 
 from app.domain.attributes import numbered
-from app.gateways import words
+from app.domain.orders import Address as OrderAddress
+from app.domain.orders import Attribute, Order, OrderLine, OrderSketch, Payment, SketchLine
 from app.gateways.rally.changes import goods_rates
 from app.gateways.rally.order_document import WITHOUT_DECIMALS, Address, Line, OrderDocument, PaymentMethod
 from app.gateways.rally.pricing import rounded
 
 
-def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: bool = False) -> words.Order:
+def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: bool = False) -> Order:
     """The order RetailOps gets; `default_ship_code` is for one that has no shipping.
 
     A row's tax is told by the unit with four decimals, cut off; what that leaves of it stands with the order's.
@@ -23,7 +24,7 @@ def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: b
     tax_of_units = sum((line.unit_tax * line.quantity for line in lines), Decimal(0))
     customer, place = document.customer, document.shipping_address or document.billing_address or Address()
     named = (customer.first_name, customer.last_name) if customer.last_name else (place.first_name, place.last_name)
-    return words.Order(
+    return Order(
         refnum=document.refnum,
         created_at=document.created_at,
         currency_code=document.currency,
@@ -51,14 +52,14 @@ def as_ordered(document: OrderDocument) -> OrderDocument:
     return msgspec.structs.replace(document, lines=base.lines, discounts=base.discounts, taxes=base.taxes, bought=None)
 
 
-def to_sketch(document: OrderDocument) -> words.OrderSketch:
+def to_sketch(document: OrderDocument) -> OrderSketch:
     """What the core remembers of an order: its lines as bought, and the units RetailOps has of them."""
     base = document.as_bought
     units = {line.external_id: line.quantity for line in document.lines}
     added = {line.external_id for line in base.added}
     rates = goods_rates(base)
     lines = tuple(
-        words.SketchLine(
+        SketchLine(
             line.external_id,
             line.sku,
             units.get(line.external_id, 0),
@@ -73,7 +74,7 @@ def to_sketch(document: OrderDocument) -> words.OrderSketch:
         for line in (*base.lines, *base.added)
     )
     ordered = as_ordered(document)
-    return words.OrderSketch(
+    return OrderSketch(
         document.refnum,
         lines,
         document.currency,
@@ -83,18 +84,18 @@ def to_sketch(document: OrderDocument) -> words.OrderSketch:
     )
 
 
-def to_payments(document: OrderDocument) -> tuple[words.Payment, ...]:
+def to_payments(document: OrderDocument) -> tuple[Payment, ...]:
     """Each transaction as a charge."""
     payment_type = (document.payment_method or PaymentMethod()).payment_type
     return tuple(
-        words.Payment(transaction.external_id, payment_type, rounded(transaction.amount, document.currency))
+        Payment(transaction.external_id, payment_type, rounded(transaction.amount, document.currency))
         for transaction in document.transactions
         if transaction.amount > 0
     )
 
 
-def to_address(address: Address) -> words.Address:
-    return words.Address(
+def to_address(address: Address) -> OrderAddress:
+    return OrderAddress(
         first_name=address.first_name,
         last_name=address.last_name,
         company=address.company,
@@ -108,9 +109,9 @@ def to_address(address: Address) -> words.Address:
     )
 
 
-def _to_line(line: Line, rates: tuple[Decimal, ...], currency: str) -> words.OrderLine:
+def _to_line(line: Line, rates: tuple[Decimal, ...], currency: str) -> OrderLine:
     smallest = Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.0001")
-    return words.OrderLine(
+    return OrderLine(
         refnum=line.external_id,
         sku=line.sku,
         quantity=line.quantity,
@@ -124,7 +125,7 @@ def _to_line(line: Line, rates: tuple[Decimal, ...], currency: str) -> words.Ord
     )
 
 
-def _attributes(document: OrderDocument) -> tuple[words.Attribute, ...]:
+def _attributes(document: OrderDocument) -> tuple[Attribute, ...]:
     """What RetailOps has no field for."""
     method = document.payment_method or PaymentMethod()
     named = {
@@ -136,7 +137,7 @@ def _attributes(document: OrderDocument) -> tuple[words.Attribute, ...]:
         "accepts_email": "yes" if document.customer.accepts_email else "no",
         "customer_note": document.notes,
     }
-    return tuple(words.Attribute(handle, value) for handle, value in numbered(named))
+    return tuple(Attribute(handle, value) for handle, value in numbered(named))
 
 
 def _tags(document: OrderDocument) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ from typing import BinaryIO, Final, cast
 
 import msgspec
 
+from app.domain.catalogue import Item, Product
 from app.gateways.retailrocket import yml
 from app.gateways.retailrocket.feed_store import BuildLost, FeedStore, LeftOut, Report, Turn
 from app.gateways.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
-from app.gateways.words import Item, Product
 from app.records import catalogue, reservations, stock
 from app.records.database import Database
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final, cast
 
+from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.commands import COMMANDS
+from app.domain.orders import Order
+from app.domain.purchases import Purchase
+from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Misconfigured, Refused
-from app.gateways import words
 from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.retailrocket.api import TOKEN, Api, encode
 from app.gateways.retailrocket.feed import FeedBuilder
@@ -16,7 +20,6 @@ from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.retailrocket.purchases import Purchases
 from app.gateways.retailrocket.retelling import Retelling
-from app.gateways.words import COMMANDS, ProductSent, StockSent
 from app.records import catalogue, reservations
 
 FACTS_AT_A_TIME: Final = 2000
@@ -78,14 +81,14 @@ class RetailRocketGateway(Gateway):
         """The secret part of the feed's address; "" where it has none."""
         return self._feed_token
 
-    def push_catalog(self, changes: Sequence[words.ProductChange], call: Call) -> list[ProductSent]:
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """In feed mode no call is made: the feed is built anew."""
         if self._feed is None:
             return self._products.push_catalog(changes, call)
         self._feed.store.mark(self._clock())
         return [ProductSent(change.key, b"{}") for change in changes]
 
-    def push_inventory(self, changes: Sequence[words.StockChange], call: Call) -> list[StockSent]:
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """In feed mode the feed is built anew where a product came or went; quantities are no news."""
         flags = self._flags(changes)
         if self._feed is None:
@@ -94,7 +97,7 @@ class RetailRocketGateway(Gateway):
             self._feed.store.mark(self._clock())
         return [StockSent(change.sku, encode(flags[change.sku])) for change in changes]
 
-    def _flags(self, changes: Sequence[words.StockChange]) -> dict[str, Flags]:
+    def _flags(self, changes: Sequence[StockChange]) -> dict[str, Flags]:
         with self._database.read() as connection:
             held = reservations.reserved_units(connection, self._channel, [change.sku for change in changes])
         return {change.sku: self._availability.of(change.level, held.get(change.sku, 0)) for change in changes}
@@ -106,10 +109,10 @@ class RetailRocketGateway(Gateway):
         else:
             self._retelling.owe_if_due(is_stopping)
 
-    def purchase_of(self, order: words.Order) -> words.Purchase | None:
+    def purchase_of(self, order: Order) -> Purchase | None:
         return self._purchases.of(order) if self.observes else None
 
-    def report_purchase(self, wanted: words.Purchase, call: Call) -> Accepted:
+    def report_purchase(self, wanted: Purchase, call: Call) -> Accepted:
         """See `Purchases.report`."""
         return self._purchases.report(wanted, call)
 

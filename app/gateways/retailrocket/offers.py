@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Final
 
 from app.domain import prices, stock_levels, texts, web_addresses
+from app.domain.catalogue import Item, Product
+from app.domain.stock import StockLevel
 from app.gateways.retailrocket.options import RetailRocketOptions
-from app.gateways.words import Item, Product, StockLevel
 
 LONGEST_NAME: Final = 120
 LONGEST_URL: Final = 512

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Call
 from app.gateways.retailrocket.api import Api, encode
 from app.gateways.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.retailrocket.options import RetailRocketOptions
-from app.gateways.words import Item, Product, ProductChange, ProductSent, Refusal, StockChange, StockSent
 from app.records import catalogue, reservations, stock
 from app.records.database import Database
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from app.domain.orders import Order
+from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Accepted, Call
 from app.gateways.retailrocket import csv_orders
@@ -18,7 +20,6 @@ from app.gateways.retailrocket.api import Api, encode
 from app.gateways.retailrocket.offers import clean, plain
 from app.gateways.retailrocket.options import RetailRocketOptions
 from app.gateways.retailrocket.told import Told
-from app.gateways.words import Order, Purchase, PurchaseLine
 from app.records import catalogue
 from app.records.database import Database
 
