@@ -27,8 +27,9 @@ from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
+from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
-from app.gateways.interface import Gateway, InboundRequest, Tools, VendorCall
+from app.gateways.interface import Gateway, Tools
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.heartbeat import Heartbeat

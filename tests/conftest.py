@@ -267,7 +267,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database_url", both, indirect=True)
 
 
-SLOW = ("callbacks/", "channel/", "cli/", "gateways/", "sandbox/", "system/", "test_house.py")
+SLOW = (
+    "callbacks/",
+    "channel/",
+    "cli/",
+    "gateways/",
+    "sandbox/",
+    "system/",
+    "test_house.py",
+    "transport/test_client.py",
+)
 """Where tests start servers or whole processes, or walk every vendor; PostgreSQL's are slow as well."""
 
 

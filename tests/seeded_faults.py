@@ -241,10 +241,12 @@ FAULTS = (
     Fault(
         "send-under-a-lease-that-ends",
         "P44",
-        "app/gateways/wire.py",
+        "app/transport/connections.py",
         'self.is_lease_short = self.phase != "sent" and self._end.is_lease_short()',
         "self.is_lease_short = False",
-        ("tests/gateways/test_line.py::test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does",),
+        (
+            "tests/transport/test_client.py::test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does",
+        ),
     ),
     Fault(
         "leave-facts-of-a-lost-lease",
@@ -347,11 +349,11 @@ FAULTS = (
     Fault(
         "skip-the-watchdog",
         "P7",
-        "app/gateways/wire.py",
+        "app/transport/connections.py",
         "                attempt.cut()\n",
         "                pass\n",
         (
-            "tests/gateways/test_line.py::"
+            "tests/transport/test_client.py::"
             "test_p7_p13_each_fault_ends_in_time_as_the_error_that_is_true_of_it_and_tells_no_secret[drip_body-TIMED_OUT]",
         ),
         patience_s=15.0,
@@ -359,11 +361,11 @@ FAULTS = (
     Fault(
         "let-the-kernel-go-on-sending",
         "P44",
-        "app/gateways/wire.py",
+        "app/transport/connections.py",
         "                self._linger(_RESETS)\n",
         "                self._linger(_ENDS_ORDERLY)\n",
         (
-            "tests/gateways/test_line.py::"
+            "tests/transport/test_client.py::"
             "test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back",
         ),
     ),
@@ -414,13 +416,13 @@ FAULTS = (
     Fault(
         "follow-redirects",
         "P8",
-        "app/gateways/line.py",
+        "app/transport/client.py",
         "                body = self._read(answer)\n",
         "                if 300 <= answer.status < 400 and answer.headers.get('Location'):\n"
         "                    prepared.url = answer.headers['Location']\n"
         "                    return self._try(prepared, shown, attempt)\n"
         "                body = self._read(answer)\n",
-        ("tests/gateways/test_line.py::test_p8_a_redirect_is_never_followed",),
+        ("tests/transport/test_client.py::test_p8_a_redirect_is_never_followed",),
     ),
     Fault(
         "ignore-possibly-done",
@@ -477,7 +479,7 @@ FAULTS = (
         "app/transport/breaker.py",
         "    threshold: int = 5",
         "    threshold: int = 1_000_000",
-        ("tests/gateways/test_line.py::test_p14_a_sick_vendor_is_left_alone_after_five_failures",),
+        ("tests/transport/test_client.py::test_p14_a_sick_vendor_is_left_alone_after_five_failures",),
     ),
     Fault(
         "acknowledged-when-pulled",
@@ -2313,10 +2315,10 @@ FAULTS = (
     Fault(
         "read-any-answer",
         "P46",
-        "app/gateways/line.py",
+        "app/transport/client.py",
         "if has_more_values(self.body, MOST_VALUES):",
         "if False:",
-        ("tests/gateways/test_line.py::test_p46_an_answer_of_a_million_values_is_not_read",),
+        ("tests/transport/test_client.py::test_p46_an_answer_of_a_million_values_is_not_read",),
     ),
     Fault(
         "an-arena-for-each-thread",

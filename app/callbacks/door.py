@@ -15,8 +15,8 @@ from app.callbacks.large_bodies import LargeBodies
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
 from app.channel.reception import Note, Reception
 from app.contract.schemas import Callback, Contract
+from app.deadline import Deadline
 from app.errors import Rejected
-from app.gateways.policy import Deadline
 from app.records.database import DatabaseUnavailable
 from app.records.journal import Journal
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from app.deadline import Deadline
 from app.errors import Rejected
 from app.fair_turns import Shares
-from app.gateways.policy import Deadline
 
 _T = TypeVar("_T")
 

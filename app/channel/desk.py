@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from app.contract.schemas import Callback, Reading
+from app.deadline import Deadline
 from app.deliveries.courier import Courier
 from app.deliveries.keeping import Keeper
 from app.gateways.interface import Call, Gateway, Kind
-from app.gateways.policy import Deadline
 from app.records.database import Database
 from app.settings import Channel
 

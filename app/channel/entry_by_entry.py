@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
+from app.deadline import Deadline
 from app.domain.events import Association, Event
-from app.gateways.policy import Deadline
 from app.records.database import DatabaseRefused
 
 LEAST_TIME_S = 0.5

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from app.deadline import Deadline
 from app.deliveries.operating import CONFIRMED
 from app.deliveries.transitions import Delivery, Settled
 from app.domain.events import Association, Event, about
-from app.gateways.policy import Deadline
 from app.records import late_news
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import commands, deliveries

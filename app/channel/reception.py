@@ -34,11 +34,11 @@ from app.contract.outgoing import BadAnswer, mend
 from app.contract.problems import Problem, parts_of
 from app.contract.reading import amount, mapping, text, whole
 from app.contract.schemas import Callback, Reading
+from app.deadline import Deadline
 from app.domain.events import Association, Event, IdentifierType, about
 from app.domain.orders import Address, Order, OrderLine
 from app.domain.texts import REPLACEMENT, key_fault
 from app.errors import Rejected
-from app.gateways.policy import Deadline
 from app.records.database import DatabaseRefused, repeated
 from app.settings import Channel
 

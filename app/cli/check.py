@@ -22,9 +22,10 @@ from app.channel import registration
 from app.cli import channel_findings, findings, stock_findings
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build
+from app.deadline import Deadline
+from app.domain.traffic import VendorCall
 from app.errors import Misconfigured, SettingsFault
-from app.gateways.interface import Call, Finding, Health, Tools, VendorCall
-from app.gateways.policy import Deadline
+from app.gateways.interface import Call, Finding, Health, Tools
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
 from app.transport.rates import RatePlan

@@ -26,7 +26,6 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 
 _FENCES = (
     ('"The core knows neither Flask nor HTTP nor any vendor"', "forbidden_modules"),
-    ('"Only the line speaks HTTP to the outside"', "source_modules"),
     ("\"No vendor's folder imports another's\"", "modules"),
 )
 """Contracts of import-linter that list every vendor, by name and key."""

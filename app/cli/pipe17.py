@@ -14,6 +14,7 @@ from app.cli.acting import ask, operator_of, reason_options
 from app.cli.filters import records
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import channel_named, check_vendor
+from app.deadline import Deadline
 from app.domain.facts import Obstacle
 from app.gateways.interface import Call
 from app.gateways.pipe17 import VENDOR
@@ -21,7 +22,6 @@ from app.gateways.pipe17.definition import definition
 from app.gateways.pipe17.facilities import Place, Step
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
-from app.gateways.policy import Deadline
 from app.operations import acts
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable

@@ -11,10 +11,10 @@ import requests
 from app import settings
 from app.cli import lent
 from app.cli.terminal import console, json_option, new_table, print_json
+from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
-from app.gateways.rally.api import Api, line_of
+from app.gateways.rally.api import Api, client_of
 from app.gateways.rally.cart_button import snippet
 from app.gateways.rally.hook_registry import TOPICS, HookRegistry, Report, Step
 from app.gateways.rally.options import RallyOptions
@@ -152,7 +152,7 @@ def _options(channel: Channel) -> RallyOptions:
 
 def _registry(channel: Channel, configured: Settings) -> HookRegistry:
     options = _options(channel)
-    api = Api(line_of(options, lent.tools(configured, channel.name)), options)
+    api = Api(client_of(options, lent.tools(configured, channel.name)), options)
     return HookRegistry(api, options, configured.public_url)
 
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.clock import utc_now
+from app.deadline import Deadline
 from app.deliveries import transitions
 from app.deliveries.transitions import Delivery, Settled
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Call, Gateway, Verb, look_up, perform
-from app.gateways.policy import Deadline
 from app.records.database import DatabaseUnavailable
 from app.transport import sent
 

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from app import caller
 from app.clock import boot_s, utc_now
+from app.deadline import Deadline
 from app.deliveries import claims
 from app.deliveries.chores import Chores
 from app.deliveries.courier import Courier
@@ -27,7 +28,6 @@ from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.interface import Gateway, Verb
-from app.gateways.policy import Deadline
 from app.logs import Repeats
 from app.records.database import Database, DatabaseUnavailable
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from app.clock import boot_s
+from app.deadline import Deadline
 from app.deliveries.keeping import persistent
 from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
@@ -22,9 +23,9 @@ from app.domain.events import about
 from app.domain.facts import Wished
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
-from app.gateways.policy import Deadline, next_try_s
 from app.records import catalogue, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
+from app.transport.retries import next_try_s
 
 log = logging.getLogger(__name__)
 

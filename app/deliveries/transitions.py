@@ -16,7 +16,7 @@ from app.domain.commands import Restatement
 from app.domain.events import Event
 from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb, command_body
-from app.gateways.policy import next_try_s
+from app.transport.retries import next_try_s
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.clock import utc_now
+from app.deadline import Deadline
 from app.domain.catalogue import ProductChange, ProductSent
 from app.domain.commands import COMMANDS, OBSERVATIONS, CommandBody, OrderChange, OrderChanged
 from app.domain.events import Event, EventType
@@ -23,8 +24,8 @@ from app.domain.facts import Wished
 from app.domain.orders import CalledOff, Candidate, Order, OrderSketch
 from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
+from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import GatewayError, Refused
-from app.gateways.policy import Deadline
 from app.records.database import Database
 from app.transport.limits import Rate
 from app.transport.rates import RatePlan
@@ -48,37 +49,6 @@ class Call:
     deadline: Deadline
     request_id: str
     kind: Kind
-
-
-@dataclass(frozen=True)
-class VendorCall:
-    """What is remembered of one HTTP call to a vendor: no body, no query, no header."""
-
-    vendor: str
-    method: str
-    path: str
-    status: int | None
-    outcome: str
-    duration_s: float
-    request_id: str
-    ahead_s: float | None = None
-    """How far the vendor's clock is before ours by its own word (whole seconds); None where it gave none."""
-
-
-@dataclass(frozen=True)
-class InboundRequest:
-    """What is remembered of a request a vendor sent here: no body, no query, nothing of a shopper."""
-
-    topic: str
-    status: int
-    reason: str = ""
-    """Why it was refused, as a code and a sentence without values; "" where it was not."""
-    event: str = ""
-    """What of it was not taken although it was answered, as a code: it is named besides the answer."""
-    subject: str = ""
-    """Our id of the order or cart an event is about."""
-    unknown_account: str = ""
-    """The account the request was for, where no channel has it: then it is no channel's."""
 
 
 @dataclass(frozen=True)
@@ -405,6 +375,6 @@ def command_body(verb: str, body: bytes) -> CommandBody:
 
 
 __all__ = [
-    "Accepted", "Call", "Finding", "Gateway", "GatewayError", "Health", "NotOurs", "Tools", "Vendor", "VendorCall",
+    "Accepted", "Call", "Finding", "Gateway", "GatewayError", "Health", "NotOurs", "Tools", "Vendor",
     "Verb", "command_body", "look_up", "perform",
 ]  # fmt: skip

@@ -16,17 +16,18 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from app.deadline import Deadline
 from app.domain.catalogue import ProductChange
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
 from app.gateways.holdings import Holdings, OrderThere
 from app.gateways.interface import Call, Gateway
-from app.gateways.policy import Deadline, next_try_s
 from app.records import catalogue, handed_out, stock
 from app.records.database import Database
 from app.records.handed_out import Standing
 from app.records.stock import StatedLevel
 from app.records.stock_batches import SKIPPED
+from app.transport.retries import next_try_s
 
 CALL_S: Final = 60.0
 """How long one page may take with all its calls: each of them waits for its turn behind the server's own."""

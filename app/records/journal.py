@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from app import logs
 from app.clock import utc_now
 from app.domain.texts import stand_in
-from app.gateways.interface import InboundRequest, VendorCall
+from app.domain.traffic import InboundRequest, VendorCall
 from app.records import inbound
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of

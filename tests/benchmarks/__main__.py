@@ -19,8 +19,8 @@ import msgspec
 
 from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
-from app.gateways.line import Line
-from app.gateways.policy import Deadline
+from app.deadline import Deadline
+from app.transport.client import VendorClient
 from tests.benchmarks import bodies, catalogue, durable, fairness, floors, restating, slow_clients
 from tests.benchmarks.bench import (
     KEY,
@@ -202,17 +202,17 @@ def s6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
 
 
 def s7(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
-    """1,000 vendor POSTs through the line from one process, 16 threads, 20 ms each, against ideal."""
+    """1,000 vendor POSTs through the client from one process, 16 threads, 20 ms each, against ideal."""
     body = b'{"status":"sentToFulfillment"}'
     with vendor() as vendor_port:
-        line = Line("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
+        client = VendorClient("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
 
         def thousand() -> None:
             left = iter(range(1000))
 
             def run() -> None:
                 for _ in left:
-                    reply = line.call("POST", "/things", json_body=body, deadline=Deadline.in_s(10), kind="command")
+                    reply = client.call("POST", "/things", json_body=body, deadline=Deadline.in_s(10), kind="command")
                     assert reply.status == 200
 
             threads = [threading.Thread(target=run) for _ in range(16)]

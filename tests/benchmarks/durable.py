@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
+from app.deadline import Deadline
 from app.domain.commands import Acknowledgement
-from app.gateways.line import Line
-from app.gateways.policy import Deadline
 from app.records.database import Database
 from app.records.tables import commands, deliveries, handed_out
 from app.settings import load_database_url
+from app.transport.client import VendorClient
 from tests.benchmarks import floors
 from tests.benchmarks.bench import KEY, ROOT, Client, envelope, gunicorn, inventory, load, median, post_bytes
 from tests.postgres import NoPostgres, running_postgres
@@ -232,13 +232,13 @@ def _listed(values: list[float]) -> str:
 
 
 def _call(vendor_port: int, number: int) -> float:
-    """Calls a second of 16 threads that make them through the line and do nothing else."""
-    line = Line("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
+    """Calls a second of 16 threads that make them through the client and do nothing else."""
+    client = VendorClient("bench", f"http://127.0.0.1:{vendor_port}", headers={"X-Key": "k"}, patience_s=5)
     left = iter(range(number))
 
     def run() -> None:
         for _ in left:
-            line.call("GET", "/shipments/0000000000000001", deadline=Deadline.in_s(10), kind="command")
+            client.call("GET", "/shipments/0000000000000001", deadline=Deadline.in_s(10), kind="command")
 
     threads = [threading.Thread(target=run) for _ in range(16)]
     begun = time.perf_counter()
@@ -246,7 +246,7 @@ def _call(vendor_port: int, number: int) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    line.close()
+    client.close()
     return number / (time.perf_counter() - begun)
 
 

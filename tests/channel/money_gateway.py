@@ -24,9 +24,9 @@ from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Comp
 from app.domain.orders import Address, Candidate, OrderLine, OrderSketch, Payment, SketchLine
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.line import Line, raise_for
 from app.options import option
 from app.sandbox.faults import RunningServer, serve
+from app.transport.client import VendorClient, raise_for
 
 KEY = "till-key-0001"
 CREATED_MS = 1_700_000_000_000
@@ -222,7 +222,7 @@ class TillGateway(Gateway):
     token = "till"
     brings_orders = True
 
-    def __init__(self, options: TillOptions, line: Line) -> None:
+    def __init__(self, options: TillOptions, client: VendorClient) -> None:
         repeat: Any = options.repeat
         self.verbs: Mapping[str, Verb | NotOurs] = {
             "acknowledge_order": Verb("safe"),
@@ -236,7 +236,7 @@ class TillGateway(Gateway):
         }
         self.gives_store_credit = options.store_credit
         self.settle_s = options.settle_s
-        self._line = line
+        self._client = client
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         rows = self._read("/orders", "", call)["orders"]
@@ -338,7 +338,7 @@ class TillGateway(Gateway):
         return self._send(method, path, refnum, msgspec.json.encode(body), call)
 
     def _send(self, method: str, path: str, refnum: str, body: bytes | None, call: Call) -> dict[str, Any]:
-        reply = self._line.call(
+        reply = self._client.call(
             method, path, ids={"id": refnum} if refnum else None, json_body=body,
             deadline=call.deadline, kind=call.kind, request_id=call.request_id,
         )  # fmt: skip
@@ -398,9 +398,9 @@ class TillVendor:
         return None
 
     def create(self, options: TillOptions, tools: Tools) -> Gateway:
-        line = Line(self.token, options.base_url, headers={"X-Till-Key": KEY}, patience_s=options.patience_s,
+        client = VendorClient(self.token, options.base_url, headers={"X-Till-Key": KEY}, patience_s=options.patience_s,
                     observe=tools.observe)  # fmt: skip
-        return TillGateway(options, line)
+        return TillGateway(options, client)
 
 
 VENDOR = TillVendor()

@@ -26,8 +26,9 @@ from app.domain.commands import (
     ReturnedLine,
 )
 from app.domain.stock import StockChange, StockDetail, StockLevel
+from app.domain.traffic import VendorCall
 from app.gateways import vendor
-from app.gateways.interface import Gateway, Tools, VendorCall
+from app.gateways.interface import Gateway, Tools
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import DALLAS

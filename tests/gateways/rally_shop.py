@@ -13,8 +13,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
 from app.gateways.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing

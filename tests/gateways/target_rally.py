@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from app.deadline import Deadline
 from app.domain.commands import (
     Acknowledgement,
     Cancellation,
@@ -20,9 +21,9 @@ from app.domain.commands import (
     Settlement,
 )
 from app.domain.stock import StockChange, StockLevel
+from app.domain.traffic import VendorCall
 from app.gateways import vendor
-from app.gateways.interface import Call, Gateway, Tools, VendorCall
-from app.gateways.policy import Deadline
+from app.gateways.interface import Call, Gateway, Tools
 from app.gateways.rally.facts import ProductNote
 from app.gateways.rally.gateway import RallyGateway
 from app.gateways.rally.shop import GATEWAY

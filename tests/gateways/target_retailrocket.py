@@ -12,8 +12,9 @@ from pathlib import Path
 from app import settings
 from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
+from app.domain.traffic import VendorCall
 from app.gateways import vendor
-from app.gateways.interface import Gateway, Tools, VendorCall
+from app.gateways.interface import Gateway, Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.deadline import Deadline
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import REGISTRY, vendor
 from app.gateways.interface import Accepted, Call, Kind, NotOurs, Verb, look_up, perform
-from app.gateways.policy import Deadline
 from app.sandbox.faults import serve
 from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.deadline import Deadline
 from app.deliveries.courier import Courier
 from app.deliveries.transitions import Delivery, Settled
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
@@ -27,7 +28,6 @@ from app.gateways.interface import Call, Kind, Tools
 from app.gateways.pipe17 import VENDOR, moments, payloads
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.orders import Defaults, to_order
-from app.gateways.policy import Deadline
 from app.options import explain, read_table
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY

@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
 from app.records.tables import deliveries
 from app.sandbox.vendors.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
 from tests.conftest import Caller, codes, eventually

@@ -13,8 +13,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.gateways.interface import Call, Finding
-from app.gateways.policy import Deadline
 from app.gateways.rally.hook_bodies import read_body
 from app.gateways.rally.hook_money import transactions
 from app.records.tables import inbound_requests, journal

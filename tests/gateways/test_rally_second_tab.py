@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from app.channel.order_json import unfit
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
 from app.gateways.rally.retailops_order import to_order
 from app.records import orders
 from app.records.database import Database

@@ -13,9 +13,9 @@ import requests
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.errors import SettingsFault
 from app.gateways.interface import Call, Finding
-from app.gateways.policy import Deadline
 from app.gateways.rally.cart_document import new_cart_id
 from app.gateways.rally.hooks import create_hooks
 from app.gateways.rally.storefront_address import TOPIC

@@ -21,12 +21,12 @@ from sqlalchemy import update
 from app import gateways, settings
 from app.cli import cli
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.deliveries.facts import FactSender
 from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
 from app.gateways.interface import Call, Tools
-from app.gateways.policy import Deadline
 from app.gateways.retailrocket import VENDOR
 from app.gateways.retailrocket.api import content_hash
 from app.gateways.retailrocket.gateway import RetailRocketGateway

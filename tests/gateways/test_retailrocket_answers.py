@@ -16,10 +16,10 @@ from flask import Flask
 
 from app.cli import cli
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
 from app.gateways.retailrocket.feed_store import FeedStore
 from app.records.database import Database
 from app.sandbox.faults import serve

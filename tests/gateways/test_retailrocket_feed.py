@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from app import settings as configuration
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.interface import Call
-from app.gateways.policy import Deadline
 from app.gateways.retailrocket import yml
 from app.gateways.retailrocket.feed import FeedBuilder, Numbers
 from app.gateways.retailrocket.feed_store import BuildLost

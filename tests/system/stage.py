@@ -66,10 +66,9 @@ def hurry() -> None:
     import app
     from app.channel import running
     from app.deliveries import dispatcher, facts, transitions
-    from app.gateways import policy
-    from app.transport import breaker
+    from app.transport import breaker, retries
 
-    own_next_try_s = policy.next_try_s
+    own_next_try_s = retries.next_try_s
 
     def soon(attempt: int, retry_after_s: float | None, roll: float) -> float:
         return min(own_next_try_s(attempt, retry_after_s, roll), 1.5)

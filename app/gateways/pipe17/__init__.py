@@ -12,11 +12,11 @@ from typing import Any
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
-from app.gateways.line import Line
 from app.gateways.pipe17.gateway import Pipe17Gateway
 from app.gateways.pipe17.locations import name_key
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.webhooks import create_webhooks
+from app.transport.client import VendorClient
 from app.transport.limits import CallLimiter
 
 _limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
@@ -92,7 +92,7 @@ class Pipe17Vendor:
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""
-        line = Line(
+        client = VendorClient(
             self.token,
             options.base_url,
             headers={"X-Pipe17-Key": options.api_key},
@@ -101,7 +101,7 @@ class Pipe17Vendor:
             limiter=_limiter(options, tools),
             observe=tools.observe,
         )
-        return Pipe17Gateway(options, line, tools)
+        return Pipe17Gateway(options, client, tools)
 
 
 def _of_key(api_key: str) -> str:

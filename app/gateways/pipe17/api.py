@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call
-from app.gateways.line import Line, Reply, judge
 from app.gateways.pipe17.payloads import Json, Page, encode, read_page
+from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
 """Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
@@ -27,8 +27,8 @@ NOT_PIPE17: Final = "NOT_PIPE17"
 class Api:
     """Pipe17's API as one key sees it."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, client: VendorClient) -> None:
+        self._client = client
         self._outdated = 0
 
     def now(self) -> float:
@@ -100,7 +100,7 @@ class Api:
         params: Mapping[str, str | int] | None = None,
         body: bytes | None = None,
     ) -> Reply:
-        return self._line.call(
+        return self._client.call(
             method,
             path,
             ids=ids,

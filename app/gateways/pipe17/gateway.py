@@ -28,7 +28,6 @@ from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.line import Line
 from app.gateways.pipe17 import bodies, checking, payloads
 from app.gateways.pipe17.api import Api
 from app.gateways.pipe17.completing import Completing
@@ -49,6 +48,7 @@ from app.gateways.pipe17.shipping_requests import ShippingRequests
 from app.gateways.pipe17.stock import Stock
 from app.gateways.pipe17.wishes import Wishes
 from app.records import catalogue
+from app.transport.client import VendorClient
 
 
 class Pipe17Gateway(Gateway):
@@ -87,8 +87,8 @@ class Pipe17Gateway(Gateway):
         ),
     }  # fmt: skip
 
-    def __init__(self, options: Pipe17Options, line: Line, tools: Tools) -> None:
-        api, channel = Api(line), tools.channel
+    def __init__(self, options: Pipe17Options, client: VendorClient, tools: Tools) -> None:
+        api, channel = Api(client), tools.channel
         self._api = api
         self._hints = Hints(options, tools, self.token, self.forget)
         self.integration = Integration(options, api, channel, self._hints.heed)

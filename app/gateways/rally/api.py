@@ -13,9 +13,9 @@ import msgspec
 from app.errors import GatewayError
 from app.gateways import learned_rate
 from app.gateways.interface import Call, Tools
-from app.gateways.line import Line, Reply, raise_for
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.signing import own_header
+from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
 
 Json = dict[str, Any]
@@ -50,9 +50,9 @@ _limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakre
 _limiters_lock = threading.Lock()
 
 
-def line_of(options: RallyOptions, tools: Tools) -> Line:
-    """The line of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
-    return Line(
+def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
+    """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
+    return VendorClient(
         "rally",
         options.base_url,
         headers={"X-API-KEY": options.api_key},
@@ -87,8 +87,8 @@ def _limiter(options: RallyOptions, tools: Tools) -> CallLimiter:
 class Api:
     """Rally's Connector API as one merchant's key sees it."""
 
-    def __init__(self, line: Line, options: RallyOptions) -> None:
-        self._line = line
+    def __init__(self, client: VendorClient, options: RallyOptions) -> None:
+        self._client = client
         self._options = options
 
     def tell(self, topic: Topic, body: Json, call: Call) -> None:
@@ -131,7 +131,7 @@ class Api:
         raise_for(self._send("DELETE", HOOK, READING, call, ids={"id": hook_id}))
 
     def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
-        return self._line.call(
+        return self._client.call(
             method,
             path,
             ids=ids,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.gateways.interface import InboundRequest
+from app.domain.traffic import InboundRequest
 from app.gateways.rally import hook_errors
 from app.gateways.rally.cart_changes import Added, check_texts, with_added, with_coupons, with_quantities, with_shopper
 from app.gateways.rally.cart_document import CartDocument, new_cart_id, read_cart, write_cart

@@ -32,7 +32,7 @@ from app.domain.orders import CalledOff, Candidate, HeldBack, Order, OrderSketch
 from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.rally.api import Api, line_of
+from app.gateways.rally.api import Api, client_of
 from app.gateways.rally.changes import changed
 from app.gateways.rally.facts import Facts
 from app.gateways.rally.health import findings_of
@@ -72,7 +72,7 @@ class RallyGateway(Gateway):
         self._options = options
         self._orders = KeptOrders(self.shop)
         self._public_url = tools.public_url
-        self.api = Api(line_of(options, tools), options)
+        self.api = Api(client_of(options, tools), options)
         self._telling = Telling(self.shop, self.api)
         self._facts = Facts(self.shop, self.api)
         self.refunds_unshipped = options.refund_unshipped_on_complete

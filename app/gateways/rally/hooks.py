@@ -18,7 +18,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app import caller
-from app.gateways.interface import InboundRequest
+from app.domain.traffic import InboundRequest
 from app.gateways.rally import carts, hook_errors, intake
 from app.gateways.rally.hook_bodies import BadBody, Json, identifier, read_body, text
 from app.gateways.rally.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.gateways.interface import InboundRequest, Tools
+from app.domain.traffic import InboundRequest
+from app.gateways.interface import Tools
 from app.gateways.rally.options import RallyOptions
 from app.records.database import Database
 

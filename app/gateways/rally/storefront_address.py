@@ -16,7 +16,7 @@ import msgspec
 from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app.gateways.interface import InboundRequest
+from app.domain.traffic import InboundRequest
 from app.gateways.rally.shop import Shop
 from app.gateways.rally.storefront_carts import create, shown_faults
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated

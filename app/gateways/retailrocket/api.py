@@ -13,8 +13,8 @@ import msgspec
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways import learned_rate
 from app.gateways.interface import Call, Tools
-from app.gateways.line import Line, Reply, raise_for
 from app.gateways.retailrocket.options import NAMED_PER_S, RetailRocketOptions
+from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
 
@@ -43,8 +43,8 @@ class Api:
         plan = learned_rate.plan_of(options, "products_per_s", "products_rate_max", named_per_s=NAMED_PER_S)
         slow_limiter = _limiter(options, tools, "products", plan)
 
-        def line(setting: str, limiter: CallLimiter) -> Line:
-            return Line(
+        def client(setting: str, limiter: CallLimiter) -> VendorClient:
+            return VendorClient(
                 TOKEN,
                 getattr(options, setting),
                 headers={},
@@ -55,9 +55,9 @@ class Api:
                 setting=setting,
             )
 
-        self._tracking = line("tracking_url", limiter)
-        self._uploads = line("api_url", limiter)
-        self._products = line("cdn_url", slow_limiter)
+        self._tracking = client("tracking_url", limiter)
+        self._uploads = client("api_url", limiter)
+        self._products = client("cdn_url", slow_limiter)
 
     def send_events(self, events: list[Mapping[str, Any]], call: Call) -> None:
         """One batch, in this order (contract 2.5).  Raises a `GatewayError`; a success means all of it."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gateways.policy import LONGEST_RETRY_AFTER_S, Deadline, backoff_s, jittered, next_try_s, read_retry_after
+from app.deadline import Deadline
+from app.transport.retries import LONGEST_RETRY_AFTER_S, backoff_s, jittered, next_try_s, read_retry_after
 
 ROLLS = st.floats(0, 1, exclude_max=True)
 NOW = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)

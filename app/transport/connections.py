@@ -138,7 +138,7 @@ class Watchdog:
             self._count += 1
             heapq.heappush(self._heap, (attempt.at_s, self._count, attempt))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="line-watchdog", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="call-watchdog", daemon=True)
                 self._thread.start()
             elif self._heap[0][2] is attempt:
                 self._wake.notify()

@@ -4,7 +4,7 @@ A call ends at its deadline whatever the vendor does, is never repeated or redir
 caller's back, reads no more than it was allowed to, and fails as one of the four gateway errors
 that say truly whether the work may have been done.
 
-What bounds a call: `requests` times out per read only, so `wire` shuts the socket at the deadline.  The one
+What bounds a call: `requests` times out per read only, so `connections` shuts the socket at the deadline.  The one
 thing nobody can interrupt is the system's name resolution (`getaddrinfo`).
 """
 
@@ -36,15 +36,16 @@ import requests.adapters
 import urllib3
 
 from app.clock import utc_now
+from app.deadline import Deadline
 from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
 from app.domain.json_values import has_more_values
+from app.domain.traffic import VendorCall
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.interface import VendorCall
-from app.gateways.policy import Deadline, read_retry_after
-from app.gateways.wire import KEEP_IDLE_S, POOLS, Attempt, watched
 from app.transport import sent
+from app.transport.connections import KEEP_IDLE_S, POOLS, Attempt, watched
 from app.transport.limits import CallLimiter, Permit
 from app.transport.rates import CallKind
+from app.transport.retries import read_retry_after
 
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
 MOST_VALUES: Final = MAX_REPLY_BYTES // 11
@@ -175,7 +176,7 @@ def _ahead_s(reply: Reply) -> float | None:
     return None if theirs is None else (theirs - utc_now()).total_seconds()
 
 
-class Line:
+class VendorClient:
     """One vendor's address, as seen by one key.
 
     `headers` go with every call.  `patience_s` bounds a whole call, waiting at the gate included;
@@ -223,7 +224,7 @@ class Line:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Line({self.vendor!r})"
+        return f"VendorClient({self.vendor!r})"
 
     def call(
         self,
@@ -243,7 +244,7 @@ class Line:
 
         `path` is relative to the base URL; `{name}` in it is filled from `ids`, percent-encoded, while
         errors and the journal show the placeholder.  A body that is not JSON names its Content-Type
-        in `headers`.  `patience_s` replaces the line's own for this call.
+        in `headers`.  `patience_s` replaces the client's own for this call.
 
         Raises `Unavailable` (surely not done when no byte of the request can have left; otherwise
         outcome unknown), `BrokenReply` for an answer cut short, too large or not HTTP, `Misconfigured`
@@ -293,7 +294,7 @@ class Line:
                 self._tell(VendorCall(self.vendor, method, shown, status, outcome, took_s, request_id, ahead_s))
 
     def close(self) -> None:
-        """Closes every idle connection.  The line stays usable."""
+        """Closes every idle connection.  The client stays usable."""
         with self._lock:
             for adapter in list(self._adapters):
                 adapter.close()

@@ -1,4 +1,4 @@
-"""The line against vendors that are ill in every way a socket allows."""
+"""The client against vendors that are ill in every way a socket allows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from typing import Any
 import pytest
 
 from app.clock import boot_s
+from app.deadline import Deadline
+from app.domain.traffic import VendorCall
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.interface import VendorCall
-from app.gateways.line import MOST_VALUES, Line, Reply, raise_for
-from app.gateways.policy import Deadline
-from app.gateways.wire import Attempt, WatchedConnection
 from app.sandbox.faults import Faults, RunningServer, serve
+from app.transport.client import MOST_VALUES, Reply, VendorClient, raise_for
+from app.transport.connections import Attempt, WatchedConnection
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
@@ -36,6 +36,8 @@ from tests.system import holding_proxy
 
 BUDGET_S = 0.5
 CANARY = "canary-7f3a"
+
+Connect = Callable[..., VendorClient]
 
 
 class Shop:
@@ -89,28 +91,30 @@ def vendor(shop: Shop) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def make_line() -> Iterator[Callable[..., Line]]:
-    lines: list[Line] = []
+def make_client() -> Iterator[Connect]:
+    clients: list[VendorClient] = []
 
-    def make(url: str, **changes: Any) -> Line:
+    def make(url: str, **changes: Any) -> VendorClient:
         arguments: dict[str, Any] = {
             "headers": {"X-Pipe17-Key": CANARY}, "patience_s": 5.0, "connect_s": 1.0, "secrets": [CANARY],
         }  # fmt: skip
-        lines.append(Line("pipe17", url, **(arguments | changes)))
-        return lines[-1]
+        clients.append(VendorClient("pipe17", url, **(arguments | changes)))
+        return clients[-1]
 
     yield make
-    for line in lines:
-        line.close()
+    for client in clients:
+        client.close()
 
 
-def order(line: Line, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any) -> Reply:
+def order(
+    client: VendorClient, path: str = "/orders", *, method: str = "POST", budget_s: float = BUDGET_S, **more: Any
+) -> Reply:
     """One call, judged.  It must be over when its budget is, with 0.4 s of grace for a busy machine."""
     body = None if method == "GET" else more.pop("body", b'{"customer": "canary-7f3a"}')
     kind = "question" if method == "GET" else "command"
     started = time.monotonic()
     try:
-        reply = line.call(method, path, json_body=body, deadline=Deadline.in_s(budget_s), kind=kind, **more)
+        reply = client.call(method, path, json_body=body, deadline=Deadline.in_s(budget_s), kind=kind, **more)
     finally:
         took_s = time.monotonic() - started
         assert took_s < budget_s + 0.4, f"a call with {budget_s} s took {took_s:.2f} s"
@@ -152,20 +156,20 @@ FAULTS = [
     ("rule", "error", "code", "is_unknown"), FAULTS, ids=[f"{f[0]['kind']}-{f[2]}" for f in FAULTS]
 )
 def test_p7_p13_each_fault_ends_in_time_as_the_error_that_is_true_of_it_and_tells_no_secret(
-    vendor: RunningServer, make_line: Callable[..., Line], caplog: pytest.LogCaptureFixture,
+    vendor: RunningServer, make_client: Connect, caplog: pytest.LogCaptureFixture,
     rule: dict[str, Any], error: type[GatewayError], code: str, is_unknown: bool,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
     calls: list[VendorCall] = []
-    line = make_line(vendor.url, observe=calls.append)
+    client = make_client(vendor.url, observe=calls.append)
     vendor.faults.add(rule)
     with pytest.raises(GatewayError) as caught:
-        order(line, f"/api/{CANARY}/orders", params={"apiKey": CANARY}).json_object()
+        order(client, f"/api/{CANARY}/orders", params={"apiKey": CANARY}).json_object()
     assert type(caught.value) is error
     assert (caught.value.code, caught.value.outcome_unknown) == (code, is_unknown)
     assert caught.value.retry_after_s == (7.0 if "retry_after" in rule else None)
     assert vendor.requests == 1, "nothing is repeated behind the caller's back"
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(calls) + repr(line)
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(calls) + repr(client)
     assert caught.value.__context__ is None and caught.value.__cause__ is None
     assert CANARY not in told
     assert CANARY not in caplog.text
@@ -173,25 +177,23 @@ def test_p7_p13_each_fault_ends_in_time_as_the_error_that_is_true_of_it_and_tell
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_p8_a_redirect_is_never_followed(
-    vendor: RunningServer, make_line: Callable[..., Line], method: str, code: int
-) -> None:
+def test_p8_a_redirect_is_never_followed(vendor: RunningServer, make_client: Connect, method: str, code: int) -> None:
     with serve(Shop()) as elsewhere:
         vendor.faults.add({"kind": "redirect", "code": code, "location": elsewhere.url + "/take"})
         with pytest.raises((Misconfigured, BrokenReply)):
-            order(make_line(vendor.url), method=method)
+            order(make_client(vendor.url), method=method)
         assert elsewhere.connections == 0
     assert vendor.requests == 1
 
 
 def test_p9_work_done_before_a_reset_was_done_once_and_its_outcome_is_unknown(
-    vendor: RunningServer, shop: Shop, make_line: Callable[..., Line]
+    vendor: RunningServer, shop: Shop, make_client: Connect
 ) -> None:
-    line = make_line(vendor.url)
-    order(line)
+    client = make_client(vendor.url)
+    order(client)
     vendor.faults.add({"kind": "reset_after", "times": 1})
     with pytest.raises(Unavailable) as caught:
-        order(line)
+        order(client)
     assert caught.value.outcome_unknown
     assert len(shop.made) == 2
 
@@ -199,23 +201,23 @@ def test_p9_work_done_before_a_reset_was_done_once_and_its_outcome_is_unknown(
 @pytest.mark.parametrize("is_cut_by", ["watchdog", "socket"])
 @pytest.mark.parametrize("is_kept", [False, True], ids=["fresh", "kept"])
 def test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back(
-    vendor: RunningServer, shop: Shop, make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch,
+    vendor: RunningServer, shop: Shop, make_client: Connect, monkeypatch: pytest.MonkeyPatch,
     is_kept: bool, is_cut_by: str,
 ) -> None:  # fmt: skip
     """What the network had not taken yet stands in our kernel, which would go on sending it for minutes."""
     if is_cut_by == "socket":
         monkeypatch.setattr(Attempt, "cut", lambda attempt: None)
     with holding_proxy.start(vendor.url) as network:
-        line = make_line(network.url)
+        client = make_client(network.url)
         if is_kept:
-            order(line)
+            order(client)
         made, taken = len(shop.made), network.delivered
         network.hold()
         with pytest.raises(Unavailable, match="TIMED_OUT") as caught:
-            order(line, body=b"5" * 1_000_000)
+            order(client, body=b"5" * 1_000_000)
         assert caught.value.outcome_unknown
         network.release()
-        order(make_line(network.url), body=b"7")
+        order(make_client(network.url), body=b"7")
         time.sleep(0.3)
         assert shop.made[made:] == [b"7"], "the vendor was given the whole of what was given up"
         assert network.delivered - taken < 10_000, "the bytes on their way arrived, and no others"
@@ -223,7 +225,7 @@ def test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_i
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
 def test_p44_a_tls_connection_that_is_given_up_says_no_farewell_either(
-    make_line: Callable[..., Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_client: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(tmp_path))
@@ -249,7 +251,7 @@ def test_p44_a_tls_connection_that_is_given_up_says_no_farewell_either(
         thread = threading.Thread(target=listen, args=(listener,))
         thread.start()
         with pytest.raises(Unavailable, match="TIMED_OUT"):
-            order(make_line(f"https://vendor.test:{listener.getsockname()[1]}"), body=b"5" * 1_000_000)
+            order(make_client(f"https://vendor.test:{listener.getsockname()[1]}"), body=b"5" * 1_000_000)
         is_held.set()
         thread.join()
     assert isinstance(endings[-1], OSError), "the connection ended in the way of TLS, which says that all was sent"
@@ -262,54 +264,54 @@ def _everything_here(resolve: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_connections_are_kept_and_reused_until_they_have_idled_too_long(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
-    line = make_line(vendor.url, keep_idle_s=0.2)
+    client = make_client(vendor.url, keep_idle_s=0.2)
     for _ in range(10):
-        order(line)
+        order(client)
     assert vendor.connections == 1
     time.sleep(0.3)
-    order(line)
+    order(client)
     assert vendor.connections == 2
 
 
 def test_a_read_that_meets_a_dead_kept_connection_is_sent_again_once_and_a_write_never(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
-    line = make_line(vendor.url)
-    order(line, method="GET")
+    client = make_client(vendor.url)
+    order(client, method="GET")
     vendor.faults.add({"kind": "refuse", "times": 1})
-    order(line, method="GET")
+    order(client, method="GET")
     assert (vendor.requests, vendor.connections) == (3, 2)
 
     vendor.faults.add({"kind": "refuse"})
     with pytest.raises(Unavailable, match="CONNECTION_LOST"):
-        order(line, method="GET")
+        order(client, method="GET")
     assert vendor.requests == 5, "the second connection was fresh, so its loss is news"
     with pytest.raises(Unavailable, match="CONNECTION_LOST"):
-        order(line, method="GET")
+        order(client, method="GET")
     assert vendor.requests == 6, "and a first one that is fresh is not tried again"
 
     vendor.faults.clear()
-    order(line)
+    order(client)
     vendor.faults.add({"kind": "refuse"})
     with pytest.raises(Unavailable) as caught:
-        order(line)
+        order(client)
     assert caught.value.outcome_unknown
     assert vendor.requests == 8
 
 
-def test_a_closed_port_is_surely_not_done(make_line: Callable[..., Line]) -> None:
+def test_a_closed_port_is_surely_not_done(make_client: Connect) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
-        line = make_line(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        client = make_client(f"http://127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(Unavailable, match="CONNECT_FAILED") as caught:
-            order(line)
+            order(client)
     assert not caught.value.outcome_unknown
 
 
 def test_p7_a_host_that_swallows_connections_is_given_up_after_the_connect_time(
-    make_line: Callable[..., Line],
+    make_client: Connect,
 ) -> None:
     with closing(socket.socket()) as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -318,27 +320,25 @@ def test_p7_a_host_that_swallows_connections_is_given_up_after_the_connect_time(
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(deaf.getsockname())
-        line = make_line(f"http://127.0.0.1:{deaf.getsockname()[1]}", connect_s=0.3)
+        client = make_client(f"http://127.0.0.1:{deaf.getsockname()[1]}", connect_s=0.3)
         started = time.monotonic()
         with pytest.raises(Unavailable, match="CONNECT_FAILED") as caught:
-            order(line, budget_s=5.0)
+            order(client, budget_s=5.0)
         assert time.monotonic() - started < 0.8
         assert not caught.value.outcome_unknown
         for filler in fillers:
             filler.close()
 
 
-def test_a_name_that_cannot_be_resolved_is_surely_not_done(make_line: Callable[..., Line]) -> None:
+def test_a_name_that_cannot_be_resolved_is_surely_not_done(make_client: Connect) -> None:
     # A label above 63 characters fails inside the resolver, so that no test asks the network.
     with pytest.raises(Unavailable, match="DNS_FAILED") as caught:
-        order(make_line(f"https://{'a' * 64}.example/v1"))
+        order(make_client(f"https://{'a' * 64}.example/v1"))
     assert not caught.value.outcome_unknown
 
 
 @pytest.mark.parametrize("drops", [b"", b"\x16\x03\x03\x40\x00" + b"\x02" * 200], ids=["silent", "dripping"])
-def test_p7_a_tls_handshake_that_never_ends_is_cut_and_surely_not_done(
-    make_line: Callable[..., Line], drops: bytes
-) -> None:
+def test_p7_a_tls_handshake_that_never_ends_is_cut_and_surely_not_done(make_client: Connect, drops: bytes) -> None:
     is_over = threading.Event()
 
     def drip(listener: socket.socket) -> None:
@@ -354,7 +354,7 @@ def test_p7_a_tls_handshake_that_never_ends_is_cut_and_surely_not_done(
         thread = threading.Thread(target=drip, args=(listener,))
         thread.start()
         with pytest.raises(Unavailable, match="TLS_FAILED") as caught:
-            order(make_line(f"https://127.0.0.1:{listener.getsockname()[1]}"))
+            order(make_client(f"https://127.0.0.1:{listener.getsockname()[1]}"))
         is_over.set()
         thread.join()
     assert not caught.value.outcome_unknown
@@ -389,7 +389,7 @@ def _tunnel_to_tls(listener: socket.socket, context: ssl.SSLContext, answers: li
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
 def test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certificate_is_trusted(
-    make_line: Callable[..., Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_client: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pem = _certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -405,14 +405,14 @@ def test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certi
         thread = threading.Thread(target=_tunnel_to_tls, args=arguments)
         thread.start()
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-        trusting = make_line("https://vendor.test/v1")
+        trusting = make_client("https://vendor.test/v1")
         assert order(trusting, budget_s=3.0).json() == {}
         with pytest.raises(Unavailable, match="TIMED_OUT") as late:
             order(trusting)
         assert late.value.outcome_unknown
         monkeypatch.delenv("REQUESTS_CA_BUNDLE")
         with pytest.raises(Unavailable, match="TLS_FAILED") as untrusted:
-            order(make_line("https://vendor.test/v1"), budget_s=3.0)
+            order(make_client("https://vendor.test/v1"), budget_s=3.0)
         assert not untrusted.value.outcome_unknown
         thread.join()
     assert heard[0].startswith(b"CONNECT vendor.test:443 ") and CANARY.encode() not in heard[0]
@@ -421,24 +421,24 @@ def test_p7_p8_through_a_proxy_and_tls_the_deadline_holds_and_only_a_known_certi
 
 @pytest.mark.parametrize("path", ["/bomb", "/large"])
 def test_a_reply_above_the_cap_is_dropped_while_it_is_being_unpacked(
-    vendor: RunningServer, make_line: Callable[..., Line], path: str
+    vendor: RunningServer, make_client: Connect, path: str
 ) -> None:
-    line = make_line(vendor.url, max_reply_bytes=1_000_000)
+    client = make_client(vendor.url, max_reply_bytes=1_000_000)
     with pytest.raises(BrokenReply, match="REPLY_TOO_LARGE"):
-        order(line, path, budget_s=5.0)
-    assert order(line).status == 200
+        order(client, path, budget_s=5.0)
+    assert order(client).status == 200
 
 
 @pytest.mark.parametrize("path", ["/corrupt", "/cut", "/bomb-in-a-bomb"])
 def test_a_body_that_cannot_be_unpacked_is_a_broken_reply(
-    vendor: RunningServer, make_line: Callable[..., Line], path: str
+    vendor: RunningServer, make_client: Connect, path: str
 ) -> None:
     with pytest.raises(BrokenReply, match="REPLY_CUT"):
-        order(make_line(vendor.url), path)
+        order(make_client(vendor.url), path)
 
 
-def test_p46_an_answer_of_a_million_values_is_not_read(vendor: RunningServer, make_line: Callable[..., Line]) -> None:
-    reply = order(make_line(vendor.url), "/values", budget_s=5.0)
+def test_p46_an_answer_of_a_million_values_is_not_read(vendor: RunningServer, make_client: Connect) -> None:
+    reply = order(make_client(vendor.url), "/values", budget_s=5.0)
     tracemalloc.start()
     with pytest.raises(BrokenReply, match="REPLY_TOO_LARGE"):
         reply.json()
@@ -447,11 +447,11 @@ def test_p46_an_answer_of_a_million_values_is_not_read(vendor: RunningServer, ma
 
 
 def test_an_answer_in_two_members_is_read_and_what_follows_them_is_not(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
-    line = make_line(vendor.url)
-    assert order(line, "/members").json() == {"success": True}
-    assert order(line).status == 200
+    client = make_client(vendor.url)
+    assert order(client, "/members").json() == {"success": True}
+    assert order(client).status == 200
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,7 @@ def test_an_answer_in_two_members_is_read_and_what_follows_them_is_not(
     ],
 )
 def test_p13_answers_that_are_no_http_or_break_off_are_broken_replies(
-    make_line: Callable[..., Line], sent: bytes, code: str
+    make_client: Connect, sent: bytes, code: str
 ) -> None:
     def answer(listener: socket.socket) -> None:
         peer, _ = listener.accept()
@@ -480,17 +480,17 @@ def test_p13_answers_that_are_no_http_or_break_off_are_broken_replies(
         thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
         with pytest.raises(BrokenReply) as caught:
-            order(make_line(f"http://127.0.0.1:{listener.getsockname()[1]}"), body=b"{}").json()
+            order(make_client(f"http://127.0.0.1:{listener.getsockname()[1]}"), body=b"{}").json()
         thread.join()
     assert caught.value.code == code
 
 
 def test_p25_the_request_id_goes_along_and_the_journal_gets_one_line_without_ids_or_query(
-    vendor: RunningServer, shop: Shop, make_line: Callable[..., Line]
+    vendor: RunningServer, shop: Shop, make_client: Connect
 ) -> None:
     calls: list[VendorCall] = []
-    line = make_line(vendor.url + "/api/v3/", observe=calls.append)
-    order(line, "/orders/{order}", ids={"order": "ext:A/#7 ü"}, params={"keys": "*"}, request_id="req-1")
+    client = make_client(vendor.url + "/api/v3/", observe=calls.append)
+    order(client, "/orders/{order}", ids={"order": "ext:A/#7 ü"}, params={"keys": "*"}, request_id="req-1")
     seen = shop.seen[0]
     assert (seen["HTTP_X_REQUEST_ID"], seen["HTTP_X_PIPE17_KEY"]) == ("req-1", CANARY)
     assert seen["HTTP_USER_AGENT"].startswith("retailops-channel/")
@@ -502,23 +502,23 @@ def test_p25_the_request_id_goes_along_and_the_journal_gets_one_line_without_ids
     assert (told.vendor, told.request_id) == ("pipe17", "req-1") and 0 < told.duration_s < 1
 
     with pytest.raises(Unavailable, match="OUT_OF_TIME") as caught:
-        order(line, budget_s=0.0)
+        order(client, budget_s=0.0)
     assert (calls[-1].status, calls[-1].outcome, caught.value.outcome_unknown) == (None, "not_sent", False)
     for bad in ("", ".."):
         with pytest.raises(ValueError, match="order"):
-            order(line, "/orders/{order}", ids={"order": bad})
+            order(client, "/orders/{order}", ids={"order": bad})
     assert vendor.requests == 1
 
 
 def test_a_failing_observer_disturbs_nothing_and_cookies_are_not_kept(
-    vendor: RunningServer, shop: Shop, make_line: Callable[..., Line]
+    vendor: RunningServer, shop: Shop, make_client: Connect
 ) -> None:
     def fail(call: VendorCall) -> None:
         raise RuntimeError("the disk is full")
 
-    line = make_line(vendor.url, observe=fail)
-    reply = order(line)
-    order(line)
+    client = make_client(vendor.url, observe=fail)
+    reply = order(client)
+    order(client)
     assert not any("HTTP_COOKIE" in seen for seen in shop.seen)
     assert reply.headers["content-type"] == "application/json"
     assert reply.json() == {"success": True, "price": Decimal("0.10"), "id": 123456789012345678901234567890}
@@ -535,59 +535,57 @@ def test_a_failing_observer_disturbs_nothing_and_cookies_are_not_kept(
 )  # fmt: skip
 def test_p23_an_address_no_key_may_be_sent_to_is_refused_at_once(url: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        Line("pipe17", url, headers={}, patience_s=1.0, setting="[channel.pipe17] base_url")
+        VendorClient("pipe17", url, headers={}, patience_s=1.0, setting="[channel.pipe17] base_url")
     assert "[channel.pipe17] base_url" in caught.value.message
     assert CANARY not in str(caught.value)
 
 
-def test_p20_a_key_with_a_line_break_is_refused_without_being_shown(make_line: Callable[..., Line]) -> None:
+def test_p20_a_key_with_a_line_break_is_refused_without_being_shown(make_client: Connect) -> None:
     with pytest.raises(Misconfigured, match="X-Pipe17-Key") as caught:
-        make_line("https://api.example.com", headers={"X-Pipe17-Key": CANARY + "\r\nX-Evil: 1"})
+        make_client("https://api.example.com", headers={"X-Pipe17-Key": CANARY + "\r\nX-Evil: 1"})
     assert CANARY not in str(caught.value)
     for url in ("http://localhost:1", "http://127.8.9.1", "http://[::1]:80", "https://api.example.com/v1"):
-        make_line(url)
+        make_client(url)
 
 
-def test_p14_a_sick_vendor_is_left_alone_after_five_failures(
-    vendor: RunningServer, make_line: Callable[..., Line]
-) -> None:
-    line = make_line(vendor.url, limiter=CallLimiter("pipe17"))
+def test_p14_a_sick_vendor_is_left_alone_after_five_failures(vendor: RunningServer, make_client: Connect) -> None:
+    client = make_client(vendor.url, limiter=CallLimiter("pipe17"))
     vendor.faults.add({"kind": "status", "code": 500})
     codes = []
     for _ in range(20):
         with pytest.raises(Unavailable) as caught:
-            order(line)
+            order(client)
         codes.append(caught.value.code)
     assert codes == ["HTTP_500"] * 5 + ["BREAKER_OPEN"] * 15
     assert vendor.requests == 5
 
 
 def test_p14_refusals_never_open_the_breaker_and_a_throttled_vendor_gets_its_quiet(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
-    line = make_line(vendor.url, limiter=CallLimiter("pipe17"))
+    client = make_client(vendor.url, limiter=CallLimiter("pipe17"))
     vendor.faults.add({"kind": "status", "code": 404, "times": 10})
     for _ in range(10):
         with pytest.raises(Refused):
-            order(line)
+            order(client)
     vendor.faults.add({"kind": "status", "code": 429, "retry_after": 30, "times": 1})
     with pytest.raises(Unavailable, match="THROTTLED"):
-        order(line)
+        order(client)
     with pytest.raises(Unavailable, match="RATE_LIMITED") as caught:
-        order(line)
+        order(client)
     assert 25 < (caught.value.retry_after_s or 0) <= 30 and not caught.value.outcome_unknown
     assert vendor.requests == 11
 
 
 def test_p14_a_429_and_a_503_with_retry_after_cut_the_rate_and_a_bare_503_does_not(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
     def rate_after(**fault: Any) -> float:
         rate = local_rate(RatePlan(8.0, 32.0))
-        line = make_line(vendor.url, limiter=CallLimiter("pipe17", rate=rate))
+        client = make_client(vendor.url, limiter=CallLimiter("pipe17", rate=rate))
         vendor.faults.add({"kind": "status", "times": 1, **fault})
         with pytest.raises(Unavailable):
-            order(line)
+            order(client)
         learned = rate.seen()
         assert learned is not None
         return learned.rate
@@ -597,29 +595,27 @@ def test_p14_a_429_and_a_503_with_retry_after_cut_the_rate_and_a_bare_503_does_n
 
 
 def test_p14_a_call_waits_for_its_turn_as_long_as_its_budget_allows_not_as_long_as_the_vendors_patience(
-    vendor: RunningServer, make_line: Callable[..., Line]
+    vendor: RunningServer, make_client: Connect
 ) -> None:
     rate = local_rate(RatePlan(1.0))
-    line = make_line(vendor.url, patience_s=0.5, limiter=CallLimiter("pipe17", rate=rate))
-    order(line, budget_s=3.0)
+    client = make_client(vendor.url, patience_s=0.5, limiter=CallLimiter("pipe17", rate=rate))
+    order(client, budget_s=3.0)
     begun = time.monotonic()
-    order(line, budget_s=3.0)
+    order(client, budget_s=3.0)
     assert 0.9 < time.monotonic() - begun < 1.5, "a second for its turn, twice the patience for an answer"
     with pytest.raises(Unavailable, match="RATE_LIMITED") as caught:
-        order(line, budget_s=0.6)
+        order(client, budget_s=0.6)
     assert not caught.value.outcome_unknown and vendor.requests == 2
 
 
-def test_p15_a_hanging_vendor_holds_only_its_share_of_the_threads(
-    vendor: RunningServer, make_line: Callable[..., Line]
-) -> None:
-    line = make_line(vendor.url, patience_s=BUDGET_S, limiter=CallLimiter("pipe17", threads=5))
+def test_p15_a_hanging_vendor_holds_only_its_share_of_the_threads(vendor: RunningServer, make_client: Connect) -> None:
+    client = make_client(vendor.url, patience_s=BUDGET_S, limiter=CallLimiter("pipe17", threads=5))
     vendor.faults.add({"kind": "hang"})
 
     def one(_: int) -> tuple[str, float]:
         started = time.monotonic()
         with pytest.raises(Unavailable) as caught:
-            order(line)
+            order(client)
         return caught.value.code, time.monotonic() - started
 
     for inside in (3, 2):  # three quarters of five threads until it has shown that it hangs, then half
@@ -629,15 +625,15 @@ def test_p15_a_hanging_vendor_holds_only_its_share_of_the_threads(
         assert max(took_s for code, took_s in results if code == "VENDOR_BUSY") < 0.3
 
 
-def test_many_cut_calls_leave_no_open_file_behind(vendor: RunningServer, make_line: Callable[..., Line]) -> None:
-    line = make_line(vendor.url)
-    order(line)
+def test_many_cut_calls_leave_no_open_file_behind(vendor: RunningServer, make_client: Connect) -> None:
+    client = make_client(vendor.url)
+    order(client)
     before = len(os.listdir("/dev/fd"))
     for kind in ("drip_body", "hang", "reset_after", "half_body", "redirect", "drip_headers") * 3:
         vendor.faults.add({"kind": kind, "times": 1})
         with pytest.raises(GatewayError):
-            order(line, budget_s=0.1)
-    order(line)
+            order(client, budget_s=0.1)
+    order(client)
     deadline = Deadline.in_s(2)
     # The served side closes its ends a moment later, in this same process.
     while len(os.listdir("/dev/fd")) > before and deadline.left_s() > 0:
@@ -645,13 +641,13 @@ def test_many_cut_calls_leave_no_open_file_behind(vendor: RunningServer, make_li
     assert len(os.listdir("/dev/fd")) <= before
 
 
-def test_s7_the_cost_of_a_call_is_printed(make_line: Callable[..., Line], capsys: pytest.CaptureFixture[str]) -> None:
+def test_s7_the_cost_of_a_call_is_printed(make_client: Connect, capsys: pytest.CaptureFixture[str]) -> None:
     with serve(Shop(), faults=Faults([{"kind": "slow", "delay_s": 0.02}])) as vendor:
-        line = make_line(vendor.url, limiter=CallLimiter("pipe17", threads=32))
+        client = make_client(vendor.url, limiter=CallLimiter("pipe17", threads=32))
         with ThreadPoolExecutor(16) as threads:
-            list(threads.map(lambda _: order(line, budget_s=5.0), range(32)))
+            list(threads.map(lambda _: order(client, budget_s=5.0), range(32)))
             started, cpu = time.perf_counter(), time.process_time()
-            list(threads.map(lambda _: order(line, budget_s=5.0), range(320)))
+            list(threads.map(lambda _: order(client, budget_s=5.0), range(320)))
             wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     with capsys.disabled():
         ratio, cpu_ms = wall_s / 0.4, cpu_s / 320 * 1e3
@@ -659,15 +655,15 @@ def test_s7_the_cost_of_a_call_is_printed(make_line: Callable[..., Line], capsys
 
 
 def test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does(
-    shop: Shop, vendor: RunningServer, make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, vendor: RunningServer, make_client: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the lease was long enough before the process stood still between its check and the connection."""
-    line = make_line(vendor.url)
+    client = make_client(vendor.url)
     long = Deadline.in_s(BUDGET_S).held_until(boot_s() + 2 * BUDGET_S)
-    assert line.call("POST", "/orders", json_body=b"{}", deadline=long, kind="command").status == 200
+    assert client.call("POST", "/orders", json_body=b"{}", deadline=long, kind="command").status == 200
     short = Deadline.in_s(BUDGET_S).held_until(boot_s() + BUDGET_S / 2)
     with pytest.raises(Unavailable) as caught:
-        line.call("POST", "/orders", json_body=b"{}", deadline=short, kind="command")
+        client.call("POST", "/orders", json_body=b"{}", deadline=short, kind="command")
     assert (caught.value.code, caught.value.outcome_unknown) == ("LEASE_ENDED", False)
     stood_still = Deadline.in_s(BUDGET_S).held_until(boot_s() + 60)
     own_send = WatchedConnection.send
@@ -678,5 +674,5 @@ def test_p44_p45_nothing_is_sent_under_a_lease_that_may_end_before_the_call_does
 
     monkeypatch.setattr(WatchedConnection, "send", late)
     with pytest.raises(Unavailable) as caught:
-        line.call("POST", "/orders", json_body=b"{}", deadline=stood_still, kind="command")
+        client.call("POST", "/orders", json_body=b"{}", deadline=stood_still, kind="command")
     assert not caught.value.outcome_unknown and len(shop.made) == 1

@@ -1,17 +1,10 @@
-"""When a failed call may be tried again: pure functions, so that tests can pin them.
-
-`Deadline` is offered here too for the many modules that import it from this one.
-"""
+"""When a failed call may be tried again: pure functions, so that tests can pin them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-
-from app.deadline import Deadline
-
-__all__ = ["LONGEST_RETRY_AFTER_S", "Deadline", "backoff_s", "jittered", "next_try_s", "read_retry_after"]
 
 LONGEST_RETRY_AFTER_S: Final = 3600.0
 """A vendor that asks for more is called again after this: a slip in its header must not stop us for days."""
