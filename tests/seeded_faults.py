@@ -349,8 +349,8 @@ FAULTS = (
     Fault(
         "skip-the-watchdog",
         "P7",
-        "app/transport/connections.py",
-        "                attempt.cut()\n",
+        "app/watchdog.py",
+        "                use.cut()\n",
         "                pass\n",
         (
             "tests/transport/test_client.py::"
@@ -362,8 +362,8 @@ FAULTS = (
         "let-the-kernel-go-on-sending",
         "P44",
         "app/transport/connections.py",
-        "                self._linger(_RESETS)\n",
-        "                self._linger(_ENDS_ORDERLY)\n",
+        "        self._linger(RESETS)\n",
+        "        self._linger(ENDS_ORDERLY)\n",
         (
             "tests/transport/test_client.py::"
             "test_p44_of_a_call_that_was_given_up_nothing_more_is_sent_when_the_network_is_back",
@@ -622,7 +622,7 @@ FAULTS = (
     Fault(
         "leave-a-forks-database-unwatched",
         "P7",
-        "app/records/patience.py",
+        "app/watchdog.py",
         "        os.register_at_fork(after_in_child=self._begin_anew)\n",
         "",
         ("tests/records/test_database.py::test_p7_a_forked_process_watches_its_own_uses_after_an_idle_while",),

@@ -49,7 +49,7 @@ from app.records.database_errors import (
     family,
     in_words,
 )
-from app.records.patience import Watch
+from app.watchdog import WATCHDOG
 
 __all__ = [
     "Database",
@@ -92,7 +92,6 @@ callback's budget is 10 s."""
 
 log = logging.getLogger(__name__)
 
-_watch = Watch()
 
 T = TypeVar("T")
 
@@ -181,12 +180,12 @@ class Database:
         @event.listens_for(engine, "checkout")
         def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
             try:
-                record.info["watched"] = _watch.begin(connection.fileno(), _longest_use_s())
+                record.info["watched"] = WATCHDOG.begin(connection.fileno(), _longest_use_s())
                 record.info["form"] = _look(connection, self.clock)
             except engine.dialect.loaded_dbapi.Error as error:
                 # The server may have been away, and then every connection is dead; the pool connects anew.
                 if "watched" in record.info:
-                    _watch.end(record.info.pop("watched"))
+                    record.info.pop("watched").finish()
                 raise InvalidatePoolError from error
             except OSError as error:
                 raise DatabaseBusy("this process has too many files open") from error
@@ -194,7 +193,7 @@ class Database:
         @event.listens_for(engine, "checkin")
         def _end_use(_connection: Any, record: Any) -> None:
             if "watched" in record.info:
-                _watch.end(record.info.pop("watched"))
+                record.info.pop("watched").finish()
 
         return engine
 

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from app.errors import SettingsFault
 from app.records.database import Database, DatabaseUnavailable
-from app.records.patience import Watch
 from app.records.readiness import Readiness
+from app.watchdog import Watchdog
 
 
 def test_p23_a_database_folder_that_cannot_be_made_is_told_without_a_traceback() -> None:
@@ -84,15 +84,15 @@ def test_p24_a_nearly_full_disk_is_not_ready(tmp_path: Path, monkeypatch: pytest
 
 def test_p7_a_forked_process_watches_its_own_uses_after_an_idle_while() -> None:
     """gunicorn's master uses the database before it forks its workers."""
-    watch = Watch()
+    watch = Watchdog()
     mine, yours = socket.socketpair()
-    watch.end(watch.begin(mine.fileno(), 0.1))
+    watch.begin(mine.fileno(), 0.1).finish()
     child = os.fork()
     if child == 0:
         was_cut = False
         signal.alarm(20)
         try:
-            watch.end(watch.begin(mine.fileno(), 0.1))
+            watch.begin(mine.fileno(), 0.1).finish()
             time.sleep(0.5)
             watch.begin(mine.fileno(), 0.1)
             mine.settimeout(10)
