@@ -27,7 +27,8 @@ from app.domain.stock import StockChange, StockSent
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import GatewayError, Refused
 from app.records.database import Database
-from app.transport.limits import Rate
+from app.transport.limiters import limiter_of
+from app.transport.limits import CallLimiter, Rate
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
 
@@ -345,6 +346,10 @@ class Tools:
     """Where others reach this server; "" when nobody has said."""
     channel_name: str = ""
     """The channel's name, for addresses and people; "" where it is the key of its records."""
+
+    def limiter(self, vendor: str, key: str, plan: RatePlan, concurrency: int = 0) -> CallLimiter:
+        """The limiter of one vendor key, known by a digest; `concurrency`: calls under way together, 0 for no cap."""
+        return limiter_of(vendor, key, plan, rate_of=self.rate, threads=self.threads, concurrency=concurrency)
 
     @property
     def shown_channel(self) -> str:

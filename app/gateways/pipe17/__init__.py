@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +15,6 @@ from app.gateways.pipe17.locations import name_key
 from app.gateways.pipe17.options import Pipe17Options
 from app.gateways.pipe17.webhooks import create_webhooks
 from app.transport.client import VendorClient
-from app.transport.limits import CallLimiter
-
-_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
-_limiters_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +86,14 @@ class Pipe17Vendor:
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""
+        key = _digest(f"{options.base_url}\n{options.api_key}")
         client = VendorClient(
             self.token,
             options.base_url,
             headers={"X-Pipe17-Key": options.api_key},
             patience_s=options.patience_s,
             secrets=(options.api_key,),
-            limiter=_limiter(options, tools),
+            limiter=tools.limiter(self.token, key, learned_rate.plan_of(options), options.parallel_calls),
             observe=tools.observe,
         )
         return Pipe17Gateway(options, client, tools)
@@ -110,23 +105,6 @@ def _of_key(api_key: str) -> str:
 
 def _digest(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()
-
-
-def _limiter(options: Pipe17Options, tools: Tools) -> CallLimiter:
-    """One per key and address, shared by every channel of the process that has them (R14)."""
-    key = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
-    name = (key, tools.rate)
-    with _limiters_lock:
-        limiter = _limiters.get(name)
-        if limiter is None:
-            limiter = CallLimiter(
-                Pipe17Vendor.token,
-                rate=tools.rate(key, learned_rate.plan_of(options)),
-                threads=tools.threads,
-                concurrency=options.parallel_calls,
-            )
-            _limiters[name] = limiter
-        return limiter
 
 
 VENDOR: Vendor = Pipe17Vendor()

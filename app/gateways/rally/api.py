@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -16,7 +14,6 @@ from app.gateways.interface import Call, Tools
 from app.gateways.rally.options import RallyOptions
 from app.gateways.rally.signing import own_header
 from app.transport.client import Reply, VendorClient, raise_for
-from app.transport.limits import CallLimiter
 
 Json = dict[str, Any]
 
@@ -46,8 +43,6 @@ READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where there is nothing to say (contract 1.3)."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
-_limiters_lock = threading.Lock()
 
 
 def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
@@ -58,7 +53,7 @@ def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
         headers={"X-API-KEY": options.api_key},
         patience_s=options.patience_s,
         secrets=(options.api_key, *options.hmac_secrets),
-        limiter=_limiter(options, tools),
+        limiter=tools.limiter("rally", account_of(options), learned_rate.plan_of(options), options.parallel_calls),
         observe=tools.observe,
     )
 
@@ -66,22 +61,6 @@ def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
 def account_of(options: RallyOptions) -> str:
     """Which merchant's key at which address, without showing either."""
     return hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
-
-
-def _limiter(options: RallyOptions, tools: Tools) -> CallLimiter:
-    """One per key and address: one merchant's trouble is never another's, and channels with one key share it (R14)."""
-    key = account_of(options)
-    with _limiters_lock:
-        limiter = _limiters.get((key, tools.rate))
-        if limiter is None:
-            limiter = CallLimiter(
-                "rally",
-                rate=tools.rate(key, learned_rate.plan_of(options)),
-                threads=tools.threads,
-                concurrency=options.parallel_calls,
-            )
-            _limiters[(key, tools.rate)] = limiter
-        return limiter
 
 
 class Api:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +14,6 @@ from app.gateways.interface import Call, Tools
 from app.gateways.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
-from app.transport.rates import RatePlan
 
 TOKEN: Final = "retailrocket"
 
@@ -28,9 +25,6 @@ CSV: Final = "text/plain; charset=utf-8"
 NOTHING_FOUND: Final = 204
 """To a read it is an empty answer; an event, an upload or a product it has not stored (contract 9)."""
 
-_limiters: weakref.WeakValueDictionary[tuple[str, object], CallLimiter] = weakref.WeakValueDictionary()
-_limiters_lock = threading.Lock()
-
 
 class Api:
     """Retail Rocket's hosts as one store sees them."""
@@ -38,10 +32,11 @@ class Api:
     def __init__(self, options: RetailRocketOptions, tools: Tools) -> None:
         """Raises `Misconfigured` when no key may be sent to one of the addresses."""
         self._options = options
-        limiter = _limiter(options, tools, "events", learned_rate.plan_of(options, named_per_s=NAMED_PER_S))
+        plan = learned_rate.plan_of(options, named_per_s=NAMED_PER_S)
+        limiter = tools.limiter(TOKEN, _key(options, "events"), plan)
         # Goods must not use up what purchases need, and the vendor is to agree to more (contract 4).
         plan = learned_rate.plan_of(options, "products_per_s", "products_rate_max", named_per_s=NAMED_PER_S)
-        slow_limiter = _limiter(options, tools, "products", plan)
+        slow_limiter = tools.limiter(TOKEN, _key(options, "products"), plan)
 
         def client(setting: str, limiter: CallLimiter) -> VendorClient:
             return VendorClient(
@@ -159,14 +154,7 @@ def _understood(reply: Reply) -> None:
         raise reply.broken("HTML_REPLY", "a page where JSON was expected")
 
 
-def _limiter(options: RetailRocketOptions, tools: Tools, part: str, plan: RatePlan) -> CallLimiter:
-    """One per store and part, shared by every channel of the process that has it (R14)."""
+def _key(options: RetailRocketOptions, part: str) -> str:
+    """One store and part, however many channels have it, without showing anything of it."""
     said = f"{part}\n{options.tracking_url}\n{options.cdn_url}\n{options.partner_id}"
-    key = hashlib.sha256(said.encode()).hexdigest()
-    name = (key, tools.rate)
-    with _limiters_lock:
-        limiter = _limiters.get(name)
-        if limiter is None:
-            limiter = CallLimiter(TOKEN, rate=tools.rate(key, plan), threads=tools.threads)
-            _limiters[name] = limiter
-        return limiter
+    return hashlib.sha256(said.encode()).hexdigest()
