@@ -8,15 +8,14 @@ every fault at once, with the place and the rule and never the value.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import marshmallow
 from marshmallow import fields
+
+from app.addresses import broken_rule
 
 T = TypeVar("T")
 
@@ -62,19 +61,8 @@ class CurrencyCode(fields.String):
 
 def secure_address(value: str) -> None:
     """The setting must be a URL a key may be sent to: https, or loopback."""
-    is_loopback = False
-    try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise marshmallow.ValidationError("must be a URL") from None
-    with suppress(ValueError):
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and (is_loopback or host == "localhost"))
-    if not host or re.search(r"[\s\\]", value) or not is_secure:
-        raise marshmallow.ValidationError("must begin with https:// (http only for a loopback address)")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise marshmallow.ValidationError("must hold neither user, password, query nor fragment")
+    if rule := broken_rule(value):
+        raise marshmallow.ValidationError(rule)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ import msgspec
 from rich.json import JSON
 
 from app import settings as configuration
+from app.addresses import is_loopback
 from app.cli.one_callback import Verdict, apply_change, exchange
 from app.cli.samples import sample
 from app.cli.terminal import console, json_option, print_json
@@ -186,7 +185,7 @@ def _ask(
     if source is None and not _is_ours(url, caller.settings):
         reasons.append("the channel's own key goes to an address that is neither loopback nor PUBLIC_URL")
     is_production = caller.settings is not None and caller.settings.app_env == "production"
-    if callback.name not in READ_ONLY and (is_production or not _is_loopback(url)):
+    if callback.name not in READ_ONLY and (is_production or not is_loopback(url)):
         reasons.append(f"{callback.name} is carried out for real, for the key is not the test key")
     if not reasons:
         return
@@ -197,14 +196,7 @@ def _ask(
 
 def _is_ours(url: str, configured: Settings | None) -> bool:
     public = configured.public_url if configured else ""
-    return _is_loopback(url) or (bool(public) and urlsplit(public)[:2] == urlsplit(url)[:2])
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
+    return is_loopback(url) or (bool(public) and urlsplit(public)[:2] == urlsplit(url)[:2])
 
 
 # What is sent

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import ipaddress
 import itertools
 import logging
 import os
@@ -28,13 +27,14 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any, Final, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
 import requests.adapters
 import urllib3
 
+from app.addresses import broken_rule, is_loopback
 from app.clock import utc_now
 from app.deadline import Deadline
 from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
@@ -204,7 +204,8 @@ class VendorClient:
         keep_idle_s: float = KEEP_IDLE_S,
     ) -> None:
         self.vendor = vendor
-        is_loopback = _check_address(vendor, base_url, setting)
+        if rule := broken_rule(base_url):
+            raise Misconfigured("BAD_ADDRESS", f"{vendor}: the setting {setting} {rule}")
         self._base_url = base_url.rstrip("/")
         self._headers = _checked_headers(vendor, {**_OWN_HEADERS, **headers})
         self._patience_s = patience_s
@@ -218,7 +219,7 @@ class VendorClient:
             # Reads the proxy and certificate variables of the environment, which takes long; so once.
             found = session.merge_environment_settings(self._base_url, {}, None, None, None)
         self._verify: bool | str = True if found["verify"] is None else found["verify"]
-        self._proxies: dict[str, str] = {} if is_loopback else dict(found["proxies"])
+        self._proxies: dict[str, str] = {} if is_loopback(base_url) else dict(found["proxies"])
         self._mine = threading.local()
         self._adapters: weakref.WeakSet[_Adapter] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -483,29 +484,6 @@ def _outcome(error: GatewayError | None) -> str:
             return "broken"
         case _:
             return "unknown" if error.outcome_unknown else "not_done"
-
-
-def _check_address(vendor: str, base_url: str, setting: str) -> bool:
-    """Whether it is loopback.  Raises `Misconfigured` for an address no key may be sent to."""
-
-    def fault(rule: str) -> Misconfigured:
-        return Misconfigured("BAD_ADDRESS", f"{vendor}: the setting {setting} {rule}")
-
-    try:
-        parts = urlsplit(base_url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise fault("is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\\]", base_url):
-        raise fault("must be a URL such as https://api.example.com/v1")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise fault("must hold neither user, password, query nor fragment")
-    is_loopback = host == "localhost"
-    with suppress(ValueError):
-        is_loopback = is_loopback or ipaddress.ip_address(host).is_loopback
-    if parts.scheme != "https" and not is_loopback:
-        raise fault("must begin with https: only a loopback address may do without")
-    return is_loopback
 
 
 def _checked_headers(vendor: str, headers: Mapping[str, str]) -> dict[str, str]:
