@@ -13,7 +13,7 @@ import click
 from flask import Flask
 from sqlalchemy import Connection
 
-from app import gateways, logs, metrics, settings
+from app import logs, metrics, settings
 from app.callbacks import edge
 from app.callbacks.door import create_door
 from app.callbacks.health import create_health
@@ -29,6 +29,7 @@ from app.deliveries.keeping import Keeper
 from app.deliveries.transitions import Delivery, Settled
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 from app.gateways.interface import Gateway, Tools
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
@@ -142,7 +143,7 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
                 observe=observe,
                 observe_inbound=observe_inbound,
             )
-            gateway = gateways.vendor(token).create(channel.vendors[token], lent)
+            gateway = VENDORS[token].create(channel.vendors[token], lent)
             gateway.is_set_aside = bool(channel.set_aside)
             built[(channel.key, token)] = gateway
     return built
@@ -185,7 +186,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     use, is answered with 503 until it can be: a worker that takes a dead one's place must not end the server.
     """
     try:
-        configured = configured or settings.load()
+        configured = configured or settings.load(vendors=VENDORS)
     except SettingsFault as error:
         if settings.runs_under_flask():
             raise click.ClickException(f"the configuration cannot be used:\n{error}") from error
@@ -222,7 +223,7 @@ def create_app(configured: Settings | None = None) -> Flask:
             if token in channel.gateways
             for name in (channel.name, *channel.former_name)
         }
-        inbound = gateways.vendor(token).inbound(mine)
+        inbound = VENDORS[token].inbound(mine)
         if inbound is not None:
             app.register_blueprint(inbound)
     app.extensions["works"] = works

@@ -11,10 +11,11 @@ from app import logs as _logs
 from app import memory as _memory
 from app import settings as _settings
 from app.errors import SettingsFault
+from app.gateways import VENDORS as _VENDORS
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 
 try:
-    _configured = _settings.load()
+    _configured = _settings.load(vendors=_VENDORS)
 except SettingsFault as error:
     raise SystemExit(f"the configuration cannot be used:\n{error}") from None
 

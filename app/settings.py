@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import marshmallow.fields as mf
@@ -20,7 +20,6 @@ import marshmallow.validate as mv
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app import gateways
 from app.domain.spellings import NOT_SOLD
 from app.domain.stock_levels import StockFrom
 from app.errors import SettingsFault
@@ -41,6 +40,25 @@ CATALOG_PATHS = (
     "sku", "parent_sku", "title", "description", "vendor", "price", "sale_price", "currency", "images", "url",
     "categories", "options", "requires_shipping", "taxable", "enabled", "weight",
 )  # fmt: skip
+
+
+class VendorSettings(Protocol):
+    """How the settings of one vendor are declared and judged; `gateways.interface.Vendor` says what each part means."""
+
+    @property
+    def options(self) -> type[Any]: ...
+
+    def faults(self, options: Any) -> list[str]: ...
+
+    def brings_orders(self, options: Any) -> bool: ...
+
+    def not_carried(self, options: Any) -> list[str]: ...
+
+    def account_marks(self, options: Any) -> list[Any]: ...
+
+
+Vendors = Mapping[str, VendorSettings]
+"""By token.  A vendor is imported when it is taken out, which may raise `ImportError`."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +149,8 @@ class Channel:
     )
     vendors: Mapping[str, Any] = field(default_factory=dict)
     """Options of each gateway by vendor token, as that vendor declares them."""
+    order_source: str = ""
+    """The gateway that brings its orders, "" for none (R17)."""
     set_aside: tuple[str, ...] = ()
     """Faults that stop this channel alone: place and rule (R35).  Its callbacks are answered 503, its hooks are
     refused and its deliveries wait; the other channels run."""
@@ -144,12 +164,6 @@ class Channel:
         People see `name`; everything that is kept, locked or owed has this.
         """
         return self.record_key or self.name
-
-    @property
-    def order_source(self) -> str:
-        """The gateway that brings its orders, "" for none (R17)."""
-        found = (token for token, options in self.vendors.items() if gateways.vendor(token).brings_orders(options))
-        return next(found, "")
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -248,8 +262,8 @@ def load_database_url(environ: Mapping[str, str] | None = None) -> str:
     return address
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment (the process's own unless given) and channels.toml.
+def load(environ: Mapping[str, str] | None = None, *, vendors: Vendors) -> Settings:
+    """Read the environment (the process's own unless given) and channels.toml, whose gateways are among `vendors`.
 
     Raises `SettingsFault` with every fault found.
     """
@@ -264,7 +278,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         app_env=app_env,
         public_url=_public_url(env, faults),
         database_url=_database_url(env, is_production, faults),
-        channels=_channels(env, is_production, faults),
+        channels=_channels(env, is_production, vendors, faults),
         port=_whole(env, "PORT", 5000, 1, 65535, faults),
         verify_key=_one_of(env, "VERIFY_KEY", ("on", "off"), "off" if is_production else "on", faults) == "on",
         max_body=_whole(env, "MAX_BODY", 32 * 1024 * 1024, 1024, 1024**3, faults),
@@ -344,7 +358,7 @@ def _is_in_memory(address: URL) -> bool:
     return not path or ":memory:" in path or "memory" in address.query.get("mode", "")
 
 
-def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[Channel, ...]:
+def _channels(env: Mapping[str, str], is_production: bool, vendors: Vendors, faults: list[str]) -> tuple[Channel, ...]:
     place, text = _channels_text(env, is_production, faults)
     if text is None:
         return ()
@@ -361,9 +375,9 @@ def _channels(env: Mapping[str, str], is_production: bool, faults: list[str]) ->
     channels = [
         channel
         for position, table in enumerate(tables, 1)
-        if (channel := _channel(table, position, place, env, faults)) is not None
+        if (channel := _channel(table, position, place, env, vendors, faults)) is not None
     ]
-    faults.extend(_collisions(channels, place))
+    faults.extend(_collisions(channels, place, vendors))
     return tuple(channels)
 
 
@@ -388,13 +402,13 @@ def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str
 
 
 def _channel(
-    table: dict[str, Any], position: int, place: str, env: Mapping[str, str], faults: list[str]
+    table: dict[str, Any], position: int, place: str, env: Mapping[str, str], vendors: Vendors, faults: list[str]
 ) -> Channel | None:
     name = table.get("name")
     here = f"{place}: channel '{name}'" if isinstance(name, str) else f"{place}: channel number {position}"
     found: list[str] = []
     table = _expanded(table, here, env, found)
-    own = {key: value for key, value in table.items() if key not in gateways.REGISTRY}
+    own = {key: value for key, value in table.items() if key not in vendors}
     channel = read_table(Channel, own, here, found)
     if channel is not None:
         found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in key_rules(key))
@@ -403,7 +417,7 @@ def _channel(
                 f"{here}: client_id and channel_id are those of the SDK's fixtures, which certification sends with "
                 "the real key; use the real numbers or set allow_fixture_pair = true"
             )
-    vendors = _vendors(table, here, found)
+    tables = _vendor_tables(table, here, vendors, found)
     faults.extend(found)
     if found or channel is None:
         return None
@@ -414,33 +428,34 @@ def _channel(
         former_name=tuple(dict.fromkeys(channel.former_name)),
         former_account=tuple(dict.fromkeys(channel.former_account)),
         not_sold_words=tuple(" ".join(word.split()).casefold() for word in channel.not_sold_words),
-        vendors=vendors,
-        set_aside=tuple(_not_carried(vendors, here)),
+        vendors=tables,
+        order_source=next((token for token, options in tables.items() if vendors[token].brings_orders(options)), ""),
+        set_aside=tuple(_not_carried(tables, here, vendors)),
     )
 
 
-def _not_carried(vendors: Mapping[str, Any], here: str) -> Iterator[str]:
+def _not_carried(tables: Mapping[str, Any], here: str, vendors: Vendors) -> Iterator[str]:
     """Settings of the order source that make orders RetailOps can never take (R33)."""
-    for token, options in vendors.items():
-        vendor = gateways.vendor(token)
+    for token, options in tables.items():
+        vendor = vendors[token]
         if vendor.brings_orders(options):
             yield from (f"{here}.{token}.{rule}" for rule in vendor.not_carried(options))
 
 
-def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str, Any]:
+def _vendor_tables(table: Mapping[str, Any], here: str, vendors: Vendors, faults: list[str]) -> dict[str, Any]:
     """The options of every gateway the channel names, even where the channel's own keys are at fault."""
     named = table.get("gateways")
     tokens = [token for token in named if isinstance(token, str)] if isinstance(named, list) else []
-    vendors: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     sources: list[str] = []
     if len(set(tokens)) < len(tokens):
         faults.append(f"{here}.gateways: a gateway is named twice")
     for token in dict.fromkeys(tokens):
-        if token not in gateways.REGISTRY:
-            faults.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(gateways.REGISTRY)}")
+        if token not in vendors:
+            faults.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(vendors)}")
             continue
         try:
-            vendor = gateways.vendor(token)
+            vendor = vendors[token]
         except ImportError as error:
             faults.append(f"{here}.gateways: gateway '{token}' cannot be loaded: {type(error).__name__}")
             continue
@@ -448,7 +463,7 @@ def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str
         options = read_table(vendor.options, given, f"{here}.{token}", faults) if isinstance(given, dict) else None
         if options is None:
             continue
-        vendors[token] = options
+        tables[token] = options
         faults.extend(f"{here}.{token}: {rule}" for rule in vendor.faults(options))
         if vendor.brings_orders(options):
             sources.append(token)
@@ -457,12 +472,12 @@ def _vendors(table: Mapping[str, Any], here: str, faults: list[str]) -> dict[str
             f"{here}.gateways: {' and '.join(sources)} both bring orders; one order source per channel "
             "(set orders = false in the other's table)"
         )
-    for token in gateways.REGISTRY:
+    for token in vendors:
         if token in table and token not in tokens:
             faults.append(f"{here}: table '{token}' is given but gateways does not name it")
         elif token in table and not isinstance(table[token], dict):
             faults.append(f"{here}.{token}: must be a table")
-    return vendors
+    return tables
 
 
 def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) -> Any:
@@ -500,14 +515,14 @@ def key_rules(key: str) -> list[str]:
     return rules
 
 
-def _collisions(channels: list[Channel], place: str) -> list[str]:
+def _collisions(channels: list[Channel], place: str, vendors: Vendors) -> list[str]:
     """R5: whatever says which channel or account is meant must say it once."""
     faults = []
     owners: dict[tuple[str, Any], Channel] = {}
     for channel in channels:
         marks: list[tuple[str, Any]] = [("name", channel.name), ("client_id and channel_id", channel.pair)]
         for token, options in channel.vendors.items():
-            marks.extend((f"{token} account", mark) for mark in gateways.vendor(token).account_marks(options))
+            marks.extend((f"{token} account", mark) for mark in vendors[token].account_marks(options))
         for kind, mark in dict.fromkeys(marks):
             other = owners.setdefault((kind, mark), channel)
             if other is not channel:

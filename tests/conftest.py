@@ -19,6 +19,7 @@ from flask import Flask
 
 from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
+from app.gateways import VENDORS
 from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
@@ -361,7 +362,8 @@ def build_app(database_url: str) -> Iterator[Callable[..., Flask]]:
                 "DATABASE_URL": database_url,
                 "CHANNELS": channels or "# none",
                 **environment,
-            }
+            },
+            vendors=VENDORS,
         )
         before = logging.getLogger().handlers[:]
         app = create_app(configured)

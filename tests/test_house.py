@@ -48,6 +48,30 @@ def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("urllib3") <= {"transport", "cli", "sandbox"}
 
 
+GROUND_FLOOR = {
+    "__init__": "composes the rooms",
+    "serving": "gunicorn's settings, composition as well",
+    "settings": "what the environment and channels.toml say",
+    "options": "how any room declares its settings",
+    "errors": "the error family that every room raises or catches",
+    "logs": "how every room's log lines are written",
+    "metrics": "what every room counts",
+    "deadline": "handed down from the request to the last byte of a vendor's call",
+    "watchdog": "ends waits for vendors (transport) and for the database (records)",
+    "addresses": "where a key may be sent: settings, transport and commands",
+    # Four that no single room could own, for rooms that may not import each other share them:
+    "clock": "which clock decides what, for records, transport and everything above them (R36)",
+    "caller": "whose work this thread does: set by callbacks, read by records when it shares out connections",
+    "fair_turns": "the one scheduler of turns: threads (callbacks) and connections (records) are shared out by it",
+    "memory": "how a process keeps its memory flat: serving and the worker's command, before the first thread",
+}
+"""The modules directly under app/ and why each stands in no room."""
+
+
+def test_p29_the_ground_floor_holds_what_no_room_can_own() -> None:
+    assert {path.stem for path in (ROOT / "app").glob("*.py")} == set(GROUND_FLOOR)
+
+
 def test_p29_only_settings_reads_the_environment() -> None:
     readers = {
         str(path.relative_to(ROOT / "app"))
@@ -83,3 +107,9 @@ def test_every_seeded_fault_fits_the_code() -> None:
     """Whether the tests notice them is seen by `python -m tests.seeded_faults`."""
     times = {fault.name: (ROOT / fault.file).read_text().count(fault.old) for fault in FAULTS}
     assert set(times.values()) == {1}, times
+
+
+def test_every_seeded_fault_names_tests_that_exist() -> None:
+    named = {test.partition("[")[0] for fault in FAULTS for test in fault.tests}
+    texts = {file: (ROOT / file).read_text() for file in {test.partition("::")[0] for test in named}}
+    assert [test for test in named if f"def {test.rpartition('::')[2]}(" not in texts[test.partition("::")[0]]] == []

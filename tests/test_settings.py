@@ -6,6 +6,7 @@ import pytest
 
 from app import settings
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 
 CHANNEL = """
 [[channel]]
@@ -22,7 +23,9 @@ orders = false
 
 def load(key: str = "key+of+the+first+channel+0000001", gateways: str = '"pipe17"', database: str = "a.db") -> None:
     channels = CHANNEL.format(key=key, gateways=gateways)
-    settings.load({"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{database}", "CHANNELS": channels})
+    settings.load(
+        {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{database}", "CHANNELS": channels}, vendors=VENDORS
+    )
 
 
 def test_p23_a_gateway_named_twice_is_a_fault() -> None:
@@ -44,13 +47,13 @@ def test_p23_a_database_in_memory_is_a_fault_for_every_connection_would_have_its
 
 def test_p20_the_databases_password_is_kept_out_of_the_log() -> None:
     environment = {"APP_ENV": "development", "DATABASE_URL": "postgres://user:a%2Fpass+word@db/x", "CHANNELS": "# none"}
-    assert "a/pass+word" in settings.load(environment).secrets()
+    assert "a/pass+word" in settings.load(environment, vendors=VENDORS).secrets()
 
 
 def test_p42_each_process_has_its_part_of_the_connections_also_while_a_release_doubles_the_processes() -> None:
     def each(**environment: str) -> int:
         fixed = {"APP_ENV": "development", "DATABASE_URL": "postgres://user@db/x", "CHANNELS": "# none"}
-        return settings.load({**fixed, **environment}).connections_each
+        return settings.load({**fixed, **environment}, vendors=VENDORS).connections_each
 
     assert each() == 18 // 4
     assert each(DELIVERIES="worker") == 18 // 6

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from typing import IO, Final
 
-from app import gateways
+from app.gateways import VENDORS
 from app.settings import Channel
 
 HEALTH: Final = "/health"
@@ -47,7 +47,7 @@ class Senders:
             for key in channel.auth_keys:
                 self._by_key.setdefault(key.encode(), {})[channel.channel_id] = channel.key
             for token, options in channel.vendors.items():
-                parts = gateways.vendor(token).address_parts(options, (channel.name, *channel.former_name))
+                parts = VENDORS[token].address_parts(options, (channel.name, *channel.former_name))
                 self._by_part.update(dict.fromkeys(parts, channel.key))
 
     def of(self, path: str, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:

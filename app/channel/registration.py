@@ -13,8 +13,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app import gateways
 from app.domain.channel_identity import Configured, Decision, Identity, Known, decide
+from app.gateways import VENDORS
 from app.records import channels
 from app.records.channels import Open
 from app.records.database import Database
@@ -76,7 +76,7 @@ def unserved_sentence(item: Known, what: Open) -> str:
 
 def described(channel: Channel) -> Configured:
     """A channel as the decision needs it."""
-    vendors = {token: (gateways.vendor(token), options) for token, options in channel.vendors.items()}
+    vendors = {token: (VENDORS[token], options) for token, options in channel.vendors.items()}
     return Configured(
         channel.name,
         channel.pair,

@@ -25,6 +25,7 @@ from app.cli.vendors import build
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
 from app.errors import Misconfigured, SettingsFault
+from app.gateways import VENDORS
 from app.gateways.interface import Call, Finding, Health, Tools
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
@@ -98,7 +99,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     # Whatever is worth knowing is told below; the same as a log line on standard error would only confuse.
     logging.getLogger("app").addHandler(logging.NullHandler())
     try:
-        configured = configuration.load()
+        configured = configuration.load(vendors=VENDORS)
     except SettingsFault as error:
         if not as_json:
             raise
@@ -244,7 +245,7 @@ def _ask(
     state: State
     flows: Mapping[str, str] = {}
     try:
-        gateway = gateways.vendor(token).create(channel.vendors[token], tools)
+        gateway = VENDORS[token].create(channel.vendors[token], tools)
         health = gateway.check(Call(Deadline.in_s(PATIENCE_S), "channel-check", "question"))
         flows = gateway.flows() if health.state == "connected" else {}
         state = health.state

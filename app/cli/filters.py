@@ -14,6 +14,7 @@ from app import settings
 from app.channel import registration
 from app.clock import utc_now
 from app.deliveries.operating import Wanted
+from app.gateways import VENDORS
 from app.records import channels
 from app.records.database import Database, UnfitDatabase
 from app.settings import Settings
@@ -45,7 +46,7 @@ def records() -> Iterator[tuple[Settings, Database]]:
 
     Its channels have the keys of their records.  Raises `SettingsFault` when either cannot be used.
     """
-    configured = settings.load()
+    configured = settings.load(vendors=VENDORS)
     database = Database(configured.database_url)
     try:
         database.prepare()

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import gateways
 from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
@@ -24,6 +23,7 @@ from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.clock import utc_now
 from app.deliveries.transitions import OPEN_STATES
 from app.errors import ChannelError, SettingsFault
+from app.gateways import VENDORS
 from app.gateways.interface import Finding
 from app.records import channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
@@ -64,7 +64,7 @@ def of_channel(channel: Channel) -> list[Finding]:
     found = [
         Finding("set aside", "attention", f"{fault}; until then its callbacks get 503") for fault in channel.set_aside
     ]
-    if not any(gateways.vendor(token).brings_orders(options) for token, options in channel.vendors.items()):
+    if not any(VENDORS[token].brings_orders(options) for token, options in channel.vendors.items()):
         found.append(Finding("orders", "note", "no gateway of this channel brings orders: order_pull is always empty"))
     return found
 

@@ -9,6 +9,7 @@ from app.channel import registration
 from app.cli.acting import operator_of, reason_options
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 from app.operations import acts
 from app.records import channels, forgetting
 from app.records.database import Database
@@ -66,7 +67,7 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
 def _served(database: Database) -> frozenset[str]:
     """The keys of the channels that are configured and not in doubt; none where the configuration cannot be read."""
     try:
-        configured = configuration.load()
+        configured = configuration.load(vendors=VENDORS)
     except SettingsFault as error:
         click.echo(f"channel: channels.toml cannot be asked whether it is served: {error.faults[0]}", err=True)
         return frozenset()

@@ -21,6 +21,7 @@ from app.cli.env_file import ENV_FILE
 from app.cli.terminal import json_option, print_json
 from app.cli.verify.keys import new_key
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 from app.options import read_table
 
 CHANNELS_FILE = Path("channels.toml")
@@ -148,7 +149,7 @@ def _brings_orders(token: str) -> bool:
     values = {name: value or "" for name, value in dotenv_values(stream=io.StringIO(example(token, "env"))).items()}
     table = tomllib.loads(Template(example(token, "toml")).substitute(values))["channel"][token]
     faults: list[str] = []
-    vendor = gateways.vendor(token)
+    vendor = VENDORS[token]
     options = read_table(vendor.options, table, f"example.toml of {token}", faults)
     if faults:
         raise SettingsFault(faults)

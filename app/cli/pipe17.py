@@ -16,6 +16,7 @@ from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import channel_named, check_vendor
 from app.deadline import Deadline
 from app.domain.facts import Obstacle
+from app.gateways import VENDORS
 from app.gateways.interface import Call
 from app.gateways.pipe17 import VENDOR
 from app.gateways.pipe17.definition import definition
@@ -114,7 +115,7 @@ def sync_locations(
     given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
     address = {name: value for name, value in {**given, "country": country}.items() if value}
     done: dict[str, list[Step]] = {}
-    configured = configuration.load()
+    configured = configuration.load(vendors=VENDORS)
     for name, gateway in _gateways(ctx, wanted):
         names = facilities or gateway.facilities.configured
         if not names:
@@ -180,7 +181,7 @@ def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -
 
 def _gateways(ctx: click.Context, wanted: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:
     """The Pipe17 account of each channel meant; one with a bare key is told what it loses."""
-    configured = configuration.load()
+    configured = configuration.load(vendors=VENDORS)
     found = [item for item in configured.channels if VENDOR.token in item.vendors and wanted in (None, item.name)]
     if not found:
         whom = f"channel '{wanted}'" if wanted else "no channel"

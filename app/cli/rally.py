@@ -13,6 +13,7 @@ from app.cli import lent
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
+from app.gateways import VENDORS
 from app.gateways.interface import Call
 from app.gateways.rally.api import Api, client_of
 from app.gateways.rally.cart_button import snippet
@@ -50,7 +51,7 @@ def register(name: str, as_json: bool) -> None:
     Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
     it mends a run that broke off.
     """
-    configured = settings.load()
+    configured = settings.load(vendors=VENDORS)
     channel = _channel(configured, name)
     if not configured.public_url:
         raise SettingsFault(["PUBLIC_URL: not set; Rally has to know where this server is reached"])
@@ -69,7 +70,7 @@ def list_(name: str, as_json: bool) -> None:
     Exit code 1 unless they are this server's thirteen: with the right verbs and, where PUBLIC_URL is set, leading
     there.
     """
-    configured = settings.load()
+    configured = settings.load(vendors=VENDORS)
     channel = _channel(configured, name)
     try:
         registry = _registry(channel, configured)
@@ -105,7 +106,7 @@ def list_(name: str, as_json: bool) -> None:
 @json_option
 def remove(name: str, as_json: bool) -> None:
     """Remove every hook of this merchant's key.  Rally's checkout of this shop ends with it."""
-    configured = settings.load()
+    configured = settings.load(vendors=VENDORS)
     channel = _channel(configured, name)
     _show(channel, "remove", _registry(channel, configured).remove(_call()), as_json)
 
@@ -124,7 +125,7 @@ def cart_button(name: str, text: str, css_class: str, as_json: bool) -> None:
     A shop that keeps carts sets `window.rallyCart = {id, currency}` instead: `id` is what this server
     answered to POST .../storefront/carts, which needs `storefront_key` in [channel.rally].
     """
-    channel = _channel(settings.load(), name)
+    channel = _channel(settings.load(vendors=VENDORS), name)
     options = _options(channel)
     if not options.storefront_client_id:
         raise click.ClickException(f"channel {channel.name}: set storefront_client_id in [channel.rally]")

@@ -12,6 +12,7 @@ from app import settings as configuration
 from app.cli.filters import key_of, remember_names
 from app.cli.terminal import console, json_option, new_table, print_json
 from app.domain.catalogue import Product
+from app.gateways import VENDORS
 from app.gateways.retailrocket.feed_store import FeedStore, LeftOut, Report
 from app.gateways.retailrocket.gateway import RetailRocketGateway
 from app.gateways.retailrocket.offers import Offers
@@ -66,7 +67,7 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
 
     Exit code 1 when a feed is not built yet or leaves goods out.
     """
-    configured = configuration.load()
+    configured = configuration.load(vendors=VENDORS)
     names = [item.name for item in configured.channels if _has_feed(item.vendors.get(RetailRocketGateway.token))]
     if channel and channel not in names:
         raise click.UsageError(f"channel '{channel}' has no feed; channels with one: {', '.join(names) or 'none'}")
@@ -93,7 +94,7 @@ def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool)
 
     A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
     """
-    configured = configuration.load()
+    configured = configuration.load(vendors=VENDORS)
     token = RetailRocketGateway.token
     stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
     if wanted and wanted not in stores:

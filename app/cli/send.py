@@ -20,6 +20,7 @@ from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, Target
 from app.cli.verify.keys import find_key
 from app.contract.schemas import Callback, load_contract
+from app.gateways import VENDORS
 from app.settings import TEST_KEY, Channel, Settings
 
 READ_ONLY = frozenset({"catalog_get_config", "order_pull"})
@@ -130,7 +131,7 @@ def _callback(name: str) -> Callback:
 def _caller(ctx: click.Context, source: KeySource | None, wanted: str | None, *, needs_port: bool) -> _Caller:
     """Raises `SettingsFault` only where something of the configuration is needed."""
     is_needed = needs_port or wanted is not None or source in (None, "channel")
-    configured = configuration.load() if is_needed else None
+    configured = configuration.load(vendors=VENDORS) if is_needed else None
     channel = _channel(ctx, configured, wanted, source) if configured else None
     match source:
         case "test":

@@ -13,10 +13,11 @@ import click
 import requests
 from flask import Flask
 
-from app import gateways, settings
+from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
 from app.cli.terminal import console, new_table, stop_signal
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 from app.records.database import posix_locks
 from app.settings import Settings
 
@@ -127,7 +128,7 @@ def _configured(port: int | None) -> Settings:
     set_variable("APP_ENV", "development")
     if port is not None:
         set_variable("PORT", str(port), overrides=True)
-    return settings.load()
+    return settings.load(vendors=VENDORS)
 
 
 def _sound(port: int | None) -> Settings | None:
@@ -177,7 +178,7 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
 
 def _inbound_path(token: str) -> str:
     """The address below which this vendor calls or fetches, "" where it does neither."""
-    inbound = gateways.vendor(token).inbound({})
+    inbound = VENDORS[token].inbound({})
     if inbound is None:
         return ""
     bare = Flask(token, static_folder=None)

@@ -14,6 +14,7 @@ from app import gateways
 from app import settings as configuration
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json
 from app.errors import SettingsFault
+from app.gateways import VENDORS
 from app.options import Explained, explain
 from app.settings import Channel, Settings
 
@@ -47,7 +48,7 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     configured: Settings | None = None
     faults: list[str] = []
     try:
-        configured = configuration.load()
+        configured = configuration.load(vendors=VENDORS)
     except SettingsFault as error:
         faults = error.faults
     except ImportError as error:
@@ -82,7 +83,7 @@ def _channels(configured: Settings | None) -> list[Table]:
         tables.append(_declared("channel", None, Channel, None))
     for token in unused:
         try:
-            tables.append(_declared(f"channel.{token}", None, gateways.vendor(token).options, None))
+            tables.append(_declared(f"channel.{token}", None, VENDORS[token].options, None))
         except (ImportError, AttributeError) as error:
             click.echo(f"channel: gateway '{token}' cannot be loaded: {error}", err=True)
     return tables

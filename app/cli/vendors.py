@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import click
 
-from app import gateways, shared_rates
+from app import shared_rates
 from app.errors import GatewayError
+from app.gateways import VENDORS
 from app.gateways.interface import Gateway, Tools
 from app.records.database import Database
 from app.settings import Channel, Settings
@@ -31,7 +32,7 @@ def build(configured: Settings, database: Database) -> Built:
         for token in channel.gateways:
             with suppress(GatewayError):
                 lent = replace(tools, channel=channel.key, channel_name=channel.name)
-                built[channel.key, token] = gateways.vendor(token).create(channel.vendors[token], lent)
+                built[channel.key, token] = VENDORS[token].create(channel.vendors[token], lent)
     return built
 
 

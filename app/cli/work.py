@@ -11,6 +11,7 @@ import click
 from app import Works, logs, memory, settings
 from app.channel import registration
 from app.cli.terminal import json_option, print_json, stop_signal
+from app.gateways import VENDORS
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 from app.settings import Settings
 
@@ -36,7 +37,7 @@ def work(as_json: bool) -> None:
     finished at the end stays owed and is taken up by the next worker.  Log lines go to standard error.
     """
     memory.keep_flat()  # before the first thread
-    configured = settings.load()
+    configured = settings.load(vendors=VENDORS)
     logs.configure(configured.log_level, configured.secrets())
     stopping = stop_signal()
     database = Database(configured.database_url, configured.connections_each)

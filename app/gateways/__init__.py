@@ -7,7 +7,8 @@ the channels that use it.  Adding one is a folder and a line here.
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
 
 from app.gateways.interface import Vendor
 
@@ -18,6 +19,21 @@ REGISTRY: dict[str, str] = {
 }
 
 
-def vendor(token: str) -> Vendor:
-    """The vendor a token of `channels.toml` stands for.  Raises `KeyError` for an unknown token."""
-    return cast(Vendor, importlib.import_module(REGISTRY[token]).VENDOR)
+class _Vendors(Mapping[str, Vendor]):
+    """Imports a vendor when it is taken out: raises `KeyError` for an unknown token, and `ImportError`."""
+
+    def __getitem__(self, token: str) -> Vendor:
+        return cast(Vendor, importlib.import_module(REGISTRY[token]).VENDOR)
+
+    def __contains__(self, token: object) -> bool:
+        return token in REGISTRY
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(REGISTRY)
+
+    def __len__(self) -> int:
+        return len(REGISTRY)
+
+
+VENDORS: Final = _Vendors()
+"""Every vendor by the token that `channels.toml` uses."""

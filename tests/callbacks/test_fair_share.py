@@ -16,6 +16,7 @@ from app.callbacks.edge import ARRIVED_S
 from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
 from app.errors import Rejected
+from app.gateways import VENDORS
 from tests.conftest import KEY, PAIR, Caller, Sandbox, eventually
 
 SHARED, OWN = "key+of+two+channels+00001", "key+of+one+channel+000001"
@@ -67,7 +68,7 @@ def senders() -> Senders:
         "CHANNELS": CHANNELS,
         "PUBLIC_URL": "https://x.y",
     }
-    return Senders(settings.load(found).channels)
+    return Senders(settings.load(found, vendors=VENDORS).channels)
 
 
 def callback(key: str = OWN, channel_id: Any = 3, rows: int = 1, *, is_key_last: bool = False) -> bytes:

@@ -16,6 +16,7 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.deliveries.dispatcher import IDLE_S
 from app.domain.order_limits import RETAILOPS_CURRENCIES
+from app.gateways import VENDORS
 from app.records.database import Database
 from app.records.tables import deliveries
 from app.sandbox.faults import serve
@@ -37,7 +38,9 @@ SECOND_PAIR = (1201, 33)
 
 
 def configured(channels: str) -> settings.Settings:
-    return settings.load({"APP_ENV": "development", "DATABASE_URL": "sqlite:///a.db", "CHANNELS": channels})
+    return settings.load(
+        {"APP_ENV": "development", "DATABASE_URL": "sqlite:///a.db", "CHANNELS": channels}, vendors=VENDORS
+    )
 
 
 def test_p37_the_currencies_of_settings_are_those_of_the_contract() -> None:

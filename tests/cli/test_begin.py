@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from app import gateways, settings
 from app.cli.init import init
 from app.contract.schemas import load_contract
+from app.gateways import VENDORS
 from app.sandbox.vendors.retailops import RetailOps
 from tests.system.stage import free_port
 
@@ -74,7 +75,7 @@ def test_p23_what_init_writes_can_be_used_at_once(
     done = CliRunner().invoke(init, [part for token in vendors for part in ("--vendor", token)])
     assert done.exit_code == 0, done.output
     values = {name: value or "" for name, value in dotenv_values(tmp_path / ".env").items()}
-    found = settings.load({**values, "CHANNELS": (tmp_path / "channels.toml").read_text()})
+    found = settings.load({**values, "CHANNELS": (tmp_path / "channels.toml").read_text()}, vendors=VENDORS)
     assert {token for one in found.channels for token in one.gateways} == set(vendors or ("rally",))
     assert not any(one.set_aside for one in found.channels)
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0, "others of the machine cannot read the secrets"

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from app import cli, gateways
+from app import cli
+from app.gateways import VENDORS
 from app.settings import ENVIRONMENT_HELP, Channel
 
 CANARY = "cAnArY0123456789"
@@ -136,7 +137,7 @@ def test_every_variable_and_every_key_is_shown_with_meaning_value_and_default() 
     shown = rows(result)
     declared = {("environment", name) for name in ENVIRONMENT_HELP}
     declared |= {("channel", item.name) for item in fields(Channel) if item.metadata}
-    declared |= {("channel.pipe17", item.name) for item in fields(gateways.vendor("pipe17").options) if item.metadata}
+    declared |= {("channel.pipe17", item.name) for item in fields(VENDORS["pipe17"].options) if item.metadata}
     assert shown.keys() >= declared
     assert all(row["meaning"] for row in shown.values())
     assert (shown["environment", "PORT"]["value"], shown["environment", "PORT"]["default"]) == ("8080", "5000")

@@ -18,6 +18,7 @@ from flask import Flask
 from werkzeug.test import run_wsgi_app
 
 from app import cli, create_app, settings
+from app.gateways import VENDORS
 from app.sandbox.faults import Faults, RunningServer, serve
 from tests import conftest
 
@@ -40,7 +41,8 @@ def channel_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("verified")
     application = create_app(
         settings.load(
-            {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{folder}/channel.db", "CHANNELS": "# none"}
+            {"APP_ENV": "development", "DATABASE_URL": f"sqlite:///{folder}/channel.db", "CHANNELS": "# none"},
+            vendors=VENDORS,
         )
     )
     root.handlers[:] = handlers

@@ -27,7 +27,7 @@ from app.domain.commands import (
 )
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.domain.traffic import VendorCall
-from app.gateways import vendor
+from app.gateways import VENDORS
 from app.gateways.interface import Gateway, Tools
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
@@ -80,7 +80,7 @@ def _pipe17() -> Iterator[Target]:
         calls: list[VendorCall] = []
 
         def make(base_url: str) -> Gateway:
-            pipe17 = vendor("pipe17")
+            pipe17 = VENDORS["pipe17"]
             options = pipe17.options(
                 api_key=LEGACY_KEY,
                 base_url=base_url,

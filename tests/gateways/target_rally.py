@@ -22,7 +22,7 @@ from app.domain.commands import (
 )
 from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
-from app.gateways import vendor
+from app.gateways import VENDORS
 from app.gateways.interface import Call, Gateway, Tools
 from app.gateways.rally.facts import ProductNote
 from app.gateways.rally.gateway import RallyGateway
@@ -53,7 +53,7 @@ def target() -> Iterator[Target]:
             def make(base_url: str) -> Gateway:
                 options = options_of(base_url=base_url, patience_s=PATIENCE_S, requests_per_s=0, tell_acknowledged=True)
                 tools = Tools(stage.shop.channel, 8, calls.append, database=database, clock=stage.clock)
-                return vendor("rally").create(options, tools)
+                return VENDORS["rally"].create(options, tools)
 
             def refund(key: str) -> Refund:
                 return Refund(refnum, key, paid.external_id, Decimal("1.00"), "USD")

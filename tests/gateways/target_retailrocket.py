@@ -13,7 +13,7 @@ from app import settings
 from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
-from app.gateways import vendor
+from app.gateways import VENDORS
 from app.gateways.interface import Gateway, Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
@@ -43,7 +43,7 @@ def target() -> Iterator[Target]:
         calls: list[VendorCall] = []
 
         def make(base_url: str) -> Gateway:
-            retailrocket = vendor("retailrocket")
+            retailrocket = VENDORS["retailrocket"]
             options = retailrocket.options(
                 partner_id=PARTNER_ID,
                 api_key=API_KEY,

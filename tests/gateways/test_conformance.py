@@ -14,7 +14,7 @@ import pytest
 from app.deadline import Deadline
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways import REGISTRY, vendor
+from app.gateways import REGISTRY, VENDORS
 from app.gateways.interface import Accepted, Call, Kind, NotOurs, Verb, look_up, perform
 from app.sandbox.faults import serve
 from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
@@ -66,7 +66,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 def test_every_vendor_declares_every_verb_and_has_what_it_declares(token: str) -> None:
     with TARGETS[token]() as made:
         gateway = made.gateway()
-    assert gateway.token == vendor(token).token == token
+    assert gateway.token == VENDORS[token].token == token
     assert set(gateway.verbs) == BUSINESS_VERBS | (set(OBSERVATIONS) if gateway.is_observer else set())
     for verb, declared in gateway.verbs.items():
         if isinstance(declared, Verb):

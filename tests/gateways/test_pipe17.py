@@ -23,7 +23,7 @@ from app.domain.events import Event
 from app.domain.orders import Candidate, HeldBack, Order
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Misconfigured, Refused, Unavailable
-from app.gateways import vendor
+from app.gateways import VENDORS
 from app.gateways.interface import Call, Kind, Tools
 from app.gateways.pipe17 import VENDOR, moments, payloads
 from app.gateways.pipe17.gateway import Pipe17Gateway
@@ -715,4 +715,4 @@ def test_p14_channels_with_one_key_share_one_rate(empty: Sandbox) -> None:
 
 def test_stock_only_accounts_bring_no_orders(empty: Sandbox) -> None:
     assert not connect(empty, orders=False).brings_orders and connect(empty).brings_orders
-    assert vendor("pipe17") is VENDOR and not VENDOR.brings_orders(VENDOR.options(api_key="k", orders=False))
+    assert VENDORS["pipe17"] is VENDOR and not VENDOR.brings_orders(VENDOR.options(api_key="k", orders=False))

@@ -26,6 +26,7 @@ from app.deliveries.facts import FactSender
 from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
+from app.gateways import VENDORS
 from app.gateways.interface import Call, Tools
 from app.gateways.retailrocket import VENDOR
 from app.gateways.retailrocket.api import content_hash
@@ -791,7 +792,7 @@ def test_p23_settings_that_could_do_harm_are_faults(rocket: Sandbox) -> None:
             api=API_PATH, cdn=CDN_PATH, more=more,
         ).replace('"till", ', "").replace('[channel.till]\nbase_url = "/till"\n', "")  # fmt: skip
         with pytest.raises(SettingsFault) as caught:
-            settings.load({"APP_ENV": "development", "CHANNELS": text})
+            settings.load({"APP_ENV": "development", "CHANNELS": text}, vendors=VENDORS)
         return str(caught.value)
 
     assert "api_key is needed" in faults(SERVER)

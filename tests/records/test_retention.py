@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import insert, select
 
 from app.deliveries import claims
+from app.gateways import VENDORS
 from app.records.database import Database
 from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
 from app.records.tables import (
@@ -34,7 +35,7 @@ CANARY = b'{"order_refnum": "496", "name": "cAnArY0123456789"}'
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    opened = Database(load({"APP_ENV": "development", "DATABASE_URL": database_url}).database_url)
+    opened = Database(load({"APP_ENV": "development", "DATABASE_URL": database_url}, vendors=VENDORS).database_url)
     yield opened
     opened.close()
 
