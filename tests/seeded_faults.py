@@ -50,7 +50,7 @@ FAULTS = (
     Fault(
         "keep-silent-about-goods-without-a-price",
         "P37",
-        "app/gateways/rally/health.py",
+        "app/gateways/vendors/rally/health.py",
         "    if unit.price is None:\n",
         "    if False:\n",
         (
@@ -71,7 +71,7 @@ FAULTS = (
     Fault(
         "try-no-path-of-a-bare-key",
         "P37",
-        "app/gateways/pipe17/checking.py",
+        "app/gateways/vendors/pipe17/checking.py",
         'wanted["orders"] = options.shipments_path',
         "pass",
         ("tests/cli/test_check.py::test_p37_a_path_that_refuses_every_pull_is_named",),
@@ -79,7 +79,7 @@ FAULTS = (
     Fault(
         "count-carts-that-were-made-as-refused",
         "P37",
-        "app/gateways/rally/health.py",
+        "app/gateways/vendors/rally/health.py",
         "if item.status >= 400}",
         "if item.status != 200}",
         (
@@ -90,7 +90,7 @@ FAULTS = (
     Fault(
         "make-carts-for-any-key",
         "P2",
-        "app/gateways/rally/storefront_address.py",
+        "app/gateways/vendors/rally/storefront_address.py",
         'if not (is_right and scheme.casefold() == "bearer"):',
         'if not given or scheme.casefold() != "bearer":',
         (
@@ -100,7 +100,7 @@ FAULTS = (
     Fault(
         "carts-of-a-channel-that-is-set-aside",
         "P37",
-        "app/gateways/rally/storefront_address.py",
+        "app/gateways/vendors/rally/storefront_address.py",
         "    if is_set_aside:\n",
         "    if False:\n",
         ("tests/gateways/test_rally_storefront.py::test_r35_a_channel_that_is_set_aside_makes_no_carts",),
@@ -108,7 +108,7 @@ FAULTS = (
     Fault(
         "carts-without-a-key",
         "P2",
-        "app/gateways/rally/storefront_address.py",
+        "app/gateways/vendors/rally/storefront_address.py",
         "if shop is None or not shop.options.storefront_key:",
         "if shop is None:",
         ("tests/gateways/test_rally_storefront.py::test_without_a_key_there_is_no_such_address",),
@@ -116,7 +116,7 @@ FAULTS = (
     Fault(
         "cart-ids-that-can-be-guessed",
         "P46",
-        "app/gateways/rally/cart_document.py",
+        "app/gateways/vendors/rally/cart_document.py",
         "_RANDOM_BYTES: Final = 20",
         "_RANDOM_BYTES: Final = 8",
         ("tests/gateways/test_rally_storefront.py::test_nobody_can_guess_a_carts_id",),
@@ -134,7 +134,7 @@ FAULTS = (
     Fault(
         "carts-of-goods-that-are-not-sold",
         "P6",
-        "app/gateways/rally/products.py",
+        "app/gateways/vendors/rally/products.py",
         "sku: Unit(product, item, units[sku]) if is_buyable(item, options) else None",
         "sku: Unit(product, item, units[sku])",
         (
@@ -144,7 +144,7 @@ FAULTS = (
     Fault(
         "lose-the-variants-of-bare-lines",
         "P34",
-        "app/gateways/rally/hook_bodies.py",
+        "app/gateways/vendors/rally/hook_bodies.py",
         'if item.get("quantity") is None and item.get("variants"):',
         'if item.get("quantity") is None and False:',
         ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
@@ -615,7 +615,7 @@ FAULTS = (
     Fault(
         "trust-any-signature",
         "P2",
-        "app/gateways/rally/signing.py",
+        "app/gateways/vendors/rally/signing.py",
         '        if hmac.compare_digest(sign(secret, message).encode("ascii"), given):\n',
         "        if given:\n",
         ("tests/gateways/test_rally_signing.py::test_anything_else_is_no_signature",),
@@ -725,7 +725,7 @@ FAULTS = (
     Fault(
         "new-key-is-a-stranger",
         "R35",
-        "app/gateways/pipe17/__init__.py",
+        "app/gateways/vendors/pipe17/__init__.py",
         "        return [_of_key(key) for key in keys if key]\n",
         "        return []\n",
         (
@@ -736,7 +736,7 @@ FAULTS = (
     Fault(
         "strangers-fill-the-records",
         "R35",
-        "app/gateways/rally/hooks.py",
+        "app/gateways/vendors/rally/hooks.py",
         "    MOST = 100\n",
         "    MOST = 100_000\n",
         ("tests/channel/test_shops_that_change.py::test_r35_a_mistyped_organisation_is_told_and_mending_it_is_enough",),
@@ -777,7 +777,7 @@ FAULTS = (
     Fault(
         "location-not-looked-for",
         "P37",
-        "app/gateways/pipe17/checking.py",
+        "app/gateways/vendors/pipe17/checking.py",
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
@@ -850,7 +850,7 @@ FAULTS = (
     Fault(
         "alias-one-only",
         "P33",
-        "app/gateways/pipe17/stock.py",
+        "app/gateways/vendors/pipe17/stock.py",
         "own + self._rows_of_others(told, match, own, served)",
         "own",
         (
@@ -883,7 +883,7 @@ FAULTS = (
     Fault(
         "delta-believes-its-own-note",
         "P33",
-        "app/gateways/pipe17/stock.py",
+        "app/gateways/vendors/pipe17/stock.py",
         "if _has(held.get(row.key), row.figure)}",
         "if True}",
         ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
@@ -942,7 +942,7 @@ FAULTS = (
     Fault(
         "half-a-correction-unsaid",
         "P11",
-        "app/gateways/pipe17/correcting.py",
+        "app/gateways/vendors/pipe17/correcting.py",
         "        if is_sent:\n",
         "        if is_sent and not reason:\n",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
@@ -950,7 +950,7 @@ FAULTS = (
     Fault(
         "meta-given-back-unmended",
         "P34",
-        "app/gateways/rally/hook_bodies.py",
+        "app/gateways/vendors/rally/hook_bodies.py",
         "        case str():\n            return mended(value)\n        case Decimal():",
         "        case str():\n            return value\n        case Decimal():",
         ("tests/gateways/test_rally_texts.py::test_p34_half_an_emoji_in_a_hook_costs_its_own_text",),
@@ -1000,7 +1000,7 @@ FAULTS = (
     Fault(
         "pipe17-texts-unmended",
         "P34",
-        "app/gateways/pipe17/reading.py",
+        "app/gateways/vendors/pipe17/reading.py",
         "            return mended(value).strip()\n",
         "            return value.strip()\n",
         ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
@@ -1119,7 +1119,7 @@ FAULTS = (
     Fault(
         "rows-from-derived-rows",
         "P19",
-        "app/gateways/rally/changes.py",
+        "app/gateways/vendors/rally/changes.py",
         "    base = order.as_bought\n",
         "    base = Bought(lines=order.lines, discounts=order.discounts, taxes=order.taxes)\n",
         ("tests/gateways/test_rally_changes.py::test_p19_the_same_statements_in_any_order_give_the_same_figures",),
@@ -1145,7 +1145,7 @@ FAULTS = (
     Fault(
         "price-below-zero-is-kept",
         "P34",
-        "app/gateways/rally/changes.py",
+        "app/gateways/vendors/rally/changes.py",
         "change.unit_price is not None and change.unit_price < 0:",
         "change.unit_price is not None and change.unit_price < -99:",
         ("tests/gateways/test_rally_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",),
@@ -1360,7 +1360,7 @@ FAULTS = (
     Fault(
         "prices-nobody-can-pay",
         "P37",
-        "app/gateways/rally/health.py",
+        "app/gateways/vendors/rally/health.py",
         "    yield from _of_goods(shop)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_names_tables_that_stop_every_checkout",),
@@ -1379,7 +1379,7 @@ FAULTS = (
     Fault(
         "paid-by-a-code-is-not-paid",
         "P37",
-        "app/gateways/rally/hook_money.py",
+        "app/gateways/vendors/rally/hook_money.py",
         '        stated = {"payment_method_name": stated} if stated.strip() else {}\n',
         "        stated = {}\n",
         (
@@ -1505,7 +1505,7 @@ FAULTS = (
     Fault(
         "our-unpublishing-is-theirs",
         "P36",
-        "app/gateways/pipe17/products.py",
+        "app/gateways/vendors/pipe17/products.py",
         '(self.item is not None or told.state == "off")',
         "self.item is not None",
         (
@@ -1527,7 +1527,7 @@ FAULTS = (
     Fault(
         "204-counts-as-delivered",
         "P10",
-        "app/gateways/retailrocket/api.py",
+        "app/gateways/vendors/retailrocket/api.py",
         "    if reply.status == NOTHING_FOUND:\n        said",
         "    if reply.status < 300:\n        return\n    if reply.status == NOTHING_FOUND:\n        said",
         (
@@ -1538,7 +1538,7 @@ FAULTS = (
     Fault(
         "first-feed-waits",
         "P33",
-        "app/gateways/retailrocket/feed_store.py",
+        "app/gateways/vendors/retailrocket/feed_store.py",
         "        if row.changes and row.built_at is None:\n",
         "        if False:\n",
         (
@@ -1709,7 +1709,7 @@ FAULTS = (
     Fault(
         "feed-without-its-token",
         "P20",
-        "app/gateways/retailrocket/feed_server.py",
+        "app/gateways/vendors/retailrocket/feed_server.py",
         "        if shelf is None or not hmac.compare_digest(",
         "        if shelf is None or False and hmac.compare_digest(",
         (
@@ -1948,7 +1948,7 @@ FAULTS = (
     Fault(
         "cut-a-country-code",
         "P34",
-        "app/gateways/rally/hook_bodies.py",
+        "app/gateways/vendors/rally/hook_bodies.py",
         '    found["country_code"] = country_code(stated)\n',
         '    found["country_code"] = country_code(stated[:2])\n',
         ("tests/gateways/test_rally_countries.py::test_p34_a_country_code_is_translated_and_never_cut",),
@@ -1956,7 +1956,7 @@ FAULTS = (
     Fault(
         "ask-everybody-for-a-province",
         "P34",
-        "app/gateways/rally/pricing.py",
+        "app/gateways/vendors/rally/pricing.py",
         "    return is_divided and has_provinces(country_code)\n",
         "    return is_divided\n",
         (
@@ -1967,7 +1967,7 @@ FAULTS = (
     Fault(
         "discount-an-order-bump",
         "P19",
-        "app/gateways/rally/pricing.py",
+        "app/gateways/vendors/rally/pricing.py",
         "ZERO if line.is_price_given else line.subtotal - share for",
         "line.subtotal - share for",
         (
@@ -1978,7 +1978,7 @@ FAULTS = (
     Fault(
         "accept-a-stale-cart",
         "P37",
-        "app/gateways/rally/placement.py",
+        "app/gateways/vendors/rally/placement.py",
         "    if cart_check.has_stated_lines(cart, stated):\n",
         "    if len(stated) == len(cart.lines):\n",
         ("tests/gateways/test_rally_second_tab.py::test_p37_lines_of_another_tab_are_refused_whatever_names_them",),
@@ -1986,7 +1986,7 @@ FAULTS = (
     Fault(
         "refuse-the-same-charge-for-ever",
         "P37",
-        "app/gateways/rally/placement.py",
+        "app/gateways/vendors/rally/placement.py",
         "    if not cart_check.was_refused(cart):\n",
         "    if document.lines:\n",
         (
@@ -1997,7 +1997,7 @@ FAULTS = (
     Fault(
         "answer-the-customer-to-an-order-hook",
         "P20",
-        "app/gateways/rally/showing.py",
+        "app/gateways/vendors/rally/showing.py",
         '        "status": status,\n        "line_items"',
         '        "status": status,\n        "customer": customer_json(order.customer, ""),\n        "line_items"',
         ("tests/gateways/test_rally_answers.py::test_p20_every_answer_to_a_hook_holds_only_the_contracts_fields",),
@@ -2005,7 +2005,7 @@ FAULTS = (
     Fault(
         "strip-the-ids-of-transactions",
         "P35",
-        "app/gateways/rally/hook_money.py",
+        "app/gateways/vendors/rally/hook_money.py",
         '        own_id = identifier(item.get("external_id"))\n',
         '        own_id = identifier(item.get("external_id")).strip()\n',
         (
@@ -2016,7 +2016,7 @@ FAULTS = (
     Fault(
         "hold-an-order-whose-review-is-over",
         "P37",
-        "app/gateways/rally/order_progress.py",
+        "app/gateways/vendors/rally/order_progress.py",
         "    if review is None and says_paid and shop.options.paid_clears_review:\n",
         "    if review is None and says_paid and not shop.options.paid_clears_review:\n",
         (
@@ -2035,7 +2035,7 @@ FAULTS = (
     Fault(
         "trims-vendor-id",
         "P35",
-        "app/gateways/pipe17/reading.py",
+        "app/gateways/vendors/pipe17/reading.py",
         "    if isinstance(value, str):\n        return value\n    return str(value)",
         "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
         ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
@@ -2043,7 +2043,7 @@ FAULTS = (
     Fault(
         "reads-another-request",
         "P35",
-        "app/gateways/pipe17/shipping_requests.py",
+        "app/gateways/vendors/pipe17/shipping_requests.py",
         "        return shipment if shipment.shipment_id == refnum else None\n",
         "        return shipment\n",
         ("tests/gateways/test_pipe17_ids.py::test_p35_a_request_is_read_by_its_own_id_alone",),
@@ -2051,7 +2051,7 @@ FAULTS = (
     Fault(
         "box-of-another-order",
         "P11",
-        "app/gateways/pipe17/bodies.py",
+        "app/gateways/vendors/pipe17/bodies.py",
         '    return f"{order_refnum}-{key}"\n',
         "    return key\n",
         ("tests/gateways/test_pipe17_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
@@ -2059,7 +2059,7 @@ FAULTS = (
     Fault(
         "collision-taken-for-ours",
         "P9",
-        "app/gateways/pipe17/fulfilling.py",
+        "app/gateways/vendors/pipe17/fulfilling.py",
         '                raise duplicate_unseen("fulfilment") from error\n',
         "                return False\n",
         (
@@ -2070,7 +2070,7 @@ FAULTS = (
     Fault(
         "carrier-not-corrected",
         "P11",
-        "app/gateways/pipe17/fulfilling.py",
+        "app/gateways/vendors/pipe17/fulfilling.py",
         "    return number == package.tracking_number and stands.carrier == carrier and is_dated\n",
         "    return number == package.tracking_number and is_dated\n",
         (
@@ -2118,7 +2118,7 @@ FAULTS = (
     Fault(
         "missing-record-is-zero",
         "P33",
-        "app/gateways/pipe17/holdings.py",
+        "app/gateways/vendors/pipe17/holdings.py",
         "if not any(named.values()) else None",
         "",
         (

@@ -24,24 +24,16 @@ FILES = ("__init__.py", "gateway.py", "options.py", "payloads.py", "UNVERIFIED.m
 NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 """A token is a folder, a table in channels.toml, a log field and a metric label; its templates have room for 20."""
 
-_FENCES = (
-    ('"The core knows neither Flask nor HTTP nor any vendor"', "forbidden_modules"),
-    ("\"No vendor's folder imports another's\"", "modules"),
-)
-"""Contracts of import-linter that list every vendor, by name and key."""
-
-_REGISTRY = Path("app/gateways/__init__.py")
+_VENDORS = Path("app/gateways/vendors")
 _TESTS = Path("tests/gateways")
 _OWN_IMPORTS = re.compile(r"(?:^from app\..*\n)+", re.MULTILINE)
-_REGISTRY_START = re.compile(r"^REGISTRY: .*= \{\n", re.MULTILINE)
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What was written, and what is left to do by hand."""
+    """What was written."""
 
     gateway: str
     files: list[str]
-    to_do: list[str]
 
 
 @click.command("new-gateway", short_help="Write the folder of a new vendor.")
@@ -55,17 +47,17 @@ class Made(msgspec.Struct, frozen=True):
 )
 @json_option
 def new_gateway(name: str, root: Path, as_json: bool) -> None:
-    """Write the folder of a new vendor, app/gateways/NAME, and what its conformance test needs.
+    """Write the folder of a new vendor, app/gateways/vendors/NAME, and what its conformance test needs.
 
     NAME is the vendor's word: lower-case letters, digits and underscores.  The new gateway talks to an
     invented API, passes tests/gateways/test_conformance.py as it is, and says in comments ("Write here")
-    what belongs where.  It is entered into the registry; nothing that exists is overwritten.
+    what belongs where.  The registry finds it by its folder; nothing that exists is overwritten.
     """
     _refuse_name(name)
-    for needed in (_REGISTRY, _TESTS):
+    for needed in (_VENDORS, _TESTS):
         if not (root / needed).exists():
             raise click.BadParameter(f"there is no {needed} below {root}; it must be a checkout", param_hint="--into")
-    folder, target = Path("app/gateways") / name, _TESTS / f"target_{name}.py"
+    folder, target = _VENDORS / name, _TESTS / f"target_{name}.py"
     for made in (folder, folder.with_suffix(".py"), target):
         if (root / made).exists():
             raise click.BadParameter(f"{made} exists already; nothing was written", param_hint="NAME")
@@ -74,9 +66,7 @@ def new_gateway(name: str, root: Path, as_json: bool) -> None:
     (root / folder).mkdir()
     for path, text in texts.items():
         (root / path).write_text(text, encoding="utf-8")
-    to_do = [] if _register(root / _REGISTRY, name) else [f"{_REGISTRY}, in REGISTRY: {_registry_line(name)}"]
-    to_do += [f'pyproject.toml, {rule}, {listed}: add "app.gateways.{name}"' for rule, listed in _FENCES]
-    _tell(Made(name, [str(path) for path in texts], to_do), as_json)
+    _tell(Made(name, [str(path) for path in texts]), as_json)
 
 
 def _refuse_name(name: str) -> None:
@@ -101,22 +91,6 @@ def _module(line: str) -> str:
     return line.split()[1]
 
 
-def _registry_line(name: str) -> str:
-    return f'"{name}": "app.gateways.{name}",'
-
-
-def _register(file: Path, name: str) -> bool:
-    """True when the registry has the vendor now; False where its text is not what is known here."""
-    text = file.read_text(encoding="utf-8")
-    start = _REGISTRY_START.search(text)
-    if start is None or f'"{name}"' in text:
-        return False
-    end = text.index("}", start.end())
-    rows = sorted([*text[start.end() : end].splitlines(keepends=True), f"    {_registry_line(name)}\n"])
-    file.write_text(text[: start.end()] + "".join(rows) + text[end:], encoding="utf-8")
-    return True
-
-
 def _tell(made: Made, as_json: bool) -> None:
     if as_json:
         print_json(made)
@@ -124,7 +98,4 @@ def _tell(made: Made, as_json: bool) -> None:
     click.echo("Written:")
     for file in made.files:
         click.echo(f"  {file}")
-    click.echo("To add by hand, so that the rooms stay apart:")
-    for line in made.to_do:
-        click.echo(f"  {line}")
     click.echo(f"Try it: python -m pytest tests/gateways/test_conformance.py -k {made.gateway}")

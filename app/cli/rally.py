@@ -15,10 +15,10 @@ from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
 from app.gateways import VENDORS
 from app.gateways.interface import Call
-from app.gateways.rally.api import Api, client_of
-from app.gateways.rally.cart_button import snippet
-from app.gateways.rally.hook_registry import TOPICS, HookRegistry, Report, Step
-from app.gateways.rally.options import RallyOptions
+from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.cart_button import snippet
+from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step
+from app.gateways.vendors.rally.options import RallyOptions
 from app.settings import Channel, Settings
 
 OWN_ADDRESS_S = 10.0

@@ -1,22 +1,23 @@
-"""The registry: which vendors exist and where each one's folder is.
+"""The registry: which vendors exist, by the name of their folder under `vendors`.
 
 A vendor is imported when a channel first names it, so a vendor that cannot be imported stops only
-the channels that use it.  Adding one is a folder and a line here.
+the channels that use it.
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
+from app.gateways import vendors
 from app.gateways.interface import Vendor
 
-REGISTRY: dict[str, str] = {
-    "rally": "app.gateways.rally",
-    "pipe17": "app.gateways.pipe17",
-    "retailrocket": "app.gateways.retailrocket",
+REGISTRY: Final[dict[str, str]] = {
+    found.name: f"{vendors.__name__}.{found.name}" for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg
 }
+"""The package of each vendor by its token, which is the name of its folder."""
 
 
 class _Vendors(Mapping[str, Vendor]):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from app.gateways.rally.signing import HEADER, sign
+from app.gateways.vendors.rally.signing import HEADER, sign
 from tests.benchmarks import durable
 from tests.benchmarks.bench import ROOT, Load, gunicorn, inventory, load, median, post_bytes
 

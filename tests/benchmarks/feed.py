@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 
 from app import settings
-from app.gateways.retailrocket.feed import FeedBuilder
-from app.gateways.retailrocket.feed_store import FeedStore
-from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.feed import FeedBuilder
+from app.gateways.vendors.retailrocket.feed_store import FeedStore
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, stock, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database

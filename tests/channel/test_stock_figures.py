@@ -14,9 +14,9 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import Contract
 from app.domain import stock_levels
 from app.domain.stock import StockLevel
-from app.gateways.rally.products import sellable
-from app.gateways.retailrocket.offers import Availability
-from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.rally.products import sellable
+from app.gateways.vendors.retailrocket.offers import Availability
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import stock
 from tests.channel.test_stock_spellings import on_hand, own, push
 from tests.conftest import KEY, PAIR, Caller, Sandbox, channel_table, codes, eventually

@@ -14,9 +14,9 @@ from flask import Flask
 from app.cli import cli
 from app.deadline import Deadline
 from app.gateways.interface import Call, Tools
-from app.gateways.rally.api import Api, client_of
-from app.gateways.rally.cart_button import snippet
-from app.gateways.rally.hook_registry import TOPICS
+from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.cart_button import snippet
+from app.gateways.vendors.rally.hook_registry import TOPICS
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, SECOND_API_KEY, SECOND_ORGANIZATION_ID, serve_rally
 from tests.conftest import Caller

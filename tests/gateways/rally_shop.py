@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.gateways.interface import Call
-from app.gateways.rally.hook_registry import HookRegistry
+from app.gateways.vendors.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing
 from app.records.tables import catalogue_heard, deliveries, stock

@@ -19,11 +19,11 @@ from flask import Flask
 
 from app.callbacks import edge
 from app.domain.stock import StockLevel
-from app.gateways.rally.hook_registry import ROOT, TOPICS
-from app.gateways.rally.hooks import create_hooks
-from app.gateways.rally.options import RallyOptions
-from app.gateways.rally.order_document import OrderDocument, read_document
-from app.gateways.rally.shop import Shop
+from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
+from app.gateways.vendors.rally.hooks import create_hooks
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.order_document import OrderDocument, read_document
+from app.gateways.vendors.rally.shop import Shop
 from app.options import read_table
 from app.records import catalogue, cataloguing, orders, stock
 from app.records.cataloguing import Statement

@@ -24,9 +24,9 @@ from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
 from app.gateways import VENDORS
 from app.gateways.interface import Call, Gateway, Tools
-from app.gateways.rally.facts import ProductNote
-from app.gateways.rally.gateway import RallyGateway
-from app.gateways.rally.shop import GATEWAY
+from app.gateways.vendors.rally.facts import ProductNote
+from app.gateways.vendors.rally.gateway import RallyGateway
+from app.gateways.vendors.rally.shop import GATEWAY
 from app.records import catalogue
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH

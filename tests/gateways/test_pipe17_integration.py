@@ -18,10 +18,17 @@ from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Comp
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Tools
-from app.gateways.pipe17 import VENDOR
-from app.gateways.pipe17.definition import FIELDS, IntegrationSettings, SkuMapping, definition, local_settings, merged
-from app.gateways.pipe17.flows import TICKS
-from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17 import VENDOR
+from app.gateways.vendors.pipe17.definition import (
+    FIELDS,
+    IntegrationSettings,
+    SkuMapping,
+    definition,
+    local_settings,
+    merged,
+)
+from app.gateways.vendors.pipe17.flows import TICKS
+from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import hints
 from app.records.tables import fact_streams

@@ -13,8 +13,8 @@ from sqlalchemy import update
 
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.errors import BrokenReply, Misconfigured, Unavailable
-from app.gateways.pipe17 import known_products, products
-from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17 import known_products, products
+from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import streams
 from app.records.tables import fact_streams
 from app.sandbox.faults import serve

@@ -11,8 +11,8 @@ from app.domain.catalogue import Item, Product, ProductChange
 from app.domain.commands import Cancellation
 from app.domain.orders import Order
 from app.domain.stock import StockChange
-from app.gateways.pipe17.definition import FIELDS
-from app.gateways.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17.definition import FIELDS
+from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.sandbox.vendors.pipe17.samples import RENO
 from tests.conftest import Sandbox
 from tests.gateways.test_pipe17 import Start, call, connect, fetch, level, push, request

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.gateways.rally.order_document import Address, Line
-from app.gateways.rally.pricing import price
+from app.gateways.vendors.rally.order_document import Address, Line
+from app.gateways.vendors.rally.pricing import price
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.retention import CLOCKS, Terms

@@ -14,11 +14,11 @@ import pytest
 from app.domain.catalogue import Item, Product
 from app.domain.commands import LineChange
 from app.domain.order_arithmetic import BoughtLine, Row, fitted
-from app.gateways.rally.changes import changed
-from app.gateways.rally.options import RallyOptions
-from app.gateways.rally.order_document import Address, Line, OrderDocument, Transaction
-from app.gateways.rally.pricing import price
-from app.gateways.rally.retailops_order import to_sketch
+from app.gateways.vendors.rally.changes import changed
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.order_document import Address, Line, OrderDocument, Transaction
+from app.gateways.vendors.rally.pricing import price
+from app.gateways.vendors.rally.retailops_order import to_sketch
 from app.options import read_table
 from tests.gateways.rally_stage import TABLE
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.errors import SettingsFault
-from app.gateways.rally.options import RallyOptions
+from app.gateways.vendors.rally.options import RallyOptions
 from app.options import read_table
 from app.records.database import Database
 from tests.gateways.rally_shop import TEE, channel_text, opened

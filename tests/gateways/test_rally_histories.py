@@ -19,7 +19,7 @@ from app.contract.schemas import Contract
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
 from app.gateways.interface import command_body
-from app.gateways.rally.order_document import read_document
+from app.gateways.vendors.rally.order_document import read_document
 from app.records import orders as kept
 from app.records.refunds import charges, of_order, release
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened

@@ -17,7 +17,7 @@ from app.channel.order_json import order_json, unfit
 from app.channel.orders import remember
 from app.contract.schemas import Contract
 from app.domain.stock import StockSent
-from app.gateways.rally.retailops_order import to_order, to_sketch
+from app.gateways.vendors.rally.retailops_order import to_order, to_sketch
 from app.records import orders, reservations, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database

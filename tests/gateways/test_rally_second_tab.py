@@ -16,7 +16,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.interface import Call
-from app.gateways.rally.retailops_order import to_order
+from app.gateways.vendors.rally.retailops_order import to_order
 from app.records import orders
 from app.records.database import Database
 from app.records.tables import held_back

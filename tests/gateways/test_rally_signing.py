@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from app.gateways.rally.signing import message_of, own_header, sign, signer
+from app.gateways.vendors.rally.signing import message_of, own_header, sign, signer
 from app.sandbox.vendors.rally.signing import signed_message
 
 KEY = "rk_sandbox_demo_1"

@@ -28,9 +28,9 @@ from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
 from app.gateways import VENDORS
 from app.gateways.interface import Call, Tools
-from app.gateways.retailrocket import VENDOR
-from app.gateways.retailrocket.api import content_hash
-from app.gateways.retailrocket.gateway import RetailRocketGateway
+from app.gateways.vendors.retailrocket import VENDOR
+from app.gateways.vendors.retailrocket.api import content_hash
+from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.records import catalogue, cataloguing, stock, stock_batches, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -486,7 +486,7 @@ def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(o
 def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once(
     before: str, database: Database, rocket: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gateways.retailrocket.retelling.PAGE", 2)
+    monkeypatch.setattr("app.gateways.vendors.retailrocket.retelling.PAGE", 2)
     goods = [Statement("", item(sku)) for sku in ("MUG", "TEA", "CUP", "JAR", "POT")]
     feed = Desk(database, rocket, feed_delay_s=0.0)
     feed.state(*goods, hearing=["retailrocket"] if before == "a feed" else [])

@@ -22,11 +22,11 @@ from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.interface import Call
-from app.gateways.retailrocket import yml
-from app.gateways.retailrocket.feed import FeedBuilder, Numbers
-from app.gateways.retailrocket.feed_store import BuildLost
-from app.gateways.retailrocket.offers import Availability, Offer, Offers
-from app.gateways.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket import yml
+from app.gateways.vendors.retailrocket.feed import FeedBuilder, Numbers
+from app.gateways.vendors.retailrocket.feed_store import BuildLost
+from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, reservations, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database

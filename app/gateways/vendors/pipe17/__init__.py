@@ -1,0 +1,110 @@
+"""Pipe17: order operations; RetailOps is one of its fulfilment sides.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
+from app.gateways import learned_rate
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17.locations import name_key
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.webhooks import create_webhooks
+from app.transport.client import VendorClient
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """A key, and one location it serves or all of them ("").  Two are equal when they overlap (R5)."""
+
+    key_digest: str
+    location_id: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Account)
+            and self.key_digest == other.key_digest
+            and (not self.location_id or not other.location_id or self.location_id == other.location_id)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.key_digest)
+
+
+class Pipe17Vendor:
+    """See `interface.Vendor`."""
+
+    token = Pipe17Gateway.token
+    options: type[Any] = Pipe17Options
+
+    def faults(self, options: Pipe17Options) -> list[str]:
+        found = learned_rate.faults(options)
+        if len({name_key(name) for name in options.locations}) < len(options.locations):
+            found.append("locations: two facilities have the same name but for case and blanks")
+        if options.integration_refresh_s == 0 and options.entity_directions != "ours":
+            found.append("entity_directions counts only where integration_refresh_s is not 0")
+        return found
+
+    def brings_orders(self, options: Pipe17Options) -> bool:
+        return options.orders
+
+    def not_carried(self, options: Pipe17Options) -> list[str]:
+        found = []
+        if rule := why_not_carried(options.default_currency):
+            found.append(f"default_currency: {rule}")
+        if any(not code.strip() for code in options.shipping_methods.values()):
+            found.append(f"shipping_methods: {BLANK_SHIP_CODE}")
+        if options.default_ship_code and not options.default_ship_code.strip():
+            found.append(f"default_ship_code: {BLANK_SHIP_CODE}")
+        return found
+
+    def account_marks(self, options: Pipe17Options) -> list[Any]:
+        digest = _digest(options.api_key)
+        places = sorted(set(options.locations.values())) or [""]
+        return [Account(digest, location_id) for location_id in places]
+
+    def account(self, options: Pipe17Options) -> str:
+        """The integration; of a bare key, which belongs to none, a part of its digest."""
+        return options.integration_id or _of_key(options.api_key)
+
+    def former_accounts(self, options: Pipe17Options) -> list[str]:
+        """A bare key before it was replaced, or before it was known which integration it belongs to."""
+        keys = [options.previous_api_key, options.api_key if options.integration_id else ""]
+        return [_of_key(key) for key in keys if key]
+
+    def address_parts(self, options: Pipe17Options, names: Sequence[str]) -> list[str]:
+        return [options.webhook_path_key] if options.webhook_path_key else []
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The webhooks' address, where a channel has a key for it."""
+        # By name a channel that had another one before stands here twice.
+        return create_webhooks({item for item in gateways.values() if isinstance(item, Pipe17Gateway)})
+
+    def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        key = _digest(f"{options.base_url}\n{options.api_key}")
+        client = VendorClient(
+            self.token,
+            options.base_url,
+            headers={"X-Pipe17-Key": options.api_key},
+            patience_s=options.patience_s,
+            secrets=(options.api_key,),
+            limiter=tools.limiter(self.token, key, learned_rate.plan_of(options), options.parallel_calls),
+            observe=tools.observe,
+        )
+        return Pipe17Gateway(options, client, tools)
+
+
+def _of_key(api_key: str) -> str:
+    return f"key:{_digest(api_key)[:16]}"
+
+
+def _digest(api_key: str) -> str:
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+VENDOR: Vendor = Pipe17Vendor()

@@ -1,0 +1,150 @@
+"""What is the same in every call to Pipe17: its envelope, its two ways to say no, its pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17.payloads import Json, Page, encode, read_page
+from app.transport.client import Reply, VendorClient, judge
+
+PAGE: Final = 100
+"""Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
+
+LONGEST_KEPT_S: Final = 86_400.0
+"""Nothing that was read is believed for longer."""
+
+NOT_FOUND: Final = "HTTP_404"
+DUPLICATE: Final = "HTTP_409"
+NOT_PIPE17: Final = "NOT_PIPE17"
+"""A 404 that is not of Pipe17's form."""
+
+
+class Api:
+    """Pipe17's API as one key sees it."""
+
+    def __init__(self, client: VendorClient) -> None:
+        self._client = client
+        self._outdated = 0
+
+    def now(self) -> float:
+        """Seconds by which the age of what was read is judged."""
+        return time.monotonic() + self._outdated * LONGEST_KEPT_S
+
+    def outdate(self) -> None:
+        """Everything read until now is too old to be believed."""
+        self._outdated += 1
+
+    def read(
+        self,
+        path: str,
+        call: Call,
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Json:
+        """The body of a successful GET.  Raises a `GatewayError`; a read surely changes nothing."""
+        try:
+            return _understood(self._send("GET", path, call, ids=ids, params=params))
+        except GatewayError as error:
+            error.outcome_unknown = False
+            raise
+
+    def read_one(self, path: str, key: str, object_id: str, call: Call) -> Any | None:
+        """The object under `key`, or None when Pipe17 has no such object."""
+        try:
+            body = self.read(path, call, ids={"id": object_id})
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        if key not in body:
+            raise unreadable(path)
+        return body[key]
+
+    def pages(
+        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, count: int = PAGE
+    ) -> Iterator[list[Any]]:
+        """A list page by page, whole objects (contract 1.5).  Raises a `GatewayError` at any page."""
+        skip: int | None = 0
+        while skip is not None:
+            page = self.page(path, key, params, call, skip=skip, count=count)
+            yield page.rows
+            skip = page.next_skip
+
+    def page(
+        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, skip: int, count: int = PAGE
+    ) -> Page:
+        """One page of a list, whole objects.  Raises a `GatewayError`."""
+        asked = {**params, "keys": "*", "count": count, "skip": skip}
+        page = read_page(self.read(path, call, params=asked), key, skip=skip, count=count)
+        if page is None:
+            raise unreadable(path)
+        return page
+
+    def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
+        """The body of a successful PUT or POST.  Raises a `GatewayError`."""
+        return _understood(self._send(method, path, call, ids=ids, body=encode(body)))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        call: Call,
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        return self._client.call(
+            method,
+            path,
+            ids=ids,
+            params=params,
+            json_body=body,
+            deadline=call.deadline,
+            kind=call.kind,
+            request_id=call.request_id,
+        )
+
+
+def _understood(reply: Reply) -> Json:
+    """The body of a success; any other status and `success: false` are both failures (contract 1.3)."""
+    error = judge(reply)
+    if error is None:
+        body = reply.json_object()
+        if body.get("success", True) is True:
+            return body
+        error = _said_no(reply, body)
+    elif reply.status == 404 and not _is_enveloped(reply):
+        said = f"pipe17 answered 404 to {reply.method} {reply.path}"
+        raise Misconfigured(NOT_PIPE17, f"{said} in a form that is not Pipe17's: correct base_url")
+    raise error
+
+
+def _said_no(reply: Reply, body: Json) -> GatewayError:
+    """A refusal in a 200: its `code` is what the status would have been."""
+    code = body.get("code")
+    if body.get("message") == "No results":
+        code = 404
+    error = judge(replace(reply, status=code)) if isinstance(code, int) and 300 <= code <= 599 else None
+    said = f"pipe17 answered {reply.method} {reply.path} with success false"
+    return error or Refused("NOT_A_SUCCESS", said)
+
+
+def _is_enveloped(reply: Reply) -> bool:
+    try:
+        return "success" in reply.json_object()
+    except BrokenReply:
+        return False
+
+
+def unreadable(path: str) -> BrokenReply:
+    """The error for a read whose answer is not of the documented form; surely nothing was done."""
+    error = BrokenReply("UNEXPECTED_FORM", f"pipe17 answered GET {path} without what it should hold")
+    error.outcome_unknown = False
+    return error

@@ -1,0 +1,74 @@
+"""Completes a shipping request: rejects what will never ship, and reports what Pipe17 still waits for (R22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.domain.commands import Completion
+from app.domain.events import Event, about
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Accepted, Call
+from app.gateways.vendors.pipe17 import bodies, payloads
+from app.gateways.vendors.pipe17.definition import IntegrationSettings
+from app.gateways.vendors.pipe17.fulfilling import Fulfilling
+from app.gateways.vendors.pipe17.shipping_requests import ShippingRequests
+
+
+class Completing:
+    """A rejection is a fulfilment of its own kind, so it is looked for before it is made."""
+
+    def __init__(self, requests: ShippingRequests, fulfilling: Fulfilling, *, rejects_unshipped: bool) -> None:
+        self._requests = requests
+        self._fulfilling = fulfilling
+        self._rejects_unshipped = rejects_unshipped
+
+    def complete(self, wanted: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
+        """Reject what will never ship, then say whether Pipe17 still waits for something.
+
+        Raises a `GatewayError` only where nothing was written.
+        """
+        events: list[Event] = []
+        is_written = False
+        if wanted.unshipped and self._rejects_unshipped and not self._is_rejected(wanted, call):
+            is_written, events = self._reject(wanted, settings.sku_mapping.to_pipe17, call)
+        return Accepted((*events, *self._what_is_open(wanted, call, may_fail=not is_written)))
+
+    def look_up(self, wanted: Completion, call: Call) -> Accepted | None:
+        """What an earlier attempt came to; None when no trace of it is visible."""
+        if not self._is_rejected(wanted, call):
+            return None
+        return Accepted(self._what_is_open(wanted, call, may_fail=False))
+
+    def _is_rejected(self, wanted: Completion, call: Call) -> bool:
+        return self._fulfilling.find(wanted.order_refnum, bodies.rejection_id(wanted), call) is not None
+
+    def _reject(self, wanted: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
+        """Whether Pipe17 took the rejection now, and what to say when it did not (contract 5.2, row 7)."""
+        try:
+            return self._fulfilling.make(bodies.rejection(wanted, pipe17_skus), call), []
+        except Refused as error:
+            message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
+            named = about("order_refnum", wanted.order_refnum)
+            return False, [Event("warning", "REJECTION_REFUSED", message, named)]
+
+    def _what_is_open(self, wanted: Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
+        """Nothing when Pipe17 waits for nothing more.
+
+        Raises a `GatewayError` when it cannot be asked and `may_fail`; after a write that would send the
+        same write again.
+        """
+        named = about("order_refnum", wanted.order_refnum)
+        try:
+            shipment = self._requests.get(wanted.order_refnum, call)
+        except GatewayError as error:
+            if may_fail:
+                raise
+            message = f"the units were rejected; whether others are open at Pipe17 is unknown ({error.code})"
+            return (Event("warning", "STATE_NOT_READ", message, named),)
+        if shipment.status in payloads.OVER:
+            return ()
+        if shipment.status in payloads.CANCELLED:
+            message = "the shipping request is cancelled in Pipe17"
+            return (Event("warning", "ORDER_CANCELLED", message, named),)
+        message = "Pipe17 still counts units of this request as open"
+        return (Event("warning", "UNITS_OPEN_AT_PIPE17", message, named),)

@@ -1,0 +1,183 @@
+"""Makes a Pipe17 location for each RetailOps facility that routes to us: the first step of setting up.
+
+Listed first, created when absent, then given our integration id, without which nothing is ever routed here
+(contract 2.2).  Used by `channel pipe17 locations`, never by a callback.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from app.errors import GatewayError, Misconfigured, Refused
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17 import bodies, payloads
+from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.integration import Integration
+from app.gateways.vendors.pipe17.locations import PATH, Locations, name_key
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.payloads import Location
+
+ONE = f"{PATH}/{{id}}"
+
+Owner = Literal["us", "another integration", "nobody"]
+Done = Literal["ready", "linked", "created", "would link", "would create", "failed"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A location of Pipe17 and what it is to this channel."""
+
+    location_id: str
+    name: str
+    status: str
+    owner: Owner
+    facility: str
+    """RetailOps' name of it, "" when it is not ours."""
+    is_served: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was done for one facility; `note` says what a person has to do, "" for nothing."""
+
+    facility: str
+    location_id: str
+    location: str
+    done: Done
+    note: str = ""
+
+
+class Facilities:
+    """Facilities and locations of one account, side by side."""
+
+    def __init__(self, options: Pipe17Options, api: Api, locations: Locations, integration: Integration) -> None:
+        self._api = api
+        self._locations = locations
+        self._integration = integration
+        self._integration_id = options.integration_id
+        self._ids: Mapping[str, str] = {name_key(name): item for name, item in options.locations.items()}
+        self._names: Mapping[str, str] = {name_key(name): other for name, other in options.facilities.items()}
+        self.configured: Sequence[str] = tuple({**dict(options.locations), **dict(options.facilities)})
+        """Facilities that channels.toml names."""
+
+    def listing(self, call: Call) -> list[Place]:
+        """Every location this key is shown.  Raises a `GatewayError`."""
+        found = self._locations.every(call)
+        wanted = self._integration.settings(call).location_filter
+        ours = [item for item in found if item.is_active and self._is_ours(item)]
+        facility_of = self._locations.paired(ours)[1]
+        facility_of |= {item: name for name, item in self._ids.items() if item not in facility_of}
+        named = self._locations.known
+        if self._ids and named is not None:
+            facility_of |= named.facility_of
+        return [
+            Place(
+                item.location_id,
+                item.name,
+                item.status,
+                self._owner(item),
+                facility_of.get(item.location_id, "") if item in ours else "",
+                item in ours and (not wanted or item.location_id in wanted),
+            )
+            for item in sorted(found, key=lambda item: (item.name, item.location_id))
+        ]
+
+    def _is_ours(self, location: Location) -> bool:
+        if self._ids:
+            return location.location_id in self._ids.values()
+        return not self._integration_id or location.fulfillment_integration_id == self._integration_id
+
+    def _owner(self, location: Location) -> Owner:
+        if not location.fulfillment_integration_id:
+            return "nobody"
+        return "us" if location.fulfillment_integration_id == self._integration_id else "another integration"
+
+    def sync(
+        self, facilities: Iterable[str], address: Mapping[str, str], call: Call, *, is_dry: bool, takes_over: bool
+    ) -> list[Step]:
+        """Bring every facility's location to where it can be routed to us.
+
+        `address` is used for locations that have to be created; `takes_over` allows to take one that names
+        another integration.  Raises a `GatewayError` when the locations cannot be read.
+        """
+        found = self._locations.every(call)
+        steps = [self._sync(name, found, address, call, is_dry, takes_over) for name in dict.fromkeys(facilities)]
+        self._locations.forget()
+        return steps
+
+    def _sync(
+        self,
+        facility: str,
+        found: Sequence[Location],
+        address: Mapping[str, str],
+        call: Call,
+        is_dry: bool,
+        takes_over: bool,
+    ) -> Step:
+        wanted_id = self._ids.get(name_key(facility), "")
+        location, problem = self._find(facility, wanted_id, found)
+        if problem:
+            return Step(facility, wanted_id, "", "failed", problem)
+        if location is None:
+            return self._create(facility, address, call, is_dry)
+        if not location.is_active:
+            note = f"the location is {location.status or 'not active'} in Pipe17; make it active there"
+            return Step(facility, location.location_id, location.name, "failed", note)
+        if not self._integration_id:
+            note = "with a bare key there is no integration to route to; set integration_id"
+            return Step(facility, location.location_id, location.name, "ready", note)
+        if location.fulfillment_integration_id == self._integration_id:
+            return Step(facility, location.location_id, location.name, "ready")
+        if location.fulfillment_integration_id and not takes_over:
+            note = "its 3PL integration is another one; use --take-over if it is to be ours"
+            return Step(facility, location.location_id, location.name, "failed", note)
+        return self._link(facility, location, call, is_dry)
+
+    def _find(self, facility: str, wanted_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
+        """The location meant: by the configured id, by the same name, by the configured name."""
+        if wanted_id:
+            by_id = next((item for item in found if item.location_id == wanted_id), None)
+            return by_id, "" if by_id else "Pipe17 shows no location with the configured id"
+        times = Counter(name_key(item.name) for item in found)
+        for name in (name_key(facility), name_key(self._names.get(name_key(facility), ""))):
+            if times[name] > 1:
+                return None, "several locations have this name; name the right one in channels.toml by its id"
+            if name and times[name]:
+                return next(item for item in found if name_key(item.name) == name), ""
+        return None, ""
+
+    def _create(self, facility: str, address: Mapping[str, str], call: Call, is_dry: bool) -> Step:
+        name = self._names.get(name_key(facility), facility)
+        if not address.get("country"):
+            note = "there is no such location and Pipe17 needs an address to make one; give at least --country"
+            return Step(facility, "", name, "failed", note)
+        if is_dry:
+            return Step(facility, "", name, "would create")
+        try:
+            body = bodies.new_location(name, address, self._integration_id)
+            made = payloads.read(Location, self._api.write("POST", PATH, body, call).get("location"))
+        except GatewayError as error:
+            return Step(facility, "", name, "failed", _by_hand(error))
+        if made is None:
+            return Step(facility, "", name, "failed", "Pipe17's answer names no location; run it again to look")
+        return Step(facility, made.location_id, made.name or name, "created")
+
+    def _link(self, facility: str, location: Location, call: Call, is_dry: bool) -> Step:
+        if is_dry:
+            return Step(facility, location.location_id, location.name, "would link")
+        try:
+            body = bodies.location_owner(self._integration_id)
+            self._api.write("PUT", ONE, body, call, ids={"id": location.location_id})
+        except GatewayError as error:
+            return Step(facility, location.location_id, location.name, "failed", _by_hand(error))
+        return Step(facility, location.location_id, location.name, "linked")
+
+
+def _by_hand(error: GatewayError) -> str:
+    """What the merchant does where the key may not (contract 2.2)."""
+    if isinstance(error, Misconfigured | Refused):
+        return f"Pipe17 refused it ({error.code}); make it in Pipe17 by hand and set its 3PL integration to ours"
+    return f"Pipe17 gave no usable answer ({error.code}); run it again"

@@ -1,0 +1,340 @@
+"""RetailOps as a warehouse of a Pipe17 organisation: shipping requests in, fulfilments and stock out."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+import msgspec
+
+from app.domain.catalogue import ProductChange, ProductSent
+from app.domain.commands import (
+    Acknowledgement,
+    Cancellation,
+    CommandBody,
+    Completion,
+    Package,
+    Refund,
+    Restatement,
+    ReturnedGoods,
+    Settlement,
+)
+from app.domain.events import Event, about
+from app.domain.facts import Wished
+from app.domain.orders import CalledOff, Candidate, OrderSketch
+from app.domain.purchases import Purchase
+from app.domain.stock import StockChange, StockSent
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
+from app.gateways.vendors.pipe17 import bodies, checking, payloads
+from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.completing import Completing
+from app.gateways.vendors.pipe17.correcting import Correcting
+from app.gateways.vendors.pipe17.facilities import Facilities
+from app.gateways.vendors.pipe17.fulfilling import Fulfilling
+from app.gateways.vendors.pipe17.hints import Hints
+from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
+from app.gateways.vendors.pipe17.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.known_products import KnownProducts
+from app.gateways.vendors.pipe17.locations import Locations
+from app.gateways.vendors.pipe17.locks import Locks
+from app.gateways.vendors.pipe17.obstacles import Obstacles
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.products import Products
+from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
+from app.gateways.vendors.pipe17.shipping_requests import ShippingRequests
+from app.gateways.vendors.pipe17.stock import Stock
+from app.gateways.vendors.pipe17.wishes import Wishes
+from app.records import catalogue
+from app.transport.client import VendorClient
+
+
+class Pipe17Gateway(Gateway):
+    """One Pipe17 key of one channel.  An order is a shipping request; its number is the `shipmentId`."""
+
+    token: ClassVar[str] = "pipe17"
+    takes_stock: ClassVar[bool] = True
+    stock_by_location: ClassVar[bool] = True
+    catalog_batch = 100
+    verbs: Mapping[str, Verb | NotOurs] = {
+        "acknowledge_order": Verb("safe"),
+        "submit_shipment": Verb("lookup"),
+        "correct_shipment": Verb("lookup"),
+        "cancel_order": Verb("lookup", decided_by="vendor"),
+        "complete_order": Verb("lookup"),
+        "settle_payment": NotOurs(
+            "info", "NOT_APPLICABLE", "Pipe17 sees no payments; the selling channel settles them"
+        ),
+        "return_order": NotOurs(
+            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds this return"
+        ),
+        "record_return": Verb("lookup"),
+        "credit_payment": NotOurs(
+            "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
+        ),
+        "refund_payment": NotOurs(
+            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
+        ),
+        "update_order": NotOurs(
+            "warning", "UPDATE_NOT_PASSED_ON",
+            "Pipe17's shipping requests cannot be edited; the change stays in RetailOps",
+        ),
+        "push_catalog": NotOurs(
+            "warning", "CATALOG_NOT_PASSED_ON",
+            "the catalogue was not passed on: only an integration of Pipe17's can say which products it has",
+        ),
+    }  # fmt: skip
+
+    def __init__(self, options: Pipe17Options, client: VendorClient, tools: Tools) -> None:
+        api, channel = Api(client), tools.channel
+        self._api = api
+        self._hints = Hints(options, tools, self.token, self.forget)
+        self.integration = Integration(options, api, channel, self._hints.heed)
+        self.locations = Locations(options, api, self.integration, channel)
+        self.facilities = Facilities(options, api, self.locations, self.integration)
+        self._requests = ShippingRequests(options, api, self.locations, channel)
+        self._fulfilling = Fulfilling(api)
+        self._correcting = Correcting(self.integration, self._fulfilling)
+        self._completing = Completing(self._requests, self._fulfilling, rejects_unshipped=options.reject_unshipped)
+        known = KnownProducts(api, options.integration_id, clock=api.now)
+        locks = Locks(api)
+        self._stock = Stock(options, api, self.locations, known, locks)
+        self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
+        self._wishes = Wishes(api, options.integration_id, known, Obstacles(self.locations, locks))
+        self._returns = Returns(api, self.integration)
+        self.holdings = Pipe17Holdings(options, api, self.integration, self.locations, known, self._stock)
+        # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
+        self.takes_catalog = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
+        self.wishes_every_s = options.product_poll_minutes * 60.0
+        self.brings_orders = options.orders
+        self.settle_s = options.settle_seconds
+        self._options = options
+
+    # Questions
+
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
+        """The queue; nothing while the flow is off."""
+        try:
+            with self.integration.using("orders", call) as settings:
+                yield from self._requests.queue(since_ms, until_ms, settings, call)
+        except GatewayError as error:
+            if not self._is_at_rest(error, call):
+                raise
+
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
+        """What Pipe17's people cancelled; nothing, and the cursor stays, while the flow is off."""
+        try:
+            with self.integration.using("orders", call) as settings:
+                return self._requests.cancelled(since_ms, until_ms, settings, call)
+        except GatewayError as error:
+            if not self._is_at_rest(error, call):
+                raise
+        return CalledOff((), since_ms or 0)
+
+    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
+        try:
+            with self.integration.using("orders", call) as settings:
+                return self._requests.named(refnums, settings, call)
+        except GatewayError as error:
+            if not self._is_at_rest(error, call):
+                raise
+        return []
+
+    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
+        """None also for what cannot be an id of Pipe17's, without a call."""
+        with self.integration.using("orders", call) as settings:
+            shipment = self._requests.find(refnum, call)
+            if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
+                return None
+            return self._requests.sketch(shipment, settings, call)
+
+    def _is_at_rest(self, error: GatewayError, call: Call) -> bool:
+        """Whether the question failed only because we are not to ask: then there is nothing to tell (contract 4.1)."""
+        if isinstance(error, Unavailable):
+            return error.code == SWITCHED_OFF
+        return isinstance(error, Misconfigured) and bool(self.integration.why_off("orders", call))
+
+    def check(self, call: Call) -> Health:
+        """See `checking.health`."""
+        return checking.health(self._options, self._api, self.integration, self.locations, call)
+
+    def flows(self) -> Mapping[str, str]:
+        return self.integration.flows()
+
+    def answers_to(self, path_key: str) -> bool:
+        """Whether a webhook that ends in this key is meant for us; compared in constant time."""
+        own = self._options.webhook_path_key
+        return hmac.compare_digest(own.encode(), path_key.encode()) and bool(own)
+
+    def hint(self) -> None:
+        """Pipe17 says "poll now" to every process of ours.  Raises `DatabaseUnavailable`."""
+        self._hints.give()
+
+    def tend(self, is_stopping: Callable[[], bool]) -> None:
+        """A hint makes the next look for clicks due."""
+        self._hints.bring_look_forward(self.wishes_every_s)
+
+    def forget(self) -> None:
+        """Believe nothing that was read before; the next use asks Pipe17 again."""
+        self._api.outdate()
+
+    # Commands
+
+    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+        """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
+        with self.integration.using("states", call):
+            return self._acknowledge(wanted, call)
+
+    def _acknowledge(self, wanted: Acknowledgement, call: Call) -> Accepted:
+        named = about("order_refnum", wanted.order_refnum)
+        shipment = self._requests.get(wanted.order_refnum, call)
+        if shipment.status in payloads.CANCELLED:
+            message = "the shipping request was cancelled in Pipe17; do not ship it"
+            return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
+        reference = wanted.retailops_order_id
+        if shipment.status in (payloads.SENT, *payloads.SHIPPED, *payloads.OVER):
+            if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
+                self._requests.put(wanted.order_refnum, bodies.reference_change(reference), call)
+                return Accepted()
+            if reference and shipment.ext_reference_id not in ("", reference):
+                message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
+                return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
+            return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
+        self._requests.put(wanted.order_refnum, bodies.status_change(payloads.SENT, reference), call)
+        return Accepted()
+
+    def submit_shipment(self, package: Package, call: Call) -> Accepted:
+        """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
+        named = about("shipment_id", package.retailops_shipment_id)
+        named = named or about("order_refnum", package.order_refnum)
+        already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
+        with self.integration.using("fulfillments", call) as settings:
+            if self._fulfilling.find_package(package, call):
+                return already
+            try:
+                is_new = self._fulfilling.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
+            except Refused as error:
+                message = (
+                    f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                    "or its lines may have fewer units open"
+                )
+                raise Refused("FULFILLMENT_REFUSED", message) from error
+        return Accepted() if is_new else already
+
+    def correct_shipment(self, package: Package, call: Call) -> Accepted:
+        """See `Correcting.correct`."""
+        return self._correcting.correct(package, call)
+
+    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
+        """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
+        refnum = wanted.order_refnum
+        named = about("order_refnum", refnum)
+        with self.integration.using("states", call) as settings:
+            shipment = self._requests.get(refnum, call)
+            if shipment.status in payloads.CANCELLED:
+                return Accepted((Event("info", "ALREADY_CANCELLED", "Pipe17 had cancelled it already", named),))
+            if shipment.status in payloads.SHIPPED:
+                message = "Pipe17 has a fulfilment of this request; nothing was changed"
+                raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
+            self._requests.put(refnum, bodies.status_change(settings.cancel_status), call)
+        return Accepted()
+
+    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
+        """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
+        with self.integration.using("fulfillments", call) as settings:
+            return self._completing.complete(wanted, settings, call)
+
+    def records_returns(self, call: Call) -> bool:
+        """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
+        if not self.integration.settings(call).creates_returns:
+            return False
+        return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
+
+    def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
+        """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
+        settings = self.integration.settings(call)
+        named = about("order_refnum", goods.order_refnum)
+        message = "Pipe17 is not told of this return: the flow is off there"
+        not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
+        if not settings.creates_returns:
+            return not_told
+        try:
+            with self.integration.using("states", call):
+                order = self._requests.get(goods.order_refnum, call)
+            with self.integration.using("returns", call):
+                return self._returns.write(in_pipe17_skus(goods, settings.sku_mapping.to_pipe17), order, call)
+        except GatewayError as error:
+            if not self._is_unwanted(error):
+                raise
+        return not_told
+
+    def _is_unwanted(self, error: GatewayError) -> bool:
+        """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
+        if isinstance(error, Unavailable):
+            return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
+        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
+
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
+        """Within the flow of the verb, so nothing is asked either while that is off."""
+        match body:
+            case Package() if verb == "correct_shipment":
+                with self.integration.using("trackings", call):
+                    return Accepted() if self._fulfilling.is_tracked(body, call) else None
+            case Package():
+                with self.integration.using("fulfillments", call):
+                    is_there = self._fulfilling.find_package(body, call) is not None
+                return Accepted() if is_there else None
+            case Completion():
+                with self.integration.using("fulfillments", call):
+                    return self._completing.look_up(body, call)
+            case Cancellation() | Acknowledgement():
+                with self.integration.using("states", call):
+                    shipment = self._requests.find(body.order_refnum, call)
+                states = payloads.CANCELLED if isinstance(body, Cancellation) else (payloads.SENT,)
+                return Accepted() if shipment is not None and shipment.status in states else None
+            case ReturnedGoods():
+                return self._look_up_return(body, call)
+            case Refund() | Settlement() | Restatement() | Purchase():
+                return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
+
+    def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
+        """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
+        try:
+            with self.integration.using("returns", call) as settings:
+                told = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
+                return Accepted() if self._returns.is_written(told, call) else None
+        except GatewayError as error:
+            if not self._is_unwanted(error):
+                raise
+        return None
+
+    # Facts
+
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+        """See `Stock.push`: a SKU without a result stays owed."""
+        with self.integration.using("inventory", call) as settings:
+            return self._stock.push(changes, settings, call)
+
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+        """See `Products.push`: a product without a result stays owed."""
+        with self.integration.using("catalog", call) as settings:
+            return self._products.push(changes, settings, call)
+
+    def fetch_wished(
+        self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
+    ) -> Wished:
+        """See `Wishes.since`.  While the flow of products is off, only what refused facts wait for is found out."""
+        is_catalog_on = self.takes_catalog and not (waiting and self.integration.why_off("catalog", call))
+        with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:
+            found = self._wishes.since(since_ms, until_ms, waiting, settings, call)
+        return found if is_catalog_on else msgspec.structs.replace(found, skus=())
+
+
+def _notes_with(tools: Tools, token: str, part: bytes) -> list[bytes]:
+    """Our notes about products that hold these bytes; none where nothing is kept."""
+    if tools.database is None:
+        return []
+    with tools.database.read() as connection:
+        return catalogue.notes_with(connection, tools.channel, token, part)

@@ -1,0 +1,72 @@
+"""What a webhook of Pipe17 starts in this process and in every other: reading again (contract 2.9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from app.gateways.interface import Tools
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.records import hints
+from app.records.database import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Hints:
+    """One gateway's.  Where no webhook can come, nothing is looked for."""
+
+    def __init__(self, options: Pipe17Options, tools: Tools, token: str, forget: Callable[[], None]) -> None:
+        self._database = tools.database if options.webhook_path_key else None
+        self._place = (tools.channel, token)
+        self._clock = tools.clock
+        self._forget = forget
+        self._heeded: datetime | None = None
+
+    def give(self) -> None:
+        """Pipe17 has called.  Raises `DatabaseUnavailable`."""
+        if self._database is None:
+            return self._forget()
+        now = self._clock()
+        with self._database.read() as connection:
+            if hints.is_coming(hints.last(connection, *self._place), now):
+                return
+        with self._database.write() as connection:
+            hints.give(connection, *self._place, now)
+
+    def heed(self) -> None:
+        """Before anything that was read earlier is believed: a hint since then makes it too old."""
+        try:
+            hint = self._last()
+        except DatabaseUnavailable as error:
+            log.info("channel %s: hints of %s cannot be read now (%s)", *self._place, error)
+            return
+        if hint is not None and hint != self._heeded:
+            self._forget()
+            self._heeded = hint
+
+    def bring_look_forward(self, every_s: float) -> None:
+        """What Pipe17's people wish of products is looked at now, if a hint came since the last look.
+
+        Raises `DatabaseUnavailable`.
+        """
+        if self._database is None or not every_s:
+            return
+        hint = self._last()
+        if hint is None:
+            return
+        now = self._clock()
+        with self._database.read() as connection:
+            if not hints.is_look_older(connection, *self._place, hint, every_s, now):
+                return
+        with self._database.write() as connection:
+            hints.bring_look_forward(connection, *self._place, hint, every_s, now)
+
+    def _last(self) -> datetime | None:
+        """Since when the last hint counts, or None where none does by now."""
+        if self._database is None:
+            return None
+        with self._database.read() as connection:
+            hint = hints.last(connection, *self._place)
+        return hint if hint is not None and hint <= self._clock() else None

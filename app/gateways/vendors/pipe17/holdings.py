@@ -1,0 +1,251 @@
+"""What Pipe17 holds: stock by SKU and location, our rows of its products, the states of shipping requests.
+
+Everything is asked for by SKU or id, a hundred at a time, because rows of an unfiltered list shift between pages while
+the server beside us writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from app.domain.catalogue import Item, ProductChange
+from app.domain.stock import StockChange
+from app.errors import Unavailable
+from app.gateways.holdings import (
+    Figures,
+    Holdings,
+    OrderThere,
+    Page,
+    ProductDifference,
+    StockCompared,
+    StockDifference,
+)
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17 import payloads
+from app.gateways.vendors.pipe17.api import Api, unreadable
+from app.gateways.vendors.pipe17.definition import IntegrationSettings
+from app.gateways.vendors.pipe17.flows import Flow
+from app.gateways.vendors.pipe17.held_stock import PATH as INVENTORY
+from app.gateways.vendors.pipe17.held_stock import ROWS, held_stock, is_physical
+from app.gateways.vendors.pipe17.integration import Integration
+from app.gateways.vendors.pipe17.known_products import PATH as PRODUCTS
+from app.gateways.vendors.pipe17.known_products import KnownProducts, Match, batches
+from app.gateways.vendors.pipe17.locations import Locations
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.payloads import Json
+from app.gateways.vendors.pipe17.product_rows import fields_of
+from app.gateways.vendors.pipe17.publishing import Told, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.reading import is_possible_id
+from app.gateways.vendors.pipe17.stock import Figure, Stock
+
+FIGURES: Final = ("on_hand", "unavailable", "future")
+
+OPEN: Final = (
+    "new", "pendingInventory", "pendingShippingLabel", "reviewRequired", payloads.READY, payloads.SENT,
+    "partialFulfillment", "onHold",
+)  # fmt: skip
+"""States of a request of which Pipe17 still waits for something (contract 2.6)."""
+
+_FLOWS: Final[Mapping[str, Flow]] = {"stock": "inventory", "products": "catalog", "orders": "orders"}
+
+
+class Pipe17Holdings(Holdings):
+    """One key's view.  Used by one thread."""
+
+    def __init__(
+        self,
+        options: Pipe17Options,
+        api: Api,
+        integration: Integration,
+        locations: Locations,
+        known: KnownProducts,
+        stock: Stock,
+    ) -> None:
+        self._options = options
+        self._api = api
+        self._integration = integration
+        self._locations = locations
+        self._known = known
+        self._stock = stock
+
+    def why_not(self, what: str, call: Call) -> str:
+        if what == "products" and not self._options.integration_id:
+            return "a bare key has no rows of its own in Pipe17's products"
+        if why := self._integration.why_off(_FLOWS[what], call):
+            return f"the flow '{_FLOWS[what]}' is off: {why}"
+        return ""
+
+    # Stock
+
+    def compare_stock(self, changes: Sequence[StockChange], call: Call) -> StockCompared:
+        with self._integration.using("inventory", call) as settings:
+            expected = self._stock.expected(changes, settings, call)
+            served = self._locations.served(call)
+            skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
+            asked = {sku for some in batches(skus) for sku in some}
+            held = held_stock(self._api, asked, served.ids, call)
+        differences = []
+        unreadable_skus = []
+        for item in expected:
+            if any(sku not in asked for sku, _ in item.figures):
+                unreadable_skus.append(item.sku)
+                continue
+            for (sku, place), figure in item.figures.items():
+                ours, theirs = _figures(figure), _theirs(held.get((sku, place)), figure)
+                if theirs != ours:
+                    name = sku if sku != item.sku else ""
+                    differences.append(
+                        StockDifference(item.sku, served.facility_of.get(place, place), ours, theirs, name)
+                    )
+        return StockCompared(
+            tuple(differences),
+            theirs=tuple(dict.fromkeys([*(item.pipe17_sku for item in expected), *skus])),
+            skipped=sum(item.is_skipped for item in expected),
+            unreadable=tuple(unreadable_skus),
+        )
+
+    def stock_page(self, at: int, call: Call) -> Page[str]:
+        with self._integration.using("inventory", call):
+            served = self._locations.served(call)
+            params: dict[str, str | int] = {"locationId": ",".join(served.ids), "order": "sku"}
+            page = self._api.page(INVENTORY, "inventory", params, call, skip=at, count=ROWS)
+        names = (str(row.get("sku", "")) for row in page.rows if is_physical(row) and row.get("onHand"))
+        return Page(tuple(dict.fromkeys(names)), page.next_skip)
+
+    # Products
+
+    def compare_products(self, changes: Sequence[ProductChange], call: Call) -> tuple[ProductDifference, ...]:
+        with self._integration.using("catalog", call) as settings:
+            units = [
+                (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
+                for change in changes
+                if change.product is not None
+                for note in [read_note(change.sent)]
+                for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
+            ]
+            matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
+            if any(not match.is_sure for match in matches.values()):
+                raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+            own = self._own_rows(matches.values(), settings, call)
+            return tuple(
+                difference
+                for unit, told, product_id, product in units
+                for difference in self._compared(
+                    unit, told, product_id, product.item.product_id, matches[unit.sku], own
+                )
+            )
+
+    def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
+        """Products we made, whole, by Pipe17's SKU; none where we make none, for then we write no field of them."""
+        if not settings.creates_products:
+            return {}
+        ours = [
+            match.product.sku
+            for match in matches
+            if match.product and match.product.owner == self._options.integration_id
+        ]
+        found: dict[str, Json] = {}
+        for some in batches(list(dict.fromkeys(ours))):
+            for rows in self._api.pages(PRODUCTS, "products", {"sku": ",".join(some)}, call):
+                found |= {str(row.get("sku", "")): row for row in rows if isinstance(row, dict)}
+        return found
+
+    def _compared(
+        self,
+        unit: Item,
+        told: Told | None,
+        product_id: str,
+        parent_id: str,
+        match: Match,
+        own_rows: Mapping[str, Json],
+    ) -> Iterator[ProductDifference]:
+        product, is_enabled = match.product, unit.is_enabled is not False
+        if product is None:
+            if is_enabled:
+                yield ProductDifference(unit.sku, "", "stated", None)
+            return
+        status, _ = status_for(product.own, told, product_id, is_enabled=is_enabled)
+        change = row_change(self._options.integration_id, unit.sku, match, product.own, status, product_id)
+        held = product.own
+        theirs = {"status": held.status, "extProductId": held.ext_product_id, "sku": held.sku} if held else {}
+        for name in ("status", "extProductId", "sku"):
+            if name in change and change[name] != theirs.get(name, ""):
+                yield ProductDifference(unit.sku, name, str(change[name]), theirs.get(name, ""))
+        row = own_rows.get(product.sku)
+        if row is not None and is_enabled:
+            for name, value in fields_of(unit, parent_id).items():
+                if _plain(row.get(name)) != _plain(value):
+                    yield ProductDifference(unit.sku, name, _shown(value), _shown(row.get(name)))
+
+    # Orders
+
+    def open_orders(self, at: int, call: Call) -> Page[OrderThere]:
+        with self._integration.using("orders", call):
+            params: dict[str, str | int] = {
+                "status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt",
+            }  # fmt: skip
+            page = self._api.page(self._options.shipments_path, "shipments", params, call, skip=at, count=ROWS)
+        return Page(tuple(there for there in map(_order, page.rows) if there and there.is_open), page.next_skip)
+
+    def orders(self, refnums: Collection[str], call: Call) -> Mapping[str, OrderThere]:
+        """Raises `BrokenReply` when the list did not heed the ids: the others would read as unknown."""
+        possible = [refnum for refnum in refnums if is_possible_id(refnum)]
+        # A list takes ids with commas between, so an id that holds one is read by itself.
+        ids = [refnum for refnum in possible if "," not in refnum]
+        found: dict[str, OrderThere] = {}
+        if not possible:
+            return found
+        with self._integration.using("orders", call):
+            for refnum in set(possible) - set(ids):
+                there = _order(self._api.read_one(f"{self._options.shipments_path}/{{id}}", "shipment", refnum, call))
+                if there is not None and there.refnum == refnum:
+                    found[refnum] = there
+            params = {"shipmentId": ",".join(ids)}
+            pages = self._api.pages(self._options.shipments_path, "shipments", params, call, count=ROWS) if ids else ()
+            for rows in pages:
+                for there in filter(None, map(_order, rows)):
+                    if there.refnum not in refnums:
+                        raise unreadable(self._options.shipments_path)
+                    found[there.refnum] = there
+        return found
+
+
+def _order(row: Any) -> OrderThere | None:
+    """Of a request only id and state are needed, so that one that cannot be read otherwise is compared all the same."""
+    if not isinstance(row, dict) or not isinstance(row.get("shipmentId"), str):
+        return None
+    state = str(row.get("status") or "")
+    return OrderThere(row["shipmentId"], state, state in OPEN)
+
+
+def _figures(figure: Figure) -> dict[str, int | None]:
+    """Only what is sent: what Pipe17 keeps by itself (committed) is no figure of RetailOps'."""
+    figures = zip(FIGURES, (figure.on_hand, figure.unavailable, figure.future), strict=True)
+    return {name: value for name, value in figures if value is not None}
+
+
+def _theirs(held: tuple[int | None, int | None, int | None] | None, ours: Figure) -> Figures | None:
+    named = _figures(ours)
+    if held is None:
+        # No record is as good as one of 0: none is made only to say that.
+        return dict.fromkeys(named, 0) if not any(named.values()) else None
+    return {name: value for name, value in zip(FIGURES, held, strict=True) if name in named}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers by their value, an absent field like an empty one, order of names without meaning."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items() if _plain(item) is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value] or None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return Decimal(str(value))
+    return value if value != "" else None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else payloads.encode(value).decode()

@@ -1,0 +1,285 @@
+"""Reads our own integration at Pipe17 from time to time: its toggle, its settings, what it may do.
+
+Pipe17 only stores these; obeying them is this code's duty (contract 1.2, 4.1).  With a bare API key there
+is nothing to read: channels.toml alone counts, and a missing grant is a fault of the key.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17.api import NOT_FOUND, Api
+from app.gateways.vendors.pipe17.definition import IntegrationSettings, local_settings, merged
+from app.gateways.vendors.pipe17.flows import OFF_STATUSES, TICKS, Flow, Said
+from app.gateways.vendors.pipe17.integration_record import IntegrationRecord, count_rules, read_integration
+from app.gateways.vendors.pipe17.options import Pipe17Options
+
+PATH: Final = "/integrations/{id}"
+MAPPING_PATH: Final = "/mappings/{id}"
+FORBIDDEN: Final = "HTTP_403"
+
+CONNECTED: Final = "connected"
+ERROR: Final = "error"
+
+OFF_REFRESH_S: Final = 60.0
+"""While everything is off the switch is looked at this often, so that turning it on is noticed."""
+
+RETRY_S: Final = 30.0
+"""After a refresh that failed, what was read before counts for so long."""
+
+SPARE_S: Final = 4.0
+"""Reporting our state and reading field mappings are left out of a call that has less time than this."""
+
+log = logging.getLogger(__name__)
+
+
+class Integration:
+    """One integration as the gateway sees it.  Thread-safe; asks Pipe17 lazily and never holds a lock meanwhile."""
+
+    def __init__(self, options: Pipe17Options, api: Api, channel: str, heed_hints: Callable[[], None]) -> None:
+        self._api = api
+        self._channel = channel
+        self._heed_hints = heed_hints
+        self._id = options.integration_id
+        self._refresh_s = options.integration_refresh_s
+        self._directions = options.entity_directions
+        self._local = local_settings(options)
+        self._lock = threading.Lock()
+        self._read: Said | None = None if self._id and self._refresh_s else Said(self._local)
+        self._due_at = 0.0
+        self._is_refreshing = False
+        self._no_grant: dict[Flow, str] = {}
+        self._on_trial: set[Flow] = set()
+        """Flows that had no grant and are tried again since the last refresh."""
+        self._told: set[str] = set()
+        """What was logged already, so that it is logged once."""
+        self._may_report = True
+
+    # What the others ask
+
+    def settings(self, call: Call) -> IntegrationSettings:
+        """What counts now.  Raises a `GatewayError` only while it has never been read."""
+        return self._current(call).settings
+
+    def why_off(self, flow: Flow, call: Call) -> str:
+        """Why the flow does not run now, or "".  Raises as `settings` does."""
+        current = self._current(call)
+        return self._why(flow, current)
+
+    @contextmanager
+    def using(self, flow: Flow, call: Call) -> Iterator[IntegrationSettings]:
+        """The settings, for as long as the flow is used.
+
+        Raises `Unavailable` SWITCHED_OFF, surely not done, while the flow is off; a 403 inside switches it
+        off until the next refresh and goes on as the error it is.
+        """
+        current = self._current(call)
+        if why := self._why(flow, current):
+            message = f"the flow '{flow}' is off: {why}"
+            raise Unavailable(SWITCHED_OFF, message, retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
+        try:
+            yield current.settings
+        except Misconfigured as error:
+            if error.code == FORBIDDEN and self._id:
+                self._switch_off(flow, error)
+            raise
+        if flow in self._on_trial:
+            with self._lock:
+                self._on_trial.discard(flow)
+            self._say(current)
+
+    def lacks_grant(self, flow: Flow) -> bool:
+        """Whether Pipe17 answered 403 to this flow since the last refresh."""
+        return flow in self._no_grant
+
+    def is_switched_off(self) -> bool:
+        """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
+        with self._lock:
+            return self._read is not None and bool(self._read.why_all_off)
+
+    def flows(self) -> dict[str, str]:
+        """By flow why it is off, "" where it is on, by what was read last; no call is made."""
+        with self._lock:
+            current = self._read or Said(self._local)
+        return {flow: self._why(flow, current) for flow in TICKS}
+
+    @property
+    def last_settings(self) -> IntegrationSettings:
+        """What counted when it was read last; no call is made."""
+        with self._lock:
+            return (self._read or Said(self._local)).settings
+
+    def look(self, call: Call) -> Said:
+        """Read it now and tell Pipe17 nothing; its `record` is None where it is not shown.
+
+        Raises a `GatewayError` where asking again may help.
+        """
+        found = self._ask(self._read, call)
+        with self._lock:
+            self._read = found
+        return found
+
+    def field_mappings(self, record: IntegrationRecord, call: Call) -> Iterator[tuple[str, int | None]]:
+        """Entity and number of enabled rules of each field mapping; None where it cannot be read.
+
+        They are counted and named, and not applied (contract 4.1: v1).
+        """
+        for entity, uuid in record.mappings.items():
+            try:
+                yield entity, count_rules(self._api.read_one(MAPPING_PATH, "mapping", uuid, call))
+            except GatewayError as error:
+                log.info("channel %s: pipe17's mapping of %s cannot be read (%s)", self._channel, entity, error.code)
+                yield entity, None
+
+    def report(self, problem: str, call: Call) -> None:
+        """Tell Pipe17's pages what keeps us from working, or with "" that nothing does.
+
+        Never raises and never touches an integration that is switched off.  Without the grant it is only logged.
+        """
+        with self._lock:
+            record = self._read.record if self._read else None
+            may_report = self._may_report
+        if problem and self._is_news(f"problem: {problem}"):
+            log.warning("channel %s: pipe17's integration cannot work: %s", self._channel, problem)
+        status = ERROR if problem else CONNECTED
+        if record is None or record.status in OFF_STATUSES or not may_report or call.deadline.left_s() < SPARE_S:
+            return
+        if (record.status, record.error_text if problem else "") == (status, problem):
+            return
+        self._report(record, status, problem, call)
+
+    # Reading
+
+    def _current(self, call: Call) -> Said:
+        """Every use begins here, so hints are heeded here for all that was read of Pipe17."""
+        self._heed_hints()
+        if not self._id or not self._refresh_s:
+            assert self._read is not None
+            return self._read
+        with self._lock:
+            before = self._read
+            if before is not None and (self._is_refreshing or self._api.now() < self._due_at):
+                return before
+            self._is_refreshing = True
+        try:
+            return self._refresh(before, call)
+        finally:
+            with self._lock:
+                self._is_refreshing = False
+
+    def _refresh(self, before: Said | None, call: Call) -> Said:
+        asked_at = self._api.now()
+        try:
+            found = self._ask(before, call)
+        except GatewayError as error:
+            if before is None:
+                raise
+            log.info("channel %s: pipe17's integration cannot be read now (%s)", self._channel, error.code)
+            with self._lock:
+                self._due_at = self._api.now() + min(RETRY_S, self._refresh_s)
+            return before
+        is_off = found.why_all_off != ""
+        pause_s = min(OFF_REFRESH_S, self._refresh_s) if is_off else self._refresh_s
+        with self._lock:
+            self._read = found
+            self._due_at = asked_at + pause_s
+            self._on_trial |= set(self._no_grant)
+            self._no_grant.clear()
+            self._may_report = True
+        self._say(found)
+        if found.record is not None and not is_off:
+            self._log_mappings(found.record, call)
+            if found.record.status != ERROR:
+                self.report("", call)
+        return found
+
+    def _ask(self, before: Said | None, call: Call) -> Said:
+        """Raises a `GatewayError` where asking again may help."""
+        try:
+            row = self._api.read_one(PATH, "integration", self._id, call)
+        except (Misconfigured, Refused) as error:
+            if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
+                raise
+            self._warn_once(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
+            return Said(self._local)
+        if row is None:
+            if before is not None and (before.record is not None or before.is_gone):
+                return Said(before.settings, is_gone=True)
+            self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
+            return Said(self._local)
+        record = read_integration(row)
+        if record is None:
+            self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
+            return Said(self._local)
+        settings, problems = merged(self._local, dict(record.settings))
+        for problem in problems:
+            self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
+        return Said(settings, record, problems=tuple(problems))
+
+    def _why(self, flow: Flow, current: Said) -> str:
+        return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
+
+    def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
+        why = f"Pipe17 gave no grant ({error.code}): {error.message}"
+        with self._lock:
+            self._no_grant[flow] = why
+            self._on_trial.discard(flow)
+        self._say(self._read or Said(self._local))
+
+    # Telling
+
+    def _say(self, current: Said) -> None:
+        """Log every flow that is off, once for each reason, and that it is on again."""
+        for flow in TICKS:
+            why = self._why(flow, current)
+            if why and self._is_news(f"{flow}: {why}"):
+                with self._lock:
+                    self._told = {told for told in self._told if not told.startswith(f"{flow}: ")} | {f"{flow}: {why}"}
+                log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
+            elif not why and flow not in self._on_trial and self._forget_told(f"{flow}: "):
+                log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)
+
+    def _is_news(self, sentence: str) -> bool:
+        with self._lock:
+            is_news = sentence not in self._told
+            self._told.add(sentence)
+        return is_news
+
+    def _forget_told(self, start: str) -> bool:
+        with self._lock:
+            old = {told for told in self._told if told.startswith(start)}
+            self._told -= old
+        return bool(old)
+
+    def _warn_once(self, sentence: str) -> None:
+        if self._is_news(sentence):
+            log.warning("channel %s: %s", self._channel, sentence)
+
+    def _report(self, record: IntegrationRecord, status: str, problem: str, call: Call) -> None:
+        body = {"status": status, "errorText": problem}
+        try:
+            self._api.write("PUT", PATH, body, call, ids={"id": self._id})
+        except GatewayError as error:
+            with self._lock:
+                self._may_report = False
+            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
+            return
+        with self._lock:
+            if self._read is not None and self._read.record is record:
+                told = record.with_state(status, problem)
+                self._read = replace(self._read, record=told)
+
+    def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
+        if call.deadline.left_s() < SPARE_S or not self._is_news("mappings " + " ".join(record.mappings.values())):
+            return
+        for entity, count in self.field_mappings(record, call):
+            if count:
+                message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
+                log.info(message, self._channel, count, entity)

@@ -1,0 +1,168 @@
+"""Which Pipe17 locations this channel serves, and which of them a RetailOps facility is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.errors import GatewayError, Misconfigured
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17 import payloads
+from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.integration import Integration
+from app.gateways.vendors.pipe17.options import Pipe17Options
+
+KEPT_S: Final = 600.0
+"""How long Pipe17's list of locations is believed."""
+
+NEVER: Final = float("-inf")
+
+PATH: Final = "/locations"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The locations of a channel; `by_facility` is keyed by the facility's name without regard to case."""
+
+    ids: tuple[str, ...]
+    by_facility: Mapping[str, str]
+    facility_of: Mapping[str, str] = field(default_factory=dict)
+    """RetailOps' facility by location id."""
+
+    def find(self, facility: str) -> str | None:
+        """The location of a facility, or None when no single one has its name."""
+        return self.by_facility.get(name_key(facility))
+
+    def only(self, ids: frozenset[str]) -> Served:
+        """Those among these; an empty filter restricts nothing."""
+        if not ids:
+            return self
+        return Served(
+            tuple(item for item in self.ids if item in ids),
+            {name: item for name, item in self.by_facility.items() if item in ids},
+            self.facility_of,
+        )
+
+
+class Locations:
+    """Asks Pipe17 at most every ten minutes, and not at all when the operator named the locations."""
+
+    def __init__(self, options: Pipe17Options, api: Api, integration: Integration, channel: str) -> None:
+        self._api = api
+        self._integration = integration
+        self._channel = channel
+        self._integration_id = options.integration_id
+        self._facilities = options.facilities
+        self._is_configured = bool(options.locations)
+        self._lock = threading.Lock()
+        self._served: Served | None = None
+        self._asked_at = NEVER
+        if self._is_configured:
+            by_facility = {name_key(name): location_id for name, location_id in options.locations.items()}
+            facility_of = {location_id: name for name, location_id in reversed(list(options.locations.items()))}
+            self._served = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
+
+    @property
+    def known(self) -> Served | None:
+        """What was found last, without a call."""
+        return self._served
+
+    def is_ours(self, shipment: payloads.Shipment) -> bool:
+        """Whether a request, in whatever state, was routed to this channel; decided without a call."""
+        if self._is_configured and self._served is not None:
+            return shipment.location_id in self._served.ids
+        return not self._integration_id or shipment.fulfillment_integration_id in ("", self._integration_id)
+
+    @property
+    def own_filter(self) -> Mapping[str, str]:
+        """Parameters of a list that shall leave out none that `is_ours`."""
+        return {"locationId": ",".join(self._served.ids)} if self._is_configured and self._served is not None else {}
+
+    def served(self, call: Call) -> Served:
+        """Raises `Misconfigured` when there is none, for a list without a filter would be everybody's."""
+        wanted = self._integration.settings(call).location_filter
+        with self._lock:
+            served, age_s = self._served, self._api.now() - self._asked_at
+        if served is None or (not self._is_configured and age_s > KEPT_S):
+            served = self._ask(call, served)
+        served = served.only(wanted)
+        if not served.ids:
+            message = "Pipe17 has no active location for this channel; see integration_id and locations"
+            self._integration.report(message, call)
+            raise Misconfigured("NO_LOCATIONS", message)
+        self._integration.report("", call)
+        return served
+
+    def is_filtered_out(self, facility: str) -> bool:
+        """Whether a facility has a location that only the filter of the settings leaves out; no call is made."""
+        return self._served is not None and self._served.find(facility) is not None
+
+    def forget(self) -> None:
+        """What is known may be stale: the next use asks again."""
+        with self._lock:
+            self._asked_at = NEVER
+
+    def every(self, call: Call) -> list[payloads.Location]:
+        """Every location this key is shown, served or not.  Raises a `GatewayError`."""
+        rows = [row for page in self._api.pages(PATH, "locations", {}, call) for row in page]
+        return [item for row in rows if (item := payloads.read(payloads.Location, row))]
+
+    def served_among(self, locations: Sequence[payloads.Location]) -> Served:
+        """Which of these locations this channel serves, by its own settings; no call is made."""
+        if self._is_configured and self._served is not None:
+            return self._served
+        return self._served_among(locations)
+
+    def _ask(self, call: Call, before: Served | None) -> Served:
+        # No lock while Pipe17 is asked: two threads may ask at once, and what was asked for last counts.
+        asked_at = self._api.now()
+        try:
+            found = self.every(call)
+        except GatewayError:
+            if before is None:
+                raise
+            return before
+        served = self._served_among(found)
+        with self._lock:
+            if asked_at >= self._asked_at:
+                self._served, self._asked_at = served, asked_at
+        return served
+
+    def _served_among(self, locations: Sequence[payloads.Location]) -> Served:
+        active = [location for location in locations if location.is_active]
+        if self._integration_id:
+            active = [item for item in active if item.fulfillment_integration_id == self._integration_id]
+        elif len({item.fulfillment_integration_id for item in active}) > 1:
+            log.warning(
+                "channel %s: the active locations of pipe17 belong to several integrations and all are "
+                "served; set integration_id or locations",
+                self._channel,
+            )
+        return Served(tuple(sorted(item.location_id for item in active)), *self.paired(active))
+
+    def paired(self, locations: Sequence[payloads.Location]) -> tuple[dict[str, str], dict[str, str]]:
+        """Location id by facility, and facility by location id: by the same name, else by the configured one.
+
+        A name that several locations have stands for none of them.
+        """
+        times = Counter(name_key(item.name) for item in locations)
+        by_name = {name_key(item.name): item.location_id for item in locations if times[name_key(item.name)] == 1}
+        facility_of = {item.location_id: item.name for item in locations}
+        by_facility = dict(by_name)
+        for facility, name in reversed(list(self._facilities.items())):
+            location_id = by_name.get(name_key(name))
+            if location_id and name_key(facility) not in by_name:
+                by_facility[name_key(facility)] = location_id
+                facility_of[location_id] = facility
+        return by_facility, facility_of
+
+
+def name_key(facility: str) -> str:
+    """A facility's name as it is compared: case and doubled blanks do not count."""
+    return " ".join(facility.split()).casefold()

@@ -1,0 +1,167 @@
+"""How a shipping request becomes an order: quantities and addresses as they are, no money (R20)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from app.domain.attributes import numbered
+from app.domain.orders import Address as OrderAddress
+from app.domain.orders import Attribute, HeldBack, Order, OrderLine, OrderSketch, SketchLine
+from app.gateways.vendors.pipe17.payloads import CANCELLED, Address, Line, Shipment
+
+ANY_METHOD: Final = "*"
+"""Name in the table of shipping methods that stands for any it does not list."""
+
+
+NOWHERE: Final = Address("", "", "", "", "", "", "", "", "", "", "")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What stands in for what a request does not say (R20), and what its words are called at RetailOps."""
+
+    ship_code: str
+    currency: str
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """Shipping method -> ship_service_code; "*" is any other."""
+    partner_skus: Mapping[str, str] = field(default_factory=dict)
+    """RetailOps' SKU by Pipe17's, where they differ."""
+
+
+def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> Order | HeldBack:
+    """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money.
+
+    Lines stay as they are, also those of a bundle that Pipe17 has broken up or kept (contract 4.1).
+    `facility` is RetailOps' name of the place the request was routed to.
+    """
+    problem = _problem(shipment)
+    created_at = shipment.order_created_at or shipment.created_at
+    address = shipment.address or NOWHERE
+    if problem or created_at is None:
+        return HeldBack(shipment.shipment_id, problem)
+    return Order(
+        refnum=shipment.shipment_id,
+        created_at=created_at,
+        currency_code=shipment.currency.upper() or defaults.currency,
+        ship_service_code=ship_service_code(shipment, defaults),
+        shipping_address=to_address(address),
+        lines=tuple(_to_line(line, shipment, defaults.partner_skus) for line in shipment.lines),
+        email=address.email,
+        full_name=f"{address.first_name} {address.last_name}".strip() or address.company,
+        phone_number=address.phone,
+        gift_message=shipment.gift_note,
+        attributes=attributes(shipment, facility),
+        tags=shipment.tags,
+        is_cancelled=shipment.status in CANCELLED,
+        carries_money=False,
+    )
+
+
+def _problem(shipment: Shipment) -> str:
+    """Why no right order can be made of it; "" when one can."""
+    if shipment.created_at is None and shipment.order_created_at is None:
+        return "the shipping request has no time of creation"
+    address = shipment.address or NOWHERE
+    # A request that is called off goes nowhere, and privacy rules may have blanked where it was to go.
+    if shipment.status not in CANCELLED and not (address.address1 or address.city or address.postal_code):
+        return "the shipping request has no address"
+    if any(line.quantity != line.quantity.to_integral_value() for line in shipment.lines):
+        return "a line's quantity is not a whole number"
+    ids = [line.unique_id for line in shipment.lines]
+    if not all(ids):
+        return "a line has no uniqueId, so its fulfilment could not be reported"
+    if len(set(ids)) != len(ids):
+        return "two lines have the same uniqueId"
+    return ""
+
+
+def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderSketch:
+    """What the core remembers of a request; a fraction of a unit counts as none."""
+    lines = tuple(
+        SketchLine(line.unique_id, partner_skus.get(line.sku, line.sku), int(line.quantity), line.sku)
+        for line in shipment.lines
+    )
+    return OrderSketch(shipment.shipment_id, lines)
+
+
+def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
+    """RetailOps' word for the method: by our own table, else as Pipe17 names it, else the default.
+
+    Pipe17 has mapped the method already (contract 4.1); a code that our table lacks is passed on as it is, so
+    that RetailOps shows it, unless the table has a "*".
+    """
+    method = ship_code(shipment)
+    if not method:
+        return defaults.ship_code
+    by_name = {name.casefold(): code for name, code in defaults.methods.items()}
+    return by_name.get(method.casefold()) or by_name.get(ANY_METHOD) or method
+
+
+def ship_code(shipment: Shipment) -> str:
+    """The method: the code first, else carrier and class, which count only together (contract 4.1)."""
+    if shipment.shipping_code:
+        return shipment.shipping_code
+    if shipment.carrier and shipment.carrier_class:
+        return f"{shipment.carrier} {shipment.carrier_class}"
+    return ""
+
+
+def to_address(address: Address) -> OrderAddress:
+    return OrderAddress(
+        first_name=address.first_name,
+        last_name=address.last_name,
+        company=address.company,
+        address1=address.address1,
+        address2=address.address2,
+        city=address.city,
+        state_match=address.state,
+        postal_code=address.postal_code,
+        country_match=address.country,
+        phone_number=address.phone,
+    )
+
+
+def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderLine:
+    return OrderLine(
+        refnum=line.unique_id,
+        sku=partner_skus.get(line.sku, line.sku),
+        source_sku=line.sku,
+        quantity=int(line.quantity),
+        description=line.name,
+        expected_ship_date=shipment.expected_ship or shipment.ship_by,
+        expected_arrival_date=shipment.expected_delivery,
+    )
+
+
+def attributes(shipment: Shipment, facility: str = "") -> tuple[Attribute, ...]:
+    """Original ids, figures, notes and dates."""
+    price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
+    named = {
+        "ext_shipment_id": shipment.ext_shipment_id,
+        "ext_order_id": shipment.ext_order_id,
+        "order_source": shipment.order_source,
+        "order_source_type": shipment.order_source_type,
+        "location_id": shipment.location_id,
+        "facility_name": facility,
+        "bundles": ", ".join(dict.fromkeys(line.bundle_sku for line in shipment.lines if line.bundle_sku)),
+        "shipping_code": shipment.shipping_code,
+        "shipping_carrier": shipment.carrier,
+        "shipping_class": shipment.carrier_class,
+        "shipping_price": price,
+        "shipping_note": shipment.shipping_note,
+        "incoterms": shipment.incoterms,
+        "ship_by_date": _iso(shipment.ship_by),
+        "ship_after_date": _iso(shipment.ship_after),
+        "ship_cancel_by_date": _iso(shipment.ship_cancel_by),
+        "expected_ship_date": _iso(shipment.expected_ship),
+        "expected_delivery_date": _iso(shipment.expected_delivery),
+        "hold_until": _iso(shipment.hold_until),
+    }
+    return tuple(Attribute(handle, value) for handle, value in numbered(named))
+
+
+def _iso(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")

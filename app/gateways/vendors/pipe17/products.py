@@ -1,0 +1,282 @@
+"""Sends RetailOps' catalogue to Pipe17: which of its products RetailOps has, under which id (contract 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.facts import Obstacle
+from app.errors import GatewayError, Refused, Unavailable
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.bulk import post_each
+from app.gateways.vendors.pipe17.definition import IntegrationSettings
+from app.gateways.vendors.pipe17.known_products import PATH, KnownProducts, Match
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.payloads import Json
+from app.gateways.vendors.pipe17.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
+from app.gateways.vendors.pipe17.publishing import Note, Told, read_note, row_change, status_for
+
+ONE: Final = "/products/{id}"
+
+MOST_FAILURES: Final = 3
+"""Products in a row that Pipe17 may fail on before the others wait: more of them are no fault of one product."""
+
+
+@dataclass
+class _Telling:
+    """A change, and what has become of it so far."""
+
+    change: ProductChange
+    before: Note
+    note: Note = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    is_open: bool = False
+
+    def result(self) -> ProductSent:
+        return ProductSent(self.change.key, msgspec.json.encode(self.note), tuple(self.refusals))
+
+
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """One SKU of a change; `item` is None for one RetailOps has no more."""
+
+    telling: _Telling
+    sku: str
+    item: Item | None
+    product_id: str
+    parent_id: str = ""
+
+    @property
+    def told(self) -> Told | None:
+        return self.telling.before.get(self.sku)
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.item is not None and self.item.is_enabled is not False
+
+    @property
+    def is_settled(self) -> bool:
+        return self.sku in self.telling.note or any(refusal.sku == self.sku for refusal in self.telling.refusals)
+
+    def settle(self, told: Told | None) -> None:
+        """What is off stays noted when RetailOps has it no more: should it come back, that was no one else's doing."""
+        if told is not None and (self.item is not None or told.state == "off"):
+            self.telling.note[self.sku] = told
+
+    def refuse(self, reason: str, missing: str = "") -> None:
+        """`missing` is the SKU of a product that Pipe17 has not, where it may be made later."""
+        obstacles = (Obstacle("product", missing),) if missing else ()
+        self.telling.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
+        self.settle(self.told)
+
+
+class Products:
+    """Tells products.  Used by one sender at a time (R13); what is so already at Pipe17 is not told again."""
+
+    def __init__(
+        self,
+        options: Pipe17Options,
+        api: Api,
+        known: KnownProducts,
+        notes_with: Callable[[bytes], list[bytes]] = lambda part: [],
+    ) -> None:
+        """`notes_with` finds the notes of other products that hold these bytes."""
+        self._api = api
+        self._known = known
+        self._notes_with = notes_with
+        self._integration_id = options.integration_id
+        self._batch = options.ingest_batch if options.bulk_post == "array" else None
+
+    def push(self, changes: Sequence[ProductChange], settings: IntegrationSettings, call: Call) -> list[ProductSent]:
+        """A result for every product all of whose SKUs are settled; the others stay owed.
+
+        Raises a `GatewayError` when not one product could be settled.
+        """
+        tellings = [_Telling(change, read_note(change.sent)) for change in changes]
+        units = list(_units(tellings))
+        for unit in units:
+            unit.telling.is_open = True
+        try:
+            self._tell(units, settings, call)
+        except GatewayError:
+            if all(telling.is_open for telling in tellings):
+                raise
+        return [telling.result() for telling in tellings if not telling.is_open]
+
+    def _tell(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> None:
+        matches = self._known.find({unit.sku for unit in units}, settings.sku_mapping, call, is_fresh=True)
+        by_telling: dict[int, list[_Unit]] = {}
+        missing: dict[_Unit, None] = {}
+        unsure: set[int] = set()
+        for unit in units:
+            by_telling.setdefault(id(unit.telling), []).append(unit)
+            match = matches[unit.sku]
+            if match.product is None and not match.is_sure and unit.is_enabled:
+                unsure.add(id(unit.telling))
+            elif match.product is None and unit.is_enabled:
+                missing[unit] = None
+        left = set(unsure)
+        failure: GatewayError | None = None
+        if missing:
+            wanted = [unit for unit in missing if id(unit.telling) not in unsure]
+            try:
+                matches |= self._create(wanted, settings, call)
+            except Unavailable as error:
+                failure = _of_one(error)
+                left |= {id(unit.telling) for unit in wanted if not unit.is_settled}
+        in_a_row = 0
+        for key, own in by_telling.items():
+            if key in left:
+                continue
+            try:
+                for unit in own:
+                    if unit not in missing or matches[unit.sku].product is not None:
+                        self._tell_one(unit, matches[unit.sku], settings, call)
+            except Unavailable as error:
+                failure = _of_one(error)
+                in_a_row += 1
+                if in_a_row == MOST_FAILURES:
+                    break
+            else:
+                in_a_row = 0
+                own[0].telling.is_open = False
+        if failure is not None:
+            raise failure
+        if unsure and len(unsure) == len(by_telling):
+            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+
+    # A product that is there
+
+    def _tell_one(self, unit: _Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
+        product, told = match.product, unit.told
+        if product is None:
+            unit.settle(None)  # Switched off here and unknown there.
+            return
+        own = product.own
+        if unit.item is None and own is not None and told is not None and _is_anothers(own.ext_product_id, told):
+            return
+        if told is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
+            told = self._told_elsewhere(unit.sku)
+        status, state = status_for(own, told, unit.product_id, is_enabled=unit.is_enabled)
+        change = row_change(self._integration_id, unit.sku, match, own, status, unit.product_id)
+        fields, mark = self._own_fields(unit, product.owner, told, settings)
+        if change or fields:
+            try:
+                self._put(product.product_id, change, fields, call)
+            except Refused as error:
+                unit.refuse(f"Pipe17 refused to note that RetailOps has it ({error.code})")
+                return
+            finally:
+                self._known.forget([product.sku])
+        unit.settle(Told(product.sku, unit.product_id, state, mark))
+
+    def _told_elsewhere(self, sku: str) -> Told | None:
+        """What is noted of a SKU with the product that had it before, and gave it up."""
+        for note in self._notes_with(msgspec.json.encode(sku) + b":["):
+            told = read_note(note).get(sku)
+            if told is not None and told.state == "off":
+                return told
+        return None
+
+    def _own_fields(
+        self, unit: _Unit, owner: str, told: Told | None, settings: IntegrationSettings
+    ) -> tuple[Json, str]:
+        """What else is to be written to a product we made ourselves, and the digest that says what was."""
+        if unit.item is None or not unit.is_enabled or owner != self._integration_id or not settings.creates_products:
+            return {}, told.fields if told else ""
+        fields = fields_of(unit.item, unit.parent_id)
+        mark = digest(fields)
+        is_there = told is not None and told.fields == mark and not unit.telling.change.is_uncertain
+        return ({} if is_there else fields), mark
+
+    def _put(self, product_id: str, change: Json, fields: Json, call: Call) -> None:
+        """Another integration's product takes our own row and nothing else, which is no error (contract 1.6)."""
+        body = {**fields, **({MAPPED: change} if change else {})}
+        try:
+            self._api.write("PUT", ONE, body, call, ids={"id": product_id})
+        except Refused:
+            if not fields:
+                raise
+            if change:
+                self._api.write("PUT", ONE, {MAPPED: change}, call, ids={"id": product_id})
+
+    # A product that is not there
+
+    def _create(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> dict[str, Match]:
+        """Create what may be created; a refused one that turns out to be there is told like any other."""
+        if not settings.creates_products:
+            for unit in units:
+                missing = settings.sku_mapping.pipe17_sku(unit.sku)
+                unit.refuse("Pipe17 has no product of this SKU, and creating products is switched off", missing)
+            return {}
+        bodies = []
+        for unit in units:
+            assert unit.item is not None
+            name = settings.sku_mapping.pipe17_sku(unit.sku)
+            fields = fields_of(unit.item, unit.parent_id)
+            row = mapped(self._integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
+            bodies.append({"sku": name, **fields, MAPPED: row})
+        refused: dict[_Unit, str] = {}
+        try:
+            for place, reason in post_each(self._api, PATH, "product", bodies, ["sku"], call, batch=self._batch):
+                unit, body = units[place], bodies[place]
+                if reason:
+                    refused[unit] = reason
+                else:
+                    mark = digest({name: value for name, value in body.items() if name not in ("sku", MAPPED)})
+                    unit.settle(Told(str(body["sku"]), unit.product_id, "published", mark))
+        finally:
+            self._known.forget(str(body["sku"]) for body in bodies)
+        if not refused:
+            return {}
+        again = self._known.find({unit.sku for unit in refused}, settings.sku_mapping, call, is_fresh=True)
+        for unit, reason in refused.items():
+            if again[unit.sku].product is None:
+                unit.refuse(f"it could not be created: {reason}", settings.sku_mapping.pipe17_sku(unit.sku))
+        return again
+
+
+def _of_one(error: Unavailable) -> Unavailable:
+    """The failure that may be the fault of one product; raises any other again, for all have it."""
+    if not error.code.startswith("HTTP_5"):
+        raise error
+    return error
+
+
+def _is_anothers(ext_product_id: str, told: Told) -> bool:
+    """True when a product of RetailOps' other than the one we told has the row now."""
+    return ext_product_id not in ("", told.ext_product_id)
+
+
+def _units(tellings: Sequence[_Telling]) -> Iterator[_Unit]:
+    """Every SKU to be looked at: those RetailOps has, and those it had when they were told last."""
+    current = [(telling, list(_stated(telling))) for telling in tellings]
+    held = {unit.sku for _, units in current for unit in units}
+    for telling, units in current:
+        yield from units
+        own = {unit.sku for unit in units}
+        for sku, told in telling.before.items():
+            # A SKU that another product of this very push has now is told with that one.
+            if sku in own or sku in held:
+                continue
+            if told.state == "off":
+                telling.note[sku] = told
+            else:
+                yield _Unit(telling, sku, None, told.ext_product_id)
+
+
+def _stated(telling: _Telling) -> Iterator[_Unit]:
+    product: Product | None = telling.change.product
+    if product is None:
+        return
+    seen = set()
+    for unit in product.units:
+        if unit.sku and unit.sku not in seen:
+            seen.add(unit.sku)
+            product_id = unit.product_id or product.item.product_id
+            yield _Unit(telling, unit.sku, unit, product_id, product.item.product_id)

@@ -1,0 +1,228 @@
+"""Reading Pipe17's shipping requests: the queue, the cancelled ones, those named, and one by its id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from app.domain.orders import CalledOff, Candidate, HeldBack, OrderSketch
+from app.errors import BrokenReply, Refused
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17 import moments, payloads, walk
+from app.gateways.vendors.pipe17.api import NOT_FOUND, Api, unreadable
+from app.gateways.vendors.pipe17.definition import IntegrationSettings
+from app.gateways.vendors.pipe17.known_products import batches
+from app.gateways.vendors.pipe17.locations import Locations, Served
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.order_skus import OrderSkus
+from app.gateways.vendors.pipe17.orders import Defaults, to_order, to_sketch
+from app.gateways.vendors.pipe17.payloads import Json, Shipment
+from app.gateways.vendors.pipe17.reading import is_possible_id, read_id
+
+FEW: Final = 3
+"""Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
+
+FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
+"""How far the very first poll for cancellations goes back."""
+
+UNREADABLE: Final = "the shipping request cannot be read"
+
+log = logging.getLogger(__name__)
+
+
+class ShippingRequests:
+    """What one key sees of them.  An order is a shipping request, so one order of a shop may come as several."""
+
+    def __init__(self, options: Pipe17Options, api: Api, locations: Locations, channel: str) -> None:
+        self._api = api
+        self._locations = locations
+        self._channel = channel
+        self._path = options.shipments_path
+        self._one = f"{options.shipments_path}/{{id}}"
+        self._currency = options.default_currency
+        self._skus = OrderSkus(api, options.integration_id, channel)
+
+    def queue(
+        self, since_ms: int | None, until_ms: int, settings: IntegrationSettings, call: Call
+    ) -> Iterator[list[Candidate]]:
+        """Requests ready at our locations (contract 2.6), oldest first.
+
+        The status is the queue, so there is no time filter unless a cursor is given; that begins a
+        millisecond early because it is unknown whether `since` includes its own instant.
+        """
+        served = self._locations.served(call)
+        params: dict[str, str | int] = {
+            "status": payloads.READY,
+            "locationId": ",".join(served.ids),
+            "order": "createdAt",
+        }
+        if since_ms is not None:
+            params["since"] = moments.moment_text(max(since_ms - 1, 0))
+        transfers: list[str] = []
+        for chunk in walk.in_order(self._api.pages(self._path, "shipments", params, call), until_ms):
+            found = []
+            due = []
+            for at_ms, shipment in chunk:
+                if isinstance(shipment, str):
+                    held = HeldBack(shipment, UNREADABLE)
+                    found.append(Candidate(shipment, at_ms, held))
+                elif not shipment.is_sale:
+                    transfers.append(shipment.shipment_id)
+                elif self._is_due(shipment, served, until_ms):
+                    due.append((at_ms, shipment))
+            found += self._candidates(due, served, settings, call)
+            if found:
+                yield found
+        if transfers:
+            ids = ", ".join(transfers)
+            log.info("channel %s: transfers of pipe17 are not orders: %s", self._channel, ids)
+
+    def _is_due(self, shipment: Shipment, served: Served, now_ms: int) -> bool:
+        """Checked here too, for it is unproven that every filter of the list works as asked."""
+        is_ready = shipment.status in ("", payloads.READY)
+        is_held = shipment.hold_until is not None and moments.to_ms(shipment.hold_until) > now_ms
+        is_here = not shipment.location_id or shipment.location_id in served.ids
+        return is_ready and is_here and not is_held and self._locations.is_ours(shipment)
+
+    def _candidates(
+        self,
+        shipments: Sequence[tuple[int, Shipment]],
+        served: Served | None,
+        settings: IntegrationSettings,
+        call: Call,
+    ) -> list[Candidate]:
+        defaults = Defaults(
+            settings.default_method,
+            self._currency,
+            settings.shipping_methods,
+            self._partner_skus([shipment for _, shipment in shipments], settings, call),
+        )
+        facility_of = served.facility_of if served else {}
+        return [
+            Candidate(
+                shipment.shipment_id, at_ms, to_order(shipment, defaults, facility_of.get(shipment.location_id, ""))
+            )
+            for at_ms, shipment in shipments
+        ]
+
+    def _partner_skus(
+        self, shipments: Sequence[Shipment], settings: IntegrationSettings, call: Call
+    ) -> Mapping[str, str]:
+        skus = dict.fromkeys(line.sku for shipment in shipments for line in shipment.lines)
+        return self._skus.partner_skus(skus, settings.sku_mapping, call)
+
+    def sketch(self, shipment: Shipment, settings: IntegrationSettings, call: Call) -> OrderSketch:
+        """What is remembered of a request, under RetailOps' SKUs."""
+        return to_sketch(shipment, self._partner_skus([shipment], settings, call))
+
+    def cancelled(self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call) -> CalledOff:
+        """Our requests that Pipe17's people called off (contract 2.6, second poll).
+
+        Also those at a location that is not served any more: RetailOps has them, and would ship them.  The
+        cursor is the newest change seen, by Pipe17's own clock; every poll looks back beyond it, because rows
+        may move between pages and appear late.
+        """
+        if since_ms is None:
+            since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
+        begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
+        params: dict[str, str | int] = {
+            "status": ",".join(sorted(payloads.CANCELLED)),
+            **self._locations.own_filter,
+            "updatedSince": moments.moment_text(begin_ms),
+            "order": "updatedAt",
+        }
+        changed = walk.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
+        return CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
+
+    def _changed(self, row: Any) -> tuple[str, int | None, str] | None:
+        """Its id, when it changed, and its id again if it is one of ours that is called off."""
+        shipment = payloads.read(Shipment, row)
+        if shipment is None:
+            return None
+        is_called_off = shipment.status in payloads.CANCELLED and shipment.is_sale
+        at_ms = None if shipment.updated_at is None else moments.to_ms(shipment.updated_at)
+        refnum = shipment.shipment_id
+        return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
+
+    def named(self, refnums: Sequence[str], settings: IntegrationSettings, call: Call) -> list[Candidate]:
+        """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
+        wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
+        found: list[Shipment] = []
+        unreadable_ids: list[str] = []
+        # A list takes ids with commas between, so an id that holds one is read by itself.
+        alone = wanted if len(wanted) <= FEW else [refnum for refnum in wanted if "," in refnum]
+        for refnum in alone:
+            try:
+                shipment = self.find(refnum, call)
+            except BrokenReply:
+                unreadable_ids.append(refnum)
+            else:
+                found += [shipment] if shipment else []
+        if unreadable_ids and not found and alone == wanted:
+            raise unreadable(self._one)
+        for some in batches(wanted) if alone != wanted else ():
+            readable, broken = self._find_many(some, call)
+            found += readable
+            unreadable_ids += broken
+        ours = [
+            (payloads.created_ms(shipment) or 0, shipment)
+            for shipment in found
+            if shipment.is_sale and self._locations.is_ours(shipment)
+        ]
+        return [
+            *(Candidate(item, 0, HeldBack(item, UNREADABLE)) for item in unreadable_ids),
+            *self._candidates(ours, self._locations.known, settings, call),
+        ]
+
+    def _find_many(self, ids: Sequence[str], call: Call) -> tuple[list[Shipment], list[str]]:
+        """One list call for at most a page of ids: the requests, and the ids of those that cannot be read.
+
+        Raises `BrokenReply` when the list did not heed them, which it is not proven to do: an order left
+        out for that would read as unknown.
+        """
+        params: dict[str, str | int] = {"shipmentId": ",".join(ids)}
+        rows = next(self._api.pages(self._path, "shipments", params, call))
+        found = [item for row in rows if (item := payloads.read(Shipment, row))]
+        if any(shipment.shipment_id not in ids for shipment in found):
+            raise unreadable(self._path)
+        named = {read_id(row.get("shipmentId")) for row in rows if isinstance(row, dict)}
+        read = {shipment.shipment_id for shipment in found}
+        return found, [item for item in ids if item in named and item not in read]
+
+    def find(self, refnum: str, call: Call) -> Shipment | None:
+        """One request whatever its state; None also for what cannot be an id, without a call.
+
+        The id is compared with what was read, for `ext:...` in its place reads a request by another number.
+        """
+        if not is_possible_id(refnum):
+            return None
+        row = self._api.read_one(self._one, "shipment", refnum, call)
+        if row is None:
+            return None
+        shipment = payloads.read(Shipment, row)
+        if shipment is None:
+            raise unreadable(self._one)
+        return shipment if shipment.shipment_id == refnum else None
+
+    def get(self, refnum: str, call: Call) -> Shipment:
+        """As `find`; raises `Refused` ORDER_UNKNOWN where there is none."""
+        shipment = self.find(refnum, call)
+        if shipment is None:
+            raise _unknown(refnum)
+        return shipment
+
+    def put(self, refnum: str, change: Json, call: Call) -> None:
+        """Give a request a new state or mark.  Raises `Refused` in our own words."""
+        try:
+            self._api.write("PUT", self._one, change, call, ids={"id": refnum})
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                raise _unknown(refnum) from error
+            message = f"Pipe17 refused the new state of the shipping request ({error.code})"
+            raise Refused("STATE_REFUSED", message, association=("order_refnum", refnum)) from error
+
+
+def _unknown(refnum: str) -> Refused:
+    message = "Pipe17 has no such shipping request"
+    return Refused("ORDER_UNKNOWN", message, association=("order_refnum", refnum))

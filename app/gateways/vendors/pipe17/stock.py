@@ -1,0 +1,386 @@
+"""RetailOps' stock as Pipe17 receives it: one absolute `ingest` event per SKU and location (contract 2.4).
+
+Counts are sent as they are on the shelf: Pipe17's buffer is for what is published to a channel, never for what a
+warehouse reports (contract 4.1).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockDetail, StockSent
+from app.domain.stock_levels import on_shelf
+from app.errors import GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.interface import Call
+from app.gateways.vendors.pipe17 import bodies
+from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.bulk import post_each
+from app.gateways.vendors.pipe17.definition import IntegrationSettings
+from app.gateways.vendors.pipe17.held_stock import held_stock
+from app.gateways.vendors.pipe17.integration import FORBIDDEN
+from app.gateways.vendors.pipe17.known_products import KnownProducts, Match, unread
+from app.gateways.vendors.pipe17.locations import Locations, Served, name_key
+from app.gateways.vendors.pipe17.locks import Locks
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.payloads import Json
+
+PATH: Final = "/inventory"
+
+MISSING_EVERY_S: Final = 30.0
+"""How often the locations are read anew at most because a facility has none, besides for what was refused before."""
+
+INTERNAL: Final = ("internal", "")
+"""`quantity_type` of units in a facility; RetailOps leaves it empty where it is not filled."""
+
+EXTERNAL: Final = "external"
+INFLIGHT: Final = "inflight"
+
+log = logging.getLogger(__name__)
+
+
+class Figure(msgspec.Struct, frozen=True, array_like=True):
+    """What one location has of a SKU; None is what is not told."""
+
+    on_hand: int
+    unavailable: int | None = None
+    future: int | None = None
+
+
+Note = dict[str, list[int | None]]
+"""By location id the figures as Pipe17 accepted them last, without those that were not told at the end.
+
+Without any figure Pipe17 may have whatever an earlier attempt told it there."""
+
+
+@dataclass
+class _Told:
+    """What is to be told of one SKU, and what has become of it so far."""
+
+    sku: str
+    pipe17_sku: str
+    note: Note
+    missing: set[tuple[str, str]] = field(default_factory=set)
+    """Pipe17's SKUs and location ids it has not answered for yet."""
+    refusals: list[str] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    is_product_known: bool = True
+    is_skipped: bool = False
+    """True if some of it is skipped because Pipe17 locks or does not track the product."""
+    others: tuple[str, ...] = ()
+    """Pipe17's SKUs of the other products that carry this SKU."""
+    attention: str = ""
+
+    def result(self) -> StockSent:
+        sentences = "; ".join(dict.fromkeys(self.refusals))
+        is_skipped = self.is_skipped and not sentences
+        return StockSent(
+            self.sku,
+            msgspec.json.encode(self.note),
+            sentences,
+            is_skipped,
+            tuple(dict.fromkeys(self.obstacles)),
+            attention=self.attention,
+        )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One figure on its way."""
+
+    told: _Told
+    pipe17_sku: str
+    location_id: str
+    figure: Figure
+    is_gone: bool = False
+    """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.pipe17_sku, self.location_id
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What Pipe17 has to hold of a SKU; `figures` by Pipe17's SKU and location id, without locked records.
+
+    `is_skipped`: some or all of it is locked or not tracked there.
+    """
+
+    sku: str
+    pipe17_sku: str
+    figures: Mapping[tuple[str, str], Figure]
+    is_skipped: bool
+
+
+class Stock:
+    """Sends levels.  Used by one sender at a time (R13)."""
+
+    def __init__(
+        self, options: Pipe17Options, api: Api, locations: Locations, known: KnownProducts, locks: Locks
+    ) -> None:
+        self._options = options
+        self._api = api
+        self._locations = locations
+        self._known = known
+        self._locks = locks
+        self._batch = options.ingest_batch if options.bulk_post == "array" else None
+        self._owns_locations = bool(options.integration_id or options.locations)
+        """False for a bare key that may be shown locations of others as well."""
+        self._is_blind = False
+        self._missing_read_at = float("-inf")
+
+    def push(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[StockSent]:
+        """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
+
+        A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose
+        figures equal the note; the inventory mode "delta" leaves out those that Pipe17 has as they were sent last.
+        Raises a `GatewayError` when not one SKU could be settled.
+        """
+        refused = [change.sku for change in changes if change.was_refused]
+        if refused:
+            self._forget(refused, settings)
+        served = self._served(changes, call)
+        matches = self._matches([change.sku for change in changes], settings, call)
+        sure = [change for change in changes if matches[change.sku].is_sure]
+        if not sure:
+            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+        locked = self._locks.of(served.ids, call)
+        all_told: list[_Told] = []
+        rows: list[_Row] = []
+        for change in sure:
+            told, wanted = self._rows(change, matches[change.sku], served)
+            own = [row for row in wanted if row.key not in locked]
+            told.is_skipped |= len(own) < len(wanted)
+            told.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+            all_told.append(told)
+            rows += own
+        if settings.inventory_mode == "delta":
+            rows = self._differing(rows, call)
+        for row in rows:
+            row.told.missing.add(row.key)
+        try:
+            self._send(rows, call)
+        except GatewayError:
+            settled = [told for told in all_told if not told.missing]
+            if not settled:
+                raise
+            return [told.result() for told in settled]
+        return [told.result() for told in all_told]
+
+    def _forget(self, skus: Sequence[str], settings: IntegrationSettings) -> None:
+        """What was believed when these were refused is read anew."""
+        self._known.forget_refused(skus, settings.sku_mapping)
+        self._locations.forget()
+        self._locks.forget()
+
+    def _served(self, changes: Sequence[StockChange], call: Call) -> Served:
+        """The locations; where a facility is missing they are read anew now and then, for somebody may have made it."""
+        served = self._locations.served(call)
+        details = [item for change in changes for item in change.level.details if item.quantity_type in INTERNAL]
+        missing = {item.place for item in details if served.find(item.place) is None}
+        is_due = self._api.now() - self._missing_read_at > MISSING_EVERY_S
+        if is_due and any(not self._locations.is_filtered_out(facility) for facility in missing):
+            self._missing_read_at = self._api.now()
+            self._locations.forget()
+            served = self._locations.served(call)
+        return served
+
+    def _differing(self, rows: Sequence[_Row], call: Call) -> list[_Row]:
+        """Those whose figure Pipe17 has not, or was not sent last; all of them where the key may not read stock."""
+        alike = [row for row in rows if row.told.note.get(row.location_id) == _noted(row.figure)]
+        alike = [row for row in alike if row.pipe17_sku == row.told.pipe17_sku and not row.is_gone]
+        if not alike:
+            return list(rows)
+        try:
+            held = held_stock(self._api, [row.pipe17_sku for row in alike], {row.location_id for row in alike}, call)
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
+            return list(rows)
+        same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
+        return [row for row in rows if id(row) not in same]
+
+    def expected(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[Expected]:
+        """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
+        served = self._served(changes, call)
+        skus = [change.sku for change in changes]
+        matches = self._matches(skus, settings, call)
+        if not self._is_blind:
+            self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
+            matches = self._matches(skus, settings, call)
+        locked = self._locks.of(served.ids, call)
+        found = []
+        for change in changes:
+            told, rows = self._rows(change, matches[change.sku], served)
+            free = {row.key: row.figure for row in rows if row.key not in locked}
+            found.append(Expected(change.sku, told.pipe17_sku, free, told.is_skipped or len(free) < len(rows)))
+        return found
+
+    def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
+        """Without leave to read products nothing is skipped and only the setting's pairs count."""
+        try:
+            found = self._known.find(skus, settings.sku_mapping, call, others=True)
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
+            if not self._is_blind:
+                log.warning("pipe17 does not show its products (%s): stock is told for every SKU", error.code)
+            self._is_blind = True
+            return unread(skus, settings.sku_mapping)
+        self._is_blind = False
+        return found
+
+    def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Told, list[_Row]]:
+        told = _Told(change.sku, match.pipe17_sku, self._note(change, served))
+        told.is_product_known = match.product is not None
+        if match.product is not None and match.product.is_locked:
+            told.is_skipped = True
+            told.obstacles.append(Obstacle("lock", match.pipe17_sku))
+            return told, []
+        if not match.pipe17_sku:
+            told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
+            told.obstacles.append(Obstacle("product", change.sku))
+            return told, []
+        if not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
+            told.refusals.append("its units are stated without the facilities that hold them")
+            return told, []
+        totals = self._by_location(told, change.level.details, served)
+        gone = set(told.note) - set(totals)
+        if self._owns_locations and not change.level.details:
+            gone |= set(served.ids)
+        sku = match.pipe17_sku
+        own = [_Row(told, sku, place, totals[place]) for place in sorted(totals)]
+        own += [
+            _Row(told, sku, place, self._nothing(told, place), is_gone=True) for place in sorted(gone & set(served.ids))
+        ]
+        return told, own + self._rows_of_others(told, match, own, served)
+
+    def _rows_of_others(self, told: _Told, match: Match, own: Sequence[_Row], served: Served) -> list[_Row]:
+        """Products that carry the same channel SKU would sell the same units: they have 0, or all have the figure."""
+        others = [product for product in match.others if not product.is_locked]
+        if not match.others:
+            return []
+        told.others = tuple(product.sku for product in others)
+        named = ", ".join(product.sku for product in match.others)
+        takes_all = self._options.alias_stock == "all"
+        done = "they have the same figure (alias_stock)" if takes_all else "their stock is sent as 0"
+        told.attention = f"{match.pipe17_sku} has its stock; other products of Pipe17 carry it too: {named}; {done}"
+        if takes_all:
+            return [replace(row, pipe17_sku=sku) for sku in told.others for row in own]
+        places = {row.location_id for row in own} | (set(served.ids) if self._owns_locations else set())
+        nothing = [(place, self._nothing(told, place)) for place in sorted(places)]
+        return [_Row(told, sku, place, figure) for sku in told.others for place, figure in nothing]
+
+    def _note(self, change: StockChange, served: Served) -> Note:
+        """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
+        note = _read_note(change.sent)
+        if change.doubted is None:
+            return note
+        doubted = self._by_location(_Told(change.sku, "", {}), change.doubted, served)
+        return {location_id: [] for location_id in (*note, *doubted)}
+
+    def _nothing(self, told: _Told, location_id: str) -> Figure:
+        was_future = location_id == self._options.inflight_location or len(told.note.get(location_id, ())) > 2
+        return self._figure(0, 0, 0 if was_future else None)
+
+    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Figure:
+        return Figure(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
+
+    def _by_location(self, told: _Told, details: Sequence[StockDetail], served: Served) -> dict[str, Figure]:
+        """Units per location; facilities of one location are added up."""
+        shelf: dict[str, tuple[int, int]] = {}
+        coming: dict[str, int] = {}
+        for detail in details:
+            total = max(detail.total, detail.available)  # What may be sold is there, also where no total is given.
+            if detail.quantity_type == INFLIGHT:
+                place = self._options.inflight_location
+                if place in served.ids:
+                    coming[place] = coming.get(place, 0) + total
+                continue
+            location_id = self._place(told, detail, served)
+            if location_id:
+                on_hand, unavailable = shelf.get(location_id, (0, 0))
+                shelf[location_id] = (on_hand + total, unavailable + total - detail.available)
+        if self._options.inflight_location in shelf:
+            coming.setdefault(self._options.inflight_location, 0)
+        return {
+            location_id: self._figure(*on_shelf(*shelf.get(location_id, (0, 0))), _floored(coming.get(location_id)))
+            for location_id in (*shelf, *(place for place in coming if place not in shelf))
+        }
+
+    def _place(self, told: _Told, detail: StockDetail, served: Served) -> str:
+        """The location whose shelf holds the units, or "" where they are not told."""
+        is_external = detail.quantity_type == EXTERNAL and self._options.external_stock
+        if detail.quantity_type not in INTERNAL and not is_external:
+            return ""
+        location_id = served.find(detail.place)
+        if location_id is None and not self._locations.is_filtered_out(detail.place):
+            kind = "vendor" if is_external else "facility"
+            told.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
+            told.obstacles.append(Obstacle("location", name_key(detail.place)))
+        return location_id or ""
+
+    def _send(self, rows: Sequence[_Row], call: Call) -> None:
+        events = [self._event(row) for row in rows]
+        names = ("sku", "locationId")
+        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
+            _settle(rows[place], reason)
+
+    def _event(self, row: _Row) -> Json:
+        told, figure = row.told, row.figure
+        event = bodies.ingest(row.pipe17_sku, row.location_id, figure.on_hand, figure.unavailable, self._options.ptype)
+        if figure.future is not None:
+            event[bodies.FUTURE] = figure.future
+        if told.sku != row.pipe17_sku:
+            event["vendorSKU"] = told.sku
+        return event
+
+
+def _settle(row: _Row, reason: str) -> None:
+    told = row.told
+    told.missing.discard(row.key)
+    if reason:
+        told.refusals.append(reason if row.pipe17_sku == told.pipe17_sku else f"{row.pipe17_sku}: {reason}")
+        if not told.is_product_known:
+            told.obstacles += [Obstacle("product", name) for name in (told.sku, told.pipe17_sku)]
+    elif row.pipe17_sku != told.pipe17_sku:
+        return  # The note is about the product that has the stock.
+    elif row.is_gone:
+        told.note.pop(row.location_id, None)
+    else:
+        told.note[row.location_id] = _noted(row.figure)
+
+
+def _floored(units: int | None) -> int | None:
+    return None if units is None else max(units, 0)
+
+
+def lock_subject(pipe17_sku: str, location_id: str) -> str:
+    """How an obstacle names a locked stock record; a location id holds no blank."""
+    return f"{location_id} {pipe17_sku}"
+
+
+def _has(held: tuple[int | None, int | None, int | None] | None, figure: Figure) -> bool:
+    """Whether Pipe17 shows just this; what is not sent may be anything."""
+    pairs = zip(held or (None, None, None), (figure.on_hand, figure.unavailable, figure.future), strict=True)
+    return all(own is None or shown == own for shown, own in pairs)
+
+
+def _noted(figure: Figure) -> list[int | None]:
+    figures = [figure.on_hand, figure.unavailable]
+    return figures if figure.future is None else [*figures, figure.future]
+
+
+def _read_note(sent: bytes | None) -> Note:
+    if not sent:
+        return {}
+    try:
+        return msgspec.json.decode(sent, type=Note)
+    except msgspec.DecodeError:
+        return {}  # Another vendor's, or an older form: everything is told anew anyway.

@@ -1,0 +1,44 @@
+"""Pipe17's optional webhook: a call of a secret address makes every process read again.
+
+Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no signature is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flask import Blueprint, Response, request
+
+from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.records.database import DatabaseUnavailable
+
+PATH = "/pipe17/hooks/<key>"
+MAX_NOTICE_BYTES = 64 * 1024
+RETRY_AFTER_S = 5
+
+
+def create_webhooks(gateways: Collection[Pipe17Gateway]) -> Blueprint:
+    """The address that serves every gateway with a key for it; for any other key it does not exist."""
+    blueprint = Blueprint("pipe17_webhooks", __name__)
+
+    @blueprint.post(PATH)
+    def hint(key: str) -> Response:
+        """204 for a known key, whatever the body says; an unknown one is an address that does not exist.
+
+        503 when it could not be noted, for then no other process would hear of it, and for a channel that is
+        set aside (R35).
+        """
+        # Every key is compared, so that the time taken tells nothing.
+        known = [gateway for gateway in gateways if gateway.answers_to(key)]
+        if (request.content_length or 0) > MAX_NOTICE_BYTES:
+            return Response(status=413)
+        if any(gateway.is_set_aside for gateway in known):
+            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        try:
+            for gateway in known:
+                gateway.hint()
+        except DatabaseUnavailable:
+            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+        return Response(status=204 if known else 404)
+
+    return blueprint

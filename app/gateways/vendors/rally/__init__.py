@@ -1,0 +1,53 @@
+"""Rally: headless checkout, for which we are the platform.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.vendors.rally.gateway import RallyGateway
+from app.gateways.vendors.rally.hooks import create_hooks
+from app.gateways.vendors.rally.options import RallyOptions
+
+
+class RallyVendor:
+    """See `interface.Vendor`."""
+
+    token = RallyGateway.token
+    options: type[Any] = RallyOptions
+
+    def faults(self, options: RallyOptions) -> list[str]:
+        return options.faults()
+
+    def brings_orders(self, options: RallyOptions) -> bool:
+        return True
+
+    def not_carried(self, options: RallyOptions) -> list[str]:
+        return options.not_carried()
+
+    def account_marks(self, options: RallyOptions) -> list[Any]:
+        """Rally's calls name the organisation, so it says which channel is meant (R5)."""
+        return [options.organization_id]
+
+    def account(self, options: RallyOptions) -> str:
+        return options.organization_id
+
+    def former_accounts(self, options: RallyOptions) -> list[str]:
+        return []
+
+    def address_parts(self, options: RallyOptions, names: Sequence[str]) -> list[str]:
+        return [options.organization_id]
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The hooks of every merchant."""
+        ours = [cast(RallyGateway, gateway) for gateway in gateways.values()]
+        set_aside = frozenset(gateway.shop.channel for gateway in ours if gateway.is_set_aside)
+        return create_hooks({gateway.shop.options.organization_id: gateway.shop for gateway in ours}, set_aside)
+
+    def create(self, options: RallyOptions, tools: Tools) -> Gateway:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        return RallyGateway(options, tools)
+
+
+VENDOR: Vendor = RallyVendor()

@@ -1,0 +1,109 @@
+"""What a shopper adds after the purchase: lines at Rally's price, without discounts and tax (contract 3.5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.gateways.vendors.rally import hook_errors
+from app.gateways.vendors.rally.cart_changes import check_stock
+from app.gateways.vendors.rally.hook_bodies import Json, WantedLine, digest, line_items
+from app.gateways.vendors.rally.hook_money import AddedShipping, added_shipping
+from app.gateways.vendors.rally.order_document import Line, OrderDocument, ShippingLine, TaxRow, Transaction
+from app.gateways.vendors.rally.pricing import ZERO, rounded
+from app.gateways.vendors.rally.products import Unit, discounted_price, find_units, line_of
+from app.gateways.vendors.rally.shop import GATEWAY, Shop
+from app.records import reservations, stock
+
+ADDED_SHIPPING = "post-purchase"
+"""Id of shipping that an order gets only by what is added to it."""
+
+
+def with_additions(
+    connection: Connection, shop: Shop, document: OrderDocument, body: Json, charged: Sequence[Transaction]
+) -> OrderDocument:
+    """The order with what the body adds, unless the very same was added before.
+
+    The same means the same lines, shipping and transactions: Rally repeats a request whose answer it missed.
+    Raises `HookRefused` out_of_stock or ppo_add_error, and `BadBody`.
+    """
+    wanted, extra = line_items(body, takes_price=True), added_shipping(body)
+    if not wanted and extra is None:
+        return document
+    lines = [(item.product_id, item.variant_id, item.quantity, str(item.price)) for item in wanted]
+    mark = digest(lines, None if extra is None else [str(extra.subtotal), str(extra.tax_amount)],
+                  sorted(transaction.external_id for transaction in charged))  # fmt: skip
+    if mark in document.additions:
+        return document
+    if any(item.quantity < 1 or (item.price is not None and item.price < 0) for item in wanted):
+        raise hook_errors.addition_failed()
+    pairs = [(item.product_id, item.variant_id) for item in wanted]
+    units = find_units(connection, shop.channel, pairs, shop.options)
+    check_stock(wanted, units, {})
+    numbered = enumerate(zip(wanted, units, strict=True), document.next_line)
+    added = tuple(_line(item, unit, number, document.currency) for number, (item, unit) in numbered if unit is not None)
+    document = msgspec.structs.replace(
+        document,
+        lines=document.lines + added,
+        next_line=document.next_line + len(added),
+        additions=(*document.additions, mark),
+    )
+    return document if extra is None else _with_shipping(document, extra)
+
+
+def reserve(connection: Connection, shop: Shop, refnum: str, before: Iterable[Line], after: Iterable[Line]) -> None:
+    """Hold the units the order has more than before, and owe Rally the stock that leaves (R25).
+
+    Owed first and held afterwards, as everywhere, lest two transactions wait for each other.
+    """
+    more = _units(after) - _units(before)
+    stock.owe_again(connection, shop.channel, GATEWAY, sorted(more))
+    reservations.reserve(connection, shop.channel, refnum, more)
+
+
+def release(connection: Connection, shop: Shop, document: OrderDocument) -> None:
+    """The order holds nothing any more, and Rally is owed the stock that leaves (R25)."""
+    stock.owe_again(connection, shop.channel, GATEWAY, sorted(_units(document.lines)))
+    reservations.release(connection, shop.channel, document.refnum)
+
+
+def _units(lines: Iterable[Line]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in lines:
+        found[line.sku] += line.quantity
+    return found
+
+
+def _line(item: WantedLine, unit: Unit, number: int, currency: str) -> Line:
+    line = line_of(unit, None, external_id=f"li-{number}", quantity=item.quantity)
+    each = rounded(discounted_price(unit.item) if item.price is None else item.price, currency)
+    return msgspec.structs.replace(
+        line,
+        price=max(rounded(line.price, currency), each),
+        discounted_price=each,
+        subtotal=each * item.quantity,
+        taxable=False,
+        is_price_given=item.price is not None,
+        is_offer=True,
+    )
+
+
+def _with_shipping(document: OrderDocument, extra: AddedShipping) -> OrderDocument:
+    """The order's shipping costs more; the tax on that is a row of its own."""
+    subtotal, tax = rounded(extra.subtotal, document.currency), rounded(extra.tax_amount, document.currency)
+    shipping = document.shipping or ShippingLine(
+        external_id=ADDED_SHIPPING, title="Shipping", ship_code="", subtotal=ZERO
+    )
+    rate = (tax / subtotal).quantize(Decimal("0.0001")) if subtotal else ZERO
+    row = TaxRow(title="Shipping tax", tax_rate=min(rate, Decimal("0.9999")), tax_amount=tax)
+    return msgspec.structs.replace(
+        document,
+        shipping=msgspec.structs.replace(
+            shipping, subtotal=shipping.subtotal + subtotal, tax_amount=shipping.tax_amount + tax
+        ),
+        taxes=(*document.taxes, row) if tax else document.taxes,
+    )

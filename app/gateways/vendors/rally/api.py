@@ -1,0 +1,137 @@
+"""What is the same in every call to Rally's Connector API: its paths, its signature, what counts as yes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from app.errors import GatewayError
+from app.gateways import learned_rate
+from app.gateways.interface import Call, Tools
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.signing import own_header
+from app.transport.client import Reply, VendorClient, raise_for
+
+Json = dict[str, Any]
+
+HOOKS: Final = "hooks"
+HOOK: Final = "hooks/{id}"
+
+Topic = Literal[
+    "order-create", "order-status-update", "order-update", "order-refund-create", "product-update", "product-delete",
+    "product-inventory-update", "category-update", "category-delete", "shop-info-update",
+]  # fmt: skip
+
+WEBHOOKS: Final[Mapping[Topic, str]] = {
+    "order-create": "webhooks/order-create",
+    "order-status-update": "webhooks/order-status-update",
+    "order-update": "webhooks/order-update",
+    "order-refund-create": "webhooks/order-refund-create",
+    "product-update": "webhooks/product-update",
+    "product-delete": "webhooks/product-delete",
+    "product-inventory-update": "webhooks/product-inventory-update",
+    "category-update": "webhooks/category-update",
+    "category-delete": "webhooks/category-delete",
+    "shop-info-update": "webhooks/shop-info-update",
+}
+"""Paths of contract 2.1 [code:M2]."""
+
+READING: Final = b'{"method":"get"}'
+"""The body M2 sends, and signs, where there is nothing to say (contract 1.3)."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
+    """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
+    return VendorClient(
+        "rally",
+        options.base_url,
+        headers={"X-API-KEY": options.api_key},
+        patience_s=options.patience_s,
+        secrets=(options.api_key, *options.hmac_secrets),
+        limiter=tools.limiter("rally", account_of(options), learned_rate.plan_of(options), options.parallel_calls),
+        observe=tools.observe,
+    )
+
+
+def account_of(options: RallyOptions) -> str:
+    """Which merchant's key at which address, without showing either."""
+    return hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
+
+
+class Api:
+    """Rally's Connector API as one merchant's key sees it."""
+
+    def __init__(self, client: VendorClient, options: RallyOptions) -> None:
+        self._client = client
+        self._options = options
+
+    def tell(self, topic: Topic, body: Json, call: Call) -> None:
+        """One webhook.  Raises a `GatewayError`."""
+        self._say(WEBHOOKS[topic], body, call)
+
+    def tell_at(self, path: str, body: Json, call: Call) -> None:
+        """One call to a path the operator has set.  Raises a `GatewayError`."""
+        self._say(path, body, call)
+
+    def _say(self, path: str, body: Json, call: Call) -> None:
+        reply = self._send("POST", path, _encode(body), call)
+        raise_for(reply)
+        _check_yes(reply)
+
+    def hooks(self, call: Call) -> list[Json]:
+        """Every hook registered for this key.  Raises a `GatewayError`; nothing is changed."""
+        try:
+            reply = self._send("GET", HOOKS, READING, call)
+            raise_for(reply)
+            data = reply.json_object().get("data")
+            if not isinstance(data, list) or not all(isinstance(hook, dict) and _id_of(hook) for hook in data):
+                raise reply.broken("UNEXPECTED_FORM", "no list of hooks with ids")
+        except GatewayError as error:
+            error.outcome_unknown = False
+            raise
+        return data
+
+    def add_hook(self, topic: str, url: str, method: str, call: Call) -> str:
+        """Register one hook and give its id.  Raises a `GatewayError`."""
+        reply = self._send("POST", HOOKS, _encode({"type": topic, "url": url, "method": method}), call)
+        raise_for(reply)
+        data = reply.json_object().get("data")
+        if not isinstance(data, dict) or not data:
+            raise reply.broken("UNEXPECTED_FORM", "no hook")
+        return _id_of(data)
+
+    def remove_hook(self, hook_id: str, call: Call) -> None:
+        """Remove one hook.  Raises a `GatewayError`, `Refused` HTTP_404 for one that is not there."""
+        raise_for(self._send("DELETE", HOOK, READING, call, ids={"id": hook_id}))
+
+    def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
+        return self._client.call(
+            method,
+            path,
+            ids=ids,
+            json_body=body,
+            headers=own_header(self._options.hmac_secrets, body),
+            deadline=call.deadline,
+            kind=call.kind,
+            request_id=call.request_id,
+        )
+
+
+def _id_of(hook: Json) -> str:
+    value = hook.get("id")
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _check_yes(reply: Reply) -> None:
+    """Raises `BrokenReply` for a page: that was not Rally.
+
+    What Rally says to a webhook nobody has ever read (contract 2.1), so any other 2xx is a yes.
+    """
+    is_page = "html" in reply.headers.get("Content-Type", "").lower() or reply.body.lstrip()[:1] == b"<"
+    if is_page and reply.body.strip():
+        reply.json()

@@ -1,0 +1,159 @@
+"""What changes in a cart: its shopper, coupons, units and lines; stock is checked where there are to be more units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.domain.texts import mended
+from app.gateways.vendors.rally import hook_errors
+from app.gateways.vendors.rally.cart_document import CartDocument
+from app.gateways.vendors.rally.hook_bodies import (
+    Json,
+    WantedLine,
+    billing_address,
+    customer,
+    identifier,
+    shipping_address,
+    text,
+)
+from app.gateways.vendors.rally.hook_errors import Remaining
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.order_document import Address, Line
+from app.gateways.vendors.rally.pricing import coupon_of, holds, rounded
+from app.gateways.vendors.rally.products import Unit, find_units, line_of
+from app.gateways.vendors.rally.shop import Shop
+
+LONGEST_TEXT: Final = 10_000
+"""Characters of a name, a note or a line of an address; beyond it somebody is not filling in a form."""
+
+
+class Added(NamedTuple):
+    """A cart with more units, and whether every stated price was taken, or is the catalogue's anyway."""
+
+    cart: CartDocument
+    is_price_taken: bool
+
+
+def with_shopper(cart: CartDocument, body: Json) -> CartDocument:
+    """What the body says of customer, addresses, shipping and notes; what it is silent about stays."""
+    chosen = identifier(body.get("selected_shipping_line_external_id"))
+    return msgspec.structs.replace(
+        cart,
+        customer=customer(body, cart.customer),
+        billing_address=billing_address(body) or cart.billing_address,
+        shipping_address=shipping_address(body) or cart.shipping_address,
+        chosen_shipping=chosen or cart.chosen_shipping,
+        notes=text(body["notes"]) if body.get("notes") is not None else cart.notes,
+    )
+
+
+def check_texts(cart: CartDocument) -> None:
+    """Raises `HookRefused` cart_has_been_updated for a text beyond `LONGEST_TEXT`: nothing is cut.
+
+    Only while nothing is paid; an order is taken with whatever was written.
+    """
+    of_parts = (cart.customer, cart.billing_address or Address(), cart.shipping_address or Address())
+    texts = [cart.notes, *(value for part in of_parts for value in msgspec.structs.astuple(part))]
+    if any(isinstance(value, str) and len(value) > LONGEST_TEXT for value in texts):
+        raise hook_errors.cart_has_been_updated(f"a text has more than {LONGEST_TEXT} characters")
+
+
+def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: RallyOptions) -> CartDocument:
+    """Exactly these coupons, where the body names any list at all.
+
+    Raises `HookRefused` invalid_discount_code for one that is unknown or does not hold for these goods.
+    """
+    if codes is None:
+        return cart
+    found = [coupon_of(code, options) for code in codes]
+    held = [coupon for coupon in found if coupon is not None and holds(coupon, cart.lines, options)]
+    if len(held) < len(codes):
+        raise hook_errors.invalid_discount_code()
+    return msgspec.structs.replace(cart, coupons=tuple(coupon.code for coupon in held))
+
+
+def with_added(
+    connection: Connection, shop: Shop, cart: CartDocument, wanted: Sequence[WantedLine], *, trusts_price: bool
+) -> Added:
+    """The cart with these units; the same product at the same price joins the line that is there.
+
+    Raises `HookRefused` out_of_stock.
+    """
+    units = find_units(connection, shop.channel, [(item.product_id, item.variant_id) for item in wanted], shop.options)
+    check_stock(wanted, units, _quantities(cart.lines))
+    lines, number = list(cart.lines), cart.next_line
+    is_price_taken = True
+    for item, unit in zip(wanted, units, strict=True):
+        if unit is None or item.quantity == 0:
+            continue
+        fresh = line_of(unit, None, external_id=f"li-{number}", quantity=item.quantity)
+        if trusts_price and item.price is not None and item.price >= 0:
+            fresh = msgspec.structs.replace(fresh, discounted_price=item.price, is_price_given=True)
+        elif item.price is not None and item.price != rounded(fresh.discounted_price, shop.options.currency):
+            is_price_taken = False
+        place = next((at for at, line in enumerate(lines) if _is_same(line, fresh)), None)
+        if place is None:
+            lines.append(fresh)
+            number += 1
+        else:
+            more = lines[place].quantity + item.quantity
+            lines[place] = msgspec.structs.replace(lines[place], quantity=more)
+    return Added(msgspec.structs.replace(cart, lines=tuple(lines), next_line=number), is_price_taken)
+
+
+def check_stock(
+    wanted: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int], *, status: int = 422
+) -> None:
+    """Raises `HookRefused` out_of_stock, naming what is left of each product that cannot be had as wanted.
+
+    `have` counts units by SKU that are taken already.
+    """
+    total = dict(have)
+    for item, unit in zip(wanted, units, strict=True):
+        if unit is not None:
+            total[unit.item.sku] = total.get(unit.item.sku, 0) + item.quantity
+    missing = []
+    for item, unit in zip(wanted, units, strict=True):
+        if unit is None:
+            named = mended(item.product_id or item.variant_id or "unknown")
+            missing.append(Remaining(named, mended(item.variant_id), 0))
+        elif total[unit.item.sku] > unit.sellable:
+            left = max(unit.sellable - have.get(unit.item.sku, 0), 0)
+            missing.append(Remaining(unit.product_key, unit.item.key, left))
+    if missing:
+        raise hook_errors.out_of_stock(list(dict.fromkeys(missing)), status)
+
+
+def wanted_of(lines: Iterable[Line]) -> list[WantedLine]:
+    """What a cart's own lines want."""
+    return [WantedLine(line.external_id, line.product_key, line.variant_key, line.quantity, None) for line in lines]
+
+
+def _quantities(lines: Iterable[Line]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for line in lines:
+        found[line.sku] = found.get(line.sku, 0) + line.quantity
+    return found
+
+
+def _is_same(line: Line, fresh: Line) -> bool:
+    if line.variant_key != fresh.variant_key or line.is_price_given != fresh.is_price_given:
+        return False
+    return not line.is_price_given or line.discounted_price == fresh.discounted_price
+
+
+def with_quantities(
+    connection: Connection, shop: Shop, cart: CartDocument, wanted: Sequence[WantedLine]
+) -> CartDocument:
+    """Other quantities of lines that are there (contract 3.3); stock is looked at only where there are to be more."""
+    asked = {item.line_id: item.quantity for item in wanted}
+    lines = [msgspec.structs.replace(line, quantity=asked.get(line.external_id, line.quantity)) for line in cart.lines]
+    raised = {line.sku for line, before in zip(lines, cart.lines, strict=True) if line.quantity > before.quantity}
+    checked = wanted_of(line for line in lines if line.sku in raised)
+    units = find_units(connection, shop.channel, [(item.product_id, item.variant_id) for item in checked], shop.options)
+    check_stock(checked, units, {})
+    return msgspec.structs.replace(cart, lines=tuple(line for line in lines if line.quantity > 0))

@@ -1,0 +1,200 @@
+"""Sends catalogue and stock to Rally: whole products and absolute figures, equal ones seldom (R13).
+
+Rally takes one object a call, so a batch may end half-way: what was told is reported, the rest stays owed.
+A product's snapshot carries its stock; so the stock of a SKU that Rally does not know yet goes with its product.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockSent
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Call
+from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.products import category_json, is_buyable, product_json, sellable
+from app.gateways.vendors.rally.shop import GATEWAY, Shop
+from app.records import catalogue, stock
+
+DOUBTFUL: Final = "doubtful"
+"""Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
+
+GONE: Final = "HTTP_404"
+"""Rally has no such product, so there is nothing to take away."""
+
+
+class ProductNote(msgspec.Struct, omit_defaults=True):
+    """What Rally has of a product: the digest of the last snapshot, "" for none, and its categories."""
+
+    digest: str = ""
+    categories: tuple[str, ...] = ()
+
+
+class StockNote(msgspec.Struct, omit_defaults=True):
+    """The figure Rally has of a SKU, and under which ids; None where the SKU is not for sale there."""
+
+    value: int | None = None
+    product: str = ""
+    variant: str = ""
+
+
+class Facts:
+    """Catalogue and stock of one merchant."""
+
+    def __init__(self, shop: Shop, api: Api) -> None:
+        self._channel = shop.channel
+        self._options = shop.options
+        self._database = shop.database
+        self._clock = shop.clock
+        self._api = api
+        self._told_categories: set[str] = set()
+        """Those told by this process; what others told is in the products' notes."""
+
+    # The catalogue
+
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+        """See `interface.Gateway.push_catalog`."""
+        skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
+        with self._database.write() as connection:
+            # Whatever Rally had of their stock, the snapshots may replace.
+            stock.note_uncertain(connection, self._channel, GATEWAY, skus)
+            catalogue.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
+            on_hand = sellable(connection, self._channel, skus)
+        told: list[ProductSent] = []
+        for change in changes:
+            try:
+                told.append(self._tell_product(change, on_hand, call))
+            except GatewayError:
+                if not told:
+                    raise
+                break
+        return told
+
+    def _tell_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
+        known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
+        product = change.product
+        body = product_json(product, on_hand, self._options) if product else None
+        refusals = _not_for_sale(product, self._options) if product else ()
+        if product is None or body is None:
+            return self._tell_gone(change.key, known, refusals, call)
+        paths = tuple(dict.fromkeys(path for item in (product.item, *product.units) for path in item.categories or ()))
+        digest = _digest(product_json(product, {}, self._options))
+        try:
+            for path in paths:
+                if path not in known.categories and path not in self._told_categories:
+                    self._api.tell("category-update", category_json(path, self._options), call)
+                    self._told_categories.add(path)
+            if digest != known.digest or change.is_uncertain:
+                self._api.tell("product-update", body, call)
+        except Refused as error:
+            # Any later change is told, be it the one that takes this back.
+            refused = Refusal(error.message, product.item.sku, product.item.product_id)
+            note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
+            return ProductSent(change.key, msgspec.json.encode(note), (refused,))
+        return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
+
+    def _tell_gone(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
+        if known.digest:
+            body = {"organization_id": self._options.organization_id, "external_id": key}
+            try:
+                self._api.tell("product-delete", body, call)
+            except Refused as error:
+                if error.code != GONE:
+                    return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
+        return ProductSent(key, msgspec.json.encode(ProductNote()), refusals)
+
+    # Stock
+
+    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+        """See `interface.Gateway.push_inventory`.  A SKU Rally does not sell is remembered, not sent.
+
+        Nor is a figure that Rally surely has and that was sent within `restate_every`.
+        """
+        skus = {change.sku for change in changes}
+        with self._database.read() as connection:
+            found = catalogue.of_skus(connection, self._channel, skus)
+            on_hand = sellable(connection, self._channel, skus)
+            keys = {product.item.key for product, _ in found.values()}
+            notes = catalogue.heard_notes(connection, self._channel, GATEWAY, keys)
+        told: list[StockSent] = []
+        owed: list[tuple[StockChange, StockNote]] = []
+        for change in changes:
+            note = StockNote()
+            product, unit = found.get(change.sku, (None, None))
+            if product and unit and self._is_there(product, unit, notes):
+                # Of a product without variants Rally keeps the stock with the product itself (contract 2.7).
+                note = StockNote(on_hand[change.sku], product.item.key, unit.key if product.variants else "")
+            encoded = msgspec.json.encode(note)
+            if note.value is None or (encoded == change.sent and self._is_fresh(change)):
+                told.append(StockSent(change.sku, encoded, was_sent=False))
+            else:
+                owed.append((change, note))
+        for change, note in owed:
+            try:
+                refusal = self._tell_stock(note, call)
+            except GatewayError:
+                if not told:
+                    raise
+                break
+            lacks = (Obstacle("product", change.sku),) if refusal else ()
+            told.append(StockSent(change.sku, msgspec.json.encode(note), refusal, obstacles=lacks))
+        return told
+
+    def _is_fresh(self, change: StockChange) -> bool:
+        """Whether Rally surely has what the note says, and was sent it lately."""
+        if change.is_uncertain or change.was_refused or change.doubted is not None or change.sent_at is None:
+            return False
+        return self._clock() - change.sent_at < timedelta(hours=self._options.restate_every)
+
+    def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
+        """True when Rally sells the unit; a product it was never told of comes with its stock."""
+        note = notes.get(product.item.key)
+        is_told = note is not None and bool(msgspec.json.decode(note, type=ProductNote).digest)
+        return is_told and product.item.is_enabled is not False and is_buyable(unit, self._options)
+
+    def _tell_stock(self, note: StockNote, call: Call) -> str:
+        """Why Rally refused, or ""."""
+        body = {
+            "organization_id": self._options.organization_id,
+            "external_product_id": note.product,
+            "external_variant_id": note.variant,
+            "value": note.value,
+            "method": "absolute",
+        }
+        try:
+            self._api.tell("product-inventory-update", body, call)
+        except Refused as error:
+            return error.message
+        return ""
+
+
+def _in_doubt(changes: Sequence[ProductChange]) -> dict[str, bytes]:
+    """Notes that hold while these are being told, and should nobody learn how that ended."""
+    notes = {}
+    for change in changes:
+        known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
+        notes[change.key] = msgspec.json.encode(ProductNote(DOUBTFUL, known.categories))
+    return notes
+
+
+def _not_for_sale(product: Product, options: RallyOptions) -> tuple[Refusal, ...]:
+    """What is switched on and cannot be sold for want of a SKU or of a price in the shop's currency."""
+    if product.item.is_enabled is False:
+        return ()
+    return tuple(
+        Refusal(f"Rally is not told of it: it has no SKU or no price in {options.currency}", unit.sku, unit.product_id)
+        for unit in product.units
+        if unit.is_enabled is not False and not is_buyable(unit, options)
+    )
+
+
+def _digest(body: Json | None) -> str:
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()[:32]

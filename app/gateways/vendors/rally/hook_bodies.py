@@ -1,0 +1,272 @@
+"""Reads what Rally sends: only what the contract names, leniently in form, never trusting a type (contract 3.3 to 3.5).
+
+Nothing here raises for a value of the wrong kind except where money or units would be guessed: then `BadBody`.
+A field that decides nothing in a hook is not read for it.  Ids are opaque: kept and compared as they came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from app.domain.countries import country_code
+from app.domain.json_bodies import JsonReader, NotJson
+from app.domain.texts import mended
+from app.gateways.vendors.rally.order_document import Address, Customer
+
+Json = Mapping[str, Any]
+
+MOST_UNITS: Final = 1_000_000
+MOST_MONEY: Final = Decimal(10) ** 9
+_CENT: Final = Decimal("0.01")
+
+_read = JsonReader(Decimal).read
+
+
+class BadBody(Exception):
+    """The body does not say what the hook needs."""
+
+
+@dataclass(frozen=True)
+class WantedLine:
+    """Units of a product, or with `line_id` of a line that is there already."""
+
+    line_id: str
+    product_id: str
+    variant_id: str
+    quantity: int
+    price: Decimal | None
+
+
+@dataclass(frozen=True)
+class StatedLine:
+    """A line of the cart as `order/create` names it; what it does not say is empty, or None."""
+
+    line_id: str
+    product_id: str
+    variant_id: str
+    sku: str
+    quantity: int | None
+
+
+def read_body(raw: bytes) -> Json:
+    """The JSON object; empty for no body.  Half a character costs its text alone (R6).  Raises `BadBody`."""
+    if not raw.strip():
+        return {}
+    try:
+        found, _ = _read(raw)
+    except NotJson:
+        raise BadBody from None
+    if not isinstance(found, dict):
+        raise BadBody
+    return found
+
+
+def text(value: object) -> str:
+    """Free text, whole, with U+FFFD for what no database takes; numbers as they are written; anything else is empty."""
+    return mended(identifier(value)).strip()
+
+
+def identifier(value: object) -> str:
+    """An id as it came, blanks and all; empty for one of blanks alone, and for what is neither text nor number."""
+    if isinstance(value, str):
+        return value if value.strip() else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def mapping(value: object) -> Json:
+    """An object; anything else is an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def plain(value: Any) -> Any:
+    """What is kept only to be given back, as JSON that every reader takes; text as `text` has it, with its blanks."""
+    match value:
+        case str():
+            return mended(value)
+        case Decimal():
+            number = float(value)
+            return number if math.isfinite(number) else str(value)
+        case dict():
+            return {mended(name): plain(held) for name, held in value.items()}
+        case list():
+            return [plain(item) for item in value]
+    return value
+
+
+def entries(value: object) -> list[Json]:
+    """The objects of a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def amount(value: object) -> Decimal:
+    """Money.  Raises `BadBody`."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise BadBody
+    try:
+        found = Decimal(value)
+    except InvalidOperation:
+        raise BadBody from None
+    # Compared, not computed with: of a text like 1e999999 arithmetic would overflow.
+    if not found.is_finite() or not -MOST_MONEY <= found <= MOST_MONEY:
+        raise BadBody
+    # Rally's numbers may be binary fractions; no currency has more than two decimals here.
+    return found.quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+def units(value: object) -> int:
+    """A whole number of units, at least 0.  Raises `BadBody`."""
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise BadBody
+    try:
+        found = Decimal(value)
+    except InvalidOperation:
+        raise BadBody from None
+    if not found.is_finite() or found != found.to_integral_value() or not 0 <= found <= MOST_UNITS:
+        raise BadBody
+    return int(found)
+
+
+def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
+    """Raises `BadBody` for a list with anything in it that is no line.
+
+    A price that cannot be read is a fault only where it decides: with `takes_price`.  Goods are named as Rally names
+    them, or as the storefront does to Rally's button: by `product_id` and `variant_id`, by a product with `variants`,
+    each of which is a line (contract 9), or by `sku` alone.
+    """
+    return [
+        WantedLine(
+            identifier(item.get("external_id")),
+            *_goods(item),
+            units(item.get("quantity")),
+            _price(item.get("price"), takes_price),
+        )
+        for item in _bare(_lines(body))
+    ]
+
+
+def _goods(item: Json) -> tuple[str, str]:
+    """Ids of product and variant; a SKU counts where neither is stated."""
+    product_id = identifier(item.get("external_product_id")) or identifier(item.get("product_id"))
+    variant_id = identifier(item.get("external_variant_id")) or identifier(item.get("variant_id"))
+    return (product_id, variant_id) if product_id or variant_id else (identifier(item.get("sku")), "")
+
+
+def _bare(lines: Sequence[Json]) -> Iterator[Json]:
+    """The lines; of one that has variants and no quantity of its own each variant is one."""
+    for item in lines:
+        if item.get("quantity") is None and item.get("variants"):
+            yield from ({**item, **variant} for variant in _objects(item["variants"]))
+        else:
+            yield item
+
+
+def _price(value: object, is_needed: bool) -> Decimal | None:
+    try:
+        return None if value is None else amount(value)
+    except BadBody:
+        if is_needed:
+            raise
+        return None
+
+
+def stated_lines(body: Json) -> list[StatedLine]:
+    """The lines `order/create` names.  Raises `BadBody` for a list with anything in it that is no line."""
+    return [
+        StatedLine(
+            identifier(item.get("external_id")),
+            identifier(item.get("external_product_id")),
+            identifier(item.get("external_variant_id")),
+            identifier(item.get("sku")),
+            None if item.get("quantity") is None else units(item["quantity"]),
+        )
+        for item in _lines(body)
+    ]
+
+
+def _lines(body: Json) -> list[Json]:
+    given = body.get("line_items")
+    return [] if given is None else _objects(given)
+
+
+def _objects(given: object) -> list[Json]:
+    """A list of objects.  Raises `BadBody` for anything else."""
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        raise BadBody
+    return given
+
+
+def address(value: object) -> Address | None:
+    """None where nothing of it is known.
+
+    A code that is no country's is not guessed: it is kept as the country's name where no name is stated.
+    """
+    given = mapping(value)
+    found = {name: text(given.get(name)) for name in Address.__struct_fields__}
+    found["external_id"] = mended(identifier(given.get("external_id")))
+    stated = found["country_code"]
+    found["country_code"] = country_code(stated)
+    if not found["country_code"]:
+        found["country"] = found["country"] or stated
+    return Address(**found) if any(found.values()) else None
+
+
+def shipping_address(body: Json) -> Address | None:
+    """Wherever it stands."""
+    return address(mapping(body.get("customer")).get("shipping_address")) or address(body.get("shipping_address"))
+
+
+def billing_address(body: Json) -> Address | None:
+    """Wherever it stands; the shipping address where the two are said to be one."""
+    customer = mapping(body.get("customer"))
+    found = address(customer.get("billing_address")) or address(body.get("billing_address"))
+    if found is None and customer.get("is_billing_equal_shipping") is True:
+        return shipping_address(body)
+    return found
+
+
+def customer(body: Json, known: Customer) -> Customer:
+    """What is known of the customer, with what the body says laid over it."""
+    given = mapping(body.get("customer"))
+    said = {
+        name: text(given[name]) for name in ("email", "first_name", "last_name", "phone")
+        if given.get(name) is not None
+    }  # fmt: skip
+    if given.get("external_id") is not None:
+        said["external_id"] = mended(identifier(given["external_id"]))
+    consent = mapping(given.get("consent")).get("email")
+    accepts = consent if isinstance(consent, bool) else known.accepts_email
+    return msgspec.structs.replace(known, **said, accepts_email=accepts)
+
+
+def coupons(body: Json) -> list[str] | None:
+    """The coupon codes wanted from now on, or None where the body says nothing about discounts."""
+    if not isinstance(body.get("discounts"), list):
+        return None
+    codes = [text(row.get("name")) for row in entries(body["discounts"]) if row.get("type") == "coupon"]
+    return list({code.casefold(): code for code in codes if code}.values())
+
+
+def is_under_review(body: Json) -> bool | None:
+    """Whether the body puts the order under fraud review or takes it out; None where it says nothing."""
+    if "fraud_review_transaction" not in body:
+        return None
+    return bool(body["fraud_review_transaction"])
+
+
+def digest(*parts: object) -> str:
+    """What tells one content from another."""
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:24]
+
+
+def texts(values: object) -> Iterator[str]:
+    """The texts of a list."""
+    for value in values if isinstance(values, list) else ():
+        if found := text(value):
+            yield found

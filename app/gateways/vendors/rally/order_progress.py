@@ -1,0 +1,120 @@
+"""The state of an order at Rally: money and review, when it is paid, may be handed out, or was cancelled.
+
+Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
+open overrides it (contract 3.2, 3.5) until RetailOps has the order.  There is no hook for an order called off at
+Rally; `refunded` is taken so, unless something has shipped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.gateways.vendors.rally.hook_bodies import Json, is_under_review, text
+from app.gateways.vendors.rally.hook_money import payment_method
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.order_document import RALLY_STATUS, OrderDocument, Transaction
+from app.gateways.vendors.rally.retailops_order import to_payments
+from app.gateways.vendors.rally.shop import Shop
+from app.records import refunds
+from app.records.orders import Standing, State, StoredOrder
+
+log = logging.getLogger(__name__)
+
+
+def with_transactions(document: OrderDocument, charged: Sequence[Transaction]) -> OrderDocument:
+    """Rally sends old transactions again; each id counts once, as it came first (contract 3.4, 3.5)."""
+    known = {transaction.external_id: transaction for transaction in document.transactions}
+    for transaction in charged:
+        if known.setdefault(transaction.external_id, transaction).amount != transaction.amount:
+            log.warning("a transaction came again with another amount", extra={"order": document.refnum})
+    return msgspec.structs.replace(document, transactions=tuple(known.values()))
+
+
+def with_news(document: OrderDocument, body: Json, charged: Sequence[Transaction], shop: Shop) -> OrderDocument:
+    """What the body says of money and review."""
+    document = with_transactions(document, charged)
+    method = payment_method(body)
+    says_paid = text(body.get("status")).casefold() == "paid" and method is not None
+    review = is_under_review(body)
+    if review is None and says_paid and shop.options.paid_clears_review:
+        review = False
+    return msgspec.structs.replace(
+        document,
+        payment_method=method or document.payment_method,
+        is_paid=document.is_paid or says_paid,
+        is_under_review=document.is_under_review if review is None else review,
+    )
+
+
+def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, document: OrderDocument) -> None:
+    """Money that comes when RetailOps has the order already: it has to go back with the rest all the same."""
+    refnum = document.refnum
+    if document.transactions != before.transactions and refunds.charges(connection, shop.channel, refnum):
+        log.warning("money came for an order that had been handed out", extra={"order": refnum})
+        refunds.remember_payments(connection, shop.channel, refnum, document.currency, to_payments(document))
+
+
+def changes_of(
+    shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, standing: Standing, now: datetime
+) -> dict[str, Any]:
+    """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
+    if text(body.get("status")).casefold() == "refunded":
+        # The merchant gave the money back at Rally; no hook says so otherwise (contract 6.3).
+        if stored.state in ("cancelled", "refunded"):
+            return {}
+        if stored.state == "completed" or document.fulfillments:
+            log.warning("the merchant refunded an order at Rally that has shipped", extra={"order": document.refnum})
+            return {"state": "refunded"}
+        # Whoever was given it has to hear of it, though a review has taken it back since (R18).
+        is_away = standing != "unknown" and stored.exportable_at is None
+        return {"state": "refunded", "cancelled_at": now} | ({"exportable_at": now} if is_away else {})
+    if stored.state not in ("pending", "review", "paid"):
+        return {}
+    is_gone = stored.is_final(now) and (standing == "taken" or bool(document.fulfillments))
+    if is_gone and is_under_review(body):
+        log.warning("a fraud review was opened for an order RetailOps has already", extra={"order": document.refnum})
+    is_held = document.is_under_review and not is_gone
+    state: State = "review" if is_held else "paid" if document.is_paid or stored.state == "paid" else "pending"
+    exportable_at = stored.exportable_at
+    if state == "review":
+        exportable_at = None
+    elif state == "paid":
+        exportable_at = min(exportable_at or now, now)
+    elif state == "pending" and not stored.is_final(now):
+        exportable_at = release_at(shop, document, now)
+    wanted = {"state": state, "exportable_at": exportable_at}
+    return {name: value for name, value in wanted.items() if value != getattr(stored, name)}
+
+
+def status_of(stored: StoredOrder, options: RallyOptions, now: datetime) -> str:
+    """Rally's word for how the order stands, as the merchant has it; hooks and webhooks say the same.
+
+    One that was handed out although it was never called paid is as good as paid.
+    """
+    is_released = stored.state == "pending" and stored.is_final(now)
+    return word_of("paid" if is_released else stored.state, options)
+
+
+def word_of(state: State, options: RallyOptions) -> str:
+    """Rally's word for a state, as the merchant has it."""
+    own = {
+        "cancelled": options.cancel_status,
+        "refunded": options.refunded_status,
+        "completed": options.completed_status,
+        "paid": options.paid_status,
+    }
+    return own.get(state, RALLY_STATUS[state])
+
+
+def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:
+    """When an order that is never called paid goes out all the same, or None for never."""
+    after_minutes = shop.options.release_unpaid_after_minutes
+    if not after_minutes or document.is_under_review or document.paid < document.total:
+        return None
+    return now + timedelta(minutes=after_minutes)

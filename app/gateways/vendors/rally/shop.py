@@ -1,0 +1,98 @@
+"""One merchant as Rally's hooks see it: its settings and where its records are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.traffic import InboundRequest
+from app.gateways.interface import Tools
+from app.gateways.vendors.rally.options import RallyOptions
+from app.records.database import Database
+
+Json = dict[str, Any]
+
+GATEWAY = "rally"
+"""The vendor's token, under which stock and catalogue are kept for it."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Everything a hook needs; no vendor is ever called from here."""
+
+    channel: str
+    options: RallyOptions = field(repr=False)
+    database: Database = field(repr=False)
+    clock: Callable[[], datetime] = field(repr=False)
+    wake: Callable[[], None] = field(repr=False)
+    observe_inbound: Callable[[InboundRequest], None] = field(default=lambda request: None, repr=False)
+
+    def cart_date(self, now: datetime) -> datetime:
+        """When a cart that changes now is forgotten (R28)."""
+        return now + timedelta(days=self.options.cart_days)
+
+    def order_date(self, now: datetime, *, is_over: bool) -> datetime:
+        """When an order that changes now is forgotten; sooner or later by whether anything may still happen (R28)."""
+        return now + timedelta(days=self.options.order_days if is_over else self.options.open_order_days)
+
+
+def shop_of(options: RallyOptions, tools: Tools) -> Shop:
+    """Raises `ValueError` where no records are lent."""
+    if tools.database is None:
+        raise ValueError("Rally needs the records: carts and orders are kept here")
+    return Shop(tools.channel, options, tools.database, tools.clock, tools.wake, tools.observe_inbound)
+
+
+def store_json(options: RallyOptions) -> Json:
+    """StoreInfo (contract 4.8)."""
+    return {
+        "organization_id": options.organization_id,
+        "external_id": options.store_id or options.organization_id,
+        "country_code": options.store_country,
+        "address": options.store_address,
+        "store_phone": options.store_phone,
+        "store_locale": options.store_locale,
+        "timezone": options.store_timezone,
+        "currency": options.currency,
+        "store_name": options.store_name,
+        "store_url": options.store_url,
+        "native_checkout_url": options.native_checkout_url or None,
+        "cart_url": options.cart_url or None,
+        "logo_url": options.logo_url or None,
+        "meta": None,
+    }
+
+
+def shop_info_json(options: RallyOptions) -> Json:
+    """The body of `webhooks/shop-info-update` (contract 2.9)."""
+    return {
+        "external_id": options.store_id or options.organization_id,
+        "organization_id": options.organization_id,
+        "country_code": options.store_country,
+        "address": options.store_address,
+        "phone": options.store_phone or None,
+        "locale": options.store_locale,
+        "timezone": options.store_timezone,
+        "currency": options.currency,
+        "weight_unit": options.weight_unit,
+    }
+
+
+def registered_json(options: RallyOptions) -> Json:
+    """Answer of the register callback (contract 1.6)."""
+    return {"store_name": options.store_name, "store_url": options.store_url, "store_logo": options.logo_url or None}
+
+
+def zones_json(options: RallyOptions) -> Json:
+    """Where something can be shipped to (contract 3.7); provinces as they are configured."""
+    zones: Json = {}
+    for entry in options.shipping:
+        for country in entry.countries:
+            states = zones.setdefault(country, {"states": []})["states"]
+            states.extend(name for name in (entry.provinces or ["*"]) if name not in states)
+    for zone in zones.values():
+        if "*" in zone["states"]:
+            zone["states"] = ["*"]
+    return {**zones, "REST_OF_WORLD": False}

@@ -1,0 +1,155 @@
+"""Builds Rally's Cart and Order objects from ours (contract 4.1 to 4.6, 4.8); money is `Decimal` until then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.gateways.vendors.rally.cart_document import CartDocument
+from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.vendors.rally.order_document import (
+    Address,
+    Customer,
+    DiscountRow,
+    Line,
+    OrderDocument,
+    ShippingLine,
+    TaxRow,
+)
+from app.gateways.vendors.rally.pricing import ZERO, Priced
+
+Json = dict[str, Any]
+
+
+def cart_json(cart: CartDocument, priced: Priced, units: Mapping[str, int], options: RallyOptions) -> Json:
+    """The Cart; `units` is what may be sold of each SKU."""
+    customer = customer_json(cart.customer, f"guest-{cart.cart_id}") | {
+        "billing_address": address_json(cart.billing_address or cart.shipping_address),
+        "shipping_address": address_json(cart.shipping_address),
+        "is_billing_equal_shipping": cart.billing_address in (None, cart.shipping_address),
+    }
+    return {
+        "organization_id": options.organization_id,
+        "external_id": cart.cart_id,
+        "customer": customer,
+        "line_items": [
+            line_json(line, at, units.get(line.sku, 0)) | {"is_removable": True, "metafields": []}
+            for at, line in enumerate(priced.lines)
+        ],
+        "shipping_lines": [shipping_json(offer) for offer in priced.offers],
+        "selected_shipping_line_external_id": priced.chosen.external_id if priced.chosen else None,
+        "discounts": [discount_json(row) for row in priced.discounts],
+        "taxes": [tax_json(row) for row in priced.taxes],
+        "subtotal": priced.subtotal,
+        "total": priced.total,
+        "shipping_total": priced.chosen.subtotal if priced.chosen else ZERO,
+        "handling_total": ZERO,
+        "currency": options.currency,
+        "notes": cart.notes or None,
+        "meta": None,
+    }
+
+
+def order_json(order: OrderDocument, status: str, units: Mapping[str, int] | None = None) -> Json:
+    """The Order as hooks answer it: nothing but contract 4.1's column R, so nothing of the shopper."""
+    shipping = shipping_json(order.shipping) if order.shipping else None
+    return {
+        "external_id": order.refnum,
+        "external_number": order.number,
+        "cart_id": order.cart_id,
+        "status": status,
+        "line_items": lines_json(order.lines, units or {}),
+        "subtotal": order.subtotal,
+        "total": order.total,
+        "tax_amount": order.tax_amount,
+        "discounts": [discount_json(row) for row in order.discounts],
+        "taxes": [tax_json(row) for row in order.taxes],
+        "shipping_lines": [shipping] if shipping else [],
+        "shipping_cost": shipping,
+        "handling_fee": None,
+        "meta": order.meta,
+    }
+
+
+def lines_json(lines: Sequence[Line], units: Mapping[str, int]) -> list[Json]:
+    """LineItems of an order."""
+    return [line_json(line, at, units.get(line.sku, 0)) | {"metafields": []} for at, line in enumerate(lines)]
+
+
+def line_json(line: Line, position: int, units: int) -> Json:
+    """LineItem (contract 4.3) without what only carts or only orders have."""
+    return {
+        "external_id": line.external_id,
+        "external_product_id": line.product_key,
+        "external_variant_id": line.variant_key,
+        "quantity": line.quantity,
+        "title": line.title,
+        "external_vendor": line.vendor,
+        "sku": line.sku,
+        "image": line.image,
+        "inventory_quantity": units,
+        "requires_shipping": line.requires_shipping,
+        "taxable": line.taxable,
+        "position": position,
+        "price": line.price,
+        "discounted_price": line.discounted_price,
+        "tax_rate": line.tax_rate,
+        "tax_amount": line.tax_amount,
+        "subtotal": line.subtotal,
+        "discount_amount": line.discount_amount,
+        "total": line.total,
+        "options": [
+            {"external_id": name, "name": name, "value": value, "position": at}
+            for at, (name, value) in enumerate(line.options, 1)
+        ],
+        "categories": [{"external_id": path} for path in line.categories],
+    }
+
+
+def customer_json(customer: Customer, guest_id: str) -> Json:
+    """Customer (contract 4.5) without addresses."""
+    return {
+        "external_id": customer.external_id or guest_id,
+        "email": customer.email or None,
+        "first_name": customer.first_name or None,
+        "last_name": customer.last_name or None,
+        "phone": customer.phone or None,
+        "consent": {"email": customer.accepts_email},
+    }
+
+
+def address_json(address: Address | None) -> Json | None:
+    """Address (contract 4.4); what is unknown is null."""
+    if address is None:
+        return None
+    return {name: getattr(address, name) or None for name in Address.__struct_fields__}
+
+
+def shipping_json(line: ShippingLine) -> Json:
+    """ShippingLine; `total` is with tax and before discounts, which stand among the discounts."""
+    return {
+        "external_id": line.external_id,
+        "title": line.title,
+        "carrier_identifier": line.external_id,
+        "code": line.ship_code,
+        "description": line.description or None,
+        "price": line.subtotal,
+        "subtotal": line.subtotal,
+        "tax_rate": line.tax_rate,
+        "tax_amount": line.tax_amount,
+        "total": line.total,
+    }
+
+
+def discount_json(row: DiscountRow) -> Json:
+    return {
+        "external_id": row.external_id,
+        "type": row.type,
+        "subtype": row.subtype,
+        "name": row.name,
+        "amount": row.amount,
+    }
+
+
+def tax_json(row: TaxRow) -> Json:
+    return {"title": row.title, "tax_rate": row.tax_rate, "tax_amount": row.tax_amount, "meta": None}

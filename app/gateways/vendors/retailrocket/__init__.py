@@ -1,0 +1,61 @@
+"""Retail Rocket: personalisation; a side feed that gets goods, stock and purchases.  `VENDOR` is all the core sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.gateways import learned_rate
+from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.vendors.retailrocket.feed_server import create_feed_server
+from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway, feed_of
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+
+
+class RetailRocketVendor:
+    """See `interface.Vendor`."""
+
+    token = RetailRocketGateway.token
+    options: type[Any] = RetailRocketOptions
+
+    def faults(self, options: RetailRocketOptions) -> list[str]:
+        found = learned_rate.faults(options)
+        found += learned_rate.faults(options, "products_per_s", "products_rate_max")
+        if options.reports_purchases and not options.api_key:
+            found.append('api_key is needed for order_source = "server"')
+        if options.reports_purchases and not options.currency:
+            found.append('currency is needed for order_source = "server": two currencies must not be mixed')
+        if options.purchase_route == "csv" and not options.consent:
+            found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
+        return found
+
+    def brings_orders(self, options: RetailRocketOptions) -> bool:
+        return False
+
+    def not_carried(self, options: RetailRocketOptions) -> list[str]:
+        return []
+
+    def account_marks(self, options: RetailRocketOptions) -> list[Any]:
+        """Two channels would overwrite each other's goods, whose numbers they share."""
+        return [options.partner_id]
+
+    def account(self, options: RetailRocketOptions) -> str:
+        return options.partner_id
+
+    def former_accounts(self, options: RetailRocketOptions) -> list[str]:
+        return []
+
+    def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:
+        return [f"{name}.xml" for name in names]
+
+    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
+        """The feeds of the channels in feed mode."""
+        feeds = {channel: feed for channel, gateway in gateways.items() if (feed := feed_of(gateway))}
+        set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
+        return create_feed_server(feeds, set_aside) if feeds else None
+
+    def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
+        return RetailRocketGateway(options, tools)
+
+
+VENDOR: Vendor = RetailRocketVendor()

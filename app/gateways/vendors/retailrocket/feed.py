@@ -1,0 +1,305 @@
+"""Builds the feed from the catalogue and the stock records, in bounded memory, at most once per change.
+
+One process builds, in the background; what it made is kept in the database and served by all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import BinaryIO, Final, cast
+
+import msgspec
+
+from app.domain.catalogue import Item, Product
+from app.gateways.vendors.retailrocket import yml
+from app.gateways.vendors.retailrocket.feed_store import BuildLost, FeedStore, LeftOut, Report, Turn
+from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.records import catalogue, reservations, stock
+from app.records.database import Database
+
+PAGE: Final = 250
+"""Products read at a time."""
+
+BLOCK: Final = 64 * 1024
+
+MOST_NAMED: Final = 500
+"""Units left out that are named to the operator; the others are counted."""
+
+LOOK_S: Final = 1.0
+"""How often a process looks whether a build is due."""
+
+KEEP_S: Final = 20.0
+"""How often a builder renews its lease."""
+
+FORM: Final = 2
+"""Goes up whenever this code writes the same goods otherwise."""
+
+log = logging.getLogger(__name__)
+
+
+class Numbers:
+    """A set of the small whole numbers we give goods, a bit for each."""
+
+    def __init__(self, packed: bytes = b"") -> None:
+        self._bits = bytearray(zlib.decompress(packed)) if packed else bytearray()
+
+    def add(self, number: int) -> bool:
+        """False when it was in already."""
+        place, bit = number >> 3, 1 << (number & 7)
+        if place >= len(self._bits):
+            self._bits.extend(bytes(place + 1 - len(self._bits) + 1024))
+        if self._bits[place] & bit:
+            return False
+        self._bits[place] |= bit
+        return True
+
+    def __contains__(self, number: int) -> bool:
+        place = number >> 3
+        return place < len(self._bits) and bool(self._bits[place] & (1 << (number & 7)))
+
+    def packed(self) -> bytes:
+        return zlib.compress(bytes(self._bits))
+
+    def without(self, other: Numbers) -> Iterator[int]:
+        """Those of ours the other has not, ascending."""
+        for place, byte in enumerate(self._bits):
+            there = other._bits[place] if place < len(other._bits) else 0
+            if rest := byte & ~there:
+                for bit in range(8):
+                    if rest & (1 << bit):
+                        yield place * 8 + bit
+
+
+@dataclass
+class _Draft:
+    """A build under way."""
+
+    turn: Turn
+    file: BinaryIO
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    listed: Numbers = field(default_factory=Numbers)
+    paths: dict[str, None] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+    left_out_count: int = 0
+    shortened_count: int = 0
+    offers: int = 0
+    gone: dict[int, int] = field(default_factory=dict)
+    currency: str = ""
+
+    def write(self, piece: bytes) -> None:
+        self.file.write(piece)
+        self.digest.update(piece)
+        self.offers += 1
+
+    def leave_out(self, unit: Item, reason: str) -> None:
+        self.left_out_count += 1
+        if len(self.left_out) < MOST_NAMED:
+            self.left_out.append(LeftOut(unit.sku, unit.product_id, reason))
+
+
+class FeedBuilder:
+    """Builds one channel's feed when it is due."""
+
+    def __init__(
+        self,
+        options: RetailRocketOptions,
+        database: Database,
+        channel: str,
+        gateway: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.store = FeedStore(database, channel, gateway)
+        self._options = options
+        self._offers = Offers(options)
+        self._availability = Availability(options)
+        self._database = database
+        self._channel = channel
+        self._gateway = gateway
+        self._clock = clock
+        self._form = _form(options)
+        self._look_at_s = 0.0
+        self._is_begun = False
+
+    def build_if_due(self, is_stopping: Callable[[], bool]) -> bool:
+        """Build when it is time and nobody else does; True when a build was made.  Raises `DatabaseUnavailable`."""
+        if time.monotonic() < self._look_at_s:
+            return False
+        self._look_at_s = time.monotonic() + LOOK_S
+        if not self._is_begun:
+            self._begin()
+        if not self.store.is_due(self._clock(), self._options.feed_delay_s, self._form):
+            return False
+        turn = self.store.take(self._clock())
+        return turn is not None and self._build(turn, is_stopping)
+
+    def _begin(self) -> None:
+        """A catalogue that was there before this gateway has a feed as well."""
+        self.store.begin_feed()
+        if self.store.report()[1] is None:
+            with self._database.read() as connection:
+                _, products = catalogue.page(connection, self._channel, "", 1)
+            if not products:
+                return
+            self.store.mark(self._clock())
+        self._is_begun = True
+
+    def _build(self, turn: Turn, is_stopping: Callable[[], bool]) -> bool:
+        began_s = time.monotonic()
+        try:
+            # On disk until it is whole: categories stand before the goods that say which there are.
+            with tempfile.TemporaryFile() as file:
+                draft = _Draft(turn, cast(BinaryIO, file), currency=self._options.currency or self._first_currency())
+                if not self._write_offers(draft, is_stopping):
+                    self.store.give_up(turn)
+                    return False
+                self._finish(draft)
+        except BuildLost:
+            log.warning("feed of %s: another process builds it; this one took too long", self._channel)
+            return False
+        except BaseException:
+            self.store.give_up(turn)
+            raise
+        level = logging.WARNING if draft.left_out_count else logging.INFO
+        log.log(
+            level, "feed of %s: %s offers in %.1f s, %s units left out", self._channel, draft.offers,
+            time.monotonic() - began_s, draft.left_out_count, extra={"channel": self._channel},
+        )  # fmt: skip
+        return True
+
+    def _write_offers(self, draft: _Draft, is_stopping: Callable[[], bool]) -> bool:
+        """False when this process is about to end."""
+        keep_at_s = time.monotonic() + KEEP_S
+        for products in self._pages():
+            if is_stopping():
+                return False
+            if time.monotonic() >= keep_at_s:
+                self.store.keep(draft.turn, self._clock())
+                keep_at_s = time.monotonic() + KEEP_S
+            self._write_page(draft, products)
+        self._write_gone(draft)
+        return True
+
+    def _first_currency(self) -> str:
+        """Where nobody said which currency the store has: that of the goods known longest."""
+        with self._database.read() as connection:
+            known = catalogue.oldest(connection, self._channel, PAGE)
+        return next((item.currency for item in known if item.currency and item.price), "")
+
+    def _pages(self) -> Iterator[list[Product]]:
+        after = ""
+        while True:
+            with self._database.read() as connection:
+                after, products = catalogue.page(connection, self._channel, after, PAGE)
+            yield products
+            if not after:
+                return
+
+    def _write_page(self, draft: _Draft, products: list[Product]) -> None:
+        units = [(product, unit) for product in products for unit in product.units if unit.is_enabled is not False]
+        stocks = self._stocks([unit for _, unit in units])
+        found: list[Offer] = []
+        for product, unit in units:
+            offer = self._offers.of(product, unit, stocks[unit.number], draft.currency)
+            if isinstance(offer, str):
+                draft.leave_out(unit, offer)
+            elif draft.listed.add(offer.number):
+                found.append(offer)
+                draft.shortened_count += len(unit.title or "") > LONGEST_NAME
+        self._number(draft, found)
+        for offer in found:
+            draft.write(yml.offer(offer, draft.numbers))
+
+    def _stocks(self, units: list[Item]) -> dict[int, Mapping[str, bool]]:
+        skus = list({unit.sku for unit in units})
+        levels = {}
+        with self._database.read() as connection:
+            for at in range(0, len(skus), catalogue.MANY):
+                some = skus[at : at + catalogue.MANY]
+                levels.update(stock.levels_of(connection, self._channel, self._gateway, some))
+            held = reservations.reserved_units(connection, self._channel, skus)
+        return {unit.number: self._availability.of(levels.get(unit.sku), held.get(unit.sku, 0)) for unit in units}
+
+    def _number(self, draft: _Draft, offers: list[Offer]) -> None:
+        """Every category of these offers, and all above it, has a number."""
+        for path in {path for offer in offers for path in offer.categories}:
+            while path and path not in draft.paths:
+                draft.paths[path] = None
+                path = self._offers.parent(path)
+        missing = [path for path in draft.paths if path not in draft.numbers]
+        if missing:
+            with self._database.write() as connection:
+                catalogue.number_categories(connection, self._channel, missing)
+                draft.numbers = catalogue.category_numbers(connection, self._channel)
+
+    def _write_gone(self, draft: _Draft) -> None:
+        """What the last build listed and this one does not stays as unavailable for its time (contract 4)."""
+        now = self._clock()
+        before = draft.turn.report.gone
+        last_day = int((now - timedelta(days=self._options.keep_gone_days)).timestamp())
+        kept: list[int] = []
+        for number in Numbers(draft.turn.listed).without(draft.listed):
+            since = before.get(number, int(now.timestamp()))
+            if since > last_day:
+                draft.gone[number] = since
+                kept.append(number)
+            if len(kept) == PAGE:
+                self._write_gone_page(draft, kept)
+                kept = []
+        self._write_gone_page(draft, kept)
+
+    def _write_gone_page(self, draft: _Draft, numbers: list[int]) -> None:
+        with self._database.read() as connection:
+            found = catalogue.of_numbers(connection, self._channel, numbers)
+        offers = []
+        for number in numbers:
+            stocks = self._availability.of(None, 0)
+            offer = self._offers.of(*found[number], stocks, draft.currency) if number in found else ""
+            if isinstance(offer, Offer):
+                draft.listed.add(number)
+                offers.append(offer)
+            else:
+                del draft.gone[number]
+        self._number(draft, offers)
+        for offer in offers:
+            draft.write(yml.offer(offer, draft.numbers, is_gone=True))
+
+    def _finish(self, draft: _Draft) -> None:
+        tree = sorted(
+            (draft.numbers[path], draft.numbers.get(self._offers.parent(path), 0), self._offers.levels(path)[-1])
+            for path in draft.paths
+        )
+        shop = yml.shop(self._options.shop_name, self._options.shop_url, tree)
+        draft.digest.update(shop)
+        etag = draft.digest.hexdigest()[:32]
+        report = Report(draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone)
+        now = self._clock()
+        if etag == draft.turn.etag:
+            self.store.leave(draft.turn, now, self._form, draft.listed.packed(), report)
+            return
+        content = self._content(draft.file, yml.head(now) + shop)
+        self.store.publish(draft.turn, now, self._form, etag, content, draft.listed.packed(), report)
+
+    def _content(self, file: BinaryIO, beginning: bytes) -> Iterator[bytes]:
+        yield beginning
+        file.seek(0)
+        while block := file.read(BLOCK):
+            yield block
+        yield yml.TAIL
+
+
+def _form(options: RetailRocketOptions) -> str:
+    """A digest of everything but the goods that decides what the feed says."""
+    said = (
+        FORM, options.shop_name, options.shop_url, options.category_separator, sorted(options.stock_ids.items()),
+        options.currency, options.available_when_unstated, options.keep_gone_days,
+    )  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:32]

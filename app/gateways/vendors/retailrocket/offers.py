@@ -1,0 +1,188 @@
+"""Builds the offer of a unit that can be bought, in either mode, or says why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from app.domain import prices, stock_levels, texts, web_addresses
+from app.domain.catalogue import Item, Product
+from app.domain.stock import StockLevel
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+
+LONGEST_NAME: Final = 120
+LONGEST_URL: Final = 512
+"""Limits of the Product API's table, which the feed is taken to share (contract 2.1, 3)."""
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML 1.0 document may hold, escaped or not: control characters, lone surrogates, two noncharacters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A unit with everything Retail Rocket requires.  `stocks` is empty for a store with one availability."""
+
+    number: int
+    group: int
+    """The product's number where this is one of its variants, else 0."""
+    name: str
+    price: Decimal
+    old_price: Decimal | None
+    url: str
+    picture: str
+    categories: tuple[str, ...]
+    vendor: str
+    description: str
+    params: tuple[tuple[str, str], ...]
+    is_available: bool
+    stocks: tuple[tuple[str, bool], ...]
+
+
+class Availability:
+    """Which goods can be had: by RetailOps' stock figures, less what orders hold that they do not count yet (R25)."""
+
+    def __init__(self, options: RetailRocketOptions) -> None:
+        self._stock_ids = options.stock_ids
+        self._is_when_unstated = options.available_when_unstated
+        self._names = tuple(dict.fromkeys(options.stock_ids.values()))
+
+    def fits(self, flags: Mapping[str, bool] | None) -> bool:
+        """Whether these name the stock ids the store has now."""
+        return flags is not None and set(flags) == set(self._names or [""])
+
+    def of(self, level: StockLevel | None, reserved: int) -> dict[str, bool]:
+        """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock.
+
+        Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
+        """
+        is_there = self._is_when_unstated
+        if level is not None:
+            is_there = stock_levels.sellable(level.quantity_available, reserved) > 0
+        if not self._names:
+            return {"": is_there}
+        found = dict.fromkeys(self._names, is_there and level is None)
+        units: dict[str, int] = {}
+        for detail in level.details if level and (is_there or not reserved) else ():
+            stock_id = self._stock_ids.get(detail.place)
+            if stock_id and detail.quantity_type in stock_levels.OWN_STOCK:
+                units[stock_id] = units.get(stock_id, 0) + detail.available
+        return found | {stock_id: stock_levels.sellable(count) > 0 for stock_id, count in units.items()}
+
+
+class Offers:
+    """Makes offers by one store's options."""
+
+    def __init__(self, options: RetailRocketOptions) -> None:
+        self._shop_url = options.shop_url
+        self._separator = options.category_separator.strip() or options.category_separator
+
+    def of(self, product: Product, unit: Item, stocks: Mapping[str, bool], currency: str) -> Offer | str:
+        """The offer, or what is wrong with the unit, in words for the operator and without values.
+
+        `currency` is the store's, "" while that is not known.
+        """
+        name = texts.shortened(clean(unit.title).strip(), LONGEST_NAME)
+        price, old_price = _prices(unit, currency)
+        url, url_fault = self._first_address([unit.url] if unit.url else [])
+        picture, picture_fault = self._first_address(unit.images or ())
+        categories = tuple(dict.fromkeys(path for raw in unit.categories or () if (path := self.path(raw))))
+        faults = _faults(
+            unit.ignored or {},
+            ("name", "title", bool(name), ""),
+            ("price", "price", bool(price), ""),
+            ("url", "url", bool(url), url_fault),
+            ("picture", "images", bool(picture), picture_fault),
+            ("categoryId", "categories", bool(categories), ""),
+        )
+        if faults or price is None:
+            return faults
+        if currency and unit.currency and unit.currency != currency:
+            return "priced in another currency than the store's"
+        is_enabled = unit.is_enabled is not False
+        own = {stock_id: is_enabled and is_there for stock_id, is_there in stocks.items()}
+        params = tuple(
+            (key, value) for raw, held in unit.options or () if (key := clean(raw)) and (value := clean(held))
+        )
+        return Offer(
+            number=unit.number,
+            group=product.item.number if product.variants else 0,
+            name=name,
+            price=price,
+            old_price=old_price,
+            url=url,
+            picture=picture,
+            categories=categories,
+            vendor=clean(unit.vendor),
+            description=clean(unit.description),
+            params=params,
+            is_available=own.get("", any(own.values())),
+            stocks=tuple((stock_id, is_there) for stock_id, is_there in own.items() if stock_id),
+        )
+
+    def path(self, raw: str) -> str:
+        """A category path in one spelling; "" when it has no level."""
+        return self._separator.join(self.levels(raw))
+
+    def levels(self, path: str) -> list[str]:
+        """The names of a path, from the top."""
+        return [level for part in path.split(self._separator) if (level := " ".join(clean(part).split()))]
+
+    def parent(self, path: str) -> str:
+        """The path above, "" at the top."""
+        return self._separator.join(self.levels(path)[:-1])
+
+    def address(self, raw: str | None) -> str:
+        """An absolute address of at most 512 characters, or ""."""
+        return self._first_address([raw] if raw else [])[0]
+
+    def _first_address(self, addresses: Sequence[str]) -> tuple[str, str]:
+        """The first that can be used, and why the first that cannot be used is not."""
+        fault = ""
+        for raw in addresses:
+            try:
+                found = web_addresses.read(raw, self._shop_url)
+                if not web_addresses.is_absolute(found):
+                    raise ValueError("is relative, and shop_url is not set")
+                if len(found) > LONGEST_URL:
+                    raise ValueError(f"has more than {LONGEST_URL} characters")
+            except ValueError as error:
+                fault = fault or str(error)
+            else:
+                return found, ""
+        return "", fault
+
+
+def clean(text: str | None) -> str:
+    """The text without what XML cannot carry."""
+    return _NOT_XML.sub("", text) if text else ""
+
+
+def plain(amount: Decimal) -> Decimal:
+    """The same amount in a form that is written without an exponent."""
+    return Decimal(f"{amount:f}")
+
+
+def _faults(ignored: Mapping[str, str], *parts: tuple[str, str, bool, str]) -> str:
+    """Why a unit cannot be an offer, "" when it can.
+
+    A part is its element, the field it is made of, whether it can be made, and why what is stated cannot be used.
+    """
+    missing, unusable = [], []
+    for element, name, is_there, fault in parts:
+        fault = fault or ignored.get(name, "")
+        if not is_there:
+            (unusable.append(f"its {element} {fault}") if fault else missing.append(element))
+    return ", and ".join([*([f"without {', '.join(missing)}"] if missing else []), *unusable])
+
+
+def _prices(unit: Item, currency: str) -> tuple[Decimal | None, Decimal | None]:
+    """What a unit costs now, and before the discount where there is one; the store's currency has the last word."""
+    currency = unit.currency or currency
+    full = prices.price(unit.price, currency)
+    sale = prices.sale_price(unit.sale_price, full, currency)
+    if sale is not None and full is not None:
+        return plain(sale), plain(full)
+    return (None if full is None else plain(full)), None

@@ -1,0 +1,260 @@
+"""Product API mode: every changed product is sent whole, and again only when something of it changed (contract 2.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
+from app.domain.stock import StockChange, StockSent
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Call
+from app.gateways.vendors.retailrocket.api import Api, encode
+from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.records import catalogue, reservations, stock
+from app.records.database import Database
+
+Note = dict[str, str]
+"""Stock id ("" where there is none) -> digest of the product as it was told last, availability apart.
+
+What can be had is told by stock pushes alone: they keep note of it, and two notes of one thing would part."""
+
+Flags = dict[str, bool]
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """One product as it is to be told."""
+
+    product: Product
+    offers: tuple[Offer, ...]
+    former: tuple[Offer, ...]
+    """Under numbers of SKUs its units had and nobody has now: not to be had."""
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def kind(self) -> str:
+        return "productsgroup" if self.product.variants else "products"
+
+    @property
+    def number(self) -> int:
+        return self.product.item.number if self.product.variants else self.offers[0].number
+
+    @property
+    def of_former(self) -> list[_Telling]:
+        """What a product without variants has to say of each former number; those of variants go with their group."""
+        if self.product.variants:
+            return []
+        return [replace(self, offers=(offer,), former=()) for offer in self.former]
+
+    @property
+    def stock_ids(self) -> list[str]:
+        return [stock_id for stock_id, _ in self.offers[0].stocks] or [""] if self.offers else []
+
+
+class ProductApi:
+    """Used by one sender at a time (R13)."""
+
+    def __init__(self, options: RetailRocketOptions, api: Api, database: Database, channel: str, gateway: str) -> None:
+        self._currency = options.currency
+        self._offers = Offers(options)
+        self._availability = Availability(options)
+        self._api = api
+        self._database = database
+        self._channel = channel
+        self._gateway = gateway
+
+    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+        """Raises a `GatewayError` when not one product could be settled."""
+        sent: list[ProductSent] = []
+        for change in changes:
+            try:
+                sent.append(self._tell_change(change, call))
+            except GatewayError:
+                if not sent:
+                    raise
+                break
+        return sent
+
+    def push_inventory(self, changes: Sequence[StockChange], flags: Mapping[str, Flags], call: Call) -> list[StockSent]:
+        """Tells the products of SKUs that came or went; quantities alone are no news (contract 5).
+
+        `flags` are what can be had of each SKU now.  Raises a `GatewayError` when not one SKU could be settled.
+        """
+        turned = [
+            change.sku for change in changes if change.is_uncertain or flags[change.sku] != read_flags(change.sent)
+        ]
+        with self._database.read() as connection:
+            known = catalogue.of_skus(connection, self._channel, turned)
+        told: dict[str, str] = {}
+        sent: list[StockSent] = []
+        for change in changes:
+            found = known.get(change.sku)
+            refusal = ""
+            if found is not None:
+                product, _ = found
+                try:
+                    if product.item.key not in told:
+                        told[product.item.key] = self._tell_flags(product, flags, call)
+                except GatewayError:
+                    if not sent:
+                        raise
+                    break
+                refusal = told[product.item.key]
+            sent.append(StockSent(change.sku, encode(flags[change.sku]), refusal))
+        return sent
+
+    def _tell_change(self, change: ProductChange, call: Call) -> ProductSent:
+        if change.product is None:
+            return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is told.
+        item = change.product.item
+        telling = self._telling(change.product, {})
+        note = _read_note(change.sent)
+        refusals = list(telling.refusals)
+        now: Note = {}
+        for stock_id in telling.stock_ids:
+            digest = self._digest(telling, stock_id)
+            if note.get(stock_id) != digest or change.is_uncertain:
+                refused = [self._send(one, stock_id, call) for one in (telling, *telling.of_former)]
+                if any(refused):
+                    refusals += [Refusal(why, item.sku, item.product_id) for why in refused if why]
+                    continue
+            now[stock_id] = digest
+        for stock_id in sorted(note.keys() - set(telling.stock_ids)) if telling.offers else ():
+            # The store has this stock no more: there nothing can be had.
+            if refusal := self._send(_withdrawn(telling, stock_id), stock_id, call):
+                refusals.append(Refusal(refusal, item.sku, item.product_id))
+                now[stock_id] = note[stock_id]
+        return ProductSent(change.key, encode(now), tuple(refusals))
+
+    def _tell_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
+        """Why it was refused, or ""."""
+        telling = self._telling(product, flags)
+        refused = [self._send(telling, stock_id, call) for stock_id in telling.stock_ids]
+        return next(filter(None, refused), "")
+
+    def _telling(self, product: Product, flags: Mapping[str, Flags]) -> _Telling:
+        """`flags` are what is being told just now; of other SKUs what was told last holds."""
+        units = product.units
+        others = [unit.sku for unit in units if unit.sku not in flags]
+        with self._database.read() as connection:
+            notes = stock.notes_of(connection, self._channel, self._gateway, others)
+            heard = {sku: told for sku in others if self._availability.fits(told := read_flags(notes.get(sku)))}
+            unheard = [sku for sku in others if sku not in heard]
+            levels = stock.levels_of(connection, self._channel, self._gateway, unheard)
+            held = reservations.reserved_units(connection, self._channel, unheard)
+            former = catalogue.former_numbers(connection, self._channel, units)
+        offers, withdrawn, refusals = [], [], []
+        for unit in units:
+            sku = unit.sku
+            if not sku:
+                continue  # Another record has its SKU and the number that goes with it.
+            known = flags.get(sku) or heard.get(sku)
+            now = self._availability.of(levels.get(sku), held.get(sku, 0)) if known is None else known
+            offer = self._offers.of(product, unit, now, self._currency)
+            if isinstance(offer, Offer):
+                offers.append(offer)
+                withdrawn += [_gone(replace(offer, number=number)) for number in former.get(unit.key, ())]
+            elif unit.is_enabled is not False:
+                refusals.append(Refusal(offer, unit.sku, unit.product_id))
+        return _Telling(product, tuple(offers), tuple(withdrawn), tuple(refusals))
+
+    def _send(self, telling: _Telling, stock_id: str, call: Call) -> str:
+        """Why it was refused, or ""."""
+        body = encode(self._body(telling, stock_id))
+        try:
+            self._api.send_product(telling.kind, telling.number, stock_id, body, call)
+        except Refused as error:
+            return error.message
+        return ""
+
+    def _digest(self, telling: _Telling, stock_id: str) -> str:
+        """Of all that is told, but for what can be had."""
+        alike = tuple(
+            replace(offer, is_available=True, stocks=tuple((name, True) for name, _ in offer.stocks))
+            for offer in telling.offers
+        )
+        enabled = [unit.is_enabled is not False for unit in telling.product.units]
+        former = [self._body(one, stock_id) for one in telling.of_former]
+        said = (self._body(replace(telling, offers=alike), stock_id), enabled, *former)
+        return hashlib.sha256(encode(said)).hexdigest()[:32]
+
+    def _body(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
+        first = telling.offers[0]
+        stocked = {"stockId": stock_id} if stock_id else {}
+        if not telling.product.variants:
+            return {"id": first.number, **self._fields(first, stock_id), **_paths(self._offers, first), **stocked}
+        group = self._group_fields(telling, stock_id)
+        variants = {
+            str(offer.number): {**self._fields(offer, stock_id), **stocked}
+            for offer in (*telling.offers, *telling.former)
+        }
+        return {"groupId": telling.number, **group, **stocked, "products": variants}
+
+    def _group_fields(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
+        """What the product itself states, where that is enough, else its first variant's."""
+        root: Item = telling.product.own
+        own = self._offers.of(telling.product, root, {}, self._currency)
+        offer = own if isinstance(own, Offer) else telling.offers[0]
+        fields = {**self._fields(offer, stock_id), **_paths(self._offers, offer)}
+        is_any = any(_is_there(item, stock_id) for item in telling.offers)
+        return fields | {"name": offer.name, "isAvailable": is_any}
+
+    def _fields(self, offer: Offer, stock_id: str) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "name": offer.name,
+            "price": offer.price,
+            "oldPrice": offer.old_price,
+            "url": offer.url,
+            "pictureUrl": offer.picture,
+            "isAvailable": _is_there(offer, stock_id),
+        }
+        if offer.vendor:
+            fields["vendor"] = offer.vendor
+        if offer.description:
+            fields["description"] = offer.description
+        if offer.params:
+            fields["params"] = dict(offer.params)
+        return fields
+
+
+def _gone(offer: Offer) -> Offer:
+    """The same, not to be had anywhere."""
+    return replace(offer, is_available=False, stocks=tuple((stock_id, False) for stock_id, _ in offer.stocks))
+
+
+def _withdrawn(telling: _Telling, stock_id: str) -> _Telling:
+    """The same for a stock the store has no more."""
+    offers = (_gone(replace(offer, stocks=((stock_id, False),))) for offer in telling.offers)
+    return replace(telling, offers=tuple(offers))
+
+
+def _is_there(offer: Offer, stock_id: str) -> bool:
+    return dict(offer.stocks).get(stock_id, offer.is_available)
+
+
+def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:
+    """The deepest path of each branch; a slash inside a name would part it (contract 2.2)."""
+    paths = ["/".join(level.replace("/", "-") for level in offers.levels(path)) for path in offer.categories]
+    deepest = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
+    return {"categoryPaths": list(dict.fromkeys(deepest))}
+
+
+def read_flags(sent: bytes | None) -> Flags | None:
+    """What was told of a SKU; None when nothing was, or in a form that is not ours any more."""
+    try:
+        return msgspec.json.decode(sent, type=Flags) if sent else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _read_note(sent: bytes | None) -> Note:
+    try:
+        return msgspec.json.decode(sent, type=Note) if sent else {}
+    except msgspec.DecodeError:
+        return {}

@@ -1,0 +1,217 @@
+"""Reports purchases to Retail Rocket, each order line at most once (contract 2.5, 4, 5)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from app.domain.orders import Order
+from app.domain.purchases import Purchase, PurchaseLine
+from app.errors import GatewayError, Refused
+from app.gateways.interface import Accepted, Call
+from app.gateways.vendors.retailrocket import csv_orders
+from app.gateways.vendors.retailrocket.api import Api, encode
+from app.gateways.vendors.retailrocket.offers import clean, plain
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.vendors.retailrocket.told import Told
+from app.records import catalogue
+from app.records.database import Database
+
+MOST_EVENTS: Final = 100
+"""Of one batch, the contact included; the vendor names no number (contract 2.5)."""
+
+MOST_BYTES: Final = 256 * 1024
+
+MOST_SENDS: Final = 2
+"""With `purchase_repeat = "once"`: attempts of unknown outcome after which an operator has to look."""
+
+_SESSION: Final = re.compile(r"[0-9A-Za-z]{1,50}")
+_EMAIL: Final = re.compile(r"[^\s@,\"]{1,64}@[^\s@,\"]{1,190}")
+_OLD: Final = timedelta(hours=24)
+_PRICE: Final = Decimal("0.0001")
+
+log = logging.getLogger(__name__)
+
+Lines = dict[int, tuple[int, Decimal]]
+"""Product number -> units and unit price."""
+
+
+class Purchases:
+    """Used by one delivery of a shopper at a time (contract 2.5: one call in flight for each visitor)."""
+
+    def __init__(
+        self,
+        options: RetailRocketOptions,
+        api: Api,
+        database: Database,
+        channel: str,
+        gateway: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._options = options
+        self._api = api
+        self._database = database
+        self._told = Told(database, channel, gateway)
+        self._channel = channel
+        self._clock = clock
+
+    def of(self, order: Order) -> Purchase | None:
+        """What is to be reported of the order; None where the store's currency is another."""
+        if order.currency_code.upper() != self._options.currency:
+            log.warning("an order is not reported to retailrocket: its currency is not the store's",
+                        extra={"channel": self._channel, "order": order.refnum})  # fmt: skip
+            return None
+        email = order.email.strip().casefold()
+        session = next((item.value for item in order.attributes if item.handle == self._options.session_attribute), "")
+        return Purchase(
+            order_refnum=order.refnum,
+            shopper=self._shopper(order, email),
+            ordered_at=order.created_at,
+            currency_code=self._options.currency,
+            lines=_priced(order),
+            session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
+            email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
+        )
+
+    def report(self, wanted: Purchase, call: Call) -> Accepted:
+        """Send what has not been reported of the order.
+
+        Raises a `GatewayError`; `Refused` OUTCOME_UNKNOWN when it may have been counted and may not be sent again.
+        """
+        lines = self._numbered(wanted)
+        open_lines = self._told.open(wanted.order_refnum, lines)
+        if self._options.purchase_repeat == "once":
+            self._stop_in_doubt(wanted, [product for product, doubts in open_lines.items() if doubts >= MOST_SENDS])
+        if self._options.purchase_route == "csv":
+            if wanted.email and open_lines:
+                self._send(wanted, open_lines, lambda: self._upload(wanted, lines, list(open_lines), call))
+            elif open_lines:
+                self._note("an order without an e-mail address is not reported to retailrocket", wanted)
+            return Accepted()
+        if self._clock() - wanted.ordered_at > _OLD and open_lines:
+            self._note("a purchase older than a day is reported to retailrocket", wanted)
+        for products, events in self._batches(wanted, {product: lines[product] for product in open_lines}):
+            self._send(wanted, products, lambda events=events: self._api.send_events(events, call))  # type: ignore[misc]
+        return Accepted()
+
+    def _send(self, wanted: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
+        refnum = wanted.order_refnum
+        self._told.begin(refnum, products)
+        try:
+            send()
+        except GatewayError as error:
+            if not error.outcome_unknown:
+                self._told.not_done(refnum, products)
+            elif self._options.purchase_repeat == "once":
+                doubtful = self._told.open(refnum, products)
+                self._stop_in_doubt(wanted, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
+            raise
+        self._told.done(refnum, products, self._clock())
+
+    def _stop_in_doubt(self, wanted: Purchase, products: list[int]) -> None:
+        if products:
+            self._told.settle(wanted.order_refnum, products)
+            message = "it was sent twice without a usable answer; it may have been counted, so an operator has to look"
+            raise Refused("OUTCOME_UNKNOWN", message)
+
+    def _numbered(self, wanted: Purchase) -> Lines:
+        """Lines of one product together, at the mean of their prices (contract 2.4)."""
+        skus = {line.sku for line in wanted.lines}
+        with self._database.read() as connection:
+            known = catalogue.of_skus(connection, self._channel, skus)
+        units: dict[int, int] = {}
+        money: dict[int, Decimal] = {}
+        unknown = [line.sku for line in wanted.lines if line.sku not in known]
+        if unknown:
+            what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
+            self._note(what, wanted, unknown[0])
+        for line in wanted.lines:
+            if line.sku not in known:
+                continue
+            product = known[line.sku][1].number
+            units[product] = units.get(product, 0) + line.quantity
+            money[product] = money.get(product, Decimal(0)) + line.quantity * line.unit_price
+        return {
+            product: (count, plain((money[product] / count).quantize(_PRICE).normalize()))
+            for product, count in units.items()
+        }
+
+    def _batches(self, wanted: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
+        contact = self._contact(wanted)
+        batches: list[tuple[list[int], list[Mapping[str, Any]]]] = []
+        size = MOST_BYTES
+        for product, (units, price) in lines.items():
+            event = {"order": self._event(wanted, product, units, price)}
+            own_size = len(encode(event)) + 1
+            if not batches or len(batches[-1][1]) == MOST_EVENTS or size + own_size > MOST_BYTES:
+                batches.append(([], [contact]))
+                size = len(encode(contact)) + 2
+            batches[-1][0].append(product)
+            batches[-1][1].append(event)
+            size += own_size
+        return batches
+
+    def _contact(self, wanted: Purchase) -> Mapping[str, Any]:
+        contact = {
+            "sessionExternalId": wanted.session or wanted.shopper,
+            "contactExternalId": wanted.shopper,
+            "timestamp": _stamp(wanted.ordered_at),
+        }
+        if wanted.email:
+            contact["email"] = wanted.email
+        return {"setContact": contact}
+
+    def _event(self, wanted: Purchase, product: int, units: int, price: Decimal) -> Mapping[str, Any]:
+        event: dict[str, Any] = {
+            "sessionExternalId": wanted.session or wanted.shopper,
+            "productId": product,
+            "quantity": units,
+            "price": price,
+            "transaction": clean(wanted.order_refnum),
+            "timestamp": _stamp(wanted.ordered_at),
+        }
+        if self._options.purchase_stock_id:
+            event["stockId"] = self._options.purchase_stock_id
+        return event
+
+    def _upload(self, wanted: Purchase, lines: Lines, products: list[int], call: Call) -> None:
+        rows = csv_orders.rows(
+            wanted.order_refnum, wanted.ordered_at, wanted.email, [(item, *lines[item]) for item in products]
+        )
+        if len(rows) > csv_orders.MOST_BYTES:
+            raise Refused("TOO_LARGE", "the order makes a file above the vendor's limit")
+        self._api.upload_orders(rows, call)
+
+    def _shopper(self, order: Order, email: str) -> str:
+        """A keyed hash, 32 hex characters: letters and digits only, no personal data (contract 5)."""
+        phone = re.sub(r"\D", "", order.phone_number)
+        who = email or phone or f"order {order.refnum}"
+        key = self._options.identity_key or self._options.api_key
+        said = f"{self._options.partner_id}\n{who}"
+        return hmac.new(key.encode(), said.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
+
+    def _note(self, message: str, wanted: Purchase, sku: str = "") -> None:
+        log.warning(message, extra={"channel": self._channel, "order": wanted.order_refnum, "sku": sku})
+
+
+def _priced(order: Order) -> tuple[PurchaseLine, ...]:
+    """Each line at what a unit cost after its own discount and its part of the order's, never below 0."""
+    totals = [max(line.quantity * line.unit_price - line.discount, Decimal(0)) for line in order.lines]
+    goods = sum(totals, Decimal(0))
+    share = max(goods - order.discount_amount, Decimal(0)) / goods if goods else Decimal(1)
+    return tuple(
+        PurchaseLine(line.refnum, line.sku, line.quantity, (total * share / line.quantity).quantize(_PRICE))
+        for line, total in zip(order.lines, totals, strict=True)
+        if line.quantity > 0
+    )
+
+
+def _stamp(moment: datetime) -> str:
+    """ISO 8601 with offset (contract 1.5)."""
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,100 @@
+"""Schedules a full resync of a Product API store when its last sync no longer covers every field (R13).
+
+So it is for a store that had a feed until now, for a catalogue that was there before this gateway, and after a
+change of the settings that decide what a product says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from app.gateways.vendors.retailrocket.feed_store import PRODUCT_API, BuildLost, FeedStore, Turn
+from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.records import cataloguing
+from app.records.database import Database
+
+PAGE: Final = 500
+"""Products owed in one transaction."""
+
+LOOK_S: Final = 1.0
+"""How often it is looked whether another process is done with it."""
+
+log = logging.getLogger(__name__)
+
+
+class Retelling:
+    """One channel's, in one process: once, for a change of settings comes with a start."""
+
+    def __init__(
+        self,
+        options: RetailRocketOptions,
+        database: Database,
+        channel: str,
+        gateway: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = FeedStore(database, channel, gateway)
+        self._database = database
+        self._channel = channel
+        self._gateway = gateway
+        self._clock = clock
+        # The notes of what was told hold for a store, and as long as it is told; the rest shows in what is told.
+        self._told_to = f"{PRODUCT_API} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
+        self._form = self._told_to + _digest(
+            options.shop_url, options.category_separator, options.currency, sorted(options.stock_ids.items())
+        )
+        self._look_at_s = 0.0
+        self._is_done = False
+
+    def owe_if_due(self, is_stopping: Callable[[], bool]) -> None:
+        """Owe every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""
+        if self._is_done or time.monotonic() < self._look_at_s:
+            return
+        self._look_at_s = time.monotonic() + LOOK_S
+        kept = self._store.form()
+        if kept is None:
+            self._store.mark(self._clock())
+        self._is_done = kept == self._form or self._owe(is_stopping)
+
+    def _owe(self, is_stopping: Callable[[], bool]) -> bool:
+        """False when another process is at it, or this one about to end."""
+        turn = self._store.take(self._clock())
+        if turn is None:
+            return False
+        try:
+            if turn.form != self._form and not self._owe_all(turn, is_stopping):
+                self._store.give_up(turn)
+                return False
+            self._store.keep_form(turn, self._form)
+        except BuildLost:
+            return False
+        except BaseException:
+            self._store.give_up(turn)
+            raise
+        return True
+
+    def _owe_all(self, turn: Turn, is_stopping: Callable[[], bool]) -> bool:
+        forgets_notes = turn.form != "" and not turn.form.startswith(self._told_to)
+        after, is_all = "", False
+        while not is_all:
+            if is_stopping():
+                return False
+            with self._database.write() as connection:
+                after = cataloguing.owe_page(
+                    connection, self._channel, self._gateway, after, PAGE, forgets_notes=forgets_notes
+                )
+            self._store.keep(turn, self._clock())
+            is_all = not after
+        log.info("the catalogue of %s is owed as a whole: what was told does not say all", self._channel)
+        return True
+
+
+def _digest(*said: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:32]
