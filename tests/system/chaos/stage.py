@@ -43,6 +43,7 @@ storefront_client_id = "0b6f1c2e-0000-4000-8000-00000000c0de"
 requests_per_s = 0
 parallel_calls = 0
 patience_s = {PATIENCE_S}
+settle_seconds = SETTLE_S
 reserve_grace_s = 0
 
 [[channel.rally.shipping]]
@@ -106,8 +107,8 @@ class FullStage(Stage):
 
     def channels(self) -> str:
         ours, tills = (f"http://127.0.0.1:{self.relays[name].port}" for name in ("pipe17", "rally"))
-        till = TILL_CHANNEL.replace("VENDOR_URL", tills)
-        return CHANNELS.replace("VENDOR_URL", ours).replace("SETTLE_S", f"{self.settle_s}") + till
+        both = CHANNELS.replace("VENDOR_URL", ours) + TILL_CHANNEL.replace("VENDOR_URL", tills)
+        return both.replace("SETTLE_S", f"{self.settle_s}")
 
     def till(self) -> RetailOps:
         """RetailOps as it calls the channel of Rally, for one thread."""
