@@ -110,6 +110,15 @@ class FullStage(Stage):
         both = CHANNELS.replace("VENDOR_URL", ours) + TILL_CHANNEL.replace("VENDOR_URL", tills)
         return both.replace("SETTLE_S", f"{self.settle_s}")
 
+    def _channels_of_old_release(self) -> str:
+        """The same, without what the earlier release does not know and would refuse."""
+        assert self.old_release is not None
+        ours, till, tills = self.channels().partition(TILL_CHANNEL.partition("\n[channel.rally]")[0])
+        options = self.old_release / "app" / "gateways" / "rally" / "options.py"
+        if "settle_seconds" not in options.read_text():
+            tills = tills.replace(f"settle_seconds = {self.settle_s}\n", "")
+        return ours + till + tills
+
     def till(self) -> RetailOps:
         """RetailOps as it calls the channel of Rally, for one thread."""
         return RetailOps(f"{self.server_url}/api/channel", TILL_KEY, 1201, TILL_ID, load_contract())
@@ -152,8 +161,10 @@ class FullStage(Stage):
         command = [sys.executable, "-m", module, "deliveries", "work"]
         is_second = name == WORKERS[1]
         folder = self.old_release if is_second and self.old_release else ROOT
-        clock = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFFSET_FILE": str(self.clock_file)} if is_second else {}
-        self._start(name, command, folder=folder, **clock)
+        own = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFFSET_FILE": str(self.clock_file)} if is_second else {}
+        if folder != ROOT:
+            own["CHANNELS"] = self._channels_of_old_release()
+        self._start(name, command, folder=folder, **own)
 
     def revive(self) -> None:
         super().revive()
