@@ -103,6 +103,17 @@ def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) ->
         assert client.get(path).headers["X-Request-Id"]
 
 
+def test_every_seeded_fault_names_tests_that_there_are() -> None:
+    """A test that was renamed would end the whole run of the faults."""
+    named = {(fault.name, test) for fault in FAULTS for test in fault.tests}
+    assert [each for each in sorted(named) if not _is_there(each[1])] == []
+
+
+def _is_there(test: str) -> bool:
+    path, _, name = test.partition("::")
+    return (ROOT / path).is_file() and f"def {name.partition('[')[0]}(" in (ROOT / path).read_text()
+
+
 def test_every_seeded_fault_fits_the_code() -> None:
     """Whether the tests notice them is seen by `python -m tests.seeded_faults`."""
     times = {fault.name: (ROOT / fault.file).read_text().count(fault.old) for fault in FAULTS}

@@ -161,11 +161,14 @@ _DOUBT = (
     .values(is_possibly_done=True, last_attempt_at=_NOW, late_until=None)
 )
 _HELD = (
-    select(deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts)
+    select(
+        deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts,
+        deliveries.c.last_attempt_at,
+    )
     .where(_THESE)
     .order_by(deliveries.c.id)
     .with_for_update()
-)
+)  # fmt: skip
 _LATER = (
     select(deliveries.c.verb)
     .where(
@@ -178,6 +181,8 @@ _LATER = (
     .order_by(deliveries.c.id.desc())
     .limit(1)
 )
+_KEPT_TO = timedelta(milliseconds=2)
+"""How much two readings of one time may differ once one of them was kept, which is done in milliseconds."""
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 
 
@@ -226,7 +231,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
                 in_doubt.append(outcome.delivery.id)
         elif is_done and (row is None or row.state in ("dropped", "refused")):
             recorded.after_all.append(outcome)
-        elif row is not None and row.state == "delivered" and (is_done or outcome.settled.is_possibly_done):
+        elif row is not None and row.state == "delivered" and _may_be_later(outcome.settled, row.last_attempt_at):
             _note_if_overtaken(connection, outcome.delivery, now)
     if in_doubt:
         connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
@@ -258,6 +263,18 @@ def _written(outcome: Outcome) -> dict[str, object]:
         "lease_until": None,
         "late_until": settled.late_until,
     }
+
+
+def _may_be_later(settled: Settled, delivered_at: datetime | None) -> bool:
+    """True for an attempt that may have arrived after the call was delivered, when later ones of its order began.
+
+    One that was answered before that did not; nor did the attempt that is recorded twice, for its process never heard
+    that the database had taken it.
+    """
+    is_done = settled.state == "delivered"
+    over_at = settled.last_attempt_at if is_done else settled.late_until
+    is_over = over_at is not None and delivered_at is not None and over_at - delivered_at < _KEPT_TO
+    return (is_done or settled.is_possibly_done) and not is_over
 
 
 def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime) -> None:

@@ -9,7 +9,8 @@ its bytes were, and the relay plays both:
   the network is back.  A caller that reset its connection has thrown them away; one that merely closed it has not.
 * `are_sent=True`: the packets were under way and arrive late, whatever the caller did since.
 
-`Relay.drop` ends every connection at once with a reset to both sides, and what was held is lost.
+`Relay.drop` ends every connection at once with a reset to both sides, and what was held is lost.  After
+`Relay.refuse` nobody can connect any more, while those that are connected go on, held or not.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ Tap = Callable[["Link", Direction, bytes], None]
 Not afterwards, for who gets the bytes may answer them, or hang up, before the thread that passed them on goes on.
 """
 
+_BACKLOG = 64
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -86,9 +88,12 @@ class Relay:
         self._resend_s = 0.0
         self._links: set[Link] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, name="relay", daemon=True).start()
+        self._is_refusing = self._is_closed = False
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        # Bound by its number, for one that the system chose is given away as soon as nobody listens.
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=_BACKLOG)
+        self._begin_to_accept()
 
     def hold(
         self, *directions: Direction, are_sent: bool = False, is_for_all: bool = True, resend_s: float = 0.0
@@ -101,9 +106,20 @@ class Relay:
             for direction in directions:
                 gates[direction].clear()
 
-    def release(self) -> None:
-        """Pass on what was held, and everything after it."""
+    def refuse(self) -> None:
+        """Refuse connections that are not there yet, from now on; the port stays this relay's."""
         with self._lock:
+            if not self._is_refusing:
+                self._is_refusing = True
+                self._listener.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Pass on what was held, and everything after it; take new connections again."""
+        with self._lock:
+            if self._is_refusing and not self._is_closed:
+                self._is_refusing = False
+                self._listener.listen(_BACKLOG)
+                self._begin_to_accept()
             held = [self._gates, *(link.gates for link in self._links)]
         for gates in held:
             for gate in gates.values():
@@ -121,11 +137,16 @@ class Relay:
 
     def close(self) -> None:
         """Take no more connections and lose those there are."""
+        with self._lock:
+            self._is_closed = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.drop()
         self.release()
+
+    def _begin_to_accept(self) -> None:
+        threading.Thread(target=self._accept, name="relay", daemon=True).start()
 
     def _accept(self) -> None:
         while True:

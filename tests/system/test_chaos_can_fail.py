@@ -81,6 +81,24 @@ def test_p44_an_answer_that_was_heard_is_overheard_however_late_the_relay_goes_o
     relay.close()
 
 
+def test_p44_a_relay_that_refuses_connections_keeps_those_there_are_and_takes_them_again(rally: RunningServer) -> None:
+    relay = Relay(int(rally.url.rpartition(":")[2]))
+    with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as there:
+        there.sendall(CALL + BODY)
+        assert there.recv(65536).startswith(b"HTTP/1.1 200")
+        relay.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", relay.port), timeout=5)
+        there.sendall(CALL + BODY)
+        assert there.recv(65536).startswith(b"HTTP/1.1 200")
+        relay.release()
+        with socket.create_connection(("127.0.0.1", relay.port), timeout=5) as new:
+            new.sendall(CALL + BODY)
+            assert new.recv(65536).startswith(b"HTTP/1.1 200")
+    relay.refuse()
+    relay.close()
+
+
 def test_p44_a_refund_sent_twice_and_one_parked_though_heard_are_found() -> None:
     assert _found([_sent(status=429), _sent(status=202)]) == ["parked"], "one that was surely not done may be repeated"
     assert "was sent 2 times" in _found([_sent(status=502), _sent(status=202)])[0]

@@ -27,7 +27,7 @@ TABLE = (
     Fault("stop", 2, processes.stop_process, meaning="SIGSTOP for longer than a lease, then SIGCONT"),
     Fault("stop-at-send", 3, processes.stop_at_send, meaning="the same just before the first byte of a call"),
     Fault("clock", 2, processes.set_clock, meaning="the second worker's clock is wrong by 30 or 120 s, or by a day"),
-    Fault("partition", 6, network.partition, meaning="packets to or from a vendor are held, some lost afterwards"),
+    Fault("partition", 6, network.partition, meaning="packets of a vendor are held or lost, new connections refused"),
     Fault("drop", 1, network.drop_connections, meaning="all connections to a vendor are lost"),
     Fault("database-stop", 1, database.stop_database, _has_server, "PostgreSQL is stopped or crashes"),
     Fault("database-lost", 3, database.lose_database, meaning="database lost between a call and its outcome (T1, T2)"),

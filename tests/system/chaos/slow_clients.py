@@ -30,13 +30,13 @@ def _stay(port: int, seconds: float) -> None:
     end_at, sent = time.monotonic() + seconds, 0
     try:
         for number in range(CLIENTS):
-            with suppress(OSError):
-                client = socket.socket()
+            client = socket.socket()
+            clients.append((client, goes_on[number % 4]))
+            with suppress(OSError):  # one that cannot connect is closed with the others
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
                 client.settimeout(0.2)
                 client.connect(("127.0.0.1", port))
                 client.sendall(begun_with[number % 4])
-                clients.append((client, goes_on[number % 4]))
         while time.monotonic() < end_at:
             time.sleep(1.0)
             for client, rest in clients:

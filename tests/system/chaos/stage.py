@@ -43,6 +43,7 @@ storefront_client_id = "0b6f1c2e-0000-4000-8000-00000000c0de"
 requests_per_s = 0
 parallel_calls = 0
 patience_s = {PATIENCE_S}
+settle_seconds = SETTLE_S
 reserve_grace_s = 0
 
 [[channel.rally.shipping]]
@@ -106,8 +107,17 @@ class FullStage(Stage):
 
     def channels(self) -> str:
         ours, tills = (f"http://127.0.0.1:{self.relays[name].port}" for name in ("pipe17", "rally"))
-        till = TILL_CHANNEL.replace("VENDOR_URL", tills)
-        return CHANNELS.replace("VENDOR_URL", ours).replace("SETTLE_S", f"{self.settle_s}") + till
+        both = CHANNELS.replace("VENDOR_URL", ours) + TILL_CHANNEL.replace("VENDOR_URL", tills)
+        return both.replace("SETTLE_S", f"{self.settle_s}")
+
+    def _channels_of_old_release(self) -> str:
+        """The same, without what the earlier release does not know and would refuse."""
+        assert self.old_release is not None
+        ours, till, tills = self.channels().partition(TILL_CHANNEL.partition("\n[channel.rally]")[0])
+        options = self.old_release / "app" / "gateways" / "rally" / "options.py"
+        if "settle_seconds" not in options.read_text():
+            tills = tills.replace(f"settle_seconds = {self.settle_s}\n", "")
+        return ours + till + tills
 
     def till(self) -> RetailOps:
         """RetailOps as it calls the channel of Rally, for one thread."""
@@ -151,8 +161,10 @@ class FullStage(Stage):
         command = [sys.executable, "-m", module, "deliveries", "work"]
         is_second = name == WORKERS[1]
         folder = self.old_release if is_second and self.old_release else ROOT
-        clock = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFFSET_FILE": str(self.clock_file)} if is_second else {}
-        self._start(name, command, folder=folder, **clock)
+        own = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_OFFSET_FILE": str(self.clock_file)} if is_second else {}
+        if folder != ROOT:
+            own["CHANNELS"] = self._channels_of_old_release()
+        self._start(name, command, folder=folder, **own)
 
     def revive(self) -> None:
         super().revive()
