@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,7 +134,10 @@ def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> 
         said, errors = server.communicate(timeout=30)
     assert server.returncode == 0
     assert f"http://127.0.0.1:{port}/rally/merchants/<organization_id>" in said
-    assert "channel verify" in said and "unknown_key" in errors
+    own = f"http://127.0.0.1:{port}/api/channel"
+    assert re.findall(r"^  channel verify --base-url (\S+)  # is it right\?$", said, re.MULTILINE) == [own]
+    assert re.findall(r"^  channel send \w+ --to (\S+)$", said, re.MULTILINE) == [own] * 3
+    assert "unknown_key" in errors
     assert body["integration_auth_token"] not in said + errors
 
 
