@@ -281,13 +281,26 @@ SLOW = (
 """Where tests start servers or whole processes, or walk every vendor; PostgreSQL's are slow as well."""
 
 
+LONGEST = (
+    "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
+    "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
+    "gateways/test_rally_gateway.py", "callbacks/test_door.py", "transport/test_rates.py", "system/test_memory.py",
+)  # fmt: skip
+"""Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(ROOT / "tests").as_posix()
         if place.startswith(SLOW) or item.get_closest_marker("postgresql"):
             item.add_marker(pytest.mark.slow)
-    # The longest files first, so that at the end of a parallel run no process works on one while the others are idle.
-    items.sort(key=lambda item: "/system/" not in item.path.as_posix())
+    # So that at the end of a parallel run no process works on a long file while the others are idle.
+    places = {item.path: item.path.relative_to(ROOT / "tests").as_posix() for item in items}
+    items.sort(key=lambda item: _turn(places[item.path]))
+
+
+def _turn(place: str) -> int:
+    return LONGEST.index(place) if place in LONGEST else len(LONGEST) + (not place.startswith("system/"))
 
 
 @pytest.fixture(scope="session")

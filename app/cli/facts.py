@@ -197,11 +197,11 @@ def _as_json(token: str, item: SendAgain) -> dict[str, Any]:
 
 
 def _summary(subject: Subject, channel: str, found: dict[str, SendAgain], *, is_done: bool) -> None:
-    what = "stock" if subject == "stock" else "the products"
+    what, are = ("stock", "is") if subject == "stock" else ("the products", "are")
     for token, item in found.items():
         count = f"{what} of {len(item.owed)} SKU{'s' * (len(item.owed) != 1)}"
         click.echo(
-            f"{token}: {count} of channel {channel} {'is pending again' if is_done else 'would be pending again'}"
+            f"{token}: {count} of channel {channel} {f'{are} pending again' if is_done else 'would be pending again'}"
         )
         _name(item.moved, f"{token}: left, for a shipment or an order moved it since it was stated (STOCK_STALE)")
         _name(item.unknown, f"{token}: never stated by RetailOps")

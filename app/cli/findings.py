@@ -47,6 +47,9 @@ KEY_REFUSED = ("HTTP_401", "HTTP_403")
 CLOCK_S = 5.0
 """How far this machine's wall clock may be from the clock that all processes share."""
 
+TOO_MANY = "; DATABASE_PROCESSES has to count the web and worker processes of all machines, twice for a rolling release"
+"""What mends it where more processes share the connections than `DATABASE_PROCESSES` says."""
+
 PUBLIC_S = 5.0
 """How long this server's public address may take to answer."""
 
@@ -147,7 +150,8 @@ def open_database(url: str) -> tuple[Finding, Database | None]:
         finding = Finding("database", "attention", f"{error.faults[0]}")
     except (DatabaseUnavailable, SQLAlchemyError) as error:
         why = str(error) if isinstance(error, DatabaseUnavailable) else in_words(getattr(error, "orig", None) or error)
-        finding = Finding("database", "attention", f"DATABASE_URL: the database does not answer ({why})")
+        hint = TOO_MANY if "too many connections" in why else ""
+        finding = Finding("database", "attention", f"DATABASE_URL: the database does not answer ({why}){hint}")
     else:
         brand = "SQLite" if database.is_sqlite else "PostgreSQL"
         if not pending:

@@ -14,6 +14,34 @@ from app.operations import acts
 from app.records import channels, forgetting
 from app.records.database import Database
 
+WORDS = {
+    "called_off_cursors": "marks of how far cancellations were read",
+    "carts": "carts of shoppers",
+    "catalogue": "products and variants, as RetailOps stated them",
+    "catalogue_heard": "marks of which product each vendor has",
+    "categories": "categories and their numbers",
+    "channel_accounts": "names of the vendors' accounts",
+    "deliveries": "calls to vendors, made or owed",
+    "fact_obstacles": "reasons why a vendor refused goods or stock",
+    "fact_streams": "marks of what goes to each vendor next",
+    "feed_pieces": "pieces of the feed's text",
+    "feeds": "feeds",
+    "handed_out": "marks of which orders RetailOps got",
+    "held_back": "orders that could not be handed out",
+    "inbound_requests": "counts of requests from vendors",
+    "journal": "lines of the journal",
+    "late_news": "events found after an answer",
+    "observed_orders": "orders a vendor is yet to be told of",
+    "orders": "orders of shoppers",
+    "packages": "parcels",
+    "reservations": "units reserved for orders",
+    "sku_numbers": "numbers of SKUs",
+    "stock": "stock figures, as RetailOps stated them",
+    "stock_disagreements": "counts of stock figures that contradict themselves",
+    "told_lines": "goods of orders a vendor was told of",
+}
+"""What the rows of each table are, for people."""
+
 
 @click.command(short_help="Remove what is kept of a channel that is gone.")
 @click.argument("name")
@@ -52,14 +80,17 @@ def forget(name: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"channel": name, "outcome": outcome, "dry_run": not yes, "rows": counts, "open": str(what)})
         return
-    table = new_table(f"Kept of channel '{name}'", "What", "Rows")
-    for kind, count in counts.items():
-        table.add_row(kind.replace("_", " "), str(count))
-    console().print(table)
+    if counts:
+        table = new_table(f"Kept of channel '{name}'", "Rows", "What")
+        for kind, count in counts.items():
+            table.add_row(str(count), WORDS[kind])
+        console().print(table)
     if what:
         click.echo(f"It has {what}.")
     if yes:
         click.echo(f"Channel '{name}' is {outcome}. Restart the server if a channel was set aside because of it.")
+    elif not counts:
+        click.echo(f"Of channel '{name}' nothing is kept but the ledgers.")
     else:
         click.echo("Nothing was done: add --yes and --reason TEXT to remove all of this for good.")
 

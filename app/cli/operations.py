@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import click
+from rich.padding import Padding
 
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
@@ -44,23 +45,35 @@ def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> No
 
 def _show(found: Sequence[Operation]) -> None:
     out = console()
-    wide = is_wide(out)
-    table = new_table("", "When (UTC)", "Who", "Act", *(["Channel", "Outcome"] if wide else []), "On what", "Why")
+    if not is_wide(out):
+        for item in found:
+            out.print(f"{item.at:%m-%d %H:%M} UTC, {item.who}: {_act(item)}")
+            for line in filter(None, (_on_what(item), f"{_where(item)}: {item.outcome}", f"Why: {item.reason}")):
+                out.print(Padding(line, (0, 0, 0, 4), expand=False))
+        return
+    table = new_table("", "When (UTC)", "Who", "Act", "Where", "Outcome", "On what", "Why")
     for item in found:
-        at = when(item.at) if wide else f"{item.at:%m-%d %H:%M}"
-        more = [shown_channel(item.channel), item.outcome] if wide else []
-        act = f"{item.act} {item.detail}".strip()
-        who, on_what = item.who if wide else shortened(item.who, 12), _on_what(item, is_wide=wide)
-        table.add_row(at, who, act, *more, on_what, item.reason)
+        table.add_row(
+            when(item.at), item.who, _act(item), _where(item), item.outcome, _on_what(item), item.reason
+        )  # fmt: skip
     out.print(table)
 
 
-def _on_what(item: Operation, *, is_wide: bool) -> str:
-    parts = [f"{target.kind} {shortened(target.id, 24 if is_wide else 11)}" for target in item.targets[:NAMED]]
+def _act(item: Operation) -> str:
+    return f"{item.act} {item.detail}".strip()
+
+
+def _where(item: Operation) -> str:
+    """The channel, and the vendor where the act was about one."""
+    return ", ".join(filter(None, (shown_channel(item.channel), item.gateway)))
+
+
+def _on_what(item: Operation) -> str:
+    parts = [f"{target.kind} {shortened(target.id, 24)}" for target in item.targets[:NAMED]]
     kinds = {target.kind for target in item.targets}
     if kinds <= {"sku", "product"} and item.count > len(parts):
         parts.append(f"and {item.count - len(parts)} more" if parts else f"all {item.count}")
-    return (", " if is_wide else "\n").join(parts)
+    return ", ".join(parts)
 
 
 def _as_json(item: Operation) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -92,9 +92,11 @@ def list_(name: str, as_json: bool) -> None:
             }
         )
     else:
-        table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed", "type", "id", "method", "url")
+        base = _shared_base([hook["url"] for hook in shown])
+        below = f", addresses below {base}" if base else ""
+        table = new_table(f"{len(found)} hooks, {len(TOPICS)} are needed{below}", "type", "id", "method", "address")
         for hook in shown:
-            table.add_row(hook["type"], hook["id"], hook["method"], hook["url"])
+            table.add_row(hook["type"], hook["id"], hook["method"], hook["url"].removeprefix(base))
         console().print(table)
         click.echo(finding.sentence, err=not is_whole)
     if not is_whole:
@@ -188,9 +190,11 @@ def _show(channel: Channel, action: str, report: Report, as_json: bool) -> None:
             }
         )
     else:
-        table = new_table("", "hook", "outcome", "url", "why")
-        for step in (*report.removed, *report.added):
-            table.add_row(step.name, step.outcome, step.url, step.why)
+        steps = (*report.removed, *report.added)
+        base = _shared_base([step.url for step in steps])
+        table = new_table(f"Addresses below {base}" if base else "", "hook", "outcome", "address", "why")
+        for step in steps:
+            table.add_row(step.name, step.outcome, step.url.removeprefix(base), step.why)
         if report.removed or report.added:
             console().print(table)
         if report.registered is not None:
@@ -199,6 +203,16 @@ def _show(channel: Channel, action: str, report: Report, as_json: bool) -> None:
             click.echo(why, err=True)
     if not is_done:
         raise SystemExit(1)
+
+
+def _shared_base(urls: Sequence[str]) -> str:
+    """What all these addresses begin with, said once so that a table fits 80 columns; "" where it is no whole one."""
+    shared: list[str] = []
+    for parts in zip(*(url.split("/")[:-1] for url in urls), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "/".join(shared) if len(shared) >= 3 else ""
 
 
 def _step(step: Step) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from app import settings as configuration
 from app.cli.filters import key_of, remember_names
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.domain.catalogue import Product
 from app.gateways import VENDORS
 from app.gateways.vendors.retailrocket.feed_store import FeedStore, LeftOut, Report
@@ -48,6 +48,12 @@ class Numbered(msgspec.Struct, frozen=True):
     address: str
     refusal: str
 
+
+WHERE_FROM = (
+    "A reason names fields of the feed. [channel.catalog] in channels.toml says from which field of RetailOps' "
+    "catalogue each is read; `channel settings` shows it."
+)
+"""What a reason means, for who reads one for the first time."""
 
 PAGE = 250
 """Products read at a time."""
@@ -198,9 +204,13 @@ def _show(found: list[Feed]) -> None:
         out.print(f"{item.channel}: {item.address}")
         out.print(f"{item.offers} offers ({item.gone} gone and unavailable), built {built}{waiting}")
         if item.left_out_count:
+            length = 60 if is_wide(out) else 26
             table = new_table(f"{item.left_out_count} units left out", "sku", "product", "reason")
             for unit in item.left_out:
-                table.add_row(unit.sku, unit.product_id, unit.reason)
+                table.add_row(shortened(unit.sku, length), shortened(unit.product_id, length // 2), unit.reason)
             out.print(table)
+            if item.left_out_count > len(item.left_out):
+                out.print(f"{item.left_out_count - len(item.left_out)} more.")
+            out.print(WHERE_FROM)
     if not found:
         out.print("No channel has a feed.")

@@ -116,11 +116,12 @@ def _show(shown: Shown, as_json: bool) -> None:
         out.print("# ---- and in .env ----", style="bold")
         click.echo(shown.env)
     for running in shown.sandboxes:
-        columns = ("Key", "Integration", "Stands for") if running.accounts else ("",)
+        columns = ("Key", "Belongs to", "Stands for") if running.accounts else ("",)
         table = new_table(f"{running.title}: {running.base_url}", *columns)
         for account in running.accounts:
             table.add_row(account.key, account.integration_id or "none", account.meaning)
         out.print(table)
         out.print(f"Its page (also /sandbox/state, JSON): {running.admin_url}\n")
-    out.print("Running until Ctrl-C.  No channels.toml yet?  `channel init`, then `channel serve` in another terminal.")
+    out.print("Running until Ctrl-C.  In another terminal: `channel init` where there is")
+    out.print("no channels.toml yet, then `channel serve`.")
     out.file.flush()

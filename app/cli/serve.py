@@ -191,7 +191,9 @@ def _next_commands(url: str, configured: Settings) -> list[str]:
     verify = "channel verify" if is_usual else f"channel verify --base-url {url}/api/channel"
     if not configured.channels:
         return [verify, "channel init"]
-    to = "" if is_usual else f" --to {url}"
+    to = "" if is_usual else f" --to {url}/api/channel"
     named = f" --channel {configured.channels[0].name}" if len(configured.channels) > 1 else ""
     sent = [f"channel send {callback}{named}{to}" for callback in ("catalog_push", "inventory_push", "order_pull")]
-    return [f"{verify:<32}is it right?", f"{'channel check':<32}what is missing, and the command that mends it", *sent]
+    width = len(verify) + 2
+    asked = [(verify, "is it right?"), ("channel check", "what is missing, and the command that mends it")]
+    return [*(f"{command:<{width}}# {meaning}" for command, meaning in asked), *sent]

@@ -9,8 +9,9 @@ from types import FrameType
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 PIPED_WIDTH = 160
 """Columns of a table that nobody's window limits."""
@@ -42,9 +43,21 @@ def console() -> Console:
     )
 
 
+class _Titled(Table):
+    """A table whose title may be wider than its columns."""
+
+    heading = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.heading:
+            yield Text(self.heading, style="bold", overflow="fold")
+        yield from super().__rich_console__(console, options)
+
+
 def new_table(title: str, *columns: str) -> Table:
     """A plain table; the first column, which holds names, is never broken."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = _Titled(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.heading = title
     for position, column in enumerate(columns):
         table.add_column(column, no_wrap=position == 0, overflow="fold")
     return table

@@ -39,6 +39,11 @@ def purge(database: Database, key: str) -> None:
                 is_more = connection.execute(delete(table).where(tuple_(*keys).in_(some))).rowcount == AT_ONCE
 
 
+def kinds() -> list[str]:
+    """Every name that `held` may say."""
+    return [table.name for table in _tables()]
+
+
 def _tables() -> Iterator[Table]:
     """Every table of channels' records that is not kept, those that others refer to last."""
     for table in reversed(metadata.sorted_tables):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,10 +21,13 @@ from click.testing import CliRunner
 from dotenv import dotenv_values
 
 from app import gateways, settings
+from app.cli.demo import pipe17
+from app.cli.demo.stage import Stage
 from app.cli.init import init
 from app.contract.schemas import load_contract
 from app.gateways import VENDORS
 from app.sandbox.vendors.retailops import RetailOps
+from tests.conftest import eventually
 from tests.system.stage import free_port
 
 BARE = {name: value for name, value in os.environ.items() if name not in settings.ENVIRONMENT_HELP}
@@ -134,8 +138,31 @@ def test_serve_runs_the_real_server_and_takes_a_changed_file(tmp_path: Path) -> 
         said, errors = server.communicate(timeout=30)
     assert server.returncode == 0
     assert f"http://127.0.0.1:{port}/rally/merchants/<organization_id>" in said
-    assert "channel verify" in said and "unknown_key" in errors
+    own = f"http://127.0.0.1:{port}/api/channel"
+    assert re.findall(r"^  channel verify --base-url (\S+)  # is it right\?$", said, re.MULTILINE) == [own]
+    assert re.findall(r"^  channel send \w+ --to (\S+)$", said, re.MULTILINE) == [own] * 3
+    assert "unknown_key" in errors
     assert body["integration_auth_token"] not in said + errors
+
+
+def test_the_demo_can_be_looked_into_from_its_folder(tmp_path: Path) -> None:
+    """By the commands it prints, which find there what its server runs with."""
+    stage = Stage(tmp_path)
+    try:
+        stage.start_sandbox("pipe17")
+        stage.start_server(pipe17.channel(stage))
+        assert stage.retailops(pipe17.KEY, pipe17.PAIR).call("order_pull", page_token="").status == 200
+        checked = json.loads(channel(tmp_path, "check", "--json").stdout)
+        assert [part["client_id"] for part in checked["channels"]] == [pipe17.PAIR[0]]
+        assert {item["name"]: item["state"] for item in checked["server"]}["database"] == "ok"
+
+        def listed() -> list[str]:
+            found = channel(tmp_path, "callbacks", "list", "--json")
+            return [item["callback"] for item in json.loads(found.stdout)["callbacks"]]
+
+        eventually(lambda: listed() == ["order_pull"])
+    finally:
+        stage.stop()
 
 
 def test_flasks_own_server_is_for_development(tmp_path: Path) -> None:

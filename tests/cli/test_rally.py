@@ -41,6 +41,11 @@ class Command:
             "PUBLIC_URL": shop.server.url if public_url is None else public_url,
         }
 
+    def shown(self, *args: str) -> str:
+        """What a person reads, without the blanks at the ends of lines."""
+        done = CliRunner().invoke(cli, ["rally", *args], env=self._env)
+        return "\n".join(line.rstrip() for line in done.stdout.splitlines())
+
     def __call__(self, *args: str) -> tuple[int, Any]:
         done = CliRunner().invoke(cli, ["rally", *args, "--json"], env=self._env)
         assert API_KEY not in done.output and SECOND_API_KEY not in done.output
@@ -72,6 +77,9 @@ def test_hooks_are_registered_listed_registered_again_and_removed(shop: Shop) ->
     assert shop.view("shop")["profile"]["currency"] == "USD"
     status, listed = command("hooks", "list")
     assert (status, listed["is_whole"], len(listed["hooks"])) == (0, True, 13)
+    shown = command.shown("hooks", "list")
+    assert f"addresses below {shop.server.url}/rally/merchants/:orgId" in shown
+    assert re.search(r"^order/fetch +\S+ +get +/orders/:resourceId$", shown, re.MULTILINE), "fits 80 columns"
     status, report = command("hooks", "remove")
     assert (status, report["registered"], topics(shop)) == (0, 0, [])
     assert shop.view("warnings") == []

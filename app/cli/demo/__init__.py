@@ -20,6 +20,10 @@ ACTS = (pipe17, rally, retailrocket)
 """One for each vendor: `channel` gives its table, `OrderLife` its steps."""
 
 
+LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
+"""Commands that show what the demo left, in the folder it runs in."""
+
+
 @click.command(short_help="Play a whole order life on this machine.")
 @click.option("--once", is_flag=True, help="Stop everything at the end; exit 0 only if every step held.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
@@ -40,9 +44,7 @@ def demo(once: bool, as_json: bool) -> None:
         for act in ACTS:
             life = act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR))
             console.print(f"{act.VENDOR}:")
-            played = play(
-                life.steps(), lambda step: console.print(f"  {'held  ' if step.held else 'FAILED'} {step.name}")
-            )
+            played = play(life.steps(), show)
             all_held = all_held and len(played) == len(life.steps()) and all(step.held for step in played)
             steps += played
         if as_json:
@@ -77,6 +79,9 @@ def _stay_up(stage: Stage, console: Console) -> None:
     for act in ACTS:
         console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/")
         console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
+    console.print("\nLook into it, in another terminal:")
+    for command in (f"cd {stage.folder}", *LOOKS):
+        console.print(f"  {command}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -73,6 +73,7 @@ class Stage:
     def start_server(self, channels: str) -> None:
         """Raises `ClickException` when it does not start."""
         self._channels = channels
+        self._write_settings()
         command = [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", "app:create_app()"]
         self._start("server", command, self._configuration())
         self._await(f"{self.server_url}/readyz", "server")
@@ -85,6 +86,13 @@ class Stage:
             "PUBLIC_URL": self.server_url,
             "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",
         }
+
+    def _write_settings(self) -> None:
+        """As `channel` commands find them in that folder, so that people can look into the demo."""
+        values = self._configuration()
+        (self.folder / "channels.toml").write_text(values.pop("CHANNELS"), encoding="utf-8")
+        lines = [f"{name}='{value}'\n" for name, value in values.items()]
+        (self.folder / ".env").write_text("".join(lines), encoding="utf-8")
 
     def run(self, *arguments: str) -> str:
         """Run a `channel` command beside the server, as an operator would; its output.
