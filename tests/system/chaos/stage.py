@@ -217,9 +217,13 @@ class FullStage(Stage):
 
     def stand_still(self, process: psutil.Process, seconds: float) -> None:
         """SIGSTOP, and SIGCONT after so many seconds."""
+        # Whoever stops while it writes to SQLite's file keeps all others from it.
+        held = self.injuries.begin("database lost") if self.database_url.startswith("sqlite") else None
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGSTOP)
         self._go_on_after(process, seconds)
+        if held:
+            held.ended_at = time.monotonic()
 
     def stand_still_at_send(self, seconds: float, patience_s: float = 4.0) -> None:
         """The first process that sends something now stops before its first byte, and goes on after so many seconds."""
