@@ -425,6 +425,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "wait-for-an-answer-without-a-connection",
+        "P9",
+        "app/gateways/wire.py",
+        'raise NewConnectionError(self, "no connection") from problem',
+        "raise problem",
+        ("tests/gateways/test_line.py::test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done",),
+    ),
+    Fault(
         "follow-redirects",
         "P8",
         "app/transport/client.py",

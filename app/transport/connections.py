@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NewConnectionError
 
 from app.deadline import Deadline
 from app.watchdog import ENDS_ORDERLY, RESETS, WATCHDOG, Watched
@@ -120,7 +121,8 @@ class WatchedConnection(HTTPConnection):
             else:
                 attempt.phase = "securing"
                 return sock
-        raise problem
+        # Not as it is: urllib3 passes over a reset while it sends, and would wait for an answer without any connection.
+        raise NewConnectionError(self, "no connection") from problem
 
     def connect(self) -> None:
         self._is_connecting = True

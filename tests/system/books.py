@@ -90,9 +90,19 @@ class Request:
 class Books:
     """Every request of one channel in a run; shared by all its callers."""
 
-    def __init__(self, stood_still_s: Callable[[float, float], float] = lambda since, until: 0.0) -> None:
-        """`stood_still_s` says how long some process of ours was stopped in that time: nobody there could answer."""
+    def __init__(
+        self,
+        stood_still_s: Callable[[float, float], float] = lambda since, until: 0.0,
+        may_have_forgotten: Callable[[float, float, float], bool] = lambda begun_at, heard_at, until: False,
+    ) -> None:
+        """`stood_still_s` says how long some process of ours was stopped in that time: nobody there could answer.
+
+        `may_have_forgotten` says whether who answered in that time may have died, until a third, with what it knew.
+        """
         self._stood_still_s = stood_still_s
+        self._may_have_forgotten = may_have_forgotten
+        self.forgotten = 0
+        """Answers that something accepted earlier is being found out: who knew it had died."""
         self.lock = threading.Lock()
         self.requests: list[Request] = []
         self.violations: list[str] = []
@@ -132,7 +142,13 @@ class Books:
             said.pop("events", None)
             answer = Answer(begun_at, heard_at, codes, errors, said)
             before = [old for old in request.answers if old.heard_at < begun_at and old.is_accepted]
-            if before and not answer.is_accepted and request.callback != "order_acknowledge":
+            if (
+                before
+                and set(codes) == {"OUTCOME_UNKNOWN"}
+                and all(self._may_have_forgotten(old.begun_at, old.heard_at, begun_at) for old in before)
+            ):
+                self.forgotten += 1
+            elif before and not answer.is_accepted and request.callback != "order_acknowledge":
                 self.violations.append(f"accepted, and later refused with {answer.codes}: {request.said()}")
             request.answers.append(answer)
             if request.callback == "order_acknowledge":

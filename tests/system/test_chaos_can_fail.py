@@ -14,8 +14,9 @@ import pytest
 
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.rally import serve_rally
+from app.sandbox.vendors.retailops import Heard
 from tests.conftest import eventually
-from tests.system.books import Books
+from tests.system.books import Books, Request
 from tests.system.chaos.injuries import Injuries
 from tests.system.chaos.money_books import MoneyAtRest, compare_money
 from tests.system.chaos.overheard import Exchange, Overheard
@@ -108,6 +109,37 @@ def test_p44_a_refund_sent_twice_and_one_parked_though_heard_are_found() -> None
     other.begin("killed", 8)
     assert _found([_sent(status=202)], killed) == [], "who heard it has died"
     assert _found([_sent(status=202)], other) == ["parked"], "somebody else has died"
+
+
+@pytest.mark.parametrize(
+    ("database_lost", "killed", "code", "is_found"),
+    [
+        ((0.0, 5.0), 3.0, "OUTCOME_UNKNOWN", False),
+        ((0.0, 5.0), 3.0, "ALREADY_SHIPPED", True),
+        ((0.0, 5.0), 8.0, "OUTCOME_UNKNOWN", True),
+        ((2.0, 5.0), 3.0, "OUTCOME_UNKNOWN", True),
+        ((0.0, 5.0), None, "OUTCOME_UNKNOWN", True),
+    ],
+    ids=["forgotten", "refused", "died when it was written", "lost after the answer", "nobody died"],
+)
+def test_p10_what_was_accepted_is_unsure_later_only_if_who_knew_it_has_died(
+    database_lost: tuple[float, float], killed: float | None, code: str, is_found: bool
+) -> None:
+    injuries = Injuries()
+    away = injuries.begin("database lost")
+    away.begun_at, away.ended_at = database_lost
+    if killed is not None:
+        death = injuries.begin("killed", 7)
+        death.begun_at = death.ended_at = killed
+    books, request = Books(may_have_forgotten=injuries.may_have_forgotten), Request("order_cancel", {}, ("A1",))
+    books.note(request, _heard(), 0.5, 1.0)
+    books.note(request, _heard(code), 9.0, 9.1)
+    assert (bool(books.violations), books.forgotten) == (is_found, 0 if is_found else 1)
+
+
+def _heard(*codes: str) -> Heard:
+    events = [{"event_type": "error", "code": code, "associations": []} for code in codes]
+    return Heard("order_cancel", 200, {"events": events}, (), 0.1, "id")
 
 
 def _sent(status: int) -> Exchange:

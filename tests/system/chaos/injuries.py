@@ -12,6 +12,9 @@ from datetime import datetime
 WAKING_S = 2.0
 """How long a process that goes on may still send what it was about to."""
 
+RECORDED_S = 2.5
+"""How long a living process may take from an answer of the vendor until that is written down."""
+
 
 @dataclass
 class Injury:
@@ -49,6 +52,16 @@ class Injuries:
         """True when a call that arrived then may have been late on the wire, or in a process that stood still."""
         moment = at.timestamp() - time.time() + time.monotonic()
         return self.happened(("late packets", "stopped"), moment - WAKING_S, moment)
+
+    def may_have_forgotten(self, begun_at: float, heard_at: float, until: float) -> bool:
+        """True when the database was away while an answer was given, and a process of ours died before it was back.
+
+        What a vendor has answered is told even if it cannot be written down; until then that process alone knows it.
+        """
+        return any(
+            self.happened(("killed",), heard_at, min(until, away.ended_at + RECORDED_S))
+            for away in self._overlapping(("database lost",), begun_at, heard_at, None)
+        )
 
     def stood_still_s(self, since: float, until: float) -> float:
         """How much of that time some process was stopped."""

@@ -37,6 +37,9 @@ def repeat_all(voice: Voice, books: Books) -> None:
     refused = [request for request in books.of("order_cancel") if request.was_surely_refused]
     repeated = [request for request in books.of(*REPEATABLE) if request not in refused]
     _in_parallel(voice, lambda caller, request: send(caller, books, request), repeated)
+    for request in repeated:
+        if request.callback != "order_acknowledge" and request.is_accepted and not request.answers[-1].is_accepted:
+            books.violate(f"accepted, and refused at last: {request.said()}")
 
 
 def judge(
@@ -71,6 +74,7 @@ def judge(
 def count_answers(books: Books, result: Result) -> None:
     """Add the statuses and events of all answers."""
     result.statuses.update(books.statuses)
+    result.forgotten += books.forgotten
     for request in books.requests:
         for answer in request.answers:
             result.events.update(set(answer.codes))

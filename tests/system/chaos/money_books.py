@@ -15,16 +15,13 @@ from typing import Any
 
 from app.records.refunds import Entry
 from tests.system.books import Books, Request
-from tests.system.chaos.injuries import Injuries
+from tests.system.chaos.injuries import RECORDED_S, Injuries
 from tests.system.chaos.overheard import Exchange
 from tests.system.chaos.records import Parked
 from tests.system.stage import PATIENCE_S
 
 NEVER = frozenset({"refund_payment", "return_order", "credit_payment"})
 """Verbs that are never repeated after a doubt."""
-
-RECORDED_S = 2.5
-"""How long a living process may take from an answer of the vendor until that is written down."""
 
 UNDONE = frozenset({"REFUND_OWED", "OUTCOME_UNKNOWN", "PARKED"})
 """Events by which a refund that waits for a person is told."""

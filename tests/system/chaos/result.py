@@ -26,6 +26,8 @@ class Result:
     """Order, verb and code of what waits for a person at Pipe17."""
     parked_refunds: Counter[str] = field(default_factory=Counter)
     """By what became of their answers."""
+    forgotten: int = 0
+    """Answers that something accepted is being found out, for who could not write it down had died."""
     checkouts: Counter[str] = field(default_factory=Counter)
     seconds_to_quiet: float = 0.0
     violations: list[str] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Result:
         yield f"stock:     {self.older_figures} older figures after newer ones, put right again"
         yield f"rally:     {self.refunds} refunds"
         yield f"parked:    {self.parked or 'none'} at Pipe17; refunds at Rally: {_told(self.parked_refunds)}"
+        yield f"unsure:    {self.forgotten} answers about what a process knew that died while the database was away"
         yield f"quiet {self.seconds_to_quiet:.1f} s after the last fault"
         for violation in self.violations:
             yield f"VIOLATION {violation}"

@@ -36,8 +36,8 @@ class Run:
     def __init__(self, stage: FullStage, seed: int, database: DatabaseServer | None, faults: Sequence[Fault]) -> None:
         self.stage = stage
         self.result = Result(seed)
-        stood_still_s = stage.injuries.stood_still_s
-        self.books, self.till_books = Books(stood_still_s), Books(stood_still_s)
+        excuses = stage.injuries.stood_still_s, stage.injuries.may_have_forgotten
+        self.books, self.till_books = Books(*excuses), Books(*excuses)
         shop, self.till_shop = Shop(self.books), Shop(self.till_books)
         lives = self.result.lives
         self.stockers = [Stocker(number, seed, stage.retailops(), self.books) for number in range(STOCKERS)]
