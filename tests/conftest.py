@@ -246,8 +246,8 @@ def codes(answer: dict[str, Any], event_type: str | None = None) -> list[str]:
     return [event["code"] for event in answer["events"] if event_type in (None, event["event_type"])]
 
 
-def eventually(look: Callable[[], Any], patience_s: float = 15.0) -> Any:
-    """Wait for the background to get there."""
+def eventually(look: Callable[[], Any], patience_s: float = 45.0) -> Any:
+    """Wait for the background to get there, also on a machine that is busy with other things."""
     give_up_at = time.monotonic() + patience_s
     while not (seen := look()):
         assert time.monotonic() < give_up_at, "it did not happen in time"

@@ -13,7 +13,7 @@ import pytest
 from app.records.database import Database, DatabaseUnavailable
 from app.records.rates import StoredRates
 from app.transport.rates import BLOCK_S, CallKind, RatePlan
-from app.transport.shared_rate import SharedRate
+from app.transport.shared_rate import GRACE_S, SharedRate
 from tests.records.test_migrations import open_database
 
 PROCESSES = 3
@@ -132,9 +132,13 @@ def test_p26_a_database_without_its_table_is_one_that_is_away(tmp_path: Path) ->
 
 
 def test_p14_a_writer_that_is_busy_holds_up_a_call_for_a_moment_only(databases: list[Database]) -> None:
-    rate = rate_of(databases[0], 6.0)
-    begun = time.monotonic()
-    with databases[1].write():
-        turn = rate.take("command")
-    assert 0.0 < turn.wait_s < 0.1 and not turn.is_certain and time.monotonic() - begun < 1.0
+    for _ in range(3):  # on a machine that is too slow for a look the database counts as away
+        rate = rate_of(databases[0], 6.0)
+        with databases[1].write():
+            begun = time.monotonic()
+            turn = rate.take("command")
+            took_s = time.monotonic() - begun
+        if took_s < GRACE_S:
+            break
+    assert 0.0 < turn.wait_s < 0.1 and not turn.is_certain and took_s < GRACE_S
     assert rate.take("command").wait_s == 0.0
