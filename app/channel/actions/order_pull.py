@@ -20,7 +20,7 @@ from app.channel.desk import Asked, Desk
 from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
 from app.channel.paging import Place
-from app.contract.outgoing import mend
+from app.contract.outgoing import mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
@@ -70,7 +70,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         message = f"orders cannot be read from {source.token} now"
         raise Rejected(503, error.code, message, retry_after_s=retry_after_s) from error
     shown: dict[str, Any] = {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
-    content, unsendable = mend(asked.callback, shown)
+    content, unsendable = mend_page(asked.callback, shown)
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
