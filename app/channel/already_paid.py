@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from app.channel.bought import cost_of
-from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
 from app.domain.order_arithmetic import ZERO, spread
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 OFF = "off"

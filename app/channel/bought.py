@@ -12,10 +12,10 @@ from decimal import Decimal
 
 import msgspec
 
-from app.channel.orders import KnownOrder
 from app.domain.commands import RefundLine
 from app.domain.order_arithmetic import ZERO, BoughtLine
 from app.domain.orders import SketchLine
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 

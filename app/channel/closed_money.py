@@ -13,11 +13,11 @@ from app.channel import refunds
 from app.channel.already_paid import taken_off_before, units_of, units_settled
 from app.channel.bought import cut, is_known, line_of
 from app.channel.money import minor_unit, rounded
-from app.channel.orders import KnownOrder
 from app.channel.unshipped import Closing
 from app.domain.commands import PackageLine, RefundLine
 from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO, Row, fitted
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 

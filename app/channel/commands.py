@@ -13,8 +13,10 @@ from app.contract.reading import number, opaque
 from app.domain.events import Association, Event, about
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, NotOurs, Verb
+from app.records import handed_out
+from app.records.handed_out import KnownOrder
 
-Carry = Callable[[Desk, Asked, Gateway, orders.KnownOrder], Outcome]
+Carry = Callable[[Desk, Asked, Gateway, KnownOrder], Outcome]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def with_order(desk: Desk, asked: Asked, source: Gateway, name: OrderName, carry
     refnum = name.refnum
     if not refnum:
         with desk.database.read() as connection:
-            found = orders.numbered(connection, asked.channel.key, name.retailops_order_id)
+            found = handed_out.numbered(connection, asked.channel.key, name.retailops_order_id)
         if len(found) > 1:
             message = "several orders were acknowledged under this RetailOps number; send channel_order_refnum"
             return Outcome([Event("error", "ORDER_AMBIGUOUS", message, name.association)])

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.channel import late_news, orders, parcels
+from app.channel import late_news, parcels
 from app.deliveries import outbox
 from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
@@ -31,8 +31,8 @@ from app.domain.commands import (
 )
 from app.errors import Refused
 from app.gateways.interface import Gateway, command_body
+from app.records import handed_out, refunds
 from app.records import late_news as news
-from app.records import refunds
 
 COUNTED_HERE: Final = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
 """Reasons why an order is left open that follow from our own count, whatever its source says."""
@@ -60,27 +60,27 @@ def apply(
         return
     match body:
         case Acknowledgement(order_refnum, is_correction=False) if not is_done:
-            orders.set_acknowledged(connection, channel, order_refnum, None, "")
+            handed_out.set_acknowledged(connection, channel, order_refnum, None, "")
         case Package(order_refnum, is_last=True) if is_done and delivery.verb == "submit_shipment":
-            orders.note_nothing_left(connection, channel, order_refnum, but=(*COUNTED_HERE, "REJECTION_REFUSED"))
+            handed_out.note_nothing_left(connection, channel, order_refnum, but=(*COUNTED_HERE, "REJECTION_REFUSED"))
         case Package(order_refnum, key) if not is_done and delivery.verb == "submit_shipment":
             parcels.forget(connection, channel, order_refnum, key)
         case Cancellation(order_refnum) if is_done:
-            orders.set_state(connection, channel, order_refnum, "cancelled")
+            handed_out.set_state(connection, channel, order_refnum, "cancelled")
         case Cancellation(order_refnum, is_decided=True):
-            orders.set_state(connection, channel, order_refnum, "open")
+            handed_out.set_state(connection, channel, order_refnum, "open")
         case Completion(order_refnum) if is_done:
             warned = [event.code for event in settled.events if event.event_type == "warning"]
             if not warned:
                 # Of two completions in a row the earlier one may have been told that units were open.
-                orders.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)
+                handed_out.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)
             elif warned[0] != "ORDER_CANCELLED":
-                orders.note_left_open(connection, channel, order_refnum, warned[0], now)
+                handed_out.note_left_open(connection, channel, order_refnum, warned[0], now)
         case Completion(order_refnum, unshipped, number, removed):
-            orders.forget_rejected(connection, channel, order_refnum, unshipped, removed)
-            orders.note_left_open(connection, channel, order_refnum, settled.code or "REFUSED", now)
+            handed_out.forget_rejected(connection, channel, order_refnum, unshipped, removed)
+            handed_out.note_left_open(connection, channel, order_refnum, settled.code or "REFUSED", now)
             if number == 1:
-                orders.set_state(connection, channel, order_refnum, "open")
+                handed_out.set_state(connection, channel, order_refnum, "open")
         case Settlement(order_refnum, _, payment_refnum, amount) if is_done:
             refunds.captured(connection, channel, order_refnum, payment_refnum, amount)
         case Settlement(order_refnum, _, payment_refnum, amount):
@@ -100,7 +100,7 @@ def _take_back(
     undo: Sequence[LineChange],
 ) -> None:
     """The source refused these changes for good: lines that still stand as changed are as they were before."""
-    known = orders.known(connection, channel, [order_refnum]).get(order_refnum)
+    known = handed_out.known(connection, channel, [order_refnum]).get(order_refnum)
     if known is None or known.state != "open":
         return
     now = {line.refnum: line.quantity for line in known.lines}
@@ -110,7 +110,7 @@ def _take_back(
         return
     changed = gateway.change_order(connection, OrderChange(order_refnum, lines))
     if changed.is_different:
-        orders.replace_lines(connection, channel, order_refnum, changed.lines)
+        handed_out.replace_lines(connection, channel, order_refnum, changed.lines)
 
 
 def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> bool:

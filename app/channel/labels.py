@@ -14,7 +14,6 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import parcels
-from app.channel.orders import KnownOrder
 from app.channel.parcels import Parcel
 from app.channel.running import Plan
 from app.deliveries.outbox import Owed
@@ -22,6 +21,7 @@ from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway, Verb
+from app.records.handed_out import KnownOrder
 
 if TYPE_CHECKING:
     from app.channel.shipments import Shipped

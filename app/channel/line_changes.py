@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from app.channel.money import NEARLY
-from app.channel.orders import KnownOrder
 from app.contract.reading import entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.commands import LineChange
 from app.domain.events import Event, about
 from app.domain.line_matching import named_lines, restated
 from app.domain.orders import SketchLine
 from app.domain.retailops_numbers import canonical
+from app.records.handed_out import KnownOrder
 
 OWN = "ro-"
 """How the number of a line begins that RetailOps has added; its own line number follows."""

@@ -1,116 +1,17 @@
-"""What this server remembers of orders: their lines, how far RetailOps has them, and what callbacks said of them."""
+"""An order a callback is about, remembered here or found at its source."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection
 
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
-from app.domain.commands import PackageLine
-from app.domain.orders import OrderSketch, SketchLine
-from app.records import refunds
-from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out
-from app.records.tables import refunds as refund_rows
-
-
-class Rejected(msgspec.Struct):
-    """Units by order line that completions closed as never to ship, and how many completions there were."""
-
-    units: dict[str, int]
-    times: int = 0
-    removed: dict[str, int] = {}
-    """Of `units`, those that were closed because `order_update` had taken them off."""
-
-
-@dataclass(frozen=True)
-class KnownOrder:
-    """An order this server has handed out or been asked about."""
-
-    refnum: str
-    state: str
-    lines: tuple[SketchLine, ...]
-    acknowledged_at: datetime | None
-    retailops_order_id: str
-    rejected: Rejected
-    removed: Mapping[str, int]
-    """Units by line that `order_update` took off while the lines stay as they are (R22)."""
-    shipping: Decimal | None = None
-    """What was paid for shipping, without tax; None where it is not known."""
-    shipping_tax: Decimal = Decimal(0)
-    taken_off_after: int | None = None
-    """Number of the newest refund of the order when units were first taken off; None while none ever were."""
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Units by line that `order_update` took off before anything had shipped: the lines have them no more."""
-        return {line.refnum: less for line in self.lines if (less := line.paid_units - line.quantity) > 0}
-
-    @property
-    def removed_and_open(self) -> Counter[str]:
-        """Of the units taken off, those no completion has closed yet."""
-        return Counter(self.removed) - Counter(self.rejected.removed)
-
-
-def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[str, KnownOrder]:
-    """The remembered ones among these orders."""
-    rows = connection.execute(
-        select(handed_out).where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums)))
-    )
-    return {
-        row.refnum: KnownOrder(
-            row.refnum,
-            row.state,
-            msgspec.json.decode(row.lines, type=tuple[SketchLine, ...]),
-            row.acknowledged_at,
-            row.retailops_order_id,
-            msgspec.json.decode(row.rejected, type=Rejected) if row.rejected else Rejected({}),
-            msgspec.json.decode(row.removed, type=dict[str, int]) if row.removed else {},
-            row.shipping,
-            row.shipping_tax or Decimal(0),
-            row.taken_off_after,
-        )
-        for row in rows
-    }
-
-
-def numbered(connection: Connection, channel: str, retailops_order_id: str) -> list[str]:
-    """The orders acknowledged under this number of RetailOps, at most two of them; [] for "", which is no number."""
-    if not retailops_order_id:
-        return []
-    wanted = select(handed_out.c.refnum).where(
-        handed_out.c.channel == channel, handed_out.c.retailops_order_id == retailops_order_id, HAS_NUMBER
-    )
-    return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
-
-
-def meant(connection: Connection, channel: str, stated: Iterable[str]) -> dict[str, str]:
-    """By each number stated the order it means: itself, else the one remembered that it is but for outer blanks.
-
-    RetailOps may drop blanks at the ends of a vendor's id, and some vendors' ids have them (R32).
-    """
-    found = {refnum: refnum for refnum in stated}
-    exact = select(handed_out.c.refnum).where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(found)))
-    unknown = found.keys() - set(connection.execute(exact).scalars())
-    if not unknown:
-        return found
-    trimmed = {refnum.strip() for refnum in unknown}
-    wanted = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
-        handed_out.c.channel == channel, handed_out.c.trimmed_refnum.in_(trimmed), HAS_TRIMMED
-    )
-    alike: dict[str, list[str]] = {}
-    for row in connection.execute(wanted):
-        alike.setdefault(row.trimmed_refnum, []).append(row.refnum)
-    for refnum in unknown:
-        if len(same := alike.get(refnum.strip(), [])) == 1:
-            found[refnum] = same[0]
-    return found
+from app.domain.orders import OrderSketch
+from app.records import handed_out, refunds
+from app.records.handed_out import KnownOrder
 
 
 def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
@@ -120,9 +21,9 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
     """
     channel = asked.channel.key
     with desk.database.read() as connection:
-        order = known(connection, channel, [refnum]).get(refnum)
-        if order is None and (other := meant(connection, channel, [refnum])[refnum]) != refnum:
-            order = known(connection, channel, [other]).get(other)
+        order = handed_out.known(connection, channel, [refnum]).get(refnum)
+        if order is None and (other := handed_out.meant(connection, channel, [refnum])[refnum]) != refnum:
+            order = handed_out.known(connection, channel, [other]).get(other)
     source = desk.order_source(asked.channel)
     if order is not None or source is None:
         return order
@@ -131,131 +32,29 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
         return None
     with desk.database.write(wait_s=max(asked.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]) as connection:
         remember(connection, channel, sketch)
-        return known(connection, channel, [refnum])[refnum]
+        return handed_out.known(connection, channel, [refnum])[refnum]
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
     """Keep an order's lines unless they are kept already, and its payments as they are now."""
+    known = handed_out.known_refnums(connection, channel, [sketch.refnum])
+    remember_all(connection, channel, [sketch], known)
+
+
+def remember_all(connection: Connection, channel: str, sketches: Sequence[OrderSketch], known: Collection[str]) -> None:
+    """The same of many orders, of which those of the numbers `known` are kept already."""
+    kept = [_rounded(sketch) for sketch in sketches]
+    refunds.remember_payments(connection, channel, kept)
+    handed_out.add(connection, channel, [sketch for sketch in kept if sketch.refnum not in known])
+
+
+def _rounded(sketch: OrderSketch) -> OrderSketch:
     currency = sketch.currency_code
-    payments = [msgspec.structs.replace(item, amount=rounded(item.amount, currency)) for item in sketch.payments]
-    if payments:
-        refunds.remember_payments(connection, channel, sketch.refnum, currency, payments)
-    if not known(connection, channel, [sketch.refnum]):
-        connection.execute(
-            insert(handed_out),
-            {
-                "channel": channel,
-                "refnum": sketch.refnum,
-                "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-                "lines": msgspec.json.encode(sketch.lines),
-                "shipping": rounded(sketch.shipping, currency),
-                "shipping_tax": rounded(sketch.shipping_tax, currency),
-            },
-        )
-
-
-def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:
-    """The order was changed in RetailOps: these are its lines, with their units as bought and as they are now."""
-    is_less = any(line.quantity < line.paid_units for line in lines)
-    noted = {"taken_off_after": _since_taken_off(channel, refnum)} if is_less else {}
-    _update(connection, channel, refnum, lines=msgspec.json.encode(lines), **noted)
-
-
-def _since_taken_off(channel: str, refnum: str) -> object:
-    """The newest refund of the order, unless one is noted already."""
-    newest = select(func.max(refund_rows.c.id)).where(
-        refund_rows.c.channel == channel, refund_rows.c.order_refnum == refnum
-    )
-    return func.coalesce(handed_out.c.taken_off_after, newest.scalar_subquery(), 0)
-
-
-def set_state(connection: Connection, channel: str, refnum: str, state: str) -> None:
-    """open, cancelled or completed; nothing is left open of a cancelled order."""
-    closed = {"left_open": "", "left_open_at": None} if state == "cancelled" else {}
-    _update(connection, channel, refnum, state=state, **closed)
-
-
-def set_removed(connection: Connection, channel: str, refnum: str, units: Mapping[str, int]) -> None:
-    """RetailOps states these units of the named lines as taken off; 0 restores a line.  Other lines stay as stated."""
-    found = known(connection, channel, [refnum]).get(refnum)
-    if found is None:
-        return
-    kept = {line: count for line, count in {**found.removed, **units}.items() if count > 0}
-    if kept != found.removed:
-        noted = {"taken_off_after": _since_taken_off(channel, refnum)} if kept else {}
-        _update(connection, channel, refnum, removed=msgspec.json.encode(kept) if kept else None, **noted)
-
-
-def note_left_open(connection: Connection, channel: str, refnum: str, code: str, now: datetime) -> None:
-    """A completion left units open, and `code` says why; "" once none is, so that `channel check` names it no more."""
-    connection.execute(
-        update(handed_out)
-        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.left_open != code)
-        .values(left_open=code, left_open_at=now if code else None)
-    )
-
-
-def note_nothing_left(connection: Connection, channel: str, refnum: str, *, but: Sequence[str] = ()) -> None:
-    """The source counts no unit as open any more; takes back what it said before, though not the codes in `but`."""
-    connection.execute(
-        update(handed_out)
-        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, IS_LEFT_OPEN)
-        .where(handed_out.c.left_open.not_in(but))
-        .values(left_open="", left_open_at=None)
-    )
-
-
-def add_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine] = (),
-) -> None:
-    """These units will never ship; `removed` are those of them that `order_update` had taken off."""
-    _count_rejected(connection, channel, refnum, lines, removed, 1)
-
-
-def forget_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine] = (),
-) -> None:
-    """The vendor refused to take these units back: they are open again."""
-    _count_rejected(connection, channel, refnum, lines, removed, -1)
-
-
-def _count_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine],
-    sign: int,
-) -> None:
-    found = known(connection, channel, [refnum]).get(refnum)
-    if found is None:
-        return
-    counted = []
-    for before, change in ((found.rejected.units, lines), (found.rejected.removed, removed)):
-        units = Counter(before)
-        for line in change:
-            units[line.line_refnum] += sign * line.quantity
-        counted.append({line: count for line, count in units.items() if count > 0})
-    kept = Rejected(counted[0], found.rejected.times + (sign > 0), counted[1])
-    _update(connection, channel, refnum, rejected=msgspec.json.encode(kept))
-
-
-def set_acknowledged(
-    connection: Connection, channel: str, refnum: str, at: datetime | None, retailops_order_id: str
-) -> None:
-    """RetailOps has the order (or, with None, turned out not to)."""
-    _update(connection, channel, refnum, acknowledged_at=at, retailops_order_id=retailops_order_id)
-
-
-def _update(connection: Connection, channel: str, refnum: str, **values: object) -> None:
-    connection.execute(
-        update(handed_out).where(handed_out.c.channel == channel, handed_out.c.refnum == refnum).values(**values)
+    return msgspec.structs.replace(
+        sketch,
+        payments=tuple(
+            msgspec.structs.replace(item, amount=rounded(item.amount, currency)) for item in sketch.payments
+        ),
+        shipping=rounded(sketch.shipping, currency),
+        shipping_tax=rounded(sketch.shipping_tax, currency),
     )

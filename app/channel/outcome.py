@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.channel.money import as_number
+from app.contract.outgoing import Judged
 from app.contract.problems import Problem
 from app.domain.events import Association, Event, IdentifierType, about
 
@@ -97,6 +98,9 @@ def _catalog_get_config(events: list[dict[str, Any]], outcome: Outcome) -> dict[
 
 
 def _order_pull(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+    """The page as the action had it judged, where it had."""
+    if isinstance(outcome.content, Judged):
+        return outcome.content
     return {
         "next_page_token": outcome.content.get("next_page_token", ""),
         "orders": outcome.content.get("orders", []),

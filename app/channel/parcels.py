@@ -10,11 +10,11 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.channel.orders import KnownOrder
 from app.deliveries.outbox import is_in
 from app.deliveries.transitions import OPEN_STATES
 from app.domain.commands import Package, PackageLine
 from app.domain.retailops_numbers import canonical
+from app.records.handed_out import KnownOrder
 from app.records.tables import commands, deliveries, packages
 
 CALLBACK = "order_shipment_submit"

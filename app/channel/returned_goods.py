@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from app.channel import orders, parcels, refunds
+from app.channel import parcels, refunds
 from app.channel.commands import OrderName, with_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -23,7 +23,9 @@ from app.domain.line_matching import allot, as_bought, named_lines
 from app.domain.orders import SketchLine
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
+from app.records import handed_out
 from app.records import refunds as ledger
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 VERB = "record_return"
@@ -54,7 +56,7 @@ class CameBack:
 def came_back(
     connection: Connection,
     channel: str,
-    order: orders.KnownOrder,
+    order: KnownOrder,
     entries: Sequence[RefundLine],
     shipped: Sequence[Shipped],
     before: Counter[str],
@@ -88,7 +90,7 @@ def came_back(
     return CameBack(found, events, beyond, gone)
 
 
-def as_named(order: orders.KnownOrder, entries: Sequence[RefundLine]) -> list[tuple[str, str, int]]:
+def as_named(order: KnownOrder, entries: Sequence[RefundLine]) -> list[tuple[str, str, int]]:
     """Line number, SKU and units of what came back, the same however its lines are named.
 
     By the lines as bought, so that it stays the same for ever.  An entry without units and money says nothing.
@@ -103,9 +105,7 @@ def as_named(order: orders.KnownOrder, entries: Sequence[RefundLine]) -> list[tu
     return sorted([*((*named, count) for named, count in units.items()), *without_units])
 
 
-def _shipped(
-    connection: Connection, channel: str, order: orders.KnownOrder, payload: Sequence[Shipped]
-) -> Counter[str]:
+def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: Sequence[Shipped]) -> Counter[str]:
     """Units shipped by line: as registered, or as the payload states it where that is more."""
     ordered = {line.refnum: line.quantity for line in order.lines}
     stated: Counter[str] = Counter()
@@ -130,13 +130,13 @@ class Stated(Protocol):
     def shipped(self) -> Sequence[Shipped]:
         """What had shipped by RetailOps' count."""
 
-    def key(self, connection: Connection, channel: str, order: orders.KnownOrder) -> str:
+    def key(self, connection: Connection, channel: str, order: KnownOrder) -> str:
         """Names the return for ever."""
 
-    def meaning(self, order: orders.KnownOrder) -> object:
+    def meaning(self, order: KnownOrder) -> object:
         """What makes two requests the same return."""
 
-    def former_meaning(self, order: orders.KnownOrder) -> object:
+    def former_meaning(self, order: KnownOrder) -> object:
         """What an earlier version took for that."""
 
 
@@ -150,7 +150,7 @@ def record(desk: Desk, asked: Asked, source: Gateway, stated: Stated) -> Outcome
         return Outcome()
     is_recorded = isinstance(source.verbs.get(VERB), Verb) and _records(source, asked)
 
-    def carry(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def carry(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         return _carry(desk, asked, source, order, stated, entries, is_recorded=is_recorded)
 
     if is_recorded or _is_remembered(desk, asked, stated.name):
@@ -169,15 +169,15 @@ def _is_remembered(desk: Desk, asked: Asked, name: OrderName) -> bool:
     """Whether the order can be looked up without a call to its source."""
     with desk.database.read() as connection:
         if not name.refnum:
-            return bool(orders.numbered(connection, asked.channel.key, name.retailops_order_id))
-        return bool(orders.known(connection, asked.channel.key, [name.refnum]))
+            return bool(handed_out.numbered(connection, asked.channel.key, name.retailops_order_id))
+        return bool(handed_out.known(connection, asked.channel.key, [name.refnum]))
 
 
 def _carry(
     desk: Desk,
     asked: Asked,
     source: Gateway,
-    order: orders.KnownOrder,
+    order: KnownOrder,
     stated: Stated,
     entries: Sequence[RefundLine],
     *,

@@ -17,7 +17,6 @@ import msgspec
 from app.channel.already_paid import units_paid
 from app.channel.bought import cost_of, cut, is_known, left_of
 from app.channel.money import minor_unit, rounded, share
-from app.channel.orders import KnownOrder
 from app.channel.refunds import returned_units
 from app.channel.returned_goods import CameBack
 from app.domain.commands import PackageLine, RefundLine
@@ -25,6 +24,7 @@ from app.domain.events import Event, about
 from app.domain.line_matching import named_lines
 from app.domain.order_arithmetic import ZERO, Row, fitted
 from app.domain.orders import SketchLine
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 

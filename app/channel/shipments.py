@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import labels, orders, parcels, reserving
+from app.channel import labels, parcels, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
@@ -25,7 +25,8 @@ from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
-from app.records import former_keys
+from app.records import former_keys, handed_out
+from app.records.handed_out import KnownOrder
 
 _NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
 
@@ -85,7 +86,7 @@ def _in_form(key: str) -> str:
 
 
 def of_order(
-    order: orders.KnownOrder, read: Iterable[Shipped], kept: Mapping[str, str], registered: Collection[str]
+    order: KnownOrder, read: Iterable[Shipped], kept: Mapping[str, str], registered: Collection[str]
 ) -> list[Shipped]:
     """The packages under the key of this order, each once; of a package named twice the last one counts.
 
@@ -107,7 +108,7 @@ def of_order(
     return list(found.values())
 
 
-def _key(order: orders.KnownOrder, shipped: Shipped) -> str:
+def _key(order: KnownOrder, shipped: Shipped) -> str:
     """RetailOps' shipment and package number; where one is 0 the contents stand for it (R24)."""
     shipment_id = shipped.package.retailops_shipment_id
     if shipment_id and shipped.package_id:
@@ -116,7 +117,7 @@ def _key(order: orders.KnownOrder, shipped: Shipped) -> str:
     return _hashed(order, shipped, sorted((*named, count) for named, count in units.items()))
 
 
-def _hashed(order: orders.KnownOrder, shipped: Shipped, stated: Sequence[tuple[str, str, int]]) -> str:
+def _hashed(order: KnownOrder, shipped: Shipped, stated: Sequence[tuple[str, str, int]]) -> str:
     package = shipped.package
     contents = (order.refnum, package.retailops_shipment_id, shipped.package_id, package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
@@ -135,7 +136,7 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
 
 
 def package_commands(
-    desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, read: Sequence[Shipped]
+    desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, read: Sequence[Shipped]
 ) -> list[Command]:
     """The commands that register the packages of one payload."""
     with desk.database.read() as connection:
@@ -149,7 +150,7 @@ def package_command(
     desk: Desk,
     asked: Asked,
     source: Gateway,
-    order: orders.KnownOrder,
+    order: KnownOrder,
     shipped: Shipped,
     payload: Sequence[Shipped],
 ) -> Command:
@@ -158,7 +159,7 @@ def package_command(
     named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        known = orders.known(connection, channel, [order.refnum])[order.refnum]
+        known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
         if shipped.is_blank:
             return Plan([Event("info", "EMPTY_PACKAGE", "a package without units and tracking number states nothing")])
         if known.state == "cancelled":
@@ -176,7 +177,7 @@ def package_command(
             open_units[line.line_refnum] -= line.quantity
         is_last = not any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         if is_last and known.state == "completed":
-            orders.note_left_open(connection, channel, order.refnum, "", desk.clock())
+            handed_out.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reserving.moved(connection, desk, asked.channel, [line.sku for line in lines])
         parcels.register(connection, channel, filled, labels.digest(package, source), desk.clock())
@@ -191,7 +192,7 @@ def package_command(
 
 
 def _matched(
-    order: orders.KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]
+    order: KnownOrder, open_units: Mapping[str, int], stated: Sequence[PackageLine]
 ) -> tuple[tuple[PackageLine, ...], bool, list[Event]]:
     """The package's units by order line, cut to what is open; whether any was cut; what could not be matched."""
     lines = {line.refnum: line for line in order.lines}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.channel.orders import KnownOrder
 from app.channel.shipments import where
 from app.contract.reading import amount, entries, opaque, whole
 from app.domain.commands import PackageLine
 from app.domain.events import Event
 from app.domain.line_matching import allot
 from app.domain.orders import SketchLine
+from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)

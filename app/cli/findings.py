@@ -16,7 +16,6 @@ from sqlalchemy import Connection, func, or_, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.channel.actions.order_pull import TIRED_AFTER, TIRED_FOR
 from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
@@ -28,6 +27,7 @@ from app.gateways.interface import Finding
 from app.records import channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words
+from app.records.pulls import TIRED_AFTER, TIRED_FOR
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings
 from app.transport.shared_rate import SharedRate

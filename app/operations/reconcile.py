@@ -22,9 +22,9 @@ from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
 from app.gateways.holdings import Holdings, OrderThere
 from app.gateways.interface import Call, Gateway
-from app.records import catalogue, handed_out, stock
+from app.records import catalogue, order_standings, stock
 from app.records.database import Database
-from app.records.handed_out import Standing
+from app.records.order_standings import Standing
 from app.records.stock import StatedLevel
 from app.records.stock_batches import SKIPPED
 from app.transport.retries import next_try_s
@@ -256,7 +256,7 @@ class Reconciliation:
             page = self._ask(lambda call, at=at: self._holdings.open_orders(at, call))  # type: ignore[misc]
             theirs = {there.refnum: there for there in page.items}
             with self._database.read() as connection:
-                ours = handed_out.named(connection, self._channel, list(theirs))
+                ours = order_standings.named(connection, self._channel, list(theirs))
             # One that is cancelled here because its source cancelled it is open there again only by a new request.
             self.result.differences += [
                 _order_difference("order_open_there", order, theirs[order.refnum].state)
@@ -277,7 +277,7 @@ class Reconciliation:
 
     def _open_orders(self, after: str) -> list[Standing]:
         with self._database.read() as connection:
-            return handed_out.open_after(connection, self._channel, after, self._holdings.order_batch)
+            return order_standings.open_after(connection, self._channel, after, self._holdings.order_batch)
 
 
 def _note_of(level: StatedLevel) -> Note:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete
 
+from app.domain.orders import HeldBack
+from app.records.statements import upsert
 from app.records.tables import held_back
 
 
-def hold(connection: Connection, channel: str, refnum: str, reason: str, now: datetime) -> None:
-    """Name the order as held back, unless it is already.  `reason` is a sentence without values."""
-    known = connection.execute(
-        select(held_back.c.refnum).where(held_back.c.channel == channel, held_back.c.refnum == refnum)
-    ).first()
-    if known is None:
-        connection.execute(insert(held_back), {"channel": channel, "refnum": refnum, "reason": reason, "since": now})
+def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:
+    """Name these orders as held back; which of them were not yet."""
+    rows = {
+        item.refnum: {"channel": channel, "refnum": item.refnum, "reason": item.reason, "since": now} for item in held
+    }
+    if not rows:
+        return set()
+    return set(upsert(connection, held_back, list(rows.values()), returning=[held_back.c.refnum]).scalars())
 
 
-def let_go(connection: Connection, channel: str, refnum: str) -> None:
-    """Nobody has to look any more: the order is over."""
-    connection.execute(delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum == refnum))
+def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:
+    """Nobody has to look any more: they are sent, or they are over."""
+    if refnums:
+        connection.execute(
+            delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum.in_(list(refnums)))
+        )

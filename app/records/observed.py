@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, delete, exists, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.purchases import Purchase
-from app.records.tables import deliveries, handed_out, observed_orders
+from app.records.statements import upsert
+from app.records.tables import OPEN_STATES, deliveries, handed_out, observed_orders
 
 AT_A_TIME = 100
 
@@ -35,11 +36,6 @@ class _Rejected(msgspec.Struct):
 
 def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[Purchase], now: datetime) -> None:
     """Keep what is to be told of these orders; of one seen again the newest holds."""
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(observed_orders)
-    statement = insert.on_conflict_do_update(
-        index_elements=[observed_orders.c.channel, observed_orders.c.gateway, observed_orders.c.refnum],
-        set_={"body": insert.excluded.body, "seen_at": insert.excluded.seen_at},
-    )
     rows = {
         purchase.order_refnum: {
             "channel": channel,
@@ -50,7 +46,11 @@ def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[
         }
         for purchase in purchases
     }
-    connection.execute(statement, list(rows.values()))
+    upsert(connection, observed_orders, list(rows.values()), _as_seen_now)
+
+
+def _as_seen_now(row: Any) -> dict[str, Any]:
+    return {"body": row.body, "seen_at": row.seen_at}
 
 
 def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> list[Ripe]:
@@ -69,7 +69,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         deliveries.c.lane == observed_orders.c.refnum,
         deliveries.c.gateway != gateway,
         deliveries.c.verb == _STEPS[moment],
-        deliveries.c.state.in_(("owed", "checking", "parked")),
+        deliveries.c.state.in_(OPEN_STATES),
     )
     rows = connection.execute(
         select(observed_orders.c.body, is_void.label("is_void"), handed_out.c.rejected)

@@ -7,20 +7,21 @@ so that cancellations, completions, returns and credits together never give back
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from app.domain.commands import PackageLine, RefundLine
-from app.domain.orders import Payment
+from app.domain.orders import OrderSketch
 from app.records import heartbeat
 from app.records.former_keys import KEY_FORM
-from app.records.tables import commands, deliveries, payments, refunds
+from app.records.statements import chunked
+from app.records.tables import OPEN_STATES, commands, deliveries, payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a
@@ -32,8 +33,6 @@ IN_EFFECT: tuple[State, ...] = ("owed", "accepted", "parked")
 
 _BLANKS = ("", " ", "  ", "\u00a0", "\t")
 """What may stand at an end of a payment's number, for whoever drops it."""
-
-_OPEN = ("owed", "checking", "parked")
 
 
 @dataclass(frozen=True)
@@ -102,47 +101,52 @@ class Entry:
         return self.state in IN_EFFECT
 
 
-def remember_payments(
-    connection: Connection, channel: str, order_refnum: str, currency_code: str, stated: Iterable[Payment]
-) -> None:
-    """Take over an order's payments as its source states them; what was captured since stays."""
-    known = {
-        row.refnum: row
+def remember_payments(connection: Connection, channel: str, sketches: Sequence[OrderSketch]) -> None:
+    """Take over these orders' payments as their source states them; what was captured since stays."""
+    # A payment without a number could never be given back: a credit names its parents by it.
+    stated = {item.refnum: [payment for payment in item.payments if payment.refnum] for item in sketches}
+    of_order: dict[str, dict[str, Row[Any]]] = {refnum: {} for refnum, some in stated.items() if some}
+    for refnums in chunked(of_order):
         for row in connection.execute(
-            select(payments).where(payments.c.channel == channel, payments.c.order_refnum == order_refnum)
-        )
-    }
-    position = max((row.position for row in known.values()), default=0)
-    for payment in stated:
-        if not payment.refnum:
-            continue  # Nothing could ever be given back by it: a credit names its parents by this number.
-        before = known.get(payment.refnum)
-        if before is None:
-            position += 1
-            connection.execute(
-                insert(payments),
-                {
-                    "channel": channel,
-                    "order_refnum": order_refnum,
-                    "refnum": payment.refnum,
-                    "position": position,
-                    "currency_code": currency_code,
-                    "kind": payment.transaction_type,
-                    "processing_type": payment.payment_processing_type,
-                    "payment_type": payment.payment_type,
-                    "amount": payment.amount,
-                },
-            )
-        elif (before.kind, before.amount) != (payment.transaction_type, payment.amount):
-            connection.execute(
-                update(payments)
-                .where(
-                    payments.c.channel == channel,
-                    payments.c.order_refnum == order_refnum,
-                    payments.c.refnum == payment.refnum,
+            select(payments).where(payments.c.channel == channel, payments.c.order_refnum.in_(refnums))
+        ):
+            of_order[row.order_refnum][row.refnum] = row
+    fresh: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    currencies = {item.refnum: item.currency_code for item in sketches}
+    for order_refnum, known in of_order.items():
+        position = max((row.position for row in known.values()), default=0)
+        for payment in stated[order_refnum]:
+            before = known.get(payment.refnum)
+            kind, amount = payment.transaction_type, payment.amount
+            if before is None:
+                position += 1
+                fresh.append(
+                    {
+                        "channel": channel,
+                        "order_refnum": order_refnum,
+                        "refnum": payment.refnum,
+                        "position": position,
+                        "currency_code": currencies[order_refnum],
+                        "kind": kind,
+                        "processing_type": payment.payment_processing_type,
+                        "payment_type": payment.payment_type,
+                        "amount": amount,
+                    }
                 )
-                .values(kind=payment.transaction_type, amount=payment.amount)
-            )
+            elif (before.kind, before.amount) != (kind, amount):
+                changed.append({"of": order_refnum, "number": payment.refnum, "kind": kind, "amount": amount})
+    if fresh:
+        connection.execute(insert(payments), fresh)
+    if changed:
+        connection.execute(
+            update(payments).where(
+                payments.c.channel == channel,
+                payments.c.order_refnum == bindparam("of"),
+                payments.c.refnum == bindparam("number"),
+            ),
+            changed,
+        )
 
 
 def charges(connection: Connection, channel: str, order_refnum: str) -> list[Charge]:
@@ -385,7 +389,7 @@ def _open_calls(connection: Connection, channel: str, callback: str, natural_key
                 commands.c.callback == callback,
                 commands.c.natural_key == natural_key,
                 deliveries.c.verb.in_(("return_order", "credit_payment", "refund_payment")),
-                deliveries.c.state.in_(_OPEN),
+                deliveries.c.state.in_(OPEN_STATES),
             )
         ).scalar_one()
     )

@@ -382,7 +382,7 @@ def test_p18_an_order_found_wrong_at_the_last_look_is_left_out_in_production_and
     caller = Caller(build_app(channel_table(pipe17.url), APP_ENV=environment), contract)
     first, *others = [order["channel_order_refnum"] for order in caller.pull()]
     own = order_pull.order_json
-    monkeypatch.setattr(order_pull, "mend", lambda _callback, content: (content, []))
+    monkeypatch.setattr(order_pull, "mend_page", lambda _callback, content: (content, []))
     monkeypatch.setattr(
         order_pull, "order_json", lambda order: own(order) | ({"currency_code": 7} if order.refnum == first else {})
     )

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import click
 import pytest
-from app.gateways.retailrocket.feed_store import LeftOut
 from rich.console import Console
 
 from app.cli import forget, operations, retailrocket, terminal
+from app.gateways.vendors.retailrocket.feed_store import LeftOut
 from app.records import forgetting
 from app.records.operations import Operation, Target
 

@@ -14,12 +14,12 @@ import pytest
 from flask import Flask
 
 from app.channel import confirming, parcels
-from app.channel import orders as remembered
 from app.contract.schemas import Contract
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
 from app.gateways.interface import command_body
 from app.gateways.vendors.rally.order_document import read_document
+from app.records import handed_out as remembered
 from app.records import orders as kept
 from app.records.refunds import charges, of_order, release
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened

@@ -313,17 +313,17 @@ def test_a_closed_port_is_surely_not_done(make_client: Connect) -> None:
 
 @pytest.mark.parametrize("number", [errno.ECONNRESET, errno.EPIPE, errno.ENETUNREACH], ids=errno.errorcode.get)
 def test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done(
-    make_line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch, number: int
+    make_client: Connect, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """A host that takes connections and resets them at once may do so before `connect` is over."""
 
     def connect(connection: socket.socket, address: Any) -> None:
         raise OSError(number, "")
 
-    line = make_line("http://127.0.0.1:1")
+    client = make_client("http://127.0.0.1:1")
     monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(Unavailable, match="CONNECT_FAILED") as caught:
-        order(line)
+        order(client)
     assert not caught.value.outcome_unknown
 
 

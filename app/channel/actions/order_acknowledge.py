@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import called_off, orders, reserving
+from app.channel import orders, reserving, source_cancellations
 from app.channel.commands import declined, unavailable_event
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -24,6 +24,7 @@ from app.domain.commands import Acknowledgement
 from app.domain.events import Event, about
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
+from app.records import handed_out
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
@@ -55,10 +56,12 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
         return outcome
     commands = []
     with desk.database.read() as connection:
-        meant = orders.meant(connection, asked.channel.key, [item.order_refnum for item in wanted])
+        meant = handed_out.meant(connection, asked.channel.key, [item.order_refnum for item in wanted])
         wanted = [msgspec.structs.replace(item, order_refnum=meant[item.order_refnum]) for item in wanted]
-        remembered = orders.known(connection, asked.channel.key, [item.order_refnum for item in wanted])
-    called = called_off.acknowledge(desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted])
+        remembered = handed_out.known(connection, asked.channel.key, [item.order_refnum for item in wanted])
+    called = source_cancellations.acknowledge(
+        desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted]
+    )
     for item in wanted:
         if item.order_refnum in called:
             continue
@@ -85,16 +88,16 @@ def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -
     named = about("order_refnum", refnum)
 
     def plan(connection: Connection) -> Plan:
-        orders.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
+        handed_out.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
         reserving.acknowledged(connection, channel, refnum, desk.clock())
         return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
 
     def correct(connection: Connection) -> Plan:
-        before = orders.known(connection, channel, [refnum])[refnum]
+        before = handed_out.known(connection, channel, [refnum])[refnum]
         number, previous = item.retailops_order_id, before.retailops_order_id
         if not number or number == previous:
             return Plan()
-        orders.set_acknowledged(connection, channel, refnum, before.acknowledged_at or desk.clock(), number)
+        handed_out.set_acknowledged(connection, channel, refnum, before.acknowledged_at or desk.clock(), number)
         if previous:
             message = "the order was acknowledged before under another RetailOps number; the new one is taken"
             event = Event("warning", "RETAILOPS_ID_CHANGED", message, about("order_id", number))

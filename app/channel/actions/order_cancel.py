@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, parcels, refunds, reserving
+from app.channel import parcels, refunds, reserving
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.lane_waiting import await_own_throttle
@@ -25,6 +25,8 @@ from app.deliveries.outbox import Owed
 from app.domain.commands import Cancellation
 from app.domain.events import Event, about
 from app.gateways.interface import Gateway, Verb
+from app.records import handed_out
+from app.records.handed_out import KnownOrder
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
@@ -35,17 +37,17 @@ def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
 def carry_out(wanted: OrderName, asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same cancellation is being carried out elsewhere."""
 
-    def cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         return _cancel(desk, asked, source, order, wanted.retailops_order_id)
 
     return for_known_order(desk, asked, "cancel_order", wanted, cancel)
 
 
-def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, retailops_order_id: str) -> Outcome:
+def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retailops_order_id: str) -> Outcome:
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        now_known = orders.known(connection, asked.channel.key, [order.refnum])[order.refnum]
+        now_known = handed_out.known(connection, asked.channel.key, [order.refnum])[order.refnum]
         if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
             return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
@@ -61,7 +63,7 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder,
         verb = source.verbs["cancel_order"]
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
-            orders.set_state(connection, asked.channel.key, order.refnum, "cancelled")
+            handed_out.set_state(connection, asked.channel.key, order.refnum, "cancelled")
             skus = [line.sku for line in order.lines]
             reserving.called_off(connection, asked.channel.key, source, order.refnum, skus)
         owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, parcels
+from app.channel import parcels
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
 from app.channel.commands import OrderName, for_known_order
@@ -34,6 +34,8 @@ from app.domain.line_matching import named_lines
 from app.domain.orders import OrderSketch
 from app.errors import GatewayError
 from app.gateways.interface import Gateway
+from app.records import handed_out
+from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same completion is being carried out elsewhere."""
 
-    def complete(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def complete(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         commands = package_commands(desk, asked, source, order, wanted.shipped)
         if wanted.is_complete:
             commands.append(_completion(desk, asked, source, order, wanted))
@@ -69,7 +71,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     return for_known_order(desk, asked, "complete_order", wanted.name, complete)
 
 
-def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> Command:
+def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> Command:
     channel = asked.channel.key
     named = about("order_refnum", order.refnum)
     sketch = OrderSketch(order.refnum, ())
@@ -78,7 +80,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
             sketch = source.find_order(order.refnum, asked.call("question")) or sketch
 
     def plan(connection: Connection) -> Plan:
-        known = orders.known(connection, channel, [order.refnum])[order.refnum]
+        known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", named)])
         shipped = parcels.shipped_units(parcels.of_order(connection, channel, order.refnum))
@@ -86,7 +88,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
         still_open = any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in wanted.unshipped)
         if still_open and not wanted.shipped and not names_a_line:
-            orders.note_left_open(connection, channel, order.refnum, "UNITS_UNACCOUNTED", desk.clock())
+            handed_out.note_left_open(connection, channel, order.refnum, "UNITS_UNACCOUNTED", desk.clock())
             message = "units are open and neither shipments nor unshipped_items say what became of them"
             return Plan([Event("error", "UNITS_UNACCOUNTED", message, named)])
         if still_open:
@@ -101,9 +103,9 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOr
             return Plan(events)
         unshipped = tuple(item.package_line for item in closing)
         removed = tuple(item.package_line for item in closing if item.is_removed)
-        orders.set_state(connection, channel, order.refnum, "completed")
-        orders.add_rejected(connection, channel, order.refnum, unshipped, removed)
-        orders.note_left_open(connection, channel, order.refnum, "UNITS_OPEN" if still_open else "", desk.clock())
+        handed_out.set_state(connection, channel, order.refnum, "completed")
+        handed_out.add_rejected(connection, channel, order.refnum, unshipped, removed)
+        handed_out.note_left_open(connection, channel, order.refnum, "UNITS_OPEN" if still_open else "", desk.clock())
         completion = Completion(order.refnum, unshipped, known.rejected.times + 1, removed)
         return Plan(events, [*owed, Owed(source.token, "complete_order", completion, named)])
 

@@ -8,36 +8,30 @@ between being read and being handed out waits for the next pull.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection
 
-from app.channel import called_off, observing, orders, paging, reserving
+from app.channel import observing, orders, paging, reserving, source_cancellations
 from app.channel.desk import Asked, Desk
 from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
 from app.channel.paging import Place
-from app.contract.outgoing import mend
+from app.contract.outgoing import mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
+from app.records import cancelled_at_source, handed_out, held_orders, pulls
 from app.records import orders as kept
-from app.records.tables import IS_OPEN_ORDER, handed_out, held_back
+from app.records.pulls import TIRED_AFTER
 
 PAGE = 100
-TIRED_AFTER = 5
-"""Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
-
-TIRED_FOR = timedelta(days=7)
-"""An order its source has not offered for so long is not looked for any more."""
-
 log = logging.getLogger(__name__)
 
 
@@ -76,28 +70,11 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         message = f"orders cannot be read from {source.token} now"
         raise Rejected(503, error.code, message, retry_after_s=retry_after_s) from error
     shown: dict[str, Any] = {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
-    content, unsendable = mend(asked.callback, shown)
+    content, unsendable = mend_page(asked.callback, shown)
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
-        refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
-        serial = [f"{asked.channel.key}/{refnum}" for refnum in refnums]
-        with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
-            moved = kept.moved(connection, asked.channel.key, page.places)
-            page.orders = [order for order in page.orders if order.refnum not in moved]
-            _note_moved_stock(connection, desk, asked, page.orders)
-            tired = []
-            for order in page.orders:
-                _remember(connection, asked, order)
-                if order.refnum in page.called_off:
-                    called_off.count(connection, asked.channel.key, order.refnum)
-                elif not wanted.names_any and _count(connection, desk, asked, order.refnum, page.pull_ms):
-                    tired.append(order.refnum)
-            if tired:
-                message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
-                log.warning(message, asked.channel.key, len(tired), TIRED_AFTER, extra={"order": tired[0]})
-            _note_held_back(connection, desk, asked, page)
-            observing.see(connection, desk, asked.channel, page.orders)
+        moved = _note_hand_out(desk, asked, page, is_walk=not wanted.names_any)
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
     return Outcome(content=content)
 
@@ -133,7 +110,7 @@ class _Page:
 def _named(desk: Desk, asked: Asked, source: Gateway, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
     with desk.database.read() as connection:
-        meant = orders.meant(connection, asked.channel.key, refnums)
+        meant = handed_out.meant(connection, asked.channel.key, refnums)
     refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
     found = {item.refnum: item for item in source.fetch_named(refnums, asked.call("question"))}
     page = _Page(_now_ms(desk))
@@ -151,10 +128,10 @@ def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.key)
         place = paging.start(_now_ms(desk))
     page = _Page(place.until_ms)
-    has_open = called_off.is_any_open(desk, asked)
+    has_open = source_cancellations.is_any_open(desk, asked)
     if has_open and not wanted.page_token:
-        called_off.find_out(desk, asked, source)
-        for candidate in called_off.due(desk, asked, source):
+        source_cancellations.find_out(desk, asked, source)
+        for candidate in source_cancellations.due(desk, asked, source):
             page.take(candidate)
             page.called_off.add(candidate.refnum)
     while not _filled(desk, asked, source, place, page, secret):
@@ -198,7 +175,7 @@ def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iter
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
         with desk.database.read() as connection:
             known = [item.refnum for item in ordered if not key_fault(item.refnum)]
-            standing = _standing(connection, asked.channel.key, known, place.until_ms)
+            standing = pulls.standing(connection, asked.channel.key, known, place.until_ms)
         for candidate in ordered:
             at = (candidate.created_ms, paging.key_of(candidate.refnum))
             times, is_acknowledged = standing.get(candidate.refnum, (0, False))
@@ -206,34 +183,40 @@ def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iter
                 yield candidate, times >= TIRED_AFTER
 
 
-def _standing(connection: Connection, channel: str, refnums: list[str], pull_ms: int) -> dict[str, tuple[int, bool]]:
-    """Per order how often earlier walks handed it out, and whether RetailOps has it."""
-    rows = connection.execute(
-        select(handed_out.c.refnum, handed_out.c.times, handed_out.c.last_pull_ms, handed_out.c.acknowledged_at).where(
-            handed_out.c.channel == channel, handed_out.c.refnum.in_(refnums)
-        )
-    )
-    return {row.refnum: (row.times - (row.last_pull_ms == pull_ms), row.acknowledged_at is not None) for row in rows}
-
-
 def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
     with desk.database.read() as connection:
-        row = connection.execute(
-            select(handed_out.c.refnum)
-            .where(
-                handed_out.c.channel == channel,
-                handed_out.c.acknowledged_at.is_(None),
-                IS_OPEN_ORDER,
-                handed_out.c.times >= TIRED_AFTER,
-                handed_out.c.last_pull_ms != place.until_ms,
-                handed_out.c.last_handed_at > desk.clock() - TIRED_FOR,
-            )
-            .limit(1)
-        ).first()
-    return row is not None
+        return pulls.has_tired(connection, channel, place.until_ms, desk.clock())
 
 
-def _remember(connection: Connection, asked: Asked, order: Order) -> None:
+def _note_hand_out(desk: Desk, asked: Asked, page: _Page, *, is_walk: bool) -> set[str]:
+    """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
+
+    A walk counts its hand-outs, once however often its page is asked for; orders that were named are not counted.
+    """
+    channel = asked.channel.key
+    refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
+    serial = [f"{channel}/{refnum}" for refnum in refnums]
+    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+        moved = kept.moved(connection, channel, page.places)
+        page.orders = [order for order in page.orders if order.refnum not in moved]
+        given = [order.refnum for order in page.orders]
+        known = handed_out.known_refnums(connection, channel, given) if given else set()
+        fresh = [order for order in page.orders if order.refnum not in known]
+        # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
+        reserving.moved(connection, desk, asked.channel, {line.sku for order in fresh for line in order.lines})
+        orders.remember_all(connection, channel, list(map(_sketch, page.orders)), known)
+        cancelled_at_source.count(connection, channel, page.called_off.intersection(given))
+        counted = [refnum for refnum in given if is_walk and refnum not in page.called_off]
+        tired = pulls.count(connection, channel, counted, page.pull_ms, desk.clock())
+        if tired:
+            message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
+            log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
+        _note_held_back(connection, desk, asked, page)
+        observing.see(connection, desk, asked.channel, page.orders)
+    return moved
+
+
+def _sketch(order: Order) -> OrderSketch:
     """The lines as bought, for all that is computed of the order later."""
     lines = tuple(
         SketchLine(
@@ -249,7 +232,7 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
         )
         for line in order.lines
     )
-    sketch = OrderSketch(
+    return OrderSketch(
         order.refnum,
         lines,
         order.currency_code,
@@ -257,47 +240,14 @@ def _remember(connection: Connection, asked: Asked, order: Order) -> None:
         shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
         shipping_tax=order.shipping_tax,
     )
-    orders.remember(connection, asked.channel.key, sketch)
-
-
-def _count(connection: Connection, desk: Desk, asked: Asked, refnum: str, pull_ms: int) -> bool:
-    """Count the hand-out once per walk, however often its page is asked for; True where others go first from now on."""
-    channel = asked.channel.key
-    times = connection.execute(
-        update(handed_out)
-        .where(handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.last_pull_ms != pull_ms)
-        .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=desk.clock())
-        .returning(handed_out.c.times)
-    ).scalar()
-    return bool(times == TIRED_AFTER)
-
-
-def _note_moved_stock(connection: Connection, desk: Desk, asked: Asked, given: Sequence[Order]) -> None:
-    """The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13)."""
-    known = orders.known(connection, asked.channel.key, [order.refnum for order in given]) if given else {}
-    skus = {line.sku for order in given if order.refnum not in known for line in order.lines}
-    reserving.moved(connection, desk, asked.channel, skus)
 
 
 def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:
     """The operator sees what is held back, and no longer what could be sent."""
     channel = asked.channel.key
-    seen = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
-    known = set(
-        connection.execute(
-            select(held_back.c.refnum).where(held_back.c.channel == channel, held_back.c.refnum.in_(seen))
-        ).scalars()
-    )
-    sent = [order.refnum for order in page.orders if order.refnum in known]
-    if sent:
-        connection.execute(delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum.in_(sent)))
-    news = [held for held in page.held if held.refnum not in known]
-    for held in news:
-        connection.execute(
-            insert(held_back),
-            {"channel": channel, "refnum": held.refnum, "reason": held.reason, "since": desk.clock()},
-        )
-    if news:
+    held_orders.let_go(connection, channel, [order.refnum for order in page.orders])
+    unknown = held_orders.hold(connection, channel, page.held, desk.clock())
+    if news := [held for held in page.held if held.refnum in unknown]:
         message = "channel %s: %s more orders are held back, the first: %s"
         log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 

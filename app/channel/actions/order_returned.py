@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds, returned_goods
+from app.channel import refunds, returned_goods
 from app.channel.already_paid import COMPLETION
 from app.channel.commands import OrderName, declined, for_known_order
 from app.channel.desk import Asked, Desk
@@ -34,6 +34,7 @@ from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.records import former_keys
 from app.records import refunds as ledger
+from app.records.handed_out import KnownOrder
 from app.records.refunds import Charge, Entry
 
 REFUND, STORE_CREDIT = "refund", "storecredit"
@@ -67,17 +68,17 @@ class Wanted:
     shipping: Decimal | None
     shipped: list[Shipped]
 
-    def meaning(self, order: orders.KnownOrder) -> object:
+    def meaning(self, order: KnownOrder) -> object:
         """What makes two requests the same return: order, money and goods, however they are stated; no free text."""
         money = rounded(self.amount, "")
         return (order.refnum, self.action, str(money.normalize()), returned_goods.as_named(order, self.lines))
 
-    def former_meaning(self, order: orders.KnownOrder) -> object:
+    def former_meaning(self, order: KnownOrder) -> object:
         """The same as it was once, when it went by how goods and money were stated."""
         units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
         return (order.refnum, self.action, str(self.amount.normalize()), units)
 
-    def key(self, connection: Connection, channel: str, order: orders.KnownOrder) -> str:
+    def key(self, connection: Connection, channel: str, order: KnownOrder) -> str:
         """The return's number as it was kept first; one without is known by its contents."""
         if self.number:
             kept = former_keys.standing(connection, channel, CALLBACK, order.refnum, canonical)
@@ -141,7 +142,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         recorded = returned_goods.record(desk, asked, source, wanted)
         return Outcome([*outcome.events, *recorded.events], order_refnum=recorded.order_refnum)
 
-    def give_back(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def give_back(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         return _Return(desk, asked, source, order, wanted).carry_out()
 
     return for_known_order(desk, asked, "return_order", wanted.name, give_back)
@@ -150,7 +151,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
 class _Return:
     """One return being carried out."""
 
-    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> None:
+    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> None:
         self._desk = desk
         self._asked = asked
         self._channel = asked.channel.key

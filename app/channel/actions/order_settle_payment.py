@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds
+from app.channel import refunds
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
@@ -29,6 +29,7 @@ from app.domain.events import Event, about
 from app.gateways.interface import Gateway
 from app.records import former_keys
 from app.records import refunds as ledger
+from app.records.handed_out import KnownOrder
 
 CALLBACK = "order_settle_payment"
 
@@ -89,7 +90,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     """Each transaction stands alone.  Raises `Rejected` 503 while one of them is being collected elsewhere."""
 
-    def settle(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def settle(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         with desk.database.read() as connection:
             keys = _keys(connection, asked.channel.key, order.refnum, wanted)
         items = zip(wanted.transactions, keys, strict=True)

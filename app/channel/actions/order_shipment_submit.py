@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.channel import orders
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -19,6 +18,7 @@ from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.contract.reading import mapping, number
 from app.contract.schemas import Reading
 from app.gateways.interface import Gateway
+from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
 def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     """Raises `Rejected` 503 while the same package is being registered elsewhere."""
 
-    def submit(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def submit(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         outcome = Outcome()
         if not wanted.shipped:
             severity = "info" if wanted.is_blank else "warning"

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders, parcels
+from app.channel import parcels
 from app.channel.commands import OrderName, declined, for_known_order, with_order
 from app.channel.desk import Asked, Desk
 from app.channel.line_changes import Line, Stated, read_lines, stated
@@ -31,7 +31,9 @@ from app.domain.commands import LineChange, OrderChange, Restatement
 from app.domain.events import Event, about
 from app.errors import Unavailable
 from app.gateways.interface import Gateway, NotOurs
+from app.records import handed_out
 from app.records.database import DatabaseUnavailable
+from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
     if source is not None and isinstance(source.verbs.get("update_order"), NotOurs):
         return _note_changes(desk, asked, source, wanted)
 
-    def change(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def change(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         return _Update(desk, asked, source, order, wanted).carry_out()
 
     return for_known_order(desk, asked, "update_order", wanted.name, change)
@@ -69,18 +71,18 @@ def _note_changes(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> 
     if not wanted.lines:
         return outcome
 
-    def note(desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder) -> Outcome:
+    def note(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
         found = stated(order, wanted.lines)
         serial = [f"{channel}/{order.refnum}"]
         with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
-            orders.set_removed(connection, channel, order.refnum, _removed(order, found.changes))
+            handed_out.set_removed(connection, channel, order.refnum, _removed(order, found.changes))
         return Outcome([*found.events, *_unchanged(source, order, found.changes)], {"line_items": _items(order, found)})
 
     noted = with_order(desk, asked, source, wanted.name, note)
     return Outcome([*outcome.events, *noted.events], noted.content, noted.order_refnum)
 
 
-def _removed(order: orders.KnownOrder, changes: Sequence[LineChange]) -> dict[str, int]:
+def _removed(order: KnownOrder, changes: Sequence[LineChange]) -> dict[str, int]:
     """Units taken off each line of the order that is named; 0 where none is."""
     units = {line.refnum: line.quantity for line in order.lines}
     return {
@@ -88,7 +90,7 @@ def _removed(order: orders.KnownOrder, changes: Sequence[LineChange]) -> dict[st
     }
 
 
-def _only_takes_off(order: orders.KnownOrder, changes: Sequence[LineChange]) -> bool:
+def _only_takes_off(order: KnownOrder, changes: Sequence[LineChange]) -> bool:
     """True when units are taken off lines of the order, or such units are restored, and nothing else changes."""
     units = {line.refnum: line.quantity for line in order.lines}
     removed = _removed(order, changes)
@@ -96,7 +98,7 @@ def _only_takes_off(order: orders.KnownOrder, changes: Sequence[LineChange]) -> 
     return is_less and any(count or order.removed.get(refnum) for refnum, count in removed.items())
 
 
-def _unchanged(source: Gateway, order: orders.KnownOrder, changes: Sequence[LineChange]) -> Iterator[Event]:
+def _unchanged(source: Gateway, order: KnownOrder, changes: Sequence[LineChange]) -> Iterator[Event]:
     """The warnings for changes that stay in RetailOps alone."""
     units = {line.refnum: line.quantity for line in order.lines}
     for change in changes:
@@ -119,7 +121,7 @@ def _unchanged(source: Gateway, order: orders.KnownOrder, changes: Sequence[Line
             yield Event("warning", "LINE_NOT_CHANGED", message, named)
 
 
-def _items(order: orders.KnownOrder, found: Stated) -> list[dict[str, Any]]:
+def _items(order: KnownOrder, found: Stated) -> list[dict[str, Any]]:
     """The lines as they stay, for entries with a number in RetailOps."""
     lines = {line.refnum: line for line in order.lines}
     return [
@@ -138,7 +140,7 @@ def _price(line: Line) -> tuple[str, ...]:
 class _Update:
     """One update being carried out."""
 
-    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: orders.KnownOrder, wanted: Wanted) -> None:
+    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> None:
         self._desk = desk
         self._asked = asked
         self._channel = asked.channel.key
@@ -175,7 +177,7 @@ class _Update:
         return replace(self._plan(connection), answers_alone=True)
 
     def _plan(self, connection: Connection) -> Plan:
-        known = orders.known(connection, self._channel, [self._refnum])[self._refnum]
+        known = handed_out.known(connection, self._channel, [self._refnum])[self._refnum]
         if known.state != "open":
             message = f"the order is {known.state}; nothing was changed"
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, self._named)])
@@ -184,7 +186,7 @@ class _Update:
         if shipped and _only_takes_off(known, found.changes):
             removed = _removed(known, found.changes)
             # Lines of an order that has begun to ship stay; what was taken off is closed with the completion (R22).
-            orders.set_removed(connection, self._channel, self._refnum, removed)
+            handed_out.set_removed(connection, self._channel, self._refnum, removed)
             return Plan([*found.events, *_unchanged(self._source, known, found.changes)])
         if shipped:
             message = "a shipment of this order is registered; nothing was changed"
@@ -202,7 +204,7 @@ class _Update:
             for line in known.lines
             if line.refnum not in kept
         )
-        orders.replace_lines(connection, self._channel, self._refnum, (*changed.lines, *gone))
+        handed_out.replace_lines(connection, self._channel, self._refnum, (*changed.lines, *gone))
         before = {line.refnum: line.quantity for line in known.lines}
         undo = tuple(
             msgspec.structs.replace(change, quantity=before.get(change.refnum, 0))
@@ -218,7 +220,7 @@ class _Update:
         if order is None:
             return {}
         with self._desk.database.read() as connection:
-            known = orders.known(connection, self._channel, [self._refnum])[self._refnum]
+            known = handed_out.known(connection, self._channel, [self._refnum])[self._refnum]
         now = {line.refnum: line for line in order.lines}
         items = []
         for entry, refnums in stated(known, self._wanted.lines).meant:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders, refunds
+from app.channel import refunds
 from app.channel.bought import left_of
 from app.channel.commands import declined
 from app.channel.desk import Asked, Desk
@@ -30,7 +30,7 @@ from app.contract.schemas import Reading
 from app.deliveries import outbox
 from app.domain.events import Event, about
 from app.gateways.interface import Gateway
-from app.records import heartbeat
+from app.records import handed_out, heartbeat
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 
@@ -233,7 +233,7 @@ class _Credit:
             if item.refnum in self._parents
         ]
         left = refunds.left_of(payments)
-        known = orders.known(connection, self._channel, [self._order_refnum]).get(self._order_refnum)
+        known = handed_out.known(connection, self._channel, [self._order_refnum]).get(self._order_refnum)
         if not refunds.covers(payments, self.amount, len(known.lines) if known else 1):
             message = "more than is left of these payments; nothing was given back"
             return Plan([Event("error", "DECLINED", message, self._named)])

@@ -117,7 +117,7 @@ def update(shop: Shop, refnum: str, body: Json, raw: bytes) -> dict[str, Any]:
             note_late_money(connection, shop, before, document)
         if "cancelled_at" in changes:
             release(connection, shop, document)
-            held_orders.let_go(connection, shop.channel, refnum)
+            held_orders.let_go(connection, shop.channel, [refnum])
         answer = _shown(connection, shop, stored, document)
     shop.wake()
     return answer

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from app.domain.orders import OrderSketch
 from app.gateways.vendors.rally.hook_bodies import Json, is_under_review, text
 from app.gateways.vendors.rally.hook_money import payment_method
 from app.gateways.vendors.rally.options import RallyOptions
@@ -57,7 +58,8 @@ def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, d
     refnum = document.refnum
     if document.transactions != before.transactions and refunds.charges(connection, shop.channel, refnum):
         log.warning("money came for an order that had been handed out", extra={"order": refnum})
-        refunds.remember_payments(connection, shop.channel, refnum, document.currency, to_payments(document))
+        stated = OrderSketch(refnum, (), document.currency, to_payments(document))
+        refunds.remember_payments(connection, shop.channel, [stated])
 
 
 def changes_of(

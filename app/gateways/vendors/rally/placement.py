@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from app.domain.orders import HeldBack
 from app.gateways.vendors.rally import cart_check, hook_errors
 from app.gateways.vendors.rally.cart_changes import check_stock, wanted_of, with_coupons, with_shopper
 from app.gateways.vendors.rally.cart_document import CartDocument
@@ -130,7 +131,7 @@ def note_doubt(connection: Connection, shop: Shop, document: OrderDocument) -> N
         reason = f"SUMS_DIFFER: what was charged is not what the order comes to; {cart_check.REMEDY}"
     if reason:
         log.warning("channel %s: %s", shop.channel, reason, extra={"order": document.refnum})
-        held_orders.hold(connection, shop.channel, document.refnum, reason, document.created_at)
+        held_orders.hold(connection, shop.channel, [HeldBack(document.refnum, reason)], document.created_at)
 
 
 def _check_shipping(cart: CartDocument, priced: Priced, body: Json, shop: Shop) -> None:

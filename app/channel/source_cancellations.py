@@ -1,0 +1,94 @@
+"""Orders cancelled at their source after they were handed out: RetailOps gets them again with `cancel: true` (R18).
+
+While RetailOps has open orders they are asked for with every `order_pull`, remembered as due, handed out before the
+others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The
+first acknowledgement of an order may be one of its first hand-out that came late, so the cancellation is handed out
+once more after it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from app.channel.desk import Asked, Desk
+from app.domain.orders import Candidate, Order
+from app.errors import GatewayError
+from app.gateways.interface import Call, Gateway
+from app.records import cancelled_at_source, pulls
+
+PER_PAGE = 25
+"""Orders called off on one page, so that fresh ones keep most of it; those told least often go first."""
+
+SHARE = 0.4
+"""The part of a callback's time that may go into finding out; the orders themselves need the rest."""
+
+log = logging.getLogger(__name__)
+
+
+def is_any_open(desk: Desk, asked: Asked) -> bool:
+    """Whether RetailOps has any order that is neither cancelled nor completed."""
+    with desk.database.read() as connection:
+        return pulls.is_any_open(connection, asked.channel.key)
+
+
+def find_out(desk: Desk, asked: Asked, source: Gateway) -> None:
+    """Ask the source what was called off since the last time, and remember what concerns RetailOps.
+
+    A source that cannot be asked is asked again with the next pull.
+    """
+    channel = asked.channel.key
+    with desk.database.read() as connection:
+        since_ms = cancelled_at_source.known_until_ms(connection, channel, source.token)
+    asked.leave_turn()
+    call = Call(asked.deadline.within_s(asked.deadline.left_s() * SHARE), asked.request_id, "question")
+    try:
+        found = source.fetch_called_off(since_ms, int(desk.clock().timestamp() * 1000), call)
+    except GatewayError as error:
+        log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
+        return
+    with desk.database.read() as connection:
+        fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
+    if not fresh and (found.until_ms == since_ms or not found.until_ms):
+        return
+    serial = [f"{channel}/{refnum}" for refnum in fresh]
+    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+        cancelled_at_source.note(connection, channel, source.token, found, fresh, desk.clock())
+
+
+def due(desk: Desk, asked: Asked, source: Gateway) -> list[Candidate]:
+    """Orders to hand out with `cancel: true` now; none while the source cannot be asked for them.
+
+    While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
+    """
+    channel = asked.channel.key
+    with desk.database.read() as connection:
+        refnums = cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
+    if not refnums:
+        return []
+    try:
+        found = source.fetch_named(refnums, asked.call("question"))
+    except GatewayError as error:
+        log.info("channel %s: orders called off cannot be read from %s (%s)", channel, source.token, error.code)
+        return []
+    is_called_off = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
+    revived = [refnum for refnum, is_so in is_called_off.items() if not is_so]
+    if revived:
+        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+            cancelled_at_source.revive(connection, channel, revived)
+    return [item for item in found if is_called_off[item.refnum]]
+
+
+def acknowledge(desk: Desk, asked: Asked, numbers: Iterable[tuple[str, str]]) -> set[str]:
+    """Of these orders (refnum, RetailOps' number) those RetailOps was told are called off.
+
+    Their source needs no word: it called them off itself.
+    """
+    channel, by_refnum = asked.channel.key, dict(numbers)
+    with desk.database.read() as connection:
+        known = cancelled_at_source.told(connection, channel, by_refnum)
+    if known:
+        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+            told = {refnum: by_refnum[refnum] for refnum in known}
+            cancelled_at_source.acknowledge(connection, channel, told, desk.clock())
+    return known

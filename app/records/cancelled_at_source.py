@@ -1,0 +1,114 @@
+"""Orders their source cancelled after RetailOps got them: what was found, handed out and acknowledged of that (R18)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, or_, select, update
+
+from app.domain.orders import CalledOff
+from app.records.statements import chunked, upsert
+from app.records.tables import OPEN_STATES, deliveries, handed_out
+from app.records.tables import called_off_cursors as cursors
+
+
+def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | None:
+    """Up to when, by the source's clock, it is known which orders it cancelled; None at first."""
+    return connection.execute(
+        select(cursors.c.until_ms).where(cursors.c.channel == channel, cursors.c.gateway == gateway)
+    ).scalar()
+
+
+def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
+    """Of these cancelled orders those RetailOps was given and has neither cancelled itself nor been told of."""
+    found: list[str] = []
+    for some in chunked(refnums):
+        found += connection.execute(
+            select(handed_out.c.refnum).where(
+                handed_out.c.channel == channel,
+                handed_out.c.refnum.in_(some),
+                or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
+                handed_out.c.state == "open",
+                handed_out.c.called_off_at.is_(None),
+            )
+        ).scalars()
+    return found
+
+
+def note(
+    connection: Connection, channel: str, gateway: str, found: CalledOff, fresh: Collection[str], now: datetime
+) -> None:
+    """RetailOps is to be told of the `fresh` ones; all up to `found.until_ms` is known."""
+    for some in chunked(sorted(fresh)):
+        _change(connection, channel, some, called_off_at=now)
+    row = {"channel": channel, "gateway": gateway, "until_ms": found.until_ms}
+    upsert(connection, cursors, row, {"until_ms": found.until_ms})  # two pulls may be the first one
+
+
+def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[str]:
+    """Orders to hand out as cancelled now, those told least often first.
+
+    Not while a cancellation of RetailOps' own has no outcome, for it may be that one that shows at the source.
+    """
+    is_being_cancelled = exists().where(
+        deliveries.c.channel == handed_out.c.channel,
+        deliveries.c.gateway == gateway,
+        deliveries.c.lane == handed_out.c.refnum,
+        deliveries.c.verb == "cancel_order",
+        deliveries.c.state.in_(OPEN_STATES),
+    )
+    wanted = select(handed_out.c.refnum).where(
+        handed_out.c.channel == channel,
+        handed_out.c.called_off_at.is_not(None),
+        handed_out.c.called_off_told_at.is_(None),
+        handed_out.c.state == "open",
+        ~is_being_cancelled,
+    )
+    by_times = wanted.order_by(handed_out.c.called_off_times, handed_out.c.called_off_at)
+    return list(connection.execute(by_times.limit(limit)).scalars())
+
+
+def revive(connection: Connection, channel: str, refnums: Collection[str]) -> None:
+    """The source has them as orders again."""
+    _change(connection, channel, refnums, called_off_at=None, called_off_times=0)
+
+
+def count(connection: Connection, channel: str, refnums: Collection[str]) -> None:
+    """These orders were handed out with `cancel: true`."""
+    if refnums:
+        _change(connection, channel, refnums, called_off_times=handed_out.c.called_off_times + 1)
+
+
+def told(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
+    """Of these orders those that were handed out with `cancel: true`."""
+    wanted = select(handed_out.c.refnum).where(
+        handed_out.c.channel == channel,
+        handed_out.c.refnum.in_(list(refnums)),
+        handed_out.c.called_off_times > 0,
+    )
+    return set(connection.execute(wanted).scalars())
+
+
+def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str], now: datetime) -> None:
+    """RetailOps has acknowledged these orders (its number by refnum) after it was told that they are cancelled.
+
+    The first acknowledgement of an order may be one of its first hand-out that came late.
+    """
+    for refnum, number in sorted(numbers.items()):
+        place = (handed_out.c.channel == channel, handed_out.c.refnum == refnum)
+        columns = (handed_out.c.acknowledged_at, handed_out.c.retailops_order_id, handed_out.c.called_off_told_at)
+        row = connection.execute(select(*columns).where(*place)).one()
+        if row.acknowledged_at is None:
+            told_now = {"acknowledged_at": now, "called_off_times": 0}
+        else:
+            told_now = {"called_off_told_at": row.called_off_told_at or now}
+        _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told_now)
+
+
+def _change(connection: Connection, channel: str, refnums: Iterable[str], **values: object) -> None:
+    connection.execute(
+        update(handed_out)
+        .where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums)))
+        .values(**values)
+    )
