@@ -71,7 +71,7 @@ FAULTS = (
     Fault(
         "try-no-path-of-a-bare-key",
         "P37",
-        "app/gateways/vendors/pipe17/checking.py",
+        "app/gateways/vendors/pipe17/connection/health.py",
         'wanted["orders"] = options.shipments_path',
         "pass",
         ("tests/cli/test_check.py::test_p37_a_path_that_refuses_every_pull_is_named",),
@@ -796,7 +796,7 @@ FAULTS = (
     Fault(
         "location-not-looked-for",
         "P37",
-        "app/gateways/vendors/pipe17/checking.py",
+        "app/gateways/vendors/pipe17/connection/health.py",
         '    if location is None:\n        return "does not exist at Pipe17, or this key is not shown it"\n',
         '    if location is None:\n        return ""\n',
         ("tests/cli/test_check.py::test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them",),
@@ -869,7 +869,7 @@ FAULTS = (
     Fault(
         "alias-one-only",
         "P33",
-        "app/gateways/vendors/pipe17/stock.py",
+        "app/gateways/vendors/pipe17/stock/ingest.py",
         "own + self._rows_of_others(told, match, own, served)",
         "own",
         (
@@ -902,7 +902,7 @@ FAULTS = (
     Fault(
         "delta-believes-its-own-note",
         "P33",
-        "app/gateways/vendors/pipe17/stock.py",
+        "app/gateways/vendors/pipe17/stock/ingest.py",
         "if _has(held.get(row.key), row.figure)}",
         "if True}",
         ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
@@ -961,7 +961,7 @@ FAULTS = (
     Fault(
         "half-a-correction-unsaid",
         "P11",
-        "app/gateways/vendors/pipe17/correcting.py",
+        "app/gateways/vendors/pipe17/fulfilments/tracking.py",
         "        if is_sent:\n",
         "        if is_sent and not reason:\n",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
@@ -1019,7 +1019,7 @@ FAULTS = (
     Fault(
         "pipe17-texts-unmended",
         "P34",
-        "app/gateways/vendors/pipe17/reading.py",
+        "app/gateways/vendors/pipe17/connection/reading.py",
         "            return mended(value).strip()\n",
         "            return value.strip()\n",
         ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
@@ -1524,7 +1524,7 @@ FAULTS = (
     Fault(
         "our-unpublishing-is-theirs",
         "P36",
-        "app/gateways/vendors/pipe17/products.py",
+        "app/gateways/vendors/pipe17/products/catalogue.py",
         '(self.item is not None or told.state == "off")',
         "self.item is not None",
         (
@@ -1557,7 +1557,7 @@ FAULTS = (
     Fault(
         "first-feed-waits",
         "P33",
-        "app/gateways/vendors/retailrocket/feed_store.py",
+        "app/gateways/vendors/retailrocket/feed/store.py",
         "        if row.changes and row.built_at is None:\n",
         "        if False:\n",
         (
@@ -1728,7 +1728,7 @@ FAULTS = (
     Fault(
         "feed-without-its-token",
         "P20",
-        "app/gateways/vendors/retailrocket/feed_server.py",
+        "app/gateways/vendors/retailrocket/feed/feed_server.py",
         "        if shelf is None or not hmac.compare_digest(",
         "        if shelf is None or False and hmac.compare_digest(",
         (
@@ -2054,7 +2054,7 @@ FAULTS = (
     Fault(
         "trims-vendor-id",
         "P35",
-        "app/gateways/vendors/pipe17/reading.py",
+        "app/gateways/vendors/pipe17/connection/reading.py",
         "    if isinstance(value, str):\n        return value\n    return str(value)",
         "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
         ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
@@ -2062,7 +2062,7 @@ FAULTS = (
     Fault(
         "reads-another-request",
         "P35",
-        "app/gateways/vendors/pipe17/shipping_requests.py",
+        "app/gateways/vendors/pipe17/orders/shipping_requests.py",
         "        return shipment if shipment.shipment_id == refnum else None\n",
         "        return shipment\n",
         ("tests/gateways/test_pipe17_ids.py::test_p35_a_request_is_read_by_its_own_id_alone",),
@@ -2078,7 +2078,7 @@ FAULTS = (
     Fault(
         "collision-taken-for-ours",
         "P9",
-        "app/gateways/vendors/pipe17/fulfilling.py",
+        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
         '                raise duplicate_unseen("fulfilment") from error\n',
         "                return False\n",
         (
@@ -2089,7 +2089,7 @@ FAULTS = (
     Fault(
         "carrier-not-corrected",
         "P11",
-        "app/gateways/vendors/pipe17/fulfilling.py",
+        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
         "    return number == package.tracking_number and stands.carrier == carrier and is_dated\n",
         "    return number == package.tracking_number and is_dated\n",
         (

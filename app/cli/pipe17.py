@@ -19,10 +19,10 @@ from app.domain.facts import Obstacle
 from app.gateways import VENDORS
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.definition import definition
-from app.gateways.vendors.pipe17.facilities import Place, Step
+from app.gateways.vendors.pipe17.connection.connector_settings import definition
+from app.gateways.vendors.pipe17.connection.facilities import Place, Step
+from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.gateways.vendors.pipe17.locations import name_key
 from app.operations import acts
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable

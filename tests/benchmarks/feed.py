@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from app import settings
-from app.gateways.vendors.retailrocket.feed import FeedBuilder
-from app.gateways.vendors.retailrocket.feed_store import FeedStore
+from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
+from app.gateways.vendors.retailrocket.feed.store import FeedStore
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, stock, streams
 from app.records.cataloguing import Statement

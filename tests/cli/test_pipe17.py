@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from app import cli
 from app.domain.facts import Obstacle
 from app.domain.stock import StockSent
-from app.gateways.vendors.pipe17.definition import FIELDS
+from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS
 from app.records import stock, stock_batches
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import DEFAULT_KEYS, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY

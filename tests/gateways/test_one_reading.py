@@ -18,10 +18,10 @@ from app.channel import catalogue as reader
 from app.channel.actions import inventory_push
 from app.contract.schemas import Contract
 from app.domain.catalogue import Item, Product
-from app.gateways.vendors.pipe17.product_rows import fields_of
+from app.gateways.vendors.pipe17.products.product_rows import fields_of
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import Unit, line_of, product_json, search_products, sellable
-from app.gateways.vendors.retailrocket import yml
+from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import ProductApi

@@ -25,9 +25,10 @@ from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import VENDORS
 from app.gateways.interface import Call, Kind, Tools
-from app.gateways.vendors.pipe17 import VENDOR, moments, payloads
+from app.gateways.vendors.pipe17 import VENDOR, payloads
+from app.gateways.vendors.pipe17.connection import moments
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.gateways.vendors.pipe17.orders import Defaults, to_order
+from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
 from app.options import explain, read_table
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY

@@ -19,7 +19,7 @@ from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Tools
 from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.definition import (
+from app.gateways.vendors.pipe17.connection.connector_settings import (
     FIELDS,
     IntegrationSettings,
     SkuMapping,
@@ -27,7 +27,7 @@ from app.gateways.vendors.pipe17.definition import (
     local_settings,
     merged,
 )
-from app.gateways.vendors.pipe17.flows import TICKS
+from app.gateways.vendors.pipe17.connection.permissions import TICKS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import hints

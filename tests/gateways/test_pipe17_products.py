@@ -13,8 +13,8 @@ from sqlalchemy import update
 
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.errors import BrokenReply, Misconfigured, Unavailable
-from app.gateways.vendors.pipe17 import known_products, products
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17.products import catalogue, known_products
 from app.records import streams
 from app.records.tables import fact_streams
 from app.sandbox.faults import serve
@@ -386,7 +386,7 @@ def test_p14_a_pipe17_that_fails_on_every_product_is_not_asked_for_all_of_them(e
     with pytest.raises(Unavailable):
         push(connect(empty), *(product(sku, number=place) for place, sku in enumerate(skus, 1)))
     [rule] = empty.state()["faults"]
-    assert times - rule["times"] == products.MOST_FAILURES
+    assert times - rule["times"] == catalogue.MOST_FAILURES
 
 
 def _owed(retailops: Caller) -> list[streams.Owed]:

@@ -22,9 +22,9 @@ from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.interface import Call
-from app.gateways.vendors.retailrocket import yml
-from app.gateways.vendors.retailrocket.feed import FeedBuilder, Numbers
-from app.gateways.vendors.retailrocket.feed_store import BuildLost
+from app.gateways.vendors.retailrocket.feed import yml
+from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder, Numbers
+from app.gateways.vendors.retailrocket.feed.store import BuildLost
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, reservations, stock, stock_batches

@@ -10,10 +10,10 @@ from typing import Any
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.vendors.pipe17.connection.locations import name_key
+from app.gateways.vendors.pipe17.connection.webhooks import create_webhooks
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.gateways.vendors.pipe17.locations import name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.webhooks import create_webhooks
 from app.transport.client import VendorClient
 
 

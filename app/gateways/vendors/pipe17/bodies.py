@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
-from app.gateways.vendors.pipe17.moments import iso_ms
+from app.gateways.vendors.pipe17.connection.moments import iso_ms
 from app.gateways.vendors.pipe17.payloads import (
     CARRIER,
     CARRIER_CLASS,

@@ -28,25 +28,26 @@ from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.vendors.pipe17 import bodies, checking, payloads
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.completing import Completing
-from app.gateways.vendors.pipe17.correcting import Correcting
-from app.gateways.vendors.pipe17.facilities import Facilities
-from app.gateways.vendors.pipe17.fulfilling import Fulfilling
-from app.gateways.vendors.pipe17.hints import Hints
+from app.gateways.vendors.pipe17 import bodies, payloads
+from app.gateways.vendors.pipe17.connection import health
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.facilities import Facilities
+from app.gateways.vendors.pipe17.connection.hints import Hints
+from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.connection.locations import Locations
+from app.gateways.vendors.pipe17.fulfilments.completion import Completions
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
+from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
 from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
-from app.gateways.vendors.pipe17.integration import FORBIDDEN, Integration
-from app.gateways.vendors.pipe17.known_products import KnownProducts
-from app.gateways.vendors.pipe17.locations import Locations
-from app.gateways.vendors.pipe17.locks import Locks
-from app.gateways.vendors.pipe17.obstacles import Obstacles
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.products import Products
+from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
+from app.gateways.vendors.pipe17.products.catalogue import Products
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts
+from app.gateways.vendors.pipe17.products.obstacles import Obstacles
+from app.gateways.vendors.pipe17.products.publish_requests import PublishRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
-from app.gateways.vendors.pipe17.shipping_requests import ShippingRequests
-from app.gateways.vendors.pipe17.stock import Stock
-from app.gateways.vendors.pipe17.wishes import Wishes
+from app.gateways.vendors.pipe17.stock.ingest import Stock
+from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 from app.records import catalogue
 from app.transport.client import VendorClient
 
@@ -95,14 +96,16 @@ class Pipe17Gateway(Gateway):
         self.locations = Locations(options, api, self.integration, channel)
         self.facilities = Facilities(options, api, self.locations, self.integration)
         self._requests = ShippingRequests(options, api, self.locations, channel)
-        self._fulfilling = Fulfilling(api)
-        self._correcting = Correcting(self.integration, self._fulfilling)
-        self._completing = Completing(self._requests, self._fulfilling, rejects_unshipped=options.reject_unshipped)
+        self._fulfilments = Fulfilments(api)
+        self._corrections = TrackingCorrections(self.integration, self._fulfilments)
+        self._completions = Completions(self._requests, self._fulfilments, rejects_unshipped=options.reject_unshipped)
         known = KnownProducts(api, options.integration_id, clock=api.now)
-        locks = Locks(api)
-        self._stock = Stock(options, api, self.locations, known, locks)
+        untracked = UntrackedStock(api)
+        self._stock = Stock(options, api, self.locations, known, untracked)
         self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
-        self._wishes = Wishes(api, options.integration_id, known, Obstacles(self.locations, locks))
+        self._publish_requests = PublishRequests(
+            api, options.integration_id, known, Obstacles(self.locations, untracked)
+        )
         self._returns = Returns(api, self.integration)
         self.holdings = Pipe17Holdings(options, api, self.integration, self.locations, known, self._stock)
         # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
@@ -157,8 +160,8 @@ class Pipe17Gateway(Gateway):
         return isinstance(error, Misconfigured) and bool(self.integration.why_off("orders", call))
 
     def check(self, call: Call) -> Health:
-        """See `checking.health`."""
-        return checking.health(self._options, self._api, self.integration, self.locations, call)
+        """See `health.health`."""
+        return health.health(self._options, self._api, self.integration, self.locations, call)
 
     def flows(self) -> Mapping[str, str]:
         return self.integration.flows()
@@ -211,10 +214,10 @@ class Pipe17Gateway(Gateway):
         named = named or about("order_refnum", package.order_refnum)
         already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
         with self.integration.using("fulfillments", call) as settings:
-            if self._fulfilling.find_package(package, call):
+            if self._fulfilments.find_package(package, call):
                 return already
             try:
-                is_new = self._fulfilling.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
+                is_new = self._fulfilments.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
             except Refused as error:
                 message = (
                     f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
@@ -224,8 +227,8 @@ class Pipe17Gateway(Gateway):
         return Accepted() if is_new else already
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
-        """See `Correcting.correct`."""
-        return self._correcting.correct(package, call)
+        """See `TrackingCorrections.correct`."""
+        return self._corrections.correct(package, call)
 
     def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
@@ -244,7 +247,7 @@ class Pipe17Gateway(Gateway):
     def complete_order(self, wanted: Completion, call: Call) -> Accepted:
         """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
         with self.integration.using("fulfillments", call) as settings:
-            return self._completing.complete(wanted, settings, call)
+            return self._completions.complete(wanted, settings, call)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
@@ -281,14 +284,14 @@ class Pipe17Gateway(Gateway):
         match body:
             case Package() if verb == "correct_shipment":
                 with self.integration.using("trackings", call):
-                    return Accepted() if self._fulfilling.is_tracked(body, call) else None
+                    return Accepted() if self._fulfilments.is_tracked(body, call) else None
             case Package():
                 with self.integration.using("fulfillments", call):
-                    is_there = self._fulfilling.find_package(body, call) is not None
+                    is_there = self._fulfilments.find_package(body, call) is not None
                 return Accepted() if is_there else None
             case Completion():
                 with self.integration.using("fulfillments", call):
-                    return self._completing.look_up(body, call)
+                    return self._completions.look_up(body, call)
             case Cancellation() | Acknowledgement():
                 with self.integration.using("states", call):
                     shipment = self._requests.find(body.order_refnum, call)
@@ -325,10 +328,10 @@ class Pipe17Gateway(Gateway):
     def fetch_wished(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
     ) -> Wished:
-        """See `Wishes.since`.  While the flow of products is off, only what refused facts wait for is found out."""
+        """See `PublishRequests.since`.  While the flow of products is off, only obstacles of refused facts are read."""
         is_catalog_on = self.takes_catalog and not (waiting and self.integration.why_off("catalog", call))
         with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:
-            found = self._wishes.since(since_ms, until_ms, waiting, settings, call)
+            found = self._publish_requests.since(since_ms, until_ms, waiting, settings, call)
         return found if is_catalog_on else msgspec.structs.replace(found, skus=())
 
 

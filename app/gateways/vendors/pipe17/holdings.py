@@ -24,21 +24,21 @@ from app.gateways.holdings import (
 )
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import payloads
-from app.gateways.vendors.pipe17.api import Api, unreadable
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.flows import Flow
-from app.gateways.vendors.pipe17.held_stock import PATH as INVENTORY
-from app.gateways.vendors.pipe17.held_stock import ROWS, held_stock, is_physical
-from app.gateways.vendors.pipe17.integration import Integration
-from app.gateways.vendors.pipe17.known_products import PATH as PRODUCTS
-from app.gateways.vendors.pipe17.known_products import KnownProducts, Match, batches
-from app.gateways.vendors.pipe17.locations import Locations
+from app.gateways.vendors.pipe17.connection.api import Api, unreadable
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.locations import Locations
+from app.gateways.vendors.pipe17.connection.permissions import Flow
+from app.gateways.vendors.pipe17.connection.reading import is_possible_id
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.payloads import Json
-from app.gateways.vendors.pipe17.product_rows import fields_of
-from app.gateways.vendors.pipe17.publishing import Told, read_note, row_change, status_for
-from app.gateways.vendors.pipe17.reading import is_possible_id
-from app.gateways.vendors.pipe17.stock import Figure, Stock
+from app.gateways.vendors.pipe17.products.known_products import PATH as PRODUCTS
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, batches
+from app.gateways.vendors.pipe17.products.product_rows import fields_of
+from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
+from app.gateways.vendors.pipe17.stock.held_stock import ROWS, held_stock, is_physical
+from app.gateways.vendors.pipe17.stock.ingest import Figure, Stock
 
 FIGURES: Final = ("on_hand", "unavailable", "future")
 
@@ -155,7 +155,7 @@ class Pipe17Holdings(Holdings):
     def _compared(
         self,
         unit: Item,
-        told: Told | None,
+        told: LastSent | None,
         product_id: str,
         parent_id: str,
         match: Match,

@@ -16,8 +16,8 @@ import marshmallow
 import msgspec
 from marshmallow import fields
 
-from app.gateways.vendors.pipe17.moments import to_ms
-from app.gateways.vendors.pipe17.reading import Figure, Id, Moment, Number, Reading, Text, Texts
+from app.gateways.vendors.pipe17.connection.moments import to_ms
+from app.gateways.vendors.pipe17.connection.reading import Figure, Id, Moment, Number, Reading, Text, Texts
 
 T = TypeVar("T")
 Json = dict[str, Any]

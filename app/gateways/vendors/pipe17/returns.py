@@ -17,10 +17,10 @@ from app.domain.commands import ReturnedGoods, ReturnedLine
 from app.domain.events import Association, Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call
-from app.gateways.vendors.pipe17.api import DUPLICATE, Api
 from app.gateways.vendors.pipe17.bodies import number_of
-from app.gateways.vendors.pipe17.fulfilling import duplicate_unseen
-from app.gateways.vendors.pipe17.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
+from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen
 from app.gateways.vendors.pipe17.payloads import Json, Shipment, has_failed
 
 RETURNS: Final = "/returns"

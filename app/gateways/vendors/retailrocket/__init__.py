@@ -7,7 +7,7 @@ from typing import Any
 
 from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
-from app.gateways.vendors.retailrocket.feed_server import create_feed_server
+from app.gateways.vendors.retailrocket.feed.feed_server import create_feed_server
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway, feed_of
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from app.gateways.vendors.retailrocket.feed.yml import amount
 from app.gateways.vendors.retailrocket.offers import clean
-from app.gateways.vendors.retailrocket.yml import amount
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Of one file (contract 2.8)."""

@@ -13,13 +13,13 @@ from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.vendors.retailrocket.api import TOKEN, Api, encode
-from app.gateways.vendors.retailrocket.feed import FeedBuilder
-from app.gateways.vendors.retailrocket.feed_store import FeedStore
+from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
+from app.gateways.vendors.retailrocket.feed.store import FeedStore
+from app.gateways.vendors.retailrocket.full_resync import FullResync
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.vendors.retailrocket.purchases import Purchases
-from app.gateways.vendors.retailrocket.retelling import Retelling
 from app.records import catalogue, reservations
 
 FACTS_AT_A_TIME: Final = 2000
@@ -52,7 +52,7 @@ class RetailRocketGateway(Gateway):
         self._feed_delay_s = options.feed_delay_s
         self._feed = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
         self._products = ProductApi(options, self._api, *own)
-        self._retelling = Retelling(options, *own, tools.clock)
+        self._full_resync = FullResync(options, *own, tools.clock)
         self._purchases = Purchases(options, self._api, *own, tools.clock)
         self._public_url = tools.public_url
         self._database = tools.database
@@ -107,7 +107,7 @@ class RetailRocketGateway(Gateway):
         if self._feed is not None:
             self._feed.build_if_due(is_stopping)
         else:
-            self._retelling.owe_if_due(is_stopping)
+            self._full_resync.owe_if_due(is_stopping)
 
     def purchase_of(self, order: Order) -> Purchase | None:
         return self._purchases.of(order) if self.observes else None

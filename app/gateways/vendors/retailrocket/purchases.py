@@ -19,7 +19,7 @@ from app.gateways.vendors.retailrocket import csv_orders
 from app.gateways.vendors.retailrocket.api import Api, encode
 from app.gateways.vendors.retailrocket.offers import clean, plain
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.gateways.vendors.retailrocket.told import Told
+from app.gateways.vendors.retailrocket.report_ledger import ReportLedger
 from app.records import catalogue
 from app.records.database import Database
 
@@ -57,7 +57,7 @@ class Purchases:
         self._options = options
         self._api = api
         self._database = database
-        self._told = Told(database, channel, gateway)
+        self._ledger = ReportLedger(database, channel, gateway)
         self._channel = channel
         self._clock = clock
 
@@ -85,7 +85,7 @@ class Purchases:
         Raises a `GatewayError`; `Refused` OUTCOME_UNKNOWN when it may have been counted and may not be sent again.
         """
         lines = self._numbered(wanted)
-        open_lines = self._told.open(wanted.order_refnum, lines)
+        open_lines = self._ledger.open(wanted.order_refnum, lines)
         if self._options.purchase_repeat == "once":
             self._stop_in_doubt(wanted, [product for product, doubts in open_lines.items() if doubts >= MOST_SENDS])
         if self._options.purchase_route == "csv":
@@ -102,21 +102,21 @@ class Purchases:
 
     def _send(self, wanted: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
         refnum = wanted.order_refnum
-        self._told.begin(refnum, products)
+        self._ledger.begin(refnum, products)
         try:
             send()
         except GatewayError as error:
             if not error.outcome_unknown:
-                self._told.not_done(refnum, products)
+                self._ledger.not_done(refnum, products)
             elif self._options.purchase_repeat == "once":
-                doubtful = self._told.open(refnum, products)
+                doubtful = self._ledger.open(refnum, products)
                 self._stop_in_doubt(wanted, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
             raise
-        self._told.done(refnum, products, self._clock())
+        self._ledger.done(refnum, products, self._clock())
 
     def _stop_in_doubt(self, wanted: Purchase, products: list[int]) -> None:
         if products:
-            self._told.settle(wanted.order_refnum, products)
+            self._ledger.settle(wanted.order_refnum, products)
             message = "it was sent twice without a usable answer; it may have been counted, so an operator has to look"
             raise Refused("OUTCOME_UNKNOWN", message)
 

@@ -12,14 +12,14 @@ from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refu
 from app.domain.facts import Obstacle
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.bulk import post_each
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.known_products import PATH, KnownProducts, Match
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.bulk import post_each
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.payloads import Json
-from app.gateways.vendors.pipe17.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.publishing import Note, Told, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.products.known_products import PATH, KnownProducts, Match
+from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
+from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, read_note, row_change, status_for
 
 ONE: Final = "/products/{id}"
 
@@ -52,7 +52,7 @@ class _Unit:
     parent_id: str = ""
 
     @property
-    def told(self) -> Told | None:
+    def told(self) -> LastSent | None:
         return self.telling.before.get(self.sku)
 
     @property
@@ -63,7 +63,7 @@ class _Unit:
     def is_settled(self) -> bool:
         return self.sku in self.telling.note or any(refusal.sku == self.sku for refusal in self.telling.refusals)
 
-    def settle(self, told: Told | None) -> None:
+    def settle(self, told: LastSent | None) -> None:
         """What is off stays noted when RetailOps has it no more: should it come back, that was no one else's doing."""
         if told is not None and (self.item is not None or told.state == "off"):
             self.telling.note[self.sku] = told
@@ -173,9 +173,9 @@ class Products:
                 return
             finally:
                 self._known.forget([product.sku])
-        unit.settle(Told(product.sku, unit.product_id, state, mark))
+        unit.settle(LastSent(product.sku, unit.product_id, state, mark))
 
-    def _told_elsewhere(self, sku: str) -> Told | None:
+    def _told_elsewhere(self, sku: str) -> LastSent | None:
         """What is noted of a SKU with the product that had it before, and gave it up."""
         for note in self._notes_with(msgspec.json.encode(sku) + b":["):
             told = read_note(note).get(sku)
@@ -184,7 +184,7 @@ class Products:
         return None
 
     def _own_fields(
-        self, unit: _Unit, owner: str, told: Told | None, settings: IntegrationSettings
+        self, unit: _Unit, owner: str, told: LastSent | None, settings: IntegrationSettings
     ) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
         if unit.item is None or not unit.is_enabled or owner != self._integration_id or not settings.creates_products:
@@ -229,7 +229,7 @@ class Products:
                     refused[unit] = reason
                 else:
                     mark = digest({name: value for name, value in body.items() if name not in ("sku", MAPPED)})
-                    unit.settle(Told(str(body["sku"]), unit.product_id, "published", mark))
+                    unit.settle(LastSent(str(body["sku"]), unit.product_id, "published", mark))
         finally:
             self._known.forget(str(body["sku"]) for body in bodies)
         if not refused:
@@ -248,7 +248,7 @@ def _of_one(error: Unavailable) -> Unavailable:
     return error
 
 
-def _is_anothers(ext_product_id: str, told: Told) -> bool:
+def _is_anothers(ext_product_id: str, told: LastSent) -> bool:
     """True when a product of RetailOps' other than the one we told has the row now."""
     return ext_product_id not in ("", told.ext_product_id)
 

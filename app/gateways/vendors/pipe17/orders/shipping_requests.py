@@ -9,16 +9,17 @@ from typing import Any, Final
 from app.domain.orders import CalledOff, Candidate, HeldBack, OrderSketch
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import moments, payloads, walk
-from app.gateways.vendors.pipe17.api import NOT_FOUND, Api, unreadable
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.known_products import batches
-from app.gateways.vendors.pipe17.locations import Locations, Served
+from app.gateways.vendors.pipe17 import payloads
+from app.gateways.vendors.pipe17.connection import moments, paging
+from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, unreadable
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.locations import Locations, Served
+from app.gateways.vendors.pipe17.connection.reading import is_possible_id, read_id
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.order_skus import OrderSkus
-from app.gateways.vendors.pipe17.orders import Defaults, to_order, to_sketch
+from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order, to_sketch
+from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
 from app.gateways.vendors.pipe17.payloads import Json, Shipment
-from app.gateways.vendors.pipe17.reading import is_possible_id, read_id
+from app.gateways.vendors.pipe17.products.known_products import batches
 
 FEW: Final = 3
 """Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
@@ -60,7 +61,7 @@ class ShippingRequests:
         if since_ms is not None:
             params["since"] = moments.moment_text(max(since_ms - 1, 0))
         transfers: list[str] = []
-        for chunk in walk.in_order(self._api.pages(self._path, "shipments", params, call), until_ms):
+        for chunk in paging.in_order(self._api.pages(self._path, "shipments", params, call), until_ms):
             found = []
             due = []
             for at_ms, shipment in chunk:
@@ -132,7 +133,7 @@ class ShippingRequests:
             "updatedSince": moments.moment_text(begin_ms),
             "order": "updatedAt",
         }
-        changed = walk.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
+        changed = paging.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
         return CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
 
     def _changed(self, row: Any) -> tuple[str, int | None, str] | None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from app.gateways.vendors.retailrocket.feed_store import PRODUCT_API, BuildLost, FeedStore, Turn
+from app.gateways.vendors.retailrocket.feed.store import PRODUCT_API, BuildLost, FeedStore, Turn
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing
 from app.records.database import Database
@@ -29,7 +29,7 @@ LOOK_S: Final = 1.0
 log = logging.getLogger(__name__)
 
 
-class Retelling:
+class FullResync:
     """One channel's, in one process: once, for a change of settings comes with a start."""
 
     def __init__(

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from app.errors import GatewayError
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import moments, payloads
-from app.gateways.vendors.pipe17.api import Api, unreadable
-from app.gateways.vendors.pipe17.definition import SkuMapping
-from app.gateways.vendors.pipe17.product_rows import Product, read_product, spelling
+from app.gateways.vendors.pipe17 import payloads
+from app.gateways.vendors.pipe17.connection import moments
+from app.gateways.vendors.pipe17.connection.api import Api, unreadable
+from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
+from app.gateways.vendors.pipe17.products.product_rows import Product, read_product, spelling
 
 PATH: Final = "/products"
 KEPT_S: Final = 600.0

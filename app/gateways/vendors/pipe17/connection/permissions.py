@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.integration_record import IntegrationRecord
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
 
 Flow = Literal["orders", "states", "fulfillments", "trackings", "inventory", "catalog", "returns", "receipts"]
 
@@ -29,7 +29,7 @@ to shipping requests: acknowledged, cancelled."""
 
 
 @dataclass(frozen=True)
-class Said:
+class IntegrationState:
     """What the last reading gave."""
 
     settings: IntegrationSettings

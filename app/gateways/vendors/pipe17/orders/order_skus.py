@@ -12,10 +12,10 @@ from typing import Final
 
 from app.errors import Misconfigured
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import Api, unreadable
-from app.gateways.vendors.pipe17.definition import SkuMapping
-from app.gateways.vendors.pipe17.known_products import KEPT_S, PATH, batches
-from app.gateways.vendors.pipe17.product_rows import read_product, spelling
+from app.gateways.vendors.pipe17.connection.api import Api, unreadable
+from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
+from app.gateways.vendors.pipe17.products.known_products import KEPT_S, PATH, batches
+from app.gateways.vendors.pipe17.products.product_rows import read_product, spelling
 
 FORBIDDEN: Final = "HTTP_403"
 

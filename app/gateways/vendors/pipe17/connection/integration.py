@@ -15,10 +15,10 @@ from typing import Final
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import NOT_FOUND, Api
-from app.gateways.vendors.pipe17.definition import IntegrationSettings, local_settings, merged
-from app.gateways.vendors.pipe17.flows import OFF_STATUSES, TICKS, Flow, Said
-from app.gateways.vendors.pipe17.integration_record import IntegrationRecord, count_rules, read_integration
+from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
+from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules, read_integration
+from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
 from app.gateways.vendors.pipe17.options import Pipe17Options
 
 PATH: Final = "/integrations/{id}"
@@ -52,7 +52,7 @@ class Integration:
         self._directions = options.entity_directions
         self._local = local_settings(options)
         self._lock = threading.Lock()
-        self._read: Said | None = None if self._id and self._refresh_s else Said(self._local)
+        self._read: IntegrationState | None = None if self._id and self._refresh_s else IntegrationState(self._local)
         self._due_at = 0.0
         self._is_refreshing = False
         self._no_grant: dict[Flow, str] = {}
@@ -107,16 +107,16 @@ class Integration:
     def flows(self) -> dict[str, str]:
         """By flow why it is off, "" where it is on, by what was read last; no call is made."""
         with self._lock:
-            current = self._read or Said(self._local)
+            current = self._read or IntegrationState(self._local)
         return {flow: self._why(flow, current) for flow in TICKS}
 
     @property
     def last_settings(self) -> IntegrationSettings:
         """What counted when it was read last; no call is made."""
         with self._lock:
-            return (self._read or Said(self._local)).settings
+            return (self._read or IntegrationState(self._local)).settings
 
-    def look(self, call: Call) -> Said:
+    def look(self, call: Call) -> IntegrationState:
         """Read it now and tell Pipe17 nothing; its `record` is None where it is not shown.
 
         Raises a `GatewayError` where asking again may help.
@@ -157,7 +157,7 @@ class Integration:
 
     # Reading
 
-    def _current(self, call: Call) -> Said:
+    def _current(self, call: Call) -> IntegrationState:
         """Every use begins here, so hints are heeded here for all that was read of Pipe17."""
         self._heed_hints()
         if not self._id or not self._refresh_s:
@@ -174,7 +174,7 @@ class Integration:
             with self._lock:
                 self._is_refreshing = False
 
-    def _refresh(self, before: Said | None, call: Call) -> Said:
+    def _refresh(self, before: IntegrationState | None, call: Call) -> IntegrationState:
         asked_at = self._api.now()
         try:
             found = self._ask(before, call)
@@ -200,7 +200,7 @@ class Integration:
                 self.report("", call)
         return found
 
-    def _ask(self, before: Said | None, call: Call) -> Said:
+    def _ask(self, before: IntegrationState | None, call: Call) -> IntegrationState:
         """Raises a `GatewayError` where asking again may help."""
         try:
             row = self._api.read_one(PATH, "integration", self._id, call)
@@ -208,22 +208,22 @@ class Integration:
             if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
                 raise
             self._warn_once(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
-            return Said(self._local)
+            return IntegrationState(self._local)
         if row is None:
             if before is not None and (before.record is not None or before.is_gone):
-                return Said(before.settings, is_gone=True)
+                return IntegrationState(before.settings, is_gone=True)
             self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
-            return Said(self._local)
+            return IntegrationState(self._local)
         record = read_integration(row)
         if record is None:
             self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
-            return Said(self._local)
+            return IntegrationState(self._local)
         settings, problems = merged(self._local, dict(record.settings))
         for problem in problems:
             self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
-        return Said(settings, record, problems=tuple(problems))
+        return IntegrationState(settings, record, problems=tuple(problems))
 
-    def _why(self, flow: Flow, current: Said) -> str:
+    def _why(self, flow: Flow, current: IntegrationState) -> str:
         return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
 
     def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
@@ -231,11 +231,11 @@ class Integration:
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)
-        self._say(self._read or Said(self._local))
+        self._say(self._read or IntegrationState(self._local))
 
     # Telling
 
-    def _say(self, current: Said) -> None:
+    def _say(self, current: IntegrationState) -> None:
         """Log every flow that is off, once for each reason, and that it is on again."""
         for flow in TICKS:
             why = self._why(flow, current)

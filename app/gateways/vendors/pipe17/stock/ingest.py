@@ -19,16 +19,16 @@ from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import bodies
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.bulk import post_each
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.held_stock import held_stock
-from app.gateways.vendors.pipe17.integration import FORBIDDEN
-from app.gateways.vendors.pipe17.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.locations import Locations, Served, name_key
-from app.gateways.vendors.pipe17.locks import Locks
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.bulk import post_each
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN
+from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.payloads import Json
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
+from app.gateways.vendors.pipe17.stock.held_stock import held_stock
+from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 
 PATH: Final = "/inventory"
 
@@ -122,13 +122,13 @@ class Stock:
     """Sends levels.  Used by one sender at a time (R13)."""
 
     def __init__(
-        self, options: Pipe17Options, api: Api, locations: Locations, known: KnownProducts, locks: Locks
+        self, options: Pipe17Options, api: Api, locations: Locations, known: KnownProducts, untracked: UntrackedStock
     ) -> None:
         self._options = options
         self._api = api
         self._locations = locations
         self._known = known
-        self._locks = locks
+        self._untracked = untracked
         self._batch = options.ingest_batch if options.bulk_post == "array" else None
         self._owns_locations = bool(options.integration_id or options.locations)
         """False for a bare key that may be shown locations of others as well."""
@@ -150,7 +150,7 @@ class Stock:
         sure = [change for change in changes if matches[change.sku].is_sure]
         if not sure:
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
-        locked = self._locks.of(served.ids, call)
+        locked = self._untracked.of(served.ids, call)
         all_told: list[_Told] = []
         rows: list[_Row] = []
         for change in sure:
@@ -177,7 +177,7 @@ class Stock:
         """What was believed when these were refused is read anew."""
         self._known.forget_refused(skus, settings.sku_mapping)
         self._locations.forget()
-        self._locks.forget()
+        self._untracked.forget()
 
     def _served(self, changes: Sequence[StockChange], call: Call) -> Served:
         """The locations; where a facility is missing they are read anew now and then, for somebody may have made it."""
@@ -214,7 +214,7 @@ class Stock:
         if not self._is_blind:
             self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
             matches = self._matches(skus, settings, call)
-        locked = self._locks.of(served.ids, call)
+        locked = self._untracked.of(served.ids, call)
         found = []
         for change in changes:
             told, rows = self._rows(change, matches[change.sku], served)

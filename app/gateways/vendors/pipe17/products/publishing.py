@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from app.gateways.vendors.pipe17.known_products import Match
 from app.gateways.vendors.pipe17.payloads import Json
-from app.gateways.vendors.pipe17.product_rows import (
+from app.gateways.vendors.pipe17.products.known_products import Match
+from app.gateways.vendors.pipe17.products.product_rows import (
     DISABLED,
     PUBLISHED,
     TO_BE_UNPUBLISHED,
@@ -21,7 +21,7 @@ State = Literal["published", "off", "withdrawn"]
 """published: RetailOps has it; off: RetailOps has switched it off; withdrawn: Pipe17's people do not want it here."""
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class LastSent(msgspec.Struct, frozen=True, array_like=True):
     """What Pipe17 accepted last about one SKU."""
 
     pipe17_sku: str
@@ -31,11 +31,13 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     """Digest of the further fields, of a product that is ours at Pipe17."""
 
 
-Note = dict[str, Told]
+Note = dict[str, LastSent]
 """By RetailOps' SKU."""
 
 
-def status_for(own: Published | None, told: Told | None, ext_product_id: str, *, is_enabled: bool) -> tuple[str, State]:
+def status_for(
+    own: Published | None, told: LastSent | None, ext_product_id: str, *, is_enabled: bool
+) -> tuple[str, State]:
     """The status to have in our own row ("": leave the row alone), and what to remember of it.
 
     A row that Pipe17's people unpublished or disabled stays so until they say otherwise; one that we

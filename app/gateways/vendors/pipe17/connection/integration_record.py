@@ -9,7 +9,7 @@ from typing import Any, Final
 import marshmallow
 from marshmallow import fields
 
-from app.gateways.vendors.pipe17.reading import Reading, Text, read_id
+from app.gateways.vendors.pipe17.connection.reading import Reading, Text, read_id
 
 
 @dataclass(frozen=True)

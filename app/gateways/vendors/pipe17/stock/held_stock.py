@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import Api, unreadable
-from app.gateways.vendors.pipe17.known_products import batches
+from app.gateways.vendors.pipe17.connection.api import Api, unreadable
+from app.gateways.vendors.pipe17.products.known_products import batches
 
 PATH: Final = "/inventory"
 

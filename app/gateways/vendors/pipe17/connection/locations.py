@@ -12,8 +12,8 @@ from typing import Final
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import payloads
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.integration import Integration
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.options import Pipe17Options
 
 KEPT_S: Final = 600.0

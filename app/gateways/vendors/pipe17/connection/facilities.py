@@ -14,9 +14,9 @@ from typing import Literal
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import bodies, payloads
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.integration import Integration
-from app.gateways.vendors.pipe17.locations import PATH, Locations, name_key
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.locations import PATH, Locations, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.payloads import Location
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import Api
+from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.payloads import Json, has_failed
 
 _REASON_LENGTH = 120

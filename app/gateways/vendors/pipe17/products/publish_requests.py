@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from app.domain.facts import Wished
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import moments, walk
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.known_products import PATH, KnownProducts
-from app.gateways.vendors.pipe17.obstacles import Obstacles
-from app.gateways.vendors.pipe17.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
+from app.gateways.vendors.pipe17.connection import moments, paging
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.products.known_products import PATH, KnownProducts
+from app.gateways.vendors.pipe17.products.obstacles import Obstacles
+from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
 
 FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
 """How far the very first look goes back."""
 
 
-class Wishes:
+class PublishRequests:
     """Reads the products that changed; what RetailOps never said it has stays as it is."""
 
     def __init__(self, api: Api, integration_id: str, known: KnownProducts, obstacles: Obstacles) -> None:
@@ -56,7 +56,7 @@ class Wishes:
                 name = settings.sku_mapping.to_partner.get(product.sku) or product.own.sku or product.sku
             return product.product_id, product.updated_ms, (name, product)
 
-        found = walk.changed(self._api.pages(PATH, "products", params, call), read, since_ms)
+        found = paging.changed(self._api.pages(PATH, "products", params, call), read, since_ms)
         changed = [product for _, product in found.items]
         self._known.forget(product.sku for product in changed)
         return Wished(

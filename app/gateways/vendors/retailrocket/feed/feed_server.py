@@ -15,7 +15,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from app.gateways.interface import LONG_BODY
-from app.gateways.vendors.retailrocket.feed_store import Current, FeedStore
+from app.gateways.vendors.retailrocket.feed.store import Current, FeedStore
 from app.records.database import DatabaseUnavailable
 
 PATH: Final = "/feeds/retailrocket/<channel>.xml"

@@ -8,19 +8,19 @@ from app.domain.commands import Package
 from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call
-from app.gateways.vendors.pipe17.fulfilling import Fulfilling
-from app.gateways.vendors.pipe17.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
 from app.gateways.vendors.pipe17.payloads import KILOGRAM, Fulfillment
 
 NO_GRANT = "this key may not write trackings"
 
 
-class Correcting:
+class TrackingCorrections:
     """Where the grant for trackings is missing, RetailOps is told that nothing could be corrected."""
 
-    def __init__(self, integration: Integration, fulfilling: Fulfilling) -> None:
+    def __init__(self, integration: Integration, fulfilments: Fulfilments) -> None:
         self._integration = integration
-        self._fulfilling = fulfilling
+        self._fulfilments = fulfilments
 
     def correct(self, package: Package, call: Call) -> Accepted:
         """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
@@ -45,14 +45,14 @@ class Correcting:
         A key without the grant is no error (R24).
         """
         with self._integration.using("fulfillments", call):
-            made = self._fulfilling.find_package(package, call)
+            made = self._fulfilments.find_package(package, call)
         if made is None or not made.fulfillment_id:
             raise Unavailable("FULFILLMENT_NOT_SHOWN", "pipe17 does not show the fulfilment of this package yet")
         if not package.tracking_number or not (package.carrier_name or made.carrier):
             return False, "it has no tracking number or no carrier"
         try:
             with self._integration.using("trackings", call):
-                is_sent = self._fulfilling.track(package, made, call)
+                is_sent = self._fulfilments.track(package, made, call)
         except Refused as error:
             return False, f"Pipe17 refused the tracking ({error.code})"
         except Misconfigured as error:

@@ -10,8 +10,8 @@ from app.domain.commands import Package
 from app.errors import Refused, Unavailable
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import bodies, payloads
-from app.gateways.vendors.pipe17.api import DUPLICATE, Api
-from app.gateways.vendors.pipe17.moments import to_ms
+from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
+from app.gateways.vendors.pipe17.connection.moments import to_ms
 from app.gateways.vendors.pipe17.payloads import Fulfillment, Json, Tracking
 
 PATH: Final = "/fulfillments"
@@ -19,7 +19,7 @@ TRACKINGS: Final = "/trackings"
 TRACKING: Final = "/trackings/{id}"
 
 
-class Fulfilling:
+class Fulfilments:
     """What one key sees and makes of them."""
 
     def __init__(self, api: Api) -> None:

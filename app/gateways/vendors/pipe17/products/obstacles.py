@@ -7,19 +7,19 @@ from collections.abc import Collection, Mapping, Sequence
 from app.domain.facts import Obstacle
 from app.errors import GatewayError
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.definition import SkuMapping
-from app.gateways.vendors.pipe17.locations import Locations
-from app.gateways.vendors.pipe17.locks import Locks
-from app.gateways.vendors.pipe17.product_rows import Product
-from app.gateways.vendors.pipe17.stock import lock_subject
+from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
+from app.gateways.vendors.pipe17.connection.locations import Locations
+from app.gateways.vendors.pipe17.products.product_rows import Product
+from app.gateways.vendors.pipe17.stock.ingest import lock_subject
+from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 
 
 class Obstacles:
     """What one key sees.  Used by one sender of facts at a time (R13)."""
 
-    def __init__(self, locations: Locations, locks: Locks) -> None:
+    def __init__(self, locations: Locations, untracked: UntrackedStock) -> None:
         self._locations = locations
-        self._locks = locks
+        self._untracked = untracked
 
     def gone(
         self, waiting: Mapping[str, Sequence[str]], changed: Collection[Product], mapping: SkuMapping, call: Call
@@ -45,10 +45,10 @@ class Obstacles:
             served = self._locations.served(call)
             found = [Obstacle("location", facility) for facility in facilities if served.find(facility)]
             if records:
-                self._locks.forget()
-                locked = {lock_subject(*key) for key in self._locks.of(served.ids, call)}
+                self._untracked.forget()
+                locked = {lock_subject(*key) for key in self._untracked.of(served.ids, call)}
                 # Beyond what was read any record may be locked; it waits for its next statement.
-                found += [Obstacle("lock", item) for item in records if self._locks.is_all and item not in locked]
+                found += [Obstacle("lock", item) for item in records if self._untracked.is_all and item not in locked]
         except GatewayError:
             return []
         return found

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from app.errors import BrokenReply, GatewayError
 from app.gateways.vendors.pipe17 import payloads
-from app.gateways.vendors.pipe17.reading import read_id
+from app.gateways.vendors.pipe17.connection.reading import read_id
 
 T = TypeVar("T")
 Placed = tuple[int, payloads.Shipment | str]

@@ -18,8 +18,8 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from app.domain.catalogue import Item, Product
-from app.gateways.vendors.retailrocket import yml
-from app.gateways.vendors.retailrocket.feed_store import BuildLost, FeedStore, LeftOut, Report, Turn
+from app.gateways.vendors.retailrocket.feed import yml
+from app.gateways.vendors.retailrocket.feed.store import BuildLost, FeedStore, LeftOut, Report, Turn
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, reservations, stock

@@ -17,7 +17,7 @@ from app.records.tables import told_lines
 log = logging.getLogger(__name__)
 
 
-class Told:
+class ReportLedger:
     """What one channel has reported."""
 
     def __init__(self, database: Database, channel: str, gateway: str) -> None:

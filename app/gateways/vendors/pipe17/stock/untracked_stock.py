@@ -8,8 +8,8 @@ from typing import Final
 
 from app.errors import Misconfigured, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.api import Api
-from app.gateways.vendors.pipe17.integration import FORBIDDEN
+from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN
 
 PATH: Final = "/inventory"
 
@@ -22,7 +22,7 @@ MOST_PAGES: Final = 20
 log = logging.getLogger(__name__)
 
 
-class Locks:
+class UntrackedStock:
     """What one key sees of them.  Used by one sender of stock at a time (R13)."""
 
     def __init__(self, api: Api) -> None:

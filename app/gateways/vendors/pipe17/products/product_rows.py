@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.domain.catalogue import Item
-from app.gateways.vendors.pipe17.moments import read_ms
+from app.gateways.vendors.pipe17.connection.moments import read_ms
+from app.gateways.vendors.pipe17.connection.reading import read_id
 from app.gateways.vendors.pipe17.payloads import Json, encode
-from app.gateways.vendors.pipe17.reading import read_id
 
 PUBLISHED: Final = "published"
 UNPUBLISHED: Final = "unpublished"

@@ -9,17 +9,17 @@ from app.domain.events import Event, about
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Accepted, Call
 from app.gateways.vendors.pipe17 import bodies, payloads
-from app.gateways.vendors.pipe17.definition import IntegrationSettings
-from app.gateways.vendors.pipe17.fulfilling import Fulfilling
-from app.gateways.vendors.pipe17.shipping_requests import ShippingRequests
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
+from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 
 
-class Completing:
+class Completions:
     """A rejection is a fulfilment of its own kind, so it is looked for before it is made."""
 
-    def __init__(self, requests: ShippingRequests, fulfilling: Fulfilling, *, rejects_unshipped: bool) -> None:
+    def __init__(self, requests: ShippingRequests, fulfilments: Fulfilments, *, rejects_unshipped: bool) -> None:
         self._requests = requests
-        self._fulfilling = fulfilling
+        self._fulfilments = fulfilments
         self._rejects_unshipped = rejects_unshipped
 
     def complete(self, wanted: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
@@ -40,12 +40,12 @@ class Completing:
         return Accepted(self._what_is_open(wanted, call, may_fail=False))
 
     def _is_rejected(self, wanted: Completion, call: Call) -> bool:
-        return self._fulfilling.find(wanted.order_refnum, bodies.rejection_id(wanted), call) is not None
+        return self._fulfilments.find(wanted.order_refnum, bodies.rejection_id(wanted), call) is not None
 
     def _reject(self, wanted: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
         """Whether Pipe17 took the rejection now, and what to say when it did not (contract 5.2, row 7)."""
         try:
-            return self._fulfilling.make(bodies.rejection(wanted, pipe17_skus), call), []
+            return self._fulfilments.make(bodies.rejection(wanted, pipe17_skus), call), []
         except Refused as error:
             message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
             named = about("order_refnum", wanted.order_refnum)

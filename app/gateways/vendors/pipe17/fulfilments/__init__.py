@@ -1,0 +1,1 @@
+"""Packages, corrections of their tracking, and completed requests."""

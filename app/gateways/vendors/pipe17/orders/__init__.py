@@ -1,0 +1,1 @@
+"""Shipping requests as orders."""

@@ -1,0 +1,1 @@
+"""Products at Pipe17, and which of them RetailOps has."""

@@ -1,0 +1,1 @@
+"""Stock sent to Pipe17, and what it holds."""
