@@ -2187,6 +2187,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        "migrate-over-a-connection-nobody-counts",
+        "P42",
+        "app/records/database.py",
+        '            with self._turns.turn("", _patience_s()), _as_unavailable():\n                cast',
+        "            with _as_unavailable():\n                cast",
+        ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
+        on_postgresql=True,
+    ),
+    Fault(
         "one-channel-takes-the-last-turn",
         "P15",
         "app/fair_turns.py",
