@@ -71,19 +71,36 @@ class Shares(Generic[Item]):
         self._free += 1
         self._forget_if_idle(channel, share)
 
-    def next(self) -> tuple[str, Item] | None:
-        """Whose turn is the next, None where nobody waits who may have one."""
+    def next(self, may_begin: Callable[[Item], bool] = lambda item: True) -> tuple[str, Item] | None:
+        """Whose turn is the next, None where nobody waits who may have one.
+
+        `may_begin` says of those who wait longest in their channel whether they can use a turn now.
+        """
         if not self._free:
             return None
-        due = [(name, share) for name, share in self._shares.items() if share.waiting and share.held < share.most]
+        due = [
+            (name, share)
+            for name, share in self._shares.items()
+            if share.waiting and share.held < share.most and may_begin(share.waiting[0])
+        ]
         if not due:
             return None
         name, share = min(due, key=lambda each: (each[1].held, each[1].served))
         return name, share.waiting[0]
 
-    def begin_next(self) -> tuple[str, Item] | None:
+    def may_begin(self, channel: str) -> bool:
+        """True where a turn is free for this channel."""
+        share = self._shares.get(channel)
+        return self._free > 0 and (share is None or share.held < share.most)
+
+    def rank(self, channel: str) -> tuple[int, int]:
+        """Of two channels the one with the lower rank goes first."""
+        share = self._shares.get(channel)
+        return (share.held, share.served) if share else (0, 0)
+
+    def begin_next(self, may_begin: Callable[[Item], bool] = lambda item: True) -> tuple[str, Item] | None:
         """The same, who waits no more and has a turn."""
-        following = self.next()
+        following = self.next(may_begin)
         if following is not None:
             share = self._shares[following[0]]
             share.waiting.popleft()
@@ -95,6 +112,15 @@ class Shares(Generic[Item]):
         share = self._share_of(channel)
         share.waiting.remove(item)
         self._forget_if_idle(channel, share)
+
+    def withdraw_first(self, is_over: Callable[[Item], bool]) -> list[Item]:
+        """Those who wait no more because it is over for them and for all before them in their channel."""
+        found: list[Item] = []
+        for channel, share in list(self._shares.items()):
+            while share.waiting and is_over(share.waiting[0]):
+                found.append(share.waiting.popleft())
+            self._forget_if_idle(channel, share)
+        return found
 
     def waiting(self, channel: str) -> int:
         """How many of this channel wait."""

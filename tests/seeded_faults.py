@@ -1639,8 +1639,8 @@ FAULTS = (
         "a-turn-is-lost-with-a-thread-that-cannot-start",
         "P46",
         "app/callbacks/threads.py",
-        "                self._shares.end(sender)\n                self._under_way -= 1\n            raise",
-        "                self._under_way -= 1\n            raise",
+        "                self._shares.end(sender)\n                raise",
+        "                raise",
         ("tests/callbacks/test_fair_share.py::test_p46_where_no_thread_can_be_started_those_that_are_there_go_on",),
     ),
     Fault(
@@ -2227,6 +2227,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        "migrate-over-a-connection-nobody-counts",
+        "P42",
+        "app/records/database.py",
+        '            with self._turns.turn("", _patience_s()), _as_unavailable():\n                cast',
+        "            with _as_unavailable():\n                cast",
+        ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
+        on_postgresql=True,
+    ),
+    Fault(
         "one-channel-takes-the-last-turn",
         "P15",
         "app/fair_turns.py",
@@ -2321,6 +2330,36 @@ FAULTS = (
         "name, share = min(due, key=lambda each: (each[1].held, each[1].served))",
         "name, share = due[0]",
         ("tests/callbacks/test_large_bodies.py::test_r14_two_large_bodies_are_in_hand_and_channels_take_turns",),
+    ),
+    Fault(
+        "large-bodies-hold-threads",
+        "P15",
+        "app/callbacks/worker.py",
+        "            self.waits_for = holder\n            return False\n",
+        "            while not self._threads.take_place(holder):\n                time.sleep(0.01)\n",
+        (
+            "tests/callbacks/test_large_bodies.py::"
+            "test_p15_two_merchants_with_large_bodies_leave_small_callbacks_their_threads[sqlite]",
+        ),
+    ),
+    Fault(
+        "place-without-a-thread",
+        "P15",
+        "app/callbacks/threads.py",
+        "        return self._shares.may_begin(waiting[0])\n",
+        "        return True\n",
+        ("tests/callbacks/test_large_bodies.py::test_p15_a_place_is_given_to_a_channel_that_can_have_a_thread",),
+    ),
+    Fault(
+        "say-nothing-while-no-place-comes",
+        "P7",
+        "app/callbacks/worker.py",
+        "        for late in self._threads.withdraw(_Job.is_late):\n",
+        "        for late in ():\n",
+        (
+            "tests/callbacks/test_large_bodies.py::"
+            "test_p7_a_large_body_whose_place_does_not_come_in_time_is_told_so[sqlite]",
+        ),
     ),
     Fault(
         "large-body-waits-for-the-vendor",

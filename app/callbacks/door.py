@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from app import caller, metrics
 from app.callbacks import body
 from app.callbacks.edge import REQUEST_ID
-from app.callbacks.large_bodies import LargeBodies
+from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
 from app.channel.reception import Note, Reception
 from app.contract.schemas import Callback, Contract
@@ -35,6 +35,8 @@ def create_door(
         note = Note()
         request_id: str = request.environ[REQUEST_ID]
         reply = _reply(callback, reception, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
+        if reply is None:
+            return Response()  # nobody reads it: the request is served again
         duration_s = time.perf_counter() - begun
         journal.callback(
             name=callback.name,
@@ -68,7 +70,8 @@ def _reply(
     *,
     max_body: int,
     budget_s: float,
-) -> Response:
+) -> Response | None:
+    """The answer; None for a large body that has to wait for its place."""
     try:
         received = body.receive(request.environ, max_body, reception.holder)
         given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
@@ -78,7 +81,10 @@ def _reply(
             understood = reception.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
             return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note))
-        with closing(received), large_bodies.turn(received.holder, deadline) as turn:
+        place = request.environ.get(PLACE) or FreePlace()
+        with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
+            if turn is None:
+                return None
             understood = turn.parsed(lambda: reception.read(callback, body.parse_large(received, max_body), note))
             caller.channel.set(understood.key)
             return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note, turn.leave))

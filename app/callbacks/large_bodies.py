@@ -1,60 +1,55 @@
-"""How many large bodies one process has in hand, and whose is next (R14)."""
+"""Large bodies: two at most are in hand in one process, and one is parsed at a time (R14)."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from app.deadline import Deadline
 from app.errors import Rejected
-from app.fair_turns import Shares
 
 _T = TypeVar("_T")
 
 IN_HAND: Final = 2
 """Large bodies from inflation to the end of their first transaction: one is parsed while the other is written."""
 
+PLACE: Final = "channel.place"
+"""Where the `Place` of the request stands in the WSGI environment, if whoever calls the application has one."""
 
-class Places:
-    """The places for large bodies; channels that wait have them in turn, requests of one channel in their order."""
 
-    def __init__(self, count: int = IN_HAND) -> None:
-        self._lock = threading.Lock()
-        self._shares: Shares[threading.Event] = Shares(count, lambda holder: count)
+class Place(Protocol):
+    """A request's claim on one of the `IN_HAND` places, which are shared fairly between the channels."""
 
-    def take(self, holder: str, wait_s: float) -> bool:
-        """Wait for a place; False when the time is over."""
-        with self._lock:
-            if self._shares.begin(holder):
-                return True
-            mine = threading.Event()
-            self._shares.wait(holder, mine)
-        if mine.wait(max(wait_s, 0.0)):
-            return True
-        with self._lock:
-            if not mine.is_set():  # else it was given in this very moment
-                self._shares.withdraw(holder, mine)
-            return mine.is_set()
+    def take(self, holder: str) -> bool:
+        """False where none is free now: nothing may be answered then, for the request is served again from its
+        beginning once it has a place.  Until then it holds no thread.
 
-    def give(self, holder: str) -> None:
-        """The holder's place goes to the next one."""
-        with self._lock:
-            self._shares.end(holder)
-            if (following := self._shares.begin_next()) is not None:
-                following[1].set()
+        `holder` is the key of the channel whose body it is.  Raises `Rejected` 503 where too many wait.
+        """
+
+    def leave(self) -> None:
+        """Give the place to the next one; harmless twice, and without a place."""
+
+
+class FreePlace:
+    """The place where large bodies are not counted: under another server than ours, such as Flask's own."""
+
+    def take(self, holder: str) -> bool:
+        return True
+
+    def leave(self) -> None:
+        pass
 
 
 class Turn:
-    """One request's place among the large bodies.  Nothing may wait for a vendor in it (P15)."""
+    """One request's time among the large bodies.  Nothing may wait for a vendor in it (P15)."""
 
-    def __init__(self, places: Places, holder: str, parsing: threading.Lock, deadline: Deadline) -> None:
-        self._places = places
-        self._holder = holder
+    def __init__(self, place: Place, parsing: threading.Lock, deadline: Deadline) -> None:
         self._parsing = parsing
         self._deadline = deadline
-        self._is_left = False
+        self.leave = place.leave
 
     def parsed(self, parse: Callable[[], _T]) -> _T:
         """What `parse` gives, one at a time, or small callbacks would wait for the interpreter.
@@ -62,37 +57,29 @@ class Turn:
         Raises `Rejected` 503 when the time is over, and whatever `parse` raises.
         """
         if not self._parsing.acquire(timeout=self._deadline.left_s()):
-            raise _overloaded()
+            raise Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
         try:
             return parse()
         finally:
             self._parsing.release()
-
-    def leave(self) -> None:
-        """Give the place to the next one; harmless twice."""
-        if not self._is_left:
-            self._is_left = True
-            self._places.give(self._holder)
 
 
 class LargeBodies:
     """The turns of one process."""
 
     def __init__(self) -> None:
-        self._places = Places()
         self._parsing = threading.Lock()
 
     @contextmanager
-    def turn(self, holder: str, deadline: Deadline) -> Iterator[Turn]:
-        """Wait for a place, which is left at the end at the latest; raises `Rejected` 503 when the time is over."""
-        if not self._places.take(holder, deadline.left_s()):
-            raise _overloaded()
-        turn = Turn(self._places, holder, self._parsing, deadline)
+    def turn(self, place: Place, holder: str, deadline: Deadline) -> Iterator[Turn | None]:
+        """The turn of a request, whose place is left at the end at the latest; None where it has to wait for one.
+
+        Raises what `Place.take` raises.
+        """
+        if not place.take(holder):
+            yield None
+            return
         try:
-            yield turn
+            yield Turn(place, self._parsing, deadline)
         finally:
-            turn.leave()
-
-
-def _overloaded() -> Rejected:
-    return Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
+            place.leave()

@@ -134,6 +134,11 @@ class Loop:
         if not connection.watched or rest or has_pending or connection.is_handed_over or self._stop_s is not None:
             self._returned.put(connection)
 
+    def refuse(self, connection: Connection, error: Exception) -> None:
+        """Answer a request whose thread has not come, and never will."""
+        connection.is_in_hand = False
+        self._guarded(lambda late: self._refuse(late, error), connection)
+
     def stop(self, patience_s: float, beat: Callable[[], None]) -> None:
         """Take no more connections than wait to be accepted, and see every begun request answered."""
         self._stop_s = time.monotonic()

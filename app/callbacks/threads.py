@@ -1,6 +1,6 @@
 """The threads that answer requests, started as they are needed and shared fairly between the channels (P15).
 
-A request that waits for its turn holds no thread.
+A request that waits for its turn holds no thread; neither does a large body that waits for its place (R14).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from app.callbacks.large_bodies import IN_HAND
 from app.callbacks.senders import STRANGERS
 from app.errors import Rejected
 from app.fair_turns import Shares
@@ -20,7 +21,11 @@ MOST_WAITING: Final = 250
 
 log = logging.getLogger(__name__)
 
-_OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
+OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
+_TOO_MANY_LARGE: Final = Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
+
+_Begun = tuple[str, Any, str]
+"""A sender, its job, and of whom the job holds a place for a large body, "" where it holds none."""
 
 
 class Threads:
@@ -30,35 +35,63 @@ class Threads:
     those that nobody knows at most a quarter.  While several wait, those of which least is under way go first.
     """
 
-    def __init__(self, most: int, work: Callable[[Any], None]) -> None:
-        """`work` raises nothing."""
-        self._most = most
+    def __init__(self, most: int, work: Callable[[Any, str], str]) -> None:
+        """`work` does a job, which holds a place of a channel or ("") none, and raises nothing.
+
+        It gives the channel of whom the job has to wait for a place, to be done again when it has it; "" when done.
+        """
         self._work = work
         most_each, most_of_strangers = most - max(1, most // 8), max(1, most // 4)
         self._shares: Shares[Any] = Shares(
             most, lambda sender: most_of_strangers if sender == STRANGERS else max(1, most_each)
         )
+        self._places: Shares[tuple[str, Any]] = Shares(IN_HAND, lambda holder: IN_HAND)
+        """Of whom a large body is, and, while it waits, who sent it and its job."""
         self._lock = threading.Lock()
-        self._ready: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[_Begun] = queue.SimpleQueue()
         self._under_way = 0
         self._started = 0
 
     def give(self, job: Any, sender: str) -> None:
-        """Have a job done in its turn; called by the loop alone.  Raises `Rejected` 503 where too many wait."""
+        """Have a job done in its turn.  Raises `Rejected` 503 where too many wait."""
         with self._lock:
             if not self._shares.begin(sender):
                 if self._shares.waiting(sender) >= MOST_WAITING:
-                    raise _OVERLOADED
+                    raise OVERLOADED
                 self._shares.wait(sender, job)
-                return
-            self._under_way += 1
-            is_thread_needed = self._under_way > self._started
-        if is_thread_needed and not self._is_thread_started() and not self._started:
-            with self._lock:
+            elif not self._hand((sender, job, "")):
                 self._shares.end(sender)
-                self._under_way -= 1
-            raise _OVERLOADED
-        self._ready.put((sender, job))
+                raise OVERLOADED
+
+    def take_place(self, holder: str) -> bool:
+        """Take a place for a large body if one is free.  Raises `Rejected` 503 where too many wait for one."""
+        with self._lock:
+            if self._places.begin(holder):
+                return True
+            if self._places.waiting(holder) >= MOST_WAITING:
+                raise _TOO_MANY_LARGE
+            return False
+
+    def leave_place(self, holder: str) -> None:
+        """The place goes to the next one who can have a thread as well; without one it would be of no use."""
+        with self._lock:
+            self._places.end(holder)
+            if (following := self._begin_next()) is not None:
+                self._hand(following)
+
+    def withdraw(self, is_late: Callable[[Any], bool]) -> list[Any]:
+        """The jobs that have waited too long for a thread or a place.  They are not done any more."""
+        with self._lock:
+            for_places = self._places.withdraw_first(lambda waiting: is_late(waiting[1]))
+            return [*self._shares.withdraw_first(is_late), *(job for _, job in for_places)]
+
+    def _hand(self, begun: _Begun) -> bool:
+        """Have a job done by a thread that is free, or a new one; False where there is none at all."""
+        if self._under_way >= self._started and not self._is_thread_started() and not self._started:
+            return False
+        self._under_way += 1
+        self._ready.put(begun)
+        return True
 
     def _is_thread_started(self) -> bool:
         """False where the system allows no more threads; the job then waits for one of those that are there."""
@@ -74,16 +107,40 @@ class Threads:
 
     def _run(self) -> None:
         while True:
-            following: tuple[str, Any] | None = self._ready.get()
+            following: _Begun | None = self._ready.get()
             while following is not None:
-                sender, job = following
-                self._work(job)
-                following = self._after(sender)
+                sender, job, held = following
+                following = self._after(sender, job, self._work(job, held))
 
-    def _after(self, sender: str) -> tuple[str, Any] | None:
+    def _after(self, sender: str, job: Any, waits_for: str) -> _Begun | None:
         """The next request's turn, in the same thread."""
         with self._lock:
             self._shares.end(sender)
-            following = self._shares.begin_next()
+            if waits_for:
+                self._places.wait(waits_for, (sender, job))
+            following = self._begin_next()
             self._under_way -= following is None
             return following
+
+    def _begin_next(self) -> _Begun | None:
+        """Who waits for a thread, or for a place and a thread, and has both now.
+
+        A place is given only with a thread, or those of a channel that may have no more threads would keep others'
+        large bodies waiting.
+        """
+        following = self._shares.next()
+        if not self._places.is_idle:
+            large = self._places.next(self._has_thread)
+            if large is not None:
+                holder, (sender, job) = large
+                if following is None or self._shares.rank(sender) <= self._shares.rank(following[0]):
+                    self._places.begin_next(self._has_thread)
+                    self._shares.begin(sender)
+                    return sender, job, holder
+        if following is None:
+            return None
+        self._shares.begin_next()
+        return (*following, "")
+
+    def _has_thread(self, waiting: tuple[str, Any]) -> bool:
+        return self._shares.may_begin(waiting[0])

@@ -12,6 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,12 +23,12 @@ from app.callbacks.connection import Answer, Connection
 from app.callbacks.downloads import Downloads
 from app.callbacks.edge import ARRIVED_S, SENDER
 from app.callbacks.heads import PlainSettings
+from app.callbacks.large_bodies import PLACE
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
-from app.callbacks.threads import Threads
+from app.callbacks.threads import OVERLOADED, Threads
 from app.channel.desk import BUDGET_S
-from app.errors import Rejected
 from app.gateways.interface import LONG_BODY
 
 BEAT_S: Final = 1.0
@@ -37,12 +38,48 @@ RECORD_S: Final = 3.0
 """What is left of the time to stop for recording what runs in the background."""
 
 MOST_WAIT_S: Final = BUDGET_S - 3.0
-"""How long a whole request may wait for a thread; what its answer costs has to fit into the rest."""
+"""How long a whole request may wait for a thread and a place; what its answer costs has to fit into the rest (P7)."""
 
 STOP_S: Final = 5.0
 """How long downloads may go on when the process is to end and every request is answered."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A whole request that is to be answered."""
+
+    connection: Connection
+    request: Any
+    since_s: float
+    """When it was whole (monotonic seconds)."""
+    sender: str
+
+    def is_late(self) -> bool:
+        """True when too little is left of the time for its answer."""
+        return time.monotonic() - self.since_s > MOST_WAIT_S
+
+
+class _Place:
+    """A request's place among the large bodies of the process."""
+
+    def __init__(self, threads: Threads, held: str) -> None:
+        self._threads = threads
+        self._held = held
+        self.waits_for = ""
+
+    def take(self, holder: str) -> bool:
+        if not self._held and not self._threads.take_place(holder):
+            self.waits_for = holder
+            return False
+        self._held = self._held or holder
+        return True
+
+    def leave(self) -> None:
+        held, self._held = self._held, ""
+        if held:
+            self._threads.leave_place(held)
 
 
 class Worker(BaseWorker):  # type: ignore[misc]
@@ -88,23 +125,31 @@ class Worker(BaseWorker):  # type: ignore[misc]
             return
         self._beat_at_s = now_s + BEAT_S
         self.notify()
+        for late in self._threads.withdraw(_Job.is_late):
+            self._loop.refuse(late.connection, OVERLOADED)
         if self.alive and self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
 
     def _give(self, connection: Connection, request: Any) -> None:
         sender = self.senders.of(request.path, request.headers, request.body) if self.senders else EVERYBODY
-        self._threads.give((connection, request, time.monotonic(), sender), sender)
+        self._threads.give(_Job(connection, request, time.monotonic(), sender), sender)
 
-    def _serve(self, job: tuple[Connection, Any, float, str]) -> None:
-        """Answer a whole request; runs in one of the threads and raises nothing."""
-        connection, request, since_s, sender = job
+    def _serve(self, job: _Job, held: str) -> str:
+        """Answer a whole request; runs in one of the threads and raises nothing.
+
+        `held` and what it gives are as `Threads` says.
+        """
+        connection = job.connection
         answer = Answer(connection.line, MOST_WAITING_BYTES)
+        place = _Place(self._threads, held)
         is_last = True
         try:
-            if time.monotonic() - since_s > MOST_WAIT_S:  # too little would be left of the time for its answer (P7)
-                raise Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
-            is_last = self._respond(connection, request, answer, {ARRIVED_S: since_s, SENDER: sender})
+            if job.is_late():
+                raise OVERLOADED
+            if held:
+                job.request.body.seek(0)  # it was read before, up to where it turned out to be large
+            is_last = self._respond(job, answer, place)
         except OSError as error:  # the client has gone, or reads too slowly
             log.debug("an answer was not taken: %s", type(error).__name__)
             answer.rest.clear()
@@ -114,10 +159,15 @@ class Worker(BaseWorker):  # type: ignore[misc]
                 answer.rest.clear()
             else:
                 answer.rest = deque([memoryview(refusal(error))])
-        self._loop.give_back(connection, answer.rest, is_last=is_last)
+        finally:
+            place.leave()
+        if not place.waits_for:
+            self._loop.give_back(connection, answer.rest, is_last=is_last)
+        return place.waits_for
 
-    def _respond(self, connection: Connection, request: Any, answer: Answer, known: dict[str, Any]) -> bool:
-        """True when the connection ends after this answer.  `known` is for the application beside the request."""
+    def _respond(self, job: _Job, answer: Answer, place: _Place) -> bool:
+        """True when the connection ends after this answer.  Nothing is answered where the request waits for a place."""
+        connection, request = job.connection, job.request
         environ: dict[str, Any] = {}
         response = None
         begun_s = time.monotonic()
@@ -125,7 +175,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             self._settings.pre_request(self, request)
             response, environ = wsgi.create(request, answer, connection.client, connection.server, self._settings)
             environ["wsgi.multithread"] = True
-            environ.update(known)
+            environ.update({ARRIVED_S: job.since_s, SENDER: job.sender, PLACE: place})
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:
                 self.log.info("Autorestarting worker after current request.")
@@ -133,6 +183,9 @@ class Worker(BaseWorker):  # type: ignore[misc]
             if not self.alive or not self._settings.keepalive or self._loop.is_full:
                 response.force_close()
             pieces = self.wsgi(environ, response.start_response)
+            if place.waits_for:
+                getattr(pieces, "close", lambda: None)()
+                return False
             if environ.get(LONG_BODY):
                 self._hand_over(connection, response, answer, pieces)
                 return True

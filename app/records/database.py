@@ -377,12 +377,8 @@ class Database:
         if self.is_sqlite:
             with self.alone() as connection:
                 return migrating.run(connection, to)
-        engine = create_engine(
-            self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
-        )
-        self._close_idle()
-        with _as_unavailable():
-            return migrating.run_beside_traffic(engine, to)
+        with self._connected_apart() as connection:
+            return migrating.run_beside_traffic(connection, to)
 
     def prepare(self) -> None:
         """Make the database usable at start (R27): SQLite migrates itself, PostgreSQL must be migrated.
@@ -413,17 +409,24 @@ class Database:
                 with self._written() as connection:
                     yield connection
             return
-        engine = create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": 3})
-        give_up_at = time.monotonic() + _patience_s()
-        with self._turns.turn("", _patience_s()), _as_unavailable():
-            self._close_idle()
-            with self._connected(engine, give_up_at) as connection, connection.begin():
-                connection.execute(text("select pg_advisory_xact_lock(727001)"))
-                yield connection
+        with self._connected_apart() as connection, connection.begin():
+            connection.execute(text("select pg_advisory_xact_lock(727001)"))
+            yield connection
 
-    def _close_idle(self) -> None:
-        """Make room for a connection that is none of the pool's: the bound holds for both."""
-        cast(KeptConnections, self.engine.pool).close_idle()
+    @contextmanager
+    def _connected_apart(self) -> Iterator[Connection]:
+        """A connection to PostgreSQL that may be in use for long; the bound holds for it and the pool's together."""
+        engine = create_engine(
+            self.url, poolclass=NullPool, hide_parameters=True, connect_args={"connect_timeout": CONNECT_S}
+        )
+        give_up_at = time.monotonic() + _patience_s()
+        try:
+            with self._turns.turn("", _patience_s()), _as_unavailable():
+                cast(KeptConnections, self.engine.pool).close_idle()
+                with self._connected(engine, give_up_at) as connection:
+                    yield connection
+        except TurnTimeout:
+            raise DatabaseBusy("all connections that this process may have are in use") from None
 
 
 def _patience_s() -> float:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import groupby
 
 import alembic.command
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.records import compatibility
@@ -47,12 +47,12 @@ def run(connection: Connection, to: str = "head") -> list[str]:
     return names
 
 
-def run_beside_traffic(engine: Engine, to: str = "head") -> list[str]:
-    """The same on PostgreSQL, each migration in a transaction of its own.
+def run_beside_traffic(connection: Connection, to: str = "head") -> list[str]:
+    """The same on PostgreSQL over a connection without limits of time, each migration in a transaction of its own.
 
     Raises `UnfitDatabase`, and `DatabaseUnavailable` when its locks do not come.
     """
-    with engine.connect() as connection, _one_at_a_time(connection):
+    with _one_at_a_time(connection):
         current = compatibility.of(connection).revision
         names = _wanted(connection, to)
         connection.commit()

@@ -353,7 +353,7 @@ def r13(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
 
 
 def p15(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
-    """One merchant's hooks and pushes beside another's flood, against the same when it is quiet."""
+    """One merchant's hooks and pushes beside another's flood and two others' large pushes, against when quiet."""
     yield from fairness.p15(options.rounds, options.seconds, folder)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from app.gateways.vendors.rally.signing import HEADER, sign
@@ -16,8 +17,8 @@ from tests.benchmarks import durable
 from tests.benchmarks.bench import ROOT, Load, gunicorn, inventory, load, median, post_bytes
 
 PUSH = "/api/channel/inventory_push_v1"
-KEYS = ("key+of+the+benchmark+channel0001", "key+of+the+benchmark+channel0002")
-FLOOD, QUIET = 0, 1
+KEYS = tuple(f"key+of+the+benchmark+channel000{number}" for number in (1, 2, 3))
+FLOOD, QUIET, SECOND = 0, 1, 2
 
 CHANNEL = """
 [[channel]]
@@ -40,7 +41,9 @@ countries = ["US"]
 
 
 def _channels() -> str:
-    return "".join(CHANNEL.format(number=number, channel_id=32 + number, key=KEYS[number]) for number in (FLOOD, QUIET))
+    return "".join(
+        CHANNEL.format(number=number, channel_id=32 + number, key=KEYS[number]) for number in range(len(KEYS))
+    )
 
 
 def _hook(number: int) -> bytes:
@@ -55,9 +58,9 @@ def _push(number: int, rows: int) -> bytes:
 
 
 @contextmanager
-def _flooding(port: int) -> Iterator[None]:
+def _flooding(port: int, flood: str) -> Iterator[None]:
     """From a process of its own, so that only the server is what both sides share."""
-    command = [sys.executable, "-m", "tests.benchmarks.fairness", str(port)]
+    command = [sys.executable, "-m", "tests.benchmarks.fairness", str(port), flood]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None and process.stdout.readline() == b"flooding\n"
@@ -67,18 +70,27 @@ def _flooding(port: int) -> Iterator[None]:
         process.communicate()
 
 
-def _flood(port: int) -> None:
-    """Twelve connections of hooks, six of small pushes and one of large ones, until the process is ended."""
+MIXED, LARGE = "mixed", "large"
+
+
+def _flood(port: int, flood: str) -> None:
+    """Send until the process is ended.
+
+    Mixed: twelve connections of hooks, six of small pushes and one of large ones, of one merchant.  Large: eight of
+    large pushes of each of two merchants.
+    """
     kinds: list[tuple[bytes, int]] = [(_hook(FLOOD), 12), (_push(FLOOD, 10), 6), (_push(FLOOD, 10_000), 1)]
+    if flood == LARGE:
+        kinds = [(_push(FLOOD, 10_000), 8), (_push(SECOND, 10_000), 8)]
     for raw, connections in kinds:
-        flood = partial(load, port, lambda _, raw=raw: raw, connections=connections, duration_s=600.0)  # type: ignore[misc]
-        threading.Thread(target=flood).start()
+        send = partial(load, port, lambda _, raw=raw: raw, connections=connections, duration_s=600.0)  # type: ignore[misc]
+        threading.Thread(target=send).start()
     time.sleep(1.0)
     print("flooding", flush=True)
 
 
 def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
-    """p50 and p99 of one merchant's hooks and pushes beside another's flood, against the same when it is quiet."""
+    """p50 and p99 of one merchant's hooks and pushes beside others' floods, against the same when it is quiet."""
     kinds: dict[str, bytes] = {"hook": _hook(QUIET), "push": _push(QUIET, 10)}
     for name, [url] in durable.databases(folder):
         environment = {
@@ -88,7 +100,7 @@ def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
             "PUBLIC_URL": "https://x.y",
         }
         quiet: dict[str, list[Load]] = {kind: [] for kind in kinds}
-        beside: dict[str, list[Load]] = {kind: [] for kind in kinds}
+        floods: dict[str, dict[str, list[Load]]] = {flood: {kind: [] for kind in kinds} for flood in (MIXED, LARGE)}
         with gunicorn("app:create_app()", folder=folder, environment=environment, threads=16) as server:
 
             def measure(found: dict[str, list[Load]], port: int = server.port) -> None:
@@ -99,14 +111,15 @@ def p15(rounds: int, seconds: float, folder: Path) -> Iterator[durable.Row]:
 
             for _ in range(rounds):
                 measure(quiet)
-                with _flooding(server.port):
-                    measure(beside)
-        for kind in kinds:
-            for share, goal in ((0.5, "<= 10"), (0.99, "<= 20")):
-                of = _quantiles(share)
-                alone, flooded = median(of(quiet[kind])), median(of(beside[kind]))
-                print(f"    {name}, {kind} p{share * 100:.0f}: {alone * 1000:.1f} ms, flooded {flooded * 1000:.1f} ms")
-                yield f"P15 {name} {kind} p{share * 100:.0f}", flooded / alone, goal
+                for flood, beside in floods.items():
+                    with _flooding(server.port, flood):
+                        measure(beside)
+        for flood, kind, (share, goal) in product(floods, kinds, ((0.5, "<= 10"), (0.99, "<= 20"))):
+            of = _quantiles(share)
+            alone, flooded = median(of(quiet[kind])), median(of(floods[flood][kind]))
+            label = f"{name} {flood} {kind} p{share * 100:.0f}"
+            print(f"    {label}: {alone * 1000:.1f} ms, flooded {flooded * 1000:.1f} ms")
+            yield f"P15 {label}", flooded / alone, goal
 
 
 def _quantiles(share: float) -> Callable[[list[Load]], list[float]]:
@@ -114,4 +127,4 @@ def _quantiles(share: float) -> Callable[[list[Load]], list[float]]:
 
 
 if __name__ == "__main__":
-    _flood(int(sys.argv[1]))
+    _flood(int(sys.argv[1]), sys.argv[2])

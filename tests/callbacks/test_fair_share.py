@@ -129,9 +129,10 @@ class Jobs:
         for _ in range(times):
             self.threads.give(sender, sender)
 
-    def _do(self, sender: str) -> None:
+    def _do(self, sender: str, held: str) -> str:
         self.begun.append(sender)
         assert self.let_go[sender].acquire(timeout=20)
+        return ""
 
 
 def test_p46_where_no_thread_can_be_started_those_that_are_there_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

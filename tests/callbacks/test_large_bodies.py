@@ -5,21 +5,27 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sqlite3
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from app.callbacks import body
+from app.callbacks import body, worker
 from app.callbacks.key_search import MOST_TRIED, KeySearch
 from app.callbacks.large_bodies import IN_HAND, LargeBodies
+from app.callbacks.threads import Threads
 from app.channel.routing import wrong_key
 from app.deadline import Deadline
 from app.domain.json_values import has_more_values
 from app.errors import Rejected
 from app.settings import LONGEST_KEY
-from tests.conftest import eventually
+from tests.callbacks.worker_stage import Staged, answer, post
+from tests.conftest import channel_table, eventually
 
 KEY = 'a"b\\c/d+' + "0" * 24
 LIMIT = 32 * 1024 * 1024
@@ -135,54 +141,225 @@ def test_values_are_counted_outside_texts_only() -> None:
     assert not has_more_values(b'["' + b"," * 100, 3), "what is no JSON is refused by the parser"
 
 
+class Jobs:
+    """The threads of a process with large bodies, each in hand until it is let go, and small ones."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = Threads(threads, self._do)
+        self.begun: list[str] = []
+        self.most = self._in_hand = 0
+        self._lock = threading.Lock()
+        self._may_go = threading.Semaphore(0)
+
+    def give(self, *senders: str) -> None:
+        """Capitals send large bodies."""
+        for sender in senders:
+            self.threads.give(sender, sender)
+
+    def let_go(self, count: int = 1) -> None:
+        self._may_go.release(count)
+
+    def _do(self, sender: str, held: str) -> str:
+        is_large = sender.isupper()
+        if is_large and not held and not self.threads.take_place(sender):
+            return sender
+        with self._lock:
+            self._in_hand += is_large
+            self.most = max(self.most, self._in_hand)
+            self.begun.append(sender)
+        if is_large:
+            assert self._may_go.acquire(timeout=30)
+            with self._lock:
+                self._in_hand -= 1
+            self.threads.leave_place(sender)
+        return ""
+
+
 def test_r14_two_large_bodies_are_in_hand_and_channels_take_turns() -> None:
-    bodies = LargeBodies()
-    order: list[str] = []
-    in_hand = most = 0
-    lock = threading.Lock()
-    one_may_go = threading.Semaphore(0)
+    jobs = Jobs(4)
+    for sender in "AAAAAABB":
+        jobs.give(sender)
+        time.sleep(0.02)  # they arrive in this order
+    assert jobs.begun == ["A"] * IN_HAND
+    for done in range(1, 9):  # one after the other, so that nothing depends on who wakes up first
+        jobs.let_go()
+        eventually(lambda: len(jobs.begun) == min(done + IN_HAND, 8))  # noqa: B023 - asked at once
+    assert jobs.most == IN_HAND == 2
+    assert sorted(jobs.begun) == [*"AAAAAABB"] and jobs.begun.index("B") <= IN_HAND + 1, "B waits not for all of A"
 
-    def request(holder: str) -> None:
-        nonlocal in_hand, most
-        with bodies.turn(holder, Deadline.in_s(30)) as turn:
-            with lock:
-                in_hand += 1
-                most = max(most, in_hand)
-                order.append(holder)
-            one_may_go.acquire(timeout=30)
-            with lock:
-                in_hand -= 1
-            turn.leave()
-            turn.leave()  # harmless
 
-    threads = []
-    for holder in [*"AAAAAA", *"BB"]:
-        threads.append(threading.Thread(target=request, args=(holder,)))
-        threads[-1].start()
-        time.sleep(0.05)  # they arrive in this order
-    assert order == ["A"] * IN_HAND
-    begun = time.monotonic()
-    with pytest.raises(Rejected) as refused, bodies.turn("C", Deadline.in_s(0.2)):
-        raise AssertionError("two are in hand")
-    assert (refused.value.status, refused.value.retry_after_s) == (503, 10) and time.monotonic() - begun < 5
-    for done in range(1, len(threads) + 1):  # one after the other, so that nothing depends on who wakes up first
-        one_may_go.release()
-        eventually(lambda: len(order) == min(done + IN_HAND, len(threads)))  # noqa: B023 - asked at once
-    for thread in threads:
-        thread.join(30)
-    assert most == IN_HAND == 2
-    assert sorted(order) == [*"AAAAAABB"] and order.index("B") <= IN_HAND + 1, "B does not wait for all of A"
-    with bodies.turn("A", Deadline.in_s(0)), bodies.turn("B", Deadline.in_s(0)):
-        pass  # whoever gave up left no gap
+def test_p15_large_bodies_that_wait_for_their_place_hold_no_thread() -> None:
+    jobs = Jobs(4)
+    jobs.give(*"AAAAAAAABBBBBBBB")
+    eventually(lambda: len(jobs.begun) == IN_HAND)
+    jobs.give(*"abcdefgh")
+    eventually(lambda: sorted(jobs.begun[IN_HAND:]) == [*"abcdefgh"])
+    jobs.let_go(16)
+    eventually(lambda: len(jobs.begun) == 24)
+    jobs.let_go(2)
+    jobs.give("A", "B")
+    eventually(lambda: len(jobs.begun) == 26)
+
+
+def test_p15_a_place_is_given_to_a_channel_that_can_have_a_thread() -> None:
+    threads: Threads
+    begun: list[str] = []
+    may_go = {name: threading.Semaphore(0) for name in ("hang", "large", "vendor")}
+
+    def do(job: str, held: str) -> str:
+        if job != "hang" and not held and not threads.take_place(job[0]):
+            return job[0]
+        begun.append(job)
+        assert may_go["hang" if job == "hang" else "large"].acquire(timeout=30)
+        if job != "hang":
+            threads.leave_place(job[0])
+            assert may_go["vendor"].acquire(timeout=30)
+        return ""
+
+    threads = Threads(8, do)
+    for job in ("A1", "A2", *["A3"] * 3, "B1"):
+        threads.give(job, job[0])
+        time.sleep(0.02)
+    for _ in range(5):
+        threads.give("hang", "A")  # with the two large ones A has all it may have of the threads
+    eventually(lambda: begun.count("hang") == 5)
+    may_go["large"].release(2)
+    eventually(lambda: "B1" in begun)
+    time.sleep(0.2)
+    assert "A3" not in begun, "for A there is a place and no thread"
+    for semaphore in may_go.values():
+        semaphore.release(100)
+    eventually(lambda: len(begun) == 11)
+
+
+def test_p7_jobs_that_wait_too_long_for_a_thread_or_a_place_are_taken_back() -> None:
+    jobs = Jobs(1)
+    jobs.give("A", "B", "a", "a", "b")
+    eventually(lambda: jobs.begun == ["A"])
+    assert sorted(jobs.threads.withdraw(lambda sender: sender in "aB")) == ["B", "a", "a"]
+    jobs.let_go()
+    eventually(lambda: jobs.begun == ["A", "b"])
+    assert jobs.threads.withdraw(lambda sender: True) == []
+
+
+BIG = 2 * body.LARGE
+
+
+@contextmanager
+def writing_is_held_up(database_url: str) -> Iterator[None]:
+    """SQLite's writer is somebody else's."""
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+class Merchants:
+    """Two that push large bodies and one that does not, in front of the server's worker with four threads."""
+
+    def __init__(self, stage: Staged, keys: Mapping[int, str]) -> None:
+        self._stage = stage
+        self._keys = keys
+        self.statuses: list[int] = []
+        self._pushing: list[threading.Thread] = []
+
+    def answer(self, callback: str, channel_id: int, *headers: str, packed: bool = False, **fields: Any) -> int:
+        asked = {NAME: self._keys[channel_id], "action": "x", "version": 1, "client_id": 1201}
+        raw = json.dumps({**asked, "channel_info": {"id": channel_id}, **fields}).encode()
+        if packed:
+            raw, headers = gzip.compress(raw, 1), ("Content-Encoding: gzip",)
+        return self._sent(post(raw, *headers, target=f"/api/channel/{callback}_v1"))
+
+    def health(self) -> int:
+        return self._sent(post(target="/healthz", method="GET"))
+
+    def _sent(self, raw: bytes) -> int:
+        with self._stage.connect() as line:
+            line.settimeout(20)
+            line.sendall(raw)
+            return answer(line)[0]
+
+    def push(self, channel_id: int, number: int) -> None:
+        """A large body in the background, every second one packed."""
+
+        def run() -> None:
+            rows = [{"sku": f"SKU-{number}", "quantity_available": number}]
+            fields = {"inventory_updates": rows, "unknown": "x" * BIG}
+            self.statuses.append(self.answer("inventory_push", channel_id, packed=number % 2 == 1, **fields))
+
+        self._pushing.append(threading.Thread(target=run))
+        self._pushing[-1].start()
+
+    def wait(self) -> None:
+        for thread in self._pushing:
+            thread.join(30)
+
+
+@pytest.fixture
+def merchants(build_app: Callable[..., Flask]) -> Iterator[Merchants]:
+    keys = {number: f"key+of+merchant+{number:020d}" for number in (1, 2, 3)}
+    tables = [
+        channel_table("http://127.0.0.1:9", name=f"m{number}", pair=(1201, number), key=key, api_key=f"pipe17-{number}")
+        for number, key in keys.items()
+    ]
+    app = build_app("".join(tables), DELIVERIES="worker")
+    stage = Staged(app, threads=4)
+    stage.worker.senders = app.extensions["senders"]
+    stage.start()
+    try:
+        yield Merchants(stage, keys)
+    finally:
+        stage.stop()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_p15_two_merchants_with_large_bodies_leave_small_callbacks_their_threads(
+    merchants: Merchants, database_url: str
+) -> None:
+    with writing_is_held_up(database_url):
+        for number in range(8):
+            merchants.push(1, number)
+            merchants.push(2, number)
+        time.sleep(0.5)
+        for _ in range(10):
+            begun = time.monotonic()
+            assert merchants.health() == 200
+            assert merchants.answer("catalog_get_config", 3) == 200
+            assert merchants.answer("catalog_get_config", 1) == 200, "their own small ones go on as well"
+            assert time.monotonic() - begun < 1.0
+        assert merchants.statuses == []
+    merchants.wait()
+    assert merchants.statuses == [200] * 16
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_p7_a_large_body_whose_place_does_not_come_in_time_is_told_so(
+    merchants: Merchants, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MOST_WAIT_S", 0.5)
+    with writing_is_held_up(database_url):
+        for number in range(6):
+            merchants.push(1 + number % 2, number)
+        eventually(lambda: merchants.statuses == [503] * 4)
+    merchants.wait()
+    assert sorted(merchants.statuses) == [200, 200, *[503] * 4]
 
 
 def test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for() -> None:
     from app.channel.desk import Asked
 
-    bodies = LargeBodies()
+    left: list[str] = []
+
+    class Place:
+        def take(self, holder: str) -> bool:
+            return True
+
+        def leave(self) -> None:
+            left.append("place")
+
     unused: Any = None
-    with bodies.turn("A", Deadline.in_s(1)) as one, bodies.turn("A", Deadline.in_s(1)):
-        asked = Asked(unused, {}, unused, unused, "id", Deadline.in_s(1), one.leave)
+    with LargeBodies().turn(Place(), "A", Deadline.in_s(1)) as turn:
+        assert turn is not None
+        asked = Asked(unused, {}, unused, unused, "id", Deadline.in_s(1), turn.leave)
         asked.call("question")
-        with bodies.turn("B", Deadline.in_s(0)):
-            pass
+        assert left == ["place"]

@@ -16,7 +16,7 @@ from psycopg import sql
 from app import caller
 from app.deadline import Deadline
 from app.fair_turns import NestedTurn
-from app.records import connections
+from app.records import connections, migrating
 from app.records.connections import patiently
 from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.database_errors import in_words, is_full
@@ -165,6 +165,43 @@ def test_p42_whoever_waits_gets_the_next_connection_also_long_after_others_came(
         threading.Timer(5.0, free_first).start()
         with database.read() as connection:
             assert connection.execute(ONE).scalar_one() == 1
+
+
+def test_p42_a_migration_counts_against_the_connections_of_its_process(postgres_url: str) -> None:
+    upgraded: list[str] = []
+    with opened(postgres_url, at_most=2) as database, psycopg.connect(postgres_url, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(%s)", [migrating.ALONE_LOCK])
+        upgrading = threading.Thread(target=lambda: upgraded.extend(database.upgrade()))
+        upgrading.start()
+
+        def others() -> int:
+            query = "select count(*) from pg_stat_activity where datname = current_database() and pid <> %s"
+            row = other.execute(query, [other.info.backend_pid]).fetchone()
+            return int(row[0]) if row else 0
+
+        waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+        eventually(lambda: other.execute(waiting).fetchone())
+        with held(database, "a"):
+            assert others() == 2
+            caller.channel.set("b")
+            with pytest.raises(DatabaseBusy), database.write(wait_s=0.3):
+                raise AssertionError("it was let in")
+            assert others() == 2, "the migration has one of the two"
+        other.execute("select pg_advisory_unlock_all()")
+        upgrading.join(60)
+        assert upgraded
+
+
+def test_p42_a_migration_waits_for_a_connection_of_a_full_server(small: tuple[str, str]) -> None:
+    _, limited = small
+    others = [taken(limited) for _ in range(2)]
+    with opened(limited) as database:
+        freeing = threading.Timer(0.7, others[0].close)
+        freeing.start()
+        with database.alone() as connection:
+            assert connection.execute(ONE).scalar_one() == 1
+        freeing.join()
+    others[1].close()
 
 
 def test_p15_a_channel_whose_transactions_hang_leaves_the_others_a_connection(small: tuple[str, str]) -> None:
