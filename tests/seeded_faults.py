@@ -427,10 +427,10 @@ FAULTS = (
     Fault(
         "wait-for-an-answer-without-a-connection",
         "P9",
-        "app/gateways/wire.py",
+        "app/transport/connections.py",
         'raise NewConnectionError(self, "no connection") from problem',
         "raise problem",
-        ("tests/gateways/test_line.py::test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done",),
+        ("tests/transport/test_client.py::test_p9_a_connection_that_ends_while_it_is_made_is_surely_not_done",),
     ),
     Fault(
         "follow-redirects",

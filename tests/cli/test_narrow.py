@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from app.cli import forget, operations, retailrocket, terminal
-from app.gateways.vendors.retailrocket.feed_store import LeftOut
+from app.gateways.vendors.retailrocket.feed.store import LeftOut
 from app.records import forgetting
 from app.records.operations import Operation, Target
 
