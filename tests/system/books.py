@@ -167,6 +167,11 @@ class Books:
         with self.lock:
             return [request for request in self.requests if request.callback in callbacks]
 
+    def leave_out(self, refnums: set[str]) -> None:
+        """Forget what was asked about these orders, for their vendor has forgotten them, too."""
+        with self.lock:
+            self.requests = [request for request in self.requests if not refnums & set(request.refnums)]
+
     def unanswered(self) -> list[Request]:
         """Commands without any 200."""
         with self.lock:

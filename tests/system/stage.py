@@ -138,6 +138,11 @@ class Stage:
     def server_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def names_of_ours(self) -> tuple[str, ...]:
+        """The processes that run the code under test."""
+        return ("server", "worker")
+
     def retailops(self) -> RetailOps:
         """A caller of its own, for one thread."""
         return RetailOps(f"{self.server_url}/api/channel", KEY, CLIENT_ID, CHANNEL_ID, load_contract())

@@ -31,6 +31,8 @@ def main() -> int:
             try:
                 result = _play(given, kind, seed, faults)
             except LookupError as error:
+                if type(error) is not LookupError:  # a fault of the run itself, such as a KeyError
+                    raise
                 print(error)
                 return 2
             print("\n".join(result.lines()), flush=True)

@@ -146,6 +146,9 @@ def _is_told(books: Books, refnum: str) -> bool:
 
 _MONEY = ("order_cancel", "order_complete", "order_returned", "payment_credit")
 
+HEARD_OF = (*_MONEY, "order_shipment_submit")
+"""Callbacks about one order, of which Rally is told."""
+
 
 def _answers(rest: MoneyAtRest) -> list[str]:
     """Every refund an answer names is at Rally, with the sum it says."""

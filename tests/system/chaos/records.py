@@ -93,7 +93,7 @@ def faults_in_logs(stage: Stage) -> list[str]:
     That the database was away is none, wherever it was noticed.
     """
     found = []
-    for name in ("server", "worker", "worker-2"):
+    for name in stage.names_of_ours:
         lines = [line for line in stage.log_text(name).splitlines() if "Traceback" in line or '"trace":[' in line]
         lines = [line for line in lines if '"error":"DatabaseUnavailable"' not in line]
         if lines:

@@ -28,6 +28,8 @@ class Result:
     """By what became of their answers."""
     forgotten: int = 0
     """Answers that something accepted is being found out, for who could not write it down had died."""
+    forgotten_orders: int = 0
+    """Orders Rally lost when it was killed in the middle of their checkout; nothing about them can be compared."""
     checkouts: Counter[str] = field(default_factory=Counter)
     seconds_to_quiet: float = 0.0
     violations: list[str] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Result:
         yield f"events:    {_told(self.events)}"
         yield f"pipe17:    {self.fulfilments} fulfilments, {self.saved_by_vendor} doubled creates it refused itself"
         yield f"stock:     {self.older_figures} older figures after newer ones, put right again"
-        yield f"rally:     {self.refunds} refunds"
+        yield f"rally:     {self.refunds} refunds; {self.forgotten_orders} orders it lost when it was killed"
         yield f"parked:    {self.parked or 'none'} at Pipe17; refunds at Rally: {_told(self.parked_refunds)}"
         yield f"unsure:    {self.forgotten} answers about what a process knew that died while the database was away"
         yield f"quiet {self.seconds_to_quiet:.1f} s after the last fault"

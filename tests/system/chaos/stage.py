@@ -130,6 +130,11 @@ class FullStage(Stage):
         return WORKERS if self.deliveries == "worker" else WORKERS[1:]
 
     @property
+    def names_of_ours(self) -> tuple[str, ...]:
+        """Not the second worker where that is an earlier release, whose faults are mended already."""
+        return ("server", *(WORKERS[:1] if self.old_release else WORKERS))
+
+    @property
     def lease_s(self) -> float:
         """How long what a process has claimed stays with it."""
         return HURRIED_LEASE_S if self.is_hurried else 30.0
