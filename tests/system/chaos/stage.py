@@ -115,8 +115,8 @@ class FullStage(Stage):
         """The same, without what the earlier release does not know and would refuse."""
         assert self.old_release is not None
         ours, till, tills = self.channels().partition(TILL_CHANNEL.partition("\n[channel.rally]")[0])
-        options = self.old_release / "app" / "gateways" / "rally" / "options.py"
-        if "settle_seconds" not in options.read_text():
+        options = (self.old_release / "app").rglob("rally/options.py")
+        if not any("settle_seconds" in file.read_text() for file in options):
             tills = tills.replace(f"settle_seconds = {self.settle_s}\n", "")
         return ours + till + tills
 
