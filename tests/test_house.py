@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.gateways import VENDORS
+from tests.conftest import LONGEST
 from tests.seeded_faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,6 +130,11 @@ def test_every_seeded_fault_names_tests_that_there_are() -> None:
 def _is_there(test: str) -> bool:
     path, _, name = test.partition("::")
     return (ROOT / path).is_file() and f"def {name.partition('[')[0]}(" in (ROOT / path).read_text()
+
+
+def test_the_longest_test_files_are_where_they_are_said_to_be() -> None:
+    """A file that is not found begins late, and the run ends late."""
+    assert [place for place in LONGEST if not (ROOT / "tests" / place).is_file()] == []
 
 
 def test_every_seeded_fault_fits_the_code() -> None:
