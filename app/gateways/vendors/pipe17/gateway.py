@@ -28,22 +28,23 @@ from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.vendors.pipe17 import bodies, payloads
 from app.gateways.vendors.pipe17.connection import health
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.facilities import Facilities
 from app.gateways.vendors.pipe17.connection.hints import Hints
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
 from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
 from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.products.catalogue import Products
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
+from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 from app.gateways.vendors.pipe17.products.publish_requests import PublishRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
 from app.gateways.vendors.pipe17.stock.ingest import Stock
@@ -95,11 +96,12 @@ class Pipe17Gateway(Gateway):
         self.integration = Integration(options, api, channel, self._hints.heed)
         self.locations = Locations(options, api, self.integration, channel)
         self.facilities = Facilities(options, api, self.locations, self.integration)
-        self._requests = ShippingRequests(options, api, self.locations, channel)
+        products = ProductCache(api, options.integration_id)
+        self._requests = ShippingRequests(options, api, self.locations, products, channel)
         self._fulfilments = Fulfilments(api)
         self._corrections = TrackingCorrections(self.integration, self._fulfilments)
         self._completions = Completions(self._requests, self._fulfilments, rejects_unshipped=options.reject_unshipped)
-        known = KnownProducts(api, options.integration_id, clock=api.now)
+        known = KnownProducts(api, options.integration_id, products)
         untracked = UntrackedStock(api)
         self._stock = Stock(options, api, self.locations, known, untracked)
         self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
@@ -193,19 +195,19 @@ class Pipe17Gateway(Gateway):
     def _acknowledge(self, wanted: Acknowledgement, call: Call) -> Accepted:
         named = about("order_refnum", wanted.order_refnum)
         shipment = self._requests.get(wanted.order_refnum, call)
-        if shipment.status in payloads.CANCELLED:
+        if shipment.status in CANCELLED:
             message = "the shipping request was cancelled in Pipe17; do not ship it"
             return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
         reference = wanted.retailops_order_id
-        if shipment.status in (payloads.SENT, *payloads.SHIPPED, *payloads.OVER):
+        if shipment.status in (SENT, *SHIPPED, *OVER):
             if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
-                self._requests.put(wanted.order_refnum, bodies.reference_change(reference), call)
+                self._requests.put(wanted.order_refnum, call, reference=reference)
                 return Accepted()
             if reference and shipment.ext_reference_id not in ("", reference):
                 message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
                 return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
             return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
-        self._requests.put(wanted.order_refnum, bodies.status_change(payloads.SENT, reference), call)
+        self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
         return Accepted()
 
     def submit_shipment(self, package: Package, call: Call) -> Accepted:
@@ -217,7 +219,7 @@ class Pipe17Gateway(Gateway):
             if self._fulfilments.find_package(package, call):
                 return already
             try:
-                is_new = self._fulfilments.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
+                is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
             except Refused as error:
                 message = (
                     f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
@@ -236,12 +238,12 @@ class Pipe17Gateway(Gateway):
         named = about("order_refnum", refnum)
         with self.integration.using("states", call) as settings:
             shipment = self._requests.get(refnum, call)
-            if shipment.status in payloads.CANCELLED:
+            if shipment.status in CANCELLED:
                 return Accepted((Event("info", "ALREADY_CANCELLED", "Pipe17 had cancelled it already", named),))
-            if shipment.status in payloads.SHIPPED:
+            if shipment.status in SHIPPED:
                 message = "Pipe17 has a fulfilment of this request; nothing was changed"
                 raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
-            self._requests.put(refnum, bodies.status_change(settings.cancel_status), call)
+            self._requests.put(refnum, call, status=settings.cancel_status)
         return Accepted()
 
     def complete_order(self, wanted: Completion, call: Call) -> Accepted:
@@ -295,7 +297,7 @@ class Pipe17Gateway(Gateway):
             case Cancellation() | Acknowledgement():
                 with self.integration.using("states", call):
                     shipment = self._requests.find(body.order_refnum, call)
-                states = payloads.CANCELLED if isinstance(body, Cancellation) else (payloads.SENT,)
+                states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
             case ReturnedGoods():
                 return self._look_up_return(body, call)

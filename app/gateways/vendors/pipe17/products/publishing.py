@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from app.gateways.vendors.pipe17.payloads import Json
+from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.products.product_rows import (
     DISABLED,
@@ -68,14 +68,10 @@ def row_change(
     if status == UNPUBLISHED:
         return mapped(integration_id, status) if own is None or own.status != status else {}
     channel_sku = sku if sku != match.pipe17_sku or (own is not None and own.sku) else ""
-    wanted = Published(status, ext_product_id or (own.ext_product_id if own else ""), channel_sku, is_untracked=False)
-    if own is not None and (own.status, own.ext_product_id, own.sku) == (
-        wanted.status,
-        wanted.ext_product_id,
-        wanted.sku,
-    ):
+    number = ext_product_id or (own.ext_product_id if own else "")
+    if own is not None and (own.status, own.ext_product_id, own.sku) == (status, number, channel_sku):
         return {}
-    return mapped(integration_id, status, wanted.ext_product_id, wanted.sku)
+    return mapped(integration_id, status, number, channel_sku)
 
 
 def read_note(sent: bytes | None) -> Note:

@@ -18,19 +18,15 @@ from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import bodies
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
+from app.gateways.vendors.pipe17.connection.wire import Id, Json, Text, wire, write
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.payloads import Json
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.stock.held_stock import held_stock
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
-
-PATH: Final = "/inventory"
 
 MISSING_EVERY_S: Final = 30.0
 """How often the locations are read anew at most because a facility has none, besides for what was refused before."""
@@ -44,12 +40,15 @@ INFLIGHT: Final = "inflight"
 log = logging.getLogger(__name__)
 
 
-class Figure(msgspec.Struct, frozen=True, array_like=True):
-    """What one location has of a SKU; None is what is not told."""
+@dataclass(frozen=True)
+class Ingest(Level):
+    """One stock event: absolute; `committed` is Pipe17's own and never sent."""
 
-    on_hand: int
-    unavailable: int | None = None
-    future: int | None = None
+    sku: str = wire(Id("sku"))
+    location_id: str = wire(Id("locationId"))
+    event: str = wire(Text("event"))
+    ptype: str = wire(Text("ptype"))
+    vendor_sku: str = wire(Id("vendorSKU"))
 
 
 Note = dict[str, list[int | None]]
@@ -96,7 +95,7 @@ class _Row:
     told: _Told
     pipe17_sku: str
     location_id: str
-    figure: Figure
+    figure: Level
     is_gone: bool = False
     """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
 
@@ -114,7 +113,7 @@ class Expected:
 
     sku: str
     pipe17_sku: str
-    figures: Mapping[tuple[str, str], Figure]
+    figures: Mapping[tuple[str, str], Level]
     is_skipped: bool
 
 
@@ -285,14 +284,14 @@ class Stock:
         doubted = self._by_location(_Told(change.sku, "", {}), change.doubted, served)
         return {location_id: [] for location_id in (*note, *doubted)}
 
-    def _nothing(self, told: _Told, location_id: str) -> Figure:
+    def _nothing(self, told: _Told, location_id: str) -> Level:
         was_future = location_id == self._options.inflight_location or len(told.note.get(location_id, ())) > 2
         return self._figure(0, 0, 0 if was_future else None)
 
-    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Figure:
-        return Figure(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
+    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Level:
+        return Level(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
 
-    def _by_location(self, told: _Told, details: Sequence[StockDetail], served: Served) -> dict[str, Figure]:
+    def _by_location(self, told: _Told, details: Sequence[StockDetail], served: Served) -> dict[str, Level]:
         """Units per location; facilities of one location are added up."""
         shelf: dict[str, tuple[int, int]] = {}
         coming: dict[str, int] = {}
@@ -333,13 +332,9 @@ class Stock:
             _settle(rows[place], reason)
 
     def _event(self, row: _Row) -> Json:
-        told, figure = row.told, row.figure
-        event = bodies.ingest(row.pipe17_sku, row.location_id, figure.on_hand, figure.unavailable, self._options.ptype)
-        if figure.future is not None:
-            event[bodies.FUTURE] = figure.future
-        if told.sku != row.pipe17_sku:
-            event["vendorSKU"] = told.sku
-        return event
+        vendor_sku = row.told.sku if row.told.sku != row.pipe17_sku else ""
+        figures = _figures(row.figure)
+        return write(Ingest(*figures, row.pipe17_sku, row.location_id, "ingest", self._options.ptype, vendor_sku))
 
 
 def _settle(row: _Row, reason: str) -> None:
@@ -366,13 +361,19 @@ def lock_subject(pipe17_sku: str, location_id: str) -> str:
     return f"{location_id} {pipe17_sku}"
 
 
-def _has(held: tuple[int | None, int | None, int | None] | None, figure: Figure) -> bool:
+def _has(held: StockRecord | None, figure: Level) -> bool:
     """Whether Pipe17 shows just this; what is not sent may be anything."""
-    pairs = zip(held or (None, None, None), (figure.on_hand, figure.unavailable, figure.future), strict=True)
+    if held is None:
+        return False
+    pairs = zip(_figures(held), _figures(figure), strict=True)
     return all(own is None or shown == own for shown, own in pairs)
 
 
-def _noted(figure: Figure) -> list[int | None]:
+def _figures(level: Level) -> tuple[int | None, int | None, int | None]:
+    return level.on_hand, level.unavailable, level.future
+
+
+def _noted(figure: Level) -> list[int | None]:
     figures = [figure.on_hand, figure.unavailable]
     return figures if figure.future is None else [*figures, figure.future]
 
