@@ -30,9 +30,10 @@ from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unava
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.vendors.pipe17.connection import health
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.facilities import Facilities
 from app.gateways.vendors.pipe17.connection.hints import Hints
-from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
@@ -147,13 +148,13 @@ class Pipe17Gateway(Gateway):
                 raise
         return []
 
-    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
+    @using("orders")
+    def find_order(self, settings: IntegrationSettings, refnum: str, call: Call) -> OrderSketch | None:
         """None also for what cannot be an id of Pipe17's, without a call."""
-        with self.integration.using("orders", call) as settings:
-            shipment = self._requests.find(refnum, call)
-            if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
-                return None
-            return self._requests.sketch(shipment, settings, call)
+        shipment = self._requests.find(refnum, call)
+        if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
+            return None
+        return self._requests.sketch(shipment, settings, call)
 
     def _is_at_rest(self, error: GatewayError, call: Call) -> bool:
         """Whether the question failed only because we are not to ask: then there is nothing to tell (contract 4.1)."""
@@ -187,12 +188,9 @@ class Pipe17Gateway(Gateway):
 
     # Commands
 
-    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+    @using("states")
+    def acknowledge_order(self, settings: IntegrationSettings, wanted: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
-        with self.integration.using("states", call):
-            return self._acknowledge(wanted, call)
-
-    def _acknowledge(self, wanted: Acknowledgement, call: Call) -> Accepted:
         named = about("order_refnum", wanted.order_refnum)
         shipment = self._requests.get(wanted.order_refnum, call)
         if shipment.status in CANCELLED:
@@ -210,46 +208,46 @@ class Pipe17Gateway(Gateway):
         self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
         return Accepted()
 
-    def submit_shipment(self, package: Package, call: Call) -> Accepted:
+    @using("fulfillments")
+    def submit_shipment(self, settings: IntegrationSettings, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
         named = about("shipment_id", package.retailops_shipment_id)
         named = named or about("order_refnum", package.order_refnum)
         already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
-        with self.integration.using("fulfillments", call) as settings:
-            if self._fulfilments.find_package(package, call):
-                return already
-            try:
-                is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
-            except Refused as error:
-                message = (
-                    f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
-                    "or its lines may have fewer units open"
-                )
-                raise Refused("FULFILLMENT_REFUSED", message) from error
+        if self._fulfilments.find_package(package, call):
+            return already
+        try:
+            is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
+        except Refused as error:
+            message = (
+                f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                "or its lines may have fewer units open"
+            )
+            raise Refused("FULFILLMENT_REFUSED", message) from error
         return Accepted() if is_new else already
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """See `TrackingCorrections.correct`."""
         return self._corrections.correct(package, call)
 
-    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
+    @using("states")
+    def cancel_order(self, settings: IntegrationSettings, wanted: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
         refnum = wanted.order_refnum
-        named = about("order_refnum", refnum)
-        with self.integration.using("states", call) as settings:
-            shipment = self._requests.get(refnum, call)
-            if shipment.status in CANCELLED:
-                return Accepted((Event("info", "ALREADY_CANCELLED", "Pipe17 had cancelled it already", named),))
-            if shipment.status in SHIPPED:
-                message = "Pipe17 has a fulfilment of this request; nothing was changed"
-                raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
-            self._requests.put(refnum, call, status=settings.cancel_status)
+        shipment = self._requests.get(refnum, call)
+        if shipment.status in CANCELLED:
+            message = "Pipe17 had cancelled it already"
+            return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
+        if shipment.status in SHIPPED:
+            message = "Pipe17 has a fulfilment of this request; nothing was changed"
+            raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
+        self._requests.put(refnum, call, status=settings.cancel_status)
         return Accepted()
 
-    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
+    @using("fulfillments")
+    def complete_order(self, settings: IntegrationSettings, wanted: Completion, call: Call) -> Accepted:
         """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
-        with self.integration.using("fulfillments", call) as settings:
-            return self._completions.complete(wanted, settings, call)
+        return self._completions.complete(wanted, settings, call)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
@@ -317,15 +315,19 @@ class Pipe17Gateway(Gateway):
 
     # Facts
 
-    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    @using("inventory")
+    def push_inventory(
+        self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call
+    ) -> list[StockSent]:
         """See `Stock.push`: a SKU without a result stays owed."""
-        with self.integration.using("inventory", call) as settings:
-            return self._stock.push(changes, settings, call)
+        return self._stock.push(changes, settings, call)
 
-    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+    @using("catalog")
+    def push_catalog(
+        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+    ) -> list[ProductSent]:
         """See `Products.push`: a product without a result stays owed."""
-        with self.integration.using("catalog", call) as settings:
-            return self._products.push(changes, settings, call)
+        return self._products.push(changes, settings, call)
 
     def fetch_wished(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call

@@ -25,7 +25,7 @@ from app.gateways.holdings import (
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.connection.permissions import Flow
 from app.gateways.vendors.pipe17.connection.wire import Json, encode, is_possible_id, read, read_all
@@ -65,7 +65,7 @@ class Pipe17Holdings(Holdings):
     ) -> None:
         self._options = options
         self._api = api
-        self._integration = integration
+        self.integration = integration
         self._locations = locations
         self._known = known
         self._stock = stock
@@ -73,19 +73,19 @@ class Pipe17Holdings(Holdings):
     def why_not(self, what: str, call: Call) -> str:
         if what == "products" and not self._options.integration_id:
             return "a bare key has no rows of its own in Pipe17's products"
-        if why := self._integration.why_off(_FLOWS[what], call):
+        if why := self.integration.why_off(_FLOWS[what], call):
             return f"the flow '{_FLOWS[what]}' is off: {why}"
         return ""
 
     # Stock
 
-    def compare_stock(self, changes: Sequence[StockChange], call: Call) -> StockCompared:
-        with self._integration.using("inventory", call) as settings:
-            expected = self._stock.expected(changes, settings, call)
-            served = self._locations.served(call)
-            skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
-            asked = {sku for some in batches(skus) for sku in some}
-            held = held_stock(self._api, asked, served.ids, call)
+    @using("inventory")
+    def compare_stock(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> StockCompared:
+        expected = self._stock.expected(changes, settings, call)
+        served = self._locations.served(call)
+        skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
+        asked = {sku for some in batches(skus) for sku in some}
+        held = held_stock(self._api, asked, served.ids, call)
         differences = []
         unreadable_skus = []
         for item in expected:
@@ -106,36 +106,35 @@ class Pipe17Holdings(Holdings):
             unreadable=tuple(unreadable_skus),
         )
 
-    def stock_page(self, at: int, call: Call) -> Page[str]:
-        with self._integration.using("inventory", call):
-            served = self._locations.served(call)
-            params = {"locationId": ",".join(served.ids), "order": "sku"}
-            page = self._api.page(INVENTORY, params, call, skip=at, count=ROWS)
+    @using("inventory")
+    def stock_page(self, settings: IntegrationSettings, at: int, call: Call) -> Page[str]:
+        params = {"locationId": ",".join(self._locations.served(call).ids), "order": "sku"}
+        page = self._api.page(INVENTORY, params, call, skip=at, count=ROWS)
         names = (record.sku for record in read_all(StockRecord, page.rows) if record.is_physical and record.on_hand)
         return Page(tuple(dict.fromkeys(names)), page.next_skip)
 
     # Products
 
-    def compare_products(self, changes: Sequence[ProductChange], call: Call) -> tuple[ProductDifference, ...]:
-        with self._integration.using("catalog", call) as settings:
-            units = [
-                (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
-                for change in changes
-                if change.product is not None
-                for note in [read_note(change.sent)]
-                for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
-            ]
-            matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
-            if any(not match.is_sure for match in matches.values()):
-                raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
-            own = self._own_rows(matches.values(), settings, call)
-            return tuple(
-                difference
-                for unit, told, product_id, product in units
-                for difference in self._compared(
-                    unit, told, product_id, product.item.product_id, matches[unit.sku], own
-                )
-            )
+    @using("catalog")
+    def compare_products(
+        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+    ) -> tuple[ProductDifference, ...]:
+        units = [
+            (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
+            for change in changes
+            if change.product is not None
+            for note in [read_note(change.sent)]
+            for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
+        ]
+        matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
+        if any(not match.is_sure for match in matches.values()):
+            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+        own = self._own_rows(matches.values(), settings, call)
+        return tuple(
+            difference
+            for unit, told, product_id, product in units
+            for difference in self._compared(unit, told, product_id, product.item.product_id, matches[unit.sku], own)
+        )
 
     def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
         """Products we made, whole, by Pipe17's SKU; none where we make none, for then we write no field of them."""
@@ -181,11 +180,10 @@ class Pipe17Holdings(Holdings):
 
     # Orders
 
-    def open_orders(self, at: int, call: Call) -> Page[OrderThere]:
-        with self._integration.using("orders", call):
-            params = {"status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt"}
-            path = self._options.shipments_path
-            page = self._api.page(path, params, call, skip=at, key="shipments", count=ROWS)
+    @using("orders")
+    def open_orders(self, settings: IntegrationSettings, at: int, call: Call) -> Page[OrderThere]:
+        params = {"status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt"}
+        page = self._api.page(self._options.shipments_path, params, call, skip=at, key="shipments", count=ROWS)
         found = map(_order, read_all(RequestState, page.rows))
         return Page(tuple(there for there in found if there.is_open), page.next_skip)
 
@@ -197,7 +195,7 @@ class Pipe17Holdings(Holdings):
         found: dict[str, OrderThere] = {}
         if not possible:
             return found
-        with self._integration.using("orders", call):
+        with self.integration.using("orders", call):
             path = self._options.shipments_path
             for refnum in set(possible) - set(ids):
                 state = read(RequestState, self._api.read_one(f"{path}/{{id}}", "shipment", refnum, call))

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
@@ -36,6 +37,9 @@ RETRY_S: Final = 30.0
 
 SPARE_S: Final = 4.0
 """Reporting our state and reading field mappings are left out of a call that has less time than this."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -283,3 +287,22 @@ class Integration:
             if count:
                 message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
                 log.info(message, self._channel, count, entity)
+
+
+def using(
+    flow: Flow,
+) -> Callable[[Callable[Concatenate[Any, IntegrationSettings, P], R]], Callable[Concatenate[Any, P], R]]:
+    """A method that runs inside `using` of its object's `integration`.
+
+    It gets the settings before its own arguments, of which the `Call` is the last.
+    """
+
+    def decorate(method: Callable[Concatenate[Any, IntegrationSettings, P], R]) -> Callable[Concatenate[Any, P], R]:
+        @wraps(method)
+        def within(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            with self.integration.using(flow, args[-1]) as settings:
+                return method(self, settings, *args, **kwargs)
+
+        return within
+
+    return decorate
