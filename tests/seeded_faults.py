@@ -1557,7 +1557,7 @@ FAULTS = (
     Fault(
         "first-feed-waits",
         "P33",
-        "app/gateways/vendors/retailrocket/feed/store.py",
+        "app/records/feeds.py",
         "        if row.changes and row.built_at is None:\n",
         "        if False:\n",
         (

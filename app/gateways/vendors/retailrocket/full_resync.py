@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
-from app.gateways.vendors.retailrocket.feed.store import PRODUCT_API, BuildLost, FeedStore, Turn
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing
 from app.records.database import Database
+from app.records.feeds import NO_FEED, BuildLost, FeedStore, Turn
 
 PAGE: Final = 500
 """Products owed in one transaction."""
@@ -46,7 +46,7 @@ class FullResync:
         self._gateway = gateway
         self._clock = clock
         # The notes of what was told hold for a store, and as long as it is told; the rest shows in what is told.
-        self._told_to = f"{PRODUCT_API} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
+        self._told_to = f"{NO_FEED} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
         self._form = self._told_to + _digest(
             options.shop_url, options.category_separator, options.currency, sorted(options.stock_ids.items())
         )

@@ -14,13 +14,13 @@ from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.vendors.retailrocket.api import TOKEN, Api, encode
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
-from app.gateways.vendors.retailrocket.feed.store import FeedStore
 from app.gateways.vendors.retailrocket.full_resync import FullResync
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.vendors.retailrocket.purchases import Purchases
 from app.records import catalogue, reservations
+from app.records.feeds import FeedStore
 
 FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""
