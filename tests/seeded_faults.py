@@ -870,7 +870,7 @@ FAULTS = (
         "alias-one-only",
         "P33",
         "app/gateways/vendors/pipe17/stock/ingest.py",
-        "own + self._rows_of_others(told, match, own, served)",
+        "own + self._rows_of_others(sending, match, own, served)",
         "own",
         (
             "tests/gateways/test_pipe17_restated.py"
@@ -1525,7 +1525,7 @@ FAULTS = (
         "our-unpublishing-is-theirs",
         "P36",
         "app/gateways/vendors/pipe17/products/catalogue.py",
-        '(self.item is not None or told.state == "off")',
+        '(self.item is not None or last.state == "off")',
         "self.item is not None",
         (
             "tests/gateways/test_pipe17_products.py::"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
@@ -122,31 +123,31 @@ class Pipe17Gateway(Gateway):
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         """The queue; nothing while the flow is off."""
-        try:
-            with self.integration.using("orders", call) as settings:
-                yield from self._requests.queue(since_ms, until_ms, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            yield from self._requests.queue(since_ms, until_ms, settings, call)
 
     def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
         """What Pipe17's people cancelled; nothing, and the cursor stays, while the flow is off."""
-        try:
-            with self.integration.using("orders", call) as settings:
-                return self._requests.cancelled(since_ms, until_ms, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            return self._requests.cancelled(since_ms, until_ms, settings, call)
         return CalledOff((), since_ms or 0)
 
     def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
-        try:
-            with self.integration.using("orders", call) as settings:
-                return self._requests.named(refnums, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            return self._requests.named(refnums, settings, call)
         return []
+
+    @contextmanager
+    def _unless_off(self, call: Call) -> Iterator[None]:
+        """Ends quietly where a question failed only because the flow is off: nothing is to be said (contract 4.1)."""
+        try:
+            yield
+        except Unavailable as error:
+            if error.code != SWITCHED_OFF:
+                raise
+        except Misconfigured:
+            if not self.integration.why_off("orders", call):
+                raise
 
     @using("orders")
     def find_order(self, settings: IntegrationSettings, refnum: str, call: Call) -> OrderSketch | None:
@@ -155,12 +156,6 @@ class Pipe17Gateway(Gateway):
         if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
             return None
         return self._requests.sketch(shipment, settings, call)
-
-    def _is_at_rest(self, error: GatewayError, call: Call) -> bool:
-        """Whether the question failed only because we are not to ask: then there is nothing to tell (contract 4.1)."""
-        if isinstance(error, Unavailable):
-            return error.code == SWITCHED_OFF
-        return isinstance(error, Misconfigured) and bool(self.integration.why_off("orders", call))
 
     def check(self, call: Call) -> Health:
         """See `health.health`."""

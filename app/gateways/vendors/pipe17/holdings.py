@@ -132,8 +132,8 @@ class Pipe17Holdings(Holdings):
         own = self._own_rows(matches.values(), settings, call)
         return tuple(
             difference
-            for unit, told, product_id, product in units
-            for difference in self._compared(unit, told, product_id, product.item.product_id, matches[unit.sku], own)
+            for unit, last, product_id, product in units
+            for difference in self._compared(unit, last, product_id, product.item.product_id, matches[unit.sku], own)
         )
 
     def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
@@ -154,7 +154,7 @@ class Pipe17Holdings(Holdings):
     def _compared(
         self,
         unit: Item,
-        told: LastSent | None,
+        last: LastSent | None,
         product_id: str,
         parent_id: str,
         match: Match,
@@ -165,7 +165,7 @@ class Pipe17Holdings(Holdings):
             if is_enabled:
                 yield ProductDifference(unit.sku, "", "stated", None)
             return
-        status, _ = status_for(product.own, told, product_id, is_enabled=is_enabled)
+        status, _ = status_for(product.own, last, product_id, is_enabled=is_enabled)
         change = row_change(self._options.integration_id, unit.sku, match, product.own, status, product_id)
         held = product.own
         theirs = {"status": held.status, "extProductId": held.ext_product_id, "sku": held.sku} if held else {}

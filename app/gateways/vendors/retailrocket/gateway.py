@@ -103,11 +103,11 @@ class RetailRocketGateway(Gateway):
         return {change.sku: self._availability.of(change.level, held.get(change.sku, 0)) for change in changes}
 
     def tend(self, is_stopping: Callable[[], bool]) -> None:
-        """Builds the feed when it is due; in Product API mode owes what was told in another form."""
+        """Builds the feed when it is due; in Product API mode schedules a full resync after a change of form."""
         if self._feed is not None:
             self._feed.build_if_due(is_stopping)
         else:
-            self._full_resync.owe_if_due(is_stopping)
+            self._full_resync.schedule_if_due(is_stopping)
 
     def purchase_of(self, order: Order) -> Purchase | None:
         return self._purchases.of(order) if self.observes else None

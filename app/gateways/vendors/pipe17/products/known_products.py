@@ -16,7 +16,7 @@ from app.gateways.vendors.pipe17.products.product_rows import Product
 
 @dataclass(frozen=True)
 class Match:
-    """What a SKU of RetailOps is at Pipe17; an empty `pipe17_sku` is nothing that could be told.
+    """What a SKU of RetailOps is at Pipe17; an empty `pipe17_sku` is nothing that could be sent.
 
     `product` is None when Pipe17 shows none; `is_sure` is False while not all products are searched yet.
     """
@@ -135,7 +135,7 @@ class KnownProducts:
         """A product whose own row has the SKU, unless the setting says it is another's.
 
         Else the one product whose name is this but for blanks at its ends, which RetailOps drops (R32).  A name that
-        Pipe17 does not know is told all the same.
+        Pipe17 does not know is sent all the same.
         """
         # Of several the oldest product counts: it is the last one that is put in here.
         names = {

@@ -39,7 +39,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Product:
-    """Of a product, what decides what we may tell about it."""
+    """Of a product, what decides what we may send of it."""
 
     product_id: str = wire(Id("productId", is_required=True))
     sku: str = wire(Id("sku", is_required=True))

@@ -36,7 +36,7 @@ Note = dict[str, LastSent]
 
 
 def status_for(
-    own: Published | None, told: LastSent | None, ext_product_id: str, *, is_enabled: bool
+    own: Published | None, last: LastSent | None, ext_product_id: str, *, is_enabled: bool
 ) -> tuple[str, State]:
     """The status to have in our own row ("": leave the row alone), and what to remember of it.
 
@@ -49,10 +49,10 @@ def status_for(
         case status if status == TO_BE_UNPUBLISHED:
             return UNPUBLISHED, "withdrawn"
         case status if status == UNPUBLISHED and not is_enabled:
-            return "", "withdrawn" if told is not None and told.state == "withdrawn" else "off"
+            return "", "withdrawn" if last is not None and last.state == "withdrawn" else "off"
         case status if status == UNPUBLISHED:
-            was_ours = told is not None and told.state == "off"
-            was_anothers = told is None and own is not None and own.ext_product_id not in ("", ext_product_id)
+            was_ours = last is not None and last.state == "off"
+            was_anothers = last is None and own is not None and own.ext_product_id not in ("", ext_product_id)
             return (PUBLISHED, "published") if was_ours or was_anothers else ("", "withdrawn")
     if is_enabled:
         return PUBLISHED, "published"
