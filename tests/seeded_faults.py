@@ -870,7 +870,7 @@ FAULTS = (
         "alias-one-only",
         "P33",
         "app/gateways/vendors/pipe17/stock/ingest.py",
-        "own + self._rows_of_others(told, match, own, served)",
+        "own + self._rows_of_others(sending, match, own, served)",
         "own",
         (
             "tests/gateways/test_pipe17_restated.py"
@@ -1019,9 +1019,9 @@ FAULTS = (
     Fault(
         "pipe17-texts-unmended",
         "P34",
-        "app/gateways/vendors/pipe17/connection/reading.py",
-        "            return mended(value).strip()\n",
-        "            return value.strip()\n",
+        "app/gateways/vendors/pipe17/connection/wire.py",
+        "return mended(value).strip() if",
+        "return value.strip() if",
         ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
     ),
     Fault(
@@ -1525,7 +1525,7 @@ FAULTS = (
         "our-unpublishing-is-theirs",
         "P36",
         "app/gateways/vendors/pipe17/products/catalogue.py",
-        '(self.item is not None or told.state == "off")',
+        '(self.item is not None or last.state == "off")',
         "self.item is not None",
         (
             "tests/gateways/test_pipe17_products.py::"
@@ -1557,7 +1557,7 @@ FAULTS = (
     Fault(
         "first-feed-waits",
         "P33",
-        "app/gateways/vendors/retailrocket/feed/store.py",
+        "app/records/feeds.py",
         "        if row.changes and row.built_at is None:\n",
         "        if False:\n",
         (
@@ -2054,7 +2054,7 @@ FAULTS = (
     Fault(
         "trims-vendor-id",
         "P35",
-        "app/gateways/vendors/pipe17/connection/reading.py",
+        "app/gateways/vendors/pipe17/connection/wire.py",
         "    if isinstance(value, str):\n        return value\n    return str(value)",
         "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
         ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),
@@ -2070,7 +2070,7 @@ FAULTS = (
     Fault(
         "box-of-another-order",
         "P11",
-        "app/gateways/vendors/pipe17/bodies.py",
+        "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
         '    return f"{order_refnum}-{key}"\n',
         "    return key\n",
         ("tests/gateways/test_pipe17_ids.py::test_p11_one_box_for_two_orders_is_a_fulfilment_of_each",),
@@ -2090,8 +2090,8 @@ FAULTS = (
         "carrier-not-corrected",
         "P11",
         "app/gateways/vendors/pipe17/fulfilments/fulfilments.py",
-        "    return number == package.tracking_number and stands.carrier == carrier and is_dated\n",
-        "    return number == package.tracking_number and is_dated\n",
+        "    return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated\n",
+        "    return stands.tracking_number == package.tracking_number and is_dated\n",
         (
             "tests/gateways/test_pipe17_ids.py::test_p11_number_carrier_and_date_of_a_package_are_corrected_by_a_tracking",
         ),

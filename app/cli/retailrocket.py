@@ -13,12 +13,12 @@ from app.cli.filters import key_of, remember_names
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.domain.catalogue import Product
 from app.gateways import VENDORS
-from app.gateways.vendors.retailrocket.feed.store import FeedStore, LeftOut, Report
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue
 from app.records.database import Database
+from app.records.feeds import FeedStore, LeftOut, Report
 from app.settings import Settings
 
 

@@ -18,11 +18,11 @@ import psutil
 
 from app import settings
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
-from app.gateways.vendors.retailrocket.feed.store import FeedStore
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, stock, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
+from app.records.feeds import FeedStore
 from tests.benchmarks.bench import ROOT, await_port, free_port
 
 OFFERS = 100_000

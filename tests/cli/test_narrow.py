@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from app.cli import forget, operations, retailrocket, terminal
-from app.gateways.vendors.retailrocket.feed.store import LeftOut
 from app.records import forgetting
+from app.records.feeds import LeftOut
 from app.records.operations import Operation, Target
 
 WHY = "The shop's own people counted the shelf in Dallas by hand and typed the figure into Rally's page"

@@ -25,10 +25,12 @@ from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import VENDORS
 from app.gateways.interface import Call, Kind, Tools
-from app.gateways.vendors.pipe17 import VENDOR, payloads
+from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection import moments
+from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
+from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.options import explain, read_table
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -159,7 +161,7 @@ def test_a_request_no_right_order_can_be_made_of_is_held_back_without_its_values
         "shippingAddress": dict(AUSTIN),
         "lineItems": [{"uniqueId": "1", "sku": "A", "quantity": 1}],
     }
-    shipment = payloads.read(payloads.Shipment, {**row, **change})
+    shipment = read(Shipment, {**row, **change})
     assert shipment is not None
     held = to_order(shipment, Defaults("STANDARD", "USD"))
     assert isinstance(held, HeldBack) and reason in held.reason
@@ -176,7 +178,7 @@ def test_nulls_unknown_fields_and_other_spellings_cost_no_order() -> None:
         "shippingCarrier": "UPS", "shippingClass": None, "currency": "eur", "shippingPrice": Decimal("5"),
         "tags": ["vip", None, ""], "holdUntil": "", "giftNote": None, "extShipmentId": "x", "customFields": None,
     }  # fmt: skip
-    shipment = payloads.read(payloads.Shipment, row)
+    shipment = read(Shipment, row)
     assert shipment is not None
     order = to_order(shipment, Defaults("STANDARD", "USD"))
     assert isinstance(order, Order)

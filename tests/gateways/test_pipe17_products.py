@@ -14,7 +14,7 @@ from sqlalchemy import update
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.errors import BrokenReply, Misconfigured, Unavailable
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.gateways.vendors.pipe17.products import catalogue, known_products
+from app.gateways.vendors.pipe17.products import catalogue, channel_skus
 from app.records import streams
 from app.records.tables import fact_streams
 from app.sandbox.faults import serve
@@ -248,8 +248,8 @@ def test_skus_have_other_names_by_the_setting_and_by_the_products_own_row(empty:
 def test_channel_skus_of_many_products_are_searched_a_part_at_a_time_and_then_only_the_changed(
     empty: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known_products, "LOOK_PAGES", 2)
-    monkeypatch.setattr(known_products, "WALK_PAGE", 100)
+    monkeypatch.setattr(channel_skus, "LOOK_PAGES", 2)
+    monkeypatch.setattr(channel_skus, "WALK_PAGE", 100)
     skus = empty.tell("products", {"count": 450})["skus"]
     tick(empty, skus[-1], status="published", sku="RO-LAST")
     gateway = connect(empty)

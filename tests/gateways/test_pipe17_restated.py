@@ -344,8 +344,8 @@ def test_p33_alias_stock_all_gives_every_product_the_figure(empty: Sandbox) -> N
 def test_p33_a_product_found_to_have_the_same_sku_after_the_stock_was_sent_gets_none_by_itself(
     empty: Sandbox, merchant: Merchant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gateways.vendors.pipe17.products.known_products.WALK_PAGE", 3)
-    monkeypatch.setattr("app.gateways.vendors.pipe17.products.known_products.LOOK_PAGES", 1)
+    monkeypatch.setattr("app.gateways.vendors.pipe17.products.channel_skus.WALK_PAGE", 3)
+    monkeypatch.setattr("app.gateways.vendors.pipe17.products.channel_skus.LOOK_PAGES", 1)
     alias(empty, "LAMP", "BOWL")
     count(empty, "LAMP", DALLAS, 9)
     merchant.push("JAM")

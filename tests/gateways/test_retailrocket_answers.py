@@ -20,8 +20,8 @@ from app.deadline import Deadline
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.retailrocket.feed.store import FeedStore
 from app.records.database import Database
+from app.records.feeds import FeedStore
 from app.sandbox.faults import serve
 from app.sandbox.vendors.retailrocket import API_PATH, CDN_PATH, TRACKING_PATH, serve_retailrocket
 from tests.conftest import Sandbox, codes, eventually

@@ -24,12 +24,12 @@ from app.domain.stock import StockDetail, StockLevel
 from app.gateways.interface import Call
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder, Numbers
-from app.gateways.vendors.retailrocket.feed.store import BuildLost
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, reservations, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
+from app.records.feeds import BuildLost
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, PAIR, Caller, codes, eventually

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
@@ -28,22 +29,24 @@ from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
-from app.gateways.vendors.pipe17 import bodies, payloads
 from app.gateways.vendors.pipe17.connection import health
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.facilities import Facilities
 from app.gateways.vendors.pipe17.connection.hints import Hints
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
 from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
 from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.products.catalogue import Products
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
+from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 from app.gateways.vendors.pipe17.products.publish_requests import PublishRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
 from app.gateways.vendors.pipe17.stock.ingest import Stock
@@ -95,11 +98,12 @@ class Pipe17Gateway(Gateway):
         self.integration = Integration(options, api, channel, self._hints.heed)
         self.locations = Locations(options, api, self.integration, channel)
         self.facilities = Facilities(options, api, self.locations, self.integration)
-        self._requests = ShippingRequests(options, api, self.locations, channel)
+        products = ProductCache(api, options.integration_id)
+        self._requests = ShippingRequests(options, api, self.locations, products, channel)
         self._fulfilments = Fulfilments(api)
         self._corrections = TrackingCorrections(self.integration, self._fulfilments)
         self._completions = Completions(self._requests, self._fulfilments, rejects_unshipped=options.reject_unshipped)
-        known = KnownProducts(api, options.integration_id, clock=api.now)
+        known = KnownProducts(api, options.integration_id, products)
         untracked = UntrackedStock(api)
         self._stock = Stock(options, api, self.locations, known, untracked)
         self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
@@ -119,45 +123,39 @@ class Pipe17Gateway(Gateway):
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         """The queue; nothing while the flow is off."""
-        try:
-            with self.integration.using("orders", call) as settings:
-                yield from self._requests.queue(since_ms, until_ms, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            yield from self._requests.queue(since_ms, until_ms, settings, call)
 
     def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
         """What Pipe17's people cancelled; nothing, and the cursor stays, while the flow is off."""
-        try:
-            with self.integration.using("orders", call) as settings:
-                return self._requests.cancelled(since_ms, until_ms, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            return self._requests.cancelled(since_ms, until_ms, settings, call)
         return CalledOff((), since_ms or 0)
 
     def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
-        try:
-            with self.integration.using("orders", call) as settings:
-                return self._requests.named(refnums, settings, call)
-        except GatewayError as error:
-            if not self._is_at_rest(error, call):
-                raise
+        with self._unless_off(call), self.integration.using("orders", call) as settings:
+            return self._requests.named(refnums, settings, call)
         return []
 
-    def find_order(self, refnum: str, call: Call) -> OrderSketch | None:
-        """None also for what cannot be an id of Pipe17's, without a call."""
-        with self.integration.using("orders", call) as settings:
-            shipment = self._requests.find(refnum, call)
-            if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
-                return None
-            return self._requests.sketch(shipment, settings, call)
+    @contextmanager
+    def _unless_off(self, call: Call) -> Iterator[None]:
+        """Ends quietly where a question failed only because the flow is off: nothing is to be said (contract 4.1)."""
+        try:
+            yield
+        except Unavailable as error:
+            if error.code != SWITCHED_OFF:
+                raise
+        except Misconfigured:
+            if not self.integration.why_off("orders", call):
+                raise
 
-    def _is_at_rest(self, error: GatewayError, call: Call) -> bool:
-        """Whether the question failed only because we are not to ask: then there is nothing to tell (contract 4.1)."""
-        if isinstance(error, Unavailable):
-            return error.code == SWITCHED_OFF
-        return isinstance(error, Misconfigured) and bool(self.integration.why_off("orders", call))
+    @using("orders")
+    def find_order(self, settings: IntegrationSettings, refnum: str, call: Call) -> OrderSketch | None:
+        """None also for what cannot be an id of Pipe17's, without a call."""
+        shipment = self._requests.find(refnum, call)
+        if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
+            return None
+        return self._requests.sketch(shipment, settings, call)
 
     def check(self, call: Call) -> Health:
         """See `health.health`."""
@@ -185,69 +183,66 @@ class Pipe17Gateway(Gateway):
 
     # Commands
 
-    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+    @using("states")
+    def acknowledge_order(self, settings: IntegrationSettings, wanted: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
-        with self.integration.using("states", call):
-            return self._acknowledge(wanted, call)
-
-    def _acknowledge(self, wanted: Acknowledgement, call: Call) -> Accepted:
         named = about("order_refnum", wanted.order_refnum)
         shipment = self._requests.get(wanted.order_refnum, call)
-        if shipment.status in payloads.CANCELLED:
+        if shipment.status in CANCELLED:
             message = "the shipping request was cancelled in Pipe17; do not ship it"
             return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
         reference = wanted.retailops_order_id
-        if shipment.status in (payloads.SENT, *payloads.SHIPPED, *payloads.OVER):
+        if shipment.status in (SENT, *SHIPPED, *OVER):
             if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
-                self._requests.put(wanted.order_refnum, bodies.reference_change(reference), call)
+                self._requests.put(wanted.order_refnum, call, reference=reference)
                 return Accepted()
             if reference and shipment.ext_reference_id not in ("", reference):
                 message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
                 return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
             return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
-        self._requests.put(wanted.order_refnum, bodies.status_change(payloads.SENT, reference), call)
+        self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
         return Accepted()
 
-    def submit_shipment(self, package: Package, call: Call) -> Accepted:
+    @using("fulfillments")
+    def submit_shipment(self, settings: IntegrationSettings, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
         named = about("shipment_id", package.retailops_shipment_id)
         named = named or about("order_refnum", package.order_refnum)
         already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
-        with self.integration.using("fulfillments", call) as settings:
-            if self._fulfilments.find_package(package, call):
-                return already
-            try:
-                is_new = self._fulfilments.make(bodies.fulfillment(package, settings.sku_mapping.to_pipe17), call)
-            except Refused as error:
-                message = (
-                    f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
-                    "or its lines may have fewer units open"
-                )
-                raise Refused("FULFILLMENT_REFUSED", message) from error
+        if self._fulfilments.find_package(package, call):
+            return already
+        try:
+            is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
+        except Refused as error:
+            message = (
+                f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                "or its lines may have fewer units open"
+            )
+            raise Refused("FULFILLMENT_REFUSED", message) from error
         return Accepted() if is_new else already
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """See `TrackingCorrections.correct`."""
         return self._corrections.correct(package, call)
 
-    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
+    @using("states")
+    def cancel_order(self, settings: IntegrationSettings, wanted: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
         refnum = wanted.order_refnum
-        named = about("order_refnum", refnum)
-        with self.integration.using("states", call) as settings:
-            shipment = self._requests.get(refnum, call)
-            if shipment.status in payloads.CANCELLED:
-                return Accepted((Event("info", "ALREADY_CANCELLED", "Pipe17 had cancelled it already", named),))
-            if shipment.status in payloads.SHIPPED:
-                message = "Pipe17 has a fulfilment of this request; nothing was changed"
-                raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
-            self._requests.put(refnum, bodies.status_change(settings.cancel_status), call)
+        shipment = self._requests.get(refnum, call)
+        if shipment.status in CANCELLED:
+            message = "Pipe17 had cancelled it already"
+            return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
+        if shipment.status in SHIPPED:
+            message = "Pipe17 has a fulfilment of this request; nothing was changed"
+            raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
+        self._requests.put(refnum, call, status=settings.cancel_status)
         return Accepted()
 
-    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
+    @using("fulfillments")
+    def complete_order(self, settings: IntegrationSettings, wanted: Completion, call: Call) -> Accepted:
         """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
-        with self.integration.using("fulfillments", call) as settings:
-            return self._completions.complete(wanted, settings, call)
+        return self._completions.complete(wanted, settings, call)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
@@ -295,7 +290,7 @@ class Pipe17Gateway(Gateway):
             case Cancellation() | Acknowledgement():
                 with self.integration.using("states", call):
                     shipment = self._requests.find(body.order_refnum, call)
-                states = payloads.CANCELLED if isinstance(body, Cancellation) else (payloads.SENT,)
+                states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
             case ReturnedGoods():
                 return self._look_up_return(body, call)
@@ -315,15 +310,19 @@ class Pipe17Gateway(Gateway):
 
     # Facts
 
-    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    @using("inventory")
+    def push_inventory(
+        self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call
+    ) -> list[StockSent]:
         """See `Stock.push`: a SKU without a result stays owed."""
-        with self.integration.using("inventory", call) as settings:
-            return self._stock.push(changes, settings, call)
+        return self._stock.push(changes, settings, call)
 
-    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+    @using("catalog")
+    def push_catalog(
+        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+    ) -> list[ProductSent]:
         """See `Products.push`: a product without a result stays owed."""
-        with self.integration.using("catalog", call) as settings:
-            return self._products.push(changes, settings, call)
+        return self._products.push(changes, settings, call)
 
     def fetch_wished(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call

@@ -23,27 +23,27 @@ from app.gateways.holdings import (
     StockDifference,
 )
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import payloads
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.connection.permissions import Flow
-from app.gateways.vendors.pipe17.connection.reading import is_possible_id
+from app.gateways.vendors.pipe17.connection.wire import Json, encode, is_possible_id, read, read_all
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.payloads import Json
-from app.gateways.vendors.pipe17.products.known_products import PATH as PRODUCTS
-from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, batches
+from app.gateways.vendors.pipe17.orders.shipments import READY, SENT, RequestState
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
+from app.gateways.vendors.pipe17.products.product_cache import PATH as PRODUCTS
+from app.gateways.vendors.pipe17.products.product_cache import batches
 from app.gateways.vendors.pipe17.products.product_rows import fields_of
 from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
 from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
-from app.gateways.vendors.pipe17.stock.held_stock import ROWS, held_stock, is_physical
-from app.gateways.vendors.pipe17.stock.ingest import Figure, Stock
+from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecord, held_stock
+from app.gateways.vendors.pipe17.stock.ingest import Stock
 
 FIGURES: Final = ("on_hand", "unavailable", "future")
 
 OPEN: Final = (
-    "new", "pendingInventory", "pendingShippingLabel", "reviewRequired", payloads.READY, payloads.SENT,
+    "new", "pendingInventory", "pendingShippingLabel", "reviewRequired", READY, SENT,
     "partialFulfillment", "onHold",
 )  # fmt: skip
 """States of a request of which Pipe17 still waits for something (contract 2.6)."""
@@ -65,7 +65,7 @@ class Pipe17Holdings(Holdings):
     ) -> None:
         self._options = options
         self._api = api
-        self._integration = integration
+        self.integration = integration
         self._locations = locations
         self._known = known
         self._stock = stock
@@ -73,19 +73,19 @@ class Pipe17Holdings(Holdings):
     def why_not(self, what: str, call: Call) -> str:
         if what == "products" and not self._options.integration_id:
             return "a bare key has no rows of its own in Pipe17's products"
-        if why := self._integration.why_off(_FLOWS[what], call):
+        if why := self.integration.why_off(_FLOWS[what], call):
             return f"the flow '{_FLOWS[what]}' is off: {why}"
         return ""
 
     # Stock
 
-    def compare_stock(self, changes: Sequence[StockChange], call: Call) -> StockCompared:
-        with self._integration.using("inventory", call) as settings:
-            expected = self._stock.expected(changes, settings, call)
-            served = self._locations.served(call)
-            skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
-            asked = {sku for some in batches(skus) for sku in some}
-            held = held_stock(self._api, asked, served.ids, call)
+    @using("inventory")
+    def compare_stock(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> StockCompared:
+        expected = self._stock.expected(changes, settings, call)
+        served = self._locations.served(call)
+        skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
+        asked = {sku for some in batches(skus) for sku in some}
+        held = held_stock(self._api, asked, served.ids, call)
         differences = []
         unreadable_skus = []
         for item in expected:
@@ -106,36 +106,35 @@ class Pipe17Holdings(Holdings):
             unreadable=tuple(unreadable_skus),
         )
 
-    def stock_page(self, at: int, call: Call) -> Page[str]:
-        with self._integration.using("inventory", call):
-            served = self._locations.served(call)
-            params: dict[str, str | int] = {"locationId": ",".join(served.ids), "order": "sku"}
-            page = self._api.page(INVENTORY, "inventory", params, call, skip=at, count=ROWS)
-        names = (str(row.get("sku", "")) for row in page.rows if is_physical(row) and row.get("onHand"))
+    @using("inventory")
+    def stock_page(self, settings: IntegrationSettings, at: int, call: Call) -> Page[str]:
+        params = {"locationId": ",".join(self._locations.served(call).ids), "order": "sku"}
+        page = self._api.page(INVENTORY, params, call, skip=at, count=ROWS)
+        names = (record.sku for record in read_all(StockRecord, page.rows) if record.is_physical and record.on_hand)
         return Page(tuple(dict.fromkeys(names)), page.next_skip)
 
     # Products
 
-    def compare_products(self, changes: Sequence[ProductChange], call: Call) -> tuple[ProductDifference, ...]:
-        with self._integration.using("catalog", call) as settings:
-            units = [
-                (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
-                for change in changes
-                if change.product is not None
-                for note in [read_note(change.sent)]
-                for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
-            ]
-            matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
-            if any(not match.is_sure for match in matches.values()):
-                raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
-            own = self._own_rows(matches.values(), settings, call)
-            return tuple(
-                difference
-                for unit, told, product_id, product in units
-                for difference in self._compared(
-                    unit, told, product_id, product.item.product_id, matches[unit.sku], own
-                )
-            )
+    @using("catalog")
+    def compare_products(
+        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+    ) -> tuple[ProductDifference, ...]:
+        units = [
+            (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
+            for change in changes
+            if change.product is not None
+            for note in [read_note(change.sent)]
+            for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
+        ]
+        matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
+        if any(not match.is_sure for match in matches.values()):
+            raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
+        own = self._own_rows(matches.values(), settings, call)
+        return tuple(
+            difference
+            for unit, last, product_id, product in units
+            for difference in self._compared(unit, last, product_id, product.item.product_id, matches[unit.sku], own)
+        )
 
     def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
         """Products we made, whole, by Pipe17's SKU; none where we make none, for then we write no field of them."""
@@ -148,14 +147,14 @@ class Pipe17Holdings(Holdings):
         ]
         found: dict[str, Json] = {}
         for some in batches(list(dict.fromkeys(ours))):
-            for rows in self._api.pages(PRODUCTS, "products", {"sku": ",".join(some)}, call):
+            for rows in self._api.pages(PRODUCTS, {"sku": ",".join(some)}, call):
                 found |= {str(row.get("sku", "")): row for row in rows if isinstance(row, dict)}
         return found
 
     def _compared(
         self,
         unit: Item,
-        told: LastSent | None,
+        last: LastSent | None,
         product_id: str,
         parent_id: str,
         match: Match,
@@ -166,7 +165,7 @@ class Pipe17Holdings(Holdings):
             if is_enabled:
                 yield ProductDifference(unit.sku, "", "stated", None)
             return
-        status, _ = status_for(product.own, told, product_id, is_enabled=is_enabled)
+        status, _ = status_for(product.own, last, product_id, is_enabled=is_enabled)
         change = row_change(self._options.integration_id, unit.sku, match, product.own, status, product_id)
         held = product.own
         theirs = {"status": held.status, "extProductId": held.ext_product_id, "sku": held.sku} if held else {}
@@ -181,13 +180,12 @@ class Pipe17Holdings(Holdings):
 
     # Orders
 
-    def open_orders(self, at: int, call: Call) -> Page[OrderThere]:
-        with self._integration.using("orders", call):
-            params: dict[str, str | int] = {
-                "status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt",
-            }  # fmt: skip
-            page = self._api.page(self._options.shipments_path, "shipments", params, call, skip=at, count=ROWS)
-        return Page(tuple(there for there in map(_order, page.rows) if there and there.is_open), page.next_skip)
+    @using("orders")
+    def open_orders(self, settings: IntegrationSettings, at: int, call: Call) -> Page[OrderThere]:
+        params = {"status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt"}
+        page = self._api.page(self._options.shipments_path, params, call, skip=at, key="shipments", count=ROWS)
+        found = map(_order, read_all(RequestState, page.rows))
+        return Page(tuple(there for there in found if there.is_open), page.next_skip)
 
     def orders(self, refnums: Collection[str], call: Call) -> Mapping[str, OrderThere]:
         """Raises `BrokenReply` when the list did not heed the ids: the others would read as unknown."""
@@ -197,41 +195,36 @@ class Pipe17Holdings(Holdings):
         found: dict[str, OrderThere] = {}
         if not possible:
             return found
-        with self._integration.using("orders", call):
+        with self.integration.using("orders", call):
+            path = self._options.shipments_path
             for refnum in set(possible) - set(ids):
-                there = _order(self._api.read_one(f"{self._options.shipments_path}/{{id}}", "shipment", refnum, call))
-                if there is not None and there.refnum == refnum:
-                    found[refnum] = there
+                state = read(RequestState, self._api.read_one(f"{path}/{{id}}", "shipment", refnum, call))
+                if state is not None and state.shipment_id == refnum:
+                    found[refnum] = _order(state)
             params = {"shipmentId": ",".join(ids)}
-            pages = self._api.pages(self._options.shipments_path, "shipments", params, call, count=ROWS) if ids else ()
-            for rows in pages:
-                for there in filter(None, map(_order, rows)):
-                    if there.refnum not in refnums:
-                        raise unreadable(self._options.shipments_path)
-                    found[there.refnum] = there
+            listed = self._api.objects(path, RequestState, params, call, key="shipments", count=ROWS) if ids else ()
+            for state in listed:
+                if state.shipment_id not in refnums:
+                    raise unreadable(path)
+                found[state.shipment_id] = _order(state)
         return found
 
 
-def _order(row: Any) -> OrderThere | None:
-    """Of a request only id and state are needed, so that one that cannot be read otherwise is compared all the same."""
-    if not isinstance(row, dict) or not isinstance(row.get("shipmentId"), str):
-        return None
-    state = str(row.get("status") or "")
-    return OrderThere(row["shipmentId"], state, state in OPEN)
+def _order(state: RequestState) -> OrderThere:
+    return OrderThere(state.shipment_id, state.status, state.status in OPEN)
 
 
-def _figures(figure: Figure) -> dict[str, int | None]:
+def _figures(level: Level) -> dict[str, int]:
     """Only what is sent: what Pipe17 keeps by itself (committed) is no figure of RetailOps'."""
-    figures = zip(FIGURES, (figure.on_hand, figure.unavailable, figure.future), strict=True)
-    return {name: value for name, value in figures if value is not None}
+    return {name: value for name in FIGURES if (value := getattr(level, name)) is not None}
 
 
-def _theirs(held: tuple[int | None, int | None, int | None] | None, ours: Figure) -> Figures | None:
+def _theirs(held: Level | None, ours: Level) -> Figures | None:
     named = _figures(ours)
     if held is None:
         # No record is as good as one of 0: none is made only to say that.
         return dict.fromkeys(named, 0) if not any(named.values()) else None
-    return {name: value for name, value in zip(FIGURES, held, strict=True) if name in named}
+    return {name: getattr(held, name) for name in named}
 
 
 def _plain(value: Any) -> Any:
@@ -248,4 +241,4 @@ def _plain(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else payloads.encode(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()

@@ -6,22 +6,24 @@ No money is told: the selling channel refunds (R24), and what is back on the she
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from app.domain.commands import ReturnedGoods, ReturnedLine
-from app.domain.events import Association, Event, about
+from app.domain.commands import ReturnedGoods
+from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call
-from app.gateways.vendors.pipe17.bodies import number_of
-from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen
-from app.gateways.vendors.pipe17.payloads import Json, Shipment, has_failed
+from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.bulk import has_failed
+from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.wire import Figure, Id, Parts, Text, wire, write
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen, number_of
+from app.gateways.vendors.pipe17.orders.shipments import Shipment
 
 RETURNS: Final = "/returns"
 ONE_RETURN: Final = "/returns/{id}"
@@ -32,6 +34,40 @@ RECEIVED: Final = "received"
 
 EXPECTED: Final = frozenset({"pending", "approved"})
 """Statuses of a return the shop waits for; as above."""
+
+
+@dataclass(frozen=True)
+class GoodsLine:
+    """Units of one SKU in a return or a receipt."""
+
+    sku: str = wire(Id("sku"))
+    quantity: Decimal | None = wire(Figure("quantity"))
+    unique_id: str = wire(Id("uniqueId"))
+    reason: str = wire(Text("reason"))
+
+
+@dataclass(frozen=True)
+class Return:
+    """What came back, or is to come (contract 3.11)."""
+
+    return_id: str = wire(Id("returnId"))
+    ext_return_id: str = wire(Id("extReturnId"))
+    """The number of whoever made it."""
+    ext_order_id: str = wire(Id("extOrderId"))
+    status: str = wire(Text("status"))
+    location_id: str = wire(Id("locationId"))
+    lines: tuple[GoodsLine, ...] = wire(Parts("lineItems", GoodsLine))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came back of a return that somebody else made (contract 2.8); it cannot be changed."""
+
+    ext_receipt_id: str = wire(Id("extReceiptId"))
+    return_id: str = wire(Id("returnId"))
+    ext_order_id: str = wire(Id("extOrderId"))
+    location_id: str = wire(Id("locationId"))
+    lines: tuple[GoodsLine, ...] = wire(Parts("lineItems", GoodsLine))
 
 
 def in_pipe17_skus(goods: ReturnedGoods, pipe17_skus: Mapping[str, str]) -> ReturnedGoods:
@@ -56,44 +92,46 @@ class Returns:
     def write(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
         """Raises `Refused` when Pipe17 takes neither the return nor the receipt.
 
-        Raises `Unavailable` SWITCHED_OFF where a receipt is called for and the key may make none.
+        Raises `Unavailable` SWITCHED_OFF where a receipt is called for and the key may make none, and
+        DUPLICATE_NOT_SHOWN while our number is taken and Pipe17 does not show by what (R24).
         """
-        named = about("order_refnum", goods.order_refnum)
-        known = self.find(goods, call)
-        if known is not None:
-            if _holds(known, goods):
-                return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
-            return self._correct(known, goods, call)
-        try:
-            return self._make(goods, order, call)
-        except Refused as error:
-            if error.code == DUPLICATE:
-                return self._taken(goods, named, call)
-            raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
-
-    def _taken(self, goods: ReturnedGoods, named: tuple[Association, ...], call: Call) -> Accepted:
-        """Our number is taken at Pipe17: whose it is, is looked at (R24).  Raises `Unavailable` until it is shown."""
         known = self.find(goods, call)
         if known is None:
-            raise duplicate_unseen("return")
-        if not _holds(known, goods):
-            return self._correct(known, goods, call)
-        return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
+            try:
+                self._make(goods, order, call)
+            except Refused as error:
+                if error.code != DUPLICATE:
+                    raise Refused("RETURN_REFUSED", f"Pipe17 did not take the return ({error.code})") from error
+                known = self.find(goods, call)
+                if known is None:
+                    raise duplicate_unseen("return") from error
+            else:
+                return Accepted()
+        named = about("order_refnum", goods.order_refnum)
+        if _counted(known) == _units(goods):
+            return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
+        if isinstance(known, Receipt) or not known.return_id:
+            message = "Pipe17 has a receipt for this return with other units, which cannot be changed"
+            return Accepted((Event("warning", "CANNOT_CORRECT", message, named),))
+        self._api.write("PUT", ONE_RETURN, write(Return(lines=_lines(goods))), call, ids={"id": known.return_id})
+        return Accepted()
 
     def is_written(self, goods: ReturnedGoods, call: Call) -> bool:
         """Whether Pipe17 shows it with these very goods."""
         known = self.find(goods, call)
-        return known is not None and _holds(known, goods)
+        return known is not None and _counted(known) == _units(goods)
 
-    def find(self, goods: ReturnedGoods, call: Call) -> Mapping[str, Any] | None:
+    def find(self, goods: ReturnedGoods, call: Call) -> Return | Receipt | None:
         """Our return, or our receipt for another's, by our own number."""
         number = number_of(goods.order_refnum, goods.key)
-        known = self._of_key(RETURNS, "returns", "extReturnId", number, call)
-        if known is not None:
-            return known
+        returns = self._api.objects(RETURNS, Return, {"extReturnId": number}, call)
+        own = next((item for item in returns if item.ext_return_id == number), None)
+        if own is not None:
+            return own
         try:
             with self._receipts(call):
-                return self._of_key(RECEIPTS, "receipts", "extReceiptId", number, call)
+                receipts = self._api.objects(RECEIPTS, Receipt, {"extReceiptId": number}, call)
+                return next((item for item in receipts if item.ext_receipt_id == number), None)
         except Unavailable as error:
             if error.code != SWITCHED_OFF:
                 raise
@@ -110,87 +148,56 @@ class Returns:
                 raise
             raise Unavailable(SWITCHED_OFF, error.message) from error
 
-    def _of_key(self, path: str, key: str, name: str, value: str, call: Call) -> Mapping[str, Any] | None:
-        return next((row for row in self._rows(path, key, {name: value}, call) if row.get(name) == value), None)
-
-    def _rows(self, path: str, key: str, params: dict[str, str | int], call: Call) -> Iterator[Mapping[str, Any]]:
-        for rows in self._api.pages(path, key, params, call):
-            yield from (row for row in rows if isinstance(row, Mapping))
-
-    def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> Accepted:
-        expected = self._expected(goods, order, call)
-        place = {"locationId": order.location_id} if order.location_id else {}
-        if expected and place:
-            receipt = {
-                "extReceiptId": number_of(goods.order_refnum, goods.key),
-                "returnId": expected,
-                "extOrderId": order.ext_order_id,
-                **place,
-                "lineItems": [{"sku": line.sku, "quantity": line.quantity} for line in _named(goods)],
-            }
-            with self._receipts(call):
-                self._post(RECEIPTS, "receipts", receipt, call)
-            return Accepted()
+    def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> None:
         number = number_of(goods.order_refnum, goods.key)
-        body = {"extReturnId": number, "extOrderId": order.ext_order_id, "status": RECEIVED, **place}
-        self._post(RETURNS, "returns", {**body, "lineItems": _lines(goods)}, call)
-        return Accepted()
+        expected = self._expected(goods, order, call)
+        if expected and order.location_id:
+            lines = tuple(GoodsLine(line.sku, line.quantity) for line in _lines(goods))
+            receipt = Receipt(number, expected, order.ext_order_id, order.location_id, lines)
+            with self._receipts(call):
+                self._post(RECEIPTS, receipt, call)
+        else:
+            made = Return("", number, order.ext_order_id, RECEIVED, order.location_id, _lines(goods))
+            self._post(RETURNS, made, call)
 
     def _expected(self, goods: ReturnedGoods, order: Shipment, call: Call) -> str:
         """The id of the one return by somebody else that waits for these goods, or ""."""
         if not order.ext_order_id:
             return ""
-        units = _units(goods)
-        found = []
-        for row in self._rows(RETURNS, "returns", {"extOrderId": order.ext_order_id}, call):
-            is_open = row.get("status") in EXPECTED and row.get("extOrderId") == order.ext_order_id
-            if is_open and isinstance(row.get("returnId"), str) and not units - _counted(row.get("lineItems")):
-                found.append(row["returnId"])
+        found = [
+            item.return_id
+            for item in self._api.objects(RETURNS, Return, {"extOrderId": order.ext_order_id}, call)
+            if item.status in EXPECTED and item.ext_order_id == order.ext_order_id and item.return_id
+            if not _units(goods) - _counted(item)
+        ]
         return found[0] if len(found) == 1 else ""
 
-    def _post(self, path: str, key: str, body: Json, call: Call) -> None:
-        results = self._api.write("POST", path, body, call).get(key)
+    def _post(self, path: str, made: Return | Receipt, call: Call) -> None:
+        results = self._api.write("POST", path, write(made), call).get(path[1:])
         if isinstance(results, list) and any(has_failed(item) for item in results):
             raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
 
-    def _correct(self, known: Mapping[str, Any], goods: ReturnedGoods, call: Call) -> Accepted:
-        """A return can be changed, a receipt cannot (contract 2.8)."""
-        return_id = known.get("returnId")
-        if "extReturnId" in known and isinstance(return_id, str):
-            self._api.write("PUT", ONE_RETURN, {"lineItems": _lines(goods)}, call, ids={"id": return_id})
-            return Accepted()
-        message = "Pipe17 has a receipt for this return with other units, which cannot be changed"
-        return Accepted((Event("warning", "CANNOT_CORRECT", message, about("order_refnum", goods.order_refnum)),))
 
-
-def _named(goods: ReturnedGoods) -> Sequence[ReturnedLine]:
-    return [line for line in goods.lines if line.sku and line.quantity > 0]
-
-
-def _lines(goods: ReturnedGoods) -> list[Json]:
-    lines = []
-    for line in _named(goods):
-        body: Json = {"uniqueId": line.line_refnum, "sku": line.sku, "quantity": line.quantity, "reason": line.reason}
-        lines.append({name: value for name, value in body.items() if value})
-    return lines
+def _lines(goods: ReturnedGoods) -> tuple[GoodsLine, ...]:
+    return tuple(
+        GoodsLine(line.sku, Decimal(line.quantity), line.line_refnum, line.reason)
+        for line in goods.lines
+        if line.sku and line.quantity > 0
+    )
 
 
 def _units(goods: ReturnedGoods) -> Counter[str]:
+    return _by_sku(_lines(goods))
+
+
+def _counted(known: Return | Receipt) -> Counter[str]:
+    return _by_sku(known.lines)
+
+
+def _by_sku(lines: Iterable[GoodsLine]) -> Counter[str]:
+    """Units by SKU; a line that cannot be read counts as none."""
     units: Counter[str] = Counter()
-    for line in _named(goods):
-        units[line.sku] += line.quantity
+    for line in lines:
+        if line.sku:
+            units[line.sku] += int(line.quantity or 0)
     return units
-
-
-def _counted(lines: Any) -> Counter[str]:
-    """Units by SKU of a document's lines; a line that cannot be read counts as none."""
-    units: Counter[str] = Counter()
-    for line in lines if isinstance(lines, list) else ():
-        if isinstance(line, Mapping) and isinstance(line.get("sku"), str):
-            quantity = line.get("quantity")
-            units[line["sku"]] += int(quantity) if isinstance(quantity, int | Decimal) else 0
-    return units
-
-
-def _holds(known: Mapping[str, Any], goods: ReturnedGoods) -> bool:
-    return _counted(known.get("lineItems")) == _units(goods)

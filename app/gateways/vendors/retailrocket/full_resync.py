@@ -15,13 +15,13 @@ from typing import Final
 
 import msgspec
 
-from app.gateways.vendors.retailrocket.feed.store import PRODUCT_API, BuildLost, FeedStore, Turn
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing
 from app.records.database import Database
+from app.records.feeds import NO_FEED, BuildLost, FeedStore, Turn
 
 PAGE: Final = 500
-"""Products owed in one transaction."""
+"""Products scheduled in one transaction."""
 
 LOOK_S: Final = 1.0
 """How often it is looked whether another process is done with it."""
@@ -45,31 +45,31 @@ class FullResync:
         self._channel = channel
         self._gateway = gateway
         self._clock = clock
-        # The notes of what was told hold for a store, and as long as it is told; the rest shows in what is told.
-        self._told_to = f"{PRODUCT_API} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
-        self._form = self._told_to + _digest(
+        # What was noted as sent holds for a store in this mode; the rest shows in what is sent.
+        self._sent_to = f"{NO_FEED} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
+        self._form = self._sent_to + _digest(
             options.shop_url, options.category_separator, options.currency, sorted(options.stock_ids.items())
         )
         self._look_at_s = 0.0
         self._is_done = False
 
-    def owe_if_due(self, is_stopping: Callable[[], bool]) -> None:
-        """Owe every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""
+    def schedule_if_due(self, is_stopping: Callable[[], bool]) -> None:
+        """Schedule every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""
         if self._is_done or time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + LOOK_S
         kept = self._store.form()
         if kept is None:
             self._store.mark(self._clock())
-        self._is_done = kept == self._form or self._owe(is_stopping)
+        self._is_done = kept == self._form or self._schedule(is_stopping)
 
-    def _owe(self, is_stopping: Callable[[], bool]) -> bool:
+    def _schedule(self, is_stopping: Callable[[], bool]) -> bool:
         """False when another process is at it, or this one about to end."""
         turn = self._store.take(self._clock())
         if turn is None:
             return False
         try:
-            if turn.form != self._form and not self._owe_all(turn, is_stopping):
+            if turn.form != self._form and not self._schedule_all(turn, is_stopping):
                 self._store.give_up(turn)
                 return False
             self._store.keep_form(turn, self._form)
@@ -80,8 +80,8 @@ class FullResync:
             raise
         return True
 
-    def _owe_all(self, turn: Turn, is_stopping: Callable[[], bool]) -> bool:
-        forgets_notes = turn.form != "" and not turn.form.startswith(self._told_to)
+    def _schedule_all(self, turn: Turn, is_stopping: Callable[[], bool]) -> bool:
+        forgets_notes = turn.form != "" and not turn.form.startswith(self._sent_to)
         after, is_all = "", False
         while not is_all:
             if is_stopping():
@@ -92,7 +92,7 @@ class FullResync:
                 )
             self._store.keep(turn, self._clock())
             is_all = not after
-        log.info("the catalogue of %s is owed as a whole: what was told does not say all", self._channel)
+        log.info("the catalogue of %s is sent again as a whole: what was sent does not say all", self._channel)
         return True
 
 

@@ -14,13 +14,13 @@ from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Accepted, Call, Finding, Gateway, Health, NotOurs, Tools, Verb
 from app.gateways.vendors.retailrocket.api import TOKEN, Api, encode
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
-from app.gateways.vendors.retailrocket.feed.store import FeedStore
 from app.gateways.vendors.retailrocket.full_resync import FullResync
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.vendors.retailrocket.purchases import Purchases
 from app.records import catalogue, reservations
+from app.records.feeds import FeedStore
 
 FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""
@@ -103,11 +103,11 @@ class RetailRocketGateway(Gateway):
         return {change.sku: self._availability.of(change.level, held.get(change.sku, 0)) for change in changes}
 
     def tend(self, is_stopping: Callable[[], bool]) -> None:
-        """Builds the feed when it is due; in Product API mode owes what was told in another form."""
+        """Builds the feed when it is due; in Product API mode schedules a full resync after a change of form."""
         if self._feed is not None:
             self._feed.build_if_due(is_stopping)
         else:
-            self._full_resync.owe_if_due(is_stopping)
+            self._full_resync.schedule_if_due(is_stopping)
 
     def purchase_of(self, order: Order) -> Purchase | None:
         return self._purchases.of(order) if self.observes else None

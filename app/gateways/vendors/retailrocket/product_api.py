@@ -20,16 +20,16 @@ from app.records import catalogue, reservations, stock
 from app.records.database import Database
 
 Note = dict[str, str]
-"""Stock id ("" where there is none) -> digest of the product as it was told last, availability apart.
+"""Stock id ("" where there is none) -> digest of the product as it was sent last, availability apart.
 
-What can be had is told by stock pushes alone: they keep note of it, and two notes of one thing would part."""
+What can be had is sent by stock pushes alone: they keep note of it, and two notes of one thing would part."""
 
 Flags = dict[str, bool]
 
 
 @dataclass(frozen=True)
-class _Telling:
-    """One product as it is to be told."""
+class _Sending:
+    """One product as it is to be sent."""
 
     product: Product
     offers: tuple[Offer, ...]
@@ -46,7 +46,7 @@ class _Telling:
         return self.product.item.number if self.product.variants else self.offers[0].number
 
     @property
-    def of_former(self) -> list[_Telling]:
+    def of_former(self) -> list[_Sending]:
         """What a product without variants has to say of each former number; those of variants go with their group."""
         if self.product.variants:
             return []
@@ -74,7 +74,7 @@ class ProductApi:
         sent: list[ProductSent] = []
         for change in changes:
             try:
-                sent.append(self._tell_change(change, call))
+                sent.append(self._send_change(change, call))
             except GatewayError:
                 if not sent:
                     raise
@@ -82,7 +82,7 @@ class ProductApi:
         return sent
 
     def push_inventory(self, changes: Sequence[StockChange], flags: Mapping[str, Flags], call: Call) -> list[StockSent]:
-        """Tells the products of SKUs that came or went; quantities alone are no news (contract 5).
+        """Sends the products of SKUs that came or went; quantities alone are no news (contract 5).
 
         `flags` are what can be had of each SKU now.  Raises a `GatewayError` when not one SKU could be settled.
         """
@@ -91,7 +91,7 @@ class ProductApi:
         ]
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, turned)
-        told: dict[str, str] = {}
+        refusals_by_product: dict[str, str] = {}
         sent: list[StockSent] = []
         for change in changes:
             found = known.get(change.sku)
@@ -99,62 +99,62 @@ class ProductApi:
             if found is not None:
                 product, _ = found
                 try:
-                    if product.item.key not in told:
-                        told[product.item.key] = self._tell_flags(product, flags, call)
+                    if product.item.key not in refusals_by_product:
+                        refusals_by_product[product.item.key] = self._send_flags(product, flags, call)
                 except GatewayError:
                     if not sent:
                         raise
                     break
-                refusal = told[product.item.key]
+                refusal = refusals_by_product[product.item.key]
             sent.append(StockSent(change.sku, encode(flags[change.sku]), refusal))
         return sent
 
-    def _tell_change(self, change: ProductChange, call: Call) -> ProductSent:
+    def _send_change(self, change: ProductChange, call: Call) -> ProductSent:
         if change.product is None:
-            return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is told.
+            return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is sent.
         item = change.product.item
-        telling = self._telling(change.product, {})
+        sending = self._to_send(change.product, {})
         note = _read_note(change.sent)
-        refusals = list(telling.refusals)
+        refusals = list(sending.refusals)
         now: Note = {}
-        for stock_id in telling.stock_ids:
-            digest = self._digest(telling, stock_id)
+        for stock_id in sending.stock_ids:
+            digest = self._digest(sending, stock_id)
             if note.get(stock_id) != digest or change.is_uncertain:
-                refused = [self._send(one, stock_id, call) for one in (telling, *telling.of_former)]
+                refused = [self._send(one, stock_id, call) for one in (sending, *sending.of_former)]
                 if any(refused):
                     refusals += [Refusal(why, item.sku, item.product_id) for why in refused if why]
                     continue
             now[stock_id] = digest
-        for stock_id in sorted(note.keys() - set(telling.stock_ids)) if telling.offers else ():
+        for stock_id in sorted(note.keys() - set(sending.stock_ids)) if sending.offers else ():
             # The store has this stock no more: there nothing can be had.
-            if refusal := self._send(_withdrawn(telling, stock_id), stock_id, call):
+            if refusal := self._send(_withdrawn(sending, stock_id), stock_id, call):
                 refusals.append(Refusal(refusal, item.sku, item.product_id))
                 now[stock_id] = note[stock_id]
         return ProductSent(change.key, encode(now), tuple(refusals))
 
-    def _tell_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
+    def _send_flags(self, product: Product, flags: Mapping[str, Flags], call: Call) -> str:
         """Why it was refused, or ""."""
-        telling = self._telling(product, flags)
-        refused = [self._send(telling, stock_id, call) for stock_id in telling.stock_ids]
+        sending = self._to_send(product, flags)
+        refused = [self._send(sending, stock_id, call) for stock_id in sending.stock_ids]
         return next(filter(None, refused), "")
 
-    def _telling(self, product: Product, flags: Mapping[str, Flags]) -> _Telling:
-        """`flags` are what is being told just now; of other SKUs what was told last holds."""
+    def _to_send(self, product: Product, flags: Mapping[str, Flags]) -> _Sending:
+        """`flags` are what is being sent just now; of other SKUs what was sent last holds."""
         units = product.units
         others = [unit.sku for unit in units if unit.sku not in flags]
         with self._database.read() as connection:
             notes = stock.notes_of(connection, self._channel, self._gateway, others)
-            heard = {sku: told for sku in others if self._availability.fits(told := read_flags(notes.get(sku)))}
-            unheard = [sku for sku in others if sku not in heard]
-            levels = stock.levels_of(connection, self._channel, self._gateway, unheard)
-            held = reservations.reserved_units(connection, self._channel, unheard)
+            noted = {sku: flagged for sku in others if self._availability.fits(flagged := read_flags(notes.get(sku)))}
+            unnoted = [sku for sku in others if sku not in noted]
+            levels = stock.levels_of(connection, self._channel, self._gateway, unnoted)
+            held = reservations.reserved_units(connection, self._channel, unnoted)
             former = catalogue.former_numbers(connection, self._channel, units)
         offers, withdrawn, refusals = [], [], []
         for unit in units:
             sku = unit.sku
             if not sku:
                 continue  # Another record has its SKU and the number that goes with it.
-            known = flags.get(sku) or heard.get(sku)
+            known = flags.get(sku) or noted.get(sku)
             now = self._availability.of(levels.get(sku), held.get(sku, 0)) if known is None else known
             offer = self._offers.of(product, unit, now, self._currency)
             if isinstance(offer, Offer):
@@ -162,47 +162,47 @@ class ProductApi:
                 withdrawn += [_gone(replace(offer, number=number)) for number in former.get(unit.key, ())]
             elif unit.is_enabled is not False:
                 refusals.append(Refusal(offer, unit.sku, unit.product_id))
-        return _Telling(product, tuple(offers), tuple(withdrawn), tuple(refusals))
+        return _Sending(product, tuple(offers), tuple(withdrawn), tuple(refusals))
 
-    def _send(self, telling: _Telling, stock_id: str, call: Call) -> str:
+    def _send(self, sending: _Sending, stock_id: str, call: Call) -> str:
         """Why it was refused, or ""."""
-        body = encode(self._body(telling, stock_id))
+        body = encode(self._body(sending, stock_id))
         try:
-            self._api.send_product(telling.kind, telling.number, stock_id, body, call)
+            self._api.send_product(sending.kind, sending.number, stock_id, body, call)
         except Refused as error:
             return error.message
         return ""
 
-    def _digest(self, telling: _Telling, stock_id: str) -> str:
-        """Of all that is told, but for what can be had."""
+    def _digest(self, sending: _Sending, stock_id: str) -> str:
+        """Of all that is sent, but for what can be had."""
         alike = tuple(
             replace(offer, is_available=True, stocks=tuple((name, True) for name, _ in offer.stocks))
-            for offer in telling.offers
+            for offer in sending.offers
         )
-        enabled = [unit.is_enabled is not False for unit in telling.product.units]
-        former = [self._body(one, stock_id) for one in telling.of_former]
-        said = (self._body(replace(telling, offers=alike), stock_id), enabled, *former)
+        enabled = [unit.is_enabled is not False for unit in sending.product.units]
+        former = [self._body(one, stock_id) for one in sending.of_former]
+        said = (self._body(replace(sending, offers=alike), stock_id), enabled, *former)
         return hashlib.sha256(encode(said)).hexdigest()[:32]
 
-    def _body(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
-        first = telling.offers[0]
+    def _body(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
+        first = sending.offers[0]
         stocked = {"stockId": stock_id} if stock_id else {}
-        if not telling.product.variants:
+        if not sending.product.variants:
             return {"id": first.number, **self._fields(first, stock_id), **_paths(self._offers, first), **stocked}
-        group = self._group_fields(telling, stock_id)
+        group = self._group_fields(sending, stock_id)
         variants = {
             str(offer.number): {**self._fields(offer, stock_id), **stocked}
-            for offer in (*telling.offers, *telling.former)
+            for offer in (*sending.offers, *sending.former)
         }
-        return {"groupId": telling.number, **group, **stocked, "products": variants}
+        return {"groupId": sending.number, **group, **stocked, "products": variants}
 
-    def _group_fields(self, telling: _Telling, stock_id: str) -> dict[str, Any]:
+    def _group_fields(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
         """What the product itself states, where that is enough, else its first variant's."""
-        root: Item = telling.product.own
-        own = self._offers.of(telling.product, root, {}, self._currency)
-        offer = own if isinstance(own, Offer) else telling.offers[0]
+        root: Item = sending.product.own
+        own = self._offers.of(sending.product, root, {}, self._currency)
+        offer = own if isinstance(own, Offer) else sending.offers[0]
         fields = {**self._fields(offer, stock_id), **_paths(self._offers, offer)}
-        is_any = any(_is_there(item, stock_id) for item in telling.offers)
+        is_any = any(_is_there(item, stock_id) for item in sending.offers)
         return fields | {"name": offer.name, "isAvailable": is_any}
 
     def _fields(self, offer: Offer, stock_id: str) -> dict[str, Any]:
@@ -228,10 +228,10 @@ def _gone(offer: Offer) -> Offer:
     return replace(offer, is_available=False, stocks=tuple((stock_id, False) for stock_id, _ in offer.stocks))
 
 
-def _withdrawn(telling: _Telling, stock_id: str) -> _Telling:
+def _withdrawn(sending: _Sending, stock_id: str) -> _Sending:
     """The same for a stock the store has no more."""
-    offers = (_gone(replace(offer, stocks=((stock_id, False),))) for offer in telling.offers)
-    return replace(telling, offers=tuple(offers))
+    offers = (_gone(replace(offer, stocks=((stock_id, False),))) for offer in sending.offers)
+    return replace(sending, offers=tuple(offers))
 
 
 def _is_there(offer: Offer, stock_id: str) -> bool:
@@ -246,7 +246,7 @@ def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:
 
 
 def read_flags(sent: bytes | None) -> Flags | None:
-    """What was told of a SKU; None when nothing was, or in a form that is not ours any more."""
+    """What was sent of a SKU; None when nothing was, or in a form that is not ours any more."""
     try:
         return msgspec.json.decode(sent, type=Flags) if sent else None
     except msgspec.DecodeError:

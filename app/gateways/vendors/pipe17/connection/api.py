@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.payloads import Json, Page, encode, read_page
+from app.gateways.vendors.pipe17.connection.wire import Json, Switch, Units, encode, read, read_all, wire
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
@@ -18,10 +18,31 @@ PAGE: Final = 100
 LONGEST_KEPT_S: Final = 86_400.0
 """Nothing that was read is believed for longer."""
 
+FORBIDDEN: Final = "HTTP_403"
+"""No grant, whatever the object."""
+
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
 NOT_PIPE17: Final = "NOT_PIPE17"
 """A 404 that is not of Pipe17's form."""
+
+Params = Mapping[str, str | int]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Pagination:
+    is_last: bool = wire(Switch("last"))
+    page_size: int | None = wire(Units("pageSize"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list: its rows as they came, and where the next page begins (None after the last)."""
+
+    rows: list[Any]
+    next_skip: int | None
 
 
 class Api:
@@ -40,12 +61,7 @@ class Api:
         self._outdated += 1
 
     def read(
-        self,
-        path: str,
-        call: Call,
-        *,
-        ids: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int] | None = None,
+        self, path: str, call: Call, *, ids: Mapping[str, str] | None = None, params: Params | None = None
     ) -> Json:
         """The body of a successful GET.  Raises a `GatewayError`; a read surely changes nothing."""
         try:
@@ -66,25 +82,35 @@ class Api:
             raise unreadable(path)
         return body[key]
 
-    def pages(
-        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, count: int = PAGE
-    ) -> Iterator[list[Any]]:
-        """A list page by page, whole objects (contract 1.5).  Raises a `GatewayError` at any page."""
+    def page(self, path: str, params: Params, call: Call, *, skip: int = 0, key: str = "", count: int = PAGE) -> Page:
+        """One page of a list, whole objects (contract 1.5).  Raises a `GatewayError`.
+
+        The list stands in the answer under `key`; without one, under its path's name.
+        """
+        body = self.read(path, call, params={**params, "keys": "*", "count": count, "skip": skip})
+        rows = body.get(key or path[1:])
+        if not isinstance(rows, list):
+            raise unreadable(path)
+        pagination = read(_Pagination, body.get("pagination")) or _Pagination()
+        # A vendor that gives fewer rows than asked for says so in `pageSize`: its short pages are not the last ones.
+        step = max(pagination.page_size or 0, 0) or count
+        is_last = pagination.is_last or len(rows) < min(step, count)
+        return Page(rows, None if is_last else skip + step)
+
+    def pages(self, path: str, params: Params, call: Call, *, key: str = "", count: int = PAGE) -> Iterator[list[Any]]:
+        """A list page by page.  Raises a `GatewayError` at any page."""
         skip: int | None = 0
         while skip is not None:
-            page = self.page(path, key, params, call, skip=skip, count=count)
+            page = self.page(path, params, call, skip=skip, key=key, count=count)
             yield page.rows
             skip = page.next_skip
 
-    def page(
-        self, path: str, key: str, params: Mapping[str, str | int], call: Call, *, skip: int, count: int = PAGE
-    ) -> Page:
-        """One page of a list, whole objects.  Raises a `GatewayError`."""
-        asked = {**params, "keys": "*", "count": count, "skip": skip}
-        page = read_page(self.read(path, call, params=asked), key, skip=skip, count=count)
-        if page is None:
-            raise unreadable(path)
-        return page
+    def objects(
+        self, path: str, kind: type[T], params: Params, call: Call, *, key: str = "", count: int = PAGE
+    ) -> Iterator[T]:
+        """The objects of a list that can be read.  Raises a `GatewayError` at any page."""
+        for rows in self.pages(path, params, call, key=key, count=count):
+            yield from read_all(kind, rows)
 
     def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
         """The body of a successful PUT or POST.  Raises a `GatewayError`."""
@@ -97,7 +123,7 @@ class Api:
         call: Call,
         *,
         ids: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int] | None = None,
+        params: Params | None = None,
         body: bytes | None = None,
     ) -> Reply:
         return self._client.call(

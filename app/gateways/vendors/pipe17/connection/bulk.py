@@ -9,9 +9,14 @@ from typing import Any
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.payloads import Json, has_failed
+from app.gateways.vendors.pipe17.connection.wire import Json
 
 _REASON_LENGTH = 120
+
+
+def has_failed(item: object) -> bool:
+    """Whether a result of a bulk POST is a failure (contract 1.6); without a status it is a record."""
+    return isinstance(item, dict) and (item.get("status") == "failed" or item.get("success") is False)
 
 
 def post_each(

@@ -70,12 +70,12 @@ class IntegrationSettings:
     location_filter: frozenset[str] = frozenset()
     """Location ids that alone are served; empty serves all owned ones."""
     sku_mapping: SkuMapping = field(default_factory=SkuMapping)
-    inventory_mode: Literal["snapshot", "delta"] = "snapshot"
+    inventory_mode: str = "snapshot"
     shipping_methods: Mapping[str, str] = field(default_factory=dict)
     """Shipping code, or carrier and class with a blank between -> RetailOps' ship_service_code; "*" is any other."""
     default_method: str = ""
     """ship_service_code of a request that names no method."""
-    cancel_status: Literal["canceledRestock", "canceled"] = "canceledRestock"
+    cancel_status: str = "canceledRestock"
     creates_products: bool = False
     creates_returns: bool = False
     poll_overlap_s: float = 600.0
@@ -90,10 +90,10 @@ def local_settings(options: Pipe17Options) -> IntegrationSettings:
         returns=options.returns,
         location_filter=frozenset(options.location_filter),
         sku_mapping=SkuMapping(options.sku_mapping),
-        inventory_mode=_mode(options.inventory_mode),
+        inventory_mode=options.inventory_mode,
         shipping_methods=dict(options.shipping_methods),
         default_method=options.default_ship_code,
-        cancel_status=_cancel_status(options.cancel_status),
+        cancel_status=options.cancel_status,
         creates_products=options.create_products,
         creates_returns=options.create_returns,
         poll_overlap_s=options.poll_overlap_minutes * 60.0,
@@ -160,20 +160,13 @@ def _minutes_as_s(value: object) -> float:
     return float(minutes * 60)
 
 
-def _mode(value: object) -> Literal["snapshot", "delta"]:
-    if value == "snapshot":
-        return "snapshot"
-    if value == "delta":
-        return "delta"
-    raise ValueError("must be one of " + ", ".join(INVENTORY_MODES))
+def _one_of(*words: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if value not in words:
+            raise ValueError("must be one of " + ", ".join(words))
+        return value
 
-
-def _cancel_status(value: object) -> Literal["canceledRestock", "canceled"]:
-    if value == "canceledRestock":
-        return "canceledRestock"
-    if value == "canceled":
-        return "canceled"
-    raise ValueError("must be one of " + ", ".join(CANCEL_STATUSES))
+    return read
 
 
 @dataclass(frozen=True)
@@ -216,7 +209,7 @@ FIELDS: Final = (
     SettingField("sku_mapping", "sku_mapping", "string", _sku_mapping, "SKU mapping",
         "Pairs Pipe17 SKU:RetailOps SKU with commas between, or a JSON object. A pair here goes before a product's "
         "own channel SKU.", ""),
-    SettingField("inventory.mode", "inventory_mode", "string", _mode, "Inventory mode",
+    SettingField("inventory.mode", "inventory_mode", "string", _one_of(*INVENTORY_MODES), "Inventory mode",
         "snapshot tells every location of a changed SKU; delta tells only the figures that changed.", "snapshot",
         INVENTORY_MODES),
     SettingField("shipping_method_map", "shipping_methods", "string", read_pairs, "Shipping methods",
@@ -224,7 +217,7 @@ FIELDS: Final = (
         "RetailOps ship code. * stands for any other; without it a code not listed stays as it is.", ""),
     SettingField("shipping_method_default", "default_method", "string", _text, "Default shipping method",
         "RetailOps ship code of a request that names no method.", ""),
-    SettingField("cancel_status", "cancel_status", "string", _cancel_status, "Status of a cancelled request",
+    SettingField("cancel_status", "cancel_status", "string", _one_of(*CANCEL_STATUSES), "Status of a cancelled request",
         "canceledRestock frees its stock, canceled writes it off.", "canceledRestock", CANCEL_STATUSES),
     SettingField("catalog.create_products", "creates_products", "boolean", _flag, "Create products",
         "Create products that Pipe17 does not know.", False),

@@ -13,12 +13,11 @@ from typing import Literal
 
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import bodies, payloads
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.connection.locations import PATH, Locations, name_key
+from app.gateways.vendors.pipe17.connection.locations import PATH, Location, Locations, name_key
+from app.gateways.vendors.pipe17.connection.wire import Json, read
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.payloads import Location
 
 ONE = f"{PATH}/{{id}}"
 
@@ -58,6 +57,8 @@ class Facilities:
         self._locations = locations
         self._integration = integration
         self._integration_id = options.integration_id
+        # Lets routed requests reach our integration (contract 3.10).
+        self._owned: Json = {"fulfillmentIntegrationId": self._integration_id} if self._integration_id else {}
         self._ids: Mapping[str, str] = {name_key(name): item for name, item in options.locations.items()}
         self._names: Mapping[str, str] = {name_key(name): other for name, other in options.facilities.items()}
         self.configured: Sequence[str] = tuple({**dict(options.locations), **dict(options.facilities)})
@@ -157,8 +158,8 @@ class Facilities:
         if is_dry:
             return Step(facility, "", name, "would create")
         try:
-            body = bodies.new_location(name, address, self._integration_id)
-            made = payloads.read(Location, self._api.write("POST", PATH, body, call).get("location"))
+            body: Json = {"name": name, "address": dict(address), "status": "active", **self._owned}
+            made = read(Location, self._api.write("POST", PATH, body, call).get("location"))
         except GatewayError as error:
             return Step(facility, "", name, "failed", _by_hand(error))
         if made is None:
@@ -169,8 +170,7 @@ class Facilities:
         if is_dry:
             return Step(facility, location.location_id, location.name, "would link")
         try:
-            body = bodies.location_owner(self._integration_id)
-            self._api.write("PUT", ONE, body, call, ids={"id": location.location_id})
+            self._api.write("PUT", ONE, self._owned, call, ids={"id": location.location_id})
         except GatewayError as error:
             return Step(facility, location.location_id, location.name, "failed", _by_hand(error))
         return Step(facility, location.location_id, location.name, "linked")

@@ -8,13 +8,12 @@ from typing import Final
 
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.interface import Call, Finding, Health
-from app.gateways.vendors.pipe17.connection.api import NOT_PIPE17, Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_PIPE17, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, SPARE_S, Integration
-from app.gateways.vendors.pipe17.connection.locations import Locations, name_key
+from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration
+from app.gateways.vendors.pipe17.connection.locations import Location, Locations, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.order_mapping import ANY_METHOD
-from app.gateways.vendors.pipe17.payloads import Location
 
 INVENTORY_ENGINE: Final = Finding(
     "inventory engine",

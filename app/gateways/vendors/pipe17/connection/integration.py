@@ -11,19 +11,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
-from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules, read_integration
+from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
 from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
+from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.options import Pipe17Options
 
 PATH: Final = "/integrations/{id}"
 MAPPING_PATH: Final = "/mappings/{id}"
-FORBIDDEN: Final = "HTTP_403"
 
 CONNECTED: Final = "connected"
 ERROR: Final = "error"
@@ -36,6 +37,9 @@ RETRY_S: Final = 30.0
 
 SPARE_S: Final = 4.0
 """Reporting our state and reading field mappings are left out of a call that has less time than this."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -214,11 +218,11 @@ class Integration:
                 return IntegrationState(before.settings, is_gone=True)
             self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
             return IntegrationState(self._local)
-        record = read_integration(row)
+        record = read(IntegrationRecord, row)
         if record is None:
             self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
             return IntegrationState(self._local)
-        settings, problems = merged(self._local, dict(record.settings))
+        settings, problems = merged(self._local, record.values)
         for problem in problems:
             self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
         return IntegrationState(settings, record, problems=tuple(problems))
@@ -273,7 +277,7 @@ class Integration:
             return
         with self._lock:
             if self._read is not None and self._read.record is record:
-                told = record.with_state(status, problem)
+                told = replace(record, status=status, error_text=problem)
                 self._read = replace(self._read, record=told)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
@@ -283,3 +287,22 @@ class Integration:
             if count:
                 message = "channel %s: pipe17 has %s field mapping rules for %s; this server does not apply them"
                 log.info(message, self._channel, count, entity)
+
+
+def using(
+    flow: Flow,
+) -> Callable[[Callable[Concatenate[Any, IntegrationSettings, P], R]], Callable[Concatenate[Any, P], R]]:
+    """A method that runs inside `using` of its object's `integration`.
+
+    It gets the settings before its own arguments, of which the `Call` is the last.
+    """
+
+    def decorate(method: Callable[Concatenate[Any, IntegrationSettings, P], R]) -> Callable[Concatenate[Any, P], R]:
+        @wraps(method)
+        def within(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            with self.integration.using(flow, args[-1]) as settings:
+                return method(self, settings, *args, **kwargs)
+
+        return within
+
+    return decorate

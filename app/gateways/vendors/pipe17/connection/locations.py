@@ -11,10 +11,11 @@ from typing import Final
 
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import payloads
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.connection.wire import Id, Text, wire
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.orders.shipments import Shipment
 
 KEPT_S: Final = 600.0
 """How long Pipe17's list of locations is believed."""
@@ -24,6 +25,22 @@ NEVER: Final = float("-inf")
 PATH: Final = "/locations"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place Pipe17 routes to (contract 2.2)."""
+
+    location_id: str = wire(Id("locationId", is_required=True))
+    name: str = wire(Text("name"))
+    status: str = wire(Text("status"))
+    fulfillment_integration_id: str = wire(Id("fulfillmentIntegrationId"))
+    """Without it no request is ever routed to an integration."""
+
+    @property
+    def is_active(self) -> bool:
+        """False for one nothing is routed to."""
+        return self.status.lower() == "active"
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,7 @@ class Locations:
         """What was found last, without a call."""
         return self._served
 
-    def is_ours(self, shipment: payloads.Shipment) -> bool:
+    def is_ours(self, shipment: Shipment) -> bool:
         """Whether a request, in whatever state, was routed to this channel; decided without a call."""
         if self._is_configured and self._served is not None:
             return shipment.location_id in self._served.ids
@@ -108,12 +125,11 @@ class Locations:
         with self._lock:
             self._asked_at = NEVER
 
-    def every(self, call: Call) -> list[payloads.Location]:
+    def every(self, call: Call) -> list[Location]:
         """Every location this key is shown, served or not.  Raises a `GatewayError`."""
-        rows = [row for page in self._api.pages(PATH, "locations", {}, call) for row in page]
-        return [item for row in rows if (item := payloads.read(payloads.Location, row))]
+        return list(self._api.objects(PATH, Location, {}, call))
 
-    def served_among(self, locations: Sequence[payloads.Location]) -> Served:
+    def served_among(self, locations: Sequence[Location]) -> Served:
         """Which of these locations this channel serves, by its own settings; no call is made."""
         if self._is_configured and self._served is not None:
             return self._served
@@ -134,7 +150,7 @@ class Locations:
                 self._served, self._asked_at = served, asked_at
         return served
 
-    def _served_among(self, locations: Sequence[payloads.Location]) -> Served:
+    def _served_among(self, locations: Sequence[Location]) -> Served:
         active = [location for location in locations if location.is_active]
         if self._integration_id:
             active = [item for item in active if item.fulfillment_integration_id == self._integration_id]
@@ -146,7 +162,7 @@ class Locations:
             )
         return Served(tuple(sorted(item.location_id for item in active)), *self.paired(active))
 
-    def paired(self, locations: Sequence[payloads.Location]) -> tuple[dict[str, str], dict[str, str]]:
+    def paired(self, locations: Sequence[Location]) -> tuple[dict[str, str], dict[str, str]]:
         """Location id by facility, and facility by location id: by the same name, else by the configured one.
 
         A name that several locations have stands for none of them.

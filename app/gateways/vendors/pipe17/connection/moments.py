@@ -5,15 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
-def read_ms(text: str) -> int | None:
-    """A time as Pipe17 writes it; None where it is unreadable or says no zone."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return None if at.tzinfo is None else to_ms(at)
-
-
 def to_ms(at: datetime) -> int:
     since = at - datetime(1970, 1, 1, tzinfo=UTC)
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from app.errors import BrokenReply, GatewayError
-from app.gateways.vendors.pipe17 import payloads
-from app.gateways.vendors.pipe17.connection.reading import read_id
+from app.gateways.vendors.pipe17.connection.api import Params
+from app.gateways.vendors.pipe17.connection.moments import moment_text
+from app.gateways.vendors.pipe17.connection.wire import read
+from app.gateways.vendors.pipe17.orders.shipments import RequestState, Shipment
 
 T = TypeVar("T")
-Placed = tuple[int, payloads.Shipment | str]
-"""Milliseconds of creation, and the request; of one that cannot be read, only its id."""
+
+FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
+"""How far the very first poll for changes goes back."""
+
+Placed = tuple[int, Shipment | RequestState]
+"""Milliseconds of creation, and the request; of one that cannot be read only its state."""
 
 
 def in_order(pages: Iterable[list[Any]], until_ms: int) -> Iterator[list[Placed]]:
@@ -47,7 +53,8 @@ def in_order(pages: Iterable[list[Any]], until_ms: int) -> Iterator[list[Placed]
 class Changed(Generic[T]):
     """What a list of changes held, each object once.
 
-    `until_ms` is the newest change seen, and where the next walk begins; `is_all` is False when the walk broke off.
+    `until_ms` is the newest change seen, by Pipe17's own clock, and where the next poll begins; `is_all` is False when
+    the poll broke off.
     """
 
     items: tuple[T, ...]
@@ -56,17 +63,28 @@ class Changed(Generic[T]):
 
 
 def changed(
-    pages: Iterable[list[Any]], read: Callable[[Any], tuple[str, int | None, T] | None], since_ms: int
+    pages: Callable[[Params], Iterable[list[Any]]],
+    read: Callable[[Any], tuple[str, int | None, T] | None],
+    since_ms: int | None,
+    now_ms: int,
+    *,
+    overlap_s: float,
 ) -> Changed[T]:
-    """A list in the order of its changes; `read` gives of a row id, time of the change and what is to be kept.
+    """What changed since the last poll; `read` gives of a row id, time of the change and what is to be kept.
 
-    Raises a `GatewayError` when nothing came that the next walk could go on from.
+    `pages` is the list with further parameters.  Every poll looks back beyond the last one by `overlap_s`, because
+    rows may move between pages and appear late.  Raises a `GatewayError` when nothing came that the next poll could
+    go on from.
     """
+    if since_ms is None:
+        since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
+    begin_ms = max(since_ms - int(overlap_s * 1000), 0)
+    params: Params = {"updatedSince": moment_text(begin_ms), "order": "updatedAt"}
     found: dict[str, T] = {}
     newest_ms = 0
     is_in_order = is_all = True
     try:
-        for rows in pages:
+        for rows in pages(params):
             fresh = 0
             for object_id, at_ms, item in filter(None, map(read, rows)):
                 fresh += object_id not in found
@@ -77,7 +95,7 @@ def changed(
             if rows and not fresh:
                 break  # Pages that repeat themselves must not keep us here.
     except GatewayError:
-        # What came is the oldest part, and the next walk goes on from there, if the list kept its order.
+        # What came is the oldest part, and the next poll goes on from there, if the list kept its order.
         if not found or not is_in_order:
             raise
         is_all = False
@@ -86,17 +104,16 @@ def changed(
 
 def _placed(row: Any, newest_ms: int) -> Placed | None:
     """A row without a usable time stands where it was found; one without an id cannot be named at all."""
-    shipment = payloads.read(payloads.Shipment, row)
+    shipment = read(Shipment, row)
     if shipment is not None:
-        at_ms = payloads.created_ms(shipment)
+        at_ms = shipment.created_ms
         return (newest_ms if at_ms is None else at_ms), shipment
-    shipment_id = read_id(row.get("shipmentId")) if isinstance(row, dict) else ""
-    return (newest_ms, shipment_id) if shipment_id else None
+    state = read(RequestState, row)
+    return None if state is None else (newest_ms, state)
 
 
 def _is_new(item: Placed, seen: set[str]) -> bool:
-    shipment = item[1]
-    shipment_id = shipment if isinstance(shipment, str) else shipment.shipment_id
+    shipment_id = item[1].shipment_id
     if shipment_id in seen:
         return False
     seen.add(shipment_id)

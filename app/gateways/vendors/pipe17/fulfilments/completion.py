@@ -8,9 +8,9 @@ from app.domain.commands import Completion
 from app.domain.events import Event, about
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Accepted, Call
-from app.gateways.vendors.pipe17 import bodies, payloads
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, rejection, rejection_id
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 
 
@@ -40,12 +40,12 @@ class Completions:
         return Accepted(self._what_is_open(wanted, call, may_fail=False))
 
     def _is_rejected(self, wanted: Completion, call: Call) -> bool:
-        return self._fulfilments.find(wanted.order_refnum, bodies.rejection_id(wanted), call) is not None
+        return self._fulfilments.find(wanted.order_refnum, rejection_id(wanted), call) is not None
 
     def _reject(self, wanted: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
         """Whether Pipe17 took the rejection now, and what to say when it did not (contract 5.2, row 7)."""
         try:
-            return self._fulfilments.make(bodies.rejection(wanted, pipe17_skus), call), []
+            return self._fulfilments.make(rejection(wanted, pipe17_skus), call), []
         except Refused as error:
             message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
             named = about("order_refnum", wanted.order_refnum)
@@ -65,9 +65,9 @@ class Completions:
                 raise
             message = f"the units were rejected; whether others are open at Pipe17 is unknown ({error.code})"
             return (Event("warning", "STATE_NOT_READ", message, named),)
-        if shipment.status in payloads.OVER:
+        if shipment.status in OVER:
             return ()
-        if shipment.status in payloads.CANCELLED:
+        if shipment.status in CANCELLED:
             message = "the shipping request is cancelled in Pipe17"
             return (Event("warning", "ORDER_CANCELLED", message, named),)
         message = "Pipe17 still counts units of this request as open"

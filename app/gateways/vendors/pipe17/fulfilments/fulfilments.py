@@ -1,22 +1,114 @@
-"""Fulfilments and their tracking: made once, never changed, so each is looked for before it is made (R24)."""
+"""Fulfilments and their trackings: made once, never changed, so each is looked for before it is made (R24)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
-from app.domain.commands import Package
+from app.domain.commands import Completion, Package, PackageLine
 from app.errors import Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import bodies, payloads
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
+from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.moments import to_ms
-from app.gateways.vendors.pipe17.payloads import Fulfillment, Json, Tracking
+from app.gateways.vendors.pipe17.connection.wire import Figure, Id, ListedId, Moment, Parts, Text, wire, write
+from app.gateways.vendors.pipe17.orders.shipments import Line
 
 PATH: Final = "/fulfillments"
 TRACKINGS: Final = "/trackings"
 TRACKING: Final = "/trackings/{id}"
+
+LONGEST_ORDER: Final = 64
+"""An order's id stands in our numbers as it is up to so many characters; they are documented as 16."""
+
+KILOGRAM: Final = "kg"
+REJECTED: Final = "rejected"
+
+
+@dataclass(frozen=True)
+class Fulfillment:
+    """One parcel, or units that will never ship (contract 3.6; guessed names, see UNVERIFIED.md)."""
+
+    shipment_id: str = wire(Id("shipmentId"))
+    ext_fulfillment_id: str = wire(Id("extFulfillmentId"))
+    """Our own number of it."""
+    fulfillment_id: str = wire(Id("fulfillmentId"))
+    type: str = wire(Text("fulfillmentType"))
+    lines: tuple[Line, ...] = wire(Parts("lineItems", Line))
+    tracking_number: str = wire(ListedId("trackingNumber"))
+    """The first one, where there are several."""
+    carrier: str = wire(Text("shippingCarrier"))
+    carrier_class: str = wire(Text("shippingClass"))
+    shipped_at: datetime | None = wire(Moment("actualShipDate"))
+    weight: Decimal | None = wire(Figure("weight"))
+    weight_unit: str = wire(Text("weightUnit"))
+
+    @property
+    def units(self) -> Mapping[str, Decimal]:
+        """Quantity by the line's uniqueId."""
+        return {line.unique_id: line.quantity for line in self.lines if line.unique_id}
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What was said of a fulfilment's way after it was made (contract 3.7)."""
+
+    tracking_id: str = wire(Id("trackingId"))
+    fulfillment_id: str = wire(Id("fulfillmentId"))
+    tracking_number: str = wire(Id("trackingNumber"))
+    carrier: str = wire(Text("shippingCarrier"))
+    shipped_at: datetime | None = wire(Moment("actualShipDate"))
+
+
+def fulfillment(package: Package, pipe17_skus: Mapping[str, str]) -> Fulfillment:
+    """The fulfilment of one parcel; `pipe17_skus` by RetailOps' SKU, where they differ."""
+    weight_kg = package.weight_kg if package.weight_kg is not None and package.weight_kg > 0 else None
+    return Fulfillment(
+        package.order_refnum,
+        number_of(package.order_refnum, package.key),
+        lines=_lines(package.lines, pipe17_skus),
+        tracking_number=package.tracking_number,
+        carrier=package.carrier_name,
+        carrier_class=package.carrier_class_name,
+        shipped_at=package.shipped_at,
+        weight=weight_kg,
+        weight_unit="" if weight_kg is None else KILOGRAM,
+    )
+
+
+def rejection(completion: Completion, pipe17_skus: Mapping[str, str]) -> Fulfillment:
+    """The fulfilment that closes units which will never ship (contract 2.7)."""
+    lines = _lines(completion.unshipped, pipe17_skus)
+    return Fulfillment(completion.order_refnum, rejection_id(completion), type=REJECTED, lines=lines)
+
+
+def rejection_id(completion: Completion) -> str:
+    """One rejection per completion of an order, so its id follows from the order's and the completion's number."""
+    further = f"-{completion.number}" if completion.number > 1 else ""
+    return number_of(completion.order_refnum, f"{REJECTED}{further}")
+
+
+def number_of(order_refnum: str, key: str) -> str:
+    """Our number of a package, a return or a rejection at Pipe17.
+
+    It holds the order, for one box, and one number of RetailOps', may serve two (R24): so a number that is taken
+    already is taken by the same order.
+    """
+    if len(order_refnum) > LONGEST_ORDER:
+        order_refnum = hashlib.sha256(order_refnum.encode()).hexdigest()[:24]
+    return f"{order_refnum}-{key}"
+
+
+def _lines(lines: Sequence[PackageLine], pipe17_skus: Mapping[str, str]) -> tuple[Line, ...]:
+    """Each line under the SKU its request has, which is remembered with the order since it was fetched."""
+    return tuple(
+        Line(Decimal(line.quantity), line.line_refnum, line.source_sku or pipe17_skus.get(line.sku, line.sku))
+        for line in lines
+    )
 
 
 class Fulfilments:
@@ -27,44 +119,35 @@ class Fulfilments:
 
     def find(self, shipment_id: str, number: str, call: Call) -> Fulfillment | None:
         """Our fulfilment of a request by our own number of it; the same number of another request is not ours."""
-        params: dict[str, str | int] = {"shipmentId": shipment_id}
-        for rows in self._api.pages(PATH, "fulfillments", params, call):
-            for row in rows:
-                found = payloads.read(Fulfillment, row)
-                if found is not None and (found.shipment_id, found.ext_fulfillment_id) == (shipment_id, number):
-                    return found
-        return None
+        shown = self._api.objects(PATH, Fulfillment, {"shipmentId": shipment_id}, call)
+        found = (item for item in shown if (item.shipment_id, item.ext_fulfillment_id) == (shipment_id, number))
+        return next(found, None)
 
     def find_package(self, package: Package, call: Call) -> Fulfillment | None:
-        return self.find(package.order_refnum, bodies.number_of(package.order_refnum, package.key), call)
+        return self.find(package.order_refnum, number_of(package.order_refnum, package.key), call)
 
-    def make(self, body: Json, call: Call) -> bool:
+    def make(self, wanted: Fulfillment, call: Call) -> bool:
         """False when Pipe17 has it already.
 
         Raises `Refused` also when it is answered like a list, with a failed item (contract 1.6), and `Unavailable`
         while Pipe17 says that the number is taken and does not show by which fulfilment (R24).
         """
         try:
-            results = self._api.write("POST", PATH, body, call).get("fulfillments")
+            results = self._api.write("POST", PATH, write(wanted), call).get("fulfillments")
         except Refused as error:
             if error.code != DUPLICATE:
                 raise
-            if self.find(body["shipmentId"], body[payloads.EXT_FULFILLMENT_ID], call) is None:
+            if self.find(wanted.shipment_id, wanted.ext_fulfillment_id, call) is None:
                 raise duplicate_unseen("fulfilment") from error
             return False
-        items = results if isinstance(results, list) else []
-        if any(payloads.has_failed(item) for item in items):
+        if isinstance(results, list) and any(has_failed(item) for item in results):
             raise Refused("ITEM_FAILED", "pipe17 refused the fulfilment")
         return True
 
     def trackings(self, fulfillment_id: str, call: Call) -> Iterator[Tracking]:
         """What Pipe17 was sent of a fulfilment's way since it was made."""
-        params: dict[str, str | int] = {"fulfillmentId": fulfillment_id}
-        for rows in self._api.pages(TRACKINGS, "trackings", params, call):
-            for row in rows:
-                found = payloads.read(Tracking, row)
-                if found is not None and found.fulfillment_id == fulfillment_id:
-                    yield found
+        shown = self._api.objects(TRACKINGS, Tracking, {"fulfillmentId": fulfillment_id}, call)
+        return (item for item in shown if item.tracking_id and item.fulfillment_id == fulfillment_id)
 
     def is_tracked(self, package: Package, call: Call) -> bool:
         """Whether a tracking at Pipe17 says what the package says now."""
@@ -83,20 +166,23 @@ class Fulfilments:
         stands: Tracking | Fulfillment = known[-1] if known else made
         if _says(stands, package, made):
             return False
-        body = bodies.tracking(package, package.carrier_name or made.carrier)
+        wanted = Tracking(
+            tracking_number=package.tracking_number,
+            carrier=package.carrier_name or made.carrier,
+            shipped_at=package.shipped_at,
+        )
         if known:
-            self._api.write("PUT", TRACKING, body, call, ids={"id": known[-1].tracking_id})
+            self._api.write("PUT", TRACKING, write(wanted), call, ids={"id": known[-1].tracking_id})
         else:
-            self._api.write("POST", TRACKINGS, {"fulfillmentId": made.fulfillment_id, **body}, call)
+            self._api.write("POST", TRACKINGS, write(replace(wanted, fulfillment_id=made.fulfillment_id)), call)
         return True
 
 
 def _says(stands: Tracking | Fulfillment, package: Package, made: Fulfillment) -> bool:
     """Whether the number, the carrier and the date of a package stand there; a date it does not state counts not."""
-    number = stands.number if isinstance(stands, Tracking) else stands.tracking_number
     is_dated = package.shipped_at is None or _ms(stands.shipped_at) == _ms(package.shipped_at)
     carrier = package.carrier_name or made.carrier
-    return number == package.tracking_number and stands.carrier == carrier and is_dated
+    return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated
 
 
 def _ms(at: datetime | None) -> int | None:

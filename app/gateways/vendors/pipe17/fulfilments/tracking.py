@@ -8,9 +8,9 @@ from app.domain.commands import Package
 from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Accepted, Call
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN, Integration
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
-from app.gateways.vendors.pipe17.payloads import KILOGRAM, Fulfillment
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
+from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import KILOGRAM, Fulfillment, Fulfilments
 
 NO_GRANT = "this key may not write trackings"
 

@@ -10,13 +10,12 @@ from typing import Final
 from app.domain.attributes import numbered
 from app.domain.orders import Address as OrderAddress
 from app.domain.orders import Attribute, HeldBack, Order, OrderLine, OrderSketch, SketchLine
-from app.gateways.vendors.pipe17.payloads import CANCELLED, Address, Line, Shipment
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, Address, Line, Shipment
 
 ANY_METHOD: Final = "*"
 """Name in the table of shipping methods that stands for any it does not list."""
 
-
-NOWHERE: Final = Address("", "", "", "", "", "", "", "", "", "", "")
+NOWHERE: Final = Address()
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,19 @@ from typing import Any, Final
 from app.domain.orders import CalledOff, Candidate, HeldBack, OrderSketch
 from app.errors import BrokenReply, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import payloads
 from app.gateways.vendors.pipe17.connection import moments, paging
-from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, unreadable
+from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
-from app.gateways.vendors.pipe17.connection.reading import is_possible_id, read_id
+from app.gateways.vendors.pipe17.connection.wire import is_possible_id, read, read_all
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order, to_sketch
 from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
-from app.gateways.vendors.pipe17.payloads import Json, Shipment
-from app.gateways.vendors.pipe17.products.known_products import batches
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, READY, RequestState, Shipment
+from app.gateways.vendors.pipe17.products.product_cache import ProductCache, batches
 
 FEW: Final = 3
 """Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
-
-FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
-"""How far the very first poll for cancellations goes back."""
 
 UNREADABLE: Final = "the shipping request cannot be read"
 
@@ -35,14 +31,16 @@ log = logging.getLogger(__name__)
 class ShippingRequests:
     """What one key sees of them.  An order is a shipping request, so one order of a shop may come as several."""
 
-    def __init__(self, options: Pipe17Options, api: Api, locations: Locations, channel: str) -> None:
+    def __init__(
+        self, options: Pipe17Options, api: Api, locations: Locations, products: ProductCache, channel: str
+    ) -> None:
         self._api = api
         self._locations = locations
         self._channel = channel
         self._path = options.shipments_path
         self._one = f"{options.shipments_path}/{{id}}"
         self._currency = options.default_currency
-        self._skus = OrderSkus(api, options.integration_id, channel)
+        self._skus = OrderSkus(api, products, options.integration_id, channel)
 
     def queue(
         self, since_ms: int | None, until_ms: int, settings: IntegrationSettings, call: Call
@@ -53,21 +51,16 @@ class ShippingRequests:
         millisecond early because it is unknown whether `since` includes its own instant.
         """
         served = self._locations.served(call)
-        params: dict[str, str | int] = {
-            "status": payloads.READY,
-            "locationId": ",".join(served.ids),
-            "order": "createdAt",
-        }
+        params: Params = {"status": READY, "locationId": ",".join(served.ids), "order": "createdAt"}
         if since_ms is not None:
-            params["since"] = moments.moment_text(max(since_ms - 1, 0))
+            params = {**params, "since": moments.moment_text(max(since_ms - 1, 0))}
         transfers: list[str] = []
-        for chunk in paging.in_order(self._api.pages(self._path, "shipments", params, call), until_ms):
+        for chunk in paging.in_order(self._pages(params, call), until_ms):
             found = []
             due = []
             for at_ms, shipment in chunk:
-                if isinstance(shipment, str):
-                    held = HeldBack(shipment, UNREADABLE)
-                    found.append(Candidate(shipment, at_ms, held))
+                if not isinstance(shipment, Shipment):
+                    found.append(_unreadable(shipment.shipment_id, at_ms))
                 elif not shipment.is_sale:
                     transfers.append(shipment.shipment_id)
                 elif self._is_due(shipment, served, until_ms):
@@ -81,7 +74,7 @@ class ShippingRequests:
 
     def _is_due(self, shipment: Shipment, served: Served, now_ms: int) -> bool:
         """Checked here too, for it is unproven that every filter of the list works as asked."""
-        is_ready = shipment.status in ("", payloads.READY)
+        is_ready = shipment.status in ("", READY)
         is_held = shipment.hold_until is not None and moments.to_ms(shipment.hold_until) > now_ms
         is_here = not shipment.location_id or shipment.location_id in served.ids
         return is_ready and is_here and not is_held and self._locations.is_ours(shipment)
@@ -120,28 +113,24 @@ class ShippingRequests:
     def cancelled(self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call) -> CalledOff:
         """Our requests that Pipe17's people called off (contract 2.6, second poll).
 
-        Also those at a location that is not served any more: RetailOps has them, and would ship them.  The
-        cursor is the newest change seen, by Pipe17's own clock; every poll looks back beyond it, because rows
-        may move between pages and appear late.
+        Also those at a location that is not served any more: RetailOps has them, and would ship them.
         """
-        if since_ms is None:
-            since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
-        begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
-        params: dict[str, str | int] = {
-            "status": ",".join(sorted(payloads.CANCELLED)),
-            **self._locations.own_filter,
-            "updatedSince": moments.moment_text(begin_ms),
-            "order": "updatedAt",
-        }
-        changed = paging.changed(self._api.pages(self._path, "shipments", params, call), self._changed, since_ms)
+        cancelled: Params = {"status": ",".join(sorted(CANCELLED)), **self._locations.own_filter}
+        changed = paging.changed(
+            lambda since: self._pages({**cancelled, **since}, call), self._changed, since_ms, now_ms,
+            overlap_s=settings.poll_overlap_s,
+        )  # fmt: skip
         return CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
+
+    def _pages(self, params: Params, call: Call) -> Iterator[list[Any]]:
+        return self._api.pages(self._path, params, call, key="shipments")
 
     def _changed(self, row: Any) -> tuple[str, int | None, str] | None:
         """Its id, when it changed, and its id again if it is one of ours that is called off."""
-        shipment = payloads.read(Shipment, row)
+        shipment = read(Shipment, row)
         if shipment is None:
             return None
-        is_called_off = shipment.status in payloads.CANCELLED and shipment.is_sale
+        is_called_off = shipment.status in CANCELLED and shipment.is_sale
         at_ms = None if shipment.updated_at is None else moments.to_ms(shipment.updated_at)
         refnum = shipment.shipment_id
         return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
@@ -167,12 +156,12 @@ class ShippingRequests:
             found += readable
             unreadable_ids += broken
         ours = [
-            (payloads.created_ms(shipment) or 0, shipment)
+            (shipment.created_ms or 0, shipment)
             for shipment in found
             if shipment.is_sale and self._locations.is_ours(shipment)
         ]
         return [
-            *(Candidate(item, 0, HeldBack(item, UNREADABLE)) for item in unreadable_ids),
+            *(_unreadable(item, 0) for item in unreadable_ids),
             *self._candidates(ours, self._locations.known, settings, call),
         ]
 
@@ -182,14 +171,12 @@ class ShippingRequests:
         Raises `BrokenReply` when the list did not heed them, which it is not proven to do: an order left
         out for that would read as unknown.
         """
-        params: dict[str, str | int] = {"shipmentId": ",".join(ids)}
-        rows = next(self._api.pages(self._path, "shipments", params, call))
-        found = [item for row in rows if (item := payloads.read(Shipment, row))]
+        rows = self._api.page(self._path, {"shipmentId": ",".join(ids)}, call, key="shipments").rows
+        found = list(read_all(Shipment, rows))
         if any(shipment.shipment_id not in ids for shipment in found):
             raise unreadable(self._path)
-        named = {read_id(row.get("shipmentId")) for row in rows if isinstance(row, dict)}
-        read = {shipment.shipment_id for shipment in found}
-        return found, [item for item in ids if item in named and item not in read]
+        unread = {state.shipment_id for state in read_all(RequestState, rows)} - {item.shipment_id for item in found}
+        return found, [item for item in ids if item in unread]
 
     def find(self, refnum: str, call: Call) -> Shipment | None:
         """One request whatever its state; None also for what cannot be an id, without a call.
@@ -201,7 +188,7 @@ class ShippingRequests:
         row = self._api.read_one(self._one, "shipment", refnum, call)
         if row is None:
             return None
-        shipment = payloads.read(Shipment, row)
+        shipment = read(Shipment, row)
         if shipment is None:
             raise unreadable(self._one)
         return shipment if shipment.shipment_id == refnum else None
@@ -213,8 +200,13 @@ class ShippingRequests:
             raise _unknown(refnum)
         return shipment
 
-    def put(self, refnum: str, change: Json, call: Call) -> None:
-        """Give a request a new state or mark.  Raises `Refused` in our own words."""
+    def put(self, refnum: str, call: Call, *, status: str | None = None, reference: str | None = None) -> None:
+        """Give a request a new state or our number of it; None leaves it as it is (contract 2.6).
+
+        Raises `Refused` in our own words.
+        """
+        stated = {"status": status, "extReferenceId": reference}
+        change = {name: value for name, value in stated.items() if value is not None}
         try:
             self._api.write("PUT", self._one, change, call, ids={"id": refnum})
         except Refused as error:
@@ -222,6 +214,10 @@ class ShippingRequests:
                 raise _unknown(refnum) from error
             message = f"Pipe17 refused the new state of the shipping request ({error.code})"
             raise Refused("STATE_REFUSED", message, association=("order_refnum", refnum)) from error
+
+
+def _unreadable(refnum: str, at_ms: int) -> Candidate:
+    return Candidate(refnum, at_ms, HeldBack(refnum, UNREADABLE))
 
 
 def _unknown(refnum: str) -> Refused:

@@ -15,9 +15,10 @@ from app.gateways.interface import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.payloads import Json
-from app.gateways.vendors.pipe17.products.known_products import PATH, KnownProducts, Match
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
+from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
 from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, read_note, row_change, status_for
 
@@ -28,7 +29,7 @@ MOST_FAILURES: Final = 3
 
 
 @dataclass
-class _Telling:
+class _Sending:
     """A change, and what has become of it so far."""
 
     change: ProductChange
@@ -45,15 +46,15 @@ class _Telling:
 class _Unit:
     """One SKU of a change; `item` is None for one RetailOps has no more."""
 
-    telling: _Telling
+    sending: _Sending
     sku: str
     item: Item | None
     product_id: str
     parent_id: str = ""
 
     @property
-    def told(self) -> LastSent | None:
-        return self.telling.before.get(self.sku)
+    def last_sent(self) -> LastSent | None:
+        return self.sending.before.get(self.sku)
 
     @property
     def is_enabled(self) -> bool:
@@ -61,22 +62,22 @@ class _Unit:
 
     @property
     def is_settled(self) -> bool:
-        return self.sku in self.telling.note or any(refusal.sku == self.sku for refusal in self.telling.refusals)
+        return self.sku in self.sending.note or any(refusal.sku == self.sku for refusal in self.sending.refusals)
 
-    def settle(self, told: LastSent | None) -> None:
+    def settle(self, last: LastSent | None) -> None:
         """What is off stays noted when RetailOps has it no more: should it come back, that was no one else's doing."""
-        if told is not None and (self.item is not None or told.state == "off"):
-            self.telling.note[self.sku] = told
+        if last is not None and (self.item is not None or last.state == "off"):
+            self.sending.note[self.sku] = last
 
     def refuse(self, reason: str, missing: str = "") -> None:
         """`missing` is the SKU of a product that Pipe17 has not, where it may be made later."""
         obstacles = (Obstacle("product", missing),) if missing else ()
-        self.telling.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
-        self.settle(self.told)
+        self.sending.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
+        self.settle(self.last_sent)
 
 
 class Products:
-    """Tells products.  Used by one sender at a time (R13); what is so already at Pipe17 is not told again."""
+    """Sends products.  Used by one sender at a time (R13); what is so already at Pipe17 is not sent again."""
 
     def __init__(
         self,
@@ -97,46 +98,46 @@ class Products:
 
         Raises a `GatewayError` when not one product could be settled.
         """
-        tellings = [_Telling(change, read_note(change.sent)) for change in changes]
-        units = list(_units(tellings))
+        sendings = [_Sending(change, read_note(change.sent)) for change in changes]
+        units = list(_units(sendings))
         for unit in units:
-            unit.telling.is_open = True
+            unit.sending.is_open = True
         try:
-            self._tell(units, settings, call)
+            self._send(units, settings, call)
         except GatewayError:
-            if all(telling.is_open for telling in tellings):
+            if all(sending.is_open for sending in sendings):
                 raise
-        return [telling.result() for telling in tellings if not telling.is_open]
+        return [sending.result() for sending in sendings if not sending.is_open]
 
-    def _tell(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> None:
+    def _send(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> None:
         matches = self._known.find({unit.sku for unit in units}, settings.sku_mapping, call, is_fresh=True)
-        by_telling: dict[int, list[_Unit]] = {}
+        by_sending: dict[int, list[_Unit]] = {}
         missing: dict[_Unit, None] = {}
         unsure: set[int] = set()
         for unit in units:
-            by_telling.setdefault(id(unit.telling), []).append(unit)
+            by_sending.setdefault(id(unit.sending), []).append(unit)
             match = matches[unit.sku]
             if match.product is None and not match.is_sure and unit.is_enabled:
-                unsure.add(id(unit.telling))
+                unsure.add(id(unit.sending))
             elif match.product is None and unit.is_enabled:
                 missing[unit] = None
         left = set(unsure)
         failure: GatewayError | None = None
         if missing:
-            wanted = [unit for unit in missing if id(unit.telling) not in unsure]
+            wanted = [unit for unit in missing if id(unit.sending) not in unsure]
             try:
                 matches |= self._create(wanted, settings, call)
             except Unavailable as error:
                 failure = _of_one(error)
-                left |= {id(unit.telling) for unit in wanted if not unit.is_settled}
+                left |= {id(unit.sending) for unit in wanted if not unit.is_settled}
         in_a_row = 0
-        for key, own in by_telling.items():
+        for key, own in by_sending.items():
             if key in left:
                 continue
             try:
                 for unit in own:
                     if unit not in missing or matches[unit.sku].product is not None:
-                        self._tell_one(unit, matches[unit.sku], settings, call)
+                        self._send_one(unit, matches[unit.sku], settings, call)
             except Unavailable as error:
                 failure = _of_one(error)
                 in_a_row += 1
@@ -144,27 +145,27 @@ class Products:
                     break
             else:
                 in_a_row = 0
-                own[0].telling.is_open = False
+                own[0].sending.is_open = False
         if failure is not None:
             raise failure
-        if unsure and len(unsure) == len(by_telling):
+        if unsure and len(unsure) == len(by_sending):
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
 
     # A product that is there
 
-    def _tell_one(self, unit: _Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
-        product, told = match.product, unit.told
+    def _send_one(self, unit: _Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
+        product, last = match.product, unit.last_sent
         if product is None:
             unit.settle(None)  # Switched off here and unknown there.
             return
         own = product.own
-        if unit.item is None and own is not None and told is not None and _is_anothers(own.ext_product_id, told):
+        if unit.item is None and own is not None and last is not None and _is_anothers(own.ext_product_id, last):
             return
-        if told is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
-            told = self._told_elsewhere(unit.sku)
-        status, state = status_for(own, told, unit.product_id, is_enabled=unit.is_enabled)
+        if last is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
+            last = self._sent_elsewhere(unit.sku)
+        status, state = status_for(own, last, unit.product_id, is_enabled=unit.is_enabled)
         change = row_change(self._integration_id, unit.sku, match, own, status, unit.product_id)
-        fields, mark = self._own_fields(unit, product.owner, told, settings)
+        fields, mark = self._own_fields(unit, product.owner, last, settings)
         if change or fields:
             try:
                 self._put(product.product_id, change, fields, call)
@@ -175,23 +176,23 @@ class Products:
                 self._known.forget([product.sku])
         unit.settle(LastSent(product.sku, unit.product_id, state, mark))
 
-    def _told_elsewhere(self, sku: str) -> LastSent | None:
+    def _sent_elsewhere(self, sku: str) -> LastSent | None:
         """What is noted of a SKU with the product that had it before, and gave it up."""
         for note in self._notes_with(msgspec.json.encode(sku) + b":["):
-            told = read_note(note).get(sku)
-            if told is not None and told.state == "off":
-                return told
+            last = read_note(note).get(sku)
+            if last is not None and last.state == "off":
+                return last
         return None
 
     def _own_fields(
-        self, unit: _Unit, owner: str, told: LastSent | None, settings: IntegrationSettings
+        self, unit: _Unit, owner: str, last: LastSent | None, settings: IntegrationSettings
     ) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
         if unit.item is None or not unit.is_enabled or owner != self._integration_id or not settings.creates_products:
-            return {}, told.fields if told else ""
+            return {}, last.fields if last else ""
         fields = fields_of(unit.item, unit.parent_id)
         mark = digest(fields)
-        is_there = told is not None and told.fields == mark and not unit.telling.change.is_uncertain
+        is_there = last is not None and last.fields == mark and not unit.sending.change.is_uncertain
         return ({} if is_there else fields), mark
 
     def _put(self, product_id: str, change: Json, fields: Json, call: Call) -> None:
@@ -208,7 +209,7 @@ class Products:
     # A product that is not there
 
     def _create(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> dict[str, Match]:
-        """Create what may be created; a refused one that turns out to be there is told like any other."""
+        """Create what may be created; a refused one that turns out to be there is sent like any other."""
         if not settings.creates_products:
             for unit in units:
                 missing = settings.sku_mapping.pipe17_sku(unit.sku)
@@ -248,30 +249,30 @@ def _of_one(error: Unavailable) -> Unavailable:
     return error
 
 
-def _is_anothers(ext_product_id: str, told: LastSent) -> bool:
-    """True when a product of RetailOps' other than the one we told has the row now."""
-    return ext_product_id not in ("", told.ext_product_id)
+def _is_anothers(ext_product_id: str, last: LastSent) -> bool:
+    """True when a product of RetailOps' other than the one we sent has the row now."""
+    return ext_product_id not in ("", last.ext_product_id)
 
 
-def _units(tellings: Sequence[_Telling]) -> Iterator[_Unit]:
-    """Every SKU to be looked at: those RetailOps has, and those it had when they were told last."""
-    current = [(telling, list(_stated(telling))) for telling in tellings]
+def _units(sendings: Sequence[_Sending]) -> Iterator[_Unit]:
+    """Every SKU to be looked at: those RetailOps has, and those it had when they were sent last."""
+    current = [(sending, list(_stated(sending))) for sending in sendings]
     held = {unit.sku for _, units in current for unit in units}
-    for telling, units in current:
+    for sending, units in current:
         yield from units
         own = {unit.sku for unit in units}
-        for sku, told in telling.before.items():
-            # A SKU that another product of this very push has now is told with that one.
+        for sku, last in sending.before.items():
+            # A SKU that another product of this very push has now is sent with that one.
             if sku in own or sku in held:
                 continue
-            if told.state == "off":
-                telling.note[sku] = told
+            if last.state == "off":
+                sending.note[sku] = last
             else:
-                yield _Unit(telling, sku, None, told.ext_product_id)
+                yield _Unit(sending, sku, None, last.ext_product_id)
 
 
-def _stated(telling: _Telling) -> Iterator[_Unit]:
-    product: Product | None = telling.change.product
+def _stated(sending: _Sending) -> Iterator[_Unit]:
+    product: Product | None = sending.change.product
     if product is None:
         return
     seen = set()
@@ -279,4 +280,4 @@ def _stated(telling: _Telling) -> Iterator[_Unit]:
         if unit.sku and unit.sku not in seen:
             seen.add(unit.sku)
             product_id = unit.product_id or product.item.product_id
-            yield _Unit(telling, unit.sku, unit, product_id, product.item.product_id)
+            yield _Unit(sending, unit.sku, unit, product_id, product.item.product_id)

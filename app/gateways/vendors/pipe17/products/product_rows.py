@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from app.domain.catalogue import Item
-from app.gateways.vendors.pipe17.connection.moments import read_ms
-from app.gateways.vendors.pipe17.connection.reading import read_id
-from app.gateways.vendors.pipe17.payloads import Json, encode
+from app.gateways.vendors.pipe17.connection.moments import to_ms
+from app.gateways.vendors.pipe17.connection.wire import Id, Json, Moment, Parts, Switch, Text, encode, read, wire, write
 
 PUBLISHED: Final = "published"
 UNPUBLISHED: Final = "unpublished"
@@ -28,27 +27,31 @@ BASE_PRICE: Final = "base"
 
 @dataclass(frozen=True)
 class Published:
-    """What a product is on our side: our integration's own row of `published`."""
+    """What a product is on one side, in a row of `published`."""
 
-    status: str
-    ext_product_id: str
-    sku: str
-    """What we call the product, where it has another name here."""
-    is_untracked: bool
+    integration_id: str = wire(Id("integrationId"))
+    status: str = wire(Text("status"))
+    ext_product_id: str = wire(Id("extProductId"))
+    sku: str = wire(Id("sku"))
+    """What that side calls the product, where it has another name there."""
+    is_untracked: bool = wire(Switch("inventoryNotTracked"))
 
 
 @dataclass(frozen=True)
 class Product:
-    """Of a product, what decides what we may tell about it."""
+    """Of a product, what decides what we may send of it."""
 
-    product_id: str
-    sku: str
-    owner: str
+    product_id: str = wire(Id("productId", is_required=True))
+    sku: str = wire(Id("sku", is_required=True))
+    status: str = wire(Text("status"))
+    owner: str = wire(Id("integration"))
     """Integration that made it; "" when a user did."""
-    is_untracked: bool
-    updated_ms: int | None
+    is_untracked: bool = wire(Switch("inventoryNotTracked"))
+    created_at: datetime | None = wire(Moment("createdAt"))
+    updated_at: datetime | None = wire(Moment("updatedAt"))
+    published: tuple[Published, ...] = wire(Parts("published", Published))
     own: Published | None = None
-    created_ms: int | None = None
+    """Our integration's own row, the only one that is kept."""
 
     @property
     def our_sku(self) -> str:
@@ -57,38 +60,25 @@ class Product:
 
     @property
     def is_locked(self) -> bool:
-        """True when nobody wants to hear its stock (contract 4.1, do-not-track)."""
+        """True when its stock is to be left out (contract 4.1, do-not-track)."""
         return self.is_untracked or (self.own is not None and self.own.is_untracked)
+
+    @property
+    def created_ms(self) -> int | None:
+        return None if self.created_at is None else to_ms(self.created_at)
+
+    @property
+    def updated_ms(self) -> int | None:
+        return None if self.updated_at is None else to_ms(self.updated_at)
 
 
 def read_product(row: Any, integration_id: str) -> Product | None:
     """None for a row that is no product any more, or of which not even id and SKU can be read."""
-    if not isinstance(row, Mapping):
+    product = read(Product, row)
+    if product is None or product.status == DELETED:
         return None
-    product_id, sku = read_id(row.get("productId")), read_id(row.get("sku"))
-    if not product_id or not sku or read_id(row.get("status")).strip() == DELETED:
-        return None
-    rows = row.get("published")
-    found = [item for item in rows if isinstance(item, Mapping)] if isinstance(rows, list) else []
-    own = next((item for item in found if integration_id and item.get("integrationId") == integration_id), None)
-    return Product(
-        product_id,
-        sku,
-        read_id(row.get("integration")),
-        row.get("inventoryNotTracked") is True,
-        read_ms(read_id(row.get("updatedAt")).strip()),
-        None if own is None else _published(own),
-        read_ms(read_id(row.get("createdAt")).strip()),
-    )
-
-
-def _published(row: Mapping[str, Any]) -> Published:
-    return Published(
-        status=read_id(row.get("status")).strip(),
-        ext_product_id=read_id(row.get("extProductId")),
-        sku=read_id(row.get("sku")),
-        is_untracked=row.get("inventoryNotTracked") is True,
-    )
+    own = [item for item in product.published if integration_id and item.integration_id == integration_id]
+    return replace(product, published=(), own=own[0] if own else None)
 
 
 def spelling(sku: str) -> str:
@@ -98,8 +88,7 @@ def spelling(sku: str) -> str:
 
 def mapped(integration_id: str, status: str, ext_product_id: str = "", channel_sku: str = "") -> Json:
     """Our own row of `published`; an empty part is not touched."""
-    row = {"integrationId": integration_id, "extProductId": ext_product_id, "sku": channel_sku, "status": status}
-    return {name: value for name, value in row.items() if value}
+    return write(Published(integration_id, status, ext_product_id, channel_sku))
 
 
 def fields_of(unit: Item, parent_product_id: str) -> Json:

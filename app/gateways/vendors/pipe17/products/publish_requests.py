@@ -4,19 +4,17 @@ the way of a refused fact (contract 4.1, R13)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from app.domain.facts import Wished
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.connection import moments, paging
+from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.products.known_products import PATH, KnownProducts
+from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
+from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
-
-FIRST_LOOK_BACK_S: Final = 7 * 86_400.0
-"""How far the very first look goes back."""
 
 
 class PublishRequests:
@@ -38,14 +36,9 @@ class PublishRequests:
     ) -> Wished:
         """RetailOps' SKUs of the products that are to be published or unpublished, and the obstacles that are gone.
 
-        What was believed of the products that changed is read anew by the next use.  The newest change seen, by
-        Pipe17's own clock, is where the next poll begins, less the overlap of polling.
-        Raises a `GatewayError` when nothing was read that the next look could go on from.
+        What was believed of the products that changed is read anew by the next use.
+        Raises a `GatewayError` when nothing was read that the next poll could go on from.
         """
-        if since_ms is None:
-            since_ms = max(now_ms - int(FIRST_LOOK_BACK_S * 1000), 0)
-        begin_ms = max(since_ms - int(settings.poll_overlap_s * 1000), 0)
-        params: dict[str, str | int] = {"updatedSince": moments.moment_text(begin_ms), "order": "updatedAt"}
 
         def read(row: Any) -> tuple[str, int | None, tuple[str, Product]] | None:
             product = read_product(row, self._integration_id)
@@ -56,7 +49,9 @@ class PublishRequests:
                 name = settings.sku_mapping.to_partner.get(product.sku) or product.own.sku or product.sku
             return product.product_id, product.updated_ms, (name, product)
 
-        found = paging.changed(self._api.pages(PATH, "products", params, call), read, since_ms)
+        found = paging.changed(
+            lambda since: self._api.pages(PATH, since, call), read, since_ms, now_ms, overlap_s=settings.poll_overlap_s
+        )
         changed = [product for _, product in found.items]
         self._known.forget(product.sku for product in changed)
         return Wished(

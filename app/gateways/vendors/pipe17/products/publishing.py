@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from app.gateways.vendors.pipe17.payloads import Json
+from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.products.product_rows import (
     DISABLED,
@@ -36,7 +36,7 @@ Note = dict[str, LastSent]
 
 
 def status_for(
-    own: Published | None, told: LastSent | None, ext_product_id: str, *, is_enabled: bool
+    own: Published | None, last: LastSent | None, ext_product_id: str, *, is_enabled: bool
 ) -> tuple[str, State]:
     """The status to have in our own row ("": leave the row alone), and what to remember of it.
 
@@ -49,10 +49,10 @@ def status_for(
         case status if status == TO_BE_UNPUBLISHED:
             return UNPUBLISHED, "withdrawn"
         case status if status == UNPUBLISHED and not is_enabled:
-            return "", "withdrawn" if told is not None and told.state == "withdrawn" else "off"
+            return "", "withdrawn" if last is not None and last.state == "withdrawn" else "off"
         case status if status == UNPUBLISHED:
-            was_ours = told is not None and told.state == "off"
-            was_anothers = told is None and own is not None and own.ext_product_id not in ("", ext_product_id)
+            was_ours = last is not None and last.state == "off"
+            was_anothers = last is None and own is not None and own.ext_product_id not in ("", ext_product_id)
             return (PUBLISHED, "published") if was_ours or was_anothers else ("", "withdrawn")
     if is_enabled:
         return PUBLISHED, "published"
@@ -68,14 +68,10 @@ def row_change(
     if status == UNPUBLISHED:
         return mapped(integration_id, status) if own is None or own.status != status else {}
     channel_sku = sku if sku != match.pipe17_sku or (own is not None and own.sku) else ""
-    wanted = Published(status, ext_product_id or (own.ext_product_id if own else ""), channel_sku, is_untracked=False)
-    if own is not None and (own.status, own.ext_product_id, own.sku) == (
-        wanted.status,
-        wanted.ext_product_id,
-        wanted.sku,
-    ):
+    number = ext_product_id or (own.ext_product_id if own else "")
+    if own is not None and (own.status, own.ext_product_id, own.sku) == (status, number, channel_sku):
         return {}
-    return mapped(integration_id, status, wanted.ext_product_id, wanted.sku)
+    return mapped(integration_id, status, number, channel_sku)
 
 
 def read_note(sent: bytes | None) -> Note:

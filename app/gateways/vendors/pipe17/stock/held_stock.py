@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
-from app.gateways.vendors.pipe17.products.known_products import batches
+from app.gateways.vendors.pipe17.connection.wire import Id, Switch, Text, Units, wire
+from app.gateways.vendors.pipe17.products.product_cache import batches
 
 PATH: Final = "/inventory"
 
 ROWS: Final = 500
 """Rows asked for at a time, as live clients do (contract 1.5): five locations of a hundred SKUs are one page."""
 
-Held = dict[tuple[str, str], tuple[int | None, int | None, int | None]]
-"""By SKU and location id: on hand, unavailable, future; None for what cannot be read."""
+
+@dataclass(frozen=True)
+class Level:
+    """What one location has of a SKU; None is what cannot be read or is not sent (guessed names, see UNVERIFIED.md)."""
+
+    on_hand: int | None = wire(Units("onHand"))
+    unavailable: int | None = wire(Units("unavailable"))
+    future: int | None = wire(Units("future"))
+
+
+@dataclass(frozen=True)
+class StockRecord(Level):
+    """A level as Pipe17 keeps it."""
+
+    sku: str = wire(Id("sku"))
+    location_id: str = wire(Id("locationId"))
+    type: str = wire(Text("type"))
+    is_untracked: bool = wire(Switch("inventoryNotTracked"))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.sku, self.location_id
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether it is of a shelf: a virtual location holds what is not in any."""
+        return self.type != "virtual"
+
+
+Held = dict[tuple[str, str], StockRecord]
+"""By SKU and location id."""
 
 
 def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], call: Call) -> Held:
@@ -24,23 +55,12 @@ def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], c
     Raises a `GatewayError`; `BrokenReply` when the list did not heed the SKUs, for all would read as not there.
     """
     found: Held = {}
+    places = {"locationId": ",".join(sorted(location_ids))}
     for some in batches(sorted(set(skus))):
-        params: dict[str, str | int] = {"sku": ",".join(some), "locationId": ",".join(sorted(location_ids))}
         asked = {sku.casefold() for sku in some}
-        for rows in api.pages(PATH, "inventory", params, call, count=ROWS):
-            for row in rows:
-                if is_physical(row):
-                    if str(row.get("sku", "")).casefold() not in asked:
-                        raise unreadable(PATH)
-                    key = (str(row.get("sku", "")), str(row.get("locationId", "")))
-                    found[key] = (_whole(row.get("onHand")), _whole(row.get("unavailable")), _whole(row.get("future")))
+        for record in api.objects(PATH, StockRecord, {"sku": ",".join(some), **places}, call, count=ROWS):
+            if record.sku.casefold() not in asked:
+                raise unreadable(PATH)
+            if record.is_physical:
+                found[record.key] = record
     return found
-
-
-def is_physical(row: Any) -> bool:
-    """Whether a row is a stock record of a shelf: a virtual location holds what is not in any."""
-    return isinstance(row, dict) and row.get("type", "physical") != "virtual"
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -18,19 +18,15 @@ from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17 import bodies
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
+from app.gateways.vendors.pipe17.connection.wire import Id, Json, Text, wire, write
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.payloads import Json
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.stock.held_stock import held_stock
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
-
-PATH: Final = "/inventory"
 
 MISSING_EVERY_S: Final = 30.0
 """How often the locations are read anew at most because a facility has none, besides for what was refused before."""
@@ -44,23 +40,26 @@ INFLIGHT: Final = "inflight"
 log = logging.getLogger(__name__)
 
 
-class Figure(msgspec.Struct, frozen=True, array_like=True):
-    """What one location has of a SKU; None is what is not told."""
+@dataclass(frozen=True)
+class Ingest(Level):
+    """One stock event: absolute; `committed` is Pipe17's own and never sent."""
 
-    on_hand: int
-    unavailable: int | None = None
-    future: int | None = None
+    sku: str = wire(Id("sku"))
+    location_id: str = wire(Id("locationId"))
+    event: str = wire(Text("event"))
+    ptype: str = wire(Text("ptype"))
+    vendor_sku: str = wire(Id("vendorSKU"))
 
 
 Note = dict[str, list[int | None]]
-"""By location id the figures as Pipe17 accepted them last, without those that were not told at the end.
+"""By location id the figures as Pipe17 accepted them last, without those that were not sent at the end.
 
-Without any figure Pipe17 may have whatever an earlier attempt told it there."""
+Without any figure Pipe17 may have whatever an earlier attempt sent there."""
 
 
 @dataclass
-class _Told:
-    """What is to be told of one SKU, and what has become of it so far."""
+class _Sending:
+    """What is to be sent of one SKU, and what has become of it so far."""
 
     sku: str
     pipe17_sku: str
@@ -93,10 +92,10 @@ class _Told:
 class _Row:
     """One figure on its way."""
 
-    told: _Told
+    sending: _Sending
     pipe17_sku: str
     location_id: str
-    figure: Figure
+    figure: Level
     is_gone: bool = False
     """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
 
@@ -114,7 +113,7 @@ class Expected:
 
     sku: str
     pipe17_sku: str
-    figures: Mapping[tuple[str, str], Figure]
+    figures: Mapping[tuple[str, str], Level]
     is_skipped: bool
 
 
@@ -151,27 +150,27 @@ class Stock:
         if not sure:
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
         locked = self._untracked.of(served.ids, call)
-        all_told: list[_Told] = []
+        sendings: list[_Sending] = []
         rows: list[_Row] = []
         for change in sure:
-            told, wanted = self._rows(change, matches[change.sku], served)
+            sending, wanted = self._rows(change, matches[change.sku], served)
             own = [row for row in wanted if row.key not in locked]
-            told.is_skipped |= len(own) < len(wanted)
-            told.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
-            all_told.append(told)
+            sending.is_skipped |= len(own) < len(wanted)
+            sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+            sendings.append(sending)
             rows += own
         if settings.inventory_mode == "delta":
             rows = self._differing(rows, call)
         for row in rows:
-            row.told.missing.add(row.key)
+            row.sending.missing.add(row.key)
         try:
             self._send(rows, call)
         except GatewayError:
-            settled = [told for told in all_told if not told.missing]
+            settled = [sending for sending in sendings if not sending.missing]
             if not settled:
                 raise
-            return [told.result() for told in settled]
-        return [told.result() for told in all_told]
+            return [sending.result() for sending in settled]
+        return [sending.result() for sending in sendings]
 
     def _forget(self, skus: Sequence[str], settings: IntegrationSettings) -> None:
         """What was believed when these were refused is read anew."""
@@ -193,8 +192,8 @@ class Stock:
 
     def _differing(self, rows: Sequence[_Row], call: Call) -> list[_Row]:
         """Those whose figure Pipe17 has not, or was not sent last; all of them where the key may not read stock."""
-        alike = [row for row in rows if row.told.note.get(row.location_id) == _noted(row.figure)]
-        alike = [row for row in alike if row.pipe17_sku == row.told.pipe17_sku and not row.is_gone]
+        alike = [row for row in rows if row.sending.note.get(row.location_id) == _noted(row.figure)]
+        alike = [row for row in alike if row.pipe17_sku == row.sending.pipe17_sku and not row.is_gone]
         if not alike:
             return list(rows)
         try:
@@ -217,9 +216,9 @@ class Stock:
         locked = self._untracked.of(served.ids, call)
         found = []
         for change in changes:
-            told, rows = self._rows(change, matches[change.sku], served)
+            sending, rows = self._rows(change, matches[change.sku], served)
             free = {row.key: row.figure for row in rows if row.key not in locked}
-            found.append(Expected(change.sku, told.pipe17_sku, free, told.is_skipped or len(free) < len(rows)))
+            found.append(Expected(change.sku, sending.pipe17_sku, free, sending.is_skipped or len(free) < len(rows)))
         return found
 
     def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
@@ -230,69 +229,68 @@ class Stock:
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
                 raise
             if not self._is_blind:
-                log.warning("pipe17 does not show its products (%s): stock is told for every SKU", error.code)
+                log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True
             return unread(skus, settings.sku_mapping)
         self._is_blind = False
         return found
 
-    def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Told, list[_Row]]:
-        told = _Told(change.sku, match.pipe17_sku, self._note(change, served))
-        told.is_product_known = match.product is not None
+    def _rows(self, change: StockChange, match: Match, served: Served) -> tuple[_Sending, list[_Row]]:
+        sending = _Sending(change.sku, match.pipe17_sku, self._note(change, served))
+        sending.is_product_known = match.product is not None
         if match.product is not None and match.product.is_locked:
-            told.is_skipped = True
-            told.obstacles.append(Obstacle("lock", match.pipe17_sku))
-            return told, []
+            sending.is_skipped = True
+            sending.obstacles.append(Obstacle("lock", match.pipe17_sku))
+            return sending, []
         if not match.pipe17_sku:
-            told.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
-            told.obstacles.append(Obstacle("product", change.sku))
-            return told, []
+            sending.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
+            sending.obstacles.append(Obstacle("product", change.sku))
+            return sending, []
         if not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
-            told.refusals.append("its units are stated without the facilities that hold them")
-            return told, []
-        totals = self._by_location(told, change.level.details, served)
-        gone = set(told.note) - set(totals)
+            sending.refusals.append("its units are stated without the facilities that hold them")
+            return sending, []
+        totals = self._by_location(sending, change.level.details, served)
+        gone = set(sending.note) - set(totals)
         if self._owns_locations and not change.level.details:
             gone |= set(served.ids)
         sku = match.pipe17_sku
-        own = [_Row(told, sku, place, totals[place]) for place in sorted(totals)]
-        own += [
-            _Row(told, sku, place, self._nothing(told, place), is_gone=True) for place in sorted(gone & set(served.ids))
-        ]
-        return told, own + self._rows_of_others(told, match, own, served)
+        own = [_Row(sending, sku, place, totals[place]) for place in sorted(totals)]
+        emptied = sorted(gone & set(served.ids))
+        own += [_Row(sending, sku, place, self._nothing(sending, place), is_gone=True) for place in emptied]
+        return sending, own + self._rows_of_others(sending, match, own, served)
 
-    def _rows_of_others(self, told: _Told, match: Match, own: Sequence[_Row], served: Served) -> list[_Row]:
+    def _rows_of_others(self, sending: _Sending, match: Match, own: Sequence[_Row], served: Served) -> list[_Row]:
         """Products that carry the same channel SKU would sell the same units: they have 0, or all have the figure."""
         others = [product for product in match.others if not product.is_locked]
         if not match.others:
             return []
-        told.others = tuple(product.sku for product in others)
+        sending.others = tuple(product.sku for product in others)
         named = ", ".join(product.sku for product in match.others)
         takes_all = self._options.alias_stock == "all"
         done = "they have the same figure (alias_stock)" if takes_all else "their stock is sent as 0"
-        told.attention = f"{match.pipe17_sku} has its stock; other products of Pipe17 carry it too: {named}; {done}"
+        sending.attention = f"{match.pipe17_sku} has its stock; other products of Pipe17 carry it too: {named}; {done}"
         if takes_all:
-            return [replace(row, pipe17_sku=sku) for sku in told.others for row in own]
+            return [replace(row, pipe17_sku=sku) for sku in sending.others for row in own]
         places = {row.location_id for row in own} | (set(served.ids) if self._owns_locations else set())
-        nothing = [(place, self._nothing(told, place)) for place in sorted(places)]
-        return [_Row(told, sku, place, figure) for sku in told.others for place, figure in nothing]
+        nothing = [(place, self._nothing(sending, place)) for place in sorted(places)]
+        return [_Row(sending, sku, place, figure) for sku in sending.others for place, figure in nothing]
 
     def _note(self, change: StockChange, served: Served) -> Note:
         """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
         note = _read_note(change.sent)
         if change.doubted is None:
             return note
-        doubted = self._by_location(_Told(change.sku, "", {}), change.doubted, served)
+        doubted = self._by_location(_Sending(change.sku, "", {}), change.doubted, served)
         return {location_id: [] for location_id in (*note, *doubted)}
 
-    def _nothing(self, told: _Told, location_id: str) -> Figure:
-        was_future = location_id == self._options.inflight_location or len(told.note.get(location_id, ())) > 2
+    def _nothing(self, sending: _Sending, location_id: str) -> Level:
+        was_future = location_id == self._options.inflight_location or len(sending.note.get(location_id, ())) > 2
         return self._figure(0, 0, 0 if was_future else None)
 
-    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Figure:
-        return Figure(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
+    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Level:
+        return Level(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
 
-    def _by_location(self, told: _Told, details: Sequence[StockDetail], served: Served) -> dict[str, Figure]:
+    def _by_location(self, sending: _Sending, details: Sequence[StockDetail], served: Served) -> dict[str, Level]:
         """Units per location; facilities of one location are added up."""
         shelf: dict[str, tuple[int, int]] = {}
         coming: dict[str, int] = {}
@@ -303,7 +301,7 @@ class Stock:
                 if place in served.ids:
                     coming[place] = coming.get(place, 0) + total
                 continue
-            location_id = self._place(told, detail, served)
+            location_id = self._place(sending, detail, served)
             if location_id:
                 on_hand, unavailable = shelf.get(location_id, (0, 0))
                 shelf[location_id] = (on_hand + total, unavailable + total - detail.available)
@@ -314,16 +312,16 @@ class Stock:
             for location_id in (*shelf, *(place for place in coming if place not in shelf))
         }
 
-    def _place(self, told: _Told, detail: StockDetail, served: Served) -> str:
-        """The location whose shelf holds the units, or "" where they are not told."""
+    def _place(self, sending: _Sending, detail: StockDetail, served: Served) -> str:
+        """The location whose shelf holds the units, or "" where they are not sent."""
         is_external = detail.quantity_type == EXTERNAL and self._options.external_stock
         if detail.quantity_type not in INTERNAL and not is_external:
             return ""
         location_id = served.find(detail.place)
         if location_id is None and not self._locations.is_filtered_out(detail.place):
             kind = "vendor" if is_external else "facility"
-            told.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
-            told.obstacles.append(Obstacle("location", name_key(detail.place)))
+            sending.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
+            sending.obstacles.append(Obstacle("location", name_key(detail.place)))
         return location_id or ""
 
     def _send(self, rows: Sequence[_Row], call: Call) -> None:
@@ -333,28 +331,24 @@ class Stock:
             _settle(rows[place], reason)
 
     def _event(self, row: _Row) -> Json:
-        told, figure = row.told, row.figure
-        event = bodies.ingest(row.pipe17_sku, row.location_id, figure.on_hand, figure.unavailable, self._options.ptype)
-        if figure.future is not None:
-            event[bodies.FUTURE] = figure.future
-        if told.sku != row.pipe17_sku:
-            event["vendorSKU"] = told.sku
-        return event
+        vendor_sku = row.sending.sku if row.sending.sku != row.pipe17_sku else ""
+        figures = _figures(row.figure)
+        return write(Ingest(*figures, row.pipe17_sku, row.location_id, "ingest", self._options.ptype, vendor_sku))
 
 
 def _settle(row: _Row, reason: str) -> None:
-    told = row.told
-    told.missing.discard(row.key)
+    sending = row.sending
+    sending.missing.discard(row.key)
     if reason:
-        told.refusals.append(reason if row.pipe17_sku == told.pipe17_sku else f"{row.pipe17_sku}: {reason}")
-        if not told.is_product_known:
-            told.obstacles += [Obstacle("product", name) for name in (told.sku, told.pipe17_sku)]
-    elif row.pipe17_sku != told.pipe17_sku:
+        sending.refusals.append(reason if row.pipe17_sku == sending.pipe17_sku else f"{row.pipe17_sku}: {reason}")
+        if not sending.is_product_known:
+            sending.obstacles += [Obstacle("product", name) for name in (sending.sku, sending.pipe17_sku)]
+    elif row.pipe17_sku != sending.pipe17_sku:
         return  # The note is about the product that has the stock.
     elif row.is_gone:
-        told.note.pop(row.location_id, None)
+        sending.note.pop(row.location_id, None)
     else:
-        told.note[row.location_id] = _noted(row.figure)
+        sending.note[row.location_id] = _noted(row.figure)
 
 
 def _floored(units: int | None) -> int | None:
@@ -366,13 +360,19 @@ def lock_subject(pipe17_sku: str, location_id: str) -> str:
     return f"{location_id} {pipe17_sku}"
 
 
-def _has(held: tuple[int | None, int | None, int | None] | None, figure: Figure) -> bool:
+def _has(held: StockRecord | None, figure: Level) -> bool:
     """Whether Pipe17 shows just this; what is not sent may be anything."""
-    pairs = zip(held or (None, None, None), (figure.on_hand, figure.unavailable, figure.future), strict=True)
+    if held is None:
+        return False
+    pairs = zip(_figures(held), _figures(figure), strict=True)
     return all(own is None or shown == own for shown, own in pairs)
 
 
-def _noted(figure: Figure) -> list[int | None]:
+def _figures(level: Level) -> tuple[int | None, int | None, int | None]:
+    return level.on_hand, level.unavailable, level.future
+
+
+def _noted(figure: Level) -> list[int | None]:
     figures = [figure.on_hand, figure.unavailable]
     return figures if figure.future is None else [*figures, figure.future]
 
@@ -383,4 +383,4 @@ def _read_note(sent: bytes | None) -> Note:
     try:
         return msgspec.json.decode(sent, type=Note)
     except msgspec.DecodeError:
-        return {}  # Another vendor's, or an older form: everything is told anew anyway.
+        return {}  # Another vendor's, or an older form: everything is sent anew anyway.

@@ -8,10 +8,9 @@ from typing import Final
 
 from app.errors import Misconfigured, Refused
 from app.gateways.interface import Call
-from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.integration import FORBIDDEN
-
-PATH: Final = "/inventory"
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.wire import read_all
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 
 KEPT_S: Final = 600.0
 """How long the list of locked records is believed."""
@@ -27,7 +26,7 @@ class UntrackedStock:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._locked: frozenset[tuple[str, str]] = frozenset()
+        self._found: frozenset[tuple[str, str]] = frozenset()
         self._places: frozenset[str] = frozenset()
         self._is_all = True
         self._due_at = float("-inf")
@@ -49,19 +48,17 @@ class UntrackedStock:
         places = frozenset(location_ids)
         now = self._api.now()
         if now >= self._due_at or places != self._places:
-            self._locked = self._ask(location_ids, call)
+            self._found = self._ask(location_ids, call)
             self._places, self._due_at = places, now + KEPT_S
-        return self._locked
+        return self._found
 
     def _ask(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
-        params: dict[str, str | int] = {"inventoryNotTracked": "true", "locationId": ",".join(location_ids)}
+        params = {"inventoryNotTracked": "true", "locationId": ",".join(location_ids)}
         found: set[tuple[str, str]] = set()
         self._is_all = True
         try:
-            for number, rows in enumerate(self._api.pages(PATH, "inventory", params, call), 1):
-                for row in rows:
-                    if isinstance(row, dict) and row.get("inventoryNotTracked") is True:
-                        found.add((str(row.get("sku", "")), str(row.get("locationId", ""))))
+            for number, rows in enumerate(self._api.pages(PATH, params, call), 1):
+                found |= {record.key for record in read_all(StockRecord, rows) if record.is_untracked}
                 if number == MOST_PAGES:
                     self._is_all = False
                     break

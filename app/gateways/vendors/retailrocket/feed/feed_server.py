@@ -15,8 +15,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from app.gateways.interface import LONG_BODY
-from app.gateways.vendors.retailrocket.feed.store import Current, FeedStore
 from app.records.database import DatabaseUnavailable
+from app.records.feeds import Current, FeedStore
 
 PATH: Final = "/feeds/retailrocket/<channel>.xml"
 SECRET_PATH: Final = "/feeds/retailrocket/<token>/<channel>.xml"

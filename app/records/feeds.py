@@ -1,6 +1,6 @@
-"""The feed as kept: one build that holds, who may build the next, and its text in compressed pieces.
+"""The feeds that vendors fetch here: one build that holds, who may build the next, and its text in compressed pieces.
 
-It is in the database because several processes, on machines of their own, serve the same text, and because
+A feed is in the database because several processes, on machines of their own, serve the same text, and because
 a platform's disk vanishes at every restart.
 """
 
@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import Row, case, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.records import leases
 from app.records.database import Database
+from app.records.statements import upsert
 from app.records.tables import feed_pieces, feeds
 
 PIECE_BYTES = 256 * 1024
@@ -29,12 +30,12 @@ LEASE_S = 120.0
 LOOK_AGAIN = timedelta(hours=24)
 """A feed is looked at this often though nothing has changed: goods that are gone leave it by their age."""
 
-PRODUCT_API = "product_api"
-"""Begins the form of a store that is told products and has no feed."""
+NO_FEED = "product_api"
+"""Begins the form of a store that is sent products and has no feed."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """A unit that Retail Rocket would silently skip."""
+    """A unit that the vendor would silently skip."""
 
     sku: str
     product_id: str
@@ -51,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
     left_out_count: int = 0
     left_out: tuple[LeftOut, ...] = ()
     shortened_count: int = 0
-    """Names that are longer than Retail Rocket takes."""
+    """Names that are longer than the vendor takes."""
     gone: dict[int, int] = {}
 
 
@@ -94,51 +95,28 @@ class FeedStore:
 
     def mark(self, now: datetime) -> None:
         """Something the feed shows may have changed."""
+        is_clean = feeds.c.changes == feeds.c.built_changes
         with self.database.write() as connection:
-            kind = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            is_clean = feeds.c.changes == feeds.c.built_changes
-            connection.execute(
-                kind(feeds)
-                .values(**self._keys, changes=1, changed_at=now)
-                .on_conflict_do_update(
-                    index_elements=[feeds.c.channel, feeds.c.gateway],
-                    set_={
-                        "changes": feeds.c.changes + 1,
-                        "changed_at": case((is_clean, kind(feeds).excluded.changed_at), else_=feeds.c.changed_at),
-                    },
-                )
-            )
+            upsert(connection, feeds, {**self._keys, "changes": 1, "changed_at": now}, lambda added: {
+                "changes": feeds.c.changes + 1,
+                "changed_at": case((is_clean, added.changed_at), else_=feeds.c.changed_at),
+            })  # fmt: skip
 
     def current(self) -> Current | None:
         """What is to be served; None before the first build."""
-        with self.database.read() as connection:
-            row = connection.execute(
-                select(feeds.c.build, feeds.c.etag, feeds.c.modified_at, feeds.c.size, feeds.c.packed_size).where(
-                    self._is_this
-                )
-            ).first()
-        return Current(*row) if row is not None and row.build else None
+        row = self._row("build", "etag", "modified_at", "size", "packed_size")
+        return Current(**row._mapping) if row is not None and row.build else None
 
     def report(self) -> tuple[Report, datetime | None, bool]:
         """What the last build came to, when it was, and whether changes wait for the next."""
-        with self.database.read() as connection:
-            row = connection.execute(select(feeds).where(self._is_this)).first()
+        row = self._row("report", "built_at", "changes", "built_changes")
         if row is None:
             return Report(), None, False
         return _report(row), row.built_at, row.changes > row.built_changes
 
     def is_due(self, now: datetime, delay_s: float, form: str) -> bool:
         """Whether somebody should build now: the first time, for changes, for another form, or after a day."""
-        known = (
-            feeds.c.lease_until,
-            feeds.c.changed_at,
-            feeds.c.changes,
-            feeds.c.built_changes,
-            feeds.c.built_at,
-            feeds.c.form,
-        )
-        with self.database.read() as connection:
-            row = connection.execute(select(*known).where(self._is_this)).first()
+        row = self._row("lease_until", "changed_at", "changes", "built_changes", "built_at", "form")
         if row is None or leases.is_held(row.lease_until, now):
             return False
         if row.changes and row.built_at is None:
@@ -149,6 +127,11 @@ class FeedStore:
         # Another form waits too: while a release replaces another, processes of both would build by turns.
         age = now - row.built_at if row.built_at is not None else timedelta(0)
         return age >= LOOK_AGAIN or (age >= delay and row.built_at is not None and row.form != form)
+
+    def _row(self, *columns: str) -> Row[Any] | None:
+        """These columns of the feed; None before anything was kept of it."""
+        with self.database.read() as connection:
+            return connection.execute(select(*(feeds.c[name] for name in columns)).where(self._is_this)).first()
 
     def take(self, now: datetime) -> Turn | None:
         """Become the one who builds; None when another process is."""
@@ -183,17 +166,15 @@ class FeedStore:
 
     def form(self) -> str | None:
         """What decided last, besides the goods, what the vendor is given; None before anything was."""
-        with self.database.read() as connection:
-            return connection.execute(select(feeds.c.form).where(self._is_this)).scalar()
+        row = self._row("form")
+        return None if row is None else str(row.form)
 
     def begin_feed(self) -> None:
         """The vendor fetches a feed from now on: nobody can say what is left of what its Product API was told."""
-        if not (self.form() or "").startswith(PRODUCT_API):
+        if not (self.form() or "").startswith(NO_FEED):
             return
         with self.database.write() as connection:
-            connection.execute(
-                update(feeds).where(self._is_this, feeds.c.form.startswith(PRODUCT_API)).values(form="feed")
-            )
+            connection.execute(update(feeds).where(self._is_this, feeds.c.form.startswith(NO_FEED)).values(form="feed"))
 
     def keep_form(self, turn: Turn, form: str) -> None:
         """The vendor is given goods in this form from now on, though no feed.  Raises `BuildLost`."""
@@ -248,12 +229,8 @@ class FeedStore:
     def _end(self, turn: Turn, **values: object) -> None:
         with self.database.write() as connection:
             before = connection.execute(select(feeds.c.build).where(self._is_this)).scalar()
-            if (
-                connection.execute(
-                    update(feeds).where(self._is_this, feeds.c.lease_token == turn.token).values(**values)
-                ).rowcount
-                != 1
-            ):
+            is_own = feeds.c.lease_token == turn.token
+            if connection.execute(update(feeds).where(self._is_this, is_own).values(**values)).rowcount != 1:
                 raise BuildLost
             if "build" in values:
                 kept = [before or 0, turn.build]
@@ -297,5 +274,5 @@ def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: Report) 
     }
 
 
-def _report(row: Row[tuple[object, ...]]) -> Report:
+def _report(row: Row[Any]) -> Report:
     return msgspec.json.decode(row.report, type=Report) if row.report else Report()
