@@ -17,7 +17,7 @@ from app.callbacks.key_search import KeySearch
 from app.channel.routing import wrong_key
 from app.domain.gzip_content import PIECE, BrokenGzip, TooLarge, inflated
 from app.domain.json_bodies import JsonReader, NotJson
-from app.domain.json_values import has_more_values
+from app.domain.json_values import has_more_different_names, has_more_values
 from app.errors import Rejected
 
 LARGE: Final = 1024 * 1024
@@ -29,6 +29,10 @@ SEARCHED: Final = 64 * 1024
 BYTES_A_VALUE: Final = 11
 """A large body may hold one JSON value for so many bytes of the largest body allowed.  The shortest rows a callback can
 have take more, so that a body of the allowed size is refused for this only when it is none."""
+
+MOST_DIFFERENT_NAMES: Final = 300_000
+"""Names of a large body that are not like one another.  A catalogue has some hundred; while an object of so many names
+is made, every thread waits, for a quarter of a second."""
 
 _WSGI_INPUT: Final = "wsgi.input"
 
@@ -238,11 +242,14 @@ def parse(raw: bytes | bytearray) -> dict[str, Any]:
 
 
 def parse_large(body: Body, limit: int) -> dict[str, Any]:
-    """As `parse`; raises 413 too, for more JSON values than a body of `limit` bytes may hold."""
+    """As `parse`; raises 413 too, for more JSON values than a body of `limit` bytes may hold, and too many names."""
     raw = body.read()
     most = limit // BYTES_A_VALUE
     if has_more_values(raw, most):
         raise Rejected(413, "TOO_MANY_VALUES", f"the body holds more than {most} JSON values")
+    if has_more_different_names(raw, MOST_DIFFERENT_NAMES):
+        message = f"the objects of the body have more than {MOST_DIFFERENT_NAMES} different names"
+        raise Rejected(413, "TOO_MANY_NAMES", message)
     return parse(raw)
 
 

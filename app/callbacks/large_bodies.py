@@ -12,6 +12,8 @@ from app.errors import Rejected
 
 _T = TypeVar("_T")
 
+_OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
+
 IN_HAND: Final = 2
 """Large bodies from inflation to the end of their first transaction: one is parsed while the other is written."""
 
@@ -57,11 +59,14 @@ class Turn:
         Raises `Rejected` 503 when the time is over, and whatever `parse` raises.
         """
         if not self._parsing.acquire(timeout=self._deadline.left_s()):
-            raise Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
+            raise _OVERLOADED
         try:
-            return parse()
+            parsed = parse()
         finally:
             self._parsing.release()
+        if not self._deadline.left_s():
+            raise _OVERLOADED
+        return parsed
 
 
 class LargeBodies:

@@ -32,7 +32,7 @@ from app.channel.outcome import (
 from app.channel.routing import Routing, Standing
 from app.contract.outgoing import BadAnswer, Judged, mend
 from app.contract.problems import Problem, parts_of
-from app.contract.reading import amount, mapping, text, whole
+from app.contract.reading import amount, entries, mapping, text, whole
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
 from app.domain.events import Association, Event, IdentifierType, about
@@ -53,6 +53,9 @@ CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
 
 SET_ASIDE_RETRY_S = 300
 """Only a new configuration and a restart help."""
+
+MOST_ENTRIES = 200_000
+"""Independent entries of one request.  What can be read and kept of them has to be answered within the budget (P7)."""
 
 KNOWN_GOOD, KNOWN_GOOD_BYTES = 256, 400
 """How many answers are remembered as right, and how long one may be."""
@@ -115,8 +118,11 @@ class Reception:
         return self._routing.holder(key)
 
     def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
-        """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401)."""
+        """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401, 413)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
+        if callback.entries and len(entries(body.get(callback.entries))) > MOST_ENTRIES:
+            message = f"{callback.entries} has more than {MOST_ENTRIES} entries; send them in several requests"
+            raise Rejected(413, "TOO_MANY_ENTRIES", message)
         reading = callback.read(body)
         if reading.envelope:
             raise Malformed(reading)

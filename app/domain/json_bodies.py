@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -30,6 +30,12 @@ _ESCAPES = re.compile(
     rb"|\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?P<pair>\\u[dD][c-fC-F][0-9a-fA-F]{2})?|[c-fC-F][0-9a-fA-F]{2})"
     rb"|\xed[\xa0-\xbf][\x80-\xbf]"  # half a pair that some encoders write as it is
 )
+_WINDOW = 1024 * 1024
+"""Bytes that are searched at once: other threads have their turn in between."""
+
+_LONGEST_SHORT = 16
+"""More than what each pattern looks at besides texts, long numbers and backslashes: those go on to their own ends."""
+
 _HAS_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 # Every pattern passes each byte once: a text begins at its quote and a number at its first digit, and nothing is
@@ -40,7 +46,8 @@ _TOKENS = re.compile(
     rb"|(?<![0-9.eE+-])-?[0-9]{%d,}+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+" % LONGEST_NUMBER,
     re.DOTALL,
 )
-_HAS_NO_NUMBER = re.compile(rb"[:\[,]\s*+-?(?:[nN][aA][nN]|[iI]nf)|(?<![0-9.eE+])[0-9]{%d}" % LONGEST_NUMBER)
+_HAS_NO_NUMBER = re.compile(rb"[nN][aA][nN]|[iI]nf|[0-9]{%d}" % LONGEST_NUMBER)
+"""True for some texts as well; whether it stands in one is seen by `_TOKENS`."""
 
 _FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError)
 
@@ -95,11 +102,30 @@ class JsonReader:
 def _mended(raw: bytes | bytearray) -> bytes | bytearray:
     """The body with a mark for every text and number that cannot be read.  Raises `NotJson` for too many places."""
     mended: bytes | bytearray = raw
-    if _HAS_HALF.search(mended):
+    if _has(_HAS_HALF, mended):
         mended = _replaced(mended, _ESCAPES, _readable_escape)
-    if _HAS_NO_NUMBER.search(mended):
+    if _has(_HAS_NO_NUMBER, mended):
         mended = _replaced(mended, _TOKENS, _readable_token)
     return mended
+
+
+def _has(pattern: re.Pattern[bytes], raw: bytes | bytearray) -> bool:
+    starts = range(0, len(raw), _WINDOW)
+    return any(pattern.search(raw, at, at + _WINDOW + LONGEST_NUMBER) is not None for at in starts)
+
+
+def _matches(pattern: re.Pattern[bytes], raw: bytes | bytearray) -> Iterator[re.Match[bytes]]:
+    """As `finditer`, which would search a body without any match at once."""
+    at = 0
+    while at < len(raw):
+        end = at + _WINDOW
+        for match in pattern.finditer(raw, at, end):
+            # What reaches the end of the window may go on behind it.
+            whole = match if match.end() < end - _LONGEST_SHORT else pattern.match(raw, match.start())
+            if whole is not None:
+                yield whole
+                at = whole.end()
+        at = max(at, end - LONGEST_NUMBER - _LONGEST_SHORT)
 
 
 def _replaced(
@@ -108,7 +134,7 @@ def _replaced(
     """The body with what `readable` gives for each match; None leaves it as it is."""
     found = bytearray()
     at = 0
-    for count, match in enumerate(pattern.finditer(raw)):
+    for count, match in enumerate(_matches(pattern, raw)):
         if count == MOST_MENDED:
             raise NotJson("too many places to mend")
         mended = readable(match)

@@ -145,6 +145,14 @@ def d6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield from bodies.d6(folder, channel("https://pipe17.invalid"))
 
 
+def d6b(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """What `GET /healthz` waits beside a body of the largest size that takes long to read, and that body's answer.
+
+    The larger of the wait against 1 s and the answer against 10 s.
+    """
+    yield from bodies.dear(folder, {**channel("https://pipe17.invalid"), "DELIVERIES": "worker"})
+
+
 def _send_once(port: int, raw: bytes) -> None:
     client = Client(port)
     assert client.send(raw, is_kept=False) == 200
@@ -377,13 +385,15 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S5b": s5b, "S6": s6, "S7": s7, "S8": s8, "S9": s9, "S10": s10,
-    "S11": s11, "S12": s12, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "P15": p15, "R13": r13, "V1": v1,
+    "S11": s11, "S12": s12, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "D6b": d6b, "P15": p15, "R13": r13, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="S1 (with S2) ... S12, S5b, B1, C1, D5, D6, P15, R13, V1; none: all")
+    parser.add_argument(
+        "names", nargs="*", help="S1 (with S2) ... S12, S5b, B1, C1, D5, D6, D6b, P15, R13, V1; none: all"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args(namespace=Options())

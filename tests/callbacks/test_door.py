@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from app.channel import reception
 from app.channel.actions import order_pull
 from app.contract.schemas import Contract, load_contract
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
@@ -51,6 +52,16 @@ WRONG_KEYS: list[Any] = [
     None, "", " ", 0, 1, True, [], [KEY], {}, {"a": KEY}, KEY + " ", " " + KEY, KEY + "\n", KEY[:-1], KEY.lower() + "x",
     "!!!" + KEY, "ключ", "k" * 100_000, "KDS_SPOLIATER", "\x00", 1.5,
 ]  # fmt: skip
+
+
+def test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reception, "MOST_ENTRIES", 3)
+    rows = [{"sku": f"S{number}", "quantity_available": 1} for number in range(4)]
+    reply = retailops.post("inventory_push", inventory_updates=rows)
+    assert reply.status_code == 413 and codes(reply.get_json()) == ["TOO_MANY_ENTRIES"]
+    assert retailops.post("inventory_push", inventory_updates=rows[:3]).status_code == 200
 
 
 def test_p2_every_wrong_key_gets_one_and_the_same_401_and_nothing_happens(retailops: Caller, pipe17: Sandbox) -> None:

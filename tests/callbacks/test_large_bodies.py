@@ -17,11 +17,11 @@ from flask import Flask
 
 from app.callbacks import body, worker
 from app.callbacks.key_search import MOST_TRIED, KeySearch
-from app.callbacks.large_bodies import IN_HAND, LargeBodies
+from app.callbacks.large_bodies import IN_HAND, FreePlace, LargeBodies
 from app.callbacks.threads import Threads
 from app.channel.routing import wrong_key
 from app.deadline import Deadline
-from app.domain.json_values import has_more_values
+from app.domain.json_values import has_more_different_names, has_more_values
 from app.errors import Rejected
 from app.settings import LONGEST_KEY
 from tests.callbacks.worker_stage import Staged, answer, post
@@ -132,6 +132,32 @@ def test_p46_a_large_body_has_no_more_values_than_one_of_the_allowed_size_can_ne
         with pytest.raises(Rejected, match="values") as refused:
             body.parse_large(found, allowed)
         assert (refused.value.status, refused.value.code) == (413, "TOO_MANY_VALUES")
+
+
+def test_p15_a_body_of_too_many_different_names_is_refused_before_they_are_made() -> None:
+    name, key = NAME.encode(), json.dumps(KEY).encode()
+    for written in ('"k%07d":1', '"\\ud83d\\ude00%x" : 1', '"%d":{"a":{}}'):
+        names = ",".join(written % number for number in range(600_000)).encode()
+        for raw in (b'{"%s":%s,%s}' % (name, key, names), b'{"rows":[{"x":{%s}}],"%s":%s}' % (names, name, key)):
+            begun = time.thread_time()
+            with pytest.raises(Rejected, match="different names") as refused:
+                body.parse_large(received(raw), LIMIT)
+            assert (refused.value.status, refused.value.code) == (413, "TOO_MANY_NAMES")
+            assert time.thread_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("different", [8, 2000], ids=["rows", "catalogue"])
+def test_a_body_of_many_rows_has_few_different_names(different: int) -> None:
+    rows = [{f"name-{(row * 8 + number) % different}": row for number in range(8)} for row in range(100_000)]
+    raw = json.dumps({NAME: KEY, "rows": rows}).encode()
+    assert len(body.parse_large(received(raw), LIMIT)["rows"]) == 100_000
+
+
+@pytest.mark.parametrize("part", [b'\\"', b',"', b'"', b",", b'{"', b',"\\', b'":'], ids=repr)
+def test_p46_names_are_looked_for_in_bounded_time(part: bytes) -> None:
+    begun = time.thread_time()
+    has_more_different_names(part * (8 * body.LARGE // len(part)), 1000)
+    assert time.thread_time() - begun < 0.5
 
 
 def test_values_are_counted_outside_texts_only() -> None:
@@ -343,6 +369,15 @@ def test_p7_a_large_body_whose_place_does_not_come_in_time_is_told_so(
         eventually(lambda: merchants.statuses == [503] * 4)
     merchants.wait()
     assert sorted(merchants.statuses) == [200, 200, *[503] * 4]
+
+
+def test_p7_a_body_that_took_too_long_to_read_is_not_written() -> None:
+    deadline = Deadline.in_s(0.05)
+    with LargeBodies().turn(FreePlace(), "A", deadline) as turn:
+        assert turn is not None
+        with pytest.raises(Rejected) as refused:
+            turn.parsed(lambda: time.sleep(0.1))
+    assert (refused.value.status, refused.value.retry_after_s) == (503, 10)
 
 
 def test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import threading
 import time
 import tracemalloc
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.domain import json_bodies
 from app.domain.json_bodies import JsonReader, NotJson
 from app.domain.texts import UNREADABLE as BAD
 
@@ -72,6 +74,47 @@ def test_p34_amounts_stay_exact_beside_one_that_is_none() -> None:
     assert exact(b'{"a": 0.10, "t": "\\ud83d"}') == ({"a": Decimal("0.10"), "t": BAD}, True)
     found, _ = exact(b'{"a": 0.10, "b": 1e99999999999999999999}')
     assert found == {"a": Decimal("0.10"), "b": BAD}
+
+
+def test_p34_what_lies_across_windows_of_the_search_is_found_whole(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    roll = random.Random(seed)
+    parts = [
+        b'"a"', b'"', b"\\", rb"\ud83d", rb"\ude00", rb"\ud83d\ude00", rb"\"", b"NaN", b"nano", b"Infinity", b"-inf",
+        b"1" * 4299, b"1" * 4300, b"-" + b"2" * 5000 + b".5e10", b"3", b".", b"e", b"-", b" " * 50, b",",
+        b"\xed\xa0\x80", b"x" * 700, b"[{:}]", b"\\" * 333,
+    ]  # fmt: skip
+    for _ in range(300):
+        monkeypatch.setattr(json_bodies, "_WINDOW", roll.randint(4400, 9000))
+        weights = [roll.random() ** 3 for _ in parts]
+        raw = b"".join(roll.choices(parts, weights, k=roll.randint(5, 200)))
+        for pattern in (json_bodies._ESCAPES, json_bodies._TOKENS):
+            found = [match.span() for match in json_bodies._matches(pattern, raw)]
+            assert found == [match.span() for match in pattern.finditer(raw)], json_bodies._WINDOW
+        for pattern in (json_bodies._HAS_HALF, json_bodies._HAS_NO_NUMBER):
+            assert json_bodies._has(pattern, raw) == bool(pattern.search(raw))
+
+
+def test_p15_other_threads_have_their_turn_while_a_body_is_mended() -> None:
+    raw = b"[" + b"1.2345678901," * 1_000_000 + b"NaN]"
+    is_over = threading.Event()
+    gaps: list[float] = []
+
+    def look() -> None:
+        seen_s = time.monotonic()
+        while not is_over.wait(0.002):
+            gaps.append((now_s := time.monotonic()) - seen_s)
+            seen_s = now_s
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    begun = time.monotonic()
+    with contextlib.suppress(NotJson):
+        read(raw)
+    took_s = time.monotonic() - begun
+    is_over.set()
+    looking.join()
+    print(f"{took_s:.2f} s, others waited {max(gaps):.2f} s at most")
+    assert max(gaps) < took_s / 5
 
 
 MANY = 1_000_000
