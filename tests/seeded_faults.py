@@ -1388,7 +1388,7 @@ FAULTS = (
         "own-throttle-fails-a-cancellation",
         "P14",
         "app/channel/actions/order_cancel.py",
-        '    await_own_throttle(desk, asked, source, order.refnum, "cancel_order")\n',
+        ", awaits_throttle=True",
         "",
         (
             "tests/channel/test_lane_waiting.py::"

@@ -63,14 +63,15 @@ class Walk:
     file_moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     room_moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     statements: list[str] = field(default_factory=list)
+    transactions: int = 0
     decodings: int = 0
     """How often the body of a stored command was decoded."""
 
     @property
-    def figures(self) -> tuple[int, int, int, int, int]:
-        """Files, moves between files, moves between rooms, statements, decodings."""
+    def figures(self) -> tuple[int, int, int, int, int, int]:
+        """Files, moves between files, moves between rooms, statements, transactions, decodings."""
         moves = self.file_moves.total(), self.room_moves.total()
-        return len(self.files), *moves, len(self.statements), self.decodings
+        return len(self.files), *moves, len(self.statements), self.transactions, self.decodings
 
     def entered(self, frame: FrameType) -> None:
         """A function of app/ was called."""
@@ -122,6 +123,9 @@ def traced(database: Database, monkeypatch: pytest.MonkeyPatch, *, follows_calls
         if threading.get_ident() == mine and not statement.lstrip().upper().startswith(_NO_STATEMENTS):
             walk.statements.append(statement)
 
+    def begin(_: Any) -> None:
+        walk.transactions += threading.get_ident() == mine
+
     def counted(*args: Any, **named: Any) -> Any:
         if threading.get_ident() == mine and named.get("type") in BODIES:
             walk.decodings += 1
@@ -130,6 +134,7 @@ def traced(database: Database, monkeypatch: pytest.MonkeyPatch, *, follows_calls
     with monkeypatch.context() as patched:
         patched.setattr(msgspec.json, "decode", counted)
         event.listen(database.engine, "before_cursor_execute", note)
+        event.listen(database.engine, "begin", begin)
         before = sys.getprofile()
         if follows_calls:
             sys.setprofile(profile)
@@ -138,6 +143,7 @@ def traced(database: Database, monkeypatch: pytest.MonkeyPatch, *, follows_calls
         finally:
             sys.setprofile(before)
             event.remove(database.engine, "before_cursor_execute", note)
+            event.remove(database.engine, "begin", begin)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.channel import late_news, parcels
+from app.channel import late_news
 from app.deliveries import outbox
 from app.deliveries.outbox import Owed
 from app.deliveries.transitions import Delivery, Settled
@@ -31,7 +31,7 @@ from app.domain.commands import (
 )
 from app.errors import Refused
 from app.gateways.interface import Gateway, command_body
-from app.records import handed_out, refunds
+from app.records import handed_out, parcels, refunds
 from app.records import late_news as news
 
 COUNTED_HERE: Final = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
@@ -126,7 +126,7 @@ def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now:
     if not _is_paid_back(connection, delivery.channel, body.order_refnum):
         return False
     # It is about nothing RetailOps asked for, so that no answer tells of it while it waits.
-    owed = outbox.owe(
+    placed = outbox.owe(
         connection,
         Owed(delivery.gateway, "update_order", Restatement(body.order_refnum, is_paid_back=True), ()),
         channel=delivery.channel,
@@ -136,7 +136,8 @@ def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now:
         now=now,
         lease=None,
     )
-    outbox.wake(connection, owed.id, now)
+    assert placed is not None
+    outbox.wake(connection, placed.delivery.id, now)
     return True
 
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import parcels
-from app.channel.parcels import Parcel
 from app.channel.running import Plan
 from app.deliveries.outbox import Owed
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway, Verb
+from app.records import parcels
 from app.records.handed_out import KnownOrder
+from app.records.parcels import Parcel
 
 if TYPE_CHECKING:
     from app.channel.shipments import Shipped
@@ -92,7 +92,6 @@ def replacing(
     channel: str,
     source: Gateway,
     order: KnownOrder,
-    registered: Sequence[Parcel],
     shipped: Shipped,
     payload: Sequence[Shipped],
 ) -> Plan | None:
@@ -110,7 +109,7 @@ def replacing(
         and _units(order, item.stated) == _units(order, shipped.stated)
     ]
     others = {item.package.key for item in twins} - {shipped.package.key}
-    alike = [parcel for parcel in registered if _holds(order, parcel, shipped.stated)]
+    alike = [parcel for parcel in order.parcels if _holds(order, parcel, shipped.stated)]
     candidates = [parcel for parcel in alike if parcel.label_key not in others]
     is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
     if not candidates or not is_one_shipment or len(twins) != len(alike):

@@ -14,7 +14,7 @@ from typing import Final
 from app.channel.desk import Asked, Desk
 from app.deliveries import outbox
 from app.deliveries.outbox import Front
-from app.gateways.interface import Gateway, Verb
+from app.gateways.interface import Verb
 from app.records import leases
 
 KEPT_S: Final = 2.5
@@ -31,19 +31,19 @@ THROTTLED: Final = ("", "RATE_LIMITED")
 _room = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def await_own_throttle(desk: Desk, asked: Asked, source: Gateway, order_refnum: str, verb: str) -> None:
+def await_own_throttle(desk: Desk, asked: Asked, gateway: str, order_refnum: str, verb: str) -> None:
     """Return when the order's lane is free, when waiting would not free it, or when the budget is nearly over.
 
     `verb` is the command's own: behind another of its kind it is a repeat, which has its own rule (R9).
     Raises `DatabaseUnavailable`.
     """
-    declared = source.verbs.get(verb)
+    declared = desk.gateways[(asked.channel.key, gateway)].verbs.get(verb)
     if not isinstance(declared, Verb) or declared.decided_by != "vendor" or not _room.acquire(blocking=False):
         return
     try:
         while (left_s := asked.deadline.left_s() - KEPT_S) > 0:
             with desk.database.read() as connection:
-                front = outbox.front_of_lane(connection, asked.channel.key, source.token, order_refnum)
+                front = outbox.front_of_lane(connection, asked.channel.key, gateway, order_refnum)
             now = desk.clock()
             if front is None or front.verb == verb or not _is_throttled(front, now, now + timedelta(seconds=left_s)):
                 return

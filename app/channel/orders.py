@@ -21,9 +21,7 @@ def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
     """
     channel = asked.channel.key
     with desk.database.read() as connection:
-        order = handed_out.known(connection, channel, [refnum]).get(refnum)
-        if order is None and (other := handed_out.meant(connection, channel, [refnum])[refnum]) != refnum:
-            order = handed_out.known(connection, channel, [other]).get(other)
+        order = handed_out.known_as_stated(connection, channel, [refnum]).get(refnum)
     source = desk.order_source(asked.channel)
     if order is not None or source is None:
         return order

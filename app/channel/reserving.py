@@ -16,9 +16,10 @@ from app.records import reservations, stock
 from app.settings import Channel
 
 
-def acknowledged(connection: Connection, channel: str, order_refnum: str, now: datetime) -> None:
+def acknowledged(connection: Connection, channel: str, source: Gateway, order_refnum: str, now: datetime) -> None:
     """RetailOps has the order: its next statements of stock will count the units."""
-    reservations.note_acknowledged(connection, channel, order_refnum, now)
+    if source.reserve_grace_s is not None:
+        reservations.note_acknowledged(connection, channel, order_refnum, now)
 
 
 def called_off(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from app.channel import parcels, refunds
+from app.channel import refunds
 from app.channel.commands import OrderName, with_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -23,7 +23,7 @@ from app.domain.line_matching import allot, as_bought, named_lines
 from app.domain.orders import SketchLine
 from app.errors import GatewayError
 from app.gateways.interface import Gateway, Verb
-from app.records import handed_out
+from app.records import handed_out, parcels
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry

@@ -16,24 +16,27 @@ from itertools import groupby
 from typing import cast
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from app.channel import consequences
 from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
 from app.channel.entry_by_entry import refused_event
+from app.channel.lane_waiting import await_own_throttle
 from app.clock import boot_s
 from app.deliveries import claims, outbox, transitions
-from app.deliveries.claims import Outcome
+from app.deliveries.claims import Outcome, Recorded
 from app.deliveries.keeping import Kept
 from app.deliveries.operating import NEVER_KNOWN
 from app.deliveries.outbox import Owed, Told
 from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
-from app.domain.events import Event, about
+from app.domain.events import Association, Event, about
+from app.domain.texts import mended
 from app.errors import Rejected
 from app.gateways.interface import Verb
 from app.records import leases
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.former_keys import KEY_FORM
+from app.records.statements import upsert
 from app.records.tables import commands as ledger
 
 TWIN_WAIT_S = 3.0
@@ -94,6 +97,8 @@ class Command:
     correct: Callable[[Connection], Plan]
     former_meaning: object = None
     """What an earlier version took for the meaning, for what it has bound; None where that is the same."""
+    awaits_throttle: bool = False
+    """Whether it waits for earlier calls of its order that only our own rate delays, where the vendor decides (R14)."""
 
     @property
     def digest(self) -> str:
@@ -142,6 +147,15 @@ def _digest(meaning: object) -> str:
 
 class _TwinRunning(Exception):
     """The same command is being carried out by another request."""
+
+
+@dataclass
+class _LaneBusy(Exception):
+    """Earlier calls of the order stand before a command that the vendor decides and that may wait for them."""
+
+    gateway: str
+    order_refnum: str
+    verb: str
 
 
 def run(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> list[list[Event]]:
@@ -214,9 +228,13 @@ def _not_contradicted(own: Sequence[Event], vendors: Sequence[Event]) -> list[Ev
 
 def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
     give_up_at = time.monotonic() + min(TWIN_WAIT_S, asked.deadline.left_s())
+    has_waited = False
     while True:
         try:
-            return _begin(desk, asked, wanted)
+            return _begin(desk, asked, wanted, has_waited=has_waited)
+        except _LaneBusy as busy:
+            await_own_throttle(desk, asked, busy.gateway, busy.order_refnum, busy.verb)
+            has_waited, give_up_at = True, time.monotonic() + min(TWIN_WAIT_S, asked.deadline.left_s())
         except _TwinRunning:
             if time.monotonic() >= give_up_at:
                 message = "the same command is being carried out; ask again"
@@ -224,15 +242,15 @@ def _begin_or_wait(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begu
             time.sleep(0.05)
 
 
-def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
+def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command], *, has_waited: bool) -> _Begun:
     """T1."""
     begun = _Begun(token=outbox.new_lease(), held_until_s=boot_s() + BUDGET_S + PATIENCE_MARGIN_S)
     channel = asked.channel.key
     serial = [f"{channel}/{command.order_refnum}" for command in wanted]
     with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
-        free_lanes: dict[tuple[str, str], bool] = {}
         for command in wanted:
-            row = _bound(connection, channel, command)
+            claimed_id = _claim(connection, desk, asked, command)
+            row = _bound(connection, channel, command) if claimed_id is None else None
             is_declined = False
             if row is not None and row.finished_at is None and leases.is_held(row.lease_until, desk.clock()):
                 raise _TwinRunning
@@ -246,24 +264,49 @@ def _begin(desk: Desk, asked: Asked, wanted: Sequence[Command]) -> _Begun:
                 has_news = bool(plan.owed or plan.events)
                 base = [] if has_news or plan.answers_alone else msgspec.json.decode(row.events, type=_EVENTS)
                 is_declined = has_news and not plan.owed
-            owed, busy = _attemptable(desk, asked, connection, command, plan, free_lanes)
-            own = [*base, *plan.events, *busy]
+            row_id = claimed_id if row is None else int(row.id)
+            assert row_id is not None
+            told = outbox.of_commands(connection, [row_id])[row_id] if row is not None and plan.owed else []
+            placed, busy = _owe(connection, desk, asked, command, plan, row_id, begun.token)
+            if busy and command.awaits_throttle and not has_waited:
+                raise _LaneBusy(busy[0].gateway, command.order_refnum, busy[0].verb)
+            own = [*base, *plan.events, *map(_busy_event, busy)]
+            if placed:
+                is_inline = any(item.is_leased for item in placed)
+                if row is not None or own or not is_inline:
+                    _bind(connection, desk, asked, command, row_id, own, is_finished=not is_inline)
+                begun.told[row_id] = told
+            elif row is None:
+                connection.execute(delete(ledger).where(ledger.c.id == row_id))
             # What vendors said of the earlier request is no answer to one that changed nothing of it.
-            row_id = int(row.id) if row is not None and not is_declined else None
-            if owed:
-                is_inline_owed = any(is_inline for _, is_inline in owed)
-                row_id = _bind(connection, desk, asked, command, row_id, own, is_finished=not is_inline_owed)
-            begun.rows.append((row_id, own))
-            if owed and row_id is not None:
-                begun.told[row_id] = outbox.of_commands(connection, [row_id])[row_id] if row is not None else []
-            for item, is_inline in owed:
-                assert row_id is not None
-                delivery = _owe(connection, desk, asked, command, item, row_id, begun.token if is_inline else None)
-                if is_inline:
-                    begun.attempts.append(delivery)
-                    begun.told_at[delivery.id] = row_id, len(begun.told[row_id])
-                begun.told[row_id].append(Told(item.verb, item.gateway, "owed", "", "", item.about, ()))
+            is_kept = bool(placed) or (row is not None and not is_declined)
+            begun.rows.append((row_id if is_kept else None, own))
+            for item in placed:
+                if item.is_leased:
+                    begun.attempts.append(item.delivery)
+                    begun.told_at[item.delivery.id] = row_id, len(told)
+                told.append(Told(item.delivery.verb, item.delivery.gateway, "owed", "", "", item.about, ()))
     return begun
+
+
+def _claim(connection: Connection, desk: Desk, asked: Asked, command: Command) -> int | None:
+    """Bind the command's key before it is looked at further: its row, or None where the key is bound already."""
+    now = desk.clock()
+    row = {
+        "channel": asked.channel.key,
+        "callback": command.callback,
+        "natural_key": command.natural_key,
+        "order_refnum": command.order_refnum,
+        "key_form": KEY_FORM,
+        "digest": command.digest,
+        "events": msgspec.json.encode(()),
+        "request_id": asked.request_id,
+        "begun_at": now,
+        "lease_until": now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S),
+    }
+    claimed = upsert(connection, ledger, row, key=("channel", "callback", "natural_key"), returning=[ledger.c.id])
+    found: int | None = claimed.scalar()
+    return found
 
 
 def _bound(connection: Connection, channel: str, command: Command) -> Row[tuple[object, ...]] | None:
@@ -276,31 +319,47 @@ def _bound(connection: Connection, channel: str, command: Command) -> Row[tuple[
     ).first()
 
 
-def _attemptable(
-    desk: Desk,
-    asked: Asked,
-    connection: Connection,
-    command: Command,
-    plan: Plan,
-    free_lanes: dict[tuple[str, str], bool],
-) -> tuple[list[tuple[Owed, bool]], list[Event]]:
-    """Which calls are owed and whether each may be tried inline (R12).
+@dataclass(frozen=True)
+class _Placed:
+    """A call that was written for a command."""
 
-    What the vendor decides cannot be owed: behind a waiting lane it is not begun at all (R10).
+    delivery: Delivery
+    is_leased: bool
+    about: tuple[Association, ...]
+
+
+def _owe(
+    connection: Connection, desk: Desk, asked: Asked, command: Command, plan: Plan, row_id: int, token: str
+) -> tuple[list[_Placed], list[Owed]]:
+    """Write the calls that are owed; each may be tried inline if its lane was free before (R12).
+
+    What the vendor decides cannot be owed: behind a waiting lane it is not begun at all (R10), and given back.
     """
-    owed: list[tuple[Owed, bool]] = []
-    busy: list[Event] = []
+    placed: list[_Placed] = []
+    busy: list[Owed] = []
+    now = desk.clock()
     for item in plan.owed:
-        lane = (item.gateway, command.order_refnum)
-        if lane not in free_lanes:
-            free_lanes[lane] = outbox.is_lane_free(connection, asked.channel.key, *lane, desk.clock())
-        verb = desk.gateways[(asked.channel.key, item.gateway)].verbs[item.verb]
-        if not free_lanes[lane] and isinstance(verb, Verb) and verb.decided_by == "vendor":
-            message = f"earlier calls for this order are still owed to {item.gateway}; nothing was done, send again"
-            busy.append(Event("error", "EARLIER_CALLS_OWED", message, item.about))
+        written = outbox.owe(
+            connection,
+            item,
+            channel=asked.channel.key,
+            lane=command.order_refnum,
+            command_id=row_id,
+            request_id=asked.request_id,
+            now=now,
+            lease=(token, now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)),
+            is_kept_behind=not _is_vendors_decision(desk, asked.channel.key, item.gateway, item.verb),
+        )
+        if written is None:
+            busy.append(item)
         else:
-            owed.append((item, free_lanes[lane]))
-    return owed, busy
+            placed.append(_Placed(written.delivery, written.is_leased, item.about))
+    return placed, busy
+
+
+def _busy_event(item: Owed) -> Event:
+    message = f"earlier calls for this order are still owed to {item.gateway}; nothing was done, send again"
+    return Event("error", "EARLIER_CALLS_OWED", message, item.about)
 
 
 def _bind(
@@ -308,55 +367,23 @@ def _bind(
     desk: Desk,
     asked: Asked,
     command: Command,
-    row_id: int | None,
+    row_id: int,
     own: Sequence[Event],
     *,
     is_finished: bool,
-) -> int:
+) -> None:
+    """What is said of the command now, and whether its request is over."""
     now = desk.clock()
-    values = {
-        "digest": command.digest,
-        "events": msgspec.json.encode(own),
-        "request_id": asked.request_id,
-        "lease_until": now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S),
-        "finished_at": now if is_finished else None,
-    }
-    if row_id is not None:
-        connection.execute(update(ledger).where(ledger.c.id == row_id).values(**values))
-        return row_id
-    return int(
-        connection.execute(
-            insert(ledger).returning(ledger.c.id),
-            {
-                **values,
-                "channel": asked.channel.key,
-                "callback": command.callback,
-                "natural_key": command.natural_key,
-                "order_refnum": command.order_refnum,
-                "key_form": KEY_FORM,
-                "begun_at": now,
-            },
-        ).scalar_one()
-    )
-
-
-def _owe(
-    connection: Connection, desk: Desk, asked: Asked, command: Command, item: Owed, row_id: int, token: str | None
-) -> Delivery:
-    now = desk.clock()
-    lease = (token, now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)) if token else None
-    lane = (asked.channel.key, item.gateway, command.order_refnum)
-    free_at = None if lease else outbox.late_until(connection, *lane, now)
-    return outbox.owe(
-        connection,
-        item,
-        channel=asked.channel.key,
-        lane=command.order_refnum,
-        command_id=row_id,
-        request_id=asked.request_id,
-        now=now,
-        lease=lease,
-        free_at=free_at,
+    connection.execute(
+        update(ledger)
+        .where(ledger.c.id == row_id)
+        .values(
+            digest=command.digest,
+            events=msgspec.json.encode(own),
+            request_id=asked.request_id,
+            lease_until=now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S),
+            finished_at=now if is_finished else None,
+        )
     )
 
 
@@ -441,7 +468,7 @@ def _told_from_memory(begun: _Begun, settled: dict[int, Settled]) -> dict[int, l
     for delivery_id, (row_id, place) in begun.told_at.items():
         if (item := settled.get(delivery_id)) is not None:
             told[row_id][place] = replace(
-                told[row_id][place], state=item.state, code=item.code, message=item.error, events=item.events
+                told[row_id][place], state=item.state, code=item.code, message=mended(item.error), events=item.events
             )
     return told
 
@@ -462,12 +489,20 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled], *, is_bare: 
             consequences.apply(connection, delivery, outcome.settled, now, gateway)
         for outcome in recorded.after_all:
             consequences.done_after_all(connection, outcome.delivery, outcome.settled, now)
-        told = outbox.of_commands(connection, row_ids)
+        is_all_known = _is_all_known(begun, recorded)
+        told = _told_from_memory(begun, settled) if is_all_known else outbox.of_commands(connection, row_ids)
         # Once it is clear what to tell: what follows from it nobody asked for.  Once for all parts of a refund.
         any(consequences.follow_up(connection, item.delivery, item.settled, now) for item in reversed(recorded.applied))
-        outbox.release_unbound(connection, row_ids)
+        if any(outcome.settled.state == "refused" for outcome in recorded.applied):
+            outbox.release_unbound(connection, row_ids)
         connection.execute(update(ledger).where(ledger.c.id.in_(row_ids)).values(finished_at=now))
     return told
+
+
+def _is_all_known(begun: _Begun, recorded: Recorded) -> bool:
+    """Whether the records say of these commands just what this request has seen: all their calls are its own."""
+    count = sum(map(len, begun.told.values()))
+    return set(begun.row_ids) == set(begun.told) and len(recorded.applied) == len(begun.told_at) == count
 
 
 def events_of(told: Told, *, is_held: bool) -> list[Event]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import labels, parcels, reserving
+from app.channel import labels, reserving
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
@@ -25,7 +25,7 @@ from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
-from app.records import former_keys, handed_out
+from app.records import former_keys, handed_out, parcels
 from app.records.handed_out import KnownOrder
 
 _NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
@@ -139,9 +139,11 @@ def package_commands(
     desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, read: Sequence[Shipped]
 ) -> list[Command]:
     """The commands that register the packages of one payload."""
-    with desk.database.read() as connection:
-        kept = former_keys.standing(connection, asked.channel.key, parcels.CALLBACK, order.refnum, _in_form)
-        registered = {parcel.key for parcel in parcels.of_order(connection, asked.channel.key, order.refnum)}
+    kept: dict[str, str] = {}
+    if order.has_former_keys:
+        with desk.database.read() as connection:
+            kept = former_keys.standing(connection, asked.channel.key, parcels.CALLBACK, order.refnum, _in_form)
+    registered = {parcel.key for parcel in order.parcels}
     payload = of_order(order, read, kept, registered)
     return [package_command(desk, asked, source, order, item, payload) for item in payload]
 
@@ -164,11 +166,10 @@ def package_command(
             return Plan([Event("info", "EMPTY_PACKAGE", "a package without units and tracking number states nothing")])
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; it cannot ship", named)])
-        registered = parcels.of_order(connection, channel, order.refnum)
-        open_units = parcels.open_units(known, registered)
+        open_units = known.open_units
         lines, is_cut, events = _matched(known, open_units, shipped.stated)
         if is_cut:
-            relabelled = labels.replacing(connection, channel, source, known, registered, shipped, payload)
+            relabelled = labels.replacing(connection, channel, source, known, shipped, payload)
             if relabelled is not None:
                 return relabelled
         if not lines:

@@ -9,7 +9,7 @@ once more after it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from app.channel.desk import Asked, Desk
 from app.domain.orders import Candidate, Order
@@ -79,16 +79,11 @@ def due(desk: Desk, asked: Asked, source: Gateway) -> list[Candidate]:
     return [item for item in found if is_called_off[item.refnum]]
 
 
-def acknowledge(desk: Desk, asked: Asked, numbers: Iterable[tuple[str, str]]) -> set[str]:
-    """Of these orders (refnum, RetailOps' number) those RetailOps was told are called off.
+def acknowledge(desk: Desk, asked: Asked, numbers: Mapping[str, str]) -> None:
+    """RetailOps has acknowledged these orders, of which it was told that they are called off; its number by refnum.
 
     Their source needs no word: it called them off itself.
     """
-    channel, by_refnum = asked.channel.key, dict(numbers)
-    with desk.database.read() as connection:
-        known = cancelled_at_source.told(connection, channel, by_refnum)
-    if known:
+    if numbers:
         with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            told = {refnum: by_refnum[refnum] for refnum in known}
-            cancelled_at_source.acknowledge(connection, channel, told, desk.clock())
-    return known
+            cancelled_at_source.acknowledge(connection, asked.channel.key, numbers, desk.clock())

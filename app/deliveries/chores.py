@@ -106,7 +106,7 @@ class Chores:
         ).scalar()
         if command_id is None:
             return
-        delivery = outbox.owe(
+        placed = outbox.owe(
             connection,
             Owed(gateway.token, REPORT, purchase, about("order_refnum", purchase.order_refnum)),
             channel=channel,
@@ -117,7 +117,8 @@ class Chores:
             now=now,
             lease=None,
         )
-        outbox.wake(connection, delivery.id, now)
+        assert placed is not None
+        outbox.wake(connection, placed.delivery.id, now)
 
 
 def _as_told(item: Ripe, moment: str) -> Purchase:

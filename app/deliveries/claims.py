@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
+    exists,
     func,
     null,
     or_,
@@ -184,6 +185,18 @@ _LATER = (
 _KEPT_TO = timedelta(milliseconds=2)
 """How much two readings of one time may differ once one of them was kept, which is done in milliseconds."""
 _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
+_WAITING = deliveries.alias("waiting")
+_WRITE_HELD = _WRITE.where(deliveries.c.lease_token == bindparam("of_token")).returning(
+    exists()
+    .where(
+        _WAITING.c.channel == bindparam("of_channel"),
+        _WAITING.c.gateway == bindparam("of_gateway"),
+        _WAITING.c.lane == bindparam("of_lane"),
+        _WAITING.c.id != bindparam("of_id"),
+        is_in(_WAITING, OPEN_STATES),
+    )
+    .label("is_waited_for")
+)
 
 
 @dataclass(frozen=True)
@@ -216,6 +229,8 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
     """
     if not outcomes:
         return Recorded()
+    if len(outcomes) == 1 and _is_recorded_under_lease(connection, outcomes[0], now):
+        return Recorded([outcomes[0]])
     rows = {row.id: row for row in connection.execute(_HELD, {"ids": [item.delivery.id for item in outcomes]})}
     recorded = Recorded()
     in_doubt: list[int] = []
@@ -236,20 +251,42 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: datetime) -
     if in_doubt:
         connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
-    # Personal data goes as soon as nobody needs it (R28).
-    _write(connection, [{**_written(outcome), "closed_at": now, "body": None} for outcome in closed])
-    _write(connection, [_written(outcome) for outcome in recorded.applied if outcome.settled.state in OPEN_STATES])
+    _write(connection, [_written(outcome, now) for outcome in closed])
+    still_open = [outcome for outcome in recorded.applied if outcome.settled.state in OPEN_STATES]
+    _write(connection, [_written(outcome, now) for outcome in still_open])
+    _wake_behind(connection, closed, now)
+    return recorded
+
+
+def _is_recorded_under_lease(connection: Connection, outcome: Outcome, now: datetime) -> bool:
+    """Write an outcome whose lease is held, as a request with one call has it: one statement where nobody waits for it.
+
+    False, and nothing is written, where the lease is lost.
+    """
+    channel, gateway, lane = _lane_of(outcome.delivery)
+    names = {"of_channel": channel, "of_gateway": gateway, "of_lane": lane, "of_token": outcome.token}
+    row = connection.execute(_WRITE_HELD, {**_written(outcome, now), **names}).first()
+    if row is None:
+        return False
+    if row.is_waited_for and outcome.settled.state not in OPEN_STATES:
+        _wake_behind(connection, [outcome], now)
+    return True
+
+
+def _wake_behind(connection: Connection, closed: Sequence[Outcome], now: datetime) -> None:
     free_at: dict[tuple[str, str, str], datetime] = {}
     for outcome in closed:
         lane = _lane_of(outcome.delivery)
         free_at[lane] = max(now, free_at.get(lane, now), outcome.settled.late_until or now)
     wake_lanes(connection, free_at)
-    return recorded
 
 
-def _written(outcome: Outcome) -> dict[str, object]:
+def _written(outcome: Outcome, now: datetime) -> dict[str, object]:
     settled = outcome.settled
+    # Personal data goes as soon as nobody needs it (R28).
+    over: dict[str, object] = {} if settled.state in OPEN_STATES else {"closed_at": now, "body": None}
     return {
+        **over,
         "of_id": outcome.delivery.id,
         "state": settled.state,
         "attempts": settled.attempts,

@@ -6,19 +6,25 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BindParameter,
+    Boolean,
     ColumnElement,
     Connection,
     FromClause,
     Select,
+    and_,
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -76,6 +82,14 @@ def new_lease() -> str:
     return secrets.token_hex(8)
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A call that was written; `is_leased` where the request that wrote it may try it at once."""
+
+    delivery: Delivery
+    is_leased: bool
+
+
 def owe(
     connection: Connection,
     owed: Owed,
@@ -86,15 +100,18 @@ def owe(
     request_id: str,
     now: datetime,
     lease: tuple[str, datetime] | None,
-    free_at: datetime | None = None,
-) -> Delivery:
+    is_kept_behind: bool = True,
+) -> Placed | None:
     """Write one owed call; with a lease it belongs to the request that wrote it until the lease ends.
 
-    Without one it stands behind another call of its lane and is woken when that one is closed, or is due at `free_at`.
+    The lease is taken only if the lane is free: if nothing is open there but what the same lease holds, and nothing may
+    still arrive there.  Else the call stands behind others and is woken when the one in front is closed, or is due when
+    nothing can arrive any more; where it may not stand behind (`is_kept_behind`) nothing is written: None.
     """
     body = msgspec.json.encode(owed.body)
-    delivery_id = connection.execute(
-        insert(deliveries).returning(deliveries.c.id),
+    token, until = lease or (None, None)
+    row = connection.execute(
+        _OWE,
         {
             "channel": channel,
             "gateway": owed.gateway,
@@ -103,17 +120,20 @@ def owe(
             "command_id": command_id,
             "body": body,
             "about": msgspec.json.encode(owed.about),
-            "state": "owed",
-            "next_try_at": now if lease else free_at or now + BEHIND,
-            "lease_token": lease[0] if lease else None,
-            "lease_until": lease[1] if lease else None,
+            "lease_token": token,
+            "lease_until": until,
             "request_id": request_id,
             "created_at": now,
+            "behind_until": now + BEHIND,
+            "is_kept_behind": is_kept_behind,
         },
-    ).scalar_one()
-    return Delivery(
-        delivery_id, channel, owed.gateway, owed.verb, lane, command_id, body, "owed", 0, False, None, request_id
+    ).first()
+    if row is None:
+        return None
+    delivery = Delivery(
+        row.id, channel, owed.gateway, owed.verb, lane, command_id, body, "owed", 0, False, None, request_id
     )
+    return Placed(delivery, row.lease_token is not None)
 
 
 def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> bool:
@@ -190,6 +210,50 @@ _WAKE = (
         .scalar_subquery()
     )
     .values(next_try_at=case((deliveries.c.next_try_at > _NOW, _NOW), else_=deliveries.c.next_try_at))
+)
+
+
+def _given(name: str) -> BindParameter[Any]:
+    return bindparam(name, type_=deliveries.c[name].type)
+
+
+def _lane_of_call(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    return tuple(table.c[name] == _given(name) for name in ("channel", "gateway", "lane"))
+
+
+_BEFORE = deliveries.alias("before")
+_IS_OTHERS = or_(_BEFORE.c.lease_token.is_(None), _BEFORE.c.lease_token != _given("lease_token"))
+_OPEN_BEFORE = exists(select(_BEFORE.c.id).where(*_lane_of_call(_BEFORE), is_in(_BEFORE, OPEN_STATES), _IS_OTHERS))
+_LATE_BEFORE = (
+    select(func.max(_BEFORE.c.late_until))
+    .where(*_lane_of_call(_BEFORE), _BEFORE.c.late_until > _given("created_at"))
+    .scalar_subquery()
+)
+_LANE = select(
+    and_(_given("lease_token").is_not(None), ~_OPEN_BEFORE, _LATE_BEFORE.is_(None)).label("is_free"),
+    _LATE_BEFORE.label("late_until"),
+).subquery("of_lane")
+_OWED: dict[str, ColumnElement[Any]] = {
+    **{
+        name: _given(name)
+        for name in ("channel", "gateway", "verb", "lane", "command_id", "body", "about", "request_id", "created_at")
+    },
+    "state": literal_column("'owed'"),
+    "next_try_at": case(
+        (_LANE.c.is_free, _given("created_at")),
+        else_=func.coalesce(_LANE.c.late_until, bindparam("behind_until", type_=Moment)),
+    ),
+    "lease_token": case((_LANE.c.is_free, _given("lease_token"))),
+    "lease_until": case((_LANE.c.is_free, _given("lease_until"))),
+}
+_OWE = (
+    insert(deliveries)
+    .from_select(
+        list(_OWED),
+        select(*_OWED.values()).where(or_(_LANE.c.is_free, bindparam("is_kept_behind", type_=Boolean))),
+        include_defaults=False,
+    )
+    .returning(deliveries.c.id, deliveries.c.lease_token)
 )
 
 

@@ -80,16 +80,6 @@ def count(connection: Connection, channel: str, refnums: Collection[str]) -> Non
         _change(connection, channel, refnums, called_off_times=handed_out.c.called_off_times + 1)
 
 
-def told(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
-    """Of these orders those that were handed out with `cancel: true`."""
-    wanted = select(handed_out.c.refnum).where(
-        handed_out.c.channel == channel,
-        handed_out.c.refnum.in_(list(refnums)),
-        handed_out.c.called_off_times > 0,
-    )
-    return set(connection.execute(wanted).scalars())
-
-
 def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str], now: datetime) -> None:
     """RetailOps has acknowledged these orders (its number by refnum) after it was told that they are cancelled.
 

@@ -7,14 +7,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, func, insert, or_, select, update
 
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
-from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out
+from app.records.former_keys import KEY_FORM
+from app.records.parcels import Parcel, parcel_of, shipped_units
+from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, commands, handed_out, packages
 from app.records.tables import refunds as refund_rows
+
+
+def _has_former_keys(table: Table) -> ColumnElement[bool]:
+    is_its = (table.c.channel == handed_out.c.channel) & (table.c.order_refnum == handed_out.c.refnum)
+    return exists().where(is_its, table.c.key_form < KEY_FORM)
 
 
 class UnshippedUnits(msgspec.Struct):
@@ -43,6 +51,12 @@ class KnownOrder:
     shipping_tax: Decimal = Decimal(0)
     taken_off_after: int | None = None
     """Number of the newest refund of the order when units were first taken off; None while none ever were."""
+    parcels: tuple[Parcel, ...] = ()
+    """The packages registered for it, oldest first."""
+    has_former_keys: bool = False
+    """Whether anything of it is bound under a key of an earlier form (`former_keys`)."""
+    called_off_times: int = 0
+    """How often RetailOps was told that its source cancelled it."""
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -54,15 +68,35 @@ class KnownOrder:
         """Of the units taken off, those no completion has closed yet."""
         return Counter(self.removed) - Counter(self.rejected.removed)
 
+    @property
+    def open_units(self) -> Counter[str]:
+        """Units by line that are neither shipped, nor closed by a completion, nor taken off; never below 0."""
+        gone = shipped_units(self.parcels) + Counter(self.rejected.units) + self.removed_and_open
+        return Counter({line.refnum: max(line.quantity - gone[line.refnum], 0) for line in self.lines})
+
+
+_ORDER_AND_PACKAGE = (
+    select(handed_out, packages.c.key, packages.c.retailops_shipment_id, packages.c.lines.label("package_lines"),
+           packages.c.label, packages.c.label_key,
+           or_(*(_has_former_keys(table) for table in (commands, refund_rows))).label("has_former_keys"))
+    .outerjoin(
+        packages, and_(packages.c.channel == handed_out.c.channel, packages.c.order_refnum == handed_out.c.refnum)
+    )
+    .where(handed_out.c.channel == bindparam("of_channel"))
+    .where(handed_out.c.refnum.in_(bindparam("refnums", expanding=True)))
+    .order_by(handed_out.c.refnum, packages.c.registered_at, packages.c.key)
+)  # fmt: skip
+
 
 def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[str, KnownOrder]:
-    """The remembered ones among these orders."""
-    rows = connection.execute(
-        select(handed_out).where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums)))
-    )
-    return {
-        row.refnum: KnownOrder(
-            row.refnum,
+    """The remembered ones among these orders, each with its packages."""
+    rows = connection.execute(_ORDER_AND_PACKAGE, {"of_channel": channel, "refnums": list(refnums)})
+    found = {}
+    for refnum, of_order in groupby(rows, key=lambda row: row.refnum):
+        row, *more = of_order
+        registered = [each for each in (row, *more) if each.key is not None]
+        found[refnum] = KnownOrder(
+            refnum,
             row.state,
             msgspec.json.decode(row.lines, type=tuple[SketchLine, ...]),
             row.acknowledged_at,
@@ -72,9 +106,14 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
             row.shipping,
             row.shipping_tax or Decimal(0),
             row.taken_off_after,
+            tuple(
+                parcel_of(each.key, each.retailops_shipment_id, each.package_lines, each.label, each.label_key)
+                for each in registered
+            ),
+            bool(row.has_former_keys),
+            row.called_off_times,
         )
-        for row in rows
-    }
+    return found
 
 
 def numbered(connection: Connection, channel: str, retailops_order_id: str) -> list[str]:
@@ -87,15 +126,27 @@ def numbered(connection: Connection, channel: str, retailops_order_id: str) -> l
     return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
 
 
+def known_as_stated(connection: Connection, channel: str, stated: Collection[str]) -> dict[str, KnownOrder]:
+    """By each number stated the order it means (`meant`), as far as they are remembered."""
+    found = known(connection, channel, stated)
+    others = _trimmed(connection, channel, set(stated) - found.keys())
+    of_others = known(connection, channel, others.values()) if others else {}
+    return found | {number: of_others[refnum] for number, refnum in others.items()}
+
+
 def meant(connection: Connection, channel: str, stated: Iterable[str]) -> dict[str, str]:
     """By each number stated the order it means: itself, else the one remembered that it is but for outer blanks.
 
     RetailOps may drop blanks at the ends of a vendor's id, and some vendors' ids have them (R32).
     """
     found = {refnum: refnum for refnum in stated}
-    unknown = found.keys() - known_refnums(connection, channel, found)
+    return found | _trimmed(connection, channel, found.keys() - known_refnums(connection, channel, found))
+
+
+def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> dict[str, str]:
+    """By each of these numbers, which no order has, the one order that has it but for outer blanks, where there is."""
     if not unknown:
-        return found
+        return {}
     trimmed = {refnum.strip() for refnum in unknown}
     wanted = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
         handed_out.c.channel == channel, handed_out.c.trimmed_refnum.in_(trimmed), HAS_TRIMMED
@@ -103,10 +154,8 @@ def meant(connection: Connection, channel: str, stated: Iterable[str]) -> dict[s
     alike: dict[str, list[str]] = {}
     for row in connection.execute(wanted):
         alike.setdefault(row.trimmed_refnum, []).append(row.refnum)
-    for refnum in unknown:
-        if len(same := alike.get(refnum.strip(), [])) == 1:
-            found[refnum] = same[0]
-    return found
+    found = {refnum: alike.get(refnum.strip(), []) for refnum in unknown}
+    return {refnum: same[0] for refnum, same in found.items() if len(same) == 1}
 
 
 def known_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:

@@ -65,4 +65,5 @@ def count(connection: Connection, channel: str, refnums: Collection[str], pull_m
         .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=now)
         .returning(handed_out.c.refnum, handed_out.c.times)
     )
-    return sorted(row.refnum for row in rows if row.times == TIRED_AFTER)
+    tired = {row.refnum for row in rows if row.times == TIRED_AFTER}
+    return [refnum for refnum in refnums if refnum in tired]

@@ -11,11 +11,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.channel import parcels
 from app.cli import findings
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.records import handed_out as remembered
+from app.records import parcels
 from app.records.tables import deliveries, handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually

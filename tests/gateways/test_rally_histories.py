@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.channel import confirming, parcels
+from app.channel import confirming
 from app.contract.schemas import Contract
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
@@ -21,6 +21,7 @@ from app.gateways.interface import command_body
 from app.gateways.vendors.rally.order_document import read_document
 from app.records import handed_out as remembered
 from app.records import orders as kept
+from app.records import parcels
 from app.records.refunds import charges, of_order, release
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
 

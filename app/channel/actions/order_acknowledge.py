@@ -25,6 +25,7 @@ from app.domain.events import Event, about
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
 from app.records import handed_out
+from app.records.handed_out import KnownOrder
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
@@ -56,18 +57,19 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
         return outcome
     commands = []
     with desk.database.read() as connection:
-        meant = handed_out.meant(connection, asked.channel.key, [item.order_refnum for item in wanted])
-        wanted = [msgspec.structs.replace(item, order_refnum=meant[item.order_refnum]) for item in wanted]
-        remembered = handed_out.known(connection, asked.channel.key, [item.order_refnum for item in wanted])
-    called = source_cancellations.acknowledge(
-        desk, asked, [(item.order_refnum, item.retailops_order_id) for item in wanted]
-    )
+        stated = [item.order_refnum for item in wanted]
+        remembered = handed_out.known_as_stated(connection, asked.channel.key, stated)
+    wanted = [_of_order(item, remembered.get(item.order_refnum)) for item in wanted]
+    told = {order.refnum for order in remembered.values() if order.called_off_times}
+    numbers = {item.order_refnum: item.retailops_order_id for item in wanted if item.order_refnum in told}
+    known = {order.refnum: order for order in remembered.values()}
+    source_cancellations.acknowledge(desk, asked, numbers)
     for item in wanted:
-        if item.order_refnum in called:
+        if item.order_refnum in told:
             continue
         named = about("order_refnum", item.order_refnum)
         try:
-            order = remembered.get(item.order_refnum)
+            order = known.get(item.order_refnum)
             if order is None and asked.deadline.left_s() <= 0.0:
                 raise Unavailable("OUT_OF_TIME", "the time of the callback was over")
             order = order or orders.find(desk, asked, item.order_refnum)
@@ -83,13 +85,18 @@ def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcom
     return outcome
 
 
+def _of_order(item: Acknowledgement, order: KnownOrder | None) -> Acknowledgement:
+    """With the order's own number where RetailOps dropped blanks at its ends."""
+    return item if order is None else msgspec.structs.replace(item, order_refnum=order.refnum)
+
+
 def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -> Command:
     channel, refnum = asked.channel.key, item.order_refnum
     named = about("order_refnum", refnum)
 
     def plan(connection: Connection) -> Plan:
         handed_out.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
-        reserving.acknowledged(connection, channel, refnum, desk.clock())
+        reserving.acknowledged(connection, channel, source, refnum, desk.clock())
         return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
 
     def correct(connection: Connection) -> Plan:

@@ -12,10 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import parcels, refunds, reserving
+from app.channel import refunds, reserving
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
-from app.channel.lane_waiting import await_own_throttle
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.settling import give_back_everything
@@ -51,10 +50,9 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retail
         if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
             return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
-        shipped = parcels.of_order(connection, asked.channel.key, order.refnum)
-        if shipped:
+        if now_known.parcels:
             message = "a shipment of this order is registered; nothing was changed"
-            ids = dict.fromkeys(parcel.retailops_shipment_id for parcel in shipped)
+            ids = dict.fromkeys(parcel.retailops_shipment_id for parcel in now_known.parcels)
             return Plan(
                 [Event("error", "ALREADY_SHIPPED", message, about("shipment_id", item) or named) for item in ids]
             )
@@ -72,7 +70,6 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retail
             owed[:0] = give_back_everything(connection, asked.channel.key, source, now_known, purpose, desk.clock())
         return Plan(owed=owed)
 
-    await_own_throttle(desk, asked, source, order.refnum, "cancel_order")
-    command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan)
+    command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan, awaits_throttle=True)
     [events] = run(desk, asked, [command])
     return Outcome(events)

@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import parcels
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
 from app.channel.commands import OrderName, for_known_order
@@ -36,6 +35,7 @@ from app.errors import GatewayError
 from app.gateways.interface import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
+from app.records.parcels import shipped_units
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wa
         known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", named)])
-        shipped = parcels.shipped_units(parcels.of_order(connection, channel, order.refnum))
+        shipped = shipped_units(known.parcels)
         closing, open_units, events = to_close(known, shipped, wanted.unshipped)
         still_open = any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in wanted.unshipped)

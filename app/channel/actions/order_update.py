@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import parcels
 from app.channel.commands import OrderName, declined, for_known_order, with_order
 from app.channel.desk import Asked, Desk
 from app.channel.line_changes import Line, Stated, read_lines, stated
@@ -182,7 +181,7 @@ class _Update:
             message = f"the order is {known.state}; nothing was changed"
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, self._named)])
         found = stated(known, self._wanted.lines)
-        shipped = parcels.of_order(connection, self._channel, self._refnum)
+        shipped = known.parcels
         if shipped and _only_takes_off(known, found.changes):
             removed = _removed(known, found.changes)
             # Lines of an order that has begun to ship stay; what was taken off is closed with the completion (R22).

@@ -91,7 +91,7 @@ def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
         spelled = {refnum.strip() for refnum in known}
         strangers = tuple(refnum for refnum in wanted.parents if refnum.strip() not in spelled)
         wanted = replace(wanted, parents=known, strangers=strangers)
-    await_own_throttle(desk, asked, source, order_refnum, "credit_payment")
+    await_own_throttle(desk, asked, source.token, order_refnum, "credit_payment")
     with desk.database.read() as connection:
         credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
     return replace(credit.carry_out(outcome), order_refnum=order_refnum)

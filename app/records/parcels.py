@@ -1,4 +1,4 @@
-"""The packages registered for an order: what has shipped, what is still open, and under which label."""
+"""The packages registered for orders: what has shipped, and under which label (R21, R22)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.deliveries.outbox import is_in
-from app.deliveries.transitions import OPEN_STATES
 from app.domain.commands import Package, PackageLine
 from app.domain.retailops_numbers import canonical
-from app.records.handed_out import KnownOrder
-from app.records.tables import commands, deliveries, packages
+from app.records.tables import IS_OPEN, commands, deliveries, packages
 
 CALLBACK = "order_shipment_submit"
 """The ledger keeps every package under this callback, whichever stated it first."""
@@ -50,34 +47,25 @@ class Parcel:
         return units
 
 
+def parcel_of(key: str, retailops_shipment_id: str, lines: bytes, label: str, label_key: str) -> Parcel:
+    """From the columns of its row in `packages`."""
+    decoded = msgspec.json.decode(lines, type=tuple[PackageLine, ...])
+    return Parcel(key, canonical(retailops_shipment_id), decoded, label, label_key)
+
+
 def of_order(connection: Connection, channel: str, refnum: str) -> list[Parcel]:
     """Every package registered for the order, oldest first."""
     rows = connection.execute(
-        select(packages)
+        select(*(packages.c[name] for name in ("key", "retailops_shipment_id", "lines", "label", "label_key")))
         .where(packages.c.channel == channel, packages.c.order_refnum == refnum)
         .order_by(packages.c.registered_at, packages.c.key)
     )
-    return [
-        Parcel(
-            row.key,
-            canonical(row.retailops_shipment_id),
-            msgspec.json.decode(row.lines, type=tuple[PackageLine, ...]),
-            row.label,
-            row.label_key,
-        )
-        for row in rows
-    ]
+    return [parcel_of(*row) for row in rows]
 
 
 def shipped_units(registered: Iterable[Parcel]) -> Counter[str]:
     """Units shipped by order line."""
     return sum((parcel.units for parcel in registered), Counter[str]())
-
-
-def open_units(order: KnownOrder, registered: Iterable[Parcel]) -> Counter[str]:
-    """Units by line that are neither shipped, nor closed by a completion, nor taken off; never below 0."""
-    gone = shipped_units(registered) + Counter(order.rejected.units) + order.removed_and_open
-    return Counter({line.refnum: max(line.quantity - gone[line.refnum], 0) for line in order.lines})
 
 
 def register(connection: Connection, channel: str, package: Package, label: str, now: datetime) -> None:
@@ -124,7 +112,7 @@ def is_settled(connection: Connection, channel: str, order_refnum: str, parcel: 
             commands.c.channel == channel,
             commands.c.callback == CALLBACK,
             commands.c.natural_key.in_(keys),
-            is_in(deliveries, OPEN_STATES),
+            IS_OPEN,
         )
         .limit(1)
     )
