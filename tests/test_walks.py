@@ -28,7 +28,7 @@ LIMITS = {
     "order_cancel to Pipe17 and back": (47, 196, 55, 7, 3, 3),
     "order_shipment_submit to Pipe17 and back": (54, 192, 77, 9, 3, 3),
     "order_acknowledge to Pipe17 and back": (47, 184, 55, 6, 3, 3),
-    "inventory_push, the request": (22, 40, 17, 2, 1, 0),
+    "inventory_push, the request": (22, 40, 18, 2, 1, 0),
     "inventory_push, the same stock in the background": (34, 115, 22, 16, 8, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 6, 0),
     "order_pull, a page of 100, again": (54, None, None, 13, 9, 0),
