@@ -158,7 +158,7 @@ class Shelf:
         api = ProductApi(self.rocket, None, self.database, self.name, "retailrocket")  # type: ignore[arg-type]
         with self.database.read() as connection:
             levels = stock.levels_of(connection, self.name, "retailrocket", {unit.sku for unit in product.units})
-        telling = api._telling(product, {})
+        telling = api._to_send(product, {})
         body = api._body(telling, "") if telling.offers else {}
         told = body.get("products") or {str(body.get("id")): body}
         said = {}
