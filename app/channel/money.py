@@ -24,6 +24,8 @@ def as_number(amount: Decimal | int, currency_code: str = "", *, decimals: int =
 
     A float of at most 15 significant digits prints exactly as it was rounded.
     """
+    if not amount:
+        return 0
     exact = rounded(Decimal(amount), currency_code, decimals=decimals)
     return int(exact) if exact == exact.to_integral_value() else float(exact)
 

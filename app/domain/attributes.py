@@ -24,5 +24,8 @@ def numbered(named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             continue
         if len(value) < SHORTEST:
             value = f"{handle}: {value}"
+        if len(value) <= LONGEST:
+            yield handle, value
+            continue
         for number, part in enumerate(texts.split(value, LONGEST, shortest=SHORTEST), 1):
             yield (handle if number == 1 else f"{handle}_{number}"), part

@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.deadline import Deadline
 from app.transport.client import VendorClient
-from tests.benchmarks import bodies, catalogue, durable, fairness, floors, restating, slow_clients
+from tests.benchmarks import bodies, catalogue, durable, fairness, floors, pulls, restating, slow_clients
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -350,6 +350,11 @@ def s12(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield "S12 memory", ours_kib / floor_kib, "<= 1.6"
 
 
+def s13(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """CPU of order_pull for a page of 100 orders, vendor excluded, against encoding and validating the answer once."""
+    yield from pulls.s13(options.rounds, folder)
+
+
 def d5(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """p50 of others beside 300 clients that send or read a byte a second, against max(2 x quiet, quiet + 10 ms)."""
     yield from slow_clients.d5(max(options.rounds, 3), options.seconds, folder)
@@ -385,14 +390,15 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S5b": s5b, "S6": s6, "S7": s7, "S8": s8, "S9": s9, "S10": s10,
-    "S11": s11, "S12": s12, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "D6b": d6b, "P15": p15, "R13": r13, "V1": v1,
+    "S11": s11, "S12": s12, "S13": s13, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "D6b": d6b, "P15": p15, "R13": r13,
+    "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help="S1 (with S2) ... S12, S5b, B1, C1, D5, D6, D6b, P15, R13, V1; none: all"
+        "names", nargs="*", help="S1 (with S2) ... S13, S5b, B1, C1, D5, D6, D6b, P15, R13, V1; none: all"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)

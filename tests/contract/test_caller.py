@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from app.contract.caller import Caller
 from app.contract.files import SCHEMAS
 from app.contract.outgoing import MESSAGE_LENGTH, BadAnswer, mend
 from app.contract.published import NOT_PUBLISHED, published_answer
@@ -38,6 +39,35 @@ def test_p4_good_answers_are_taken_by_schema_and_caller(contract: Contract, answ
     assert set(answers) == set(contract.callbacks)
     for name, answer in answers.items():
         assert contract.callbacks[name].check_answer(answer) == (), name
+
+
+def paths_of(value: Any, path: str = "") -> Iterator[str]:
+    """Every place of an answer, as `changed` names it."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield f"{path}{key}"
+        yield from paths_of(part, f"{path}{key}/")
+
+
+def test_p4_what_the_caller_takes_at_once_it_takes_after_a_closer_look(
+    contract: Contract, answers: dict[str, Any]
+) -> None:
+    others = (
+        ABSENT, None, "", "x", "null", 0, 1, -1, 1.0, 0.5, True, False, [], [None], ["x"], {}, {"x": 1}, 2**63, 10**30,
+        float("nan"), float("inf"), Decimal("1.5"), "2026-01-02", "2026-01-02T03:04:05Z", "2026-02-30T03:04:05Z", b"x",
+    )  # fmt: skip
+    at_once, all_good = 0, 0
+    for name, answer in answers.items():
+        caller = Caller(name, contract.callbacks[name].answer_schema)
+        assert caller.takes(answer), name
+        assert not caller.takes({}), name
+        for path in paths_of(answer):
+            for value in others:
+                other = changed(answer, path, value)
+                is_good = caller.judge(other) == () and value != b"x"
+                assert is_good or not caller.takes(other), (name, path, value)
+                at_once, all_good = at_once + caller.takes(other), all_good + is_good
+    assert at_once > all_good / 2, "hardly anything is decided at once"
 
 
 def test_p4_an_empty_object_is_never_an_answer(contract: Contract) -> None:

@@ -204,7 +204,13 @@ def _note_hand_out(desk: Desk, asked: Asked, page: _Page, *, is_walk: bool) -> s
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
         reserving.moved(connection, desk, asked.channel, {line.sku for order in fresh for line in order.lines})
-        orders.remember_all(connection, channel, list(map(_sketch, page.orders)), known)
+        sketches = [
+            OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
+            if order.refnum in known
+            else _sketch(order)
+            for order in page.orders
+        ]
+        orders.remember_all(connection, channel, sketches, known)
         cancelled_at_source.count(connection, channel, page.called_off.intersection(given))
         counted = [refnum for refnum in given if is_walk and refnum not in page.called_off]
         tired = pulls.count(connection, channel, counted, page.pull_ms, desk.clock())

@@ -1,0 +1,105 @@
+"""S13: what a page of 100 orders costs in CPU, against encoding and validating the same answer once."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+from flask import Flask
+
+from app import create_app, settings
+from app.contract.schemas import load_contract
+from app.deadline import Deadline
+from app.domain.orders import CalledOff, Candidate
+from app.gateways import VENDORS
+from app.gateways.interface import Call
+from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+from tests.benchmarks.bench import KEY, envelope, median
+from tests.benchmarks.durable import CHANNEL, Row, databases
+
+PULL = "/api/channel/order_pull_v1"
+PAGE = 100
+_SCHEMA = load_contract().callbacks["order_pull"].answer_schema
+_VALIDATOR = jsonschema_rs.Draft4Validator(_SCHEMA)
+
+
+class _Prefetched:
+    """An order source whose orders were fetched before, so that what the vendor's pages cost is left out."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        call = Call(Deadline.in_s(60.0), "benchmark", "question")
+        self._chunks: list[list[Candidate]] = list(source.fetch_orders(None, 2**47, call))
+
+    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
+        return iter(self._chunks)
+
+    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
+        return CalledOff((), until_ms)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+
+def s13(rounds: int, folder: Path) -> Iterator[Row]:
+    """CPU of `order_pull` in process, the first hand-out of 100 orders and the repeat, without the vendor's pages."""
+    with_vendor = serve_pipe17(shipments=PAGE + 20)
+    channel = CHANNEL.format(name=LEGACY_KEY, number=32, key=KEY, base_url=with_vendor.url + BASE_PATH)
+    channel = channel.replace(f'name = "{LEGACY_KEY}"', 'name = "bench0"').partition("[channel.pipe17.locations]")[0]
+    count = 5 * max(rounds, 3)
+    try:
+        for name, urls in databases(folder, count):
+            apps = [_app(url, channel) for url in urls]
+            answer, whole = _cpu(apps[0], is_whole=True)
+            found = [_cpu(app, is_whole=False) for app in apps[1:]]
+            print(f"    {name}: with the vendor's pages {1000 * whole[0]:.1f} ms, then {1000 * min(whole[1:]):.1f} ms")
+            for app in apps:
+                app.extensions["works"].stop()
+            ref_s = median([_timed(functools.partial(_reference, answer)) for _ in range(5 * count)])
+            print(f"    {name}: REF {1000 * ref_s:.2f} ms")
+            yield f"S13 {name} first", median([taken[0] for _, taken in found]) / ref_s, "<= 4.0"
+            yield f"S13 {name} again", median([median(taken[1:]) for _, taken in found]) / ref_s, "<= 4.0"
+    finally:
+        with_vendor.stop()
+
+
+def _app(url: str, channel: str) -> Flask:
+    environ = {"APP_ENV": "production", "DATABASE_URL": url, "CHANNELS": channel, "DELIVERIES": "worker"}
+    return create_app(settings.load(environ, vendors=VENDORS))
+
+
+def _cpu(app: Flask, *, is_whole: bool) -> tuple[dict[str, Any], list[float]]:
+    """An answer, and the CPU seconds of this thread for the first hand-out and four repeats."""
+    gateways = app.extensions["works"].gateways
+    [(place, source)] = gateways.items()
+    if not is_whole:
+        gateways[place] = _Prefetched(source)
+    client, body = app.test_client(), json.dumps(envelope(KEY)).encode()
+    answers = []
+
+    def pull() -> None:
+        answers.append(client.post(PULL, data=body, content_type="application/json"))
+
+    taken = [_timed(pull) for _ in range(5)]
+    answer = answers[-1].get_json()
+    assert len(answer["orders"]) == PAGE, answers[-1].status_code
+    return answer, taken
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    gc.collect()
+    began_s = time.thread_time()
+    work()
+    return time.thread_time() - began_s
+
+
+def _reference(answer: dict[str, Any]) -> None:
+    assert msgspec.json.encode(answer)
+    assert _VALIDATOR.is_valid(answer)
