@@ -36,8 +36,9 @@ from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.rates import StoredRates
-from app.records.retention import Retention, Terms
+from app.records.retention import CLOCKS, Retention, Terms
 from app.settings import Settings
+from app.storefront import retention as storefront
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
 
@@ -83,7 +84,7 @@ class Works:
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             clock=database.clock,
-            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at).turn,
+            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
 
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:

@@ -101,10 +101,15 @@ def _sentences(messages: Mapping[Any, Any], place: str) -> list[str]:
     return found
 
 
+def has_default(item: dataclasses.Field[Any]) -> bool:
+    """False for a setting that has to be there."""
+    return item.default is not dataclasses.MISSING or item.default_factory is not dataclasses.MISSING
+
+
 def explain(declared: type[Any], table: Any) -> list[Explained]:
-    """Every setting of a table with its meaning; a secret only as set or not set."""
+    """Every setting of a table with its meaning, required ones first; a secret only as set or not set."""
     shown = []
-    for item in dataclasses.fields(declared):
+    for item in sorted(dataclasses.fields(declared), key=has_default):
         if "field" not in item.metadata:
             continue
         if item.metadata["secret"]:

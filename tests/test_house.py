@@ -66,6 +66,18 @@ def test_p29_every_folder_is_a_room_and_every_vendor_a_folder() -> None:
         assert {path.parent.name for path in (ROOT / "app/gateways/vendors").glob(f"*/{kind}")} == folders
 
 
+def test_p29_the_storefront_names_no_vendor() -> None:
+    """Citations of a vendor's contract are prose; names, values and texts of the code name no vendor."""
+    named = []
+    for path in (ROOT / "app" / "storefront").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in (node for node in ast.walk(tree) if id(node) not in prose):
+            words = [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
+            named += [(path.name, word) for word in words if any(token in word.casefold() for token in VENDORS)]
+    assert named == []
+
+
 GROUND_FLOOR = {
     "__init__": "composes the rooms",
     "serving": "gunicorn's settings, composition as well",

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import labels, reserving
+from app.channel import labels, reservations
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
@@ -180,7 +180,7 @@ def package_command(
         if is_last and known.state == "completed":
             handed_out.note_left_open(connection, channel, order.refnum, "", desk.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
-        reserving.moved(connection, desk, asked.channel, [line.sku for line in lines])
+        reservations.moved(connection, desk, asked.channel, [line.sku for line in lines])
         parcels.register(connection, channel, filled, labels.digest(package, source), desk.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from app import gateways
 from app.channel import registration
 from app.gateways.interface import Finding
-from app.records import inbound, orders
+from app.records import inbound
 from app.records.database import Database
 from app.settings import Settings
+from app.storefront import order_store
 
 NAMED = 3
 """How many accounts are named one by one."""
@@ -31,7 +32,7 @@ def of_gone_channels(configured: Settings, database: Database) -> list[Finding]:
 
 def not_handed_over(connection: Connection, found: Mapping[str, list[Finding]], now: datetime) -> None:
     """Paid orders that RetailOps should have had long ago; they are kept until it has them (R28)."""
-    for waiting in orders.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
+    for waiting in order_store.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
         count = f"{waiting.count} orders" if waiting.count > 1 else "1 order"
         what = (
             f"{count} paid more than {NOT_HANDED_OVER_FOR.days} days ago and not acknowledged by RetailOps, the oldest "

@@ -15,7 +15,7 @@ from app import settings as configuration
 from app.cli.terminal import console, is_wide, json_option, new_table, print_json
 from app.errors import SettingsFault
 from app.gateways import VENDORS
-from app.options import Explained, explain
+from app.options import Explained, explain, has_default
 from app.settings import Channel, Settings
 
 
@@ -90,11 +90,7 @@ def _channels(configured: Settings | None) -> list[Table]:
 
 
 def _declared(table: str, channel: str | None, declared: type[Any], options: Any) -> Table:
-    required = {
-        item.name
-        for item in dataclasses.fields(declared)
-        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    }
+    required = {item.name for item in dataclasses.fields(declared) if not has_default(item)}
     defaults = [
         dataclasses.replace(item, value="(required)") if item.name in required else item
         for item in explain(declared, None)

@@ -21,6 +21,7 @@ from app.domain.catalogue import ProductChange, ProductSent
 from app.domain.commands import COMMANDS, OBSERVATIONS, CommandBody, OrderChange, OrderChanged
 from app.domain.events import Event, EventType
 from app.domain.facts import Wished
+from app.domain.findings import Finding
 from app.domain.orders import CalledOff, Candidate, Order, OrderSketch
 from app.domain.purchases import Purchase
 from app.domain.stock import StockChange, StockSent
@@ -79,23 +80,6 @@ class Accepted:
     note: Callable[[Connection], None] | None = field(default=None, compare=False)
     """What this acceptance leaves in the gateway's own records, written in the transaction that records it (T2), so
     that a database that is away can never turn the vendor's yes into an unknown outcome."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing a check found out, told in a sentence without secrets and without customer data.
-
-    ok: as it should be; off: at rest because somebody wants it so; note: worth knowing, nobody has to act;
-    attention: an operator has to act.
-    """
-
-    name: str
-    state: Literal["ok", "off", "note", "attention"]
-    sentence: str
-    address: str = ""
-    """What others fetch from this server, if the finding is about that: whoever checks tries it."""
-    secret: str = field(default="", repr=False)
-    """The part of `address` that is never shown."""
 
 
 @dataclass(frozen=True)

@@ -142,15 +142,18 @@ def blanked_skus(connection: Connection, channel: str) -> list[str]:
 def of_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, Product]:
     """By each key the product that has it, or one of whose variants has it; unknown keys are left out."""
     roots: dict[str, str] = {}
+    products: dict[str, Product] = {}
     wanted = sorted(set(keys))
     for at in range(0, len(wanted), MANY):
+        some = wanted[at : at + MANY]
+        named = select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.key.in_(some))
         rows = connection.execute(
-            select(catalogue.c.key, catalogue.c.root_key).where(
-                catalogue.c.channel == channel, catalogue.c.key.in_(wanted[at : at + MANY])
-            )
-        )
-        roots |= {row.key: row.root_key for row in rows}
-    products = of_roots(connection, channel, set(roots.values()))
+            select(catalogue)
+            .where(catalogue.c.channel == channel, catalogue.c.root_key.in_(named))
+            .order_by(catalogue.c.number)
+        ).all()
+        roots |= {row.key: row.root_key for row in rows if row.key in some}
+        products |= _grouped(rows)
     return {key: products[root] for key, root in roots.items() if root in products}
 
 

@@ -12,10 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.channel_identity import Known, Pair, numbered
 from app.records import tables
-from app.records.orders import is_paid_for
 from app.records.tables import (
     IS_OPEN,
     IS_OPEN_ORDER,
+    IS_PAID_FOR,
     catalogue,
     catalogue_heard,
     channel_accounts,
@@ -120,7 +120,7 @@ def _open_orders(key: str) -> ColumnElement[bool]:
     is_over = exists().where(
         handed_out.c.channel == orders.c.channel, handed_out.c.refnum == orders.c.refnum, handed_out.c.state != "open"
     )
-    return (orders.c.channel == key) & is_paid_for() & ~is_over
+    return (orders.c.channel == key) & IS_PAID_FOR & ~is_over
 
 
 def _taken_orders(key: str) -> ColumnElement[bool]:

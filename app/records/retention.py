@@ -1,7 +1,7 @@
-"""How long anything is kept: each table names its clock here, and nowhere else (R28).
+"""How long anything is kept: each table has one clock (R28); those of a room with its own SQL stand there.
 
-A table that holds personal data, or that would grow without end for no use, has a `Clock` in `CLOCKS`; every
-other table says in `KEPT` why it may stay.  A table that is in neither turns a test red.  The purge runs in
+A table that holds personal data, or that would grow without end for no use, has a `Clock`; every other table says in
+`KEPT` why it may stay.  A table that is in neither turns a test red.  The purge runs in
 the idle time of whichever process delivers; no outside scheduler is needed.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import carts, inbound, orders
+from app.records import inbound
 from app.records.database import Database
 from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news, observed_orders
 
@@ -117,22 +117,6 @@ def _delete_news(connection: Connection, rows: Sequence[Any], now: datetime, ter
     return connection.execute(delete(late_news).where(late_news.c.id.in_([row.id for row in rows])))
 
 
-def _old_orders(now: datetime, terms: Terms) -> Select[Any]:
-    return orders.expired(now)
-
-
-def _delete_orders(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
-    orders.purge(connection, [(row.channel, row.refnum) for row in rows], now)
-
-
-def _old_carts(now: datetime, terms: Terms) -> Select[Any]:
-    return carts.expired(now)
-
-
-def _delete_carts(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
-    carts.purge(connection, [(row.channel, row.cart_id) for row in rows], now)
-
-
 def _forgotten_observed(now: datetime, terms: Terms) -> Select[Any]:
     table = observed_orders
     return select(table.c.channel, table.c.gateway, table.c.refnum).where(table.c.seen_at < now - terms.bodies)
@@ -153,7 +137,7 @@ def _delete_inbound(connection: Connection, rows: Sequence[Any], now: datetime, 
     inbound.purge(connection, rows)
 
 
-CLOCKS: list[Clock] = [
+CLOCKS: tuple[Clock, ...] = (
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
         "deliveries",
@@ -175,17 +159,7 @@ CLOCKS: list[Clock] = [
     ),
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
     Clock("late_news", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
-    Clock(
-        "orders",
-        "a row goes order_days after completion, cancellation or full refund, else open_order_days after its last "
-        "change; each order carries its date; a paid one that RetailOps does not have is kept beyond it",
-        _old_orders,
-        _delete_orders,
-    ),
-    Clock(
-        "carts", "a row goes when the cart is an order, or cart_days after its last change", _old_carts, _delete_carts
-    ),
-]
+)
 
 KEPT: Mapping[str, str] = {
     "channels": "one row for each channel there ever was: what is kept for ever hangs on its key",
@@ -229,8 +203,10 @@ class Retention:
         terms: Terms,
         clock: Callable[[], datetime],
         purging_at: Callable[[Connection, datetime], datetime] = lambda connection, now: now,
+        clocks: Sequence[Clock] = CLOCKS,
     ) -> None:
         """`purging_at` says, of now, by which moment data is past its date (`heartbeat.purging_at`)."""
+        self._clocks = clocks
         self._database = database
         self._purging_at = purging_at
         self._terms = terms
@@ -248,8 +224,8 @@ class Retention:
         if self._due_at is None and (is_early or not self._take_turn(now)):
             return False
         stop_at_s = time.monotonic() + TURN_S
-        while self._position < len(CLOCKS):
-            if not self._purge_batch(CLOCKS[self._position]):
+        while self._position < len(self._clocks):
+            if not self._purge_batch(self._clocks[self._position]):
                 self._position += 1
             if self._due_at is None:
                 return False

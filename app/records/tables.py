@@ -630,6 +630,9 @@ orders = Table(
 money was first known of; a paid order is kept beyond its date until RetailOps has it.
 """
 
+IS_PAID_FOR = orders.c.paid_at.is_not(None) & orders.c.state.in_(("pending", "review", "paid"))
+"""Orders whose shopper has paid and which are not over at their source."""
+
 Index("ix_orders_created_at", orders.c.channel, orders.c.created_at)
 Index("ix_orders_exportable_at", orders.c.channel, orders.c.exportable_at)
 Index("ix_orders_cancelled_at", orders.c.channel, orders.c.cancelled_at)

@@ -14,8 +14,8 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.contract.schemas import Contract
-from app.records import reservations
 from app.records.tables import reservations as table
+from app.storefront import reservations
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, opened
 

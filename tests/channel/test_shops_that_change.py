@@ -20,6 +20,7 @@ from app.records.retention import Retention, Terms
 from app.records.tables import commands, deliveries, metadata, orders
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
+from app.storefront.retention import CLOCKS
 from tests.conftest import KEY, OTHER_KEY, PAIR, Caller, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop, channel_text
 from tests.gateways.rally_stage import signature
@@ -279,7 +280,7 @@ def test_r28_a_paid_order_that_retailops_does_not_have_is_held_at_its_date_and_t
 
 def _purged(database: Database, now: Any) -> set[str]:
     """The orders that are left."""
-    retention = Retention(database, Terms(), lambda: now)
+    retention = Retention(database, Terms(), lambda: now, clocks=CLOCKS)
     while retention.turn():
         pass
     with database.read() as connection:

@@ -14,10 +14,10 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import Contract
 from app.domain import stock_levels
 from app.domain.stock import StockLevel
-from app.gateways.vendors.rally.products import sellable
 from app.gateways.vendors.retailrocket.offers import Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import stock
+from app.storefront.reservations import sellable
 from tests.channel.test_stock_spellings import on_hand, own, push
 from tests.conftest import KEY, PAIR, Caller, Sandbox, channel_table, codes, eventually
 
@@ -242,7 +242,7 @@ def test_rally_sells_what_counts_less_what_orders_hold(open_shop: Open) -> None:
         levels = {"A": msgspec.json.encode(StockLevel(-3)), "B": msgspec.json.encode(StockLevel(4))}
         stock.accept(connection, "shop", "rally", levels)
     with shop.database.read() as connection:
-        assert sellable(connection, "shop", {"A", "B", "C"}) == {"A": 0, "B": 4, "C": 0}
+        assert sellable(connection, "shop", "rally", {"A", "B", "C"}) == {"A": 0, "B": 4, "C": 0}
 
 
 def test_p34_a_source_that_cannot_be_read_costs_itself_and_no_other_source_of_its_sku(open_shop: Open) -> None:

@@ -21,17 +21,18 @@ from app.callbacks import edge
 from app.domain.stock import StockLevel
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.hooks import create_hooks
+from app.gateways.vendors.rally.merchant import Merchant
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import OrderDocument, read_document
-from app.gateways.vendors.rally.shop import Shop
 from app.options import read_table
-from app.records import catalogue, cataloguing, orders, stock
+from app.records import catalogue, cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.records.orders import StoredOrder
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.rally import serve_rally
 from app.sandbox.vendors.rally.state import API_KEY, ORGANIZATION_ID
+from app.storefront import order_store
+from app.storefront.order_document import OrderDocument, read_document
+from app.storefront.order_store import StoredOrder
 
 START = datetime(2026, 2, 3, 12, tzinfo=UTC)
 
@@ -106,7 +107,7 @@ class Stage:
     """The shop's hooks at `url`, Rally's sandbox at `rally.url`."""
 
     database: Database
-    shop: Shop
+    shop: Merchant
     clock: Clock
     server: RunningServer
     rally: RunningServer
@@ -180,7 +181,7 @@ class Stage:
 
     def stored(self, refnum: str) -> StoredOrder:
         with self.database.read() as connection:
-            found = orders.get(connection, self.shop.channel, refnum)
+            found = order_store.get(connection, self.shop.channel, refnum)
         assert found is not None
         return found
 
@@ -238,7 +239,7 @@ def stock_up(stage: Stage) -> None:
 def staged(database: Database, **more: Any) -> Iterator[Stage]:
     """The whole stage with every hook registered; `more` changes the settings."""
     clock, woken = Clock(), []
-    shop = Shop("first", options_of(**more), database, clock, lambda: woken.append(1))
+    shop = Merchant("first", options_of(**more), database, clock, lambda: woken.append(1))
     with serve(_application(shop)) as server, serve_rally(clock=clock) as rally:
         stage = Stage(database, shop, clock, server, rally, woken)
         stock_up(stage)
@@ -246,7 +247,7 @@ def staged(database: Database, **more: Any) -> Iterator[Stage]:
         yield stage
 
 
-def _application(shop: Shop) -> Flask:
+def _application(shop: Merchant) -> Flask:
     app = Flask("hooks", static_folder=None)
     edge.install(app)
     app.register_blueprint(create_hooks({shop.options.organization_id: shop}))

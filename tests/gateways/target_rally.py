@@ -26,7 +26,7 @@ from app.gateways import VENDORS
 from app.gateways.interface import Call, Gateway, Tools
 from app.gateways.vendors.rally.facts import ProductNote
 from app.gateways.vendors.rally.gateway import RallyGateway
-from app.gateways.vendors.rally.shop import GATEWAY
+from app.gateways.vendors.rally.merchant import GATEWAY
 from app.records import catalogue
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH

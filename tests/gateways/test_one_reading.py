@@ -20,7 +20,7 @@ from app.contract.schemas import Contract
 from app.domain.catalogue import Item, Product
 from app.gateways.vendors.pipe17.products.product_rows import fields_of
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.products import Unit, line_of, product_json, search_products, sellable
+from app.gateways.vendors.rally.products import product_json, search_products
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
@@ -30,6 +30,8 @@ from app.records.database import Database
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.rally import serve_rally
+from app.storefront.goods import Unit, line_of
+from app.storefront.reservations import sellable
 from tests.channel import test_whole_pushes as whole_pushes
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.rally_shop import Shop as RallyShop
@@ -135,7 +137,7 @@ class Shelf:
     def by_rally(self, product: Product) -> dict[str, Said]:
         skus = {unit.sku for unit in product.units}
         with self.database.read() as connection:
-            units = sellable(connection, self.name, skus)
+            units = sellable(connection, self.name, "rally", skus)
             told = product_json(product, units, self.rally)
             searched = search_products(connection, self.name, product.item.key, None, self.rally)
         assert searched == ([told] if told else []), "the webhook and the search hook say the same"

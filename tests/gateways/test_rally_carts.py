@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.gateways.vendors.rally.order_document import Address, Line
-from app.gateways.vendors.rally.pricing import price
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.records.retention import CLOCKS, Terms
+from app.records.retention import Terms
 from app.storefront.addresses import is_same_province as is_same
+from app.storefront.order_document import Address, Line
+from app.storefront.pricing import price
+from app.storefront.retention import CLOCKS
 from tests.gateways.rally_stage import TEXAS, Stage, options_of, staged
 from tests.records.test_migrations import open_database
 

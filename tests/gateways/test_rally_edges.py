@@ -17,11 +17,11 @@ from sqlalchemy import select, update
 
 from app import cli
 from app.contract.schemas import Contract
-from app.records import orders as kept
 from app.records.refunds import release
 from app.records.tables import deliveries, held_back
 from app.records.tables import orders as orders_table
 from app.settings import ENVIRONMENT_HELP
+from app.storefront import order_store as kept
 from tests.conftest import codes, eventually
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opened
 

@@ -18,11 +18,11 @@ from app.contract.schemas import Contract
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
 from app.gateways.interface import command_body
-from app.gateways.vendors.rally.order_document import read_document
 from app.records import handed_out as remembered
-from app.records import orders as kept
 from app.records import parcels
 from app.records.refunds import charges, of_order, release
+from app.storefront import order_store as kept
+from app.storefront.order_document import read_document
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
 
 FAULTS = ("status", "reset_after", "reset_before", "half_body", "refuse", "html")

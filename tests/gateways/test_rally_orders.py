@@ -17,10 +17,12 @@ from app.channel.order_json import order_json, unfit
 from app.channel.orders import remember
 from app.contract.schemas import Contract
 from app.domain.stock import StockSent
-from app.gateways.vendors.rally.retailops_order import to_order, to_sketch
-from app.records import orders, reservations, stock_batches
+from app.records import stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
+from app.storefront import order_store as orders
+from app.storefront import reservations
+from app.storefront.retailops_order import to_order, to_sketch
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 from tests.records.test_migrations import open_database
 
@@ -91,7 +93,7 @@ def test_a_whole_checkout_by_the_sandbox_ends_in_a_paid_order_without_a_warning(
     assert page["outcome"] == "good" and page["answer"]["total"] == 1
     assert handed_out(stage) == [done["order_id"]]
     document = stage.document(done["order_id"])
-    assert unfit(to_order(document, default_ship_code="STANDARD")) == ""
+    assert unfit(to_order(document, "rally", default_ship_code="STANDARD")) == ""
 
 
 def test_retailops_gets_every_field_of_the_order(stage: Stage) -> None:
@@ -105,7 +107,7 @@ def test_retailops_gets_every_field_of_the_order(stage: Stage) -> None:
     )["external_id"]  # fmt: skip
     told(stage, refnum, **PAID)
     document = stage.document(refnum)
-    order = to_order(document, default_ship_code="STANDARD")
+    order = to_order(document, "rally", default_ship_code="STANDARD")
     assert unfit(order) == ""
     shown = order_json(order)
     assert (shown["channel_order_refnum"], shown["ship_service_code"], shown["cancel"]) == (refnum, "GROUND", False)
@@ -130,10 +132,10 @@ def test_retailops_gets_every_field_of_the_order(stage: Stage) -> None:
          "amount": cart["total"], "refnum": "ch_1"}
     ]  # fmt: skip
     assert {"attribute_type": "text", "handle": "customer_note", "value": "Ring twice"} in shown["attributes"]
-    sketch = to_sketch(document)
+    sketch = to_sketch(document, "rally")
     assert [(line.sku, line.quantity) for line in sketch.lines] == [("TEE", 3), ("GIFT", 1), ("EBOOK", 1)]
     assert sketch.payments[0].amount == Decimal(str(cart["total"]))
-    assert to_order(document, default_ship_code="S", is_cancelled=True).is_cancelled
+    assert to_order(document, "rally", default_ship_code="S", is_cancelled=True).is_cancelled
     assert "Ruiz" not in repr(document) and "Ruiz" not in repr(stage.stored(refnum))
 
 
@@ -283,7 +285,7 @@ def test_offers_after_the_purchase_are_added_at_rallys_price_without_tax_until_i
     told(stage, refnum, line_items=[{**offer, "external_variant_id": "MUG", "quantity": 1}], **PAID)
     assert len(stage.document(refnum).lines) == 4, "lines that come with `paid` are added first"
     assert len(told(stage, refnum, line_items=[{**offer, "external_variant_id": "MUG"}])["line_items"]) == 4
-    tags = to_order(stage.document(refnum), default_ship_code="S").tags
+    tags = to_order(stage.document(refnum), "rally", default_ship_code="S").tags
     assert tags == ("rally", "post_purchase_offer")
 
 
@@ -307,7 +309,7 @@ def test_p19_what_is_added_after_the_invoice_is_passed_over_and_its_money_kept(s
     ]
     assert stage.stored(paid).exportable_at == stage.clock.now != place, "a pull under way leaves it for the next"
     for refnum in (held_after_paid, paid):
-        sketch = to_sketch(stage.document(refnum))
+        sketch = to_sketch(stage.document(refnum), "rally")
         with stage.database.write() as connection:
             remember(connection, "first", sketch)
         place, before = stage.stored(refnum).exportable_at, len(stage.document(refnum).lines)
@@ -429,7 +431,7 @@ def test_p18_whatever_is_bought_the_sums_are_right(stage: Stage, seed: int) -> N
         told(stage, order["external_id"], line_items=[offer], transactions=[*charged, extra], **PAID)
         document = stage.document(order["external_id"])
         assert document.total == document.paid
-        sent = to_order(document, default_ship_code="S")
+        sent = to_order(document, "rally", default_ship_code="S")
         assert unfit(sent) == ""
         shown = order_json(sent)
         whole = sum((row_sum(item) for item in shown["order_items"]), Decimal(0))
@@ -484,10 +486,10 @@ def test_p37_whatever_a_shopper_writes_what_was_taken_can_be_handed_out(
             continue
         taken += 1
         told(stage, made.body["external_id"], **PAID)
-        order = to_order(stage.document(made.body["external_id"]), default_ship_code="S")
+        order = to_order(stage.document(made.body["external_id"]), "rally", default_ship_code="S")
         assert unfit(order) == ""
         assert pull.check_answer({"next_page_token": "", "orders": [order_json(order)]}) == ()
-        sketch = to_sketch(stage.document(made.body["external_id"]))
+        sketch = to_sketch(stage.document(made.body["external_id"]), "rally")
         with stage.database.write() as connection:
             remember(connection, "first", sketch)
     assert taken > 30

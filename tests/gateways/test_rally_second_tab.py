@@ -16,10 +16,10 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.interface import Call
-from app.gateways.vendors.rally.retailops_order import to_order
-from app.records import orders
 from app.records.database import Database
 from app.records.tables import held_back
+from app.storefront import order_store as orders
+from app.storefront.retailops_order import to_order
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened
 from tests.gateways.rally_stage import TEXAS, Stage, staged
@@ -143,7 +143,7 @@ def test_p37_a_charge_that_is_not_the_carts_total_is_refused_once_and_then_held_
         assert made.status == 200, "the shopper has paid"
         refnum = made.body["external_id"]
         assert held(stage)[refnum].startswith("SUMS_DIFFER")
-        assert unfit(to_order(stage.document(refnum), default_ship_code="S")).startswith("SUMS_DIFFER")
+        assert unfit(to_order(stage.document(refnum), "rally", default_ship_code="S")).startswith("SUMS_DIFFER")
 
 
 def test_p19_a_minor_unit_a_line_is_no_difference(stage: Stage) -> None:

@@ -16,12 +16,12 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.errors import SettingsFault
 from app.gateways.interface import Call, Finding
-from app.gateways.vendors.rally.cart_document import new_cart_id
 from app.gateways.vendors.rally.hooks import create_hooks
-from app.gateways.vendors.rally.storefront_address import TOPIC
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID
+from app.storefront.cart_document import new_cart_id
+from app.storefront.cart_server import TOPIC
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, opened
 from tests.gateways.rally_stage import Stage, staged
 from tests.records.test_migrations import open_database

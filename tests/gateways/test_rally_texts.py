@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app import settings
-from app.records import orders
 from app.records.database import Database, DatabaseConflict, DatabaseRefused
+from app.storefront import order_store as orders
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 
 HALF = "\ud83d"

@@ -26,12 +26,13 @@ from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder, Numbers
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import cataloguing, reservations, stock, stock_batches
+from app.records import cataloguing, stock, stock_batches
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import BuildLost
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
+from app.storefront import reservations
 from tests.conftest import KEY, PAIR, Caller, codes, eventually
 from tests.gateways.rally_shop import TEE, channel_text
 from tests.gateways.rally_shop import Shop as RallyShop

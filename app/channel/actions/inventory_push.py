@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import reserving
+from app.channel import reservations
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.contract.problems import KEPT
@@ -153,7 +153,7 @@ def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
                     now=desk.clock(),
                     restate_after_s=_restate_after_s(gateway, asked.channel),
                 )
-            reserving.stated(connection, desk, asked.channel, wanted.by_sku)
+            reservations.stated(connection, desk, asked.channel, wanted.by_sku)
             if disagreement is not None:
                 stock_disagreements.note(
                     connection,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel import orders, reserving, source_cancellations
+from app.channel import orders, reservations, source_cancellations
 from app.channel.commands import declined, unavailable_event
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -96,7 +96,7 @@ def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -
 
     def plan(connection: Connection) -> Plan:
         handed_out.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
-        reserving.acknowledged(connection, channel, source, refnum, desk.clock())
+        reservations.acknowledged(connection, channel, source, refnum, desk.clock())
         return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
 
     def correct(connection: Connection) -> Plan:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import refunds, reserving
+from app.channel import refunds, reservations
 from app.channel.commands import OrderName, for_known_order
 from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
@@ -63,7 +63,7 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retail
         if is_ours:
             handed_out.set_state(connection, asked.channel.key, order.refnum, "cancelled")
             skus = [line.sku for line in order.lines]
-            reserving.called_off(connection, asked.channel.key, source, order.refnum, skus)
+            reservations.called_off(connection, asked.channel.key, source, order.refnum, skus)
         owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
         if refunds.moves_money(source, "refund_payment"):
             purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import observing, orders, paging, reserving, source_cancellations
+from app.channel import observing, orders, paging, reservations, source_cancellations
 from app.channel.desk import Asked, Desk
 from app.channel.order_json import order_json, unfit
 from app.channel.outcome import Outcome
@@ -28,8 +28,8 @@ from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, Rejected
 from app.gateways.interface import Gateway
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
-from app.records import orders as kept
 from app.records.pulls import TIRED_AFTER
+from app.storefront import order_store as kept
 
 PAGE = 100
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def _note_hand_out(desk: Desk, asked: Asked, page: _Page, *, is_walk: bool) -> s
         known = handed_out.known_refnums(connection, channel, given) if given else set()
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
-        reserving.moved(connection, desk, asked.channel, {line.sku for order in fresh for line in order.lines})
+        reservations.moved(connection, desk, asked.channel, {line.sku for order in fresh for line in order.lines})
         sketches = [
             OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
             if order.refnum in known

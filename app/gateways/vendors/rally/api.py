@@ -24,20 +24,7 @@ Topic = Literal[
     "order-create", "order-status-update", "order-update", "order-refund-create", "product-update", "product-delete",
     "product-inventory-update", "category-update", "category-delete", "shop-info-update",
 ]  # fmt: skip
-
-WEBHOOKS: Final[Mapping[Topic, str]] = {
-    "order-create": "webhooks/order-create",
-    "order-status-update": "webhooks/order-status-update",
-    "order-update": "webhooks/order-update",
-    "order-refund-create": "webhooks/order-refund-create",
-    "product-update": "webhooks/product-update",
-    "product-delete": "webhooks/product-delete",
-    "product-inventory-update": "webhooks/product-inventory-update",
-    "category-update": "webhooks/category-update",
-    "category-delete": "webhooks/category-delete",
-    "shop-info-update": "webhooks/shop-info-update",
-}
-"""Paths of contract 2.1 [code:M2]."""
+"""Webhooks, each at `webhooks/<topic>` (contract 2.1 [code:M2])."""
 
 READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where there is nothing to say (contract 1.3)."""
@@ -72,13 +59,10 @@ class Api:
 
     def tell(self, topic: Topic, body: Json, call: Call) -> None:
         """One webhook.  Raises a `GatewayError`."""
-        self._say(WEBHOOKS[topic], body, call)
+        self.tell_at(f"webhooks/{topic}", body, call)
 
     def tell_at(self, path: str, body: Json, call: Call) -> None:
-        """One call to a path the operator has set.  Raises a `GatewayError`."""
-        self._say(path, body, call)
-
-    def _say(self, path: str, body: Json, call: Call) -> None:
+        """One call to a path, such as one the operator has set.  Raises a `GatewayError`."""
         reply = self._send("POST", path, _encode(body), call)
         raise_for(reply)
         _check_yes(reply)

@@ -19,10 +19,12 @@ from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
 from app.gateways.interface import Call
 from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.products import category_json, is_buyable, product_json, sellable
-from app.gateways.vendors.rally.shop import GATEWAY, Shop
+from app.gateways.vendors.rally.products import category_json, product_json
 from app.records import catalogue, stock
+from app.storefront.goods import is_buyable
+from app.storefront.reservations import sellable
 
 DOUBTFUL: Final = "doubtful"
 """Digest of a product Rally may have in one form or another: it refused the newest, or its answer was lost."""
@@ -49,11 +51,11 @@ class StockNote(msgspec.Struct, omit_defaults=True):
 class Facts:
     """Catalogue and stock of one merchant."""
 
-    def __init__(self, shop: Shop, api: Api) -> None:
-        self._channel = shop.channel
-        self._options = shop.options
-        self._database = shop.database
-        self._clock = shop.clock
+    def __init__(self, merchant: Merchant, api: Api) -> None:
+        self._channel = merchant.channel
+        self._options = merchant.options
+        self._database = merchant.database
+        self._clock = merchant.clock
         self._api = api
         self._told_categories: set[str] = set()
         """Those told by this process; what others told is in the products' notes."""
@@ -67,7 +69,7 @@ class Facts:
             # Whatever Rally had of their stock, the snapshots may replace.
             stock.note_uncertain(connection, self._channel, GATEWAY, skus)
             catalogue.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
-            on_hand = sellable(connection, self._channel, skus)
+            on_hand = sellable(connection, self._channel, GATEWAY, skus)
         told: list[ProductSent] = []
         for change in changes:
             try:
@@ -121,7 +123,7 @@ class Facts:
         skus = {change.sku for change in changes}
         with self._database.read() as connection:
             found = catalogue.of_skus(connection, self._channel, skus)
-            on_hand = sellable(connection, self._channel, skus)
+            on_hand = sellable(connection, self._channel, GATEWAY, skus)
             keys = {product.item.key for product, _ in found.values()}
             notes = catalogue.heard_notes(connection, self._channel, GATEWAY, keys)
         told: list[StockSent] = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from app.errors import ChannelError
+from app.storefront.refusals import Reason, ShopRefused
 
 BAD_SIGNATURE: Final = b'{"error":"the request could not be verified","error_code":"platform_unavailable"}'
 """The whole body of every 406, whatever was sent (R30)."""
@@ -35,48 +36,35 @@ class HookRefused(ChannelError):
         return msgspec.json.encode({"error": self.message, "error_code": self.code, **meta})
 
 
-class Remaining(msgspec.Struct, frozen=True):
-    """How many units of a wanted product can still be bought."""
+SHOPS: Final[Mapping[Reason, tuple[int, str]]] = {
+    "cart_not_found": (422, "cart_not_found"),
+    "nothing_to_ship": (422, "cart_contains_only_digital_items"),
+    "coupon_invalid": (422, "invalid_discount_code"),
+    "cart_differs": (422, "cart_has_been_updated"),
+    "out_of_stock": (422, "out_of_stock"),
+    "addition_invalid": (422, "ppo_add_error"),
+    "not_placed": (412, "unknown"),
+    "order_not_found": (404, "order_not_found"),
+}
+"""Status and code for what the shop refuses."""
 
-    product_id: str
-    variant_id: str
-    quantity: int
+
+def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> HookRefused:
+    """The shop's refusal; goods that are out of stock are a 412 where an order is placed."""
+    status, code = SHOPS[refused.reason]
+    if is_placing and refused.reason == "out_of_stock":
+        status = 412
+    return HookRefused(status, code, refused.message, refused.remaining)
 
 
 def unavailable() -> HookRefused:
     return HookRefused(502, "platform_unavailable", "this server cannot answer now; try again")
 
 
-def cart_not_found() -> HookRefused:
-    return HookRefused(422, "cart_not_found", "there is no such cart, or it is an order already, or too old")
-
-
-def only_digital_items() -> HookRefused:
-    return HookRefused(422, "cart_contains_only_digital_items", "nothing in the cart can be shipped")
-
-
-def invalid_discount_code() -> HookRefused:
-    return HookRefused(422, "invalid_discount_code", "the code is unknown or does not hold for this cart")
-
-
-def cart_has_been_updated(what: str) -> HookRefused:
-    """`what` is a sentence of ours."""
-    return HookRefused(422, "cart_has_been_updated", what)
-
-
-def out_of_stock(remaining: Sequence[Remaining], status: int = 422) -> HookRefused:
-    """422, or 412 where an order is placed."""
-    return HookRefused(status, "out_of_stock", "fewer units can be bought than are wanted", remaining)
-
-
-def addition_failed() -> HookRefused:
-    return HookRefused(422, "ppo_add_error", "the items cannot be added as they are given")
-
-
-def placement_failed(what: str) -> HookRefused:
-    """`what` is a sentence of ours."""
-    return HookRefused(412, "unknown", what)
-
-
-def order_not_found() -> HookRefused:
-    return HookRefused(404, "order_not_found", "there is no such order")
+def unreadable(topic: str) -> HookRefused:
+    """What a body that cannot be read gets; the contract has no code for it."""
+    if topic == "order/create":
+        return of_shop(ShopRefused("not_placed", "the request cannot be read"))
+    if topic == "order/update":
+        return of_shop(ShopRefused("addition_invalid"))
+    return of_shop(ShopRefused("cart_differs", "the request cannot be read"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
+from app.domain.lenient_values import BadBody, Json, amount, entries, identifier, mapping, text
 from app.domain.texts import UNREADABLE, key_fault
-from app.gateways.vendors.rally.hook_bodies import BadBody, Json, amount, digest, entries, identifier, mapping, text
-from app.gateways.vendors.rally.order_document import PaymentMethod, Transaction
+from app.storefront.digests import digest
+from app.storefront.order_document import PaymentMethod, Transaction
+from app.storefront.requests import AddedShipping
 
 _KIND_FIELDS: Final = ("type", "kind", "transaction_type", "payment_type", "payment_method_name")
 _NOT_A_CHARGE: Final = re.compile(
@@ -23,14 +23,6 @@ _PART_FIELDS: Final = re.compile(
 them (contract 4.9), so they only ever keep an order from being refused."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class AddedShipping:
-    """What shipping post-purchase additions costs more."""
-
-    subtotal: Decimal
-    tax_amount: Decimal
 
 
 def transactions(body: Json) -> list[Transaction]:

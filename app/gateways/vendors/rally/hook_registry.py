@@ -9,8 +9,8 @@ from typing import Final, Literal
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.interface import Call, Finding
 from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.merchant import shop_info_json
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.shop import shop_info_json
 
 ROOT: Final = "/rally/merchants/:orgId"
 """Where Rally finds this server's hooks; it fills in `:orgId` and `:resourceId` itself (contract 2.2)."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways import learned_rate
-from app.gateways.vendors.rally import tables
-from app.gateways.vendors.rally.tables import Coupon, Shipping, Tax
-from app.options import CurrencyCode, option, secure_address, switch
+from app.options import option, secure_address, switch
+from app.storefront.options import ShopOptions, page
 
 BASE_URL = "https://api.onrally.com/connector-api/v1/"
 """Production (contract 1.1); Rally's own sandbox is https://api.sandbox.onrally.com/connector-api/v1/."""
@@ -29,12 +26,8 @@ def _path() -> mf.String:
     return mf.String(validate=mv.Regexp(r"^(?:[a-z0-9/_-]*[a-z0-9])?\Z", error="must be a path such as webhooks/name"))
 
 
-def _days() -> mf.Integer:
-    return mf.Integer(strict=True, validate=mv.Range(1, 3650))
-
-
-@dataclass(frozen=True)
-class RallyOptions:
+@dataclass(frozen=True, kw_only=True)
+class RallyOptions(ShopOptions):
     """The table `[channel.rally]`."""
 
     api_key: str = option(
@@ -56,57 +49,14 @@ class RallyOptions:
         default="",
         secret=True,
     )
-    storefront_key: str = option(
-        mf.String(
-            validate=mv.Regexp(r"^(?:[\x21-\x7e]{16,})?\Z", error="must be 16 or more printable ASCII characters")
-        ),
-        "Bearer key with which the shop's own server has carts made (POST .../storefront/carts), for shops that keep "
-        "carts; never for a page. Empty: no such address.",
-        default="",
-        secret=True,
-    )
     storefront_client_id: str = option(mf.String(), "Public id for the cart button on the storefront.", default="")
     button_base_url: str = option(
         mf.String(validate=secure_address),
         "Where the storefront loads Rally's cart button from (contract 5).",
         default="https://js.onrally.com/checkout-button/",
     )
-    currency: str = option(
-        CurrencyCode(),
-        "Currency of carts; what the catalogue prices in another one cannot be bought.",
-        default="USD",
-    )
-    store_id: str = option(mf.String(), "Our id of the store; empty: the organisation's.", default="")
-    store_name: str = option(mf.String(), "Name of the store.", default="")
-    store_url: str = option(mf.String(validate=tables.page), "Address of the store.", default="")
-    logo_url: str = option(mf.String(validate=tables.page), "Address of its logo.", default="")
-    cart_url: str = option(mf.String(validate=tables.page), "Address of its cart.", default="")
     native_checkout_url: str = option(
-        mf.String(validate=tables.page), "Where shoppers go when Rally cannot be reached.", default=""
-    )
-    store_country: str = option(tables.CountryCode(), "Country of the store.", default="US")
-    store_locale: str = option(mf.String(), "Language and country, such as en_US.", default="en_US")
-    store_timezone: str = option(mf.String(), "IANA name of its time zone.", default="UTC")
-    store_phone: str = option(mf.String(), "Its telephone number.", default="")
-    store_address: str = option(mf.String(), "Its address in one line.", default="")
-    weight_unit: str = option(mf.String(validate=mv.OneOf(["kg", "lbs"])), "Unit of weights.", default="lbs")
-    shipping: Sequence[Shipping] = option(
-        mf.List(mf.Nested(tables.schema_of(Shipping))),
-        "What a cart may choose: tables with id, title, price, countries, provinces, free_over, retailops_code.",
-        default=tuple,
-    )
-    tax: Sequence[Tax] = option(
-        mf.List(mf.Nested(tables.schema_of(Tax))),
-        "Taxes: tables with country, province, rate, shipping, title; all that fit an address add up.",
-        default=tuple,
-    )
-    coupon: Sequence[Coupon] = option(
-        mf.List(mf.Nested(tables.schema_of(Coupon))),
-        "Discount codes: tables with code and percent, amount or free_shipping, and minimum.",
-        default=tuple,
-    )
-    default_ship_code: str = option(
-        mf.String(), "ship_service_code of an order that has no shipping.", default="STANDARD"
+        mf.String(validate=page), "Where shoppers go when Rally cannot be reached.", default=""
     )
     offers_only: bool = option(
         switch(),
@@ -122,27 +72,6 @@ class RallyOptions:
         switch(),
         "Take the price named in cart/create, too; it comes from the page, where a shopper can edit it.",
         default=False,
-    )
-    paid_clears_review: bool = option(
-        switch(),
-        "A `paid` that does not mention fraud review ends one; false: only an empty mention does.",
-        default=True,
-    )
-    release_unpaid_after_minutes: float = option(
-        mf.Float(validate=mv.Range(0, 60 * 24 * 30)),
-        "Hand out an order Rally never called paid this long after its last change, if its transactions cover "
-        "it and no fraud review is open; 0 never does.",
-        default=0.0,
-    )
-    cart_days: int = option(_days(), "Days a cart is kept after its last change.", default=30)
-    order_days: int = option(
-        _days(), "Days an order is kept after it was completed, cancelled or wholly refunded.", default=180
-    )
-    open_order_days: int = option(_days(), "Days any other order is kept after its last change.", default=180)
-    reserve_grace_s: float = option(
-        mf.Float(validate=mv.Range(0, 86400)),
-        "How much later than an order's acknowledgement an inventory_push must come to count its units, in seconds.",
-        default=300.0,
     )
     restate_every: float = option(
         mf.Float(validate=mv.Range(0, 24 * 366)),
@@ -162,14 +91,6 @@ class RallyOptions:
         "confirmed that this is harmless.",
         default="never",
     )
-    refund_unshipped_on_complete: bool = option(
-        switch(), "Refund what order_complete names as unshipped.", default=True
-    )
-    refund_shipping_when_nothing_ships: bool = option(
-        switch(),
-        "Refund shipping, too, when an order is completed and no unit of it has shipped.",
-        default=True,
-    )
     cancel_status: str = option(_status(), "Status told when an order is cancelled.", default="refunded")
     refunded_status: str = option(_status(), "Status told when nothing is left of an order.", default="refunded")
     completed_status: str = option(_status(), "Status told when everything has shipped.", default="completed")
@@ -179,9 +100,6 @@ class RallyOptions:
         _path(),
         "Path for shipments, should Rally name one; empty: they are told in meta.fulfillments of order-update.",
         default="",
-    )
-    products_per_search: int = option(
-        mf.Integer(strict=True, validate=mv.Range(1, 500)), "Products in one answer to a search.", default=50
     )
     max_hook_body: int = option(
         mf.Integer(strict=True, validate=mv.Range(1024, 64 * 1024 * 1024)),
@@ -208,28 +126,9 @@ class RallyOptions:
         """Keys a signature may be made with; the first signs what we begin."""
         return tuple(filter(None, (self.hmac_secret or self.api_key, self.previous_hmac_secret)))
 
-    def not_carried(self) -> list[str]:
-        """Settings that make orders RetailOps can never take: setting and rule (R33)."""
-        found = []
-        if rule := why_not_carried(self.currency):
-            found.append(f"currency: {rule}")
-        if not self.default_ship_code.strip():
-            found.append(f"default_ship_code: {BLANK_SHIP_CODE}")
-        if any(entry.retailops_code and not entry.retailops_code.strip() for entry in self.shipping):
-            found.append(f"shipping.retailops_code: {BLANK_SHIP_CODE}")
-        return found
-
     def faults(self) -> list[str]:
         """Rules between settings that a single field cannot see."""
-        found = learned_rate.faults(self)
-        for name, values in (
-            ("shipping: two entries have the same id", [entry.id for entry in self.shipping]),
-            ("coupon: two entries have the same code", [entry.code.casefold() for entry in self.coupon]),
-        ):
-            if len(set(values)) < len(values):
-                found.append(name)
+        found = [*learned_rate.faults(self), *super().faults()]
         if self.storefront_key and self.storefront_key in (self.api_key, *self.hmac_secrets):
             found.append("storefront_key: must be another key than those Rally has")
-        if sum(1 for entry in self.coupon if entry.kinds != 1):
-            found.append("coupon: each needs exactly one of percent, amount and free_shipping")
         return found

@@ -19,8 +19,9 @@ from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.vendors.retailrocket.purchases import Purchases
-from app.records import catalogue, reservations
+from app.records import catalogue
 from app.records.feeds import FeedStore
+from app.storefront import reservations
 
 FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""

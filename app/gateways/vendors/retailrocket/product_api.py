@@ -16,8 +16,9 @@ from app.gateways.interface import Call
 from app.gateways.vendors.retailrocket.api import Api, encode
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import catalogue, reservations, stock
+from app.records import catalogue, stock
 from app.records.database import Database
+from app.storefront import reservations
 
 Note = dict[str, str]
 """Stock id ("" where there is none) -> digest of the product as it was sent last, availability apart.

@@ -21,9 +21,10 @@ from app.domain.catalogue import Item, Product
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import catalogue, reservations, stock
+from app.records import catalogue, stock
 from app.records.database import Database
 from app.records.feeds import BuildLost, FeedStore, LeftOut, Report, Turn
+from app.storefront import reservations
 
 PAGE: Final = 250
 """Products read at a time."""

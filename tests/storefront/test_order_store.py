@@ -10,10 +10,14 @@ import pytest
 from sqlalchemy import insert
 
 from app.domain.stock import StockSent
-from app.records import carts, orders, reservations, stock, stock_batches
+from app.records import stock, stock_batches
 from app.records.database import Database, DatabaseConflict
-from app.records.retention import CLOCKS, Retention, Terms
+from app.records.retention import Retention, Terms
 from app.records.tables import handed_out
+from app.storefront import cart_store as carts
+from app.storefront import order_store as orders
+from app.storefront import reservations
+from app.storefront.retention import CLOCKS
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -130,7 +134,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         assert batch and stock_batches.record(connection, batch, [StockSent("TEE", b"4")])
         assert not stock_batches.is_owed(connection, "first", "rally", NOW)
     late = NOW + timedelta(days=2)
-    retention = Retention(database, Terms(), lambda: late)
+    retention = Retention(database, Terms(), lambda: late, clocks=CLOCKS)
     while retention.turn():
         pass
     with database.read() as connection:

@@ -6,53 +6,18 @@ A field that decides nothing in a hook is not read for it.  Ids are opaque: kept
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
 
 from app.domain.countries import country_code
 from app.domain.json_bodies import JsonReader, NotJson
+from app.domain.lenient_values import BadBody, Json, amount, entries, identifier, mapping, text, units
 from app.domain.texts import mended
-from app.gateways.vendors.rally.order_document import Address, Customer
-
-Json = Mapping[str, Any]
-
-MOST_UNITS: Final = 1_000_000
-MOST_MONEY: Final = Decimal(10) ** 9
-_CENT: Final = Decimal("0.01")
+from app.storefront.order_document import Address
+from app.storefront.requests import ShopperNews, StatedLine, WantedLine
 
 _read = JsonReader(Decimal).read
-
-
-class BadBody(Exception):
-    """The body does not say what the hook needs."""
-
-
-@dataclass(frozen=True)
-class WantedLine:
-    """Units of a product, or with `line_id` of a line that is there already."""
-
-    line_id: str
-    product_id: str
-    variant_id: str
-    quantity: int
-    price: Decimal | None
-
-
-@dataclass(frozen=True)
-class StatedLine:
-    """A line of the cart as `order/create` names it; what it does not say is empty, or None."""
-
-    line_id: str
-    product_id: str
-    variant_id: str
-    sku: str
-    quantity: int | None
 
 
 def read_body(raw: bytes) -> Json:
@@ -66,71 +31,6 @@ def read_body(raw: bytes) -> Json:
     if not isinstance(found, dict):
         raise BadBody
     return found
-
-
-def text(value: object) -> str:
-    """Free text, whole, with U+FFFD for what no database takes; numbers as they are written; anything else is empty."""
-    return mended(identifier(value)).strip()
-
-
-def identifier(value: object) -> str:
-    """An id as it came, blanks and all; empty for one of blanks alone, and for what is neither text nor number."""
-    if isinstance(value, str):
-        return value if value.strip() else ""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def mapping(value: object) -> Json:
-    """An object; anything else is an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def plain(value: Any) -> Any:
-    """What is kept only to be given back, as JSON that every reader takes; text as `text` has it, with its blanks."""
-    match value:
-        case str():
-            return mended(value)
-        case Decimal():
-            number = float(value)
-            return number if math.isfinite(number) else str(value)
-        case dict():
-            return {mended(name): plain(held) for name, held in value.items()}
-        case list():
-            return [plain(item) for item in value]
-    return value
-
-
-def entries(value: object) -> list[Json]:
-    """The objects of a list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def amount(value: object) -> Decimal:
-    """Money.  Raises `BadBody`."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise BadBody
-    try:
-        found = Decimal(value)
-    except InvalidOperation:
-        raise BadBody from None
-    # Compared, not computed with: of a text like 1e999999 arithmetic would overflow.
-    if not found.is_finite() or not -MOST_MONEY <= found <= MOST_MONEY:
-        raise BadBody
-    # Rally's numbers may be binary fractions; no currency has more than two decimals here.
-    return found.quantize(_CENT, rounding=ROUND_HALF_UP)
-
-
-def units(value: object) -> int:
-    """A whole number of units, at least 0.  Raises `BadBody`."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise BadBody
-    try:
-        found = Decimal(value)
-    except InvalidOperation:
-        raise BadBody from None
-    if not found.is_finite() or found != found.to_integral_value() or not 0 <= found <= MOST_UNITS:
-        raise BadBody
-    return int(found)
 
 
 def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
@@ -231,18 +131,28 @@ def billing_address(body: Json) -> Address | None:
     return found
 
 
-def customer(body: Json, known: Customer) -> Customer:
-    """What is known of the customer, with what the body says laid over it."""
+def customer(body: Json) -> dict[str, Any]:
+    """What the body says of the customer, by fields of `Customer`."""
     given = mapping(body.get("customer"))
-    said = {
+    said: dict[str, Any] = {
         name: text(given[name]) for name in ("email", "first_name", "last_name", "phone")
         if given.get(name) is not None
     }  # fmt: skip
     if given.get("external_id") is not None:
         said["external_id"] = mended(identifier(given["external_id"]))
     consent = mapping(given.get("consent")).get("email")
-    accepts = consent if isinstance(consent, bool) else known.accepts_email
-    return msgspec.structs.replace(known, **said, accepts_email=accepts)
+    return said | ({"accepts_email": consent} if isinstance(consent, bool) else {})
+
+
+def chosen_shipping(body: Json) -> str:
+    """The id of the shipping wanted, "" where it is not said."""
+    return identifier(body.get("selected_shipping_line_external_id"))
+
+
+def shopper(body: Json) -> ShopperNews:
+    """What the body says of customer, addresses, shipping and notes."""
+    notes = text(body["notes"]) if body.get("notes") is not None else None
+    return ShopperNews(customer(body), billing_address(body), shipping_address(body), chosen_shipping(body), notes)
 
 
 def coupons(body: Json) -> list[str] | None:
@@ -258,15 +168,3 @@ def is_under_review(body: Json) -> bool | None:
     if "fraud_review_transaction" not in body:
         return None
     return bool(body["fraud_review_transaction"])
-
-
-def digest(*parts: object) -> str:
-    """What tells one content from another."""
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:24]
-
-
-def texts(values: object) -> Iterator[str]:
-    """The texts of a list."""
-    for value in values if isinstance(values, list) else ():
-        if found := text(value):
-            yield found

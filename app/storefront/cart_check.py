@@ -1,8 +1,8 @@
-"""Whether `order/create` means the cart as it stands, because another tab may have changed it meanwhile.
+"""Whether a checkout means the cart as it stands, because another tab may have changed it meanwhile.
 
-A difference is refused once, so that Rally fetches the cart again and the shopper sees it.  The same lines again about
-the same state of the cart, or a sum that still differs, are an order: the shopper has paid, and refusing again would
-take money for nothing.  Such an order is held back from RetailOps until a person has looked at it.
+A difference is refused once, so that the checkout fetches the cart again and the shopper sees it.  The same lines
+again about the same state of the cart, or a sum that still differs, are an order: the shopper has paid, and refusing
+again would take money for nothing.  Such an order is held back from RetailOps until a person has looked at it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Final
 
 import msgspec
 
-from app.gateways.vendors.rally.cart_document import CartDocument
-from app.gateways.vendors.rally.hook_bodies import Json, StatedLine, digest
-from app.gateways.vendors.rally.hook_money import names_other_money
-from app.gateways.vendors.rally.order_document import Line, OrderDocument, Transaction
-from app.gateways.vendors.rally.pricing import ZERO, smallest_unit
+from app.storefront.cart_document import CartDocument
+from app.storefront.digests import digest
+from app.storefront.order_document import Line, OrderDocument, Transaction
+from app.storefront.pricing import ZERO, smallest_unit
+from app.storefront.requests import StatedLine
 
 MOST_KEPT: Final = 20
 """Refusals remembered of one cart."""
@@ -47,13 +47,8 @@ def has_stated_sum(document: OrderDocument, charged: Sequence[Transaction]) -> b
     return not charged or _comes_to(document, charged)
 
 
-def is_other_money(document: OrderDocument, charged: Sequence[Transaction], body: Json) -> bool:
-    """True when a difference of sums is one of kind or part: an authorisation, a gift card, a tip.
-
-    Rally says so, or a part of the transactions comes to the total.
-    """
-    if names_other_money(body):
-        return True
+def is_part_of_sum(document: OrderDocument, charged: Sequence[Transaction]) -> bool:
+    """True when a part of the transactions comes to the order's total: the others are money of another kind, a tip."""
     if len(charged) > MOST_PARTS:
         return False
     return any(_comes_to(document, part) for size in range(1, len(charged)) for part in combinations(charged, size))
@@ -70,7 +65,7 @@ def sum_mark(cart: CartDocument, charged: Sequence[Transaction]) -> str:
 
 
 def was_refused(cart: CartDocument) -> bool:
-    """True when Rally was told already that the cart stands as it does now, whatever it had stated."""
+    """True when the checkout was told already that the cart stands as it does now, whatever it had stated."""
     return any(mark.startswith(_state(cart)) for mark in cart.refused)
 
 
@@ -92,8 +87,8 @@ def _vagueness(item: StatedLine) -> int:
 
 
 def _fits(line: Line, item: StatedLine) -> bool:
-    """Ids are ours; a SKU in their place is understood too (see `products.find_units`)."""
-    # A variant that is named as the product is none (contract 4.3).
+    """Ids are ours; a SKU in their place is understood too (see `goods.find_units`)."""
+    # A variant that is named as the product is none (Rally contract 4.3).
     variant_id = "" if item.variant_id == item.product_id else item.variant_id
     return (
         item.line_id in ("", line.external_id)

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import Address, Customer, Line, Private
-from app.gateways.vendors.rally.pricing import Priced, price
+from app.storefront.options import ShopOptions
+from app.storefront.order_document import Address, Customer, Line, Private
+from app.storefront.pricing import Priced, price
 
 _RANDOM_BYTES: Final = 20
 """160 bits: whoever has a cart's id can pay for it and see its goods, so nobody may guess one."""
@@ -30,14 +30,14 @@ class CartDocument(Private, frozen=True, kw_only=True):
     chosen_shipping: str = ""
     notes: str = ""
     refused: tuple[str, ...] = ()
-    """Digests of what `order/create` was refused for and of the cart's state then (see `cart_check`)."""
+    """Digests of what a checkout was refused for and of the cart's state then (see `cart_check`)."""
 
     @property
     def needs_shipping(self) -> bool:
         """True when anything in it has to be shipped."""
         return any(line.requires_shipping for line in self.lines)
 
-    def priced(self, options: RallyOptions) -> Priced:
+    def priced(self, options: ShopOptions) -> Priced:
         """What it costs; goods that are not shipped are taxed where they are paid."""
         place = self.shipping_address if self.needs_shipping else self.billing_address or self.shipping_address
         return price(self.lines, place, self.coupons, self.chosen_shipping, options)
@@ -57,5 +57,5 @@ def read_cart(body: bytes) -> CartDocument:
 
 
 def write_cart(cart: CartDocument) -> bytes:
-    """The bytes `records.carts` keeps."""
+    """The bytes `cart_store` keeps."""
     return msgspec.json.encode(cart)

@@ -1,48 +1,50 @@
-"""What a shopper adds after the purchase: lines at Rally's price, without discounts and tax (contract 3.5)."""
+"""What a shopper adds after the purchase: lines at the checkout's price, without discounts and tax.
+
+See Rally contract 3.5.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 from sqlalchemy import Connection
 
-from app.gateways.vendors.rally import hook_errors
-from app.gateways.vendors.rally.cart_changes import check_stock
-from app.gateways.vendors.rally.hook_bodies import Json, WantedLine, digest, line_items
-from app.gateways.vendors.rally.hook_money import AddedShipping, added_shipping
-from app.gateways.vendors.rally.order_document import Line, OrderDocument, ShippingLine, TaxRow, Transaction
-from app.gateways.vendors.rally.pricing import ZERO, rounded
-from app.gateways.vendors.rally.products import Unit, discounted_price, find_units, line_of
-from app.gateways.vendors.rally.shop import GATEWAY, Shop
-from app.records import reservations, stock
+from app.records import stock
+from app.storefront import reservations
+from app.storefront.cart_changes import check_stock
+from app.storefront.digests import digest
+from app.storefront.goods import Unit, discounted_price, find_units, line_of
+from app.storefront.order_document import Line, OrderDocument, ShippingLine, TaxRow
+from app.storefront.pricing import ZERO, rounded
+from app.storefront.refusals import ShopRefused
+from app.storefront.requests import AddedShipping, OrderUpdate, WantedLine
+from app.storefront.shop import Shop
 
 ADDED_SHIPPING = "post-purchase"
 """Id of shipping that an order gets only by what is added to it."""
 
 
-def with_additions(
-    connection: Connection, shop: Shop, document: OrderDocument, body: Json, charged: Sequence[Transaction]
-) -> OrderDocument:
-    """The order with what the body adds, unless the very same was added before.
+def with_additions(connection: Connection, shop: Shop, document: OrderDocument, news: OrderUpdate) -> OrderDocument:
+    """The order with what the update adds, unless the very same was added before.
 
-    The same means the same lines, shipping and transactions: Rally repeats a request whose answer it missed.
-    Raises `HookRefused` out_of_stock or ppo_add_error, and `BadBody`.
+    The same means the same lines, shipping and transactions: a checkout repeats a request whose answer it missed.
+    Raises `ShopRefused` out_of_stock or addition_invalid.
     """
-    wanted, extra = line_items(body, takes_price=True), added_shipping(body)
+    additions = news.read_additions()
+    wanted, extra = additions.lines, additions.shipping
     if not wanted and extra is None:
         return document
     lines = [(item.product_id, item.variant_id, item.quantity, str(item.price)) for item in wanted]
     mark = digest(lines, None if extra is None else [str(extra.subtotal), str(extra.tax_amount)],
-                  sorted(transaction.external_id for transaction in charged))  # fmt: skip
+                  sorted(transaction.external_id for transaction in news.charged))  # fmt: skip
     if mark in document.additions:
         return document
     if any(item.quantity < 1 or (item.price is not None and item.price < 0) for item in wanted):
-        raise hook_errors.addition_failed()
-    pairs = [(item.product_id, item.variant_id) for item in wanted]
-    units = find_units(connection, shop.channel, pairs, shop.options)
+        raise ShopRefused("addition_invalid")
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in wanted))
     check_stock(wanted, units, {})
     numbered = enumerate(zip(wanted, units, strict=True), document.next_line)
     added = tuple(_line(item, unit, number, document.currency) for number, (item, unit) in numbered if unit is not None)
@@ -55,19 +57,22 @@ def with_additions(
     return document if extra is None else _with_shipping(document, extra)
 
 
-def reserve(connection: Connection, shop: Shop, refnum: str, before: Iterable[Line], after: Iterable[Line]) -> None:
-    """Hold the units the order has more than before, and owe Rally the stock that leaves (R25).
+def reserve(
+    connection: Connection, shop: Shop, refnum: str, before: Iterable[Line], after: Iterable[Line]
+) -> Counter[str]:
+    """Hold the units the order has more than before, and owe the vendor the stock that leaves (R25); returns those.
 
-    Owed first and held afterwards, as everywhere, lest two transactions wait for each other.
+    Owed first and held afterwards, as everywhere, or two transactions would wait for each other.
     """
     more = _units(after) - _units(before)
-    stock.owe_again(connection, shop.channel, GATEWAY, sorted(more))
+    stock.owe_again(connection, shop.channel, shop.source, sorted(more))
     reservations.reserve(connection, shop.channel, refnum, more)
+    return more
 
 
 def release(connection: Connection, shop: Shop, document: OrderDocument) -> None:
-    """The order holds nothing any more, and Rally is owed the stock that leaves (R25)."""
-    stock.owe_again(connection, shop.channel, GATEWAY, sorted(_units(document.lines)))
+    """The order holds nothing any more, and the vendor is owed the stock that leaves (R25)."""
+    stock.owe_again(connection, shop.channel, shop.source, sorted(_units(document.lines)))
     reservations.release(connection, shop.channel, document.refnum)
 
 

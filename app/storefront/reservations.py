@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.records.tables import reservations
-
-_MANY = 500
-"""How many SKUs one statement names."""
+from app.domain import stock_levels
+from app.domain.stock import StockLevel
+from app.records.statements import chunked, upsert
+from app.records.tables import reservations, stock
 
 
 def lock_name(channel: str) -> str:
@@ -28,19 +28,11 @@ def reserve(connection: Connection, channel: str, order_refnum: str, units: Mapp
     """Add units by SKU to what the order holds."""
     if not units:
         return
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = make(reservations)
-    statement = statement.on_conflict_do_update(
-        index_elements=[reservations.c.channel, reservations.c.sku, reservations.c.order_refnum],
-        set_={"units": reservations.c.units + statement.excluded.units},
-    )
-    connection.execute(
-        statement,
-        [
-            {"channel": channel, "sku": sku, "order_refnum": order_refnum, "units": count}
-            for sku, count in sorted(units.items())
-        ],
-    )
+    rows = [
+        {"channel": channel, "sku": sku, "order_refnum": order_refnum, "units": count}
+        for sku, count in sorted(units.items())
+    ]
+    upsert(connection, reservations, rows, lambda added: {"units": reservations.c.units + added.units})
 
 
 def release(connection: Connection, channel: str, order_refnum: str) -> list[str]:
@@ -82,31 +74,49 @@ def settle(connection: Connection, channel: str, skus: Collection[str], now: dat
     Returns the SKUs of which units were freed.
     """
     freed: set[str] = set()
-    wanted = sorted(set(skus))
-    for at in range(0, len(wanted), _MANY):
-        freed |= set(
-            connection.execute(
-                delete(reservations)
-                .where(
-                    reservations.c.channel == channel,
-                    reservations.c.sku.in_(wanted[at : at + _MANY]),
-                    reservations.c.acknowledged_at < now - timedelta(seconds=grace_s),
-                )
-                .returning(reservations.c.sku)
-            ).scalars()
+    for some in chunked(sorted(set(skus))):
+        gone = connection.execute(
+            delete(reservations)
+            .where(
+                reservations.c.channel == channel,
+                reservations.c.sku.in_(some),
+                reservations.c.acknowledged_at < now - timedelta(seconds=grace_s),
+            )
+            .returning(reservations.c.sku)
         )
+        freed |= set(gone.scalars())
     return sorted(freed)
 
 
 def reserved_units(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, int]:
     """Units held by SKU; a SKU of which none are is left out."""
     found: dict[str, int] = {}
-    wanted = sorted(set(skus))
-    for at in range(0, len(wanted), _MANY):
+    for some in chunked(sorted(set(skus))):
         rows = connection.execute(
             select(reservations.c.sku, func.sum(reservations.c.units))
-            .where(reservations.c.channel == channel, reservations.c.sku.in_(wanted[at : at + _MANY]))
+            .where(reservations.c.channel == channel, reservations.c.sku.in_(some))
             .group_by(reservations.c.sku)
         )
         found |= {sku: int(units) for sku, units in rows}
+    return found
+
+
+def sellable(connection: Connection, channel: str, source: str, skus: Collection[str]) -> dict[str, int]:
+    """Units by SKU that may be sold now: RetailOps' figure less what orders hold, never below 0.
+
+    `source` is the token of the vendor that sells them.  A SKU whose stock RetailOps never stated has 0.
+    """
+    held = select(func.sum(reservations.c.units)).where(
+        reservations.c.channel == stock.c.channel, reservations.c.sku == stock.c.sku
+    )
+    found = dict.fromkeys(skus, 0)
+    for some in chunked(sorted(found)):
+        rows = connection.execute(
+            select(stock.c.sku, stock.c.level, held.scalar_subquery().label("held")).where(
+                stock.c.channel == channel, stock.c.gateway == source, stock.c.sku.in_(some)
+            )
+        )
+        for sku, level, units in rows:
+            stated = msgspec.json.decode(level, type=StockLevel)
+            found[sku] = stock_levels.sellable(stated.quantity_available, int(units or 0))
     return found

@@ -14,12 +14,12 @@ import pytest
 from app.domain.catalogue import Item, Product
 from app.domain.commands import LineChange
 from app.domain.order_arithmetic import BoughtLine, Row, fitted
-from app.gateways.vendors.rally.changes import changed
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import Address, Line, OrderDocument, Transaction
-from app.gateways.vendors.rally.pricing import price
-from app.gateways.vendors.rally.retailops_order import to_sketch
 from app.options import read_table
+from app.storefront.order_changes import changed
+from app.storefront.order_document import Address, Line, OrderDocument, Transaction
+from app.storefront.pricing import price
+from app.storefront.retailops_order import to_sketch
 from tests.gateways.rally_stage import TABLE
 
 VANCOUVER = Address(country_code="CA", province="BC")
@@ -108,8 +108,8 @@ def test_p19_the_same_statements_in_any_order_give_the_same_figures(currency: st
         assert (back.lines, back.discounts, back.taxes, back.total) == (
             bought.lines, bought.discounts, bought.taxes, bought.total,
         )  # fmt: skip
-        paid = [(line.charged, line.tax, line.ordered) for line in to_sketch(order).lines if not line.is_added]
-        assert paid == [(line.charged, line.tax, line.quantity) for line in to_sketch(bought).lines]
+        paid = [(line.charged, line.tax, line.ordered) for line in to_sketch(order, "rally").lines if not line.is_added]
+        assert paid == [(line.charged, line.tax, line.quantity) for line in to_sketch(bought, "rally").lines]
 
 
 @pytest.mark.parametrize("currency", ["USD", "JPY"])

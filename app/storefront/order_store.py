@@ -1,6 +1,6 @@
-"""Orders kept whole: a source that pushes its orders here has no other place where RetailOps could fetch them.
+"""Where orders are kept whole: a checkout has no other place where RetailOps could fetch them.
 
-`body` is the source's own document and is opaque here.  States: pending (may still grow, is not handed out),
+`body` is what `order_document` writes.  States: pending (may still grow, is not handed out),
 review (held for fraud review), paid, completed, cancelled, refunded (nothing of its money is left).  An order is
 handed out from `exportable_at` on; that is also its place in the queue, so an order that changes before RetailOps
 has it is put at the end.  Whoever changes an order holds `lock_name` (`Database.write(serial=[...])`).
@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
-from app.records import reservations, stock
-from app.records.tables import handed_out, orders
+from app.records import stock
+from app.records.tables import IS_PAID_FOR, handed_out, orders
+from app.storefront import reservations
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
@@ -25,7 +26,7 @@ Standing = Literal["unknown", "given", "taken"]
 """How far RetailOps has an order: given is one it asked about by number, too, and taken what it acknowledged."""
 
 MOST_HOOKS = 512 * 1024
-"""Bytes of the source's bodies kept with one order; what comes later is left out."""
+"""Bytes of the checkout's bodies kept with one order; what comes later is left out."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,20 @@ def add(
     is_paid: bool = False,
 ) -> StoredOrder:
     """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already."""
-    connection.execute(
-        insert(orders),
-        {
-            "channel": channel,
-            "refnum": refnum,
-            "cart_id": cart_id,
-            "state": state,
-            "body": body,
-            "hooks": hook[:MOST_HOOKS],
-            "created_at": now,
-            "exportable_at": exportable_at,
-            "changed_at": now,
-            "purge_after": purge_after,
-            "paid_at": now if is_paid else None,
-        },
+    wanted = insert(orders).values(
+        channel=channel,
+        refnum=refnum,
+        cart_id=cart_id,
+        state=state,
+        body=body,
+        hooks=hook[:MOST_HOOKS],
+        created_at=now,
+        exportable_at=exportable_at,
+        changed_at=now,
+        purge_after=purge_after,
+        paid_at=now if is_paid else None,
     )
-    return cast(StoredOrder, get(connection, channel, refnum))
+    return _stored(connection.execute(wanted.returning(orders)).one())
 
 
 def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None:
@@ -154,10 +152,8 @@ def change(
         values["body"] = body
     if hook and len(order.hooks) + len(hook) < MOST_HOOKS:
         values["hooks"] = order.hooks + b"\n" + hook
-    connection.execute(
-        update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum).values(**values)
-    )
-    return cast(StoredOrder, get(connection, order.channel, order.refnum))
+    named = update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum)
+    return _stored(connection.execute(named.values(**values).returning(orders)).one())
 
 
 def exportable_since(
@@ -206,14 +202,9 @@ def count(connection: Connection, channel: str) -> int:
     )
 
 
-def is_paid_for() -> ColumnElement[bool]:
-    """Orders whose shopper has paid and which are not over at their source."""
-    return orders.c.paid_at.is_not(None) & orders.c.state.in_(("pending", "review", "paid"))
-
-
 def is_waiting() -> ColumnElement[bool]:
     """Orders that are paid for and that RetailOps does not have: they are kept beyond their date (R28)."""
-    return is_paid_for() & ~_is_acknowledged()
+    return IS_PAID_FOR & ~_is_acknowledged()
 
 
 def expired(now: datetime) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""Carts: what shoppers are about to buy.  `body` is the source's own document and is opaque here."""
+"""Where carts are kept: what shoppers are about to buy.  `body` is what `cart_document` writes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from app.records.statements import upsert
 from app.records.tables import carts
 
 
@@ -26,13 +26,8 @@ def get(connection: Connection, channel: str, cart_id: str, now: datetime) -> by
 
 def put(connection: Connection, channel: str, cart_id: str, body: bytes, now: datetime, purge_after: datetime) -> None:
     """Keep the cart as it is now."""
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     values = {"body": body, "changed_at": now, "purge_after": purge_after}
-    connection.execute(
-        make(carts)
-        .values(channel=channel, cart_id=cart_id, **values)
-        .on_conflict_do_update(index_elements=[carts.c.channel, carts.c.cart_id], set_=values)
-    )
+    upsert(connection, carts, {"channel": channel, "cart_id": cart_id, **values}, values)
 
 
 def remove(connection: Connection, channel: str, cart_id: str) -> None:

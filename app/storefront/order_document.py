@@ -1,7 +1,7 @@
-"""The document of an order, as it is stored and read back (contract 4.1).
+"""The document of an order, as it is stored and read back (Rally contract 4.1).
 
 All amounts were rounded once, when a row was made (see `pricing`); every total is a sum of rows.  So what the
-shopper was shown, what Rally charged and what RetailOps books are the same figures.
+shopper was shown, what the checkout charged and what RetailOps books are the same figures.
 """
 
 from __future__ import annotations
@@ -15,18 +15,6 @@ import msgspec
 WITHOUT_DECIMALS: Final = frozenset({"JPY", "KRW"})
 """Currencies whose smallest unit is a whole one."""
 
-Status = Literal["pending", "paid", "completed", "refunded"]
-
-RALLY_STATUS: Final[dict[str, Status]] = {
-    "pending": "pending",
-    "review": "pending",
-    "paid": "paid",
-    "completed": "completed",
-    "cancelled": "refunded",
-    "refunded": "refunded",
-}
-"""Rally's word for each state of `records.orders` (contract 4.2 [code:M2])."""
-
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Holds a shopper's data, so that its repr shows none."""
@@ -36,7 +24,7 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Address(Private, frozen=True, kw_only=True):
-    """Rally's address; anything unknown is empty."""
+    """A postal address as the checkout gave it; anything unknown is empty."""
 
     external_id: str = ""
     first_name: str = ""
@@ -47,7 +35,7 @@ class Address(Private, frozen=True, kw_only=True):
     address2: str = ""
     city: str = ""
     province: str = ""
-    """Name or code, as Rally gave it."""
+    """Name or code, as it was given."""
     country: str = ""
     country_code: str = ""
     zip: str = ""
@@ -88,7 +76,7 @@ class Line(Private, frozen=True, kw_only=True):
     tax_rate: Decimal = Decimal(0)
     tax_amount: Decimal = Decimal(0)
     is_price_given: bool = False
-    """True when Rally named the price, so that the catalogue's does not replace it."""
+    """True when the checkout named the price, so that the catalogue's does not replace it."""
     is_offer: bool = False
     """True for what was added after the purchase."""
 
@@ -136,7 +124,7 @@ class DiscountRow(Private, frozen=True, kw_only=True):
 
 
 class Transaction(Private, frozen=True, kw_only=True):
-    """Money Rally has taken: charged, as far as anybody knows (contract 4.9 [inferred])."""
+    """Money the checkout has taken: charged, as far as anybody knows (Rally contract 4.9 [inferred])."""
 
     external_id: str
     amount: Decimal
@@ -152,8 +140,8 @@ class PaymentMethod(Private, frozen=True, kw_only=True):
 
     @property
     def payment_type(self) -> str:
-        """What RetailOps shows."""
-        return self.card_brand or self.processor_name or self.method_name or "rally"
+        """What RetailOps shows; "" where nothing is known."""
+        return self.card_brand or self.processor_name or self.method_name
 
 
 class Fulfillment(Private, frozen=True, kw_only=True):
@@ -178,7 +166,7 @@ class RefundRow(Private, frozen=True, kw_only=True):
 
 
 class Refunded(Private, frozen=True, kw_only=True):
-    """A refund Rally has taken; `key` is its external_id."""
+    """A refund the vendor has paid; `key` is its id there."""
 
     key: str
     amount: Decimal
@@ -201,7 +189,7 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     number: str
     cart_id: str
     created_at: datetime
-    """When Rally created it here; Rally names no time of its own (contract 4.1, CHOOSE)."""
+    """When it was placed here; a checkout names no time of its own (Rally contract 4.1, CHOOSE)."""
     currency: str
     lines: tuple[Line, ...]
     next_line: int
@@ -218,7 +206,7 @@ class OrderDocument(Private, frozen=True, kw_only=True):
     notes: str = ""
     is_offers_only: bool = False
     is_paid: bool = False
-    """True once Rally called it paid and named the payment method with that."""
+    """True once the checkout called it paid and named the payment method with that."""
     is_under_review: bool = False
     """True while a fraud review is open, whatever else was said."""
     additions: tuple[str, ...] = ()
@@ -274,12 +262,12 @@ class OrderDocument(Private, frozen=True, kw_only=True):
 
     @property
     def paid(self) -> Decimal:
-        """What Rally took."""
+        """What the checkout took."""
         return sum((transaction.amount for transaction in self.transactions), Decimal(0))
 
     @property
     def is_charged(self) -> bool:
-        """Whether the shopper has paid: Rally said so, or took all that the order comes to."""
+        """Whether the shopper has paid: the checkout said so, or took all that the order comes to."""
         return self.is_paid or (self.paid > 0 and self.paid >= self.total)
 
 
@@ -292,5 +280,5 @@ def read_document(body: bytes) -> OrderDocument:
 
 
 def write_document(document: OrderDocument) -> bytes:
-    """The bytes `records.orders` keeps."""
+    """The bytes `order_store` keeps."""
     return msgspec.json.encode(document)

@@ -1,8 +1,8 @@
-"""The state of an order at Rally: money and review, when it is paid, may be handed out, or was cancelled.
+"""How far an order is: its money and review, when it is paid, may be handed out, or was called off.
 
-Rally calls an order paid, in any case of letters, and names the payment method with that; a fraud review that is
-open overrides it (contract 3.2, 3.5) until RetailOps has the order.  There is no hook for an order called off at
-Rally; `refunded` is taken so, unless something has shipped.
+A checkout calls an order paid and names the payment method with that; a fraud review that is open overrides it (Rally
+contract 3.2, 3.5) until RetailOps has the order.  A checkout has no request for an order that was called off; one that
+is called refunded is taken so, unless something has shipped.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.domain.orders import OrderSketch
-from app.gateways.vendors.rally.hook_bodies import Json, is_under_review, text
-from app.gateways.vendors.rally.hook_money import payment_method
-from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import RALLY_STATUS, OrderDocument, Transaction
-from app.gateways.vendors.rally.retailops_order import to_payments
-from app.gateways.vendors.rally.shop import Shop
 from app.records import refunds
-from app.records.orders import Standing, State, StoredOrder
+from app.storefront.order_document import OrderDocument, Transaction
+from app.storefront.order_store import Standing, State, StoredOrder
+from app.storefront.requests import OrderUpdate
+from app.storefront.retailops_order import to_payments
+from app.storefront.shop import Shop
 
 log = logging.getLogger(__name__)
 
 
 def with_transactions(document: OrderDocument, charged: Sequence[Transaction]) -> OrderDocument:
-    """Rally sends old transactions again; each id counts once, as it came first (contract 3.4, 3.5)."""
+    """Old transactions come again; each id counts once, as it came first (Rally contract 3.4, 3.5)."""
     known = {transaction.external_id: transaction for transaction in document.transactions}
     for transaction in charged:
         if known.setdefault(transaction.external_id, transaction).amount != transaction.amount:
@@ -37,12 +35,12 @@ def with_transactions(document: OrderDocument, charged: Sequence[Transaction]) -
     return msgspec.structs.replace(document, transactions=tuple(known.values()))
 
 
-def with_news(document: OrderDocument, body: Json, charged: Sequence[Transaction], shop: Shop) -> OrderDocument:
-    """What the body says of money and review."""
-    document = with_transactions(document, charged)
-    method = payment_method(body)
-    says_paid = text(body.get("status")).casefold() == "paid" and method is not None
-    review = is_under_review(body)
+def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDocument:
+    """What the update says of money and review."""
+    document = with_transactions(document, news.charged)
+    method = news.read_payment_method()
+    says_paid = news.is_called_paid and method is not None
+    review = news.is_under_review
     if review is None and says_paid and shop.options.paid_clears_review:
         review = False
     return msgspec.structs.replace(
@@ -58,20 +56,22 @@ def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, d
     refnum = document.refnum
     if document.transactions != before.transactions and refunds.charges(connection, shop.channel, refnum):
         log.warning("money came for an order that had been handed out", extra={"order": refnum})
-        stated = OrderSketch(refnum, (), document.currency, to_payments(document))
+        stated = OrderSketch(refnum, (), document.currency, to_payments(document, shop.source))
         refunds.remember_payments(connection, shop.channel, [stated])
 
 
 def changes_of(
-    shop: Shop, stored: StoredOrder, document: OrderDocument, body: Json, standing: Standing, now: datetime
+    shop: Shop, stored: StoredOrder, document: OrderDocument, news: OrderUpdate, standing: Standing, now: datetime
 ) -> dict[str, Any]:
     """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
-    if text(body.get("status")).casefold() == "refunded":
-        # The merchant gave the money back at Rally; no hook says so otherwise (contract 6.3).
+    if news.is_called_refunded:
+        # The merchant gave the money back at the checkout; no request says so otherwise (Rally contract 6.3).
         if stored.state in ("cancelled", "refunded"):
             return {}
         if stored.state == "completed" or document.fulfillments:
-            log.warning("the merchant refunded an order at Rally that has shipped", extra={"order": document.refnum})
+            log.warning(
+                "the merchant refunded an order at %s that has shipped", shop.vendor, extra={"order": document.refnum}
+            )
             return {"state": "refunded"}
         # Whoever was given it has to hear of it, though a review has taken it back since (R18).
         is_away = standing != "unknown" and stored.exportable_at is None
@@ -79,7 +79,7 @@ def changes_of(
     if stored.state not in ("pending", "review", "paid"):
         return {}
     is_gone = stored.is_final(now) and (standing == "taken" or bool(document.fulfillments))
-    if is_gone and is_under_review(body):
+    if is_gone and news.is_under_review:
         log.warning("a fraud review was opened for an order RetailOps has already", extra={"order": document.refnum})
     is_held = document.is_under_review and not is_gone
     state: State = "review" if is_held else "paid" if document.is_paid or stored.state == "paid" else "pending"
@@ -94,24 +94,9 @@ def changes_of(
     return {name: value for name, value in wanted.items() if value != getattr(stored, name)}
 
 
-def status_of(stored: StoredOrder, options: RallyOptions, now: datetime) -> str:
-    """Rally's word for how the order stands, as the merchant has it; hooks and webhooks say the same.
-
-    One that was handed out although it was never called paid is as good as paid.
-    """
-    is_released = stored.state == "pending" and stored.is_final(now)
-    return word_of("paid" if is_released else stored.state, options)
-
-
-def word_of(state: State, options: RallyOptions) -> str:
-    """Rally's word for a state, as the merchant has it."""
-    own = {
-        "cancelled": options.cancel_status,
-        "refunded": options.refunded_status,
-        "completed": options.completed_status,
-        "paid": options.paid_status,
-    }
-    return own.get(state, RALLY_STATUS[state])
+def shown_state(stored: StoredOrder, now: datetime) -> State:
+    """The state to show: an order that was handed out although it was never called paid is as good as paid."""
+    return "paid" if stored.state == "pending" and stored.is_final(now) else stored.state
 
 
 def release_at(shop: Shop, document: OrderDocument, now: datetime) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Turns a kept order of Rally's into the order RetailOps pulls (the last paragraph of contract B)."""
+"""Turns a kept order into the order RetailOps pulls (the last paragraph of Rally contract B)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 from app.domain.attributes import numbered
 from app.domain.orders import Address as OrderAddress
 from app.domain.orders import Attribute, Order, OrderLine, OrderSketch, Payment, SketchLine
-from app.gateways.vendors.rally.changes import goods_rates
-from app.gateways.vendors.rally.order_document import WITHOUT_DECIMALS, Address, Line, OrderDocument, PaymentMethod
-from app.gateways.vendors.rally.pricing import rounded
+from app.storefront.order_changes import goods_rates
+from app.storefront.order_document import WITHOUT_DECIMALS, Address, Line, OrderDocument, PaymentMethod
+from app.storefront.pricing import rounded
 
 
-def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: bool = False) -> Order:
-    """The order RetailOps gets; `default_ship_code` is for one that has no shipping.
+def to_order(document: OrderDocument, source: str, *, default_ship_code: str, is_cancelled: bool = False) -> Order:
+    """The order RetailOps gets; `source` is the token of its vendor, `default_ship_code` for one without shipping.
 
     A row's tax is told by the unit with four decimals, cut off; what that leaves of it stands with the order's.
     """
@@ -39,9 +39,9 @@ def to_order(document: OrderDocument, *, default_ship_code: str, is_cancelled: b
         shipping_amount=document.shipping_amount,
         tax_amount=document.tax_amount - tax_of_units,
         discount_amount=document.discount_amount - sum((line.discount for line in lines), Decimal(0)),
-        payments=to_payments(document),
-        attributes=_attributes(document),
-        tags=_tags(document),
+        payments=to_payments(document, source),
+        attributes=_attributes(document, source),
+        tags=_tags(document, source),
         is_cancelled=is_cancelled,
     )
 
@@ -52,7 +52,7 @@ def as_ordered(document: OrderDocument) -> OrderDocument:
     return msgspec.structs.replace(document, lines=base.lines, discounts=base.discounts, taxes=base.taxes, bought=None)
 
 
-def to_sketch(document: OrderDocument) -> OrderSketch:
+def to_sketch(document: OrderDocument, source: str) -> OrderSketch:
     """What the core remembers of an order: its lines as bought, and the units RetailOps has of them."""
     base = document.as_bought
     units = {line.external_id: line.quantity for line in document.lines}
@@ -78,15 +78,15 @@ def to_sketch(document: OrderDocument) -> OrderSketch:
         document.refnum,
         lines,
         document.currency,
-        to_payments(document),
+        to_payments(document, source),
         shipping=ordered.shipping_paid,
         shipping_tax=ordered.shipping_tax,
     )
 
 
-def to_payments(document: OrderDocument) -> tuple[Payment, ...]:
+def to_payments(document: OrderDocument, source: str) -> tuple[Payment, ...]:
     """Each transaction as a charge."""
-    payment_type = (document.payment_method or PaymentMethod()).payment_type
+    payment_type = (document.payment_method or PaymentMethod()).payment_type or source
     return tuple(
         Payment(transaction.external_id, payment_type, rounded(transaction.amount, document.currency))
         for transaction in document.transactions
@@ -125,11 +125,11 @@ def _to_line(line: Line, rates: tuple[Decimal, ...], currency: str) -> OrderLine
     )
 
 
-def _attributes(document: OrderDocument) -> tuple[Attribute, ...]:
+def _attributes(document: OrderDocument, source: str) -> tuple[Attribute, ...]:
     """What RetailOps has no field for."""
     method = document.payment_method or PaymentMethod()
     named = {
-        "rally_cart": document.cart_id,
+        f"{source}_cart": document.cart_id,
         "shipping_title": document.shipping.title if document.shipping else "",
         "coupons": ", ".join(row.name for row in document.discounts if row.type == "coupon"),
         "payment_method": method.method_name,
@@ -140,6 +140,6 @@ def _attributes(document: OrderDocument) -> tuple[Attribute, ...]:
     return tuple(Attribute(handle, value) for handle, value in numbered(named))
 
 
-def _tags(document: OrderDocument) -> tuple[str, ...]:
+def _tags(document: OrderDocument, source: str) -> tuple[str, ...]:
     has_offer = any(line.is_offer for line in document.lines)
-    return ("rally", *(["post_purchase_offer"] if has_offer else []))
+    return (source, *(["post_purchase_offer"] if has_offer else []))

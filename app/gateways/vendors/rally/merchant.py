@@ -1,16 +1,13 @@
-"""One merchant as Rally's hooks see it: its settings and where its records are."""
+"""One merchant of Rally: the shop that its checkout sells for, and how the shop is described to Rally."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from app.domain.traffic import InboundRequest
 from app.gateways.interface import Tools
 from app.gateways.vendors.rally.options import RallyOptions
-from app.records.database import Database
+from app.storefront.shop import Shop
 
 Json = dict[str, Any]
 
@@ -19,30 +16,21 @@ GATEWAY = "rally"
 
 
 @dataclass(frozen=True)
-class Shop:
-    """Everything a hook needs; no vendor is ever called from here."""
+class Merchant(Shop):
+    """A shop with Rally's settings."""
 
-    channel: str
+    source: ClassVar[str] = GATEWAY
+    vendor: ClassVar[str] = "Rally"
+    refnum_prefix: ClassVar[str] = "RLY-"
+
     options: RallyOptions = field(repr=False)
-    database: Database = field(repr=False)
-    clock: Callable[[], datetime] = field(repr=False)
-    wake: Callable[[], None] = field(repr=False)
-    observe_inbound: Callable[[InboundRequest], None] = field(default=lambda request: None, repr=False)
-
-    def cart_date(self, now: datetime) -> datetime:
-        """When a cart that changes now is forgotten (R28)."""
-        return now + timedelta(days=self.options.cart_days)
-
-    def order_date(self, now: datetime, *, is_over: bool) -> datetime:
-        """When an order that changes now is forgotten; sooner or later by whether anything may still happen (R28)."""
-        return now + timedelta(days=self.options.order_days if is_over else self.options.open_order_days)
 
 
-def shop_of(options: RallyOptions, tools: Tools) -> Shop:
+def merchant_of(options: RallyOptions, tools: Tools) -> Merchant:
     """Raises `ValueError` where no records are lent."""
     if tools.database is None:
         raise ValueError("Rally needs the records: carts and orders are kept here")
-    return Shop(tools.channel, options, tools.database, tools.clock, tools.wake, tools.observe_inbound)
+    return Merchant(tools.channel, options, tools.database, tools.clock, tools.wake, tools.observe_inbound)
 
 
 def store_json(options: RallyOptions) -> Json:

@@ -4,11 +4,11 @@ The one rounding rule: an amount is rounded half up to the currency's smallest u
 nothing is rounded afterwards.  Rows are: a unit's price; one coupon's amount, spread over the rows of goods so
 that the shares add up to it; and each tax of each row and of shipping.  Totals are sums of rows.
 
-A row at a given price takes no discount: Rally's offers are exempt from coupons (contract 9).  What is reached of a
-coupon's minimum and of free shipping is what the shopper spends, such rows included.
+A row at a given price takes no discount: a checkout's own offers are exempt from coupons (Rally contract 9).  What is
+reached of a coupon's minimum and of free shipping is what the shopper spends, such rows included.
 
 Taxes are due on goods less discounts, and on shipping less discounts where the table says so; prices never
-include them.  The settings are `[[channel.rally.shipping]]`, `[[channel.rally.tax]]`, `[[channel.rally.coupon]]`.
+include them.  The settings are the tables `shipping`, `tax` and `coupon` of the vendor's own table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Final
 import msgspec
 
 from app.domain.prices import decimals
-from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import Address, DiscountRow, Line, ShippingLine, TaxRow
-from app.gateways.vendors.rally.tables import Coupon, Shipping, Tax
 from app.storefront.addresses import has_provinces, is_same_province
+from app.storefront.options import ShopOptions
+from app.storefront.order_document import Address, DiscountRow, Line, ShippingLine, TaxRow
+from app.storefront.price_tables import Coupon, Shipping, Tax
 
 ZERO: Final = Decimal(0)
 
@@ -66,12 +66,12 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 
 def price(
-    lines: Sequence[Line], address: Address | None, coupons: Collection[str], chosen: str, options: RallyOptions
+    lines: Sequence[Line], address: Address | None, coupons: Collection[str], chosen: str, options: ShopOptions
 ) -> Priced:
     """The amounts of these lines at this address.
 
     `coupons` are codes as configured; one that does not hold for these goods takes nothing off.  `chosen` is the
-    shipping wanted; the cheapest is taken where it is not offered (contract 4.6).
+    shipping wanted; the cheapest is taken where it is not offered (Rally contract 4.6).
     """
     currency, place = options.currency, address or Address()
     goods = [_row(line, currency) for line in lines]
@@ -106,18 +106,18 @@ def price(
     return Priced(priced, offers, taken_offer, tuple(discounts), rows)
 
 
-def coupon_of(code: str, options: RallyOptions) -> Coupon | None:
+def coupon_of(code: str, options: ShopOptions) -> Coupon | None:
     """The coupon of this code, in whatever case it was typed."""
     wanted = code.strip().casefold()
     return next((coupon for coupon in options.coupon if coupon.code.casefold() == wanted), None)
 
 
-def holds(coupon: Coupon, lines: Sequence[Line], options: RallyOptions) -> bool:
+def holds(coupon: Coupon, lines: Sequence[Line], options: ShopOptions) -> bool:
     """Whether the goods reach the coupon's minimum, and there is something to take it off."""
     return _holds(coupon, [_row(line, options.currency) for line in lines])
 
 
-def needs_province(country_code: str, options: RallyOptions) -> bool:
+def needs_province(country_code: str, options: ShopOptions) -> bool:
     """True when shipping or tax differs within the country, and its addresses name a province at all."""
     is_divided = any(entry.provinces and country_code in entry.countries for entry in options.shipping) or any(
         tax.province and tax.country == country_code for tax in options.tax
@@ -125,7 +125,7 @@ def needs_province(country_code: str, options: RallyOptions) -> bool:
     return is_divided and has_provinces(country_code)
 
 
-def is_deliverable(address: Address | None, options: RallyOptions) -> bool:
+def is_deliverable(address: Address | None, options: ShopOptions) -> bool:
     """True when enough of the address is known to say what shipping there costs.
 
     No table of ours goes by the postcode, so nobody has to name one.
@@ -190,7 +190,7 @@ def _taxed(line: Line, taxes: Sequence[Tax], due: list[Decimal], currency: str) 
 
 
 def _offers(
-    goods: Sequence[Line], place: Address, worth: Decimal, taxes: Sequence[Tax], is_free: bool, options: RallyOptions
+    goods: Sequence[Line], place: Address, worth: Decimal, taxes: Sequence[Tax], is_free: bool, options: ShopOptions
 ) -> tuple[ShippingLine, ...]:
     if not is_deliverable(place, options) or not any(line.requires_shipping for line in goods):
         return ()

@@ -3,7 +3,7 @@
 Everything is computed from the order as it was bought (`OrderDocument.bought`) and the units stated last, so that
 units taken off and restored give the same amounts again.  A row keeps the price the shopper agreed to; its discount
 and the tax of each authority follow its units.  A line RetailOps adds costs what RetailOps says and bears no tax, as
-post-purchase additions do (contract 3.5).  Shipping stays.
+post-purchase additions do (Rally contract 3.5).  Shipping stays.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import msgspec
 from app.domain.catalogue import Item, Product
 from app.domain.commands import LineChange
 from app.domain.order_arithmetic import BoughtLine, spread
-from app.gateways.vendors.rally.cart_check import has_stated_sum
-from app.gateways.vendors.rally.order_document import Bought, DiscountRow, Line, OrderDocument, TaxRow
-from app.gateways.vendors.rally.pricing import ZERO, rounded
+from app.storefront.cart_check import has_stated_sum
+from app.storefront.goods import new_line
+from app.storefront.order_document import Bought, DiscountRow, Line, OrderDocument, TaxRow
+from app.storefront.pricing import ZERO, rounded
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Changed:
     unknown: tuple[LineChange, ...] = ()
     """Their SKU is not in the catalogue."""
     below_zero: tuple[LineChange, ...] = ()
-    """Their price is below 0, which Rally refuses."""
+    """Their price is below 0, which no checkout takes."""
 
 
 def changed(order: OrderDocument, changes: Sequence[LineChange], found: Mapping[str, tuple[Product, Item]]) -> Changed:
@@ -121,21 +122,14 @@ def row_of(line: Line, base: Bought, units: int, currency: str) -> Line:
 
 def _new_line(change: LineChange, product: Product, item: Item, currency: str) -> Line:
     price = rounded(change.unit_price if change.unit_price is not None else item.price or ZERO, currency)
-    return Line(
-        external_id=change.refnum,
-        product_key=product.item.key,
-        variant_key=item.key,
+    return new_line(
+        product.item.key,
+        item,
         sku=change.sku,
+        external_id=change.refnum,
         quantity=change.quantity,
         price=price,
         discounted_price=price,
-        title=item.title or change.sku,
-        vendor=item.vendor or "",
-        image=(item.pictures or ("",))[0],
-        requires_shipping=item.requires_shipping is not False,
-        taxable=item.taxable is not False,
-        options=item.options or (),
-        categories=item.categories or (),
         subtotal=price * change.quantity,
         is_price_given=True,
     )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from app.gateways.interface import Call
 from app.gateways.vendors.rally.api import Api
-from app.gateways.vendors.rally.order_document import OrderDocument
-from app.gateways.vendors.rally.order_progress import status_of, word_of
+from app.gateways.vendors.rally.hook_responses import status_of
+from app.gateways.vendors.rally.merchant import Merchant
 from app.gateways.vendors.rally.payloads import fulfillment_body, snapshot, status_body
-from app.gateways.vendors.rally.shop import Shop
-from app.records.orders import State, StoredOrder
+from app.storefront.order_document import OrderDocument
+from app.storefront.order_progress import shown_state
+from app.storefront.order_store import State, StoredOrder
 
 
-class Telling:
+class OrderWebhooks:
     """One merchant's orders.  Everything raises a `GatewayError`."""
 
-    def __init__(self, shop: Shop, api: Api) -> None:
-        self._options = shop.options
-        self._clock = shop.clock
+    def __init__(self, merchant: Merchant, api: Api) -> None:
+        self._options = merchant.options
+        self._clock = merchant.clock
         self._api = api
 
     def status(self, stored: StoredOrder, document: OrderDocument, call: Call) -> None:
@@ -26,7 +27,7 @@ class Telling:
 
     def bare_status(self, refnum: str, state: State, call: Call) -> None:
         """All that can be told of an order past its date (R28); its number is its id."""
-        body = status_body(refnum, refnum, word_of(state, self._options), self._options)
+        body = status_body(refnum, refnum, status_of(state, self._options), self._options)
         self._api.tell("order-status-update", body, call)
 
     def whole(self, stored: StoredOrder, document: OrderDocument, call: Call) -> None:
@@ -47,4 +48,4 @@ class Telling:
         self._api.tell_at(self._options.fulfillment_path, body, call)
 
     def _status(self, stored: StoredOrder) -> str:
-        return status_of(stored, self._options, self._clock())
+        return status_of(shown_state(stored, self._clock()), self._options)

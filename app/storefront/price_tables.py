@@ -1,9 +1,8 @@
-"""The tables inside `[channel.rally]`: what shipping may be chosen, which taxes fall due, which coupons hold."""
+"""The tables of a shop's prices: what shipping may be chosen, which taxes fall due, which coupons hold."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,12 +16,6 @@ from app.domain.countries import country_code
 from app.options import option, switch
 
 MAX_AMOUNT = Decimal("999999999")
-
-
-def page(value: str) -> None:
-    """The setting must be the address of a page, or empty."""
-    if value and not re.fullmatch(r"https?://[^\s\\\"'<>]+", value):
-        raise marshmallow.ValidationError("must begin with http:// or https:// and hold no blanks or quotes")
 
 
 def _amount() -> mf.Decimal:
@@ -49,7 +42,7 @@ def _filled() -> mf.String:
 class Shipping:
     """A way of shipping a cart may choose."""
 
-    id: str = option(_filled(), "Rally's external_id of the choice.")
+    id: str = option(_filled(), "Id of the choice at the checkout.")
     title: str = option(_filled(), "What the shopper reads.")
     price: Decimal = option(_amount(), "Price without tax.")
     countries: Sequence[str] = option(mf.List(CountryCode(), validate=mv.Length(min=1)), "Countries it goes to.")

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from app.channel.desk import Desk
 from app.gateways.interface import Gateway
-from app.records import reservations, stock
+from app.records import stock
 from app.settings import Channel
+from app.storefront import reservations
 
 
 def acknowledged(connection: Connection, channel: str, source: Gateway, order_refnum: str, now: datetime) -> None:

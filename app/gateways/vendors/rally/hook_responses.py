@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
-from app.gateways.vendors.rally.cart_document import CartDocument
 from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import (
-    Address,
-    Customer,
-    DiscountRow,
-    Line,
-    OrderDocument,
-    ShippingLine,
-    TaxRow,
-)
-from app.gateways.vendors.rally.pricing import ZERO, Priced
+from app.storefront.carts import ShownCart
+from app.storefront.order_document import Address, Customer, DiscountRow, Line, ShippingLine, TaxRow
+from app.storefront.order_store import State
+from app.storefront.orders import ShownOrder
+from app.storefront.pricing import ZERO
+
+Status = Literal["pending", "paid", "completed", "refunded"]
+
+RALLY_STATUS: Final[Mapping[State, Status]] = {
+    "pending": "pending",
+    "review": "pending",
+    "paid": "paid",
+    "completed": "completed",
+    "cancelled": "refunded",
+    "refunded": "refunded",
+}
+"""Rally's word for each state of an order (contract 4.2 [code:M2])."""
 
 Json = dict[str, Any]
 
 
-def cart_json(cart: CartDocument, priced: Priced, units: Mapping[str, int], options: RallyOptions) -> Json:
-    """The Cart; `units` is what may be sold of each SKU."""
+def status_of(state: State, options: RallyOptions) -> str:
+    """Rally's word for a state, as the merchant has it; hooks and webhooks say the same."""
+    own: dict[State, str] = {
+        "cancelled": options.cancel_status,
+        "refunded": options.refunded_status,
+        "completed": options.completed_status,
+        "paid": options.paid_status,
+    }
+    return own.get(state, RALLY_STATUS[state])
+
+
+def cart_json(shown: ShownCart, options: RallyOptions) -> Json:
+    """The Cart."""
+    cart, priced, units = shown.cart, shown.priced, shown.units
     customer = customer_json(cart.customer, f"guest-{cart.cart_id}") | {
         "billing_address": address_json(cart.billing_address or cart.shipping_address),
         "shipping_address": address_json(cart.shipping_address),
@@ -50,15 +68,18 @@ def cart_json(cart: CartDocument, priced: Priced, units: Mapping[str, int], opti
     }
 
 
-def order_json(order: OrderDocument, status: str, units: Mapping[str, int] | None = None) -> Json:
+def order_json(shown: ShownOrder, options: RallyOptions) -> Json:
     """The Order as hooks answer it: nothing but contract 4.1's column R, so nothing of the shopper."""
+    order, units = shown.document, shown.units
     shipping = shipping_json(order.shipping) if order.shipping else None
     return {
         "external_id": order.refnum,
         "external_number": order.number,
         "cart_id": order.cart_id,
-        "status": status,
-        "line_items": lines_json(order.lines, units or {}),
+        "status": status_of(shown.state, options),
+        "line_items": [
+            line_json(line, at, units.get(line.sku, 0)) | {"metafields": []} for at, line in enumerate(order.lines)
+        ],
         "subtotal": order.subtotal,
         "total": order.total,
         "tax_amount": order.tax_amount,
@@ -69,11 +90,6 @@ def order_json(order: OrderDocument, status: str, units: Mapping[str, int] | Non
         "handling_fee": None,
         "meta": order.meta,
     }
-
-
-def lines_json(lines: Sequence[Line], units: Mapping[str, int]) -> list[Json]:
-    """LineItems of an order."""
-    return [line_json(line, at, units.get(line.sku, 0)) | {"metafields": []} for at, line in enumerate(lines)]
 
 
 def line_json(line: Line, position: int, units: int) -> Json:

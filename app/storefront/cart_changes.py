@@ -9,23 +9,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.domain.texts import mended
-from app.gateways.vendors.rally import hook_errors
-from app.gateways.vendors.rally.cart_document import CartDocument
-from app.gateways.vendors.rally.hook_bodies import (
-    Json,
-    WantedLine,
-    billing_address,
-    customer,
-    identifier,
-    shipping_address,
-    text,
-)
-from app.gateways.vendors.rally.hook_errors import Remaining
-from app.gateways.vendors.rally.options import RallyOptions
-from app.gateways.vendors.rally.order_document import Address, Line
-from app.gateways.vendors.rally.pricing import coupon_of, holds, rounded
-from app.gateways.vendors.rally.products import Unit, find_units, line_of
-from app.gateways.vendors.rally.shop import Shop
+from app.storefront.cart_document import CartDocument
+from app.storefront.goods import Unit, find_units, line_of
+from app.storefront.options import ShopOptions
+from app.storefront.order_document import Address, Line
+from app.storefront.pricing import coupon_of, holds, rounded
+from app.storefront.refusals import Remaining, ShopRefused
+from app.storefront.requests import ShopperNews, WantedLine
+from app.storefront.shop import Shop
 
 LONGEST_TEXT: Final = 10_000
 """Characters of a name, a note or a line of an address; beyond it somebody is not filling in a form."""
@@ -38,41 +29,40 @@ class Added(NamedTuple):
     is_price_taken: bool
 
 
-def with_shopper(cart: CartDocument, body: Json) -> CartDocument:
-    """What the body says of customer, addresses, shipping and notes; what it is silent about stays."""
-    chosen = identifier(body.get("selected_shipping_line_external_id"))
+def with_shopper(cart: CartDocument, news: ShopperNews) -> CartDocument:
+    """What the request says of customer, addresses, shipping and notes; what it is silent about stays."""
     return msgspec.structs.replace(
         cart,
-        customer=customer(body, cart.customer),
-        billing_address=billing_address(body) or cart.billing_address,
-        shipping_address=shipping_address(body) or cart.shipping_address,
-        chosen_shipping=chosen or cart.chosen_shipping,
-        notes=text(body["notes"]) if body.get("notes") is not None else cart.notes,
+        customer=msgspec.structs.replace(cart.customer, **news.customer),
+        billing_address=news.billing_address or cart.billing_address,
+        shipping_address=news.shipping_address or cart.shipping_address,
+        chosen_shipping=news.chosen_shipping or cart.chosen_shipping,
+        notes=cart.notes if news.notes is None else news.notes,
     )
 
 
 def check_texts(cart: CartDocument) -> None:
-    """Raises `HookRefused` cart_has_been_updated for a text beyond `LONGEST_TEXT`: nothing is cut.
+    """Raises `ShopRefused` cart_differs for a text beyond `LONGEST_TEXT`: nothing is cut.
 
     Only while nothing is paid; an order is taken with whatever was written.
     """
     of_parts = (cart.customer, cart.billing_address or Address(), cart.shipping_address or Address())
     texts = [cart.notes, *(value for part in of_parts for value in msgspec.structs.astuple(part))]
     if any(isinstance(value, str) and len(value) > LONGEST_TEXT for value in texts):
-        raise hook_errors.cart_has_been_updated(f"a text has more than {LONGEST_TEXT} characters")
+        raise ShopRefused("cart_differs", f"a text has more than {LONGEST_TEXT} characters")
 
 
-def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: RallyOptions) -> CartDocument:
-    """Exactly these coupons, where the body names any list at all.
+def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: ShopOptions) -> CartDocument:
+    """Exactly these coupons, where the request names any list at all.
 
-    Raises `HookRefused` invalid_discount_code for one that is unknown or does not hold for these goods.
+    Raises `ShopRefused` coupon_invalid for one that is unknown or does not hold for these goods.
     """
     if codes is None:
         return cart
     found = [coupon_of(code, options) for code in codes]
     held = [coupon for coupon in found if coupon is not None and holds(coupon, cart.lines, options)]
     if len(held) < len(codes):
-        raise hook_errors.invalid_discount_code()
+        raise ShopRefused("coupon_invalid")
     return msgspec.structs.replace(cart, coupons=tuple(coupon.code for coupon in held))
 
 
@@ -81,9 +71,9 @@ def with_added(
 ) -> Added:
     """The cart with these units; the same product at the same price joins the line that is there.
 
-    Raises `HookRefused` out_of_stock.
+    Raises `ShopRefused` out_of_stock.
     """
-    units = find_units(connection, shop.channel, [(item.product_id, item.variant_id) for item in wanted], shop.options)
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in wanted))
     check_stock(wanted, units, _quantities(cart.lines))
     lines, number = list(cart.lines), cart.next_line
     is_price_taken = True
@@ -105,10 +95,8 @@ def with_added(
     return Added(msgspec.structs.replace(cart, lines=tuple(lines), next_line=number), is_price_taken)
 
 
-def check_stock(
-    wanted: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int], *, status: int = 422
-) -> None:
-    """Raises `HookRefused` out_of_stock, naming what is left of each product that cannot be had as wanted.
+def check_stock(wanted: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int]) -> None:
+    """Raises `ShopRefused` out_of_stock, naming what is left of each product that cannot be had as wanted.
 
     `have` counts units by SKU that are taken already.
     """
@@ -125,7 +113,7 @@ def check_stock(
             left = max(unit.sellable - have.get(unit.item.sku, 0), 0)
             missing.append(Remaining(unit.product_key, unit.item.key, left))
     if missing:
-        raise hook_errors.out_of_stock(list(dict.fromkeys(missing)), status)
+        raise ShopRefused("out_of_stock", remaining=list(dict.fromkeys(missing)))
 
 
 def wanted_of(lines: Iterable[Line]) -> list[WantedLine]:
@@ -149,11 +137,14 @@ def _is_same(line: Line, fresh: Line) -> bool:
 def with_quantities(
     connection: Connection, shop: Shop, cart: CartDocument, wanted: Sequence[WantedLine]
 ) -> CartDocument:
-    """Other quantities of lines that are there (contract 3.3); stock is looked at only where there are to be more."""
+    """Other quantities of lines that are there; stock is looked at only where there are to be more.
+
+    See Rally contract 3.3.
+    """
     asked = {item.line_id: item.quantity for item in wanted}
     lines = [msgspec.structs.replace(line, quantity=asked.get(line.external_id, line.quantity)) for line in cart.lines]
     raised = {line.sku for line, before in zip(lines, cart.lines, strict=True) if line.quantity > before.quantity}
     checked = wanted_of(line for line in lines if line.sku in raised)
-    units = find_units(connection, shop.channel, [(item.product_id, item.variant_id) for item in checked], shop.options)
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in checked))
     check_stock(checked, units, {})
     return msgspec.structs.replace(cart, lines=tuple(line for line in lines if line.quantity > 0))

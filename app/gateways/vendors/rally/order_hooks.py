@@ -1,0 +1,87 @@
+"""Rally's order hooks: a cart becomes one order, which may grow until RetailOps knows it (contract 3.2, 3.4, 3.5)."""
+
+from __future__ import annotations
+
+import logging
+
+from app.domain.lenient_values import Json, identifier, ip_address, mapping, plain, text
+from app.gateways.vendors.rally.hook_money import added_shipping, names_other_money, payment_method, transactions
+from app.gateways.vendors.rally.hook_requests import coupons, is_under_review, line_items, shopper, stated_lines
+from app.gateways.vendors.rally.hook_responses import order_json
+from app.gateways.vendors.rally.merchant import Merchant
+from app.storefront import orders
+from app.storefront.orders import ShownOrder
+from app.storefront.requests import Additions, Checkout, OrderUpdate
+
+log = logging.getLogger(__name__)
+
+
+def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) -> Json:
+    """Without a payment method nothing is placed, and the answer is what would be, without ids (contract 9)."""
+    wanted = Checkout(
+        cart_id=identifier(mapping(body.get("cart")).get("external_id")),
+        shopper=shopper(body),
+        coupons=coupons(body),
+        charged=transactions(body),
+        names_other_money=names_other_money(body),
+        is_under_review=is_under_review(body),
+        is_offers_only=is_offers_only,
+        ip_address=ip_address(mapping(body.get("device_information")).get("device_ip_address")),
+        meta=plain(mapping(body.get("meta"))),
+        raw=raw,
+        read_lines=lambda: stated_lines(body),
+        read_payment_method=lambda: payment_method(body),
+    )
+    shown = orders.create(merchant, wanted)
+    answer = order_json(shown, merchant.options)
+    if shown.is_placed:
+        return answer | {"payment_created": _recorded(shown)}
+    if shown.document.transactions:
+        message = "channel %s: order/create states transactions and no payment method; nothing is placed"
+        log.warning(message, merchant.channel)
+    return {name: value for name, value in answer.items() if name not in ("external_id", "external_number")}
+
+
+def update(merchant: Merchant, refnum: str, body: Json, raw: bytes) -> Json:
+    status = text(body.get("status")).casefold()
+    news = OrderUpdate(
+        charged=transactions(body),
+        is_called_paid=status == "paid",
+        is_called_refunded=status == "refunded",
+        is_under_review=is_under_review(body),
+        raw=raw,
+        read_additions=lambda: Additions(line_items(body, takes_price=True), added_shipping(body)),
+        read_payment_method=lambda: payment_method(body),
+    )
+    return order_json(orders.update(merchant, refnum, news), merchant.options)
+
+
+def fetch(merchant: Merchant, refnum: str) -> Json:
+    return order_json(orders.fetch(merchant, refnum), merchant.options)
+
+
+def listing(merchant: Merchant, per_page: int, current_page: int) -> Json:
+    """A page of all orders, newest first (contract 3.6)."""
+    page = orders.listing(merchant, per_page, current_page)
+    return {
+        "total": page.total,
+        "per_page": page.per_page,
+        "current_page": page.current_page,
+        "data": [
+            {
+                "id": order.refnum,
+                "created_at": int(order.created_at.timestamp()),
+                "products": [{"id": line.product_key, "name": line.title} for line in order.lines],
+            }
+            for order in page.orders
+        ],
+    }
+
+
+def _recorded(shown: ShownOrder) -> Json:
+    """Our id and amount of the payment that came with the order (contract 3.4)."""
+    first = shown.document.transactions[0] if shown.document.transactions else None
+    return {
+        "external_platform_transaction_id": f"{shown.document.refnum}-{first.external_id if first else 'none'}",
+        "amount": first.amount if first else 0,
+    }

@@ -1,0 +1,160 @@
+"""Orders as they are kept: read and changed for a command, one at a time, and never back to an earlier state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.domain.commands import OrderChange, OrderChanged, Package, Refund
+from app.domain.events import Event, about
+from app.errors import Unavailable
+from app.records import catalogue
+from app.records.database import DatabaseUnavailable
+from app.storefront import order_store
+from app.storefront.order_changes import changed
+from app.storefront.order_document import Fulfillment, OrderDocument, Refunded, read_document, write_document
+from app.storefront.order_store import State, StoredOrder
+from app.storefront.refund_rows import refunded_of
+from app.storefront.retailops_order import to_sketch
+from app.storefront.shop import Shop
+
+_RANK: Final[Mapping[State, int]] = {
+    "pending": 0, "review": 0, "paid": 1, "completed": 2, "cancelled": 3, "refunded": 4,
+}  # fmt: skip
+
+Kept = tuple[StoredOrder, OrderDocument]
+
+
+class KeptOrders:
+    """The orders of one shop."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    def read(self, refnum: str) -> Kept | None:
+        """None for an order past its date (R28).  Raises `Unavailable` (nothing done) without the database."""
+        try:
+            with self._shop.database.read() as connection:
+                stored = order_store.get(connection, self._shop.channel, refnum)
+        except DatabaseUnavailable as error:
+            raise self._no_records() from error
+        return None if stored is None else (stored, read_document(stored.body))
+
+    def change(self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: State | None) -> Kept | None:
+        """The order with an edit, and in a state unless it is further already.  None and raises as `read`."""
+        serial = [order_store.lock_name(self._shop.channel, refnum)]
+        try:
+            with self._shop.database.write(serial=serial) as connection:
+                stored = order_store.get(connection, self._shop.channel, refnum)
+                if stored is None:
+                    return None
+                before = read_document(stored.body)
+                document = edit(before)
+                further = state if state and _RANK[state] > _RANK[stored.state] else stored.state
+                if document != before or further != stored.state:
+                    stored = self._store(connection, stored, document, further)
+        except DatabaseUnavailable as error:
+            raise self._no_records() from error
+        return stored, document
+
+    def in_state(self, refnum: str, state: State) -> Kept | None:
+        """The order in this state, or further already.  None and raises as `read`."""
+        return self.change(refnum, lambda order: order, state)
+
+    def with_fulfillment(self, package: Package, state: State | None) -> Kept | None:
+        """The order with a parcel, which replaces one of the same key.  None and raises as `read`."""
+        parcel = _fulfillment_of(package)
+
+        def edit(order: OrderDocument) -> OrderDocument:
+            kept = {item.key: item for item in order.fulfillments} | {parcel.key: parcel}
+            return msgspec.structs.replace(order, fulfillments=tuple(kept.values()))
+
+        return self.change(package.order_refnum, edit, state)
+
+    def note_refunded(self, connection: Connection, order_refnum: str, refunded: Refunded) -> None:
+        """The vendor has paid; nothing to keep for an order past its date."""
+        self._note(connection, order_refnum, lambda order: refunded)
+
+    def note_refund(self, connection: Connection, refund: Refund) -> None:
+        """As `note_refunded`, of a refund as it was requested."""
+        self._note(connection, refund.order_refnum, lambda order: refunded_of(order, refund))
+
+    def _note(self, connection: Connection, order_refnum: str, rows_of: Callable[[OrderDocument], Refunded]) -> None:
+        stored = order_store.get(connection, self._shop.channel, order_refnum)
+        if stored is not None:
+            order = read_document(stored.body)
+            refunded = rows_of(order)
+            known = {item.key: item for item in order.refunds} | {refunded.key: refunded}
+            document = msgspec.structs.replace(order, refunds=tuple(known.values()))
+            self._store(connection, stored, document, stored.state)
+
+    def change_lines(self, connection: Connection, change: OrderChange) -> OrderChanged:
+        """Change the lines as RetailOps states them; the caller holds the order."""
+        stored = order_store.get(connection, self._shop.channel, change.order_refnum)
+        if stored is None:
+            message = "the order is not kept here any more; nothing was changed"
+            event = Event("error", "ORDER_GONE", message, about("order_refnum", change.order_refnum))
+            return OrderChanged((), (event,), is_different=False)
+        before = read_document(stored.body)
+        found = catalogue.of_skus(connection, self._shop.channel, {line.sku for line in change.lines})
+        outcome = changed(before, change.lines, found)
+        document, refuses = outcome.document, f"which {self._shop.vendor} refuses"
+        events = [
+            Event("warning", "SKU_UNKNOWN", "no such SKU in the catalogue; the line was left out",
+                  about("sku_number", line.sku)) for line in outcome.unknown
+        ]  # fmt: skip
+        events += [
+            Event("error", "PRICE_BELOW_ZERO", f"unit_price is below 0, {refuses}; the line was not added",
+                  about("sku_number", line.sku)) for line in outcome.below_zero
+        ]  # fmt: skip
+        if not document.lines:
+            message = "the change leaves no line on the order; nothing was changed: to call it off, cancel it"
+            events.append(Event("error", "NO_LINES_LEFT", message, about("order_refnum", change.order_refnum)))
+            return OrderChanged(to_sketch(before, self._shop.source).lines, tuple(events), is_different=False)
+        is_different = document != before
+        # Whoever states its lines has looked at them.
+        document = msgspec.structs.replace(document, doubt="")
+        if document != before:
+            self._store(connection, stored, document, stored.state)
+        if is_different:
+            events += self._of_money(document)
+        return OrderChanged(to_sketch(document, self._shop.source).lines, tuple(events), is_different)
+
+    def _of_money(self, document: OrderDocument) -> list[Event]:
+        """No money moves with a change itself, so that the difference is told."""
+        named = about("order_refnum", document.refnum)
+        if document.total > document.paid:
+            message = f"the order comes to more than the shopper paid; {self._shop.vendor} cannot charge the rest"
+            return [Event("warning", "NOT_COVERED", message, named)]
+        if document.total < document.paid:
+            message = "the shopper paid more than the order comes to now; it goes back at completion, or when asked for"
+            return [Event("info", "PAID_MORE", message, named)]
+        return []
+
+    def _store(self, connection: Connection, stored: StoredOrder, document: OrderDocument, state: State) -> StoredOrder:
+        now = self._shop.clock()
+        is_over = state in ("completed", "cancelled", "refunded")
+        # What happens to an order that is over keeps nobody's data longer (R28).
+        is_dated = is_over and stored.state == state
+        date = stored.purge_after if is_dated else self._shop.order_date(now, is_over=is_over)
+        body = write_document(document)
+        return order_store.change(connection, stored, now=now, purge_after=date, body=body, state=state)
+
+    def _no_records(self) -> Unavailable:
+        message = f"{self._shop.vendor} was not called: the order could not be read here"
+        return Unavailable("RECORDS_UNAVAILABLE", message)
+
+
+def _fulfillment_of(package: Package) -> Fulfillment:
+    """A parcel as it is kept with its order."""
+    return Fulfillment(
+        key=package.key,
+        units=tuple((line.line_refnum, line.quantity) for line in package.lines),
+        carrier=package.carrier_name,
+        service=package.carrier_class_name,
+        tracking_number=package.tracking_number,
+        shipped_at=package.shipped_at,
+    )

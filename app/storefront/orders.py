@@ -1,0 +1,231 @@
+"""A cart becomes one order, which may grow until RetailOps knows it.
+
+An order is handed to RetailOps once it was called paid with a payment method and no fraud review is open; from then on
+it does not grow, and money that comes all the same is kept (Rally contract 9).  One request at a time changes a cart
+or an order, and one at a time takes units (R25).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from app.records import held_orders
+from app.storefront import cart_store, order_store, reservations
+from app.storefront.cart_check import with_refusal
+from app.storefront.cart_document import CartDocument, write_cart
+from app.storefront.carts import find
+from app.storefront.order_additions import release, reserve, with_additions
+from app.storefront.order_document import OrderDocument, Transaction, read_document, write_document
+from app.storefront.order_progress import (
+    changes_of,
+    note_late_money,
+    release_at,
+    shown_state,
+    with_news,
+    with_transactions,
+)
+from app.storefront.order_store import Standing, State, StoredOrder
+from app.storefront.placement import Disagreement, note_doubt, placed
+from app.storefront.refusals import ShopRefused
+from app.storefront.requests import Checkout, OrderUpdate
+from app.storefront.reservations import sellable
+from app.storefront.shop import Shop
+
+MOST_LISTED: Final = 100
+LAST_PAGE: Final = 10**9
+
+
+@dataclass(frozen=True)
+class ShownOrder:
+    """An order as it is answered.  `units` is what may be sold now of each of its SKUs."""
+
+    document: OrderDocument
+    state: State
+    units: Mapping[str, int]
+    is_placed: bool = True
+    """False for what an order would be: nothing was placed, and its numbers mean nothing."""
+
+
+@dataclass(frozen=True)
+class OrderPage:
+    """A page of all orders, newest first."""
+
+    total: int
+    per_page: int
+    current_page: int
+    orders: tuple[OrderDocument, ...]
+
+
+def create(shop: Shop, wanted: Checkout) -> ShownOrder:
+    """The order of a cart; the one it has become already, if it has, with transactions that are new.
+
+    Without a payment method nothing is placed, and what would be is shown (Rally contract 9).  Raises `ShopRefused`
+    cart_not_found, cart_differs, coupon_invalid, nothing_to_ship, out_of_stock or not_placed; then nothing is placed.
+    """
+    with shop.database.read() as connection:
+        known = order_store.of_cart(connection, shop.channel, wanted.cart_id)
+    if known is None:
+        serial = [cart_store.lock_name(shop.channel, wanted.cart_id), reservations.lock_name(shop.channel)]
+        with shop.database.write(serial=serial) as connection:
+            cart = find(connection, shop, wanted.cart_id)
+            if cart is not None:
+                placed_now = _place(connection, shop, cart, wanted)
+            else:  # it may have become an order meanwhile
+                known = order_store.of_cart(connection, shop.channel, wanted.cart_id)
+    if known is not None:
+        return _repeated(shop, known.refnum, wanted.charged, wanted.raw)
+    if cart is None:
+        raise ShopRefused("cart_not_found")
+    if isinstance(placed_now, ShopRefused):
+        raise placed_now
+    if placed_now.is_placed:
+        shop.wake()
+    return placed_now
+
+
+def _place(connection: Connection, shop: Shop, cart: CartDocument, wanted: Checkout) -> ShownOrder | ShopRefused:
+    """The order, or why there is none although something has to be kept: that it was refused."""
+    try:
+        document, units = placed(connection, shop, cart, wanted)
+    except Disagreement as different:
+        now = shop.clock()
+        noted = write_cart(with_refusal(cart, different.mark))
+        cart_store.put(connection, shop.channel, cart.cart_id, noted, now, shop.cart_date(now))
+        return different.refusal
+    if document.payment_method is None:
+        return ShownOrder(document, "pending", units, is_placed=False)
+    stored = _add(connection, shop, document, wanted.raw)
+    taken = reserve(connection, shop, document.refnum, (), document.lines)
+    cart_store.remove(connection, shop.channel, cart.cart_id)
+    note_doubt(connection, shop, document)
+    left = {sku: count - taken[sku] for sku, count in units.items()}
+    return ShownOrder(document, shown_state(stored, shop.clock()), left)
+
+
+def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
+    """Post-purchase additions, transactions, a fraud review, `paid`, or a refund that began at the checkout.
+
+    Raises `ShopRefused` order_not_found, out_of_stock or addition_invalid; then nothing is changed.
+    """
+    serial = [order_store.lock_name(shop.channel, refnum), reservations.lock_name(shop.channel)]
+    with shop.database.write(serial=serial) as connection:
+        stored = order_store.get(connection, shop.channel, refnum)
+        if stored is None:
+            raise ShopRefused("order_not_found")
+        before = document = read_document(stored.body)
+        now = shop.clock()
+        standing = order_store.standing(connection, shop.channel, refnum)
+        if standing == "unknown" and not stored.is_final(now):
+            document = with_additions(connection, shop, document, news)
+            reserve(connection, shop, refnum, before.lines, document.lines)
+        document = with_news(document, news, shop)
+        changes = changes_of(shop, stored, document, news, standing, now)
+        _requeue(changes, stored, before, document, standing, now)
+        if document != before or changes:
+            is_over = changes.get("state", stored.state) in ("completed", "cancelled", "refunded")
+            stored = order_store.change(
+                connection,
+                stored,
+                now=now,
+                purge_after=shop.order_date(now, is_over=is_over),
+                body=write_document(document),
+                hook=news.raw,
+                is_paid=document.is_charged,
+                **changes,
+            )
+            note_late_money(connection, shop, before, document)
+        if "cancelled_at" in changes:
+            release(connection, shop, document)
+            held_orders.let_go(connection, shop.channel, [refnum])
+        shown = _shown(connection, shop, stored, document)
+    shop.wake()
+    return shown
+
+
+def fetch(shop: Shop, refnum: str) -> ShownOrder:
+    """Raises `ShopRefused` order_not_found."""
+    with shop.database.read() as connection:
+        stored = order_store.get(connection, shop.channel, refnum)
+        if stored is None:
+            raise ShopRefused("order_not_found")
+        return _shown(connection, shop, stored, read_document(stored.body))
+
+
+def listing(shop: Shop, per_page: int, current_page: int) -> OrderPage:
+    """A page; numbers out of range are brought into it."""
+    size, page = min(max(per_page, 1), MOST_LISTED), min(max(current_page, 1), LAST_PAGE)
+    with shop.database.read() as connection:
+        total = order_store.count(connection, shop.channel)
+        found = order_store.newest(connection, shop.channel, (page - 1) * size, size)
+    return OrderPage(total, size, page, tuple(read_document(stored.body) for stored in found))
+
+
+def _requeue(
+    changes: dict[str, Any],
+    stored: StoredOrder,
+    before: OrderDocument,
+    document: OrderDocument,
+    standing: Standing,
+    now: datetime,
+) -> None:
+    """An order that waits for RetailOps and gets more money goes to the end of the queue: a pull that has read it
+    without that money leaves it for the next one."""
+    is_waiting = standing == "unknown" and stored.is_final(now) and stored.cancelled_at is None
+    if is_waiting and document.transactions != before.transactions:
+        changes.setdefault("exportable_at", now)
+
+
+def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes) -> StoredOrder:
+    now = document.created_at
+    return order_store.add(
+        connection,
+        shop.channel,
+        document.refnum,
+        cart_id=document.cart_id,
+        state="review" if document.is_under_review else "pending",
+        body=write_document(document),
+        hook=raw,
+        now=now,
+        exportable_at=release_at(shop, document, now),
+        purge_after=shop.order_date(now, is_over=False),
+        is_paid=document.is_charged,
+    )
+
+
+def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: bytes) -> ShownOrder:
+    with shop.database.write(serial=[order_store.lock_name(shop.channel, refnum)]) as connection:
+        stored = order_store.get(connection, shop.channel, refnum)
+        if stored is None:
+            raise ShopRefused("cart_not_found")
+        before = read_document(stored.body)
+        document = with_transactions(before, charged)
+        if document != before:
+            now = shop.clock()
+            date = max(stored.purge_after, shop.order_date(now, is_over=False))
+            changes: dict[str, Any] = {}
+            _requeue(changes, stored, before, document, order_store.standing(connection, shop.channel, refnum), now)
+            stored = order_store.change(
+                connection,
+                stored,
+                now=now,
+                purge_after=date,
+                body=write_document(document),
+                hook=raw,
+                is_paid=document.is_charged,
+                **changes,
+            )
+            note_late_money(connection, shop, before, document)
+        return _shown(connection, shop, stored, document)
+
+
+def _shown(connection: Connection, shop: Shop, stored: StoredOrder, document: OrderDocument) -> ShownOrder:
+    return ShownOrder(document, shown_state(stored, shop.clock()), _units(connection, shop, document))
+
+
+def _units(connection: Connection, shop: Shop, document: OrderDocument) -> dict[str, int]:
+    return sellable(connection, shop.channel, shop.source, {line.sku for line in document.lines})
