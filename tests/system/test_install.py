@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from app.settings import ENVIRONMENT_HELP
+from tests.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,7 +113,36 @@ def test_p41_what_a_host_installs_has_the_command_and_works_anywhere(tmp_path: P
             run(commands, empty, "channel", "verify", "-base-url", f"{address}/api/channel", "--json")
         )
         assert verified["ok"] is True and len(verified["results"]) >= 36
+    assert_container_serves(commands, empty)
     assert_demo_holds(commands, empty)
+
+
+def assert_container_serves(commands: Path, initialised: Path) -> None:
+    """README's container recipe, from where its packages are installed on: its command, all it needs in variables."""
+    [recipe] = re.findall(r"```dockerfile\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert "RUN pip install --no-cache-dir -r requirements.txt\n" in recipe
+    [command] = re.findall(r"^CMD (.*)$", recipe, re.MULTILINE)
+    program, *arguments = json.loads(command)
+    folder = initialised.parent / "srv"
+    folder.mkdir()
+    written = (line.partition("=") for line in (initialised / ".env").read_text().splitlines() if line[:1].isupper())
+    variables = {name: value.strip("'\"") for name, _, value in written if name != "APP_ENV"}
+    variables |= {"CHANNELS": (initialised / "channels.toml").read_text(), "PORT": "5918", "WEB_CONCURRENCY": "1"}
+    variables |= {"DATABASE_URL": f"sqlite:///{folder}/channel.db"}
+    process = subprocess.Popen([str(commands / program), *arguments], cwd=folder, env={**BARE, **variables})
+    try:
+        eventually(lambda: answers(f"http://127.0.0.1:{variables['PORT']}/readyz") == 200, 60)
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def answers(url: str) -> int | None:
+    """The status of a GET; None where nobody listens."""
+    try:
+        return requests.get(url, timeout=5).status_code
+    except requests.ConnectionError:
+        return None
 
 
 def test_p41_the_lowest_versions_allowed_run_the_demo(tmp_path: Path, checkout: Path) -> None:
