@@ -93,8 +93,8 @@ def s1_s2(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
             *(lambda server=server: steady(server.port, raw, options.seconds) for server in (ours, same, bare)),
         )
     print(f"    ours {rates[0]:.0f}/s, parse and validate {rates[1]:.0f}/s, trivial {rates[2]:.0f}/s")
-    yield "S1", rates[0] / rates[1], ">= 0.60"
-    yield "S2", rates[0] / rates[2], ">= 0.45"
+    yield "S1", rates[0] / rates[1], ">= 0.70"
+    yield "S2", rates[0] / rates[2], ">= 0.55"
 
 
 def s3(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
@@ -206,7 +206,7 @@ def s6(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
         steady(server.port, raw, 1, 16)
         [rate] = interleaved(options.rounds, lambda: steady(server.port, raw, options.seconds, 16))
     print(f"    {rate:.0f}/s of {IDEAL_16:.0f}/s")
-    yield "S6", rate / IDEAL_16, ">= 0.65"
+    yield "S6", rate / IDEAL_16, ">= 0.70"
 
 
 def s7(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
