@@ -119,7 +119,7 @@ FAULTS = (
         "app/storefront/cart_document.py",
         "_RANDOM_BYTES: Final = 20",
         "_RANDOM_BYTES: Final = 8",
-        ("tests/gateways/test_rally_storefront.py::test_nobody_can_guess_a_carts_id",),
+        ("tests/storefront/test_shop.py::test_nobody_can_guess_a_carts_id",),
     ),
     Fault(
         "count-each-line-of-a-sku-alone",

@@ -32,7 +32,7 @@ LIMITS = {
     "inventory_push, the same stock in the background": (34, 115, 22, 16, 8, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 6, 0),
     "order_pull, a page of 100, again": (54, None, None, 13, 9, 0),
-    "Rally order/create": (35, 106, 29, 10, 2, 0),
+    "Rally order/create": (36, 88, 29, 10, 2, 0),
 }
 """At most so many of each.  None: not limited; without a limit of files no call is followed, for that is slow."""
 

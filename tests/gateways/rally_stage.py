@@ -33,30 +33,15 @@ from app.sandbox.vendors.rally.state import API_KEY, ORGANIZATION_ID
 from app.storefront import order_store
 from app.storefront.order_document import OrderDocument, read_document
 from app.storefront.order_store import StoredOrder
+from tests.storefront.stage import SHOP_TABLE
 
 START = datetime(2026, 2, 3, 12, tzinfo=UTC)
 
 TABLE: Mapping[str, Any] = {
     "api_key": API_KEY,
     "organization_id": ORGANIZATION_ID,
-    "store_name": "Tees",
-    "store_url": "https://shop.example.test",
-    "shipping": [
-        {"id": "standard", "title": "Standard", "price": "5.00", "countries": ["US", "CA"], "free_over": "200",
-         "retailops_code": "GROUND"},
-        {"id": "express", "title": "Express", "price": "15", "countries": ["US"], "provinces": ["TX", "New York"]},
-    ],
-    "tax": [
-        {"country": "US", "province": "TX", "rate": "0.0825"},
-        {"country": "CA", "rate": "0.05", "shipping": True, "title": "GST"},
-        {"country": "CA", "province": "British Columbia", "rate": "0.07", "title": "PST"},
-    ],
-    "coupon": [
-        {"code": "TEN", "percent": "10"},
-        {"code": "FIVER", "amount": "5", "minimum": "50"},
-        {"code": "SHIPFREE", "free_shipping": True},
-    ],
-}  # fmt: skip
+    **SHOP_TABLE,
+}
 
 GOODS = (
     ("TEE", {"title": "Plain tee", "price": Decimal("30"), "categories": ("Shirts",)}, 20),

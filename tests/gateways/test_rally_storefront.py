@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +19,6 @@ from app.gateways.vendors.rally.hooks import create_hooks
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID
-from app.storefront.cart_document import new_cart_id
 from app.storefront.cart_server import TOPIC
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, opened
 from tests.gateways.rally_stage import Stage, staged
@@ -288,11 +286,6 @@ def test_p23_a_key_that_is_weak_or_rallys_own_is_a_fault_at_start(build_app: Cal
     ):
         with pytest.raises(SettingsFault, match=said):
             build_app(channel_text("http://127.0.0.1:9", rally=f'storefront_key = "{key}"'))
-
-
-def test_nobody_can_guess_a_carts_id() -> None:
-    names = {new_cart_id() for _ in range(100)}
-    assert len(names) == 100 and all(re.fullmatch(r"cart-[0-9a-f]{32,}", name) for name in names)
 
 
 def test_p35_a_sku_is_taken_by_its_very_name(stage: Stage) -> None:
