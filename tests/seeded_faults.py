@@ -529,6 +529,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "forget-what-a-credit-paid",
+        "P19",
+        "app/channel/actions/order_returned.py",
+        'if any(entry.state == "matched" and entry.released_at is None for entry in before):',
+        "if False:",
+        (
+            "tests/channel/test_refunds.py::"
+            "test_r23_a_return_a_credit_has_paid_is_not_paid_after_a_statement_without_money",
+        ),
+    ),
+    Fault(
         "refund-what-is-asked",
         "P19",
         "app/channel/refunds.py",

@@ -333,6 +333,17 @@ def test_p19_a_return_after_the_credit_for_the_same_goods_pays_nothing_until_rel
     assert order.money_out == 20
 
 
+def test_r23_a_return_a_credit_has_paid_is_not_paid_after_a_statement_without_money(shop: Shop) -> None:
+    order = shop.sell()
+    shop.credit(5)
+    assert codes(shop.give_back(1, 5)) == ["ALREADY_CREDITED"]
+    for amount, action in ((12.5, "exchange"), (12.5, "")):
+        assert codes(shop.give_back(1, amount, refund_action=action)) == ["REFUND_ALTERED"]
+    assert codes(shop.give_back(1, 20)) == ["REFUND_ALTERED"]
+    assert codes(shop.give_back(1, 5)) == ["ALREADY_CREDITED"]
+    assert order.money_out == 5
+
+
 def test_r23_the_merchant_may_let_the_credit_pay_and_the_return_only_record(open_shop: Callable[..., Shop]) -> None:
     shop = open_shop(channel='refunds_paid_by = "payment_credit"')
     order = shop.sell()

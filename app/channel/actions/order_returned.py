@@ -207,6 +207,9 @@ class _Return:
         units, events = goods.units, list(goods.events)
         purpose = refunds.Purpose(CALLBACK, self._key, f"ro-return-{self._key}", self._named, units=units)
         if reason := self._why_unpaid(money):
+            # What a credit paid stays so: a statement without money in between must not have it paid again (R23).
+            if any(entry.state == "matched" and entry.released_at is None for entry in before):
+                return Plan([self._held_otherwise()])
             return Plan([*events, *self._record(connection, before, purpose, money, reason)])
         held = self._matched(connection, entries, before, purpose, money)
         if held is not None:
@@ -281,8 +284,7 @@ class _Return:
         if known is not None and known.released_at is not None:
             return None
         if known is not None and not refunds.is_same_amount(known.amount, money):
-            message = "this return was held to be paid by a credit, with other money; nothing was changed"
-            return Event("error", "REFUND_ALTERED", message, self._named)
+            return self._held_otherwise()
         piece = refunds.same_money(entries, "payment_credit", money, source)
         if piece is None:
             return None
@@ -295,6 +297,10 @@ class _Return:
             return Event("error", "CREDIT_PENDING", message, self._named)
         message = "a credit of the same amount was paid for this order; nothing was paid again"
         return Event("warning", "ALREADY_CREDITED", message, self._named)
+
+    def _held_otherwise(self) -> Event:
+        message = "this return was held to be paid already, with other contents; nothing was changed"
+        return Event("error", "REFUND_ALTERED", message, self._named)
 
     def _less_completed(
         self,
