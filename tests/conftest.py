@@ -272,13 +272,17 @@ SLOW = (
     "callbacks/",
     "channel/",
     "cli/",
+    "deliveries/test_troubles.py",
     "gateways/",
+    "records/test_rates.py",
+    "records/test_trouble.py",
     "sandbox/",
     "system/",
     "test_house.py",
     "transport/test_client.py",
+    "transport/test_rates.py",
 )
-"""Where tests start servers or whole processes, or walk every vendor; PostgreSQL's are slow as well."""
+"""Where tests start servers or whole processes, walk every vendor, or wait for seconds; PostgreSQL's are slow as well."""
 
 
 LONGEST = (
