@@ -36,6 +36,14 @@ class Rejected(ChannelError):
         self.retry_after_s = retry_after_s
 
 
+def overloaded(what: str = "requests") -> Rejected:
+    """The refusal of one request too many of some kind.
+
+    A new one each time: an exception that is raised again keeps the frames, and the bodies, of every time before.
+    """
+    return Rejected(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
+
+
 class GatewayError(ChannelError):
     """What a gateway verb raises.
 

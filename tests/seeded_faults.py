@@ -1593,6 +1593,17 @@ FAULTS = (
         ("tests/callbacks/test_worker.py::test_p46_a_request_in_any_pieces_is_the_request",),
     ),
     Fault(
+        "refuse-with-one-exception-for-all",
+        "P46",
+        "app/errors.py",
+        """    return Rejected(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
+""",
+        """    refusals = overloaded.__dict__
+    return refusals.setdefault(what, Rejected(503, "OVERLOADED", f"too many {what} at once", retry_after_s=10))
+""",
+        ("tests/callbacks/test_large_bodies.py::test_p46_what_was_refused_for_want_of_room_is_let_go_of",),
+    ),
+    Fault(
         "spooled-bodies-without-bound",
         "P46",
         "app/callbacks/spool.py",

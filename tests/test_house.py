@@ -123,6 +123,17 @@ def test_r36_one_module_reads_the_wall_clock() -> None:
     assert inside == {"clock.py"}, "the sandboxes are other people's machines, and a migration runs alone"
 
 
+def test_p46_every_raise_makes_an_exception_of_its_own() -> None:
+    """One that is raised twice holds the frames of the first time, with the bodies that stood in them."""
+    shared = [
+        f"{path}:{node.lineno}"
+        for path in sorted((ROOT / "app").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id.isupper()
+    ]
+    assert shared == []
+
+
 def test_r35_the_core_keeps_and_finds_everything_by_a_channels_key_and_never_by_its_name() -> None:
     named = {path.name for path in (ROOT / "app" / "channel").rglob("*.py") if "channel.name" in path.read_text()}
     assert named <= {"registration.py"}, "use Channel.key: a channel that was renamed would lose its records"

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from app.deadline import Deadline
-from app.errors import Rejected
+from app.errors import overloaded
 
 _T = TypeVar("_T")
-
-_OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
 
 IN_HAND: Final = 2
 """Large bodies from inflation to the end of their first transaction: one is parsed while the other is written."""
@@ -59,13 +57,13 @@ class Turn:
         Raises `Rejected` 503 when the time is over, and whatever `parse` raises.
         """
         if not self._parsing.acquire(timeout=self._deadline.left_s()):
-            raise _OVERLOADED
+            raise overloaded("large requests")
         try:
             parsed = parse()
         finally:
             self._parsing.release()
         if not self._deadline.left_s():
-            raise _OVERLOADED
+            raise overloaded("large requests")
         return parsed
 
 

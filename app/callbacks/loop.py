@@ -22,9 +22,9 @@ from app.callbacks.heads import PlainSettings
 from app.callbacks.mailbox import Mailbox
 from app.callbacks.receiver import Receiver
 from app.callbacks.refusals import refusal
-from app.callbacks.spool import MOST_SPOOLED_BYTES, OVERLOADED, Room
+from app.callbacks.spool import MOST_SPOOLED_BYTES, Room
 from app.channel.desk import BUDGET_S
-from app.errors import Rejected
+from app.errors import Rejected, overloaded
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
@@ -301,7 +301,7 @@ class Loop:
     def _give_up_a_body(self) -> bool:
         found = giving_up.body_to_refuse(self._connections, self._receiving, time.monotonic())
         if found is not None:
-            self._refuse(found, OVERLOADED)
+            self._refuse(found, overloaded("large requests"))
         return found is not None
 
     def _bound_what_waits(self) -> None:

@@ -9,15 +9,13 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any, Final, cast
 
-from app.errors import Rejected
+from app.errors import overloaded
 
 SMALL_BYTES: Final = 64 * 1024
 """A body up to this stays in memory; the number of connections bounds how many there are."""
 
 MOST_SPOOLED_BYTES: Final = 256 * 1024 * 1024
 """The larger bodies of one process together, from their first byte until their request is answered."""
-
-OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
 
 
 class Room:
@@ -33,7 +31,7 @@ class Room:
         """Raises `Rejected` 503 where there is no room."""
         while not self._is_taken(count):
             if not self._make_room():
-                raise OVERLOADED
+                raise overloaded("large requests")
 
     def give_back(self, count: int) -> None:
         with self._lock:

@@ -13,16 +13,13 @@ from typing import Any, Final
 
 from app.callbacks.large_bodies import IN_HAND
 from app.callbacks.senders import STRANGERS
-from app.errors import Rejected
+from app.errors import overloaded
 from app.fair_turns import Shares
 
 MOST_WAITING: Final = 250
 """Requests of one channel that may wait: a quarter of the connections of a process."""
 
 log = logging.getLogger(__name__)
-
-OVERLOADED: Final = Rejected(503, "OVERLOADED", "too many requests at once; send again", retry_after_s=10)
-_TOO_MANY_LARGE: Final = Rejected(503, "OVERLOADED", "too many large requests at once; send again", retry_after_s=10)
 
 _Begun = tuple[str, Any, str]
 """A sender, its job, and of whom the job holds a place for a large body, "" where it holds none."""
@@ -57,11 +54,11 @@ class Threads:
         with self._lock:
             if not self._shares.begin(sender):
                 if self._shares.waiting(sender) >= MOST_WAITING:
-                    raise OVERLOADED
+                    raise overloaded()
                 self._shares.wait(sender, job)
             elif not self._hand((sender, job, "")):
                 self._shares.end(sender)
-                raise OVERLOADED
+                raise overloaded()
 
     def take_place(self, holder: str) -> bool:
         """Take a place for a large body if one is free.  Raises `Rejected` 503 where too many wait for one."""
@@ -69,7 +66,7 @@ class Threads:
             if self._places.begin(holder):
                 return True
             if self._places.waiting(holder) >= MOST_WAITING:
-                raise _TOO_MANY_LARGE
+                raise overloaded("large requests")
             return False
 
     def leave_place(self, holder: str) -> None:

@@ -27,8 +27,9 @@ from app.callbacks.large_bodies import PLACE
 from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
-from app.callbacks.threads import OVERLOADED, Threads
+from app.callbacks.threads import Threads
 from app.channel.desk import BUDGET_S
+from app.errors import overloaded
 from app.gateways.interface import LONG_BODY
 
 BEAT_S: Final = 1.0
@@ -126,7 +127,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
         self._beat_at_s = now_s + BEAT_S
         self.notify()
         for late in self._threads.withdraw(_Job.is_late):
-            self._loop.refuse(late.connection, OVERLOADED)
+            self._loop.refuse(late.connection, overloaded())
         if self.alive and self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
@@ -146,7 +147,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
         is_last = True
         try:
             if job.is_late():
-                raise OVERLOADED
+                raise overloaded()
             if held:
                 job.request.body.seek(0)  # it was read before, up to where it turned out to be large
             is_last = self._respond(job, answer, place)

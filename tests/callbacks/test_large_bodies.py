@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from flask import Flask
 from app.callbacks import body, worker
 from app.callbacks.key_search import MOST_TRIED, KeySearch
 from app.callbacks.large_bodies import IN_HAND, FreePlace, LargeBodies
+from app.callbacks.spool import Room
 from app.callbacks.threads import Threads
 from app.channel.routing import wrong_key
 from app.deadline import Deadline
@@ -369,6 +372,22 @@ def test_p7_a_large_body_whose_place_does_not_come_in_time_is_told_so(
         eventually(lambda: merchants.statuses == [503] * 4)
     merchants.wait()
     assert sorted(merchants.statuses) == [200, 200, *[503] * 4]
+
+
+def test_p46_what_was_refused_for_want_of_room_is_let_go_of() -> None:
+    """Each refusal has frames of its own, with its body in them; they end with it."""
+    kept: list[weakref.ref[Any]] = []
+
+    def refused() -> None:
+        body = type("Body", (), {})()
+        kept.append(weakref.ref(body))
+        Room(0).take(1)
+
+    for _ in range(3):
+        with suppress(Rejected):
+            refused()
+    gc.collect()
+    assert [body() for body in kept] == [None, None, None]
 
 
 def test_p7_a_body_that_took_too_long_to_read_is_not_written() -> None:
