@@ -282,7 +282,7 @@ SLOW = (
     "transport/test_client.py",
     "transport/test_rates.py",
 )
-"""Where tests start servers or whole processes, walk every vendor, or wait for seconds; PostgreSQL's are slow as well."""
+"""Where tests start servers or processes, walk every vendor, or wait for seconds; PostgreSQL's are slow as well."""
 
 
 LONGEST = (
