@@ -26,13 +26,13 @@ from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
-from app.deliveries.transitions import Delivery, Settled
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.gateways.interface import Gateway, Tools
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
+from app.records.deliveries import Delivery, Settled
 from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.rates import StoredRates

@@ -261,7 +261,7 @@ FAULTS = (
     Fault(
         "leave-calls-of-a-lost-lease",
         "P9",
-        "app/deliveries/claims.py",
+        "app/records/outcomes.py",
         "            elif outcome.settled.is_possibly_done:\n",
         "            elif outcome.settled is None:\n",
         ("tests/records/test_outbox.py::test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew",),
@@ -269,7 +269,7 @@ FAULTS = (
     Fault(
         "tell-nobody-of-an-overtaken-call",
         "P44",
-        "app/deliveries/claims.py",
+        "app/records/outcomes.py",
         "            _note_if_overtaken(connection, outcome.delivery, now)\n",
         "            pass\n",
         ("tests/records/test_outbox.py::test_p44_a_call_that_may_have_arrived_after_later_ones_of_its_order_is_told",),
@@ -394,7 +394,7 @@ FAULTS = (
     Fault(
         "overtake-a-late-attempt",
         "P44",
-        "app/deliveries/claims.py",
+        "app/records/claims.py",
         "_is_any(_EARLIER.c.late_until > _NOW)",
         "_is_any(_EARLIER.c.late_until < _NOW)",
         (
@@ -405,7 +405,7 @@ FAULTS = (
     Fault(
         "hear-only-who-holds-the-lease",
         "P44",
-        "app/deliveries/claims.py",
+        "app/records/outcomes.py",
         "            if is_done or (outcome",
         "            if False and is_done or (outcome",
         (
@@ -416,7 +416,7 @@ FAULTS = (
     Fault(
         "call-overtaken-what-was-over",
         "P44",
-        "app/deliveries/claims.py",
+        "app/records/outcomes.py",
         " and not is_over\n",
         "\n",
         (
@@ -568,7 +568,7 @@ FAULTS = (
     Fault(
         "record-without-the-lease",
         "P22",
-        "app/deliveries/claims.py",
+        "app/records/outcomes.py",
         "        if row is not None and row.lease_token == outcome.token:\n",
         "        if row is not None:\n",
         (
@@ -579,7 +579,7 @@ FAULTS = (
     Fault(
         "forget-the-dead-sender",
         "P22",
-        "app/deliveries/claims.py",
+        "app/records/claims.py",
         "row.attempts, row.is_possibly_done or row.lease_token is not None,",
         "row.attempts, row.is_possibly_done,",
         (
@@ -590,7 +590,7 @@ FAULTS = (
     Fault(
         "overtake-within-an-order",
         "P26",
-        "app/deliveries/claims.py",
+        "app/records/claims.py",
         "    _EARLIER.c.id < deliveries.c.id,\n",
         "    _EARLIER.c.id < 0,\n",
         ("tests/records/test_outbox.py::test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order",),

@@ -14,9 +14,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from app.channel import late_news
-from app.deliveries import outbox
-from app.deliveries.outbox import Owed
-from app.deliveries.transitions import Delivery, Settled
 from app.domain.commands import (
     OBSERVATIONS,
     Acknowledgement,
@@ -31,8 +28,10 @@ from app.domain.commands import (
 )
 from app.errors import Refused
 from app.gateways.interface import Gateway, command_body
-from app.records import handed_out, parcels, refunds
+from app.records import handed_out, outbox, parcels, refunds
 from app.records import late_news as news
+from app.records.deliveries import Delivery, Settled
+from app.records.outbox import Owed
 
 COUNTED_HERE: Final = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
 """Reasons why an order is left open that follow from our own count, whatever its source says."""

@@ -14,13 +14,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel.running import Plan
-from app.deliveries.outbox import Owed
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
 from app.gateways.interface import Gateway, Verb
 from app.records import parcels
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 from app.records.parcels import Parcel
 
 if TYPE_CHECKING:

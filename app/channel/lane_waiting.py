@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.channel.desk import Asked, Desk
-from app.deliveries import outbox
-from app.deliveries.outbox import Front
 from app.gateways.interface import Verb
-from app.records import leases
+from app.records import leases, outbox
+from app.records.outbox import Front
 
 KEPT_S: Final = 2.5
 """What is left of the callback's budget for the command itself."""

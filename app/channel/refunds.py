@@ -19,13 +19,13 @@ from sqlalchemy import Connection
 
 from app.channel.desk import Desk
 from app.channel.money import NEARLY, minor_unit
-from app.deliveries.claims import Outcome
-from app.deliveries.outbox import Owed
 from app.domain.commands import PackageLine, Refund, RefundLine
 from app.domain.events import Association
 from app.gateways.interface import Gateway, Verb, command_body
 from app.records import refunds
 from app.records.database import DatabaseUnavailable
+from app.records.outbox import Owed
+from app.records.outcomes import Outcome
 from app.records.refunds import Charge, Entry
 
 PROCESSING_TYPES = ("channel_payment", "channel_giftcert")

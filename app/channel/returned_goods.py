@@ -16,7 +16,6 @@ from app.channel.desk import Asked, Desk
 from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.channel.shipments import Shipped, where
-from app.deliveries.outbox import Owed
 from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
 from app.domain.events import Event, about
 from app.domain.line_matching import allot, as_bought, named_lines
@@ -26,6 +25,7 @@ from app.gateways.interface import Gateway, Verb
 from app.records import handed_out, parcels
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 from app.records.refunds import Entry
 
 VERB = "record_return"

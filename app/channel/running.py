@@ -23,19 +23,19 @@ from app.channel.desk import BUDGET_S, PATIENCE_MARGIN_S, Asked, Desk
 from app.channel.entry_by_entry import refused_event
 from app.channel.lane_waiting import await_own_throttle
 from app.clock import boot_s
-from app.deliveries import claims, outbox, transitions
-from app.deliveries.claims import Outcome, Recorded
+from app.deliveries import transitions
 from app.deliveries.keeping import Kept
 from app.deliveries.operating import NEVER_KNOWN
-from app.deliveries.outbox import Owed, Told
-from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.domain.events import Association, Event, about
 from app.domain.texts import mended
 from app.errors import Rejected
 from app.gateways.interface import Verb
-from app.records import leases
+from app.records import claims, leases, outbox
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.former_keys import KEY_FORM
+from app.records.outbox import Owed, Told
+from app.records.outcomes import Outcome, Recorded, record_outcomes
 from app.records.statements import upsert
 from app.records.tables import commands as ledger
 
@@ -482,7 +482,7 @@ def _finish(desk: Desk, begun: _Begun, settled: dict[int, Settled], *, is_bare: 
         untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
         if untried:
             claims.give_back(connection, untried, token=begun.token, next_try_at=now + outbox.BEHIND)
-        recorded = claims.record(connection, _outcomes(begun, settled), now)
+        recorded = record_outcomes(connection, _outcomes(begun, settled), now)
         for outcome in recorded.applied if not is_bare else ():
             delivery = outcome.delivery
             gateway = desk.gateways.get((delivery.channel, delivery.gateway))

@@ -19,13 +19,13 @@ from app.channel import refunds
 from app.channel.already_paid import COMPLETION, CREDIT, OFF, Earlier, already_paid
 from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
-from app.deliveries.outbox import Owed
 from app.domain.commands import RefundLine
 from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO
 from app.gateways.interface import Gateway
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 from app.records.refunds import Entry
 
 

@@ -19,7 +19,6 @@ from app.channel import labels, reservations
 from app.channel.desk import Asked, Desk
 from app.channel.running import Command, Plan
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
-from app.deliveries.outbox import Owed
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
@@ -27,6 +26,7 @@ from app.domain.retailops_numbers import canonical
 from app.gateways.interface import Gateway
 from app.records import former_keys, handed_out, parcels
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 
 _NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
 

@@ -15,11 +15,11 @@ from app.cli.terminal import json_option, print_json
 from app.cli.vendors import Built, build
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
-from app.deliveries.transitions import OPEN_STATES
 from app.gateways.interface import Verb
 from app.operations import acts
 from app.operations.acts import Operator
 from app.records.database import Database
+from app.records.deliveries import OPEN_STATES
 from app.records.tables import late_news
 
 

@@ -18,10 +18,10 @@ from app.cli.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_
 from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
-from app.deliveries.transitions import OPEN_STATES
 from app.domain.events import Association
 from app.records import story, streams
 from app.records.database import Database
+from app.records.deliveries import OPEN_STATES
 from app.records.story import Moment
 from app.records.tables import commands, late_news
 

@@ -20,13 +20,13 @@ from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, NoAnswer, Target
 from app.clock import utc_now
-from app.deliveries.transitions import OPEN_STATES
 from app.errors import ChannelError, SettingsFault
 from app.gateways import VENDORS
 from app.gateways.interface import Finding
 from app.records import channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words
+from app.records.deliveries import OPEN_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
 from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
 from app.settings import FIXTURE_PAIRS, Channel, Settings

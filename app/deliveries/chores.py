@@ -11,14 +11,13 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.deliveries import outbox
-from app.deliveries.outbox import Owed
 from app.domain.events import about
 from app.domain.purchases import Purchase
 from app.gateways.interface import Gateway
-from app.records import observed
+from app.records import observed, outbox
 from app.records.database import Database, DatabaseUnavailable
 from app.records.observed import Ripe
+from app.records.outbox import Owed
 from app.records.tables import commands
 
 LOOK_S = 1.0

@@ -14,10 +14,10 @@ from datetime import datetime
 from app.clock import utc_now
 from app.deadline import Deadline
 from app.deliveries import transitions
-from app.deliveries.transitions import Delivery, Settled
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.gateways.interface import Call, Gateway, Verb, look_up, perform
 from app.records.database import DatabaseUnavailable
+from app.records.deliveries import Delivery, Settled
 from app.transport import sent
 
 log = logging.getLogger(__name__)

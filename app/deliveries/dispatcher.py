@@ -18,7 +18,6 @@ from datetime import datetime
 from app import caller
 from app.clock import boot_s, utc_now
 from app.deadline import Deadline
-from app.deliveries import claims
 from app.deliveries.chores import Chores
 from app.deliveries.courier import Courier
 from app.deliveries.facts import FactSender
@@ -29,6 +28,7 @@ from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.interface import Gateway, Verb
 from app.logs import Repeats
+from app.records import claims
 from app.records.database import Database, DatabaseUnavailable
 
 log = logging.getLogger(__name__)

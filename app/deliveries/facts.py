@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from app.clock import boot_s
 from app.deadline import Deadline
 from app.deliveries.keeping import persistent
-from app.deliveries.outbox import new_lease
 from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import RefusedFacts, Troubles
 from app.domain.catalogue import ProductSent
@@ -25,6 +24,7 @@ from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
 from app.records import catalogue, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
+from app.records.outbox import new_lease
 from app.transport.retries import next_try_s
 
 log = logging.getLogger(__name__)

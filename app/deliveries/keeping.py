@@ -11,7 +11,7 @@ Meanwhile nobody may send such a call again although its lease ends:
 * Another process, to which the database may be reachable, takes the call over when the lease has ended and counts it
   as possibly done.  By the declaration of its verb (R11) it repeats what is harmless twice (`safe`), reads at the
   vendor whether it was done (`lookup`), or sends nothing and parks it for a person (`never`).  The acceptance recorded
-  from here counts over all of that (`claims.record`), and what was parked is taken off the operator's list.
+  from here counts over all of that (`records.outcomes`), and what was parked is taken off the operator's list.
 * After the death of this process the same rules find it out, for T1 has left the call leased to it.
 
 Whatever is still unrecorded when the process ends is named in the log, so that a person can confirm it.

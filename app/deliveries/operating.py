@@ -12,10 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
-from app.deliveries import outbox
-from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.gateways.interface import Verb
-from app.records import leases
+from app.records import leases, outbox
+from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.tables import deliveries
 
 NEVER_KNOWN = "NEVER_KNOWN"

@@ -10,12 +10,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.deliveries import claims, outbox, transitions
-from app.deliveries.claims import Outcome
+from app.deliveries import transitions
 from app.deliveries.keeping import persistent
-from app.deliveries.transitions import OPEN_STATES, Delivery, Settled
 from app.deliveries.turns import Claimed
+from app.records import claims, outbox
 from app.records.database import Database, DatabaseUnavailable
+from app.records.deliveries import OPEN_STATES, Delivery, Settled
+from app.records.outcomes import Outcome, record_outcomes
 
 Apply = Callable[[Connection, Delivery, Settled, datetime], None]
 
@@ -110,7 +111,7 @@ class Recorder:
     def _record(self, connection: Connection, ended: Sequence[Ended], *, is_bare: bool = False) -> None:
         now = self._clock()
         outcomes = [Outcome(call.delivery, call.token, settled) for call, settled in ended if settled]
-        recorded = claims.record(connection, outcomes, now)
+        recorded = record_outcomes(connection, outcomes, now)
         for outcome in recorded.applied if not is_bare else ():
             self._apply(connection, outcome.delivery, outcome.settled, now)
         for outcome in recorded.after_all:

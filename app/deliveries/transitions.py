@@ -6,24 +6,15 @@ and holds nothing, while the same refusal later has to wait for a person, unless
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
 
 from app.domain.commands import Restatement
-from app.domain.events import Event
 from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.interface import Accepted, Verb, command_body
+from app.records.deliveries import Delivery, Settled, State
 from app.transport.retries import next_try_s
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-State = Literal["owed", "checking", "parked", "delivered", "refused", "dropped"]
-
-OPEN_STATES = ("owed", "checking", "parked")
 
 MAX_TRIES = 300
 """Tries before a call is parked; with pauses of at most five minutes this is about a day."""
@@ -36,46 +27,6 @@ NOT_BOOKED = "NOT_BOOKED"
 
 UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF})
 """Errors raised before anything was sent; they cost no try."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """An owed call as an attempt sees it."""
-
-    id: int
-    channel: str
-    gateway: str
-    verb: str
-    lane: str
-    command_id: int
-    body: bytes
-    state: State
-    attempts: int
-    is_possibly_done: bool
-    last_attempt_at: datetime | None
-    request_id: str
-    late_until: datetime | None = None
-    """Until when an attempt that was given up without an answer may still arrive; None while there was none."""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The delivery's next state, to be written under its lease."""
-
-    state: State
-    attempts: int
-    is_possibly_done: bool
-    next_try_at: datetime
-    last_attempt_at: datetime | None
-    code: str = ""
-    error: str = ""
-    events: tuple[Event, ...] = ()
-    refnum: str = ""
-    """The vendor's own number of what it made, where it gave one."""
-    note: Callable[[Connection], None] | None = field(default=None, compare=False)
-    """See `interface.Accepted.note`."""
-    late_until: datetime | None = None
-    """See `Delivery.late_until`."""
 
 
 def must_look_up(delivery: Delivery, verb: Verb) -> bool:

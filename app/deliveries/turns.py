@@ -13,7 +13,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from app.deliveries.transitions import Delivery
+from app.records.deliveries import Delivery
 
 AHEAD = 3
 """How many calls are claimed for each thread a vendor may have, beside the one it makes."""

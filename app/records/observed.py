@@ -11,8 +11,9 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 
 from app.domain.purchases import Purchase
+from app.records.deliveries import OPEN_STATES
 from app.records.statements import upsert
-from app.records.tables import OPEN_STATES, deliveries, handed_out, observed_orders
+from app.records.tables import deliveries, handed_out, observed_orders
 
 AT_A_TIME = 100
 

@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from app.domain.commands import PackageLine, RefundLine
 from app.domain.orders import OrderSketch
 from app.records import heartbeat
+from app.records.deliveries import OPEN_STATES
 from app.records.former_keys import KEY_FORM
 from app.records.statements import chunked
-from app.records.tables import OPEN_STATES, commands, deliveries, payments, refunds
+from app.records.tables import commands, deliveries, payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a

@@ -330,9 +330,6 @@ deliveries = Table(
 )
 """Calls owed to vendors; the body goes when the call is delivered, the line stays (R8, R12, R28)."""
 
-OPEN_STATES = ("owed", "checking", "parked")
-"""The states of a delivery that is not over (`deliveries.transitions`, which stands above the records)."""
-
 IS_OPEN = text("state in ('owed', 'checking', 'parked')")
 
 Index(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.channel import running
-from app.deliveries import outbox
+from app.records import outbox
 from app.records.database import DatabaseUnavailable
 from tests.conftest import Caller, Sandbox, codes, eventually, shipment_of
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, update
 from app import cli
 from app.channel.running import Command, Plan
 from app.clock import utc_now
-from app.deliveries.outbox import OPEN_STATES
+from app.records.deliveries import OPEN_STATES
 from app.records.tables import catalogue_heard, commands, deliveries, journal, late_news
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually

@@ -14,11 +14,11 @@ import pytest
 from app.deadline import Deadline
 from app.deliveries import transitions
 from app.deliveries.courier import Courier
-from app.deliveries.transitions import Delivery
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Accepted, Call, Gateway, Health, Verb
 from app.records.database import Database, DatabaseUnavailable
+from app.records.deliveries import Delivery
 from app.transport import sent
 
 

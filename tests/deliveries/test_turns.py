@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.deliveries.transitions import Delivery
 from app.deliveries.turns import AHEAD, Claimed, Stream, Turns
+from app.records.deliveries import Delivery
 
 FIRST, SECOND, OBSERVER = ("one", "rally"), ("two", "pipe17"), ("one", "retailrocket")
 

@@ -17,7 +17,6 @@ import pytest
 
 from app.deadline import Deadline
 from app.deliveries.courier import Courier
-from app.deliveries.transitions import Delivery, Settled
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
 from app.domain.events import Event
 from app.domain.orders import Candidate, HeldBack, Order
@@ -32,6 +31,7 @@ from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.options import explain, read_table
+from app.records.deliveries import Delivery, Settled
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, FOREIGN_INTEGRATION_ID, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import AUSTIN, BUNDLE, DALLAS, FOREIGN, LONG_TEXT, RENO

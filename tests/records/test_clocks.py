@@ -10,9 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from app import clock
-from app.deliveries import claims, outbox
 from app.operations import acts
-from app.records import freeing, heartbeat, leases, streams
+from app.records import claims, freeing, heartbeat, leases, outbox, streams
 from app.records.database import Database
 from app.records.tables import deliveries, fact_streams
 from app.records.tables import heartbeat as heartbeats

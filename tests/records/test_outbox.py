@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.deliveries import claims, outbox
-from app.deliveries.claims import Outcome
-from app.deliveries.transitions import Delivery, after_acceptance, not_tried, parked_as_unknown
+from app.deliveries.transitions import after_acceptance, not_tried, parked_as_unknown
 from app.gateways.interface import Accepted
+from app.records import claims, outbox
 from app.records.database import Database
+from app.records.deliveries import Delivery
+from app.records.outcomes import Outcome, record_outcomes
 from app.records.tables import commands, deliveries, late_news
 from tests.records.test_migrations import open_database
 
@@ -78,7 +79,7 @@ def claim(database: Database, limit: int, now: datetime = START, **further: Any)
 def deliver(database: Database, token: str, delivery: Delivery, now: datetime = START) -> bool:
     with database.write() as connection:
         outcome = Outcome(delivery, token, after_acceptance(delivery, Accepted(), now))
-        return claims.record(connection, [outcome], now).applied == [outcome]
+        return record_outcomes(connection, [outcome], now).applied == [outcome]
 
 
 def test_p26_many_claimers_take_every_call_once_and_keep_each_lanes_order(database_url: str, seed: int) -> None:
@@ -132,10 +133,10 @@ def test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_coun
             Outcome(refused, dead, not_tried(refused, later)),
             Outcome(dropped, dead, after_acceptance(dropped, Accepted(), later)),
         ]
-        recorded = claims.record(connection, outcomes, later)
+        recorded = record_outcomes(connection, outcomes, later)
         assert (recorded.applied, recorded.after_all) == (outcomes[:1], outcomes[3:])
     with database.write() as connection:
-        again = claims.record(connection, outcomes, later)
+        again = record_outcomes(connection, outcomes, later)
         assert (again.applied, again.after_all) == ([], outcomes[3:]), "what is recorded has no second effect"
     assert not deliver(database, alive, second[0]), "the vendor's answer is there already"
     assert deliver(database, alive, second[1])
@@ -149,10 +150,10 @@ def test_p44_a_refusal_counts_without_its_lease_while_nobody_has_tried_since(dat
     with database.write() as connection:
         unsent, tried = second
         attempted = replace(parked_as_unknown(tried, later), attempts=1)
-        claims.record(connection, [Outcome(unsent, alive, parked_as_unknown(unsent, later))], later)
-        claims.record(connection, [Outcome(tried, alive, attempted)], later)
+        record_outcomes(connection, [Outcome(unsent, alive, parked_as_unknown(unsent, later))], later)
+        record_outcomes(connection, [Outcome(tried, alive, attempted)], later)
         refusals = [Outcome(item, dead, not_tried(item, later)) for item in first]
-        [applied] = claims.record(connection, refusals, later).applied
+        [applied] = record_outcomes(connection, refusals, later).applied
         assert (applied.delivery.id, applied.delivery.state) == (unsent.id, "parked")
 
 
@@ -164,7 +165,7 @@ def test_p44_later_calls_of_a_lane_wait_while_an_earlier_attempt_may_still_arriv
     with database.write() as connection:
         accepted = replace(after_acceptance(first, Accepted(), START), late_until=late_until)
         arrived = after_acceptance(other, Accepted(), START)
-        claims.record(connection, [Outcome(first, token, accepted), Outcome(other, token, arrived)], START)
+        record_outcomes(connection, [Outcome(first, token, accepted), Outcome(other, token, arrived)], START)
     soon = START + timedelta(seconds=2)
     assert [item.lane for item in claim(database, 9, soon)[1]] == [other.lane]
     with database.read() as connection:
@@ -274,7 +275,7 @@ def test_p9_p44_a_call_of_a_lost_lease_that_may_have_been_sent_settles_anew(data
     assert claim(database, 1, later)[1][0].last_attempt_at == START + timedelta(seconds=30)
     unknown = replace(after_acceptance(before, Accepted(), again), state="owed", is_possibly_done=True)
     with database.write() as connection:
-        assert claims.record(connection, [Outcome(before, old, unknown)], again).applied == []
+        assert record_outcomes(connection, [Outcome(before, old, unknown)], again).applied == []
         row = connection.execute(sa.select(deliveries)).one()
     assert (row.state, row.is_possibly_done, row.last_attempt_at, row.lease_token != old) == ("owed", True, again, True)
 
@@ -309,7 +310,7 @@ def test_p44_a_call_that_was_over_before_later_ones_of_its_order_began_is_not_to
     unknown = replace(after_acceptance(before, Accepted(), answered_at), state="owed", is_possibly_done=True)
     with database.write() as connection:
         outcome = Outcome(before, old, replace(unknown, late_until=later + timedelta(seconds=60)))
-        claims.record(connection, [outcome], later)
+        record_outcomes(connection, [outcome], later)
     assert late_codes(database) == ["LATE_SENT_AGAIN"], "one that was given up may still arrive"
 
 

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from app.deliveries import claims
 from app.gateways import VENDORS
+from app.records import claims
 from app.records.database import Database
 from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
 from app.records.tables import (

@@ -19,13 +19,13 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.domain.commands import Acknowledgement
 from app.domain.events import Event, about
 from app.errors import GatewayError, Unavailable
 from app.gateways.interface import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:

@@ -20,12 +20,12 @@ from app.channel.running import Command, Plan, run
 from app.channel.settling import give_back_everything
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.domain.commands import Cancellation
 from app.domain.events import Event, about
 from app.gateways.interface import Gateway, Verb
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> OrderName:

@@ -26,7 +26,6 @@ from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.domain.commands import Completion
 from app.domain.events import Event, about
 from app.domain.line_matching import named_lines
@@ -35,6 +34,7 @@ from app.errors import GatewayError
 from app.gateways.interface import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 from app.records.parcels import shipped_units
 
 

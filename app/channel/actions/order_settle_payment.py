@@ -23,13 +23,13 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, run
 from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.domain.commands import Settlement
 from app.domain.events import Event, about
 from app.gateways.interface import Gateway
 from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 
 CALLBACK = "order_settle_payment"
 

@@ -25,7 +25,6 @@ from app.channel.outcome import Outcome
 from app.channel.running import LAST_WAIT_S, Command, Plan, execute
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
-from app.deliveries.outbox import Owed
 from app.domain.commands import LineChange, OrderChange, Restatement
 from app.domain.events import Event, about
 from app.errors import Unavailable
@@ -33,6 +32,7 @@ from app.gateways.interface import Gateway, NotOurs
 from app.records import handed_out
 from app.records.database import DatabaseUnavailable
 from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
 
 
 @dataclass(frozen=True)

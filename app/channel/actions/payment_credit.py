@@ -27,10 +27,9 @@ from app.channel.outcome import Outcome
 from app.channel.running import Command, Plan, Ran, execute
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
-from app.deliveries import outbox
 from app.domain.events import Event, about
 from app.gateways.interface import Gateway
-from app.records import handed_out, heartbeat
+from app.records import handed_out, heartbeat, outbox
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry
 

@@ -29,12 +29,10 @@ from sqlalchemy import (
     update,
 )
 
-from app.deliveries.transitions import OPEN_STATES, Delivery
 from app.domain.commands import CommandBody
 from app.domain.events import Association, Event
+from app.records.deliveries import OPEN_STATES, Delivery
 from app.records.tables import Moment, commands, deliveries
-
-DUE_STATES = ("owed", "checking")
 
 BEHIND = timedelta(minutes=1)
 """How long a call behind another is not looked at; it is woken earlier when the other is closed."""

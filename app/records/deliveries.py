@@ -1,0 +1,59 @@
+"""A call that is owed to a vendor (a delivery), as it is read from its row, and the state it is written back in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from app.domain.events import Event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+State = Literal["owed", "checking", "parked", "delivered", "refused", "dropped"]
+
+OPEN_STATES = ("owed", "checking", "parked")
+
+DUE_STATES = ("owed", "checking")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An owed call as an attempt sees it."""
+
+    id: int
+    channel: str
+    gateway: str
+    verb: str
+    lane: str
+    command_id: int
+    body: bytes
+    state: State
+    attempts: int
+    is_possibly_done: bool
+    last_attempt_at: datetime | None
+    request_id: str
+    late_until: datetime | None = None
+    """Until when an attempt that was given up without an answer may still arrive; None while there was none."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The delivery's next state, to be written under its lease."""
+
+    state: State
+    attempts: int
+    is_possibly_done: bool
+    next_try_at: datetime
+    last_attempt_at: datetime | None
+    code: str = ""
+    error: str = ""
+    events: tuple[Event, ...] = ()
+    refnum: str = ""
+    """The vendor's own number of what it made, where it gave one."""
+    note: Callable[[Connection], None] | None = field(default=None, compare=False)
+    """See `gateways.interface.Accepted.note`, which is called in the transaction that writes this."""
+    late_until: datetime | None = None
+    """See `Delivery.late_until`."""
