@@ -18,10 +18,10 @@ from app.callbacks import edge
 from app.callbacks.door import create_door
 from app.callbacks.health import create_health
 from app.callbacks.senders import Senders
-from app.channel import consequences, registration
-from app.channel.desk import BUDGET_S, Desk
-from app.channel.reception import Reception
+from app.channel import effects, registration
+from app.channel.dispatch import CallbackDispatcher
 from app.channel.routing import Routing
+from app.channel.services import BUDGET_S, Services
 from app.contract.schemas import load_contract
 from app.deliveries.courier import Courier
 from app.deliveries.dispatcher import Dispatcher
@@ -79,7 +79,7 @@ class Works:
             self.courier,
             self.gateways,
             self._apply_late,
-            consequences.done_after_all,
+            effects.done_after_all,
             keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
@@ -89,7 +89,7 @@ class Works:
 
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
         gateway = self.gateways.get((delivery.channel, delivery.gateway))
-        consequences.apply_late(connection, delivery, settled, now, gateway)
+        effects.apply_late(connection, delivery, settled, now, gateway)
 
     def start(self) -> None:
         """Begin what every server process does in the background, whether it delivers or not."""
@@ -200,14 +200,16 @@ def create_app(configured: Settings | None = None) -> Flask:
         configured, database, delivery_threads=INLINE_DELIVERY_THREADS, callback_threads=configured.web_threads
     )
     contract = load_contract()
-    desk = Desk(works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper)
+    services = Services(
+        works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper
+    )
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
-    reception = Reception(desk, routing, raises_on_bad_answer=configured.app_env == "development")
+    dispatcher = CallbackDispatcher(services, routing, raises_on_bad_answer=configured.app_env == "development")
 
     app = Flask(__name__, static_folder=None)
     edge.install(app)
     app.register_blueprint(
-        create_door(contract, reception, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
+        create_door(contract, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
     )
     app.register_blueprint(
         create_health(

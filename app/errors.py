@@ -3,7 +3,7 @@
 A gateway raises exactly one of four kinds (`Refused`, `Unavailable`, `Misconfigured`, `BrokenReply`);
 whether the work may have been done all the same is part of the error, because everything that
 follows (an event, a repeat, a look-up, a parked delivery) depends on it.  The door raises
-`Rejected`, which carries the HTTP status RetailOps gets.  Anything else is a fault of ours.
+`HttpError`, which carries the HTTP status RetailOps gets.  Anything else is a fault of ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SettingsFault(ChannelError):
         self.faults = faults
 
 
-class Rejected(ChannelError):
+class HttpError(ChannelError):
     """A request that gets no 200: the status, a stable code, and a sentence without any value of it."""
 
     def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
@@ -36,12 +36,12 @@ class Rejected(ChannelError):
         self.retry_after_s = retry_after_s
 
 
-def overloaded(what: str = "requests") -> Rejected:
+def overloaded(what: str = "requests") -> HttpError:
     """The refusal of one request too many of some kind.
 
     A new one each time: an exception that is raised again keeps the frames, and the bodies, of every time before.
     """
-    return Rejected(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
+    return HttpError(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
 
 
 class GatewayError(ChannelError):

@@ -372,8 +372,8 @@ FAULTS = (
     Fault(
         "throw-a-known-outcome-away",
         "P44",
-        "app/channel/running.py",
-        "    except (DatabaseUnavailable, DatabaseRefused):\n        _keep(desk, begun, settled)\n",
+        "app/channel/commands.py",
+        "    except (DatabaseUnavailable, DatabaseRefused):\n        _keep(services, begun, settled)\n",
         "    except (DatabaseUnavailable, DatabaseRefused):\n",
         (
             "tests/channel/test_known_outcomes.py::"
@@ -465,7 +465,7 @@ FAULTS = (
     Fault(
         "drop-the-ledger",
         "P10",
-        "app/channel/running.py",
+        "app/channel/commands.py",
         "                plan, base = Plan(),",
         "                plan, base = command.plan(connection),",
         (
@@ -476,7 +476,7 @@ FAULTS = (
     Fault(
         "acknowledge-all-in-one-transaction",
         "P17",
-        "app/channel/running.py",
+        "app/channel/commands.py",
         "        if len(portions[-1]) >= PORTION:\n",
         "        if False:\n",
         (
@@ -487,7 +487,7 @@ FAULTS = (
     Fault(
         "swallow-corrections",
         "P11",
-        "app/channel/running.py",
+        "app/channel/commands.py",
         "        elif command.is_repeat_of(row.digest):",
         "        elif row.digest:",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
@@ -560,7 +560,7 @@ FAULTS = (
     Fault(
         "unknown-cancellation-is-success",
         "P22",
-        "app/channel/running.py",
+        "app/channel/commands.py",
         'state = "checking" if is_held and told.state in ("owed", "parked") else told.state',
         "state = told.state",
         ("tests/system/test_kill.py::test_p22_a_cancellation_cut_off_by_a_kill_is_unknown_until_it_is_found_out",),
@@ -625,9 +625,9 @@ FAULTS = (
     Fault(
         "unconfigured-pair-looks-like-success",
         "P31",
-        "app/channel/reception.py",
-        'outcome.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))',
-        'outcome.events.insert(0, Event("info", "CHANNEL_NOT_CONFIGURED", message))',
+        "app/channel/dispatch.py",
+        'result.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))',
+        'result.events.insert(0, Event("info", "CHANNEL_NOT_CONFIGURED", message))',
         (
             "tests/callbacks/test_door.py::test_p31_a_real_key_for_an_unconfigured_pair_changes_nothing_and_never_looks_like_success",
         ),
@@ -964,7 +964,7 @@ FAULTS = (
     Fault(
         "refused-correction-repeats-the-old-answer",
         "P11",
-        "app/channel/running.py",
+        "app/channel/commands.py",
         "                has_news = bool(plan.owed or plan.events)\n",
         "                has_news = bool(plan.owed)\n",
         ("tests/channel/test_refunds.py::test_p11_a_return_with_other_money_is_refused_under_the_same_number",),
@@ -1167,7 +1167,7 @@ FAULTS = (
     Fault(
         "refused-change-is-kept",
         "P34",
-        "app/channel/consequences.py",
+        "app/channel/effects.py",
         "if not is_done and undo and gateway is not None:",
         "if is_done and undo and gateway is not None:",
         ("tests/gateways/test_rally_money.py::test_p34_a_line_rally_refuses_is_not_kept_and_costs_no_shipment",),
@@ -1304,7 +1304,7 @@ FAULTS = (
     Fault(
         "found-by-number-guesses",
         "P34",
-        "app/channel/commands.py",
+        "app/channel/preconditions.py",
         "        if len(found) > 1:\n",
         "        if len(found) > 2:\n",
         ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),
@@ -1546,7 +1546,7 @@ FAULTS = (
     Fault(
         "no-record-no-word",
         "P34",
-        "app/channel/reception.py",
+        "app/channel/dispatch.py",
         "    if judge is not None and not received.reading.problems:\n",
         "    if False:\n",
         (
@@ -1596,10 +1596,10 @@ FAULTS = (
         "refuse-with-one-exception-for-all",
         "P46",
         "app/errors.py",
-        """    return Rejected(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
+        """    return HttpError(503, "OVERLOADED", f"too many {what} at once; send again", retry_after_s=10)
 """,
         """    refusals = overloaded.__dict__
-    return refusals.setdefault(what, Rejected(503, "OVERLOADED", f"too many {what} at once", retry_after_s=10))
+    return refusals.setdefault(what, HttpError(503, "OVERLOADED", f"too many {what} at once", retry_after_s=10))
 """,
         ("tests/callbacks/test_large_bodies.py::test_p46_what_was_refused_for_want_of_room_is_let_go_of",),
     ),
@@ -1846,8 +1846,8 @@ FAULTS = (
         "unreadable-units-are-closed",
         "P34",
         "app/channel/actions/order_complete.py",
-        "        if wanted.is_complete:\n",
-        "        if wanted.shipped is not None:\n",
+        "        if payload.is_complete:\n",
+        "        if payload.shipped is not None:\n",
         (
             "tests/channel/test_texts_and_entries.py::"
             "test_p34_what_will_not_ship_and_cannot_be_read_keeps_the_order_open_and_its_shipments_go_on",
@@ -2171,7 +2171,7 @@ FAULTS = (
     Fault(
         "keep-an-older-word-of-open-units",
         "P34",
-        "app/channel/consequences.py",
+        "app/channel/effects.py",
         """            if not warned:
                 # Of two""",
         """            if not warned and False:
@@ -2368,7 +2368,7 @@ FAULTS = (
     Fault(
         "any-number-of-entries",
         "P7",
-        "app/channel/reception.py",
+        "app/channel/dispatch.py",
         "> MOST_ENTRIES:",
         "> 1_000_000_000:",
         ("tests/callbacks/test_door.py::test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused",),
@@ -2430,7 +2430,7 @@ FAULTS = (
     Fault(
         "large-body-waits-for-the-vendor",
         "P15",
-        "app/channel/desk.py",
+        "app/channel/services.py",
         "        self.leave_turn()\n",
         "",
         (

@@ -18,7 +18,7 @@ from app.channel.routing import wrong_key
 from app.domain.gzip_content import PIECE, BrokenGzip, TooLarge, inflated
 from app.domain.json_bodies import JsonReader, NotJson
 from app.domain.json_values import has_more_different_names, has_more_values
-from app.errors import Rejected
+from app.errors import HttpError
 
 LARGE: Final = 1024 * 1024
 """Bodies above this have their turn (R14)."""
@@ -60,7 +60,7 @@ class Body:
         return self._large is not None
 
     def read(self) -> bytes | bytearray:
-        """The inflated bytes, once.  Raises `Rejected` 413 and 400."""
+        """The inflated bytes, once.  Raises `HttpError` 413 and 400."""
         if self._large is None:
             raw, self._raw = self._raw, b""
             return raw
@@ -88,7 +88,7 @@ class LargeContent:
         self._start = self._stream.tell()
 
     def pieces(self) -> Iterator[bytes]:
-        """The content from its beginning.  Raises `Rejected` 413 and 400."""
+        """The content from its beginning.  Raises `HttpError` 413 and 400."""
         self._stream.seek(self._start)
         if self._is_packed:
             try:
@@ -97,7 +97,7 @@ class LargeContent:
                 raise _too_large(self._limit) from None
             except BrokenGzip:
                 message = "the body is not valid gzip, or ends before its end mark"
-                raise Rejected(400, "BROKEN_GZIP", message) from None
+                raise HttpError(400, "BROKEN_GZIP", message) from None
             return
         count = 0
         while piece := _read(self._stream, PIECE):
@@ -128,7 +128,7 @@ class LargeContent:
 def receive(environ: dict[str, Any], limit: int, holder_of: Callable[[str], str]) -> Body:
     """The body of a WSGI request, with or without a declared length.
 
-    Raises `Rejected` 413 above `limit`, counted while inflating, 400 for bad gzip and for a body that breaks off, and
+    Raises `HttpError` 413 above `limit`, counted while inflating, 400 for bad gzip and for a body that breaks off, and
     401 for one above `SEARCHED` in which `holder_of`, which says whose key a text is, finds nobody's.
     """
     length = environ.get("CONTENT_LENGTH") or ""
@@ -137,7 +137,7 @@ def receive(environ: dict[str, Any], limit: int, holder_of: Callable[[str], str]
         raise _too_large(limit)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise Rejected(400, "UNKNOWN_ENCODING", "Content-Encoding must be gzip or absent")
+        raise HttpError(400, "UNKNOWN_ENCODING", "Content-Encoding must be gzip or absent")
     is_packed = encoding in ("gzip", "x-gzip")
     if declared is not None and declared <= LARGE and not is_packed:
         return _small(_whole(environ[_WSGI_INPUT], declared), holder_of)
@@ -180,7 +180,7 @@ def _small(raw: bytes | bytearray, holder_of: Callable[[str], str]) -> Body:
 
 
 def _check_object(raw: bytes | bytearray) -> None:
-    """Raises `Rejected` 400 for what is no JSON object; makes nothing of what stands in it."""
+    """Raises `HttpError` 400 for what is no JSON object; makes nothing of what stands in it."""
     try:
         _object_reader.decode(raw)
     except msgspec.ValidationError:
@@ -216,16 +216,16 @@ def _read(stream: IO[bytes], size: int) -> bytes:
         raise _broken() from None
 
 
-def _broken() -> Rejected:
-    return Rejected(400, "BROKEN_BODY", "the body breaks off, comes too slowly, or its chunks are not valid")
+def _broken() -> HttpError:
+    return HttpError(400, "BROKEN_BODY", "the body breaks off, comes too slowly, or its chunks are not valid")
 
 
-def _too_large(limit: int) -> Rejected:
-    return Rejected(413, "TOO_LARGE", f"the body is larger than {limit} bytes")
+def _too_large(limit: int) -> HttpError:
+    return HttpError(413, "TOO_LARGE", f"the body is larger than {limit} bytes")
 
 
 def parse(raw: bytes | bytearray) -> dict[str, Any]:
-    """The JSON object.  Raises `Rejected` 400 for anything else, in bounded time whatever the nesting.
+    """The JSON object.  Raises `HttpError` 400 for anything else, in bounded time whatever the nesting.
 
     A text or number that cannot be represented costs its own field, but only in a body that names its account and
     channel: anything else that is no JSON is no callback.
@@ -246,16 +246,16 @@ def parse_large(body: Body, limit: int) -> dict[str, Any]:
     raw = body.read()
     most = limit // BYTES_A_VALUE
     if has_more_values(raw, most):
-        raise Rejected(413, "TOO_MANY_VALUES", f"the body holds more than {most} JSON values")
+        raise HttpError(413, "TOO_MANY_VALUES", f"the body holds more than {most} JSON values")
     if has_more_different_names(raw, MOST_DIFFERENT_NAMES):
         message = f"the objects of the body have more than {MOST_DIFFERENT_NAMES} different names"
-        raise Rejected(413, "TOO_MANY_NAMES", message)
+        raise HttpError(413, "TOO_MANY_NAMES", message)
     return parse(raw)
 
 
-def _not_json() -> Rejected:
-    return Rejected(400, "NOT_JSON", "the body is not valid JSON in UTF-8")
+def _not_json() -> HttpError:
+    return HttpError(400, "NOT_JSON", "the body is not valid JSON in UTF-8")
 
 
-def _no_object() -> Rejected:
-    return Rejected(400, "NOT_AN_OBJECT", "the body must be one JSON object")
+def _no_object() -> HttpError:
+    return HttpError(400, "NOT_AN_OBJECT", "the body must be one JSON object")

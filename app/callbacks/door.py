@@ -13,10 +13,10 @@ from app.callbacks import body
 from app.callbacks.edge import REQUEST_ID
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
-from app.channel.reception import Note, Reception
+from app.channel.dispatch import CallbackDispatcher, Note
 from app.contract.schemas import Callback, Contract
 from app.deadline import Deadline
-from app.errors import Rejected
+from app.errors import HttpError
 from app.records.database import DatabaseUnavailable
 from app.records.journal import Journal
 
@@ -24,7 +24,7 @@ log = logging.getLogger("app.callbacks")
 
 
 def create_door(
-    contract: Contract, reception: Reception, journal: Journal, *, max_body: int, budget_s: float
+    contract: Contract, dispatcher: CallbackDispatcher, journal: Journal, *, max_body: int, budget_s: float
 ) -> Blueprint:
     """One route per schema file."""
     door = Blueprint("callbacks", __name__, url_prefix="/api/channel")
@@ -34,7 +34,7 @@ def create_door(
         begun = time.perf_counter()
         note = Note()
         request_id: str = request.environ[REQUEST_ID]
-        reply = _reply(callback, reception, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
+        reply = _reply(callback, dispatcher, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
         if reply is None:
             return Response()  # nobody reads it: the request is served again
         duration_s = time.perf_counter() - begun
@@ -63,7 +63,7 @@ def create_door(
 
 def _reply(
     callback: Callback,
-    reception: Reception,
+    dispatcher: CallbackDispatcher,
     large_bodies: LargeBodies,
     note: Note,
     request_id: str,
@@ -73,28 +73,28 @@ def _reply(
 ) -> Response | None:
     """The answer; None for a large body that has to wait for its place."""
     try:
-        received = body.receive(request.environ, max_body, reception.holder)
+        received = body.receive(request.environ, max_body, dispatcher.holder)
         given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
         deadline = given.within_s(budget_s) if given else Deadline.in_s(budget_s)
         caller.deadline.set(deadline)
         if not received.is_large:
-            understood = reception.read(callback, body.parse(received.read()), note)
+            understood = dispatcher.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
-            return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note))
+            return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note))
         place = request.environ.get(PLACE) or FreePlace()
         with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
             if turn is None:
                 return None
-            understood = turn.parsed(lambda: reception.read(callback, body.parse_large(received, max_body), note))
+            understood = turn.parsed(lambda: dispatcher.read(callback, body.parse_large(received, max_body), note))
             caller.channel.set(understood.key)
-            return json_bytes_reply(200, reception.answer(understood, request_id, deadline, note, turn.leave))
-    except Rejected as error:
+            return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note, turn.leave))
+    except HttpError as error:
         note.outcome = error.code
         return rejection(error)
     except DatabaseUnavailable:
         note.outcome = "DATABASE_UNAVAILABLE"
         return rejection(
-            Rejected(503, note.outcome, "this server's database is not available; send again", retry_after_s=10)
+            HttpError(503, note.outcome, "this server's database is not available; send again", retry_after_s=10)
         )
     except Exception:
         note.outcome = "INTERNAL_FAULT"

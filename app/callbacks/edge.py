@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import caller, logs
 from app.callbacks.replies import error_reply
-from app.channel.desk import BUDGET_S
+from app.channel.services import BUDGET_S
 from app.deadline import Deadline
 
 REQUEST_ID = "channel.request_id"

@@ -26,7 +26,7 @@ class Place(Protocol):
         """False where none is free now: nothing may be answered then, for the request is served again from its
         beginning once it has a place.  Until then it holds no thread.
 
-        `holder` is the key of the channel whose body it is.  Raises `Rejected` 503 where too many wait.
+        `holder` is the key of the channel whose body it is.  Raises `HttpError` 503 where too many wait.
         """
 
     def leave(self) -> None:
@@ -54,7 +54,7 @@ class Turn:
     def parsed(self, parse: Callable[[], _T]) -> _T:
         """What `parse` gives, one at a time, or small callbacks would wait for the interpreter.
 
-        Raises `Rejected` 503 when the time is over, and whatever `parse` raises.
+        Raises `HttpError` 503 when the time is over, and whatever `parse` raises.
         """
         if not self._parsing.acquire(timeout=self._deadline.left_s()):
             raise overloaded("large requests")

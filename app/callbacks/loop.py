@@ -23,8 +23,8 @@ from app.callbacks.mailbox import Mailbox
 from app.callbacks.receiver import Receiver
 from app.callbacks.refusals import refusal
 from app.callbacks.spool import MOST_SPOOLED_BYTES, Room
-from app.channel.desk import BUDGET_S
-from app.errors import Rejected, overloaded
+from app.channel.services import BUDGET_S
+from app.errors import HttpError, overloaded
 
 READ: Final = selectors.EVENT_READ
 WRITE: Final = selectors.EVENT_WRITE
@@ -45,7 +45,7 @@ QUIET_STOP_S: Final = 2.0
 BEGUN_STOP_S: Final = 5.0
 """How long it waits for the rest of a request."""
 
-_STOPPING: Final = Rejected(503, "STOPPING", "this server stops; send again", retry_after_s=5)
+_STOPPING: Final = HttpError(503, "STOPPING", "this server stops; send again", retry_after_s=5)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Loop:
         give: Callable[[Connection, Any], None],
         most_body_bytes: int,
     ) -> None:
-        """`give` has a request answered in another thread, which then calls `give_back`; it may raise `Rejected`."""
+        """`give` has a request answered in another thread, which then calls `give_back`; it may raise `HttpError`."""
         self._cfg = cfg
         self._give = give
         self._most_body_bytes = most_body_bytes
@@ -212,7 +212,7 @@ class Loop:
         connection.is_in_hand = True
         try:
             self._give(connection, request)
-        except Rejected as error:
+        except HttpError as error:
             connection.is_in_hand = False
             self._refuse(connection, error)
 

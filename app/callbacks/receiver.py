@@ -18,7 +18,7 @@ from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from app.callbacks.framing import MOST_HEAD_BYTES, ByChunks, ByLength, Framing
 from app.callbacks.heads import PlainSettings, read_head
 from app.callbacks.spool import SMALL_BYTES, BrokenOff, Room, Spool
-from app.errors import Rejected
+from app.errors import HttpError
 
 _END: Final = b"\r\n\r\n"
 
@@ -62,7 +62,7 @@ class Receiver:
         A request whose body can never be whole, being too large or wrongly chunked, is given too: its body ends in
         an `OSError`, and the connection is to be closed after the answer.
 
-        Raises gunicorn's `ParseException` for what is no HTTP, `Rejected` where there is no room for the body.
+        Raises gunicorn's `ParseException` for what is no HTTP, `HttpError` where there is no room for the body.
         """
         if self._framing is not None:
             return self._receive_body(data)
@@ -154,7 +154,7 @@ class Receiver:
             return self.break_off()
         except OSError as error:
             log.error("a body cannot be kept until it is whole: %s", type(error).__name__)
-            raise Rejected(503, "OVERLOADED", "the body cannot be kept; send again", retry_after_s=10) from None
+            raise HttpError(503, "OVERLOADED", "the body cannot be kept; send again", retry_after_s=10) from None
         if self._framing.spool.size > self._most_bytes:
             return self.break_off()
         if rest is None:

@@ -12,7 +12,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from app import logs
 from app.callbacks.edge import new_request_id
 from app.callbacks.replies import error_body
-from app.errors import Rejected
+from app.errors import HttpError
 
 _SAID: Final[dict[type[Exception], tuple[int, str, str]]] = {
     errors.LimitRequestLine: (414, "URI Too Long", "the address is too long"),
@@ -37,7 +37,7 @@ def refusal(error: BaseException) -> bytes:
             status, reason, message = _SAID.get(type(error), (400, "Bad Request", "this is no valid HTTP request"))
             code = reason.upper().replace(" ", "_")
             log.warning("no valid request: %s", type(error).__name__)
-        elif isinstance(error, Rejected):
+        elif isinstance(error, HttpError):
             status, reason, code, message = error.status, HTTP_STATUS_CODES[error.status], error.code, error.message
             retry = f"Retry-After: {error.retry_after_s}\r\n" if error.retry_after_s is not None else ""
             log.warning("a request was refused by the server itself: %s", code)

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from flask import Response
 
-from app.channel.outcome import event_json
-from app.channel.reception import Malformed
+from app.channel.dispatch import Malformed
+from app.channel.result import event_json
 from app.domain.events import Event
-from app.errors import Rejected
+from app.errors import HttpError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,8 +35,8 @@ def error_body(code: str, message: str) -> dict[str, Any]:
     return {"events": [event_json(Event("error", code, message))]}
 
 
-def rejection(error: Rejected) -> Response:
-    """The reply a `Rejected` stands for."""
+def rejection(error: HttpError) -> Response:
+    """The reply a `HttpError` stands for."""
     if isinstance(error, Malformed):
         return json_reply(error.status, {"events": error.events})
     reply = error_reply(error.status, error.code, error.message)

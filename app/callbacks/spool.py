@@ -28,7 +28,7 @@ class Room:
         self._make_room = make_room
 
     def take(self, count: int) -> None:
-        """Raises `Rejected` 503 where there is no room."""
+        """Raises `HttpError` 503 where there is no room."""
         while not self._is_taken(count):
             if not self._make_room():
                 raise overloaded("large requests")
@@ -61,7 +61,7 @@ class Spool:
         return self._taken > 0
 
     def write(self, piece: bytes | memoryview) -> None:
-        """Raises `Rejected` 503 where there is no room, `OSError` where the disk does not take it."""
+        """Raises `HttpError` 503 where there is no room, `OSError` where the disk does not take it."""
         size = self.size + len(piece)
         if size > SMALL_BYTES:
             self._room.take(size - self._taken)

@@ -50,7 +50,7 @@ class Threads:
         self._started = 0
 
     def give(self, job: Any, sender: str) -> None:
-        """Have a job done in its turn.  Raises `Rejected` 503 where too many wait."""
+        """Have a job done in its turn.  Raises `HttpError` 503 where too many wait."""
         with self._lock:
             if not self._shares.begin(sender):
                 if self._shares.waiting(sender) >= MOST_WAITING:
@@ -61,7 +61,7 @@ class Threads:
                 raise overloaded()
 
     def take_place(self, holder: str) -> bool:
-        """Take a place for a large body if one is free.  Raises `Rejected` 503 where too many wait for one."""
+        """Take a place for a large body if one is free.  Raises `HttpError` 503 where too many wait for one."""
         with self._lock:
             if self._places.begin(holder):
                 return True

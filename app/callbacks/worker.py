@@ -28,7 +28,7 @@ from app.callbacks.loop import MOST_WAITING_BYTES, Loop
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads
-from app.channel.desk import BUDGET_S
+from app.channel.services import BUDGET_S
 from app.errors import overloaded
 from app.gateways.interface import LONG_BODY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from app.channel.outcome import Outcome
+from app.channel.result import CallbackResult
 from app.contract.problems import KEPT
 from app.deadline import Deadline
 from app.domain.events import Association, Event
@@ -16,15 +16,15 @@ LEAST_TIME_S = 0.5
 
 def carry_out_apart(
     entries: Sequence[str],
-    carry_out: Callable[[Sequence[str]], Outcome],
+    carry_out: Callable[[Sequence[str]], CallbackResult],
     named: Callable[[str], tuple[Association, ...]],
     deadline: Deadline,
-) -> Outcome:
+) -> CallbackResult:
     """What the entries, each by its name, come to without those the database refuses.
 
     Each of those is an error event.
     """
-    done = Outcome()
+    done = CallbackResult()
     refused: list[Event] = []
     waiting = [list(entries)]
     while waiting:
@@ -41,7 +41,7 @@ def carry_out_apart(
                 refused += [refused_event(named(entry)) for entry in part]
     hidden = len(refused) - KEPT
     more = [refused_event((), f"{hidden} further entries were not kept either")] if hidden > 0 else []
-    return Outcome([*refused[:KEPT], *more, *done.events])
+    return CallbackResult([*refused[:KEPT], *more, *done.events])
 
 
 NOT_KEPT = "this server's database cannot keep it; nothing of it was done"

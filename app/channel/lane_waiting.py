@@ -11,7 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.channel.desk import Asked, Desk
+from app.channel.services import CallbackRequest, Services
 from app.gateways.interface import Verb
 from app.records import leases, outbox
 from app.records.outbox import Front
@@ -30,20 +30,22 @@ THROTTLED: Final = ("", "RATE_LIMITED")
 _room = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def await_own_throttle(desk: Desk, asked: Asked, gateway: str, order_refnum: str, verb: str) -> None:
+def await_own_throttle(
+    services: Services, request: CallbackRequest, gateway: str, order_refnum: str, verb: str
+) -> None:
     """Return when the order's lane is free, when waiting would not free it, or when the budget is nearly over.
 
     `verb` is the command's own: behind another of its kind it is a repeat, which has its own rule (R9).
     Raises `DatabaseUnavailable`.
     """
-    declared = desk.gateways[(asked.channel.key, gateway)].verbs.get(verb)
+    declared = services.gateways[(request.channel.key, gateway)].verbs.get(verb)
     if not isinstance(declared, Verb) or declared.decided_by != "vendor" or not _room.acquire(blocking=False):
         return
     try:
-        while (left_s := asked.deadline.left_s() - KEPT_S) > 0:
-            with desk.database.read() as connection:
-                front = outbox.front_of_lane(connection, asked.channel.key, gateway, order_refnum)
-            now = desk.clock()
+        while (left_s := request.deadline.left_s() - KEPT_S) > 0:
+            with services.database.read() as connection:
+                front = outbox.front_of_lane(connection, request.channel.key, gateway, order_refnum)
+            now = services.clock()
             if front is None or front.verb == verb or not _is_throttled(front, now, now + timedelta(seconds=left_s)):
                 return
             time.sleep(min(LOOK_EVERY_S, left_s))

@@ -7,28 +7,30 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.desk import Asked, Desk
 from app.channel.money import rounded
+from app.channel.services import CallbackRequest, Services
 from app.domain.orders import OrderSketch
 from app.records import handed_out, refunds
 from app.records.handed_out import KnownOrder
 
 
-def find(desk: Desk, asked: Asked, refnum: str) -> KnownOrder | None:
+def find(services: Services, request: CallbackRequest, refnum: str) -> KnownOrder | None:
     """The order as remembered, or as its source tells; None when neither knows it.
 
     Raises `GatewayError` when it is not remembered and the source cannot be asked.
     """
-    channel = asked.channel.key
-    with desk.database.read() as connection:
+    channel = request.channel.key
+    with services.database.read() as connection:
         order = handed_out.known_as_stated(connection, channel, [refnum]).get(refnum)
-    source = desk.order_source(asked.channel)
+    source = services.order_source(request.channel)
     if order is not None or source is None:
         return order
-    sketch = source.find_order(refnum, asked.call("question"))
+    sketch = source.find_order(refnum, request.call("question"))
     if sketch is None:
         return None
-    with desk.database.write(wait_s=max(asked.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]) as connection:
+    with services.database.write(
+        wait_s=max(request.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]
+    ) as connection:
         remember(connection, channel, sketch)
         return handed_out.known(connection, channel, [refnum])[refnum]
 

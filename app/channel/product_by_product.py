@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import refused_event
+from app.channel.services import CallbackRequest, Services
 from app.domain.catalogue_resolution import PushNames
 from app.domain.events import Association, Event, about
 from app.records import cataloguing
@@ -15,7 +15,7 @@ from app.records.database import DatabaseRefused
 
 
 def accept_apart(
-    desk: Desk, asked: Asked, gateways: Sequence[str], statements: Sequence[Statement],
+    services: Services, request: CallbackRequest, gateways: Sequence[str], statements: Sequence[Statement],
     names: Callable[[], PushNames] | None,
 ) -> tuple[Accepted, list[Event]]:  # fmt: skip
     """What became of these records, and an error event for each that cannot be kept.
@@ -24,16 +24,16 @@ def accept_apart(
     Raises `DatabaseUnavailable`.
     """
     try:
-        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            now = desk.clock()
-            return cataloguing.accept(connection, asked.channel.key, gateways, statements, now, names), []
+        with services.database.write(wait_s=request.deadline.left_s()) as connection:
+            now = services.clock()
+            return cataloguing.accept(connection, request.channel.key, gateways, statements, now, names), []
     except DatabaseRefused:
         middle = _middle(statements)
         if not middle:
             return Accepted(), [refused_event(named(statement)) for statement in statements]
-    accepted, refused = accept_apart(desk, asked, gateways, statements[:middle], names)
+    accepted, refused = accept_apart(services, request, gateways, statements[:middle], names)
     behind = [replace(one, parent=None if one.parent is None else one.parent - middle) for one in statements[middle:]]
-    more_accepted, more_refused = accept_apart(desk, asked, gateways, behind, names)
+    more_accepted, more_refused = accept_apart(services, request, gateways, behind, names)
     accepted.add(more_accepted)
     return accepted, [*refused, *more_refused]
 

@@ -17,8 +17,8 @@ from itertools import combinations
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.desk import Desk
 from app.channel.money import NEARLY, minor_unit
+from app.channel.services import Services
 from app.domain.commands import PackageLine, Refund, RefundLine
 from app.domain.events import Association
 from app.gateways.interface import Gateway, Verb, command_body
@@ -115,7 +115,7 @@ def hold(
     purpose: Purpose,
     now: datetime,
 ) -> list[Owed]:
-    """Hold `wanted` on these payments of one order, the first ones first, and give the calls to be owed.
+    """Hold `payload` on these payments of one order, the first ones first, and give the calls to be owed.
 
     Holds less where less is left.  Inside a write transaction that is serial for the order.
     """
@@ -186,20 +186,20 @@ def with_known(entries: Iterable[Entry], source: tuple[str, str], outcomes: Iter
     return list(found.values())
 
 
-def note_told(desk: Desk, source: tuple[str, str], channel: str, *, is_recorded: bool) -> None:
+def note_told(services: Services, source: tuple[str, str], channel: str, *, is_recorded: bool) -> None:
     """Keep that an answer names the accepted refunds of a source; later where their outcomes are not recorded yet."""
 
     def note() -> None:
-        with desk.database.write() as connection:
+        with services.database.write() as connection:
             rows = refunds.of_source(connection, channel, *source)
             untold = [entry.id for entry in rows if entry.state == "accepted" and entry.told_at is None]
-            refunds.note_told(connection, untold, desk.clock())
+            refunds.note_told(connection, untold, services.clock())
 
     if is_recorded:
         with suppress(DatabaseUnavailable):
             note()
             return
-    desk.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
+    services.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
 
 
 def left_of(charges: Iterable[Charge]) -> Decimal:

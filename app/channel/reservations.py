@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.channel.desk import Desk
+from app.channel.services import Services
 from app.gateways.interface import Gateway
 from app.records import stock
 from app.settings import Channel
@@ -30,23 +30,23 @@ def called_off(connection: Connection, channel: str, source: Gateway, order_refn
         reservations.release(connection, channel, order_refnum)
 
 
-def moved(connection: Connection, desk: Desk, channel: Channel, skus: Iterable[str]) -> None:
+def moved(connection: Connection, services: Services, channel: Channel, skus: Iterable[str]) -> None:
     """An order was handed out or a shipment is sent: vendors that subtract it by themselves have moved these SKUs.
 
     Not a vendor that is sent what is left after the units of orders: its figure stays right (R25).
     """
     moving = [
         gateway.token
-        for gateway in desk.gateways_of(channel)
+        for gateway in services.gateways_of(channel)
         if gateway.takes_stock and gateway.stock_can_move_at_vendor and gateway.reserve_grace_s is None
     ]
     named = {sku for sku in skus if sku}
-    stock.note_moved(connection, channel.key, named, desk.clock(), gateways=moving)
+    stock.note_moved(connection, channel.key, named, services.clock(), gateways=moving)
 
 
-def stated(connection: Connection, desk: Desk, channel: Channel, skus: Collection[str]) -> None:
+def stated(connection: Connection, services: Services, channel: Channel, skus: Collection[str]) -> None:
     """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
-    source = desk.order_source(channel)
+    source = services.order_source(channel)
     if source is not None and source.reserve_grace_s is not None:
-        freed = reservations.settle(connection, channel.key, skus, desk.clock(), source.reserve_grace_s)
+        freed = reservations.settle(connection, channel.key, skus, services.clock(), source.reserve_grace_s)
         stock.owe_again(connection, channel.key, source.token, freed)

@@ -11,10 +11,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.commands import OrderName, with_order
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.commands import Command, Plan, run
+from app.channel.preconditions import OrderName, with_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.channel.shipments import Shipped, where
 from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
 from app.domain.events import Event, about
@@ -140,52 +140,52 @@ class Stated(Protocol):
         """What an earlier version took for that."""
 
 
-def record(desk: Desk, asked: Asked, source: Gateway, stated: Stated) -> Outcome:
+def record(services: Services, request: CallbackRequest, source: Gateway, stated: Stated) -> CallbackResult:
     """Owe the source the returned units, where it records returns; say where more came back than shipped.
 
-    Raises `Rejected` 503 while the same return is being carried out elsewhere.
+    Raises `HttpError` 503 while the same return is being carried out elsewhere.
     """
     entries = [line for line in stated.lines if line.kind == "line_item" and line.quantity > 0]
     if not entries:
-        return Outcome()
-    is_recorded = isinstance(source.verbs.get(VERB), Verb) and _records(source, asked)
+        return CallbackResult()
+    is_recorded = isinstance(source.verbs.get(VERB), Verb) and _records(source, request)
 
-    def carry(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        return _carry(desk, asked, source, order, stated, entries, is_recorded=is_recorded)
+    def carry(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        return _carry(services, request, source, order, stated, entries, is_recorded=is_recorded)
 
-    if is_recorded or _is_remembered(desk, asked, stated.name):
-        return with_order(desk, asked, source, stated.name, carry)
-    return Outcome()
+    if is_recorded or _is_remembered(services, request, stated.name):
+        return with_order(services, request, source, stated.name, carry)
+    return CallbackResult()
 
 
-def _records(source: Gateway, asked: Asked) -> bool:
+def _records(source: Gateway, request: CallbackRequest) -> bool:
     try:
-        return source.records_returns(asked.call("question"))
+        return source.records_returns(request.call("question"))
     except GatewayError:
         return True
 
 
-def _is_remembered(desk: Desk, asked: Asked, name: OrderName) -> bool:
+def _is_remembered(services: Services, request: CallbackRequest, name: OrderName) -> bool:
     """Whether the order can be looked up without a call to its source."""
-    with desk.database.read() as connection:
+    with services.database.read() as connection:
         if not name.refnum:
-            return bool(handed_out.numbered(connection, asked.channel.key, name.retailops_order_id))
-        return bool(handed_out.known(connection, asked.channel.key, [name.refnum]))
+            return bool(handed_out.numbered(connection, request.channel.key, name.retailops_order_id))
+        return bool(handed_out.known(connection, request.channel.key, [name.refnum]))
 
 
 def _carry(
-    desk: Desk,
-    asked: Asked,
+    services: Services,
+    request: CallbackRequest,
     source: Gateway,
     order: KnownOrder,
     stated: Stated,
     entries: Sequence[RefundLine],
     *,
     is_recorded: bool,
-) -> Outcome:
-    channel, callback = asked.channel.key, asked.callback.name
+) -> CallbackResult:
+    channel, callback = request.channel.key, request.callback.name
     named = about("order_refnum", order.refnum)
-    with desk.database.read() as connection:
+    with services.database.read() as connection:
         key = stated.key(connection, channel, order)
     purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
 
@@ -199,7 +199,7 @@ def _carry(
         )
         known = ledger.of_source(connection, channel, *purpose.source)
         if [entry.lines for entry in known] != [kept]:
-            ledger.put(connection, channel, _noted(purpose, order.refnum, kept), desk.clock())
+            ledger.put(connection, channel, _noted(purpose, order.refnum, kept), services.clock())
         goods = ReturnedGoods(order.refnum, key, tuple(_lines(entries, found)))
         # Money that moves nowhere takes no line; its goods are told by their SKU.
         found.events.extend(
@@ -218,8 +218,8 @@ def _carry(
     natural_key = f"{order.refnum}/{key}"
     meaning, former = stated.meaning(order), stated.former_meaning(order)
     command = Command(callback, natural_key, order.refnum, meaning, plan, correct, former)
-    [events] = run(desk, asked, [command])
-    return Outcome(events)
+    [events] = run(services, request, [command])
+    return CallbackResult(events)
 
 
 def _noted(purpose: refunds.Purpose, order_refnum: str, units: tuple[PackageLine, ...]) -> Entry:

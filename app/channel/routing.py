@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.errors import Rejected
+from app.errors import HttpError
 from app.settings import TEST_KEY, Channel
 
 Standing = Literal["live", "dry_run", "unconfigured"]
@@ -30,7 +30,7 @@ class Routing:
         self._accepts_test_key = accepts_test_key
 
     def caller(self, key: object) -> Caller:
-        """The channels that list this key.  Raises `Rejected` 401 for any other value of any kind."""
+        """The channels that list this key.  Raises `HttpError` 401 for any other value of any kind."""
         given = key.encode("utf-8", "replace") if isinstance(key, str) else b""
         # Every key is compared, found or not, so that time tells nothing.
         matches = [hmac.compare_digest(known, given) for known, _ in self._keys]
@@ -44,12 +44,12 @@ class Routing:
         """Whose key this is: the key of the records of the first channel that lists it, "" for nobody's."""
         try:
             caller = self.caller(key)
-        except Rejected:
+        except HttpError:
             return ""
         return caller.channels[0].key if caller.channels else TEST_KEY
 
     def route(self, caller: Caller, pair: tuple[int, int | None]) -> tuple[Standing, Channel | None]:
-        """What the caller may do for this pair.  Raises `Rejected` 401 for another channel's pair."""
+        """What the caller may do for this pair.  Raises `HttpError` 401 for another channel's pair."""
         if caller.is_test:
             return "dry_run", None
         channel = self._by_pair.get(pair)  # type: ignore[arg-type]
@@ -60,6 +60,6 @@ class Routing:
         return "live", channel
 
 
-def wrong_key() -> Rejected:
+def wrong_key() -> HttpError:
     """One and the same refusal for every wrong key (P2)."""
-    return Rejected(401, "WRONG_KEY", "integration_auth_token is missing or wrong")
+    return HttpError(401, "WRONG_KEY", "integration_auth_token is missing or wrong")

@@ -16,8 +16,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import labels, reservations
-from app.channel.desk import Asked, Desk
-from app.channel.running import Command, Plan
+from app.channel.commands import Command, Plan
+from app.channel.services import CallbackRequest, Services
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
@@ -136,28 +136,28 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
 
 
 def package_commands(
-    desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, read: Sequence[Shipped]
+    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, read: Sequence[Shipped]
 ) -> list[Command]:
     """The commands that register the packages of one payload."""
     kept: dict[str, str] = {}
     if order.has_former_keys:
-        with desk.database.read() as connection:
-            kept = former_keys.standing(connection, asked.channel.key, parcels.CALLBACK, order.refnum, _in_form)
+        with services.database.read() as connection:
+            kept = former_keys.standing(connection, request.channel.key, parcels.CALLBACK, order.refnum, _in_form)
     registered = {parcel.key for parcel in order.parcels}
     payload = of_order(order, read, kept, registered)
-    return [package_command(desk, asked, source, order, item, payload) for item in payload]
+    return [package_command(services, request, source, order, item, payload) for item in payload]
 
 
 def package_command(
-    desk: Desk,
-    asked: Asked,
+    services: Services,
+    request: CallbackRequest,
     source: Gateway,
     order: KnownOrder,
     shipped: Shipped,
     payload: Sequence[Shipped],
 ) -> Command:
     """Register the package and owe it to the order's source, once.  `payload` holds all packages of the request."""
-    channel, package = asked.channel.key, shipped.package
+    channel, package = request.channel.key, shipped.package
     named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
@@ -178,10 +178,10 @@ def package_command(
             open_units[line.line_refnum] -= line.quantity
         is_last = not any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         if is_last and known.state == "completed":
-            handed_out.note_left_open(connection, channel, order.refnum, "", desk.clock())
+            handed_out.note_left_open(connection, channel, order.refnum, "", services.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
-        reservations.moved(connection, desk, asked.channel, [line.sku for line in lines])
-        parcels.register(connection, channel, filled, labels.digest(package, source), desk.clock())
+        reservations.moved(connection, services, request.channel, [line.sku for line in lines])
+        parcels.register(connection, channel, filled, labels.digest(package, source), services.clock())
         return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
 
     def correct(connection: Connection) -> Plan:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from app.channel.desk import Asked, Desk
+from app.channel.services import CallbackRequest, Services
 from app.domain.orders import Candidate, Order
 from app.errors import GatewayError
 from app.gateways.interface import Call, Gateway
@@ -26,64 +26,64 @@ SHARE = 0.4
 log = logging.getLogger(__name__)
 
 
-def is_any_open(desk: Desk, asked: Asked) -> bool:
+def is_any_open(services: Services, request: CallbackRequest) -> bool:
     """Whether RetailOps has any order that is neither cancelled nor completed."""
-    with desk.database.read() as connection:
-        return pulls.is_any_open(connection, asked.channel.key)
+    with services.database.read() as connection:
+        return pulls.is_any_open(connection, request.channel.key)
 
 
-def find_out(desk: Desk, asked: Asked, source: Gateway) -> None:
+def find_out(services: Services, request: CallbackRequest, source: Gateway) -> None:
     """Ask the source what was called off since the last time, and remember what concerns RetailOps.
 
     A source that cannot be asked is asked again with the next pull.
     """
-    channel = asked.channel.key
-    with desk.database.read() as connection:
+    channel = request.channel.key
+    with services.database.read() as connection:
         since_ms = cancelled_at_source.known_until_ms(connection, channel, source.token)
-    asked.leave_turn()
-    call = Call(asked.deadline.within_s(asked.deadline.left_s() * SHARE), asked.request_id, "question")
+    request.leave_turn()
+    call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
-        found = source.fetch_called_off(since_ms, int(desk.clock().timestamp() * 1000), call)
+        found = source.fetch_called_off(since_ms, int(services.clock().timestamp() * 1000), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
         return
-    with desk.database.read() as connection:
+    with services.database.read() as connection:
         fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
     if not fresh and (found.until_ms == since_ms or not found.until_ms):
         return
     serial = [f"{channel}/{refnum}" for refnum in fresh]
-    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
-        cancelled_at_source.note(connection, channel, source.token, found, fresh, desk.clock())
+    with services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
+        cancelled_at_source.note(connection, channel, source.token, found, fresh, services.clock())
 
 
-def due(desk: Desk, asked: Asked, source: Gateway) -> list[Candidate]:
+def due(services: Services, request: CallbackRequest, source: Gateway) -> list[Candidate]:
     """Orders to hand out with `cancel: true` now; none while the source cannot be asked for them.
 
     While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
     """
-    channel = asked.channel.key
-    with desk.database.read() as connection:
+    channel = request.channel.key
+    with services.database.read() as connection:
         refnums = cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
     if not refnums:
         return []
     try:
-        found = source.fetch_named(refnums, asked.call("question"))
+        found = source.fetch_named(refnums, request.call("question"))
     except GatewayError as error:
         log.info("channel %s: orders called off cannot be read from %s (%s)", channel, source.token, error.code)
         return []
     is_called_off = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
     revived = [refnum for refnum, is_so in is_called_off.items() if not is_so]
     if revived:
-        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+        with services.database.write(wait_s=request.deadline.left_s()) as connection:
             cancelled_at_source.revive(connection, channel, revived)
     return [item for item in found if is_called_off[item.refnum]]
 
 
-def acknowledge(desk: Desk, asked: Asked, numbers: Mapping[str, str]) -> None:
+def acknowledge(services: Services, request: CallbackRequest, numbers: Mapping[str, str]) -> None:
     """RetailOps has acknowledged these orders, of which it was told that they are called off; its number by refnum.
 
     Their source needs no word: it called them off itself.
     """
     if numbers:
-        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
-            cancelled_at_source.acknowledge(connection, asked.channel.key, numbers, desk.clock())
+        with services.database.write(wait_s=request.deadline.left_s()) as connection:
+            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, services.clock())

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
-from app.channel import confirming
 from app.deliveries import operating
 from app.gateways.interface import Gateway, Verb
+from app.operations import confirmation
 from app.records import catalogue, channels, forgetting, freeing, late_news, operations, stock
 from app.records import refunds as ledger
 from app.records.database import Database
@@ -90,7 +90,7 @@ def confirm(
     """
     return _decide(
         database, operator, "deliveries.confirm", row, "delivered",
-        lambda connection: confirming.confirm(
+        lambda connection: confirmation.confirm(
             connection, gateway, row, refnum=refnum, because=operator.reason, now=now
         ),
         now,

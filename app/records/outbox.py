@@ -51,7 +51,7 @@ class Owed:
 
 
 @dataclass(frozen=True)
-class Told:
+class CallReport:
     """What RetailOps may be told of one delivery of a command."""
 
     verb: str
@@ -272,15 +272,15 @@ def release_unbound(connection: Connection, command_ids: Iterable[int]) -> set[i
     return unbound
 
 
-def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[int, list[Told]]:
+def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[int, list[CallReport]]:
     """What can be told of every delivery of these commands, in the order they were owed."""
-    told: dict[int, list[Told]] = {command_id: [] for command_id in command_ids}
+    told: dict[int, list[CallReport]] = {command_id: [] for command_id in command_ids}
     if not told:
         return told
     rows = connection.execute(select(deliveries).where(deliveries.c.command_id.in_(told)).order_by(deliveries.c.id))
     for row in rows:
         told[row.command_id].append(
-            Told(
+            CallReport(
                 row.verb,
                 row.gateway,
                 row.state,

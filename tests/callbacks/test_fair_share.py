@@ -15,7 +15,7 @@ from app import settings
 from app.callbacks.edge import ARRIVED_S
 from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
-from app.errors import Rejected
+from app.errors import HttpError
 from app.gateways import VENDORS
 from tests.conftest import KEY, PAIR, Caller, Sandbox, eventually
 
@@ -144,7 +144,7 @@ def test_p46_where_no_thread_can_be_started_those_that_are_there_go_on(monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         for _ in range(20):
-            with pytest.raises(Rejected):
+            with pytest.raises(HttpError):
                 jobs.give("first")
     jobs.give("first")
     eventually(lambda: jobs.begun == ["first"])
@@ -178,7 +178,7 @@ def test_p15_requests_of_one_channel_leave_threads_to_the_others_and_strangers_h
 def test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once() -> None:
     jobs = Jobs()
     jobs.give("flood", 7 + MOST_WAITING)
-    with pytest.raises(Rejected) as told:
+    with pytest.raises(HttpError) as told:
         jobs.give("flood")
     assert (told.value.status, told.value.code) == (503, "OVERLOADED") and told.value.retry_after_s
     jobs.give("quiet")

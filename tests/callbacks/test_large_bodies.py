@@ -25,7 +25,7 @@ from app.callbacks.threads import Threads
 from app.channel.routing import wrong_key
 from app.deadline import Deadline
 from app.domain.json_values import has_more_different_names, has_more_values
-from app.errors import Rejected
+from app.errors import HttpError
 from app.settings import LONGEST_KEY
 from tests.callbacks.worker_stage import Staged, answer, post
 from tests.conftest import channel_table, eventually
@@ -118,7 +118,7 @@ def test_a_body_of_any_size_and_encoding_is_read_whole(size: int, packed: bool, 
 def test_p2_p46_a_larger_body_without_a_key_is_the_one_401_and_is_not_parsed(size: int, packed: bool) -> None:
     for key in ("wrong", KEY[:-1], KEY + " ", 7, None):
         raw = json.dumps({NAME: key, "text": KEY, "list": "LIST"}).replace('"LIST"', "[{}" + ",{}" * (size // 3) + "]")
-        with pytest.raises(Rejected) as refused:
+        with pytest.raises(HttpError) as refused:
             received(raw.encode(), packed=packed)
         known = wrong_key()
         assert (refused.value.status, refused.value.code, refused.value.message) == (401, known.code, known.message)
@@ -132,7 +132,7 @@ def test_p46_a_large_body_has_no_more_values_than_one_of_the_allowed_size_can_ne
     for element in (b"{}", b"0", b'{"a":[1]}'):
         rows = b",".join([element] * (2 * body.LARGE // len(element)))
         found = received(b'{"%s":%s,"rows":[%s]}' % (NAME.encode(), json.dumps(KEY).encode(), rows))
-        with pytest.raises(Rejected, match="values") as refused:
+        with pytest.raises(HttpError, match="values") as refused:
             body.parse_large(found, allowed)
         assert (refused.value.status, refused.value.code) == (413, "TOO_MANY_VALUES")
 
@@ -143,7 +143,7 @@ def test_p15_a_body_of_too_many_different_names_is_refused_before_they_are_made(
         names = ",".join(written % number for number in range(600_000)).encode()
         for raw in (b'{"%s":%s,%s}' % (name, key, names), b'{"rows":[{"x":{%s}}],"%s":%s}' % (names, name, key)):
             begun = time.thread_time()
-            with pytest.raises(Rejected, match="different names") as refused:
+            with pytest.raises(HttpError, match="different names") as refused:
                 body.parse_large(received(raw), LIMIT)
             assert (refused.value.status, refused.value.code) == (413, "TOO_MANY_NAMES")
             assert time.thread_time() - begun < 1.0
@@ -384,7 +384,7 @@ def test_p46_what_was_refused_for_want_of_room_is_let_go_of() -> None:
         Room(0).take(1)
 
     for _ in range(3):
-        with suppress(Rejected):
+        with suppress(HttpError):
             refused()
     gc.collect()
     assert [body() for body in kept] == [None, None, None]
@@ -394,13 +394,13 @@ def test_p7_a_body_that_took_too_long_to_read_is_not_written() -> None:
     deadline = Deadline.in_s(0.05)
     with LargeBodies().turn(FreePlace(), "A", deadline) as turn:
         assert turn is not None
-        with pytest.raises(Rejected) as refused:
+        with pytest.raises(HttpError) as refused:
             turn.parsed(lambda: time.sleep(0.1))
     assert (refused.value.status, refused.value.retry_after_s) == (503, 10)
 
 
 def test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for() -> None:
-    from app.channel.desk import Asked
+    from app.channel.services import CallbackRequest
 
     left: list[str] = []
 
@@ -414,6 +414,6 @@ def test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for() -
     unused: Any = None
     with LargeBodies().turn(Place(), "A", Deadline.in_s(1)) as turn:
         assert turn is not None
-        asked = Asked(unused, {}, unused, unused, "id", Deadline.in_s(1), turn.leave)
-        asked.call("question")
+        request = CallbackRequest(unused, {}, unused, unused, "id", Deadline.in_s(1), turn.leave)
+        request.call("question")
         assert left == ["place"]

@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app import gateways
-from app.channel import consequences, running
+from app.channel import commands, effects
 from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables import deliveries, late_news
@@ -45,7 +45,7 @@ def shop(
     """
     repeat = getattr(request, "param", "never")
     monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    monkeypatch.setattr(running, "PATIENCE_MARGIN_S", LEASE_S - running.BUDGET_S)
+    monkeypatch.setattr(commands, "PATIENCE_MARGIN_S", LEASE_S - commands.BUDGET_S)
     till = Till()
     with serve_till(till) as server:
         gateway = f'repeat = "{repeat}"\npatience_s = 5.0'
@@ -123,7 +123,7 @@ def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease ends meanwhile, and the verb is one that may be repeated: this process alone knows better."""
-    apply, is_back = consequences.apply, threading.Event()
+    apply, is_back = effects.apply, threading.Event()
 
     def unless_away(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
         if not is_back.is_set():
@@ -131,7 +131,7 @@ def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
         apply(connection, delivery, settled, *rest)
 
     shop.sell()
-    monkeypatch.setattr(consequences, "apply", unless_away)
+    monkeypatch.setattr(effects, "apply", unless_away)
     [paid] = shop.give_back(71, "7.50")["payment_transactions"]
     time.sleep(LEASE_S + 1.5)  # several turns of the dispatcher after the end of the lease
     assert len(shop.till.orders["A1"].paid_out) == 1
@@ -145,7 +145,7 @@ def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_o
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What follows from an answer fails twice, then for ever; inline, then in the background."""
-    apply, fails = consequences.apply, {"A1": 2, "A2": 99, "A3": 99}
+    apply, fails = effects.apply, {"A1": 2, "A2": 99, "A3": 99}
 
     def faulty(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
         if settled.state == "delivered":
@@ -156,7 +156,7 @@ def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_o
 
     for refnum in ("A1", "A2", "A3", "A4"):
         shop.sell(refnum)
-    monkeypatch.setattr(consequences, "apply", faulty)
+    monkeypatch.setattr(effects, "apply", faulty)
     for refnum, number in (("A1", 71), ("A2", 72)):
         body = {"retailops_return_id": number, "refund_amt": "7.50", "refund_action": "refund"}
         reply = shop.retailops.post("order_returned", order={"channel_order_refnum": refnum}, **{"return": body})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.channel import running
+from app.channel import commands
 from app.records import outbox
 from app.records.database import DatabaseUnavailable
 from tests.conftest import Caller, Sandbox, codes, eventually, shipment_of
@@ -42,13 +42,13 @@ def test_p17_many_acknowledgements_are_kept_in_portions_so_that_asking_again_get
     """One transaction for all of them would be cut off by a slow database, each time they are sent."""
     pipe17.tell("shipments", {"count": 50})
     refnums = [order["channel_order_refnum"] for order in retailops.pull()]
-    assert len(refnums) > running.PORTION + 10
+    assert len(refnums) > commands.PORTION + 10
     own_owe, owed = outbox.owe, 0
 
     def goes_away(*given: Any, **named: Any) -> Any:
         nonlocal owed
         owed += 1
-        if owed == running.PORTION + 10:
+        if owed == commands.PORTION + 10:
             raise DatabaseUnavailable("away")
         return own_owe(*given, **named)
 
@@ -56,8 +56,8 @@ def test_p17_many_acknowledgements_are_kept_in_portions_so_that_asking_again_get
     entries = [{"channel_order_refnum": refnum, "retailops_order_id": 7 + n} for n, refnum in enumerate(refnums)]
     assert retailops.post("order_acknowledge", orders=entries).status_code == 503
     left = [order["channel_order_refnum"] for order in retailops.pull()]
-    assert left == refnums[running.PORTION :]
-    assert all(pipe17.shipment(refnum)["status"] == "sentToFulfillment" for refnum in refnums[: running.PORTION])
+    assert left == refnums[commands.PORTION :]
+    assert all(pipe17.shipment(refnum)["status"] == "sentToFulfillment" for refnum in refnums[: commands.PORTION])
     assert codes(retailops.ask("order_acknowledge", orders=entries)) == []
     assert retailops.pull() == []
     assert owed == len(refnums) + 10, "what was kept is not owed again"

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.channel.dispatch import SYNTHETIC_ORDER
 from app.channel.order_json import order_json, unfit
-from app.channel.reception import SYNTHETIC_ORDER
 from app.domain.orders import Attribute
 from tests.conftest import Caller
 

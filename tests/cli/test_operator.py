@@ -15,7 +15,7 @@ from rich.console import Console
 from sqlalchemy import func, insert, select, update
 
 from app import cli
-from app.channel.running import Command, Plan
+from app.channel.commands import Command, Plan
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
 from app.records.tables import catalogue_heard, commands, deliveries, journal, late_news

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.channel import confirming
 from app.contract.schemas import Contract
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
 from app.gateways.interface import command_body
+from app.operations import confirmation
 from app.records import handed_out as remembered
 from app.records import parcels
 from app.records.refunds import charges, of_order, release
@@ -278,7 +278,7 @@ class Desk(Shop):
             with self.database.write(serial=[operating.order_of(row)]) as connection:
                 verb = self.gateway.verbs[row.verb]
                 if is_done:
-                    confirming.confirm(connection, self.gateway, row, refnum="", because="seen", now=now)
+                    confirmation.confirm(connection, self.gateway, row, refnum="", because="seen", now=now)
                 elif not operating.why_not_retried(row, verb, now, even_if_done=True):
                     operating.retry(connection, row, verb, now)
                 else:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.schemas import Reading
 
 
@@ -18,18 +18,18 @@ class Action(Protocol):
     def read(self, body: Mapping[str, Any], reading: Reading) -> Any:
         """The callback's own part of the body in our types.  Touches no record and no vendor."""
 
-    def carry_out(self, wanted: Any, asked: Asked, desk: Desk) -> Outcome:
+    def carry_out(self, payload: Any, request: CallbackRequest, services: Services) -> CallbackResult:
         """Do it and say what came of it."""
 
 
 class EntryAction(Action, Protocol):
     """One whose entries each stand alone: `read` takes all of the body that is needed."""
 
-    def names(self, wanted: Any) -> list[str]:
+    def names(self, payload: Any) -> list[str]:
         """What the entries are called by."""
 
-    def only(self, wanted: Any, names: Collection[str]) -> Any:
-        """`wanted` with these entries alone."""
+    def only(self, payload: Any, names: Collection[str]) -> Any:
+        """`payload` with these entries alone."""
 
 
 @cache

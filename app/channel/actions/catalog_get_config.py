@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.schemas import Reading
 
 
@@ -14,6 +14,6 @@ def read(body: Mapping[str, Any], reading: Reading) -> None:
     """The callback has no fields of its own."""
 
 
-def carry_out(wanted: None, asked: Asked, desk: Desk) -> Outcome:
+def carry_out(payload: None, request: CallbackRequest, services: Services) -> CallbackResult:
     """No vendor is asked."""
-    return Outcome(content={"sku_fanout": asked.channel.sku_fanout})
+    return CallbackResult(content={"sku_fanout": request.channel.sku_fanout})

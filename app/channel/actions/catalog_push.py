@@ -13,9 +13,9 @@ from typing import Any
 
 from app.channel import catalogue
 from app.channel.catalogue_fields import DEFAULT_PATHS
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
 from app.channel.product_by_product import accept_apart, named
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.domain.catalogue import Item
@@ -32,41 +32,41 @@ def read(body: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
     return {name: body[name] for name in catalogue.NAMES if name in body}
 
 
-def entry_faults(wanted: Mapping[str, Any]) -> list[Event]:
+def entry_faults(payload: Mapping[str, Any]) -> list[Event]:
     """Records that could be read for no channel whatever, for a caller whose push is only checked (R2)."""
     found = _Events()
-    found.add(catalogue.frame_faults(wanted))
+    found.add(catalogue.frame_faults(payload))
     return found.listed()
 
 
-def carry_out(wanted: Mapping[str, Any], asked: Asked, desk: Desk) -> Outcome:
+def carry_out(payload: Mapping[str, Any], request: CallbackRequest, services: Services) -> CallbackResult:
     """Keeps every readable record, with one error event for each other one.
 
     Raises `DatabaseUnavailable` when the records cannot be kept; what was kept before is kept again then.
     """
-    outcome = Outcome()
+    result = CallbackResult()
     takers = []
-    for gateway in desk.gateways_of(asked.channel):
+    for gateway in services.gateways_of(request.channel):
         declared = gateway.verbs.get("push_catalog")
         if gateway.takes_catalog:
             takers.append(gateway.token)
         elif isinstance(declared, NotOurs):
-            outcome.add(declared.event_type, declared.code, declared.message)
+            result.add(declared.event_type, declared.code, declared.message)
     if not takers:
-        return Outcome([*outcome.events, *entry_faults(wanted)])
+        return CallbackResult([*result.events, *entry_faults(payload)])
     found = _Events()
-    if not wanted:
-        found.add(catalogue.frame_faults(wanted))
-    channel = asked.channel
-    names = cache(lambda: catalogue.names(wanted, channel.catalog))
-    for chunk, is_whole in _chunks(catalogue.read(wanted, channel.catalog, channel.shop_url, channel.not_sold_words)):
+    if not payload:
+        found.add(catalogue.frame_faults(payload))
+    channel = request.channel
+    names = cache(lambda: catalogue.names(payload, channel.catalog))
+    for chunk, is_whole in _chunks(catalogue.read(payload, channel.catalog, channel.shop_url, channel.not_sold_words)):
         if chunk.statements:
-            accepted, refused = accept_apart(desk, asked, takers, chunk.statements, None if is_whole else names)
+            accepted, refused = accept_apart(services, request, takers, chunk.statements, None if is_whole else names)
             found.add(refused)
             found.add(_told(accepted, channel.catalog.get("sku", DEFAULT_PATHS["sku"])))
         found.add(chunk.events)
-    desk.wake_deliveries()
-    return Outcome([*outcome.events, *found.listed()])
+    services.wake_deliveries()
+    return CallbackResult([*result.events, *found.listed()])
 
 
 def _told(accepted: Accepted, sku_path: str) -> Iterator[Event]:

@@ -12,8 +12,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import reservations
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
@@ -101,20 +101,20 @@ def read(body: Mapping[str, Any], reading: Reading) -> Levels:
     return found
 
 
-def names(wanted: Levels) -> list[str]:
+def names(payload: Levels) -> list[str]:
     """The SKUs."""
-    return list(wanted.by_sku)
+    return list(payload.by_sku)
 
 
-def only(wanted: Levels, skus: Collection[str]) -> Levels:
+def only(payload: Levels, skus: Collection[str]) -> Levels:
     """These SKUs alone, as the whole push states them."""
     chosen = frozenset(skus)
     return Levels(
-        {sku: wanted.by_sku[sku] for sku in skus},
-        [sku for sku in wanted.repeated if sku in chosen],
-        {sku: None for sku in wanted.below_zero if sku in chosen},
-        {sku: sums for sku, sums in wanted.open.items() if sku in chosen},
-        wanted.names_sources,
+        {sku: payload.by_sku[sku] for sku in skus},
+        [sku for sku in payload.repeated if sku in chosen],
+        {sku: None for sku in payload.below_zero if sku in chosen},
+        {sku: sums for sku, sums in payload.open.items() if sku in chosen},
+        payload.names_sources,
     )
 
 
@@ -133,48 +133,48 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
     return kind, place.strip(), available, total
 
 
-def carry_out(wanted: Levels, asked: Asked, desk: Desk) -> Outcome:
+def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> CallbackResult:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
-    disagreement = _settle(wanted, asked.channel)
-    takers = [gateway for gateway in desk.gateways_of(asked.channel) if gateway.takes_stock]
+    disagreement = _settle(payload, request.channel)
+    takers = [gateway for gateway in services.gateways_of(request.channel) if gateway.takes_stock]
     # In the order in which a push of products takes their counters, lest the two wait for each other.
     hearing = sorted(takers, key=lambda gateway: gateway.token)
     unknown: list[str] = []
-    if hearing and wanted.by_sku:
-        with desk.database.write(wait_s=asked.deadline.left_s()) as connection:
+    if hearing and payload.by_sku:
+        with services.database.write(wait_s=request.deadline.left_s()) as connection:
             if any(gateway.stock_needs_catalog or gateway.stock_shows_with_catalog for gateway in hearing):
-                unknown = _unknown(connection, asked.channel.key, wanted.by_sku)
+                unknown = _unknown(connection, request.channel.key, payload.by_sku)
             for gateway in hearing:
                 stock.accept(
                     connection,
-                    asked.channel.key,
+                    request.channel.key,
                     gateway.token,
-                    wanted.by_sku,
-                    now=desk.clock(),
-                    restate_after_s=_restate_after_s(gateway, asked.channel),
+                    payload.by_sku,
+                    now=services.clock(),
+                    restate_after_s=_restate_after_s(gateway, request.channel),
                 )
-            reservations.stated(connection, desk, asked.channel, wanted.by_sku)
+            reservations.stated(connection, services, request.channel, payload.by_sku)
             if disagreement is not None:
                 stock_disagreements.note(
                     connection,
-                    asked.channel.key,
+                    request.channel.key,
                     skus=disagreement.skus,
                     sku=disagreement.sku,
                     stated=disagreement.stated,
                     added_up=disagreement.added_up,
-                    now=desk.clock(),
+                    now=services.clock(),
                 )
-        desk.wake_deliveries()
+        services.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
-    repeated = dict.fromkeys(wanted.repeated)
+    repeated = dict.fromkeys(payload.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     # A vendor that is sent stock by location is never sent the total, so nobody has to decide whether it counts.
     if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):
-        events.append(disagreement.event(asked.channel))
-    events += _negative(list(wanted.below_zero))
+        events.append(disagreement.event(request.channel))
+    events += _negative(list(payload.below_zero))
     if any(gateway.stock_needs_catalog for gateway in hearing):
         events += _not_in_catalogue(unknown)
-    return Outcome(events)
+    return CallbackResult(events)
 
 
 def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> list[str]:
@@ -218,7 +218,7 @@ class _Disagreement(NamedTuple):
         return Event("warning", "STOCK_DISAGREES", message, about("sku_number", self.sku))
 
 
-def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
+def _settle(payload: Levels, channel: Channel) -> _Disagreement | None:
     """Decide which figure counts where a row's total and its sources disagree, and put that in its place.
 
     Beside rows that name their sources a row that names none has no unit; where no row does, nothing is said of
@@ -226,9 +226,9 @@ def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
     """
     # The reader has settled what agrees in every way that is right without a setting.
     is_plain = channel.count_external_stock and channel.stock_from != "details"
-    unsettled = wanted.open if is_plain else _all_sums(wanted)
-    counts_external, stock_from, names_sources = channel.count_external_stock, channel.stock_from, wanted.names_sources
-    by_sku = wanted.by_sku
+    unsettled = payload.open if is_plain else _all_sums(payload)
+    counts_external, stock_from, names_sources = channel.count_external_stock, channel.stock_from, payload.names_sources
+    by_sku = payload.by_sku
     count, first = 0, None
     for sku, (total, own, external, has_list, has_sources) in unsettled.items():
         added_up = own + external if counts_external else own
@@ -259,10 +259,10 @@ def _settle(wanted: Levels, channel: Channel) -> _Disagreement | None:
 _NOWHERE = b",true]"
 
 
-def _all_sums(wanted: Levels) -> dict[str, Sums]:
+def _all_sums(payload: Levels) -> dict[str, Sums]:
     """What every row states: for settings few have, so it may take longer than the reader."""
-    found = dict(wanted.open)
-    for sku, encoded in wanted.by_sku.items():
+    found = dict(payload.open)
+    for sku, encoded in payload.by_sku.items():
         if sku in found:
             continue
         level = msgspec.json.decode(encoded, type=StockLevel)

@@ -13,10 +13,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import orders, reservations, source_cancellations
-from app.channel.commands import declined, unavailable_event
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.commands import Command, Plan, run
+from app.channel.preconditions import declined, unavailable_event
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading
 from app.domain.commands import Acknowledgement
@@ -30,59 +30,59 @@ from app.records.outbox import Owed
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
     """One per order; of an order named twice the last entry counts."""
-    wanted = {}
+    payload = {}
     for index, entry in enumerate(entries(body.get("orders"))):
         if index not in reading.bad_entries:
             refnum = opaque(entry.get("channel_order_refnum"))
-            wanted[refnum] = Acknowledgement(refnum, number(entry.get("retailops_order_id")))
-    return list(wanted.values())
+            payload[refnum] = Acknowledgement(refnum, number(entry.get("retailops_order_id")))
+    return list(payload.values())
 
 
-def names(wanted: list[Acknowledgement]) -> list[str]:
+def names(payload: list[Acknowledgement]) -> list[str]:
     """The orders' numbers."""
-    return [item.order_refnum for item in wanted]
+    return [item.order_refnum for item in payload]
 
 
-def only(wanted: list[Acknowledgement], refnums: Collection[str]) -> list[Acknowledgement]:
+def only(payload: list[Acknowledgement], refnums: Collection[str]) -> list[Acknowledgement]:
     """These orders alone."""
     chosen = frozenset(refnums)
-    return [item for item in wanted if item.order_refnum in chosen]
+    return [item for item in payload if item.order_refnum in chosen]
 
 
-def carry_out(wanted: list[Acknowledgement], asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while one of them is being acknowledged elsewhere."""
-    source = desk.order_source(asked.channel)
-    outcome = Outcome()
-    if declined(desk, asked, "acknowledge_order", outcome) or source is None:
-        return outcome
+def carry_out(payload: list[Acknowledgement], request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while one of them is being acknowledged elsewhere."""
+    source = services.order_source(request.channel)
+    result = CallbackResult()
+    if declined(services, request, "acknowledge_order", result) or source is None:
+        return result
     commands = []
-    with desk.database.read() as connection:
-        stated = [item.order_refnum for item in wanted]
-        remembered = handed_out.known_as_stated(connection, asked.channel.key, stated)
-    wanted = [_of_order(item, remembered.get(item.order_refnum)) for item in wanted]
+    with services.database.read() as connection:
+        stated = [item.order_refnum for item in payload]
+        remembered = handed_out.known_as_stated(connection, request.channel.key, stated)
+    payload = [_of_order(item, remembered.get(item.order_refnum)) for item in payload]
     told = {order.refnum for order in remembered.values() if order.called_off_times}
-    numbers = {item.order_refnum: item.retailops_order_id for item in wanted if item.order_refnum in told}
+    numbers = {item.order_refnum: item.retailops_order_id for item in payload if item.order_refnum in told}
     known = {order.refnum: order for order in remembered.values()}
-    source_cancellations.acknowledge(desk, asked, numbers)
-    for item in wanted:
+    source_cancellations.acknowledge(services, request, numbers)
+    for item in payload:
         if item.order_refnum in told:
             continue
         named = about("order_refnum", item.order_refnum)
         try:
             order = known.get(item.order_refnum)
-            if order is None and asked.deadline.left_s() <= 0.0:
+            if order is None and request.deadline.left_s() <= 0.0:
                 raise Unavailable("OUT_OF_TIME", "the time of the callback was over")
-            order = order or orders.find(desk, asked, item.order_refnum)
+            order = order or orders.find(services, request, item.order_refnum)
         except GatewayError as error:
-            outcome.events.append(unavailable_event(source, error, named))
+            result.events.append(unavailable_event(source, error, named))
             continue
         if order is None:
-            outcome.events.append(Event("warning", "ORDER_UNKNOWN", "no such order on this channel", named))
+            result.events.append(Event("warning", "ORDER_UNKNOWN", "no such order on this channel", named))
         else:
-            commands.append(_command(desk, asked, source, item))
-    for events in run(desk, asked, commands):
-        outcome.events.extend(events)
-    return outcome
+            commands.append(_command(services, request, source, item))
+    for events in run(services, request, commands):
+        result.events.extend(events)
+    return result
 
 
 def _of_order(item: Acknowledgement, order: KnownOrder | None) -> Acknowledgement:
@@ -90,13 +90,13 @@ def _of_order(item: Acknowledgement, order: KnownOrder | None) -> Acknowledgemen
     return item if order is None else msgspec.structs.replace(item, order_refnum=order.refnum)
 
 
-def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -> Command:
-    channel, refnum = asked.channel.key, item.order_refnum
+def _command(services: Services, request: CallbackRequest, source: Gateway, item: Acknowledgement) -> Command:
+    channel, refnum = request.channel.key, item.order_refnum
     named = about("order_refnum", refnum)
 
     def plan(connection: Connection) -> Plan:
-        handed_out.set_acknowledged(connection, channel, refnum, desk.clock(), item.retailops_order_id)
-        reservations.acknowledged(connection, channel, source, refnum, desk.clock())
+        handed_out.set_acknowledged(connection, channel, refnum, services.clock(), item.retailops_order_id)
+        reservations.acknowledged(connection, channel, source, refnum, services.clock())
         return Plan(owed=[Owed(source.token, "acknowledge_order", item, named)])
 
     def correct(connection: Connection) -> Plan:
@@ -104,7 +104,7 @@ def _command(desk: Desk, asked: Asked, source: Gateway, item: Acknowledgement) -
         number, previous = item.retailops_order_id, before.retailops_order_id
         if not number or number == previous:
             return Plan()
-        handed_out.set_acknowledged(connection, channel, refnum, before.acknowledged_at or desk.clock(), number)
+        handed_out.set_acknowledged(connection, channel, refnum, before.acknowledged_at or services.clock(), number)
         if previous:
             message = "the order was acknowledged before under another RetailOps number; the new one is taken"
             event = Event("warning", "RETAILOPS_ID_CHANGED", message, about("order_id", number))

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds, reservations
-from app.channel.commands import OrderName, for_known_order
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.commands import Command, Plan, run
+from app.channel.preconditions import OrderName, for_known_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.channel.settling import give_back_everything
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
@@ -33,20 +33,22 @@ def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
     return OrderName.read(mapping(body.get("order")))
 
 
-def carry_out(wanted: OrderName, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while the same cancellation is being carried out elsewhere."""
+def carry_out(payload: OrderName, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while the same cancellation is being carried out elsewhere."""
 
-    def cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        return _cancel(desk, asked, source, order, wanted.retailops_order_id)
+    def cancel(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        return _cancel(services, request, source, order, payload.retailops_order_id)
 
-    return for_known_order(desk, asked, "cancel_order", wanted, cancel)
+    return for_known_order(services, request, "cancel_order", payload, cancel)
 
 
-def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retailops_order_id: str) -> Outcome:
+def _cancel(
+    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, retailops_order_id: str
+) -> CallbackResult:
     named = about("order_refnum", order.refnum)
 
     def plan(connection: Connection) -> Plan:
-        now_known = handed_out.known(connection, asked.channel.key, [order.refnum])[order.refnum]
+        now_known = handed_out.known(connection, request.channel.key, [order.refnum])[order.refnum]
         if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
             return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
@@ -61,15 +63,17 @@ def _cancel(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, retail
         verb = source.verbs["cancel_order"]
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
-            handed_out.set_state(connection, asked.channel.key, order.refnum, "cancelled")
+            handed_out.set_state(connection, request.channel.key, order.refnum, "cancelled")
             skus = [line.sku for line in order.lines]
-            reservations.called_off(connection, asked.channel.key, source, order.refnum, skus)
+            reservations.called_off(connection, request.channel.key, source, order.refnum, skus)
         owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
         if refunds.moves_money(source, "refund_payment"):
             purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
-            owed[:0] = give_back_everything(connection, asked.channel.key, source, now_known, purpose, desk.clock())
+            owed[:0] = give_back_everything(
+                connection, request.channel.key, source, now_known, purpose, services.clock()
+            )
         return Plan(owed=owed)
 
     command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan, awaits_throttle=True)
-    [events] = run(desk, asked, [command])
-    return Outcome(events)
+    [events] = run(services, request, [command])
+    return CallbackResult(events)

@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
-from app.channel.commands import OrderName, for_known_order
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.commands import Command, Plan, run
+from app.channel.preconditions import OrderName, for_known_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.channel.settling import give_back
 from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
@@ -39,7 +39,7 @@ from app.records.parcels import shipped_units
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CompletionRequest:
     """The completion as RetailOps states it."""
 
     name: OrderName
@@ -49,46 +49,50 @@ class Wanted:
     """False where what will not ship cannot be read: then shipments alone are registered (R6)."""
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> CompletionRequest:
     """Order, shipments and what will not ship."""
     order = mapping(body.get("order"))
     shipped = read_shipments(entries(order.get("shipments")))
-    return Wanted(OrderName.read(order), shipped, read_unshipped(order), is_complete=not reading.closes_nothing)
+    return CompletionRequest(
+        OrderName.read(order), shipped, read_unshipped(order), is_complete=not reading.closes_nothing
+    )
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while the same completion is being carried out elsewhere."""
+def carry_out(payload: CompletionRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while the same completion is being carried out elsewhere."""
 
-    def complete(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        commands = package_commands(desk, asked, source, order, wanted.shipped)
-        if wanted.is_complete:
-            commands.append(_completion(desk, asked, source, order, wanted))
-        outcome = Outcome()
-        for events in run(desk, asked, commands):
-            outcome.events.extend(events)
-        return outcome
+    def complete(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        commands = package_commands(services, request, source, order, payload.shipped)
+        if payload.is_complete:
+            commands.append(_completion(services, request, source, order, payload))
+        result = CallbackResult()
+        for events in run(services, request, commands):
+            result.events.extend(events)
+        return result
 
-    return for_known_order(desk, asked, "complete_order", wanted.name, complete)
+    return for_known_order(services, request, "complete_order", payload.name, complete)
 
 
-def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> Command:
-    channel = asked.channel.key
+def _completion(
+    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, payload: CompletionRequest
+) -> Command:
+    channel = request.channel.key
     named = about("order_refnum", order.refnum)
     sketch = OrderSketch(order.refnum, ())
     if order.shipping is None and source.refunds_unused_shipping:
         with suppress(GatewayError):  # remembered before shipping was noted
-            sketch = source.find_order(order.refnum, asked.call("question")) or sketch
+            sketch = source.find_order(order.refnum, request.call("question")) or sketch
 
     def plan(connection: Connection) -> Plan:
         known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
         if known.state == "cancelled":
             return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", named)])
         shipped = shipped_units(known.parcels)
-        closing, open_units, events = to_close(known, shipped, wanted.unshipped)
+        closing, open_units, events = to_close(known, shipped, payload.unshipped)
         still_open = any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
-        names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in wanted.unshipped)
-        if still_open and not wanted.shipped and not names_a_line:
-            handed_out.note_left_open(connection, channel, order.refnum, "UNITS_UNACCOUNTED", desk.clock())
+        names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in payload.unshipped)
+        if still_open and not payload.shipped and not names_a_line:
+            handed_out.note_left_open(connection, channel, order.refnum, "UNITS_UNACCOUNTED", services.clock())
             message = "units are open and neither shipments nor unshipped_items say what became of them"
             return Plan([Event("error", "UNITS_UNACCOUNTED", message, named)])
         if still_open:
@@ -97,7 +101,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wa
         if known.shipping is None:
             known = replace(known, shipping=sketch.shipping, shipping_tax=sketch.shipping_tax)
         completed = Completed(known, closing, shipped, is_all_closed=not still_open)
-        owed, told = give_back(connection, channel, source, completed, desk.clock())
+        owed, told = give_back(connection, channel, source, completed, services.clock())
         events += told
         if owed is None:
             return Plan(events)
@@ -105,7 +109,9 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wa
         removed = tuple(item.package_line for item in closing if item.is_removed)
         handed_out.set_state(connection, channel, order.refnum, "completed")
         handed_out.add_rejected(connection, channel, order.refnum, unshipped, removed)
-        handed_out.note_left_open(connection, channel, order.refnum, "UNITS_OPEN" if still_open else "", desk.clock())
+        handed_out.note_left_open(
+            connection, channel, order.refnum, "UNITS_OPEN" if still_open else "", services.clock()
+        )
         completion = Completion(order.refnum, unshipped, known.rejected.times + 1, removed)
         return Plan(events, [*owed, Owed(source.token, "complete_order", completion, named)])
 
@@ -115,7 +121,7 @@ def _completion(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wa
         corrected = [Event("info", "COMPLETION_CORRECTED", message, named)] if further.owed else []
         return Plan([*corrected, *further.events], further.owed)
 
-    named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in wanted.unshipped)
+    named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
     # Units taken off since the last completion make it another one, though the request looks the same.
     removed = [sorted(units.items()) for units in (order.removed, order.dropped) if units]
     meaning = ("complete", named_units, *removed)

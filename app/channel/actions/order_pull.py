@@ -15,17 +15,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import observing, orders, paging, reservations, source_cancellations
-from app.channel.desk import Asked, Desk
+from app.channel import orders, paging, purchase_reports, reservations, source_cancellations
 from app.channel.order_json import order_json, unfit
-from app.channel.outcome import Outcome
 from app.channel.paging import Place
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.outgoing import mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.domain.texts import key_fault, stand_in
-from app.errors import GatewayError, Rejected
+from app.errors import GatewayError, HttpError
 from app.gateways.interface import Gateway
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
 from app.records.pulls import TIRED_AFTER
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PageRequest:
     """Which orders RetailOps asks for."""
 
     page_token: str
@@ -45,7 +45,7 @@ class Wanted:
     """Whether orders are named at all: of none that can exist, no order is meant."""
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> PageRequest:
     """A blank token and an empty list both mean "not given"; at most 100 named orders, each once."""
     named = []
     for item in map(mapping, entries(body.get("specific_orders"))):
@@ -55,28 +55,32 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     if len(set(named)) > PAGE:
         log.warning("order_pull names %s orders; an answer holds %s, the others are left out", len(set(named)), PAGE)
     possible = [refnum for refnum in dict.fromkeys(named) if not key_fault(refnum)]
-    return Wanted(text(body.get("page_token")), tuple(possible[:PAGE]), bool(named))
+    return PageRequest(text(body.get("page_token")), tuple(possible[:PAGE]), bool(named))
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 when the source cannot be read, for an empty page would read as "no orders"."""
-    source = desk.order_source(asked.channel)
+def carry_out(payload: PageRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 when the source cannot be read, for an empty page would read as "no orders"."""
+    source = services.order_source(request.channel)
     if source is None:
-        return Outcome()
+        return CallbackResult()
     try:
-        page = _named(desk, asked, source, wanted.named) if wanted.names_any else _walk(desk, asked, source, wanted)
+        page = (
+            _named(services, request, source, payload.named)
+            if payload.names_any
+            else _walk(services, request, source, payload)
+        )
     except GatewayError as error:
         retry_after_s = max(int(error.retry_after_s or 0), 30)
         message = f"orders cannot be read from {source.token} now"
-        raise Rejected(503, error.code, message, retry_after_s=retry_after_s) from error
+        raise HttpError(503, error.code, message, retry_after_s=retry_after_s) from error
     shown: dict[str, Any] = {"next_page_token": page.next_token, "orders": list(map(order_json, page.orders))}
-    content, unsendable = mend_page(asked.callback, shown)
+    content, unsendable = mend_page(request.callback, shown)
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
-        moved = _note_hand_out(desk, asked, page, is_walk=not wanted.names_any)
+        moved = _note_hand_out(services, request, page, is_walk=not payload.names_any)
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
-    return Outcome(content=content)
+    return CallbackResult(content=content)
 
 
 @dataclass
@@ -107,46 +111,48 @@ class _Page:
         self.held.append(HeldBack(refnum, reason))
 
 
-def _named(desk: Desk, asked: Asked, source: Gateway, refnums: tuple[str, ...]) -> _Page:
+def _named(services: Services, request: CallbackRequest, source: Gateway, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
-    with desk.database.read() as connection:
-        meant = handed_out.meant(connection, asked.channel.key, refnums)
+    with services.database.read() as connection:
+        meant = handed_out.meant(connection, request.channel.key, refnums)
     refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
-    found = {item.refnum: item for item in source.fetch_named(refnums, asked.call("question"))}
-    page = _Page(_now_ms(desk))
+    found = {item.refnum: item for item in source.fetch_named(refnums, request.call("question"))}
+    page = _Page(_now_ms(services))
     for refnum in refnums:
         if refnum in found:
             page.take(found[refnum])
     return page
 
 
-def _walk(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> _Page:
-    secret = asked.channel.auth_keys[0].encode()
-    place = paging.place(wanted.page_token, secret) if wanted.page_token else None
+def _walk(services: Services, request: CallbackRequest, source: Gateway, payload: PageRequest) -> _Page:
+    secret = request.channel.auth_keys[0].encode()
+    place = paging.place(payload.page_token, secret) if payload.page_token else None
     if place is None:
-        if wanted.page_token not in ("", "string"):
-            log.info("channel %s: an order_pull page token is not ours; the walk starts again", asked.channel.key)
-        place = paging.start(_now_ms(desk))
+        if payload.page_token not in ("", "string"):
+            log.info("channel %s: an order_pull page token is not ours; the walk starts again", request.channel.key)
+        place = paging.start(_now_ms(services))
     page = _Page(place.until_ms)
-    has_open = source_cancellations.is_any_open(desk, asked)
-    if has_open and not wanted.page_token:
-        source_cancellations.find_out(desk, asked, source)
-        for candidate in source_cancellations.due(desk, asked, source):
+    has_open = source_cancellations.is_any_open(services, request)
+    if has_open and not payload.page_token:
+        source_cancellations.find_out(services, request, source)
+        for candidate in source_cancellations.due(services, request, source):
             page.take(candidate)
             page.called_off.add(candidate.refnum)
-    while not _filled(desk, asked, source, place, page, secret):
+    while not _filled(services, request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
-        if place.is_second_leg or not has_open or not _has_tired(desk, asked.channel.key, place):
+        if place.is_second_leg or not has_open or not _has_tired(services, request.channel.key, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
 
 
-def _filled(desk: Desk, asked: Asked, source: Gateway, place: Place, page: _Page, secret: bytes) -> bool:
+def _filled(
+    services: Services, request: CallbackRequest, source: Gateway, place: Place, page: _Page, secret: bytes
+) -> bool:
     """Take what this leg has to give; True when the page is full, or the source broke off, and a token says where."""
     last: Candidate | None = None
     try:
-        for candidate, is_tired in _from_place(desk, asked, source, place):
+        for candidate, is_tired in _from_place(services, request, source, place):
             if len(page.orders) == PAGE:
                 break
             # An order that another pull counts between the two legs stands on both: it is taken once.
@@ -168,14 +174,16 @@ def _after(place: Place, last: Candidate | None) -> Place:
     return Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
 
 
-def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iterator[tuple[Candidate, bool]]:
+def _from_place(
+    services: Services, request: CallbackRequest, source: Gateway, place: Place
+) -> Iterator[tuple[Candidate, bool]]:
     """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
     since_ms = place.after_ms or None
-    for chunk in source.fetch_orders(since_ms, place.until_ms, asked.call("question")):
+    for chunk in source.fetch_orders(since_ms, place.until_ms, request.call("question")):
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
-        with desk.database.read() as connection:
+        with services.database.read() as connection:
             known = [item.refnum for item in ordered if not key_fault(item.refnum)]
-            standing = pulls.standing(connection, asked.channel.key, known, place.until_ms)
+            standing = pulls.standing(connection, request.channel.key, known, place.until_ms)
         for candidate in ordered:
             at = (candidate.created_ms, paging.key_of(candidate.refnum))
             times, is_acknowledged = standing.get(candidate.refnum, (0, False))
@@ -183,27 +191,27 @@ def _from_place(desk: Desk, asked: Asked, source: Gateway, place: Place) -> Iter
                 yield candidate, times >= TIRED_AFTER
 
 
-def _has_tired(desk: Desk, channel: str, place: Place) -> bool:
-    with desk.database.read() as connection:
-        return pulls.has_tired(connection, channel, place.until_ms, desk.clock())
+def _has_tired(services: Services, channel: str, place: Place) -> bool:
+    with services.database.read() as connection:
+        return pulls.has_tired(connection, channel, place.until_ms, services.clock())
 
 
-def _note_hand_out(desk: Desk, asked: Asked, page: _Page, *, is_walk: bool) -> set[str]:
+def _note_hand_out(services: Services, request: CallbackRequest, page: _Page, *, is_walk: bool) -> set[str]:
     """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
 
     A walk counts its hand-outs, once however often its page is asked for; orders that were named are not counted.
     """
-    channel = asked.channel.key
+    channel = request.channel.key
     refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
     serial = [f"{channel}/{refnum}" for refnum in refnums]
-    with desk.database.write(wait_s=asked.deadline.left_s(), serial=serial) as connection:
+    with services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
         moved = kept.moved(connection, channel, page.places)
         page.orders = [order for order in page.orders if order.refnum not in moved]
         given = [order.refnum for order in page.orders]
         known = handed_out.known_refnums(connection, channel, given) if given else set()
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
-        reservations.moved(connection, desk, asked.channel, {line.sku for order in fresh for line in order.lines})
+        reservations.moved(connection, services, request.channel, {line.sku for order in fresh for line in order.lines})
         sketches = [
             OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
             if order.refnum in known
@@ -213,12 +221,12 @@ def _note_hand_out(desk: Desk, asked: Asked, page: _Page, *, is_walk: bool) -> s
         orders.remember_all(connection, channel, sketches, known)
         cancelled_at_source.count(connection, channel, page.called_off.intersection(given))
         counted = [refnum for refnum in given if is_walk and refnum not in page.called_off]
-        tired = pulls.count(connection, channel, counted, page.pull_ms, desk.clock())
+        tired = pulls.count(connection, channel, counted, page.pull_ms, services.clock())
         if tired:
             message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
             log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
-        _note_held_back(connection, desk, asked, page)
-        observing.see(connection, desk, asked.channel, page.orders)
+        _note_held_back(connection, services, request, page)
+        purchase_reports.see(connection, services, request.channel, page.orders)
     return moved
 
 
@@ -248,15 +256,15 @@ def _sketch(order: Order) -> OrderSketch:
     )
 
 
-def _note_held_back(connection: Connection, desk: Desk, asked: Asked, page: _Page) -> None:
+def _note_held_back(connection: Connection, services: Services, request: CallbackRequest, page: _Page) -> None:
     """The operator sees what is held back, and no longer what could be sent."""
-    channel = asked.channel.key
+    channel = request.channel.key
     held_orders.let_go(connection, channel, [order.refnum for order in page.orders])
-    unknown = held_orders.hold(connection, channel, page.held, desk.clock())
+    unknown = held_orders.hold(connection, channel, page.held, services.clock())
     if news := [held for held in page.held if held.refnum in unknown]:
         message = "channel %s: %s more orders are held back, the first: %s"
         log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 
 
-def _now_ms(desk: Desk) -> int:
-    return int(desk.clock().timestamp() * 1000)
+def _now_ms(services: Services) -> int:
+    return int(services.clock().timestamp() * 1000)

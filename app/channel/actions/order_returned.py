@@ -19,12 +19,12 @@ from sqlalchemy import Connection
 
 from app.channel import refunds, returned_goods
 from app.channel.already_paid import COMPLETION
-from app.channel.commands import OrderName, declined, for_known_order
-from app.channel.desk import Asked, Desk
+from app.channel.commands import Command, Plan, execute
 from app.channel.money import as_number, rounded
-from app.channel.outcome import Outcome
+from app.channel.preconditions import OrderName, declined, for_known_order
+from app.channel.result import CallbackResult
 from app.channel.returned_money import ReturnedMoney
-from app.channel.running import Command, Plan, execute
+from app.channel.services import CallbackRequest, Services
 from app.channel.shipments import Shipped, read_shipments
 from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.contract.schemas import Reading
@@ -53,7 +53,7 @@ _BY_ITEM: Mapping[Literal["tax", "shipping"], tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReturnRequest:
     """The return as RetailOps states it."""
 
     name: OrderName
@@ -91,11 +91,11 @@ class Wanted:
         return former if is_former else today
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> ReturnRequest:
     """Order number, what came back, and what is to go back for it."""
     order, returned = mapping(body.get("order")), mapping(body.get("return"))
     items = list(map(mapping, entries(returned.get("items"))))
-    return Wanted(
+    return ReturnRequest(
         OrderName.read(order),
         number(returned.get("retailops_return_id")),
         text(returned.get("refund_action")).casefold().replace("_", "").replace(" ", ""),
@@ -133,60 +133,62 @@ def _stated(
     return sum(filter(None, of_items), Decimal(0))
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while the same return is being carried out elsewhere."""
-    source = desk.order_source(asked.channel)
+def carry_out(payload: ReturnRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while the same return is being carried out elsewhere."""
+    source = services.order_source(request.channel)
     if source is not None and not refunds.moves_money(source, "return_order"):
-        outcome = Outcome()
-        declined(desk, asked, "return_order", outcome, wanted.name)
-        recorded = returned_goods.record(desk, asked, source, wanted)
-        return Outcome([*outcome.events, *recorded.events], order_refnum=recorded.order_refnum)
+        result = CallbackResult()
+        declined(services, request, "return_order", result, payload.name)
+        recorded = returned_goods.record(services, request, source, payload)
+        return CallbackResult([*result.events, *recorded.events], order_refnum=recorded.order_refnum)
 
-    def give_back(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        return _Return(desk, asked, source, order, wanted).carry_out()
+    def give_back(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        return _Return(services, request, source, order, payload).carry_out()
 
-    return for_known_order(desk, asked, "return_order", wanted.name, give_back)
+    return for_known_order(services, request, "return_order", payload.name, give_back)
 
 
 class _Return:
     """One return being carried out."""
 
-    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> None:
-        self._desk = desk
-        self._asked = asked
-        self._channel = asked.channel.key
+    def __init__(
+        self, services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, payload: ReturnRequest
+    ) -> None:
+        self._services = services
+        self._request = request
+        self._channel = request.channel.key
         self._source = source
         self._order = order
-        self._wanted = wanted
-        with desk.database.read() as connection:
-            self._key = wanted.key(connection, self._channel, order)
+        self._payload = payload
+        with services.database.read() as connection:
+            self._key = payload.key(connection, self._channel, order)
         self._named = about("order_refnum", order.refnum)
         self._is_altered = False
         self._payments: list[Charge] = []
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> CallbackResult:
         refnum = self._order.refnum
-        meaning, former = self._wanted.meaning(self._order), self._wanted.former_meaning(self._order)
+        meaning, former = self._payload.meaning(self._order), self._payload.former_meaning(self._order)
         command = Command(CALLBACK, self._key, refnum, meaning, self._plan, self._refuse_change, former)
-        ran = execute(self._desk, self._asked, [command])
+        ran = execute(self._services, self._request, [command])
         [events] = ran.events
         if self._is_altered:
-            return Outcome(events)
+            return CallbackResult(events)
         source = (CALLBACK, self._key)
         entries: list[Entry] = []
         if not ran.unrecorded:
-            with self._desk.database.read() as connection:
+            with self._services.database.read() as connection:
                 entries = ledger.of_source(connection, self._channel, *source)
                 self._payments = ledger.charges(connection, self._channel, self._order.refnum)
         entries = refunds.with_known(entries, source, ran.unrecorded)
         payments = {item.refnum: item for item in self._payments}
         accepted = [entry for entry in entries if entry.state == "accepted"]
         if any(entry.told_at is None for entry in accepted):
-            refunds.note_told(self._desk, source, self._channel, is_recorded=not ran.unrecorded)
+            refunds.note_told(self._services, source, self._channel, is_recorded=not ran.unrecorded)
         credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
         to_payments = [entry for entry in accepted if not entry.is_store_credit]
         transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
-        return Outcome(events, {"payment_transactions": transactions, "store_credit": credit})
+        return CallbackResult(events, {"payment_transactions": transactions, "store_credit": credit})
 
     def _refuse_change(self, connection: Connection) -> Plan:
         self._is_altered = True
@@ -194,7 +196,7 @@ class _Return:
         return Plan([Event("error", "REFUND_ALTERED", message, self._named)])
 
     def _plan(self, connection: Connection) -> Plan:
-        wanted = self._wanted
+        payload = self._payload
         source = (CALLBACK, self._key)
         entries = ledger.of_order(connection, self._channel, self._order.refnum)
         before = ledger.of_source(connection, self._channel, *source)
@@ -202,7 +204,7 @@ class _Return:
             return self._refuse_change(connection)
         payments = self._payments = ledger.charges(connection, self._channel, self._order.refnum)
         currency = payments[0].currency_code if payments else ""
-        money = rounded(wanted.amount, currency)
+        money = rounded(payload.amount, currency)
         goods = self._goods(connection, entries, currency)
         units, events = goods.units, list(goods.events)
         purpose = refunds.Purpose(CALLBACK, self._key, f"ro-return-{self._key}", self._named, units=units)
@@ -229,24 +231,24 @@ class _Return:
         if money > left and not refunds.is_same_amount(money, left):
             message = "less than this return asks for is left of the order's payments; what is left goes back"
             events.append(Event("warning", "REFUND_CUT", message, self._named))
-        is_credit = wanted.action == STORE_CREDIT and self._source.gives_store_credit
-        if wanted.action == STORE_CREDIT and not is_credit:
+        is_credit = payload.action == STORE_CREDIT and self._source.gives_store_credit
+        if payload.action == STORE_CREDIT and not is_credit:
             message = f"{self._source.token} gives no store credit; the money goes back to the payment"
             events.append(Event("warning", "NO_STORE_CREDIT", message, self._named))
         released = next((entry.matched for entry in before if entry.released_at is not None), ("", ""))
         purpose = replace(purpose, to_store_credit=is_credit, matched=released, lines=goods.rows(min(money, left)))
-        owed = refunds.hold(connection, self._channel, self._source, payments, money, purpose, self._desk.clock())
+        owed = refunds.hold(connection, self._channel, self._source, payments, money, purpose, self._services.clock())
         return Plan(events, owed)
 
     def _why_unpaid(self, money: Decimal) -> str:
         """Why this return is recorded only, or "" when it is to be paid here."""
         if money <= 0:
             return "it asks for no money"
-        if not self._wanted.action:
+        if not self._payload.action:
             return "it names no refund_action"
-        if self._wanted.action not in (REFUND, STORE_CREDIT):
+        if self._payload.action not in (REFUND, STORE_CREDIT):
             return NO_MOVER
-        if self._asked.channel.refunds_paid_by != CALLBACK:
+        if self._request.channel.refunds_paid_by != CALLBACK:
             return "payment_credit pays on this channel"
         return ""
 
@@ -255,9 +257,9 @@ class _Return:
     ) -> list[Event]:
         money = max(money, Decimal(0))
         message = f"the return was recorded and nothing was paid: {reason}"
-        is_doubtful = money > 0 and not self._wanted.action
+        is_doubtful = money > 0 and not self._payload.action
         events = [Event("warning" if is_doubtful else "info", "RETURN_RECORDED", message, self._named)]
-        if money > 0 and reason == NO_MOVER and self._wanted.action not in WITHOUT_MONEY:
+        if money > 0 and reason == NO_MOVER and self._payload.action not in WITHOUT_MONEY:
             message = "money is asked for under a refund_action this server does not know; the return was recorded only"
             events = [Event("warning", "REFUND_ACTION_UNKNOWN", message, self._named)]
         known = [entry for entry in before if entry.state == "recorded"]
@@ -266,7 +268,10 @@ class _Return:
         if known:
             events.append(Event("info", "RETURN_CORRECTED", "it was recorded before otherwise", self._named))
         ledger.put(
-            connection, self._channel, purpose.entry(self._order.refnum, None, money, "recorded"), self._desk.clock()
+            connection,
+            self._channel,
+            purpose.entry(self._order.refnum, None, money, "recorded"),
+            self._services.clock(),
         )
         return events
 
@@ -291,7 +296,7 @@ class _Return:
         if known is None or known.matched != piece[0].source:
             entry = purpose.entry(self._order.refnum, None, money, "matched")
             entry = replace(entry, matched=piece[0].source)
-            ledger.put(connection, self._channel, entry, self._desk.clock())
+            ledger.put(connection, self._channel, entry, self._services.clock())
         if any(entry.state != "accepted" for entry in piece):
             message = "it is being found out whether a credit of the same amount was paid; send this return again"
             return Event("error", "CREDIT_PENDING", message, self._named)
@@ -318,7 +323,7 @@ class _Return:
         if not rest and not any(entry.state == "matched" for entry in before):
             completion = next(entry for entry in reversed(entries) if entry.callback == COMPLETION and entry.lines)
             entry = replace(purpose.entry(self._order.refnum, None, money, "matched"), matched=completion.source)
-            ledger.put(connection, self._channel, entry, self._desk.clock())
+            ledger.put(connection, self._channel, entry, self._services.clock())
         return event, rest
 
     def _goods(self, connection: Connection, entries: Sequence[Entry], currency: str) -> ReturnedMoney:
@@ -326,9 +331,9 @@ class _Return:
         order = self._order
         entries = [entry for entry in entries if entry.source != (CALLBACK, self._key)]
         before = Counter(refunds.returned_units(entries, (CALLBACK, self._key)))
-        wanted = self._wanted
-        found = returned_goods.came_back(connection, self._channel, order, wanted.lines, wanted.shipped, before)
-        return ReturnedMoney(order, entries, wanted, found, currency)
+        payload = self._payload
+        found = returned_goods.came_back(connection, self._channel, order, payload.lines, payload.shipped, before)
+        return ReturnedMoney(order, entries, payload, found, currency)
 
 
 def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:

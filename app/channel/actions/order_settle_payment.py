@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.commands import OrderName, for_known_order
-from app.channel.desk import Asked, Desk
+from app.channel.commands import Command, Plan, run
 from app.channel.money import rounded
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, run
+from app.channel.preconditions import OrderName, for_known_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
@@ -56,7 +56,7 @@ class Transaction:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SettlementRequest:
     """What is to be collected for one order."""
 
     name: OrderName
@@ -65,7 +65,7 @@ class Wanted:
     transactions: tuple[Transaction, ...]
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> SettlementRequest:
     """Transactions that RetailOps itself counts as failed are nothing to collect."""
     payment = mapping(body.get("payment"))
     transactions = tuple(
@@ -79,7 +79,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
         for position, item in enumerate(entries(payment.get("payment_transactions")))
         if item is not None and text(item.get("status")) in ("", "success")
     )
-    return Wanted(
+    return SettlementRequest(
         OrderName.read(mapping(body.get("order"))),
         number(payment.get("payment_series_id")),
         text(payment.get("currency_code")),
@@ -87,20 +87,20 @@ def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
     )
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Each transaction stands alone.  Raises `Rejected` 503 while one of them is being collected elsewhere."""
+def carry_out(payload: SettlementRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Each transaction stands alone.  Raises `HttpError` 503 while one of them is being collected elsewhere."""
 
-    def settle(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        with desk.database.read() as connection:
-            keys = _keys(connection, asked.channel.key, order.refnum, wanted)
-        items = zip(wanted.transactions, keys, strict=True)
-        commands = [_command(desk, asked, source, order.refnum, wanted, item, key) for item, key in items]
-        outcome = Outcome()
-        for events in run(desk, asked, commands):
-            outcome.events.extend(events)
-        return outcome
+    def settle(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        with services.database.read() as connection:
+            keys = _keys(connection, request.channel.key, order.refnum, payload)
+        items = zip(payload.transactions, keys, strict=True)
+        commands = [_command(services, request, source, order.refnum, payload, item, key) for item, key in items]
+        result = CallbackResult()
+        for events in run(services, request, commands):
+            result.events.extend(events)
+        return result
 
-    return for_known_order(desk, asked, "settle_payment", wanted.name, settle)
+    return for_known_order(services, request, "settle_payment", payload.name, settle)
 
 
 def _in_form(key: str) -> str:
@@ -109,13 +109,13 @@ def _in_form(key: str) -> str:
     return f"{number(series) or NO_SERIES}/{rest}"
 
 
-def _keys(connection: Connection, channel: str, order_refnum: str, wanted: Wanted) -> list[str]:
+def _keys(connection: Connection, channel: str, order_refnum: str, payload: SettlementRequest) -> list[str]:
     """The key of each transaction, without the order's number; the one it was bound under first."""
     kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, _in_form)
-    series = wanted.series or NO_SERIES
+    series = payload.series or NO_SERIES
     alike: Counter[str] = Counter()
     found = []
-    for item in wanted.transactions:
+    for item in payload.transactions:
         spelled = _spelled(item.amount)
         today, former = f"{series}/{alike[spelled]}/{spelled}", f"{series}/{item.position}/{spelled}"
         alike[spelled] += 1
@@ -134,21 +134,21 @@ def _spelled(amount: Decimal) -> str:
 
 
 def _command(
-    desk: Desk,
-    asked: Asked,
+    services: Services,
+    request: CallbackRequest,
     source: Gateway,
     refnum: str,
-    wanted: Wanted,
+    payload: SettlementRequest,
     item: Transaction,
     key: str,
 ) -> Command:
-    channel, named = asked.channel.key, about("order_refnum", refnum)
+    channel, named = request.channel.key, about("order_refnum", refnum)
     natural_key = f"{refnum}/{key}"
 
     def plan(connection: Connection) -> Plan:
         payments = ledger.charges(connection, channel, refnum)
         currency = payments[0].currency_code if payments else ""
-        if fault := _fault(item, wanted.currency_code, currency):
+        if fault := _fault(item, payload.currency_code, currency):
             return Plan([Event("info" if item.is_blank else "error", *fault, named)])
         money = rounded(item.amount, currency)
         meant = [payment for payment in payments if payment.refnum == item.refnum]

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.channel.commands import OrderName, for_known_order
-from app.channel.desk import Asked, Desk
-from app.channel.outcome import Outcome
-from app.channel.running import run
+from app.channel.commands import run
+from app.channel.preconditions import OrderName, for_known_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.contract.reading import mapping, number
 from app.contract.schemas import Reading
@@ -22,7 +22,7 @@ from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ShipmentRequest:
     """The packages of one shipment of an order."""
 
     name: OrderName
@@ -31,23 +31,23 @@ class Wanted:
     """True for a shipment of zeros, as an old caller sends it."""
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> ShipmentRequest:
     """The order and the packages."""
     shipment = body.get("shipment")
     is_blank = isinstance(shipment, dict) and not number(shipment.get("retailops_shipment_id"))
-    return Wanted(OrderName.read(body), read_shipments([mapping(shipment)]), is_blank)
+    return ShipmentRequest(OrderName.read(body), read_shipments([mapping(shipment)]), is_blank)
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while the same package is being registered elsewhere."""
+def carry_out(payload: ShipmentRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while the same package is being registered elsewhere."""
 
-    def submit(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        outcome = Outcome()
-        if not wanted.shipped:
-            severity = "info" if wanted.is_blank else "warning"
-            outcome.add(severity, "NO_PACKAGES", "the shipment has no packages", identifier=order.refnum)
-        for events in run(desk, asked, package_commands(desk, asked, source, order, wanted.shipped)):
-            outcome.events.extend(events)
-        return outcome
+    def submit(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        result = CallbackResult()
+        if not payload.shipped:
+            severity = "info" if payload.is_blank else "warning"
+            result.add(severity, "NO_PACKAGES", "the shipment has no packages", identifier=order.refnum)
+        for events in run(services, request, package_commands(services, request, source, order, payload.shipped)):
+            result.events.extend(events)
+        return result
 
-    return for_known_order(desk, asked, "submit_shipment", wanted.name, submit)
+    return for_known_order(services, request, "submit_shipment", payload.name, submit)

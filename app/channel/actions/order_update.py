@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.commands import OrderName, declined, for_known_order, with_order
-from app.channel.desk import Asked, Desk
+from app.channel.commands import LAST_WAIT_S, Command, Plan, execute
 from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
-from app.channel.outcome import Outcome
-from app.channel.running import LAST_WAIT_S, Command, Plan, execute
+from app.channel.preconditions import OrderName, declined, for_known_order, with_order
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import LineChange, OrderChange, Restatement
@@ -36,7 +36,7 @@ from app.records.outbox import Owed
 
 
 @dataclass(frozen=True)
-class Wanted:
+class UpdateRequest:
     """The order as RetailOps has it now."""
 
     name: OrderName
@@ -44,41 +44,45 @@ class Wanted:
     announces_returns: bool
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> UpdateRequest:
     """Order and lines."""
     order = mapping(body.get("order"))
-    return Wanted(OrderName.read(order), read_lines(order), bool(entries(body.get("rmas"))))
+    return UpdateRequest(OrderName.read(order), read_lines(order), bool(entries(body.get("rmas"))))
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
-    """Raises `Rejected` 503 while the order is being changed by another request."""
-    source = desk.order_source(asked.channel)
+def carry_out(payload: UpdateRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+    """Raises `HttpError` 503 while the order is being changed by another request."""
+    source = services.order_source(request.channel)
     if source is not None and isinstance(source.verbs.get("update_order"), NotOurs):
-        return _note_changes(desk, asked, source, wanted)
+        return _note_changes(services, request, source, payload)
 
-    def change(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        return _Update(desk, asked, source, order, wanted).carry_out()
+    def change(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        return _Update(services, request, source, order, payload).carry_out()
 
-    return for_known_order(desk, asked, "update_order", wanted.name, change)
+    return for_known_order(services, request, "update_order", payload.name, change)
 
 
-def _note_changes(desk: Desk, asked: Asked, source: Gateway, wanted: Wanted) -> Outcome:
+def _note_changes(
+    services: Services, request: CallbackRequest, source: Gateway, payload: UpdateRequest
+) -> CallbackResult:
     """At a source that changes nothing: remember what was taken off, and say how the lines stand (R20, R22)."""
-    channel = asked.channel.key
-    outcome = Outcome()
-    declined(desk, asked, "update_order", outcome, wanted.name)
-    if not wanted.lines:
-        return outcome
+    channel = request.channel.key
+    result = CallbackResult()
+    declined(services, request, "update_order", result, payload.name)
+    if not payload.lines:
+        return result
 
-    def note(desk: Desk, asked: Asked, source: Gateway, order: KnownOrder) -> Outcome:
-        found = stated(order, wanted.lines)
+    def note(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+        found = stated(order, payload.lines)
         serial = [f"{channel}/{order.refnum}"]
-        with desk.database.write(wait_s=max(asked.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
+        with services.database.write(wait_s=max(request.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
             handed_out.set_removed(connection, channel, order.refnum, _removed(order, found.changes))
-        return Outcome([*found.events, *_unchanged(source, order, found.changes)], {"line_items": _items(order, found)})
+        return CallbackResult(
+            [*found.events, *_unchanged(source, order, found.changes)], {"line_items": _items(order, found)}
+        )
 
-    noted = with_order(desk, asked, source, wanted.name, note)
-    return Outcome([*outcome.events, *noted.events], noted.content, noted.order_refnum)
+    noted = with_order(services, request, source, payload.name, note)
+    return CallbackResult([*result.events, *noted.events], noted.content, noted.order_refnum)
 
 
 def _removed(order: KnownOrder, changes: Sequence[LineChange]) -> dict[str, int]:
@@ -139,19 +143,21 @@ def _price(line: Line) -> tuple[str, ...]:
 class _Update:
     """One update being carried out."""
 
-    def __init__(self, desk: Desk, asked: Asked, source: Gateway, order: KnownOrder, wanted: Wanted) -> None:
-        self._desk = desk
-        self._asked = asked
-        self._channel = asked.channel.key
+    def __init__(
+        self, services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, payload: UpdateRequest
+    ) -> None:
+        self._services = services
+        self._request = request
+        self._channel = request.channel.key
         self._source = source
         self._refnum = order.refnum
         self._removed = order.removed
-        self._wanted = wanted
+        self._payload = payload
         self._named = about("order_refnum", order.refnum)
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> CallbackResult:
         lines = sorted(
-            (line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in self._wanted.lines
+            (line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in self._payload.lines
         )
         # An update states the whole order, so its key is the order: the last statement counts, and only a
         # repeat of that one is a repeat.
@@ -159,17 +165,17 @@ class _Update:
         removed = [sorted(self._removed.items())] if self._removed else []
         meaning = ("update", [tuple(map(str, line)) for line in lines], *removed)
         command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._restate)
-        ran = execute(self._desk, self._asked, [command])
+        ran = execute(self._services, self._request, [command])
         [events] = ran.events
-        if self._wanted.announces_returns:
+        if self._payload.announces_returns:
             message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
             events = [*events, Event("info", "RMA_NOTED", message, self._named)]
         try:
-            return Outcome(events, self._as_it_stands())
+            return CallbackResult(events, self._as_it_stands())
         except (DatabaseUnavailable, Unavailable):
             if not ran.unrecorded:
                 raise
-        return Outcome(events)
+        return CallbackResult(events)
 
     def _restate(self, connection: Connection) -> Plan:
         """What was said of another statement is no answer to this one, though it may change nothing."""
@@ -180,7 +186,7 @@ class _Update:
         if known.state != "open":
             message = f"the order is {known.state}; nothing was changed"
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, self._named)])
-        found = stated(known, self._wanted.lines)
+        found = stated(known, self._payload.lines)
         shipped = known.parcels
         if shipped and _only_takes_off(known, found.changes):
             removed = _removed(known, found.changes)
@@ -215,14 +221,14 @@ class _Update:
 
     def _as_it_stands(self) -> dict[str, Any]:
         """Lines and amounts as the source has them now, for lines whose number in RetailOps is known (R20)."""
-        order = self._source.as_it_stands(self._refnum, self._asked.call("question"))
+        order = self._source.as_it_stands(self._refnum, self._request.call("question"))
         if order is None:
             return {}
-        with self._desk.database.read() as connection:
+        with self._services.database.read() as connection:
             known = handed_out.known(connection, self._channel, [self._refnum])[self._refnum]
         now = {line.refnum: line for line in order.lines}
         items = []
-        for entry, refnums in stated(known, self._wanted.lines).meant:
+        for entry, refnums in stated(known, self._payload.lines).meant:
             for refnum in refnums if entry.number is not None else ():
                 item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
                 if line := now.get(refnum):

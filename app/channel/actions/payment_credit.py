@@ -19,12 +19,12 @@ from sqlalchemy import Connection
 
 from app.channel import refunds
 from app.channel.bought import left_of
-from app.channel.commands import declined
-from app.channel.desk import Asked, Desk
+from app.channel.commands import Command, Plan, Ran, execute
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
-from app.channel.outcome import Outcome
-from app.channel.running import Command, Plan, Ran, execute
+from app.channel.preconditions import declined
+from app.channel.result import CallbackResult
+from app.channel.services import CallbackRequest, Services
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
@@ -44,7 +44,7 @@ Status = Literal["success", "fail", "decline", "timeout"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CreditRequest:
     """The credit as RetailOps states it."""
 
     amount: Decimal
@@ -62,54 +62,56 @@ class Wanted:
         return one, other
 
 
-def read(body: Mapping[str, Any], reading: Reading) -> Wanted:
+def read(body: Mapping[str, Any], reading: Reading) -> CreditRequest:
     """The amount and the numbers of the payments it is to come from."""
     credit = mapping(body.get("credit"))
     parents = [mapping(item) for item in entries(credit.get("parent_payment_transactions"))]
     refnums = sorted({opaque(item.get("refnum")) for item in parents} - {""})
-    return Wanted(amount(credit.get("amount")), text(parents[0].get("payment_type")) if parents else "", tuple(refnums))
+    return CreditRequest(
+        amount(credit.get("amount")), text(parents[0].get("payment_type")) if parents else "", tuple(refnums)
+    )
 
 
-def carry_out(wanted: Wanted, asked: Asked, desk: Desk) -> Outcome:
+def carry_out(payload: CreditRequest, request: CallbackRequest, services: Services) -> CallbackResult:
     """Fail with amount 0 where the source moves no money (R24).
 
-    Raises `Rejected` 503 while the same credit is being carried out elsewhere.
+    Raises `HttpError` 503 while the same credit is being carried out elsewhere.
     """
-    outcome = Outcome(content={"payment_type": wanted.payment_type or "none"})
-    source = desk.order_source(asked.channel)
-    if declined(desk, asked, "credit_payment", outcome) or source is None:
-        return outcome
-    with desk.database.read() as connection:
-        named = ledger.named(connection, asked.channel.key, wanted.parents)
+    result = CallbackResult(content={"payment_type": payload.payment_type or "none"})
+    source = services.order_source(request.channel)
+    if declined(services, request, "credit_payment", result) or source is None:
+        return result
+    with services.database.read() as connection:
+        named = ledger.named(connection, request.channel.key, payload.parents)
         homes = {order for order, _ in named}
         if len(homes) != 1:
-            return _not_one_order(outcome, is_found=bool(homes))
+            return _not_one_order(result, is_found=bool(homes))
         [order_refnum] = homes
         # Numbers nobody knows make no other credit of it.
         known = tuple(sorted(refnum for _, refnum in named))
         spelled = {refnum.strip() for refnum in known}
-        strangers = tuple(refnum for refnum in wanted.parents if refnum.strip() not in spelled)
-        wanted = replace(wanted, parents=known, strangers=strangers)
-    await_own_throttle(desk, asked, source.token, order_refnum, "credit_payment")
-    with desk.database.read() as connection:
-        credit = _Credit(desk, asked, source, order_refnum, wanted, connection)
-    return replace(credit.carry_out(outcome), order_refnum=order_refnum)
+        strangers = tuple(refnum for refnum in payload.parents if refnum.strip() not in spelled)
+        payload = replace(payload, parents=known, strangers=strangers)
+    await_own_throttle(services, request, source.token, order_refnum, "credit_payment")
+    with services.database.read() as connection:
+        credit = _Credit(services, request, source, order_refnum, payload, connection)
+    return replace(credit.carry_out(result), order_refnum=order_refnum)
 
 
-def _not_one_order(outcome: Outcome, *, is_found: bool) -> Outcome:
+def _not_one_order(result: CallbackResult, *, is_found: bool) -> CallbackResult:
     if is_found:
         message = "the parent payments belong to different orders; ask for each order by itself"
-        return _answered(outcome, "fail", Event("error", "PARENTS_DIFFER", message))
+        return _answered(result, "fail", Event("error", "PARENTS_DIFFER", message))
     message = "no payment of this channel has a number among parent_payment_transactions"
-    return _answered(outcome, "fail", Event("error", "PARENTS_UNKNOWN", message))
+    return _answered(result, "fail", Event("error", "PARENTS_UNKNOWN", message))
 
 
 def _answered(
-    outcome: Outcome, status: Status, event: Event | None, paid: Decimal = Decimal(0), refnum: str = ""
-) -> Outcome:
+    result: CallbackResult, status: Status, event: Event | None, paid: Decimal = Decimal(0), refnum: str = ""
+) -> CallbackResult:
     """The outcome with these words, which are all the answer holds."""
     events = [event] if event else []
-    return Outcome(events, {**outcome.content, "status": status, "amount": paid, "refnum": refnum})
+    return CallbackResult(events, {**result.content, "status": status, "amount": paid, "refnum": refnum})
 
 
 class _Credit:
@@ -117,37 +119,37 @@ class _Credit:
 
     def __init__(
         self,
-        desk: Desk,
-        asked: Asked,
+        services: Services,
+        request: CallbackRequest,
         source: Gateway,
         order_refnum: str,
-        wanted: Wanted,
+        payload: CreditRequest,
         connection: Connection,
     ) -> None:
-        self._desk = desk
-        self._asked = asked
-        self._channel = asked.channel.key
+        self._services = services
+        self._request = request
+        self._channel = request.channel.key
         self._source = source
         self._order_refnum = order_refnum
-        self._parents = wanted.parents
+        self._parents = payload.parents
         self._named = about("order_refnum", order_refnum)
         payments = ledger.charges(connection, self._channel, order_refnum)
-        self.amount = rounded(wanted.amount, payments[0].currency_code)
-        self._natural_key = self._standing_key(connection, wanted.digests(order_refnum, self.amount))
+        self.amount = rounded(payload.amount, payments[0].currency_code)
+        self._natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
         self._is_new = False
         self._cut_to: Decimal | None = None
         self._payments = {item.refnum: item for item in payments}
 
-    def carry_out(self, outcome: Outcome) -> Outcome:
+    def carry_out(self, result: CallbackResult) -> CallbackResult:
         if self.amount <= 0:
-            return _answered(outcome, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
+            return _answered(result, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
         meaning = (_digest_of(self._natural_key),)
         command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
-        ran = execute(self._desk, self._asked, [command])
+        ran = execute(self._services, self._request, [command])
         [events] = ran.events
         if ran.unrecorded:
-            return self._from_memory(outcome, events, ran)
-        with self._desk.database.read() as connection:
+            return self._from_memory(result, events, ran)
+        with self._services.database.read() as connection:
             mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
             matches = [entry for entry in mine if entry.state == "matched"]
             matched = matches[0] if matches else None
@@ -161,20 +163,20 @@ class _Credit:
         paying = [entry for entry in paying if entry.is_in_effect]
         accepted = [entry for entry in paying if entry.state == "accepted"]
         if not paying:
-            return self._unpaid(outcome, events)
+            return self._unpaid(result, events)
         self._note(mine, accepted, is_unpaid=not self._is_new)
-        return self._paid(outcome, matched, paying, accepted, payments)
+        return self._paid(result, matched, paying, accepted, payments)
 
-    def _from_memory(self, outcome: Outcome, events: Sequence[Event], ran: Ran) -> Outcome:
+    def _from_memory(self, result: CallbackResult, events: Sequence[Event], ran: Ran) -> CallbackResult:
         """What the vendor answered, which the records will say when the database is back."""
         source = (CALLBACK, self._natural_key)
         paying = [item for item in refunds.with_known((), source, ran.unrecorded) if item.is_in_effect]
         accepted = [entry for entry in paying if entry.state == "accepted"]
         if not paying:
-            return self._unpaid(outcome, events)
+            return self._unpaid(result, events)
         if accepted:
-            refunds.note_told(self._desk, source, self._channel, is_recorded=False)
-        return self._paid(outcome, None, paying, accepted, self._payments)
+            refunds.note_told(self._services, source, self._channel, is_recorded=False)
+        return self._paid(result, None, paying, accepted, self._payments)
 
     def _standing_key(self, connection: Connection, digests: tuple[str, str]) -> str:
         """The key this request answers to: an earlier one of the same meaning, or the next (R23).
@@ -191,12 +193,12 @@ class _Credit:
             return f"{digests[0]}-1"
         last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
         rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
-        window = timedelta(hours=self._asked.channel.credit_repeat_hours)
+        window = timedelta(hours=self._request.channel.credit_repeat_hours)
         is_settled = any(entry.state in ("accepted", "matched", "released") for entry in rows) and not any(
             entry.state in ("owed", "parked") for entry in rows
         )
         # A clock that was set must not let the same credit through again, so only time that passed counts (R36).
-        seen_at = heartbeat.seen_at(connection, self._desk.clock())
+        seen_at = heartbeat.seen_at(connection, self._services.clock())
         is_over = any(
             entry.released_at is not None
             or ((written := entry.seen or entry.created_at) is not None and written + window <= seen_at)
@@ -223,7 +225,7 @@ class _Credit:
                     self._match(connection, purpose.part(number), [e for e in piece if e.source == source_paid])
             return Plan()
         lane = (self._channel, self._source.token, self._order_refnum)
-        if not outbox.is_lane_free(connection, *lane, self._desk.clock()):
+        if not outbox.is_lane_free(connection, *lane, self._services.clock()):
             message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
             return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
         payments = [
@@ -243,7 +245,7 @@ class _Credit:
         if known is not None:
             purpose = replace(purpose, lines=left_of(known, entries).rows(known, money))
         return Plan(
-            owed=refunds.hold(connection, self._channel, self._source, drawn, money, purpose, self._desk.clock())
+            owed=refunds.hold(connection, self._channel, self._source, drawn, money, purpose, self._services.clock())
         )
 
     def _match(self, connection: Connection, purpose: refunds.Purpose, piece: Sequence[Entry]) -> None:
@@ -256,7 +258,7 @@ class _Credit:
             currency_code=piece[0].currency_code,
             matched=piece[0].source,
         )
-        ledger.put(connection, self._channel, entry, self._desk.clock())
+        ledger.put(connection, self._channel, entry, self._services.clock())
 
     def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
         """The refund of this amount that another callback has made, so that this credit pays nothing (R23).
@@ -265,7 +267,7 @@ class _Credit:
         RetailOps, so a credit on the same payments is taken for the question after it.
         """
         source = (CALLBACK, self._natural_key)
-        if self._asked.channel.refunds_paid_by == RETURN:
+        if self._request.channel.refunds_paid_by == RETURN:
             piece = refunds.same_money(entries, RETURN, self.amount, source)
             if piece is not None:
                 return piece
@@ -278,46 +280,46 @@ class _Credit:
     def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
         """Keep that RetailOps was told, and for the operator that it asked again."""
         for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
-            refunds.note_told(self._desk, source, self._channel, is_recorded=True)
+            refunds.note_told(self._services, source, self._channel, is_recorded=True)
         if is_unpaid:
-            with self._desk.database.write() as connection:
+            with self._services.database.write() as connection:
                 ledger.note_repeat(connection, mine[0].id)
 
-    def _unpaid(self, outcome: Outcome, events: Sequence[Event]) -> Outcome:
+    def _unpaid(self, result: CallbackResult, events: Sequence[Event]) -> CallbackResult:
         event = next((item for item in events if item.event_type == "error"), None)
         message = f"{self._source.token} has not done it; nothing was given back"
         event = event or Event("error", "NOT_DONE", message, self._named)
-        return _answered(outcome, "decline" if event.code == "DECLINED" else "fail", event)
+        return _answered(result, "decline" if event.code == "DECLINED" else "fail", event)
 
     def _paid(
         self,
-        outcome: Outcome,
+        result: CallbackResult,
         matched: Entry | None,
         paying: Sequence[Entry],
         accepted: Sequence[Entry],
         payments: Mapping[str, Charge],
-    ) -> Outcome:
+    ) -> CallbackResult:
         paid = sum((entry.amount for entry in accepted), Decimal(0))
         if len(accepted) < len(paying):
             message = "it is not known yet whether the money went back; it is being found out, ask again to learn it"
-            return _answered(outcome, "timeout", Event("error", "OUTCOME_UNKNOWN", message, self._named), paid)
+            return _answered(result, "timeout", Event("error", "OUTCOME_UNKNOWN", message, self._named), paid)
         refnum = accepted[0].refnum
         payment = payments.get(accepted[0].payment_refnum)
-        content = dict(outcome.content)
+        content = dict(result.content)
         if payment is not None and payment.payment_type:
             content["payment_type"] = payment.payment_type
-        outcome = Outcome(content=content)
+        result = CallbackResult(content=content)
         if matched is not None or not self._is_new:
             message = f"same as {refnum}, nothing paid again"
-            return _answered(outcome, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
+            return _answered(result, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
         if paid == self._cut_to:
             sum_paid = rounded(paid, accepted[0].currency_code)
             message = f"{sum_paid} was left of these payments and was given back"
-            return _answered(outcome, "success", Event("warning", "REFUND_CUT", message, self._named), paid, refnum)
+            return _answered(result, "success", Event("warning", "REFUND_CUT", message, self._named), paid, refnum)
         if paid < self.amount and not refunds.is_same_amount(paid, self.amount):
             message = "only a part was given back; ask for the rest by itself"
-            return _answered(outcome, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)
-        return _answered(outcome, "success", None, paid, refnum)
+            return _answered(result, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)
+        return _answered(result, "success", None, paid, refnum)
 
 
 def _digest_of(natural_key: str) -> str:

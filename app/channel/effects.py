@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.channel import late_news
+from app.channel import late_events
 from app.domain.commands import (
     OBSERVATIONS,
     Acknowledgement,
@@ -159,7 +159,7 @@ def apply_late(
         return
     apply(connection, delivery, settled, now, gateway)
     follow_up(connection, delivery, settled, now)
-    late_news.note(connection, delivery, settled, now)
+    late_events.note(connection, delivery, settled, now)
 
 
 def done_after_all(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
@@ -171,7 +171,7 @@ def done_after_all(connection: Connection, delivery: Delivery, settled: Settled,
             body = command_body(delivery.verb, delivery.body)
             if isinstance(body, Refund):
                 _refund(connection, delivery.channel, body, settled)
-    late_news.note_done_after_all(connection, delivery, now)
+    late_events.note_done_after_all(connection, delivery, now)
 
 
 def _refund(connection: Connection, channel: str, refund: Refund, settled: Settled) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.channel import consequences
+from app.channel import effects
 from app.deliveries import operating
 from app.errors import Refused
 from app.gateways.interface import Gateway, command_body
@@ -31,5 +31,5 @@ def confirm(
     if gateway is not None:
         with suppress(Refused):  # its body no longer fits its verb
             gateway.note_done(connection, delivery.verb, command_body(delivery.verb, delivery.body))
-    consequences.apply_late(connection, delivery, settled, now, gateway)
+    effects.apply_late(connection, delivery, settled, now, gateway)
     return True

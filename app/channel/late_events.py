@@ -100,7 +100,7 @@ def _reason(settled: Settled) -> str:
     return settled.error or settled.code
 
 
-class LateNews:
+class LateEvents:
     """Tells each channel's news in its answers; one per process."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
@@ -118,19 +118,19 @@ class LateNews:
             return ""
         return hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
 
-    def for_answer(self, channel: str, asked: str, request_id: str, deadline: Deadline) -> list[Event]:
+    def for_answer(self, channel: str, digest: str, request_id: str, deadline: Deadline) -> list[Event]:
         """Warnings to add to the answer to a `question`, which is otherwise complete; marked as told.
 
         Never raises for the database: news that cannot be read now waits for another answer.
         """
-        if not asked or deadline.left_s() < TIME_NEEDED_S:
+        if not digest or deadline.left_s() < TIME_NEEDED_S:
             return []
         try:
             with self._database.read() as connection:
-                if not late_news.is_any_for(connection, channel, asked, self._clock()):
+                if not late_news.is_any_for(connection, channel, digest, self._clock()):
                     return []
             with self._database.write(wait_s=0.5) as connection:
-                return late_news.tell(connection, channel, asked, request_id, self._clock())
+                return late_news.tell(connection, channel, digest, request_id, self._clock())
         except DatabaseUnavailable as error:
             log.warning("channel %s: late news waits for the database: %s", channel, error)
             return []

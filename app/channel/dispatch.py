@@ -1,6 +1,6 @@
 """Takes a callback from its parsed body to its answer: key, shape, channel, action, and the check of the answer.
 
-Knows no HTTP; whatever is not a 200 leaves as `Rejected`.
+Knows no HTTP; whatever is not a 200 leaves as `HttpError`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Any
 import msgspec
 
 from app.channel.actions import action, entry_action
-from app.channel.desk import Asked, Desk
 from app.channel.entry_by_entry import carry_out_apart, refused_event
-from app.channel.late_news import LateNews
+from app.channel.late_events import LateEvents
 from app.channel.order_json import order_json
-from app.channel.outcome import (
-    Outcome,
+from app.channel.result import (
+    CallbackResult,
     answer,
     event_json,
     ignored_event,
@@ -30,6 +29,7 @@ from app.channel.outcome import (
     problem_event,
 )
 from app.channel.routing import Routing, Standing
+from app.channel.services import CallbackRequest, Services
 from app.contract.outgoing import BadAnswer, Judged, mend
 from app.contract.problems import Problem, parts_of
 from app.contract.reading import amount, entries, mapping, text, whole
@@ -38,7 +38,7 @@ from app.deadline import Deadline
 from app.domain.events import Association, Event, IdentifierType, about
 from app.domain.orders import Address, Order, OrderLine
 from app.domain.texts import REPLACEMENT, key_fault
-from app.errors import Rejected
+from app.errors import HttpError
 from app.records.database import DatabaseRefused, repeated
 from app.settings import Channel
 
@@ -84,7 +84,7 @@ class Received:
     reading: Reading
     standing: Standing
     channel: Channel | None
-    wanted: Any
+    payload: Any
     """The callback's own part in our types; None where nothing can come of it."""
 
     @property
@@ -93,7 +93,7 @@ class Received:
         return self.channel.key if self.channel else ""
 
 
-class Malformed(Rejected):
+class Malformed(HttpError):
     """A body that cannot be taken as the callback (R6): 400, each fault as an event."""
 
     def __init__(self, reading: Reading) -> None:
@@ -103,14 +103,14 @@ class Malformed(Rejected):
             self.events.append(event_json(more_problems_event(reading.hidden)))
 
 
-class Reception:
+class CallbackDispatcher:
     """Answers callbacks for all channels of the process."""
 
-    def __init__(self, desk: Desk, routing: Routing, *, raises_on_bad_answer: bool) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, routing: Routing, *, raises_on_bad_answer: bool) -> None:
+        self._services = services
         self._routing = routing
         self._raises_on_bad_answer = raises_on_bad_answer
-        self._late_news = LateNews(desk.database, desk.clock)
+        self._late_events = LateEvents(services.database, services.clock)
         self._known_good: set[tuple[str, bytes]] = set()
 
     def holder(self, key: str) -> str:
@@ -118,11 +118,11 @@ class Reception:
         return self._routing.holder(key)
 
     def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
-        """The callback in our types.  Asks no record and no vendor.  Raises `Rejected` (400, 401, 413)."""
+        """The callback in our types.  Asks no record and no vendor.  Raises `HttpError` (400, 401, 413)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
         if callback.entries and len(entries(body.get(callback.entries))) > MOST_ENTRIES:
             message = f"{callback.entries} has more than {MOST_ENTRIES} entries; send them in several requests"
-            raise Rejected(413, "TOO_MANY_ENTRIES", message)
+            raise HttpError(413, "TOO_MANY_ENTRIES", message)
         reading = callback.read(body)
         if reading.envelope:
             raise Malformed(reading)
@@ -134,10 +134,10 @@ class Reception:
         note.order_refnum = _order_refnum(body)
         if channel is not None and channel.set_aside:
             message = "this channel is set aside because of its configuration; `channel check` names the fault"
-            raise Rejected(503, CHANNEL_SET_ASIDE, message, retry_after_s=SET_ASIDE_RETRY_S)
+            raise HttpError(503, CHANNEL_SET_ASIDE, message, retry_after_s=SET_ASIDE_RETRY_S)
         is_of_use = standing != "unconfigured" and not reading.problems
-        wanted = action(callback.name).read(body, reading) if is_of_use else None
-        return Received(callback, body, reading, standing, channel, wanted)
+        payload = action(callback.name).read(body, reading) if is_of_use else None
+        return Received(callback, body, reading, standing, channel, payload)
 
     def answer(
         self,
@@ -151,53 +151,53 @@ class Reception:
 
         `leave_turn` is called when a large body is written, or before a vendor is waited for.
 
-        Raises `Rejected` 503, `DatabaseUnavailable`, and `BadAnswer` for an answer RetailOps would throw
+        Raises `HttpError` 503, `DatabaseUnavailable`, and `BadAnswer` for an answer RetailOps would throw
         away: where it can be mended by leaving orders out, in development only.
         """
         callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
         faults, ignored = _faults(callback, body, reading)
-        outcome = Outcome(faults)
+        result = CallbackResult(faults)
         question = ""
         if channel is None:
-            _answer_unreal(received, outcome)
+            _answer_unreal(received, result)
         else:
-            question = self._late_news.question(channel.key, callback.name, body)
+            question = self._late_events.question(channel.key, callback.name, body)
         if channel is not None and not reading.problems:
             if callback.name in _ENTRY_NAMES and callback.entries:
                 body[callback.entries] = []  # they are read: what was parsed is as large as all else of a push
-            asked = Asked(callback, body, reading, channel, request_id, deadline, leave_turn)
-            done = self._carried_out(received, asked)
-            outcome = Outcome([*outcome.events, *done.events], done.content)
+            request = CallbackRequest(callback, body, reading, channel, request_id, deadline, leave_turn)
+            done = self._carried_out(received, request)
+            result = CallbackResult([*result.events, *done.events], done.content)
             note.order_refnum = note.order_refnum or done.order_refnum
-        outcome.events += ignored  # last, for an answer without events says the first one's message
-        note.outcome = _summary(outcome)
+        result.events += ignored  # last, for an answer without events says the first one's message
+        note.outcome = _summary(result)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*_pair(body))
-        given = answer(callback.name, outcome)
+        given = answer(callback.name, result)
         if channel is not None and "events" in given:
-            late = self._late_news.for_answer(channel.key, question, request_id, deadline)
+            late = self._late_events.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))
         return self._checked(callback, given, note)
 
-    def _carried_out(self, received: Received, asked: Asked) -> Outcome:
+    def _carried_out(self, received: Received, request: CallbackRequest) -> CallbackResult:
         """What the action came to; what the database can never keep is an error event (R6)."""
-        carry_out = action(asked.callback.name).carry_out
+        carry_out = action(request.callback.name).carry_out
 
-        def again_at_conflict(wanted: Any) -> Outcome:
-            give_up_at = time.monotonic() + asked.deadline.left_s()
-            return repeated(lambda: carry_out(wanted, asked, self._desk), give_up_at)
+        def again_at_conflict(payload: Any) -> CallbackResult:
+            give_up_at = time.monotonic() + request.deadline.left_s()
+            return repeated(lambda: carry_out(payload, request, self._services), give_up_at)
 
         try:
-            return again_at_conflict(received.wanted)
+            return again_at_conflict(received.payload)
         except DatabaseRefused:
-            if asked.callback.entries is None or asked.callback.name not in _ENTRY_NAMES:
-                return Outcome([refused_event(about("order_refnum", _order_refnum(asked.body)))])
-        chosen = entry_action(asked.callback.name)
+            if request.callback.entries is None or request.callback.name not in _ENTRY_NAMES:
+                return CallbackResult([refused_event(about("order_refnum", _order_refnum(request.body)))])
+        chosen = entry_action(request.callback.name)
         return carry_out_apart(
-            chosen.names(received.wanted),
-            lambda names: again_at_conflict(chosen.only(received.wanted, names)),
-            lambda name: about(_ENTRY_NAMES[asked.callback.name][0], _shown(name)),
-            asked.deadline,
+            chosen.names(received.payload),
+            lambda names: again_at_conflict(chosen.only(received.payload, names)),
+            lambda name: about(_ENTRY_NAMES[request.callback.name][0], _shown(name)),
+            request.deadline,
         )
 
     def _checked(self, callback: Callback, given: dict[str, Any], note: Note) -> bytes:
@@ -267,33 +267,33 @@ def _order_refnum(body: Mapping[str, Any]) -> str:
     return _shown(order.get("channel_order_refnum")) or _shown(body.get("channel_order_refnum"))
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(result: CallbackResult) -> str:
     """The first error's code, else the first warning's, else a standing's own word, else success."""
     for event_type in ("error", "warning"):
-        for event in outcome.events:
+        for event in result.events:
             if event.event_type == event_type:
                 return event.code
-    return "DRY_RUN" if any(event.code == "DRY_RUN" for event in outcome.events) else "success"
+    return "DRY_RUN" if any(event.code == "DRY_RUN" for event in result.events) else "success"
 
 
-def _answer_unreal(received: Received, outcome: Outcome) -> None:
+def _answer_unreal(received: Received, result: CallbackResult) -> None:
     """A caller that may only look: the test key (R2) or a pair no channel has (R3).  Reads no record."""
     callback = received.callback
     judge = getattr(action(callback.name), "entry_faults", None)
     if judge is not None and not received.reading.problems:
-        outcome.events.extend(judge(action(callback.name).read(received.body, received.reading)))
+        result.events.extend(judge(action(callback.name).read(received.body, received.reading)))
     if received.standing == "unconfigured":
         message = "no channel of this server has this client_id and channel_info.id; nothing was done"
-        outcome.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))
+        result.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))
         return
     if received.reading.problems:
         return
-    outcome.events.insert(0, Event("info", "DRY_RUN", "test key: the request was checked and nothing was done"))
+    result.events.insert(0, Event("info", "DRY_RUN", "test key: the request was checked and nothing was done"))
     if received.callback.name == "order_pull":
-        outcome.content["orders"] = [order_json(SYNTHETIC_ORDER)]
+        result.content["orders"] = [order_json(SYNTHETIC_ORDER)]
     if received.callback.name == "payment_credit":
-        outcome.content["amount"] = max(amount(mapping(received.body.get("credit")).get("amount")), Decimal(0))
-        outcome.content["refnum"] = "DRY-RUN"
+        result.content["amount"] = max(amount(mapping(received.body.get("credit")).get("amount")), Decimal(0))
+        result.content["refnum"] = "DRY-RUN"
 
 
 SYNTHETIC_ORDER = Order(

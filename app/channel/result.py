@@ -17,7 +17,7 @@ from app.domain.events import Association, Event, IdentifierType, about
 
 
 @dataclass
-class Outcome:
+class CallbackResult:
     """The events of a callback and whatever else its answer holds."""
 
     events: list[Event] = field(default_factory=list)
@@ -74,69 +74,69 @@ def event_json(event: Event) -> dict[str, Any]:
     }
 
 
-def answer(callback: str, outcome: Outcome) -> dict[str, Any]:
+def answer(callback: str, result: CallbackResult) -> dict[str, Any]:
     """The JSON body of a 200 for this callback; every list and enum the contract has is present."""
-    events = [event_json(event) for event in _without_repeats(outcome.events)]
+    events = [event_json(event) for event in _without_repeats(result.events)]
     build = _SHAPES.get(callback, _events_only)
-    return build(events, outcome)
+    return build(events, result)
 
 
 def _without_repeats(events: Sequence[Event]) -> list[Event]:
     return list(dict.fromkeys(events))
 
 
-def _events_only(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+def _events_only(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
     return {"events": events}
 
 
-def _with_status(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
-    return {"status": "fail" if outcome.has_failed else "success", "events": events}
+def _with_status(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    return {"status": "fail" if result.has_failed else "success", "events": events}
 
 
-def _catalog_get_config(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
-    return {"sku_fanout": outcome.content.get("sku_fanout", "no_fanout")}
+def _catalog_get_config(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    return {"sku_fanout": result.content.get("sku_fanout", "no_fanout")}
 
 
-def _order_pull(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+def _order_pull(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
     """The page as the action had it judged, where it had."""
-    if isinstance(outcome.content, Judged):
-        return outcome.content
+    if isinstance(result.content, Judged):
+        return result.content
     return {
-        "next_page_token": outcome.content.get("next_page_token", ""),
-        "orders": outcome.content.get("orders", []),
+        "next_page_token": result.content.get("next_page_token", ""),
+        "orders": result.content.get("orders", []),
     }
 
 
-def _order_update(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
-    return {
-        "events": events,
-        "line_items": outcome.content.get("line_items", []),
-        "values": outcome.content.get("values", {}),
-    }
-
-
-def _order_returned(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+def _order_update(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
     return {
         "events": events,
-        "payment_transactions": outcome.content.get("payment_transactions", []),
-        "return": {"channel_store_credit_amount": as_number(outcome.content.get("store_credit", 0))},
+        "line_items": result.content.get("line_items", []),
+        "values": result.content.get("values", {}),
     }
 
 
-def _payment_credit(events: list[dict[str, Any]], outcome: Outcome) -> dict[str, Any]:
+def _order_returned(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    return {
+        "events": events,
+        "payment_transactions": result.content.get("payment_transactions", []),
+        "return": {"channel_store_credit_amount": as_number(result.content.get("store_credit", 0))},
+    }
+
+
+def _payment_credit(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
     """This answer has no events: the first one's message is all RetailOps can be told."""
     return {
         "payment_processing_type": "channel_payment",
         "transaction_type": "credit",
-        "payment_type": outcome.content.get("payment_type", "none"),
-        "amount": as_number(outcome.content.get("amount", 0)),
-        "message": outcome.events[0].message if outcome.events else "",
-        "status": outcome.content.get("status", "fail" if outcome.has_failed else "success"),
-        "refnum": outcome.content.get("refnum", ""),
+        "payment_type": result.content.get("payment_type", "none"),
+        "amount": as_number(result.content.get("amount", 0)),
+        "message": result.events[0].message if result.events else "",
+        "status": result.content.get("status", "fail" if result.has_failed else "success"),
+        "refnum": result.content.get("refnum", ""),
     }
 
 
-_SHAPES: Mapping[str, Callable[[list[dict[str, Any]], Outcome], dict[str, Any]]] = {
+_SHAPES: Mapping[str, Callable[[list[dict[str, Any]], CallbackResult], dict[str, Any]]] = {
     "catalog_get_config": _catalog_get_config,
     "order_pull": _order_pull,
     "order_cancel": _with_status,

@@ -23,7 +23,7 @@ PATIENCE_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Desk:
+class Services:
     """One per process."""
 
     database: Database
@@ -44,7 +44,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CallbackRequest:
     """One callback of RetailOps for a configured channel."""
 
     callback: Callback

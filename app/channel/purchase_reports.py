@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.channel.desk import Desk
+from app.channel.services import Services
 from app.domain.orders import Order
 from app.domain.purchases import Purchase
 from app.gateways.interface import Gateway
@@ -17,12 +17,12 @@ from app.settings import Channel
 log = logging.getLogger(__name__)
 
 
-def see(connection: Connection, desk: Desk, channel: Channel, orders: Sequence[Order]) -> None:
+def see(connection: Connection, services: Services, channel: Channel, orders: Sequence[Order]) -> None:
     """Let each observer of the channel put down what it wants of these orders; it cannot fail the pull.
 
     Orders without money are nothing to report (R20), nor are those that are called off.
     """
-    for gateway in desk.gateways_of(channel):
+    for gateway in services.gateways_of(channel):
         if not gateway.observes:
             continue
         wanted = [
@@ -31,7 +31,7 @@ def see(connection: Connection, desk: Desk, channel: Channel, orders: Sequence[O
             if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.key))
         ]
         if wanted:
-            observed.see(connection, channel.key, gateway.token, wanted, desk.clock())
+            observed.see(connection, channel.key, gateway.token, wanted, services.clock())
 
 
 def _purchase(gateway: Gateway, order: Order, channel: str) -> Purchase | None:
