@@ -341,7 +341,7 @@ def test_p21_sigterm_under_traffic_answers_what_was_begun_and_ends_within_20_s(
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(1.5)
+    eventually(lambda: len(answered) > 10)
     begun = time.monotonic()
     server.send_signal(signal.SIGTERM)
     assert server.wait(20) == 0
@@ -353,7 +353,6 @@ def test_p21_sigterm_under_traffic_answers_what_was_begun_and_ends_within_20_s(
         bound = set(connection.execute(sa.select(commands.c.order_refnum)).scalars())
         still_leased = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.lease_token.is_not(None))).all()
         owed = set(connection.execute(sa.select(deliveries.c.lane).where(deliveries.c.state == "owed")).scalars())
-    assert len(answered) > 10
     assert set(answered) <= bound, "what was answered is kept"
     assert bound.isdisjoint(unanswered), "what was begun was answered"
     assert still_leased == []
