@@ -85,6 +85,7 @@ GROUND_FLOOR = {
     "metrics": "what every room counts",
     "deadline": "handed down from the request to the last byte of a vendor's call",
     "watchdog": "ends waits for vendors (transport) and for the database (records)",
+    "terminal": "how a command prints and takes options: `channel`'s own and those in the vendors' folders",
     "addresses": "where a key may be sent: settings, transport and commands",
     # Four that no single room could own, for rooms that may not import each other share them:
     "clock": "which clock decides what, for records, transport and everything above them (R36)",

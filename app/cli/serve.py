@@ -15,11 +15,11 @@ from flask import Flask
 
 from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
-from app.cli.terminal import console, new_table, stop_signal
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.records.database import posix_locks
 from app.settings import Settings
+from app.terminal import console, new_table, stop_signal
 
 START_S = 30.0
 """How long the server may take to answer for the first time."""
