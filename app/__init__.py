@@ -28,7 +28,7 @@ from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
-from app.gateways import VENDORS
+from app.gateways import VENDORS, inbound
 from app.gateways.interface import Gateway, Tools
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
@@ -226,9 +226,9 @@ def create_app(configured: Settings | None = None) -> Flask:
             if token in channel.gateways
             for name in (channel.name, *channel.former_name)
         }
-        inbound = VENDORS[token].inbound(mine)
-        if inbound is not None:
-            app.register_blueprint(inbound)
+        blueprint = inbound(token, mine)
+        if blueprint is not None:
+            app.register_blueprint(blueprint)
     app.extensions["works"] = works
     app.extensions["senders"] = Senders(configured.channels)
     if configured.verify_key and configured.app_env == "production":

@@ -108,7 +108,7 @@ FAULTS = (
     Fault(
         "carts-without-a-key",
         "P2",
-        "app/gateways/vendors/rally/storefront_address.py",
+        "app/gateways/vendors/rally/inbound/storefront_address.py",
         "if merchant is None or not merchant.options.storefront_key:",
         "if merchant is None:",
         ("tests/gateways/test_rally_storefront.py::test_without_a_key_there_is_no_such_address",),
@@ -144,7 +144,7 @@ FAULTS = (
     Fault(
         "lose-the-variants-of-bare-lines",
         "P34",
-        "app/gateways/vendors/rally/hook_requests.py",
+        "app/gateways/vendors/rally/inbound/hook_requests.py",
         'if item.get("quantity") is None and item.get("variants"):',
         'if item.get("quantity") is None and False:',
         ("tests/gateways/test_rally_storefront.py::test_bare_line_items_are_understood_however_they_name_the_goods",),
@@ -1409,7 +1409,7 @@ FAULTS = (
     Fault(
         "paid-by-a-code-is-not-paid",
         "P37",
-        "app/gateways/vendors/rally/hook_money.py",
+        "app/gateways/vendors/rally/inbound/hook_money.py",
         '        stated = {"payment_method_name": stated} if stated.strip() else {}\n',
         "        stated = {}\n",
         (
@@ -1750,7 +1750,7 @@ FAULTS = (
     Fault(
         "feed-without-its-token",
         "P20",
-        "app/gateways/vendors/retailrocket/feed/feed_server.py",
+        "app/gateways/vendors/retailrocket/inbound/feed_server.py",
         "        if shelf is None or not hmac.compare_digest(",
         "        if shelf is None or False and hmac.compare_digest(",
         (
@@ -1989,7 +1989,7 @@ FAULTS = (
     Fault(
         "cut-a-country-code",
         "P34",
-        "app/gateways/vendors/rally/hook_requests.py",
+        "app/gateways/vendors/rally/inbound/hook_requests.py",
         '    found["country_code"] = country_code(stated)\n',
         '    found["country_code"] = country_code(stated[:2])\n',
         ("tests/gateways/test_rally_countries.py::test_p34_a_country_code_is_translated_and_never_cut",),
@@ -2047,7 +2047,7 @@ FAULTS = (
     Fault(
         "strip-the-ids-of-transactions",
         "P35",
-        "app/gateways/vendors/rally/hook_money.py",
+        "app/gateways/vendors/rally/inbound/hook_money.py",
         '        own_id = identifier(item.get("external_id"))\n',
         '        own_id = identifier(item.get("external_id")).strip()\n',
         (

@@ -1,4 +1,4 @@
-"""`channel ...`: one table of commands, each imported when it is first asked for.
+"""`channel ...`: one table of commands and those in the vendors' folders, each imported when it is first used.
 
 Exit codes of every command: 0 done, 1 something failed, 2 the command line or the configuration is wrong.
 """
@@ -6,6 +6,7 @@ Exit codes of every command: 0 done, 1 something failed, 2 the command line or t
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import click
@@ -29,11 +30,8 @@ COMMANDS = {
     "init": "app.cli.init:init",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
-    "pipe17": "app.cli.pipe17:pipe17",
-    "rally": "app.cli.rally:rally",
     "reconcile": "app.cli.reconcile:reconcile",
     "refunds": "app.cli.refunds:refunds",
-    "retailrocket": "app.cli.retailrocket:retailrocket",
     "sandbox": "app.cli.sandbox:sandbox",
     "send": "app.cli.send:send",
     "serve": "app.cli.serve:serve",
@@ -43,18 +41,30 @@ COMMANDS = {
     "verify": "app.cli.verify:verify",
 }
 
+_VENDORS = Path(__file__).parents[1] / "gateways" / "vendors"
+
+OF_VENDORS = {
+    path.parent.name: f"app.gateways.vendors.{path.parent.name}.commands:commands"
+    for path in _VENDORS.glob("*/commands.py")
+    if path.parent.name not in COMMANDS
+}
+"""The commands of the vendors that have any, by token: looked up by file, so that no vendor is imported for another."""
+
 
 class Commands(click.Group):
     """A command that cannot be imported stops only itself, and no fault the user can mend shows a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return sorted(COMMANDS | OF_VENDORS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        place = COMMANDS.get(cmd_name) or OF_VENDORS.get(cmd_name)
+        if place is None:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = place.partition(":")
         try:
+            if cmd_name in OF_VENDORS:
+                ctx.obj = importlib.import_module("app.cli.vendor_commands").VendorCommandContext()
             return cast(click.Command, getattr(importlib.import_module(module), attribute))
         except Exception as error:
             return _unloadable(cmd_name, error)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import click
 
 from app.cli.system_user import user_name
 from app.operations.acts import Operator, operator
-
-Command = Callable[..., Any]
+from app.terminal import Command, reason_options
 
 
 def act_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
@@ -20,24 +18,6 @@ def act_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
         return reason_options(needs_reason=needs_reason)(dry_run(command))
-
-    return add
-
-
-def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
-    """--reason, --by and --yes, for an act that shows beforehand what it would do."""
-    why = "Why you do it; kept with the act, so name no customer." + (" Required." if needs_reason else "")
-
-    def add(command: Command) -> Command:
-        for option in reversed(
-            [
-                click.option("--reason", default="", metavar="TEXT", help=why),
-                click.option("--by", default="", metavar="NAME", help="Who acts.  Default: the system's user."),
-                click.option("--yes", is_flag=True, help="Do not ask."),
-            ]
-        ):
-            command = option(command)
-        return command
 
     return add
 

@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from app.cli.terminal import json_option, print_json
 from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, new_key, store_key, unseen_home
 from app.settings import key_rules
+from app.terminal import json_option, print_json
 
 _ROTATION = f"""
     The key is what RetailOps sends with every callback, in the body field integration_auth_token.  It is kept

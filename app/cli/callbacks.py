@@ -12,12 +12,12 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from app.cli.deliveries import show_moments
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
-from app.cli.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 from app.clock import utc_now
 from app.records import story
 from app.records.story import Story
 from app.records.tables import commands, deliveries, journal
 from app.settings import Settings
+from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 LOOKED_BACK = timedelta(days=7)
 """How far the journal is searched for a request id, which it is not sorted by."""

@@ -19,7 +19,6 @@ from app.cli.certification import (
     ask_retailops,
     name_rules,
 )
-from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.verify.exchange import Target
 from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import NoKey, Secret, StoredKey, find_key
@@ -30,6 +29,7 @@ from app.cli.verify.show import Progress
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
 from app.settings import key_rules
+from app.terminal import console, json_option, new_table, print_json
 
 
 @click.command(cls=GoFlags, short_help="Have a channel server certified by RetailOps.")

@@ -20,7 +20,6 @@ from app import gateways, shared_rates
 from app import settings as configuration
 from app.channel import registration
 from app.cli import channel_findings, findings, stock_findings
-from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
@@ -29,6 +28,7 @@ from app.gateways import VENDORS
 from app.gateways.interface import Call, Finding, Health, Tools
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
+from app.terminal import console, json_option, new_table, print_json
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from app.cli.terminal import json_option, print_json
 from app.errors import SettingsFault
 from app.records.database import Database
 from app.settings import load_database_url
+from app.terminal import json_option, print_json
 
 
 @click.group()

@@ -11,7 +11,6 @@ from sqlalchemy import Row, select
 
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import call_filters, records, shown_channel, wanted_calls
-from app.cli.terminal import json_option, print_json
 from app.cli.vendors import Built, build
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
@@ -21,6 +20,7 @@ from app.operations.acts import Operator
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
 from app.records.tables import late_news
+from app.terminal import json_option, print_json
 
 
 @click.command()

@@ -14,7 +14,6 @@ from sqlalchemy import Row, select
 
 from app.cli.deciding import confirm, drop, retry
 from app.cli.filters import call_filters, iso, records, shown_channel, wanted_calls, when
-from app.cli.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.work import work
 from app.deliveries import operating
 from app.deliveries.operating import Wanted
@@ -24,6 +23,7 @@ from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
 from app.records.story import Moment
 from app.records.tables import commands, late_news
+from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 Command = Callable[..., Any]
 

@@ -10,7 +10,6 @@ import click
 
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import age, iso, records
-from app.cli.terminal import console, json_option, new_table, print_json
 from app.cli.vendors import build, channel_named, check_vendor
 from app.operations import acts
 from app.operations.acts import Operator
@@ -19,6 +18,7 @@ from app.records import stock as levels
 from app.records.database import Database
 from app.records.stock import SendAgain, StatedLevel
 from app.settings import Channel
+from app.terminal import console, json_option, new_table, print_json
 
 SHOWN = 50
 """Rows of a dry run's table; JSON has all."""

@@ -16,6 +16,7 @@ from app.clock import utc_now
 from app.deliveries.operating import Wanted
 from app.gateways import VENDORS
 from app.records import channels
+from app.records.channels import Names
 from app.records.database import Database, UnfitDatabase
 from app.settings import Settings
 
@@ -59,7 +60,7 @@ def records() -> Iterator[tuple[Settings, Database]]:
 _NAMES = "app.cli.filters.names"
 
 
-def remember_names(database: Database) -> None:
+def remember_names(database: Database) -> Names:
     """From now on this command knows the channels' names, so that `key_of` and `shown_channel` can be used.
 
     Raises `UnfitDatabase` where this version cannot use the database.
@@ -67,7 +68,9 @@ def remember_names(database: Database) -> None:
     if reason := database.form().reason:
         raise UnfitDatabase(reason)
     with database.read() as connection:
-        click.get_current_context().meta[_NAMES] = channels.names(connection)
+        names = channels.names(connection)
+    click.get_current_context().meta[_NAMES] = names
+    return names
 
 
 def key_of(name: str) -> str:

@@ -6,13 +6,13 @@ import click
 
 from app import settings as configuration
 from app.channel import registration
-from app.cli.acting import operator_of, reason_options
-from app.cli.terminal import console, json_option, new_table, print_json
+from app.cli.acting import operator_of
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.operations import acts
 from app.records import channels, forgetting
 from app.records.database import Database
+from app.terminal import console, json_option, new_table, print_json, reason_options
 
 WORDS = {
     "called_off_cursors": "marks of how far cancellations were read",

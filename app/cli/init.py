@@ -18,11 +18,11 @@ from dotenv import dotenv_values
 
 from app import gateways
 from app.cli.env_file import ENV_FILE
-from app.cli.terminal import json_option, print_json
 from app.cli.verify.keys import new_key
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.options import read_table
+from app.terminal import json_option, print_json
 
 CHANNELS_FILE = Path("channels.toml")
 

@@ -11,9 +11,9 @@ from string import Template
 import click
 import msgspec
 
-from app.cli.terminal import json_option, print_json
 from app.gateways import REGISTRY
 from app.settings import Channel
+from app.terminal import json_option, print_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROOT = Path(__file__).resolve().parents[2]

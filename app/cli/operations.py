@@ -10,9 +10,9 @@ import click
 from rich.padding import Padding
 
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.records import operations as trace
 from app.records.operations import Operation
+from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
 NAMED = 3
 """Objects of one act that a table names; JSON names up to a hundred."""

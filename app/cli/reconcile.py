@@ -13,9 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.acting import ask, operator_of, reason_options
+from app.cli.acting import ask, operator_of
 from app.cli.filters import age, iso, records
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError
@@ -25,6 +24,7 @@ from app.operations.acts import Operator
 from app.operations.reconcile import Difference, Progressed, Reconciliation, Result
 from app.records.database import Database
 from app.records.stock import SendAgain
+from app.terminal import console, is_wide, json_option, new_table, print_json, reason_options, shortened
 
 NOTES = {
     "": "",

@@ -10,12 +10,12 @@ import click
 from app.channel.money import rounded
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import key_of, remember_names, shown_channel
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.operations import acts
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.refunds import Entry
 from app.settings import load_database_url
+from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
 STATES = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS = ("order_cancel", "order_complete", "order_returned", "payment_credit")

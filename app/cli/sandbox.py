@@ -10,10 +10,10 @@ import click
 import msgspec
 
 from app.cli.init import channels_text, has_example, variables_text
-from app.cli.terminal import console, json_option, new_table, print_json, stop_signal
 from app.sandbox import vendors
 from app.sandbox.faults import RunningServer
 from app.sandbox.host import Account, Options
+from app.terminal import console, json_option, new_table, print_json, stop_signal
 
 FIRST_PORT = 5100
 """Where `channel init` expects the first sandbox."""

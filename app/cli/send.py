@@ -15,13 +15,13 @@ from app import settings as configuration
 from app.addresses import is_loopback
 from app.cli.one_callback import Verdict, apply_change, exchange
 from app.cli.samples import sample
-from app.cli.terminal import console, json_option, print_json
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.exchange import BadAddress, Target
 from app.cli.verify.keys import find_key
 from app.contract.schemas import Callback, load_contract
 from app.gateways import VENDORS
 from app.settings import TEST_KEY, Channel, Settings
+from app.terminal import console, json_option, print_json
 
 READ_ONLY = frozenset({"catalog_get_config", "order_pull"})
 """Callbacks that ask; every other one states a fact or is a command."""

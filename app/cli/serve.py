@@ -15,11 +15,11 @@ from flask import Flask
 
 from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
-from app.cli.terminal import console, new_table, stop_signal
 from app.errors import SettingsFault
-from app.gateways import VENDORS
+from app.gateways import VENDORS, inbound
 from app.records.database import posix_locks
 from app.settings import Settings
+from app.terminal import console, new_table, stop_signal
 
 START_S = 30.0
 """How long the server may take to answer for the first time."""
@@ -178,11 +178,11 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
 
 def _inbound_path(token: str) -> str:
     """The address below which this vendor calls or fetches, "" where it does neither."""
-    inbound = VENDORS[token].inbound({})
-    if inbound is None:
+    blueprint = inbound(token, {})
+    if blueprint is None:
         return ""
     bare = Flask(token, static_folder=None)
-    bare.register_blueprint(inbound)
+    bare.register_blueprint(blueprint)
     return os.path.commonpath([rule.rule for rule in bare.url_map.iter_rules()])
 
 

@@ -12,11 +12,11 @@ from rich.padding import Padding
 
 from app import gateways
 from app import settings as configuration
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.options import Explained, explain, has_default
 from app.settings import Channel, Settings
+from app.terminal import console, is_wide, json_option, new_table, print_json
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ import click
 
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import iso, records, when
-from app.cli.terminal import json_option, print_json
 from app.cli.vendors import channel_named, check_vendor
 from app.operations import acts
 from app.records import freeing
 from app.records.freeing import HeldUp
+from app.terminal import json_option, print_json
 
 
 @click.group(short_help="Free what holds up a vendor's calls and facts.")

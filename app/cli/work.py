@@ -10,10 +10,10 @@ import click
 
 from app import Works, logs, memory, settings
 from app.channel import registration
-from app.cli.terminal import json_option, print_json, stop_signal
 from app.gateways import VENDORS
 from app.records.database import Database, DatabaseRejects, DatabaseUnavailable
 from app.settings import Settings
+from app.terminal import json_option, print_json, stop_signal
 
 THREADS = 16
 """Vendor calls one worker process has under way at once."""

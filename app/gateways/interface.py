@@ -299,14 +299,6 @@ class Vendor(Protocol):
     def create(self, options: Any, tools: Tools) -> Gateway:
         """The gateway of one channel.  Makes no call."""
 
-    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
-        """A Flask blueprint for what this vendor calls or fetches here, or None.
-
-        `gateways` are this vendor's by channel name, former names too, for addresses that have one in them; the
-        blueprint brings its whole paths and its own checks, and refuses what belongs to a gateway that
-        `is_set_aside`.
-        """
-
 
 @dataclass(frozen=True)
 class Tools:

@@ -394,9 +394,6 @@ class TillVendor:
     def address_parts(self, options: TillOptions, names: Sequence[str]) -> list[str]:
         return []
 
-    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
-        return None
-
     def create(self, options: TillOptions, tools: Tools) -> Gateway:
         client = VendorClient(self.token, options.base_url, headers={"X-Till-Key": KEY}, patience_s=options.patience_s,
                     observe=tools.observe)  # fmt: skip

@@ -10,7 +10,9 @@ import click
 import pytest
 from rich.console import Console
 
-from app.cli import forget, operations, retailrocket, terminal
+from app import terminal
+from app.cli import forget, operations
+from app.gateways.vendors.retailrocket import commands as retailrocket
 from app.records import forgetting
 from app.records.feeds import LeftOut
 from app.records.operations import Operation, Target

@@ -20,7 +20,7 @@ from flask import Flask
 from app.callbacks import edge
 from app.domain.stock import StockLevel
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
-from app.gateways.vendors.rally.hooks import create_hooks
+from app.gateways.vendors.rally.inbound.hooks import create_hooks
 from app.gateways.vendors.rally.merchant import Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.options import read_table

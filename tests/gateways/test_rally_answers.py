@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.gateways.vendors.rally.hooks import ANSWERS
+from app.gateways.vendors.rally.inbound.hooks import ANSWERS
 from app.records.database import Database
 from tests.gateways.rally_stage import METHOD, TEXAS, Stage, staged
 from tests.records.test_migrations import open_database

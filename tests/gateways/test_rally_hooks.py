@@ -16,7 +16,7 @@ from flask import Flask
 
 from app.errors import SettingsFault
 from app.gateways.vendors.rally.hook_registry import TOPICS
-from app.gateways.vendors.rally.hooks import ANSWERS
+from app.gateways.vendors.rally.inbound.hooks import ANSWERS
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from tests.gateways.rally_stage import TEXAS, Stage, signature, staged

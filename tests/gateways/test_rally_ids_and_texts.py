@@ -15,8 +15,8 @@ from sqlalchemy import select
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.gateways.interface import Call, Finding
-from app.gateways.vendors.rally.hook_money import transactions
-from app.gateways.vendors.rally.hook_requests import read_body
+from app.gateways.vendors.rally.inbound.hook_money import transactions
+from app.gateways.vendors.rally.inbound.hook_requests import read_body
 from app.records.tables import inbound_requests, journal
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened, record

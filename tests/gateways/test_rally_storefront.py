@@ -15,7 +15,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.errors import SettingsFault
 from app.gateways.interface import Call, Finding
-from app.gateways.vendors.rally.hooks import create_hooks
+from app.gateways.vendors.rally.inbound.hooks import create_hooks
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID

@@ -651,7 +651,7 @@ def test_the_operator_reads_what_the_feed_leaves_out(
 def test_the_operator_reads_the_number_of_every_sku_and_what_the_product_api_was_not_given(
     open_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch, database_url: str
 ) -> None:
-    monkeypatch.setattr("app.cli.retailrocket.PAGE", 2)
+    monkeypatch.setattr("app.gateways.vendors.retailrocket.commands.PAGE", 2)
     shop = open_shop('mode = "product_api"')
     shop.push("MUG", "SHIRT")
     shop.push("SHIRT-M", "SHIRT-L", Parent="SHIRT")

@@ -13,7 +13,7 @@ import requests
 from flask import Flask
 from sqlalchemy import update
 
-from app.cli import terminal
+from app import terminal
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.catalogue import ProductChange

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from app.cli.terminal import console, json_option, print_json
 from app.cli.verify.exchange import Target
 from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import Secret, doubt_of_sdk_tool, find_key
@@ -18,6 +17,7 @@ from app.cli.verify.sdk_tool import Verdict, collect, judged_by, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
 from app.contract.files import FIXTURES, SCHEMAS
 from app.settings import TEST_KEY
+from app.terminal import console, json_option, print_json
 
 _ELSEWHERE = {
     "certify": "channel certify",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
 from app.gateways.vendors.pipe17.connection.locations import name_key
-from app.gateways.vendors.pipe17.connection.webhooks import create_webhooks
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.transport.client import VendorClient
@@ -78,11 +77,6 @@ class Pipe17Vendor:
 
     def address_parts(self, options: Pipe17Options, names: Sequence[str]) -> list[str]:
         return [options.webhook_path_key] if options.webhook_path_key else []
-
-    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
-        """The webhooks' address, where a channel has a key for it."""
-        # By name a channel that had another one before stands here twice.
-        return create_webhooks({item for item in gateways.values() if isinstance(item, Pipe17Gateway)})
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from app.gateways.interface import Gateway, Tools, Vendor
 from app.gateways.vendors.rally.gateway import RallyGateway
-from app.gateways.vendors.rally.hooks import create_hooks
 from app.gateways.vendors.rally.options import RallyOptions
 
 
@@ -38,12 +37,6 @@ class RallyVendor:
 
     def address_parts(self, options: RallyOptions, names: Sequence[str]) -> list[str]:
         return [options.organization_id]
-
-    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
-        """The hooks of every merchant."""
-        ours = [cast(RallyGateway, gateway) for gateway in gateways.values()]
-        set_aside = frozenset(gateway.shop.channel for gateway in ours if gateway.is_set_aside)
-        return create_hooks({gateway.shop.options.organization_id: gateway.shop for gateway in ours}, set_aside)
 
     def create(self, options: RallyOptions, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.gateways import learned_rate
 from app.gateways.interface import Gateway, Tools, Vendor
-from app.gateways.vendors.retailrocket.feed.feed_server import create_feed_server
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway, feed_of
+from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 
 
@@ -47,12 +46,6 @@ class RetailRocketVendor:
 
     def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:
         return [f"{name}.xml" for name in names]
-
-    def inbound(self, gateways: Mapping[str, Gateway]) -> Any:
-        """The feeds of the channels in feed mode."""
-        feeds = {channel: feed for channel, gateway in gateways.items() if (feed := feed_of(gateway))}
-        set_aside = frozenset(channel for channel, gateway in gateways.items() if gateway.is_set_aside)
-        return create_feed_server(feeds, set_aside) if feeds else None
 
     def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
         return RetailRocketGateway(options, tools)

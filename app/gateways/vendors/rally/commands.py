@@ -6,23 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-import requests
 
-from app import settings
-from app.cli import lent
-from app.cli.terminal import console, json_option, new_table, print_json
 from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
-from app.gateways import VENDORS
+from app.gateways.command_context import CommandContext
 from app.gateways.interface import Call
 from app.gateways.vendors.rally.api import Api, client_of
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step
 from app.gateways.vendors.rally.options import RallyOptions
 from app.settings import Channel, Settings
-
-OWN_ADDRESS_S = 10.0
-"""How long this server's own address may take to answer."""
+from app.terminal import console, json_option, new_table, print_json
 
 RUN_S = 180.0
 """How long a run of some forty calls may take."""
@@ -33,11 +27,11 @@ channel_option = click.option(
 
 
 @click.group()
-def rally() -> None:
+def commands() -> None:
     """Rally: hooks and cart button of a merchant."""
 
 
-@rally.group()
+@commands.group()
 def hooks() -> None:
     """The addresses Rally calls here: all thirteen are needed for a checkout."""
 
@@ -45,35 +39,37 @@ def hooks() -> None:
 @hooks.command("register")
 @channel_option
 @json_option
-def register(name: str, as_json: bool) -> None:
+@click.pass_obj
+def register(context: CommandContext, name: str, as_json: bool) -> None:
     """Register the hooks anew, and tell Rally the shop's profile.
 
     Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
     it mends a run that broke off.
     """
-    configured = settings.load(vendors=VENDORS)
+    configured = context.settings()
     channel = _channel(configured, name)
     if not configured.public_url:
         raise SettingsFault(["PUBLIC_URL: not set; Rally has to know where this server is reached"])
-    why = _why_unreachable(configured.public_url)
+    why = context.why_unreachable(configured.public_url)
     if why:
         _show(channel, "register", Report(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
-    _show(channel, "register", _registry(channel, configured).register(_call()), as_json)
+    _show(channel, "register", _registry(context, channel, configured).register(_call()), as_json)
 
 
 @hooks.command("list")
 @channel_option
 @json_option
-def list_(name: str, as_json: bool) -> None:
+@click.pass_obj
+def list_(context: CommandContext, name: str, as_json: bool) -> None:
     """The hooks Rally has for this merchant's key.
 
     Exit code 1 unless they are this server's thirteen: with the right verbs and, where PUBLIC_URL is set, leading
     there.
     """
-    configured = settings.load(vendors=VENDORS)
+    configured = context.settings()
     channel = _channel(configured, name)
     try:
-        registry = _registry(channel, configured)
+        registry = _registry(context, channel, configured)
         found = registry.listing(_call())
     except GatewayError as error:
         _show(channel, "list", Report(trouble=error.message), as_json)
@@ -106,19 +102,21 @@ def list_(name: str, as_json: bool) -> None:
 @hooks.command("remove")
 @channel_option
 @json_option
-def remove(name: str, as_json: bool) -> None:
+@click.pass_obj
+def remove(context: CommandContext, name: str, as_json: bool) -> None:
     """Remove every hook of this merchant's key.  Rally's checkout of this shop ends with it."""
-    configured = settings.load(vendors=VENDORS)
+    configured = context.settings()
     channel = _channel(configured, name)
-    _show(channel, "remove", _registry(channel, configured).remove(_call()), as_json)
+    _show(channel, "remove", _registry(context, channel, configured).remove(_call()), as_json)
 
 
-@rally.command("cart-button")
+@commands.command("cart-button")
 @channel_option
 @click.option("--text", default="", help="What the button reads; Rally's own is Check out.")
 @click.option("--css-class", default="", help="CSS classes of the button; Rally's own is rally-btn.")
 @json_option
-def cart_button(name: str, text: str, css_class: str, as_json: bool) -> None:
+@click.pass_obj
+def cart_button(context: CommandContext, name: str, text: str, css_class: str, as_json: bool) -> None:
     """Print the HTML that puts Rally's checkout button on the storefront's cart page.
 
     Before it the page sets `window.rallyItems = [{sku, quantity}]`, with `product_id` and `variant_id` in
@@ -127,7 +125,7 @@ def cart_button(name: str, text: str, css_class: str, as_json: bool) -> None:
     A shop that keeps carts sets `window.rallyCart = {id, currency}` instead: `id` is what this server
     answered to POST .../storefront/carts, which needs `storefront_key` in [channel.rally].
     """
-    channel = _channel(settings.load(vendors=VENDORS), name)
+    channel = _channel(context.settings(), name)
     options = _options(channel)
     if not options.storefront_client_id:
         raise click.ClickException(f"channel {channel.name}: set storefront_client_id in [channel.rally]")
@@ -153,24 +151,14 @@ def _options(channel: Channel) -> RallyOptions:
     return options
 
 
-def _registry(channel: Channel, configured: Settings) -> HookRegistry:
+def _registry(context: CommandContext, channel: Channel, configured: Settings) -> HookRegistry:
     options = _options(channel)
-    api = Api(client_of(options, lent.tools(configured, channel.name)), options)
+    api = Api(client_of(options, context.tools(configured, channel.name)), options)
     return HookRegistry(api, options, configured.public_url)
 
 
 def _call() -> Call:
     return Call(Deadline.in_s(RUN_S), "", "command")
-
-
-def _why_unreachable(public_url: str) -> str:
-    """Why Rally could not call this server, or ""."""
-    try:
-        with requests.Session() as session:
-            reply = session.get(f"{public_url}/healthz", timeout=OWN_ADDRESS_S, allow_redirects=False)
-    except requests.RequestException as error:
-        return f"nobody answers there ({type(error).__name__})"
-    return "" if reply.status_code == 200 else f"/healthz answers {reply.status_code} there, not 200"
 
 
 def _show(channel: Channel, action: str, report: Report, as_json: bool) -> None:

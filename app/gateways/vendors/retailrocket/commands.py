@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from app import settings as configuration
-from app.cli.filters import key_of, remember_names
-from app.cli.terminal import console, is_wide, json_option, new_table, print_json, shortened
 from app.domain.catalogue import Product
-from app.gateways import VENDORS
+from app.gateways.command_context import CommandContext
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
@@ -20,6 +17,7 @@ from app.records import catalogue
 from app.records.database import Database
 from app.records.feeds import FeedStore, LeftOut, Report
 from app.settings import Settings
+from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
 
 class Feed(msgspec.Struct, frozen=True):
@@ -60,11 +58,11 @@ PAGE = 250
 
 
 @click.group()
-def retailrocket() -> None:
+def commands() -> None:
     """Look at what Retail Rocket is given."""
 
 
-@retailrocket.command()
+@commands.command()
 @click.argument("channel", default="")
 @json_option
 @click.pass_context
@@ -73,16 +71,13 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
 
     Exit code 1 when a feed is not built yet or leaves goods out.
     """
-    configured = configuration.load(vendors=VENDORS)
+    context: CommandContext = ctx.obj
+    configured = context.settings()
     names = [item.name for item in configured.channels if _has_feed(item.vendors.get(RetailRocketGateway.token))]
     if channel and channel not in names:
         raise click.UsageError(f"channel '{channel}' has no feed; channels with one: {', '.join(names) or 'none'}")
-    database = Database(configured.database_url)
-    try:
-        remember_names(database)
-        found = [_feed(database, configured, name) for name in names if channel in ("", name)]
-    finally:
-        database.close()
+    with context.records(configured) as (database, keys):
+        found = [_feed(database, configured, name, keys.get(name, name)) for name in names if channel in ("", name)]
     if as_json:
         print_json(found)
     else:
@@ -90,7 +85,7 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
     ctx.exit(1 if any(item.built_at is None or item.left_out_count for item in found) else 0)
 
 
-@retailrocket.command()
+@commands.command()
 @click.option("--channel", "wanted", default="", help="Only this channel of channels.toml.  Default: all of them.")
 @click.option("--refused", "only_refused", is_flag=True, help="Only goods the Product API was not given, and why.")
 @json_option
@@ -100,40 +95,37 @@ def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool)
 
     A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
     """
-    configured = configuration.load(vendors=VENDORS)
+    context: CommandContext = ctx.obj
+    configured = context.settings()
     token = RetailRocketGateway.token
     stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
     if wanted and wanted not in stores:
         known = ", ".join(stores) or "none"
         raise click.UsageError(f"channel '{wanted}' does not have this gateway; channels with it: {known}")
-    database = Database(configured.database_url)
-    try:
-        remember_names(database)
+    with context.records(configured) as (database, keys):
         units = (
             unit
             for name, options in stores.items()
             if wanted in ("", name)
-            for unit in _numbered(database, name, options)
+            for unit in _numbered(database, name, keys.get(name, name), options)
             if unit.refusal or not only_refused
         )
         count = _print_json_list(units) if as_json else _print_lines(units)
-    finally:
-        database.close()
     ctx.exit(1 if only_refused and count else 0)
 
 
-def _numbered(database: Database, channel: str, options: RetailRocketOptions) -> Iterator[Numbered]:
+def _numbered(database: Database, channel: str, key: str, options: RetailRocketOptions) -> Iterator[Numbered]:
     """Page by page, for a catalogue may be large."""
     offers = Offers(options)
     after, is_all = "", False
     while not is_all:
         with database.read() as connection:
-            after, found = catalogue.page(connection, key_of(channel), after, PAGE)
+            after, found = catalogue.page(connection, key, after, PAGE)
             keys = [product.item.key for product in found] if options.mode == "product_api" else []
-            told = catalogue.refusals(connection, key_of(channel), RetailRocketGateway.token, keys)
+            refusals_of = catalogue.refusals(connection, key, RetailRocketGateway.token, keys)
         for product in found:
             group = product.item.number if product.variants else None
-            refusals = _refusals(offers, product, told.get(product.item.key, ""), options.currency)
+            refusals = _refusals(offers, product, refusals_of.get(product.item.key, ""), options.currency)
             for unit in product.units:
                 if unit.sku:
                     refusal = refusals.get(unit.key, "")
@@ -182,9 +174,9 @@ def _has_feed(options: object) -> bool:
     return getattr(options, "mode", "") == "feed"
 
 
-def _feed(database: Database, configured: Settings, name: str) -> Feed:
+def _feed(database: Database, configured: Settings, name: str, key: str) -> Feed:
     report: Report
-    report, built_at, is_waiting = FeedStore(database, key_of(name), RetailRocketGateway.token).report()
+    report, built_at, is_waiting = FeedStore(database, key, RetailRocketGateway.token).report()
     base = configured.public_url or f"http://localhost:{configured.port}"
     options = next(item.vendors[RetailRocketGateway.token] for item in configured.channels if item.name == name)
     address = f"{base}{options.feed_path(name)}"

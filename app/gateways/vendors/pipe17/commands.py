@@ -8,24 +8,18 @@ from typing import Any
 import click
 import msgspec
 
-from app import settings as configuration
-from app.cli import findings, lent
-from app.cli.acting import ask, operator_of, reason_options
-from app.cli.filters import records
-from app.cli.terminal import console, json_option, new_table, print_json
-from app.cli.vendors import channel_named, check_vendor
 from app.deadline import Deadline
 from app.domain.facts import Obstacle
-from app.gateways import VENDORS
+from app.gateways.command_context import CommandContext
 from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step
 from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.operations import acts
 from app.records import channels, refused
 from app.records.database import DatabaseUnavailable
+from app.terminal import console, json_option, new_table, print_json, reason_options
 
 PATIENCE_S = 60.0
 """How long one command may take, with all its calls."""
@@ -38,15 +32,15 @@ LEGACY = (
 )
 """What is lost with the legacy way (contract 1.2)."""
 
-channel_option = click.option("--channel", "wanted", help="Only this channel of channels.toml.  Default: all of them.")
+channel_option = click.option("--channel", help="Only this channel of channels.toml.  Default: all of them.")
 
 
 @click.group(short_help="Set up a Pipe17 account.")
-def pipe17() -> None:
+def commands() -> None:
     """Set up a Pipe17 account: its locations and the setting fields of our connector."""
 
 
-@pipe17.command("settings-definition")
+@commands.command("settings-definition")
 def settings_definition() -> None:
     """Print the setting fields to paste into the connector's definition at Pipe17, as JSON.
 
@@ -55,7 +49,7 @@ def settings_definition() -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(definition()), indent=2).decode())
 
 
-@pipe17.group()
+@commands.group()
 def locations() -> None:
     """The locations Pipe17 routes to, and the RetailOps facilities they are."""
 
@@ -64,12 +58,12 @@ def locations() -> None:
 @channel_option
 @json_option
 @click.pass_context
-def list_locations(ctx: click.Context, wanted: str | None, as_json: bool) -> None:
+def list_locations(ctx: click.Context, channel: str | None, as_json: bool) -> None:
     """Show every location the key is shown: whose it is, which facility, whether it is served.
 
     Exit code 1 when a channel serves none.
     """
-    found = {name: gateway.facilities.listing(_call()) for name, gateway in _gateways(ctx, wanted)}
+    found = {name: gateway.facilities.listing(_call()) for name, gateway in _gateways(ctx, channel)}
     if as_json:
         print_json({"channels": [{"channel": name, "locations": places} for name, places in found.items()]})
     else:
@@ -93,7 +87,7 @@ def list_locations(ctx: click.Context, wanted: str | None, as_json: bool) -> Non
 def sync_locations(
     ctx: click.Context,
     facilities: tuple[str, ...],
-    wanted: str | None,
+    channel: str | None,
     is_dry: bool,
     takes_over: bool,
     address1: str,
@@ -115,14 +109,13 @@ def sync_locations(
     given = {"address1": address1, "city": city, "stateOrProvince": state, "zipCodeOrPostalCode": postal_code}
     address = {name: value for name, value in {**given, "country": country}.items() if value}
     done: dict[str, list[Step]] = {}
-    configured = configuration.load(vendors=VENDORS)
-    for name, gateway in _gateways(ctx, wanted):
+    for name, gateway in _gateways(ctx, channel):
         names = facilities or gateway.facilities.configured
         if not names:
             raise click.UsageError(f"channel '{name}' names no facility; give their names as arguments")
         done[name] = gateway.facilities.sync(names, address, _call(), is_dry=is_dry, takes_over=takes_over)
         if not is_dry:
-            _owe_refused_stock(configured.database_url, name, done[name])
+            _send_refused_stock(ctx.obj, name, done[name])
     if as_json:
         print_json({"dry_run": is_dry, "channels": [{"channel": name, "steps": item} for name, item in done.items()]})
     else:
@@ -131,39 +124,36 @@ def sync_locations(
     ctx.exit(1 if any(step.done == "failed" for steps in done.values() for step in steps) else 0)
 
 
-@pipe17.command("key-replaced")
+@commands.command("key-replaced")
 @click.argument("channel")
 @reason_options(needs_reason=True)
 @json_option
-def key_replaced(channel: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
+@click.pass_obj
+def key_replaced(context: CommandContext, channel: str, reason: str, by: str, yes: bool, as_json: bool) -> None:
     """Say that the bare api_key of CHANNEL is a new key of the same account.
 
     For a channel that is set aside because its key changed, where the old key is at hand no more; otherwise name that
     as previous_api_key.  Restart the server then.  Exit code 1 when there is nothing to say.
     """
-    operator = operator_of(by, reason, needs_reason=True)
-    with records() as (configured, database):
-        found = channel_named(configured, channel)
-        check_vendor(found, VENDOR.token)
-        options: Any = found.vendors.get(VENDOR.token)
-        account = VENDOR.account(options) if options else ""
-        with database.read() as connection:
-            known = {item.key: item for item in channels.known(connection)}
-        before = known[found.key].accounts.get(VENDOR.token, "") if found.key in known else ""
-        if options is None or options.integration_id or before in ("", account) or not before.startswith("key:"):
-            raise click.ClickException(f"channel '{channel}' has no bare key that was replaced")
-        if not yes:
-            ask(f"Is the api_key of channel '{channel}' a key of the same Pipe17 account as the one before?")
-        is_done = acts.keep_account(database, operator, found.key, VENDOR.token, before, account, database.now())
+    is_done = context.keep_account(
+        VENDOR.token,
+        channel,
+        lambda options, before: not options.integration_id and before.startswith("key:"),
+        refusal=f"channel '{channel}' has no bare key that was replaced",
+        question=f"Is the api_key of channel '{channel}' a key of the same Pipe17 account as the one before?",
+        by=by,
+        reason=reason,
+        yes=yes,
+    )
     if as_json:
         print_json({"channel": channel, "is_done": is_done})
     else:
         click.echo(f"Channel '{channel}' goes on with its records. Restart the server.")
 
 
-def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -> None:
-    """Stock that was refused because these facilities had no location is sent at once by whoever delivers (R13)."""
-    _, database = findings.open_database(database_url)
+def _send_refused_stock(context: CommandContext, channel: str, steps: Sequence[Step]) -> None:
+    """Make stock due at once that was refused because these facilities had no location (R13)."""
+    database = context.records_if_any(context.settings())
     if database is None:
         return  # Nothing was ever refused here, or the server says what is wrong with its database.
     gone = [
@@ -179,21 +169,22 @@ def _owe_refused_stock(database_url: str, channel: str, steps: Sequence[Step]) -
         database.close()
 
 
-def _gateways(ctx: click.Context, wanted: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:
-    """The Pipe17 account of each channel meant; one with a bare key is told what it loses."""
-    configured = configuration.load(vendors=VENDORS)
-    found = [item for item in configured.channels if VENDOR.token in item.vendors and wanted in (None, item.name)]
+def _gateways(ctx: click.Context, channel: str | None) -> Iterator[tuple[str, Pipe17Gateway]]:
+    """The gateway of this channel, or of every one with Pipe17; warns of each that uses a bare key."""
+    context: CommandContext = ctx.obj
+    configured = context.settings()
+    found = [item for item in configured.channels if VENDOR.token in item.vendors and channel in (None, item.name)]
     if not found:
-        whom = f"channel '{wanted}'" if wanted else "no channel"
-        click.echo(f"channel: {whom} has {'no ' if wanted else ''}pipe17 among its gateways", err=True)
+        whom = f"channel '{channel}'" if channel else "no channel"
+        click.echo(f"channel: {whom} has {'no ' if channel else ''}pipe17 among its gateways", err=True)
         ctx.exit(2)
-    for channel in found:
-        options: Any = channel.vendors[VENDOR.token]
+    for item in found:
+        options: Any = item.vendors[VENDOR.token]
         if not options.integration_id:
-            click.echo(LEGACY.format(name=channel.name), err=True)
-        gateway = VENDOR.create(options, lent.tools(configured, channel.name))
+            click.echo(LEGACY.format(name=item.name), err=True)
+        gateway = VENDOR.create(options, context.tools(configured, item.name))
         assert isinstance(gateway, Pipe17Gateway)
-        yield channel.name, gateway
+        yield item.name, gateway
 
 
 def _call() -> Call:

@@ -1,17 +1,21 @@
-"""The output of every command: tables for people, JSON for programs, and a clean end on a signal."""
+"""The terminal of every command, the vendors' own among them: tables for people, JSON for programs, shared options."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
+
+Command = Callable[..., Any]
 
 PIPED_WIDTH = 160
 """Columns of a table that nobody's window limits."""
@@ -23,6 +27,24 @@ REQUEST_PREFIX = 8
 """Characters of a request id that a narrow table shows; so many are enough to look it up."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on one line.")
+
+
+def reason_options(*, needs_reason: bool = False) -> Callable[[Command], Command]:
+    """--reason, --by and --yes, for an act that shows beforehand what it would do."""
+    why = "Why you do it; kept with the act, so name no customer." + (" Required." if needs_reason else "")
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            [
+                click.option("--reason", default="", metavar="TEXT", help=why),
+                click.option("--by", default="", metavar="NAME", help="Who acts.  Default: the system's user."),
+                click.option("--yes", is_flag=True, help="Do not ask."),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return add
 
 
 def print_json(value: object) -> None:

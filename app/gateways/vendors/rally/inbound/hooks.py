@@ -21,14 +21,14 @@ from app import caller
 from app.domain.lenient_values import BadBody, Json, identifier, text
 from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
-from app.gateways.vendors.rally import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
-from app.gateways.vendors.rally.hook_requests import read_body
+from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
+from app.gateways.vendors.rally.inbound.hook_requests import read_body
+from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
 from app.gateways.vendors.rally.products import search_categories, search_products
 from app.gateways.vendors.rally.signing import HEADER, sign, signer
-from app.gateways.vendors.rally.storefront_address import add_storefront_carts
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.storefront.refusals import ShopRefused
 

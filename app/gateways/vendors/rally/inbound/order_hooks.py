@@ -5,9 +5,14 @@ from __future__ import annotations
 import logging
 
 from app.domain.lenient_values import Json, identifier, ip_address, mapping, plain, text
-from app.gateways.vendors.rally.hook_money import added_shipping, names_other_money, payment_method, transactions
-from app.gateways.vendors.rally.hook_requests import coupons, is_under_review, line_items, shopper, stated_lines
 from app.gateways.vendors.rally.hook_responses import order_json
+from app.gateways.vendors.rally.inbound.hook_money import (
+    added_shipping,
+    names_other_money,
+    payment_method,
+    transactions,
+)
+from app.gateways.vendors.rally.inbound.hook_requests import coupons, is_under_review, line_items, shopper, stated_lines
 from app.gateways.vendors.rally.merchant import Merchant
 from app.storefront import orders
 from app.storefront.orders import ShownOrder

@@ -6,8 +6,8 @@ from typing import Any
 
 from app.domain.lenient_values import Json
 from app.domain.traffic import InboundRequest
-from app.gateways.vendors.rally.hook_requests import coupons, line_items, shopper
 from app.gateways.vendors.rally.hook_responses import cart_json
+from app.gateways.vendors.rally.inbound.hook_requests import coupons, line_items, shopper
 from app.gateways.vendors.rally.merchant import Merchant
 from app.storefront import carts
 from app.storefront.requests import CartUpdate
