@@ -14,9 +14,9 @@ from flask import Flask
 from sqlalchemy import Connection
 
 from app import logs, metrics, settings
-from app.callbacks import edge
-from app.callbacks.door import create_door
+from app.callbacks import middleware
 from app.callbacks.health import create_health
+from app.callbacks.routes import create_routes
 from app.callbacks.senders import Senders
 from app.channel import effects, registration
 from app.channel.dispatch import CallbackDispatcher
@@ -207,9 +207,9 @@ def create_app(configured: Settings | None = None) -> Flask:
     dispatcher = CallbackDispatcher(services, routing, raises_on_bad_answer=configured.app_env == "development")
 
     app = Flask(__name__, static_folder=None)
-    edge.install(app)
+    middleware.install(app)
     app.register_blueprint(
-        create_door(contract, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
+        create_routes(contract, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
     )
     app.register_blueprint(
         create_health(

@@ -2,7 +2,7 @@
 
 A gateway raises exactly one of four kinds (`Refused`, `Unavailable`, `Misconfigured`, `BrokenReply`);
 whether the work may have been done all the same is part of the error, because everything that
-follows (an event, a repeat, a look-up, a parked delivery) depends on it.  The door raises
+follows (an event, a repeat, a look-up, a parked delivery) depends on it.  What answers RetailOps raises
 `HttpError`, which carries the HTTP status RetailOps gets.  Anything else is a fault of ours.
 """
 

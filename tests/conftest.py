@@ -288,7 +288,7 @@ SLOW = (
 LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
-    "gateways/test_rally_gateway.py", "callbacks/test_door.py", "transport/test_rates.py", "system/test_memory.py",
+    "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "transport/test_rates.py", "system/test_memory.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 

@@ -320,7 +320,7 @@ FAULTS = (
         "app/channel/routing.py",
         "matches = [hmac.compare_digest(known, given) for known, _ in self._keys]",
         "matches = [bool(given) and known.lower().startswith(given.lower()) for known, _ in self._keys]",
-        ("tests/callbacks/test_door.py::test_p2_every_wrong_key_gets_one_and_the_same_401_and_nothing_happens",),
+        ("tests/callbacks/test_routes.py::test_p2_every_wrong_key_gets_one_and_the_same_401_and_nothing_happens",),
     ),
     Fault(
         "send-unjudged-answers",
@@ -336,7 +336,7 @@ FAULTS = (
         "app/channel/actions/inventory_push.py",
         "        if bad and index in bad:\n            continue\n",
         "        if bad:\n            return Levels({}, [])\n",
-        ("tests/callbacks/test_door.py::test_p5_one_bad_row_never_costs_the_others",),
+        ("tests/callbacks/test_routes.py::test_p5_one_bad_row_never_costs_the_others",),
     ),
     Fault(
         "value-in-problem",
@@ -344,7 +344,7 @@ FAULTS = (
         "app/contract/problems.py",
         "yield Problem.at(pointer_to(place, pointer), rule, _sentence(rule, detail, self._owner(error)))",
         "yield Problem.at(pointer_to(place, pointer), rule, f'{value}')",
-        ("tests/callbacks/test_door.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
+        ("tests/callbacks/test_routes.py::test_p6_no_value_of_a_refused_body_is_repeated_in_reply_or_log",),
     ),
     Fault(
         "skip-the-watchdog",
@@ -629,7 +629,7 @@ FAULTS = (
         'result.events.insert(0, Event("error", "CHANNEL_NOT_CONFIGURED", message))',
         'result.events.insert(0, Event("info", "CHANNEL_NOT_CONFIGURED", message))',
         (
-            "tests/callbacks/test_door.py::test_p31_a_real_key_for_an_unconfigured_pair_changes_nothing_and_never_looks_like_success",
+            "tests/callbacks/test_routes.py::test_p31_a_real_key_for_an_unconfigured_pair_changes_nothing_and_never_looks_like_success",
         ),
     ),
     Fault(
@@ -2305,7 +2305,7 @@ FAULTS = (
     Fault(
         "count-the-budget-from-the-thread",
         "P7",
-        "app/callbacks/edge.py",
+        "app/callbacks/middleware.py",
         "Deadline(arrived_s + BUDGET_S)",
         "Deadline.in_s(BUDGET_S)",
         (
@@ -2371,7 +2371,7 @@ FAULTS = (
         "app/channel/dispatch.py",
         "> MOST_ENTRIES:",
         "> 1_000_000_000:",
-        ("tests/callbacks/test_door.py::test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused",),
+        ("tests/callbacks/test_routes.py::test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused",),
     ),
     Fault(
         "write-what-took-too-long-to-read",

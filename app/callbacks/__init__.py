@@ -1,1 +1,1 @@
-"""The door: what RetailOps calls.  HTTP in, HTTP out, nothing else."""
+"""HTTP in, HTTP out: receives the callbacks that RetailOps sends, and writes their answers."""

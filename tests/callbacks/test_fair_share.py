@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import settings
-from app.callbacks.edge import ARRIVED_S
+from app.callbacks.middleware import ARRIVED_S
 from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
 from app.errors import HttpError

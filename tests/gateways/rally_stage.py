@@ -17,7 +17,7 @@ import msgspec
 import requests
 from flask import Flask
 
-from app.callbacks import edge
+from app.callbacks import middleware
 from app.domain.stock import StockLevel
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound.hooks import create_hooks
@@ -234,7 +234,7 @@ def staged(database: Database, **more: Any) -> Iterator[Stage]:
 
 def _application(shop: Merchant) -> Flask:
     app = Flask("hooks", static_folder=None)
-    edge.install(app)
+    middleware.install(app)
     app.register_blueprint(create_hooks({shop.options.organization_id: shop}))
     return app
 

@@ -10,8 +10,8 @@ from flask import Blueprint, Response, request
 
 from app import caller, metrics
 from app.callbacks import body
-from app.callbacks.edge import REQUEST_ID
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
+from app.callbacks.middleware import REQUEST_ID
 from app.callbacks.replies import error_reply, json_bytes_reply, rejection
 from app.channel.dispatch import CallbackDispatcher, Note
 from app.contract.schemas import Callback, Contract
@@ -23,11 +23,11 @@ from app.records.journal import Journal
 log = logging.getLogger("app.callbacks")
 
 
-def create_door(
+def create_routes(
     contract: Contract, dispatcher: CallbackDispatcher, journal: Journal, *, max_body: int, budget_s: float
 ) -> Blueprint:
     """One route per schema file."""
-    door = Blueprint("callbacks", __name__, url_prefix="/api/channel")
+    routes = Blueprint("callbacks", __name__, url_prefix="/api/channel")
     large_bodies = LargeBodies()
 
     def serve(callback: Callback) -> Response:
@@ -51,14 +51,14 @@ def create_door(
         return reply
 
     for callback in contract.callbacks.values():
-        door.add_url_rule(
+        routes.add_url_rule(
             f"/{callback.name}_v1",
             endpoint=callback.name,
             view_func=lambda callback=callback: serve(callback),
             methods=["POST"],
             provide_automatic_options=False,
         )
-    return door
+    return routes
 
 
 def _reply(

@@ -1,4 +1,4 @@
-"""The door: who may come in, what is refused and how, and that every reply is one RetailOps can read."""
+"""The callbacks over HTTP: who may come in, what is refused and how, and that RetailOps can read every reply."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def new_request_id() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-class Edge:
+class Middleware:
     """Wraps the application as plain WSGI, which costs a request a tenth of what Flask's hooks would.
 
     Repeated slashes count as one and a trailing one as none: RetailOps' verifier joins base URL and path as
@@ -69,8 +69,8 @@ class Edge:
 
 
 def install(app: Flask) -> None:
-    """Put the edge around an application."""
-    app.wsgi_app = Edge(app.wsgi_app)  # type: ignore[method-assign]
+    """Put the middleware around an application."""
+    app.wsgi_app = Middleware(app.wsgi_app)  # type: ignore[method-assign]
     app.url_map.merge_slashes = False
 
     @app.errorhandler(HTTPException)
