@@ -2138,7 +2138,7 @@ FAULTS = (
     Fault(
         "act-on-another-attempt",
         "P39",
-        "app/deliveries/operating.py",
+        "app/records/delivery_rows.py",
         "            deliveries.c.attempts == row.attempts,\n",
         "",
         (

@@ -25,14 +25,13 @@ from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S, CallbackRequest, S
 from app.clock import boot_s
 from app.deliveries import transitions
 from app.deliveries.keeping import Kept
-from app.deliveries.operating import NEVER_KNOWN
 from app.domain.events import Association, Event, about
 from app.domain.texts import mended
 from app.errors import HttpError
 from app.gateways.interface import Verb
 from app.records import claims, leases, outbox
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
-from app.records.deliveries import OPEN_STATES, Delivery, Settled
+from app.records.deliveries import NEVER_KNOWN, OPEN_STATES, Delivery, Settled
 from app.records.former_keys import KEY_FORM
 from app.records.outbox import CallReport, Owed
 from app.records.outcomes import Outcome, Recorded, record_outcomes

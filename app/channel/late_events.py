@@ -14,11 +14,10 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from app.deadline import Deadline
-from app.deliveries.operating import CONFIRMED
 from app.domain.events import Association, Event, about
 from app.records import late_news
 from app.records.database import Database, DatabaseUnavailable
-from app.records.deliveries import Delivery, Settled
+from app.records.deliveries import CONFIRMED, Delivery, Settled
 from app.records.tables import commands, deliveries
 
 DONE_AFTER_ALL = "DONE_AFTER_ALL"

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 from rich.table import Table
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection
 
 from app.cli.deliveries import show_moments
 from app.cli.filters import iso, key_of, moment, records, shown_channel, when
 from app.clock import utc_now
-from app.records import story
+from app.records import callback_log, story
+from app.records.callback_log import CallbackFilter
 from app.records.story import Story
-from app.records.tables import commands, deliveries, journal
 from app.settings import Settings
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
@@ -144,20 +144,13 @@ def _channels(configured: Settings, asked: str) -> list[str]:
 def _answered(
     connection: Connection, chosen: dict[str, Any], limit: int, channels: Sequence[str]
 ) -> list[dict[str, Any]]:
-    query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
-    if chosen["order"]:
-        query = query.where(journal.c.channel.in_(channels), journal.c.order_refnum == chosen["order"])
-    elif chosen["channel"]:
-        query = query.where(journal.c.channel == key_of(chosen["channel"]))
-    if chosen["callback"]:
-        query = query.where(journal.c.name == chosen["callback"])
-    if chosen["outcome"]:
-        query = query.where(func.lower(journal.c.outcome) == chosen["outcome"].lower())
-    if chosen["since"]:
-        query = query.where(journal.c.at >= chosen["since"])
-    if chosen["until"]:
-        query = query.where(journal.c.at < chosen["until"])
-    return [_line(row, row.order_refnum) for row in connection.execute(query)]
+    by_order = {"channels": channels, "order": chosen["order"]}
+    by_channel = {"channels": [key_of(chosen["channel"])] if chosen["channel"] else []}
+    wanted = CallbackFilter(
+        **(by_order if chosen["order"] else by_channel),
+        callback=chosen["callback"], outcome=chosen["outcome"], since=chosen["since"], until=chosen["until"],
+    )  # fmt: skip
+    return [_line(row, row.order_refnum) for row in callback_log.find(connection, wanted, limit)]
 
 
 def _line(row: Any, order: str) -> dict[str, Any]:
@@ -207,16 +200,9 @@ def _add_vendors(connection: Connection, found: list[dict[str, Any]]) -> None:
     """To each callback the calls it owed and how they stand now."""
     orders = {(item["channel"], item["order"]) for item in found if item["order"]}
     calls: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    if orders:
-        rows = connection.execute(
-            select(deliveries)
-            .join(commands, commands.c.id == deliveries.c.command_id)
-            .where(tuple_(commands.c.channel, commands.c.order_refnum).in_(list(orders)))
-            .order_by(deliveries.c.id)
+    for row in callback_log.calls_about(connection, orders):
+        calls.setdefault((row.channel, row.lane, row.request_id), []).append(
+            {"id": row.id, "vendor": row.gateway, "verb": row.verb, "state": row.state, "last_code": row.last_code}
         )
-        for row in rows:
-            calls.setdefault((row.channel, row.lane, row.request_id), []).append(
-                {"id": row.id, "vendor": row.gateway, "verb": row.verb, "state": row.state, "last_code": row.last_code}
-            )
     for item in found:
         item["calls"] = calls.get((item["channel"], item["order"], item["request_id"]), [])

@@ -7,19 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import click
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.filters import call_filters, records, shown_channel, wanted_calls
 from app.cli.vendors import Built, build
-from app.deliveries import operating
-from app.deliveries.operating import Wanted
 from app.gateways.interface import Verb
-from app.operations import acts
+from app.operations import acts, delivery_acts
 from app.operations.acts import Operator
+from app.records import delivery_rows, late_news
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
-from app.records.tables import late_news
+from app.records.delivery_rows import DeliveryFilter
 from app.terminal import json_option, print_json
 
 
@@ -55,10 +54,10 @@ def retry(
         built = build(configured, database)
         now = database.now()
         with database.read() as connection:
-            rows = list(reversed(operating.find(connection, wanted)))[:limit]
+            rows = list(reversed(delivery_rows.find(connection, wanted)))[:limit]
 
         def why_not(row: Row[Any]) -> str:
-            return operating.why_not_retried(row, _verb_of(built, row), now, even_if_done=even_if_done)
+            return delivery_acts.why_not_retried(row, _verb_of(built, row), now, even_if_done=even_if_done)
 
         def act(row: Row[Any]) -> bool:
             verb = _verb_of(built, row)
@@ -106,8 +105,8 @@ def drop(
         if delivery_ids or not news_ids:
             wanted = _chosen(ctx, delivery_ids, chosen)
             with database.read() as connection:
-                rows = list(reversed(operating.find(connection, wanted)))[:limit]
-        open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_dropped(row, now))
+                rows = list(reversed(delivery_rows.find(connection, wanted)))[:limit]
+        open_rows, failed = _sorted_out(rows, lambda row: delivery_acts.why_not_dropped(row, now))
         if open_rows and not (yes or dry_run):
             _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
             ask("Give up what is listed above for good?")
@@ -155,8 +154,8 @@ def confirm(
         built = build(configured, database)
         now = database.now()
         with database.read() as connection:
-            rows = list(reversed(operating.find(connection, Wanted(ids=ids))))
-        open_rows, failed = _sorted_out(rows, lambda row: operating.why_not_confirmed(row, now))
+            rows = list(reversed(delivery_rows.find(connection, DeliveryFilter(ids=ids))))
+        open_rows, failed = _sorted_out(rows, lambda row: delivery_acts.why_not_confirmed(row, now))
         if open_rows and not (yes or dry_run):
             _report("counts as done", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
             ask("Have you seen at the vendor that all of this was done?")
@@ -171,7 +170,7 @@ def confirm(
     ctx.exit(1 if failed else 0)
 
 
-def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> Wanted:
+def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> DeliveryFilter:
     if not ids and not any(chosen.values()):
         raise click.UsageError(
             "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
@@ -197,8 +196,7 @@ def _dismiss(database: Database, operator: Operator, ids: set[int], now: datetim
         return set()
     if dry_run:
         with database.read() as connection:
-            is_open = late_news.c.id.in_(ids) & late_news.c.dismissed_at.is_(None)
-            return set(connection.execute(select(late_news.c.id).where(is_open)).scalars())
+            return {row.id for row in late_news.named(connection, ids) if row.dismissed_at is None}
     return acts.dismiss(database, operator, ids, now)
 
 

@@ -10,19 +10,17 @@ import click
 import msgspec
 from rich.padding import Padding
 from rich.table import Table
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from app.cli.deciding import confirm, drop, retry
 from app.cli.filters import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.work import work
-from app.deliveries import operating
-from app.deliveries.operating import Wanted
 from app.domain.events import Association
-from app.records import story, streams
+from app.records import delivery_rows, late_news, story, streams
 from app.records.database import Database
-from app.records.deliveries import OPEN_STATES
+from app.records.deliveries import OPEN_STATES, STATES
+from app.records.delivery_rows import DeliveryFilter
 from app.records.story import Moment
-from app.records.tables import commands, late_news
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 Command = Callable[..., Any]
@@ -43,7 +41,7 @@ for decision in (retry, drop, confirm, work):
 
 
 @deliveries.command("list")
-@call_filters([*operating.STATES, "any"])
+@call_filters([*STATES, "any"])
 @click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="Show at most so many. Default 50.")
 @json_option
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
@@ -54,10 +52,10 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     with records() as (_, database):
         wanted = wanted_calls(chosen, OPEN_STATES)
         with database.read() as connection:
-            rows = operating.find(connection, wanted, limit)
-            total = operating.count(connection, wanted)
+            rows = delivery_rows.find(connection, wanted, limit)
+            total = delivery_rows.count(connection, wanted)
             now = database.clock()
-            shown = [_brief(row, operating.held_by(connection, row), now) for row in rows]
+            shown = [_brief(row, delivery_rows.held_by(connection, row), now) for row in rows]
         news, unheard = _open_news(database, wanted), _unheard(database, wanted)
     if as_json:
         told = {kind: [_unheard_json(item) for item in unheard if item.kind == kind] for kind in ("catalogue", "stock")}
@@ -124,17 +122,15 @@ def show(delivery_id: int, as_json: bool) -> None:
     Of what the call says only the names of its fields are shown, because the rest is personal data.
     """
     with records() as (_, database), database.read() as connection:
-        rows = operating.find(connection, Wanted(ids=[delivery_id]))
+        rows = delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))
         if not rows:
             raise click.ClickException(f"there is no delivery {delivery_id}")
         [row] = rows
-        holder = operating.held_by(connection, row)
-        command = connection.execute(select(commands).where(commands.c.id == row.command_id)).one()
+        holder = delivery_rows.held_by(connection, row)
+        command = delivery_rows.command_of(connection, row)
         last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
         lines = story.lines_of(connection, row.request_id, row.created_at, last)
-        news = connection.execute(
-            select(late_news).where(late_news.c.delivery_id == row.id, late_news.c.request_id == row.request_id)
-        ).all()
+        news = late_news.of_delivery(connection, row.id, row.request_id)
     full = {
         **_brief(row, holder, database.clock()),
         "callback": command.callback,
@@ -226,7 +222,7 @@ def _brief(row: Row[Any], holder: Row[Any] | None, now: datetime) -> dict[str, A
         "next_try_at": iso(row.next_try_at),
         "last_code": row.last_code,
         "held_by": holder.id if holder is not None else None,
-        "is_under_way": operating.is_under_way(row, now),
+        "is_under_way": delivery_rows.is_under_way(row, now),
     }
 
 
@@ -245,20 +241,15 @@ def _news(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _open_news(database: Database, wanted: Wanted) -> list[dict[str, Any]]:
-    query = select(late_news).where(late_news.c.dismissed_at.is_(None)).order_by(late_news.c.id.desc()).limit(100)
-    for column, value in (
-        (late_news.c.subject, wanted.order),
-        (late_news.c.channel, wanted.channel),
-        (late_news.c.gateway, wanted.gateway),
-    ):
-        if value:
-            query = query.where(column == value)
+def _open_news(database: Database, wanted: DeliveryFilter) -> list[dict[str, Any]]:
     with database.read() as connection:
-        return [_news(row) for row in connection.execute(query)]
+        found = late_news.open_ones(
+            connection, subject=wanted.order, channel=wanted.channel, gateway=wanted.gateway, limit=100
+        )
+        return [_news(row) for row in found]
 
 
-def _unheard(database: Database, wanted: Wanted) -> list[streams.Owed]:
+def _unheard(database: Database, wanted: DeliveryFilter) -> list[streams.Owed]:
     if wanted.order:
         return []
     with database.read() as connection:

@@ -13,11 +13,11 @@ import click
 from app import settings
 from app.channel import registration
 from app.clock import utc_now
-from app.deliveries.operating import Wanted
 from app.gateways import VENDORS
 from app.records import channels
 from app.records.channels import Names
 from app.records.database import Database, UnfitDatabase
+from app.records.delivery_rows import DeliveryFilter
 from app.settings import Settings
 
 Command = Callable[..., Any]
@@ -128,10 +128,10 @@ def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
     return add
 
 
-def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> Wanted:
+def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
     """What those options say; without a state, and without ids, the default ones."""
     states = chosen["states"] or (default_states if not ids else ())
-    return Wanted(
+    return DeliveryFilter(
         ids=ids,
         order=chosen["order"],
         channel=key_of(chosen["channel"]),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,12 +23,10 @@ from app.clock import utc_now
 from app.errors import ChannelError, SettingsFault
 from app.gateways import VENDORS
 from app.gateways.interface import Finding
-from app.records import channels, stock, streams
+from app.records import attention, callback_log, channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words
-from app.records.deliveries import OPEN_STATES
-from app.records.pulls import TIRED_AFTER, TIRED_FOR
-from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, journal, late_news
+from app.records.pulls import TIRED_AFTER
 from app.settings import FIXTURE_PAIRS, Channel, Settings
 from app.transport.shared_rate import SharedRate
 
@@ -211,14 +209,7 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
 
 
 def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None:
-    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.state)
-    counted = connection.execute(
-        select(*columns, func.count().label("number"), func.min(deliveries.c.created_at).label("since"))
-        .where(deliveries.c.state.in_(OPEN_STATES))
-        .group_by(*columns)
-        .order_by(*columns)
-    )
-    for row in counted:
+    for row in attention.open_calls(connection):
         one_of = f"{row.number} call{'s' if row.number > 1 else ''} to {row.gateway}"
         since = f"the oldest since {row.since:%Y-%m-%d %H:%M} UTC"
         if row.state == "parked":
@@ -230,15 +221,7 @@ def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None
 
 def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> None:
     """What is owed and waits for the vendor to accept the key; it is tried again by itself."""
-    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.verb)
-    refused = [deliveries.c.last_error.contains(code, autoescape=True) for code in KEY_REFUSED]
-    counted = connection.execute(
-        select(*columns, func.count().label("number"), func.max(deliveries.c.last_error).label("said"))
-        .where(deliveries.c.state.in_(("owed", "checking")), or_(deliveries.c.last_code.in_(KEY_REFUSED), *refused))
-        .group_by(*columns)
-        .order_by(*columns)
-    )
-    for row in counted:
+    for row in attention.calls_failed_with(connection, KEY_REFUSED):
         count = f"{row.number} calls to {row.gateway} wait" if row.number > 1 else f"1 call to {row.gateway} waits"
         found[row.channel].append(Finding(row.verb, "attention", f"{count} until its key may make them: {row.said}"))
     for owed in streams.owed(connection):
@@ -251,7 +234,7 @@ def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> N
 
 def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:
     by_channel: dict[str, list[str]] = defaultdict(list)
-    for row in connection.execute(select(held_back).order_by(held_back.c.since)):
+    for row in attention.held_back_orders(connection):
         by_channel[row.channel].append(f"{row.refnum} ({row.reason})")
     for channel, named in by_channel.items():
         more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
@@ -262,17 +245,7 @@ def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:
 
 def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
     """Orders RetailOps was given again and again and never acknowledged (R18)."""
-    counted = connection.execute(
-        select(handed_out.c.channel, func.count().label("number"), func.min(handed_out.c.refnum).label("one"))
-        .where(
-            handed_out.c.acknowledged_at.is_(None),
-            handed_out.c.state == "open",
-            handed_out.c.times >= TIRED_AFTER,
-            handed_out.c.last_handed_at > now - TIRED_FOR,
-        )
-        .group_by(handed_out.c.channel)
-    )
-    for row in counted:
+    for row in attention.unacknowledged(connection, now):
         count = f"{row.number} orders, such as {row.one}," if row.number > 1 else f"order {row.one}"
         what = f"{count} went to RetailOps {TIRED_AFTER} times or more and was never acknowledged"
         found[row.channel].append(Finding("unacknowledged", "attention", what))
@@ -281,12 +254,7 @@ def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetim
 def _left_open(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
     """Orders RetailOps has completed, or tried to, while units of them are still open here or at the vendor."""
     by_channel: dict[str, list[str]] = defaultdict(list)
-    rows = connection.execute(
-        select(handed_out.c.channel, handed_out.c.refnum, handed_out.c.left_open)
-        .where(IS_LEFT_OPEN, handed_out.c.left_open_at > now - LEFT_OPEN_FOR)
-        .order_by(handed_out.c.left_open_at)
-    )
-    for row in rows:
+    for row in attention.left_open(connection, now - LEFT_OPEN_FOR):
         by_channel[row.channel].append(f"{row.refnum} ({row.left_open})")
     for channel, named in by_channel.items():
         more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
@@ -299,12 +267,7 @@ def _left_open(connection: Connection, found: dict[str, list[Finding]], now: dat
 
 
 def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
-    counted = connection.execute(
-        select(late_news.c.channel, func.count().label("number"), func.count(late_news.c.told_at).label("told"))
-        .where(late_news.c.dismissed_at.is_(None))
-        .group_by(late_news.c.channel)
-    )
-    for row in counted:
+    for row in attention.late_events(connection):
         what = (
             f"{row.number} failure{'s' if row.number > 1 else ''} found after RetailOps had its answer, {row.told} of "
             "them told to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
@@ -329,13 +292,7 @@ def _stock(connection: Connection, found: dict[str, list[Finding]], shown: Mappi
 
 def _unconfigured(connection: Connection, now: datetime) -> Finding:
     """Pairs that called with a good key and belong to no channel.  The fixtures' pairs are certification's (R4)."""
-    counted = connection.execute(
-        select(journal.c.outcome, func.count().label("number"), func.max(journal.c.at).label("last"))
-        .where(journal.c.channel == "unconfigured")
-        .where(journal.c.kind == "callback", journal.c.at >= now - LOOKED_BACK)
-        .group_by(journal.c.outcome)
-        .order_by(func.max(journal.c.at).desc())
-    ).all()
+    counted = callback_log.unconfigured_since(connection, now - LOOKED_BACK)
     # One fixture of ours leaves the channel's number out.
     fixtures = {f"{client}/{number}" for client, channel in FIXTURE_PAIRS for number in (channel, None)}
     seen = [(row.outcome.rpartition(" ")[2], row.number, row.last) for row in counted]

@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
-from app.deliveries import operating
 from app.gateways.interface import Gateway, Verb
-from app.operations import confirmation
-from app.records import catalogue, channels, forgetting, freeing, late_news, operations, stock
+from app.operations import delivery_acts
+from app.records import catalogue, channels, delivery_rows, forgetting, freeing, late_news, operations, stock
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.freeing import HeldUp
@@ -67,7 +66,7 @@ def retry(
     """Make an open call due now.  False, and nothing written, when it has changed since `row` was read."""
     return _decide(
         database, operator, "deliveries.retry", row, "due",
-        lambda connection: operating.retry(connection, row, verb, now),
+        lambda connection: delivery_acts.retry(connection, row, verb, now),
         now, detail="--even-if-done" if even_if_done else "",
     )  # fmt: skip
 
@@ -76,7 +75,7 @@ def drop(database: Database, operator: Operator, row: Row[Any], verb: Verb | Non
     """Give an open call up for good.  False, and nothing written, when it has changed since `row` was read."""
     return _decide(
         database, operator, "deliveries.drop", row, "dropped",
-        lambda connection: operating.drop(connection, row, verb, operator.reason, now),
+        lambda connection: delivery_acts.drop(connection, row, verb, operator.reason, now),
         now,
     )  # fmt: skip
 
@@ -90,7 +89,7 @@ def confirm(
     """
     return _decide(
         database, operator, "deliveries.confirm", row, "delivered",
-        lambda connection: confirmation.confirm(
+        lambda connection: delivery_acts.confirm(
             connection, gateway, row, refnum=refnum, because=operator.reason, now=now
         ),
         now,
@@ -108,7 +107,7 @@ def _decide(
     detail: str = "",
 ) -> bool:
     """Late events of a call that was decided on are dismissed with it."""
-    with database.write(serial=[operating.order_of(row)]) as connection:
+    with database.write(serial=[delivery_rows.order_of(row)]) as connection:
         if not change(connection):
             return False
         late_news.dismiss(connection, now, delivery_ids=[row.id])

@@ -178,6 +178,23 @@ def named(connection: Connection, news_ids: Collection[int]) -> Sequence[Row[Any
     return connection.execute(select(late_news).where(late_news.c.id.in_(news_ids)).order_by(late_news.c.id)).all()
 
 
+def of_delivery(connection: Connection, delivery_id: int, request_id: str) -> Sequence[Row[Any]]:
+    """What is noted of a call that this request owed."""
+    query = select(late_news).where(late_news.c.delivery_id == delivery_id, late_news.c.request_id == request_id)
+    return connection.execute(query).all()
+
+
+def open_ones(
+    connection: Connection, *, subject: str = "", channel: str = "", gateway: str = "", limit: int
+) -> Sequence[Row[Any]]:
+    """Those nobody has dismissed, newest first; what is empty does not restrict."""
+    query = select(late_news).where(late_news.c.dismissed_at.is_(None))
+    for name, value in (("subject", subject), ("channel", channel), ("gateway", gateway)):
+        if value:
+            query = query.where(late_news.c[name] == value)
+    return connection.execute(query.order_by(late_news.c.id.desc()).limit(limit)).all()
+
+
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
     # What has come right is dismissed by being told; what an operator dismissed is not told again.
     is_open = or_(late_news.c.dismissed_at.is_(None), late_news.c.code == DONE)

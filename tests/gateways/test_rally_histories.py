@@ -14,12 +14,11 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.deliveries import operating
-from app.deliveries.operating import Wanted
 from app.gateways.interface import command_body
-from app.operations import confirmation
+from app.operations import delivery_acts
+from app.records import delivery_rows, parcels
 from app.records import handed_out as remembered
-from app.records import parcels
+from app.records.delivery_rows import DeliveryFilter
 from app.records.refunds import charges, of_order, release
 from app.storefront import order_store as kept
 from app.storefront.order_document import read_document
@@ -272,17 +271,17 @@ class Desk(Shop):
         made = {refund["external_id"] for refund in self.view("refunds")}
         now = self.gateway.shop.clock()
         with self.database.read() as connection:
-            parked = operating.find(connection, Wanted(states=["parked"]))
+            parked = delivery_rows.find(connection, DeliveryFilter(states=["parked"]))
         for row in parked:
             is_done = any(f'"{key}"'.encode() in row.body for key in made)
-            with self.database.write(serial=[operating.order_of(row)]) as connection:
+            with self.database.write(serial=[delivery_rows.order_of(row)]) as connection:
                 verb = self.gateway.verbs[row.verb]
                 if is_done:
-                    confirmation.confirm(connection, self.gateway, row, refnum="", because="seen", now=now)
-                elif not operating.why_not_retried(row, verb, now, even_if_done=True):
-                    operating.retry(connection, row, verb, now)
+                    delivery_acts.confirm(connection, self.gateway, row, refnum="", because="seen", now=now)
+                elif not delivery_acts.why_not_retried(row, verb, now, even_if_done=True):
+                    delivery_acts.retry(connection, row, verb, now)
                 else:
-                    operating.drop(connection, row, verb, "not done", now)
+                    delivery_acts.drop(connection, row, verb, "not done", now)
                     key = command_body(row.verb, row.body).key
                     [held] = [entry for entry in of_order(connection, "shop", row.lane) if entry.key == key]
                     assert release(connection, held.id, now) == "given_free"

@@ -13,13 +13,12 @@ from sqlalchemy import Row, insert, select, update
 
 from app.cli.system_user import user_name
 from app.clock import utc_now
-from app.deliveries import operating
-from app.deliveries.operating import Wanted
 from app.domain.commands import Package
 from app.domain.events import Event
 from app.gateways.interface import Verb
 from app.operations import acts
-from app.records import late_news, operations
+from app.records import delivery_rows, late_news, operations
+from app.records.delivery_rows import DeliveryFilter
 from app.records.operations import Operation
 from app.records.tables import commands, deliveries, fact_streams
 from tests.conftest import Caller, Sandbox, channel_table
@@ -60,7 +59,7 @@ def a_parked_call(retailops: Caller, order: str, **more: Any) -> int:
 
 def the_call(retailops: Caller, delivery_id: int) -> Row[Any]:
     with retailops.database.read() as connection:
-        [row] = operating.find(connection, Wanted(ids=[delivery_id]))
+        [row] = delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))
     return row
 
 

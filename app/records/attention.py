@@ -1,0 +1,76 @@
+"""What waits for an operator, counted by channel: open calls, orders RetailOps does not have, late events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, or_, select
+
+from app.records.deliveries import DUE_STATES, OPEN_STATES
+from app.records.pulls import TIRED_AFTER, TIRED_FOR
+from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, late_news
+
+_NUMBER = func.count().label("number")
+
+
+def open_calls(connection: Connection) -> Sequence[Row[Any]]:
+    """Calls that are not over: `channel`, `gateway`, `state`, their `number`, and `since` when the oldest is owed."""
+    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.state)
+    return connection.execute(
+        select(*columns, _NUMBER, func.min(deliveries.c.created_at).label("since"))
+        .where(deliveries.c.state.in_(OPEN_STATES))
+        .group_by(*columns)
+        .order_by(*columns)
+    ).all()
+
+
+def calls_failed_with(connection: Connection, codes: Collection[str]) -> Sequence[Row[Any]]:
+    """Calls that are tried again and failed last with one of these codes, or with an error that names one.
+
+    `channel`, `gateway`, `verb`, their `number`, and one of their errors as `said`.
+    """
+    columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.verb)
+    named = [deliveries.c.last_error.contains(code, autoescape=True) for code in codes]
+    return connection.execute(
+        select(*columns, _NUMBER, func.max(deliveries.c.last_error).label("said"))
+        .where(deliveries.c.state.in_(DUE_STATES), or_(deliveries.c.last_code.in_(codes), *named))
+        .group_by(*columns)
+        .order_by(*columns)
+    ).all()
+
+
+def held_back_orders(connection: Connection) -> Sequence[Row[Any]]:
+    """Orders that cannot be given to RetailOps, the oldest first."""
+    return connection.execute(select(held_back).order_by(held_back.c.since)).all()
+
+
+def unacknowledged(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """Orders RetailOps was given again and again and never acknowledged (R18): `channel`, `number`, `one` of them."""
+    return connection.execute(
+        select(handed_out.c.channel, _NUMBER, func.min(handed_out.c.refnum).label("one"))
+        .where(
+            handed_out.c.acknowledged_at.is_(None),
+            handed_out.c.state == "open",
+            handed_out.c.times >= TIRED_AFTER,
+            handed_out.c.last_handed_at > now - TIRED_FOR,
+        )
+        .group_by(handed_out.c.channel)
+    ).all()
+
+
+def left_open(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
+    """Orders whose completion since then left units open: `channel`, `refnum` and `left_open`, the oldest first."""
+    orders: Select[Any] = select(handed_out.c.channel, handed_out.c.refnum, handed_out.c.left_open)
+    chosen = orders.where(IS_LEFT_OPEN, handed_out.c.left_open_at > since).order_by(handed_out.c.left_open_at)
+    return connection.execute(chosen).all()
+
+
+def late_events(connection: Connection) -> Sequence[Row[Any]]:
+    """Late events nobody has dismissed: `channel`, their `number`, and how many of them were `told` to RetailOps."""
+    return connection.execute(
+        select(late_news.c.channel, _NUMBER, func.count(late_news.c.told_at).label("told"))
+        .where(late_news.c.dismissed_at.is_(None))
+        .group_by(late_news.c.channel)
+    ).all()

@@ -1,0 +1,117 @@
+"""Deliveries as operators see them: chosen by a filter, and changed only while they are as the operator saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+
+from app.records import leases, outbox
+from app.records.deliveries import OPEN_STATES
+from app.records.tables import commands, deliveries
+
+
+@dataclass(frozen=True)
+class DeliveryFilter:
+    """Which deliveries; what is empty does not restrict.  Times are those of owing."""
+
+    ids: Collection[int] = ()
+    order: str = ""
+    channel: str = ""
+    gateway: str = ""
+    states: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def find(connection: Connection, wanted: DeliveryFilter, limit: int | None = None) -> Sequence[Row[Any]]:
+    """The deliveries, newest first; whole rows, so the caller takes care of the body."""
+    return connection.execute(
+        select(deliveries).where(*_restrictions(wanted)).order_by(deliveries.c.id.desc()).limit(limit)
+    ).all()
+
+
+def count(connection: Connection, wanted: DeliveryFilter) -> int:
+    """How many `find` would give without a limit."""
+    found = connection.execute(select(func.count()).select_from(deliveries).where(*_restrictions(wanted)))
+    return int(found.scalar_one())
+
+
+def _restrictions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+    table = deliveries.c
+    rules: list[ColumnElement[bool]] = []
+    if wanted.ids:
+        rules.append(table.id.in_(wanted.ids))
+    for column, value in ((table.lane, wanted.order), (table.channel, wanted.channel), (table.gateway, wanted.gateway)):
+        if value:
+            rules.append(column == value)
+    if wanted.states:
+        rules.append(table.state.in_(wanted.states))
+    if wanted.since:
+        rules.append(table.created_at >= wanted.since)
+    if wanted.until:
+        rules.append(table.created_at < wanted.until)
+    return rules
+
+
+def held_by(connection: Connection, row: Row[Any]) -> Row[Any] | None:
+    """The first open call before this one in its lane, which has to be over before this one is tried (R12)."""
+    if row.state not in OPEN_STATES:
+        return None
+    return connection.execute(
+        select(deliveries)
+        .where(
+            deliveries.c.channel == row.channel,
+            deliveries.c.gateway == row.gateway,
+            deliveries.c.lane == row.lane,
+            deliveries.c.state.in_(OPEN_STATES),
+            deliveries.c.id < row.id,
+        )
+        .order_by(deliveries.c.id)
+        .limit(1)
+    ).first()
+
+
+def command_of(connection: Connection, row: Row[Any]) -> Row[Any]:
+    """The command in the ledger that this call is owed for."""
+    return connection.execute(select(commands).where(commands.c.id == row.command_id)).one()
+
+
+def order_of(row: Row[Any]) -> str:
+    """What a change to this call is serialised by (`Database.write`)."""
+    return f"{row.channel}/{row.lane}"
+
+
+def is_under_way(row: Row[Any], now: datetime) -> bool:
+    """True while somebody holds the call's lease."""
+    return leases.is_held(row.lease_until, now)
+
+
+def change(connection: Connection, row: Row[Any], now: datetime, values: Mapping[str, Any]) -> bool:
+    """Write these values if nobody holds the call, and it is in the state and at the attempt the operator saw (R34).
+
+    False, and nothing written, where it is not.
+    """
+    changed = connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.id == row.id,
+            deliveries.c.state == row.state,
+            deliveries.c.attempts == row.attempts,
+            leases.is_free(deliveries.c.lease_until, now),
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1
+
+
+def close(connection: Connection, row: Row[Any], now: datetime, values: Mapping[str, Any]) -> bool:
+    """The same for a call that is over with it: its body goes and its lane is free."""
+    over = {"body": None, "lease_token": None, "lease_until": None, "closed_at": now}
+    if not change(connection, row, now, {**over, **values}):
+        return False
+    outbox.wake_lanes(connection, {(row.channel, row.gateway, row.lane): now})
+    return True
