@@ -36,7 +36,7 @@ from app.records.former_keys import KEY_FORM
 from app.records.outbox import CallReport, Owed
 from app.records.outcomes import Outcome, Recorded, record_outcomes
 from app.records.statements import upsert
-from app.records.tables import commands as ledger
+from app.records.tables.deliveries import commands as ledger
 
 TWIN_WAIT_S = 3.0
 """How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""

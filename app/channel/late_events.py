@@ -18,7 +18,7 @@ from app.domain.events import Association, Event, about
 from app.records import late_news
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import CONFIRMED, Delivery, Settled
-from app.records.tables import commands, deliveries
+from app.records.tables.deliveries import commands, deliveries
 
 DONE_AFTER_ALL = "DONE_AFTER_ALL"
 """Code of a call that was dropped, or found not done, and that the vendor has done all the same (R8)."""

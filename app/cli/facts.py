@@ -13,7 +13,7 @@ from app.cli.filters import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.operations import acts
 from app.operations.acts import Operator
-from app.records import catalogue as products
+from app.records import catalogue_sync
 from app.records import stock as levels
 from app.records.database import Database
 from app.records.stock import SendAgain, StatedLevel
@@ -169,7 +169,7 @@ def _would(
 ) -> SendAgain:
     with database.read() as connection:
         if subject == "catalogue":
-            return products.send_again(connection, channel, token, skus, is_dry_run=True)
+            return catalogue_sync.send_again(connection, channel, token, skus, is_dry_run=True)
         return levels.send_again(connection, channel, token, skus, even_if_moved=even_if_moved, is_dry_run=True)
 
 

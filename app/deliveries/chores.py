@@ -18,7 +18,7 @@ from app.records import observed, outbox
 from app.records.database import Database, DatabaseUnavailable
 from app.records.observed import Ripe
 from app.records.outbox import Owed
-from app.records.tables import commands
+from app.records.tables.deliveries import commands
 
 LOOK_S = 1.0
 """How often it is looked for orders an observer is to be told of."""

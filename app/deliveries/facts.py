@@ -22,7 +22,7 @@ from app.domain.events import about
 from app.domain.facts import Wished
 from app.errors import GatewayError, Misconfigured
 from app.gateways.interface import Call, Gateway
-from app.records import catalogue, late_news, obstacles, refused, stock, stock_batches, streams
+from app.records import catalogue_batches, catalogue_sync, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.outbox import new_lease
 from app.transport.retries import next_try_s
@@ -120,7 +120,7 @@ class FactSender:
             if not streams.end_look(connection, look, until_ms=wished.until_ms, next_at=next_at):
                 return False
             are_owed = [
-                catalogue.owe_again(connection, channel, token, wished.skus),
+                catalogue_sync.owe_again(connection, channel, token, wished.skus),
                 refused.obstacles_gone(connection, channel, token, wished.gone, now),
                 stock.owe_unmoved(connection, channel, token, wished.stock, now),
             ]
@@ -144,11 +144,11 @@ class FactSender:
         gateway = self._gateways[(channel, token)]
         now = self._clock()
         with self._database.read() as connection:
-            if not catalogue.is_owed(connection, channel, token, now):
+            if not catalogue_batches.is_owed(connection, channel, token, now):
                 return False
         lease = self._new_lease()
         with self._database.write() as connection:
-            batch = catalogue.claim(
+            batch = catalogue_batches.claim(
                 connection,
                 channel,
                 token,
@@ -176,7 +176,7 @@ class FactSender:
         def record() -> bool:
             with self._database.write() as connection:
                 at = self._clock()
-                is_recorded = catalogue.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
+                is_recorded = catalogue_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
                 if not is_recorded:
                     self._owe_lost(connection, batch)
                 if is_recorded:
@@ -265,12 +265,12 @@ class FactSender:
     def _owe_lost(self, connection: Connection, batch: streams.Batch[Any]) -> None:
         """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
         if batch.kind == "catalogue":
-            catalogue.owe_anew(connection, batch.channel, batch.gateway, list(batch.seqs))
+            catalogue_sync.owe_anew(connection, batch.channel, batch.gateway, list(batch.seqs))
         else:
             stock.owe_unmoved(connection, batch.channel, batch.gateway, list(batch.seqs), self._clock())
 
 
-def _accepted_skus(batch: catalogue.Batch, sent: Sequence[ProductSent]) -> list[str]:
+def _accepted_skus(batch: catalogue_batches.Batch, sent: Sequence[ProductSent]) -> list[str]:
     """SKUs of the products the vendor has now, as far as it refused none of them."""
     products = {change.key: change.product for change in batch.changes}
     found = []

@@ -16,12 +16,13 @@ from sqlalchemy import Connection, Row
 
 from app.gateways.interface import Gateway, Verb
 from app.operations import delivery_acts
-from app.records import catalogue, channels, delivery_rows, forgetting, freeing, late_news, operations, stock
+from app.records import catalogue_sync, channels, delivery_rows, forgetting, freeing, late_news, operations, stock
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.freeing import HeldUp
 from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
 from app.records.refunds import Entry, Release
+from app.records.statements import chunked
 from app.records.stock import SendAgain
 
 AT_ONCE = 500
@@ -197,7 +198,7 @@ def send_catalogue(
     """Make the products of these SKUs pending again as RetailOps stated them last; None: all of them."""
 
     def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
-        return catalogue.send_again(connection, channel, gateway, some, is_dry_run=False)
+        return catalogue_sync.send_again(connection, channel, gateway, some, is_dry_run=False)
 
     return _send(database, operator, act, channel, gateway, skus, send, now, kind="product")
 
@@ -219,8 +220,7 @@ def _send(
 
     An act on all of them (None) names none: it counts them.
     """
-    wanted = None if skus is None else list(dict.fromkeys(skus))
-    parts = [None] if wanted is None else [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
+    parts = [None] if skus is None else chunked(dict.fromkeys(skus), AT_ONCE)
     operation_id: int | None = None
     owed: list[str] = []
     moved: list[str] = []

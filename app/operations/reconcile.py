@@ -22,7 +22,7 @@ from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
 from app.gateways.holdings import Holdings, OrderThere
 from app.gateways.interface import Call, Gateway
-from app.records import catalogue, order_standings, stock
+from app.records import catalogue, catalogue_sync, order_standings, stock
 from app.records.database import Database
 from app.records.order_standings import Standing
 from app.records.stock import StatedLevel
@@ -224,7 +224,7 @@ class Reconciliation:
             with self._database.read() as connection:
                 limit = self._holdings.product_batch
                 after, products = catalogue.page(connection, self._channel, after, limit)
-                stated = catalogue.stated(
+                stated = catalogue_sync.stated(
                     connection, self._channel, self._token, [product.item.key for product in products]
                 )
             is_last = not after

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from app.records.deliveries import DUE_STATES, OPEN_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
-from app.records.tables import IS_LEFT_OPEN, deliveries, handed_out, held_back, late_news
+from app.records.tables.deliveries import deliveries, late_news
+from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
 
 _NUMBER = func.count().label("number")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, tuple_
 
-from app.records.tables import commands, deliveries, journal
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.operations import journal
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, exists, or_, select, update
 from app.domain.orders import CalledOff
 from app.records.deliveries import OPEN_STATES
 from app.records.statements import chunked, upsert
-from app.records.tables import called_off_cursors as cursors
-from app.records.tables import deliveries, handed_out
+from app.records.tables.deliveries import deliveries
+from app.records.tables.orders import called_off_cursors as cursors
+from app.records.tables.orders import handed_out
 
 
 def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | None:

@@ -10,8 +10,8 @@ from sqlalchemy import Column, Connection, select, text
 
 from app.domain.catalogue import Item
 from app.domain.catalogue_resolution import Record
-from app.records.catalogue import MANY
-from app.records.tables import catalogue
+from app.records.statements import chunked
+from app.records.tables.catalogue import catalogue
 
 
 @dataclass(slots=True)
@@ -145,11 +145,11 @@ class Looker:
             catalogue.c.item, catalogue.c.sku, catalogue.c.parent_key, catalogue.c.nested_key, catalogue.c.waits_for,
             catalogue.c.claimed,
         )  # fmt: skip
-        for at in range(0, len(wanted), MANY):
+        for some in chunked(wanted):
             for row in self._connection.execute(
                 select(*columns).where(
                     catalogue.c.channel == self._channel,
-                    column.in_(wanted[at : at + MANY]),
+                    column.in_(some),
                     text(f"{column.name} <> ''"),
                 )
             ):

@@ -12,7 +12,7 @@ import msgspec
 from app.domain.catalogue import Item
 from app.domain.catalogue_resolution import PushNames, resolve
 from app.records.catalogue_rows import Looker, Row, Work
-from app.records.tables import catalogue
+from app.records.tables.catalogue import catalogue
 
 MOST_OF_A_PIECE = 1_000_000
 """More records than a piece of a push has: what is stated later is greater (`catalogue.claimed`)."""

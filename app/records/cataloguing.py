@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.catalogue_resolution import PushNames
 from app.records import streams
-from app.records.catalogue import MANY, SEARCHED, owe_stated, roots_after
+from app.records.catalogue import SEARCHED, roots_after
 from app.records.catalogue_rows import Looker, Row, Work
 from app.records.catalogue_statements import (
     MOST_OF_A_PIECE,
@@ -23,7 +23,9 @@ from app.records.catalogue_statements import (
     parent_sku_of,
     sku_of,
 )
-from app.records.tables import catalogue, catalogue_heard, categories, sku_numbers
+from app.records.catalogue_sync import owe_stated
+from app.records.statements import MANY
+from app.records.tables.catalogue import catalogue, catalogue_heard, categories, sku_numbers
 
 
 def accept(

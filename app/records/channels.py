@@ -8,31 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.channel_identity import Known, Pair, numbered
 from app.records import tables
-from app.records.tables import (
-    IS_OPEN,
-    IS_OPEN_ORDER,
-    IS_PAID_FOR,
-    catalogue,
-    catalogue_heard,
-    channel_accounts,
-    channel_names,
-    channels,
-    commands,
-    deliveries,
-    fact_obstacles,
-    fact_streams,
-    feed_pieces,
-    feeds,
-    handed_out,
-    observed_orders,
-    orders,
-    stock,
-    told_lines,
-)
+from app.records.statements import upsert
+from app.records.tables.catalogue import catalogue, catalogue_heard
+from app.records.tables.channels import channel_accounts, channel_names, channels
+from app.records.tables.deliveries import IS_OPEN, commands, deliveries
+from app.records.tables.gateways import feed_pieces, feeds, observed_orders, told_lines
+from app.records.tables.orders import IS_OPEN_ORDER, handed_out
+from app.records.tables.stock import fact_obstacles, fact_streams, stock
+from app.records.tables.storefront import IS_PAID_FOR, orders
 
 LOCK = "channels"
 """What `Database.write(serial=...)` needs where channels are registered or forgotten."""
@@ -158,19 +144,13 @@ def register(
     `name` becomes the one people see, unless it is a former one already: then a process of before still runs.
     """
     values = {"client_id": pair[0], "channel_id": pair[1]}
-    _put(connection, channels, {"key": key, "name": name, "registered_at": now, **values}, values)
+    upsert(connection, channels, {"key": key, "name": name, "registered_at": now, **values}, values)
     if named(connection, name) != (key, None):
-        _put(connection, channel_names, {"name": name, "channel": key}, {"channel": key})
+        upsert(connection, channel_names, {"name": name, "channel": key}, {"channel": key})
         connection.execute(update(channels).where(channels.c.key == key).values(name=name))
     for gateway, account in accounts.items():
         row = {"channel": key, "gateway": gateway, "account": account}
-        _put(connection, channel_accounts, row, {"account": account})
-
-
-def _put(connection: Connection, table: Table, row: Mapping[str, object], change: Mapping[str, object]) -> None:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    keys = list(table.primary_key.columns)
-    connection.execute(make(table).values(**row).on_conflict_do_update(index_elements=keys, set_=dict(change)))
+        upsert(connection, channel_accounts, row, {"account": account})
 
 
 def mark_forgotten(connection: Connection, key: str, now: datetime) -> bool:

@@ -27,7 +27,8 @@ from sqlalchemy import (
 from app.records import leases
 from app.records.deliveries import DUE_STATES, OPEN_STATES, Delivery
 from app.records.outbox import BEHIND, is_in, new_lease
-from app.records.tables import Moment, deliveries
+from app.records.tables.columns import Moment
+from app.records.tables.deliveries import deliveries
 
 LOOK_FURTHER = 50
 """How many calls beyond the wanted number a claim looks at, for those that stand behind others."""

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select
 
 from app.errors import SettingsFault
-from app.records.tables import schema_compatibility
+from app.records.tables.server import schema_compatibility
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

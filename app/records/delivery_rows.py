@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from app.records import leases, outbox
 from app.records.deliveries import OPEN_STATES
-from app.records.tables import commands, deliveries
+from app.records.tables.deliveries import commands, deliveries
 
 
 @dataclass(frozen=True)

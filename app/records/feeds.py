@@ -19,7 +19,7 @@ from sqlalchemy import Row, case, delete, insert, select, update
 from app.records import leases
 from app.records.database import Database
 from app.records.statements import upsert
-from app.records.tables import feed_pieces, feeds
+from app.records.tables.gateways import feed_pieces, feeds
 
 PIECE_BYTES = 256 * 1024
 """Compressed bytes of one row, about; a row is what a process holds of the text at a time."""

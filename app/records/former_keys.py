@@ -7,7 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, select, union
 
-from app.records.tables import commands, refunds
+from app.records.tables.deliveries import commands
+from app.records.tables.money import refunds
 
 KEY_FORM: Final = 2
 """The form of RetailOps' numbers in keys written now, kept with each key.

@@ -9,7 +9,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
 from app.records.leases import LONGEST, LONGEST_PAUSE, LONGEST_SETTLING
-from app.records.tables import Moment, deliveries, fact_streams, feeds
+from app.records.tables.columns import Moment
+from app.records.tables.deliveries import deliveries
+from app.records.tables.gateways import feeds
+from app.records.tables.stock import fact_streams
 
 _STREAM: Final = fact_streams.c
 _CALL: Final = deliveries.c

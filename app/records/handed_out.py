@@ -16,8 +16,9 @@ from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
 from app.records.former_keys import KEY_FORM
 from app.records.parcels import Parcel, parcel_of, shipped_units
-from app.records.tables import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, commands, handed_out, packages
-from app.records.tables import refunds as refund_rows
+from app.records.tables.deliveries import commands
+from app.records.tables.money import refunds as refund_rows
+from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
 
 
 def _has_former_keys(table: Table) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, ScalarSelect, func, insert, select, upda
 from app.clock import boot_id, boot_s, utc_now
 from app.errors import ChannelError
 from app.records.leases import end_leases, wake_after_step_back
-from app.records.tables import heartbeat, unseen_steps
+from app.records.tables.server import heartbeat, unseen_steps
 
 BEAT_S: Final = 30.0
 """How often the row is written, whoever does it."""

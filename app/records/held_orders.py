@@ -1,4 +1,4 @@
-"""Orders that RetailOps does not get before a person has looked, for the operator (see `tables.held_back`)."""
+"""Orders that RetailOps does not get before a person has looked, for the operator (see `tables.orders.held_back`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete
 
 from app.domain.orders import HeldBack
 from app.records.statements import upsert
-from app.records.tables import held_back
+from app.records.tables.orders import held_back
 
 
 def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:

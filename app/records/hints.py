@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.records import leases
-from app.records.tables import chores, fact_streams
+from app.records.tables.server import chores
+from app.records.tables.stock import fact_streams
 
 LEAST: Final = timedelta(seconds=10)
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.records.tables import inbound_requests
+from app.records.statements import upsert
+from app.records.tables.gateways import inbound_requests
 
 PERIOD_S = 600
 """Answers of so many seconds are counted in one row."""
@@ -45,16 +45,11 @@ def period_of(now: datetime) -> datetime:
 def add(connection: Connection, counts: Mapping[Counted, int]) -> None:
     """Count these answers."""
     table = inbound_requests
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     # One order of rows for all processes, so that two of them never wait for each other.
     for counted, count in sorted(counts.items()):
-        values = {**counted._asdict(), **counted.answered._asdict(), "count": count}
-        del values["answered"]
-        added = make(table).values(values)
-        keys = [column for column in table.c if column.name != "count"]
-        connection.execute(
-            added.on_conflict_do_update(index_elements=keys, set_={"count": table.c["count"] + added.excluded["count"]})
-        )
+        row = {**counted._asdict(), **counted.answered._asdict(), "count": count}
+        del row["answered"]
+        upsert(connection, table, row, lambda added: {"count": table.c["count"] + added["count"]})
 
 
 def since(connection: Connection, channel: str, gateway: str, moment: datetime) -> dict[Answered, int]:

@@ -20,7 +20,7 @@ from app.domain.traffic import InboundRequest, VendorCall
 from app.records import inbound
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
-from app.records.tables import journal
+from app.records.tables.operations import journal
 
 FLUSH_S = 0.5
 KEPT_LINES = 50_000

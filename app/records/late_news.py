@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
-from app.records.tables import Moment, late_news
+from app.records.tables.columns import Moment
+from app.records.tables.deliveries import late_news
 
 DONE = "LATE_DONE"
 """The one code that is no failure: once RetailOps knows it, nobody has to do anything."""

@@ -11,7 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, or_, text, type_coerce, update
 
-from app.records.tables import catalogue_heard, commands, deliveries, fact_streams, feeds, stock
+from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.gateways import feeds
+from app.records.tables.stock import fact_streams, stock
 
 LONGEST: Final = timedelta(seconds=180)
 """Every lease is shorter.  One that ends later than that from now was given by a wrong clock, and is over."""

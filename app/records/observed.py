@@ -13,7 +13,9 @@ from sqlalchemy import Connection, and_, delete, exists, or_, select
 from app.domain.purchases import Purchase
 from app.records.deliveries import OPEN_STATES
 from app.records.statements import upsert
-from app.records.tables import deliveries, handed_out, observed_orders
+from app.records.tables.deliveries import deliveries
+from app.records.tables.gateways import observed_orders
+from app.records.tables.orders import handed_out
 
 AT_A_TIME = 100
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.facts import Obstacle
 from app.records.streams import Kind
-from app.records.tables import fact_obstacles
+from app.records.tables.stock import fact_obstacles
 
 MANY = 500
 """How many facts one statement names."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from app.records.tables import operation_targets, operations
+from app.records.tables.operations import operation_targets, operations
 
 WHO_LENGTH = 60
 """Longest name of an operator."""

@@ -13,10 +13,9 @@ from sqlalchemy import Connection, Row, select
 
 from app.domain.commands import PackageLine
 from app.domain.orders import SketchLine
-from app.records.tables import IS_OPEN, IS_OPEN_ORDER, deliveries, handed_out, packages
-
-MANY = 500
-"""How many orders one statement names."""
+from app.records.statements import chunked
+from app.records.tables.deliveries import IS_OPEN, deliveries
+from app.records.tables.orders import IS_OPEN_ORDER, handed_out, packages
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,9 @@ def open_after(connection: Connection, channel: str, after: str, limit: int) -> 
 
 def named(connection: Connection, channel: str, refnums: Collection[str]) -> list[Standing]:
     """These orders whatever their state; unknown ones are left out."""
-    wanted = sorted(set(refnums))
     rows: list[Row[Any]] = []
-    for at in range(0, len(wanted), MANY):
-        is_one = handed_out.c.refnum.in_(wanted[at : at + MANY])
+    for some in chunked(sorted(set(refnums))):
+        is_one = handed_out.c.refnum.in_(some)
         rows += connection.execute(select(handed_out).where(handed_out.c.channel == channel, is_one)).all()
     return _standings(connection, channel, rows)
 
@@ -82,8 +80,8 @@ def _is_shipped(lines: bytes, shipped: Counter[str]) -> bool:
 
 def _shipped(connection: Connection, channel: str, refnums: Sequence[str]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
-    for at in range(0, len(refnums), MANY):
-        is_one = packages.c.order_refnum.in_(refnums[at : at + MANY])
+    for some in chunked(refnums):
+        is_one = packages.c.order_refnum.in_(some)
         for row in connection.execute(
             select(packages.c.order_refnum, packages.c.lines).where(packages.c.channel == channel, is_one)
         ):
@@ -95,8 +93,8 @@ def _shipped(connection: Connection, channel: str, refnums: Sequence[str]) -> di
 
 def _pending(connection: Connection, channel: str, refnums: Sequence[str]) -> set[str]:
     found: set[str] = set()
-    for at in range(0, len(refnums), MANY):
-        is_one = deliveries.c.lane.in_(refnums[at : at + MANY])
+    for some in chunked(refnums):
+        is_one = deliveries.c.lane.in_(some)
         found |= set(
             connection.execute(
                 select(deliveries.c.lane).where(deliveries.c.channel == channel, is_one, IS_OPEN)

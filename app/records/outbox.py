@@ -32,7 +32,8 @@ from sqlalchemy import (
 from app.domain.commands import CommandBody
 from app.domain.events import Association, Event
 from app.records.deliveries import OPEN_STATES, Delivery
-from app.records.tables import Moment, commands, deliveries
+from app.records.tables.columns import Moment
+from app.records.tables.deliveries import commands, deliveries
 
 BEHIND = timedelta(minutes=1)
 """How long a call behind another is not looked at; it is woken earlier when the other is closed."""

@@ -14,7 +14,8 @@ from app.domain.events import Event, about
 from app.records import late_news
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import is_in, wake_lanes
-from app.records.tables import Moment, commands, deliveries
+from app.records.tables.columns import Moment
+from app.records.tables.deliveries import commands, deliveries
 
 _NOW = bindparam("now", type_=Moment)
 _THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.domain.commands import Package, PackageLine
 from app.domain.retailops_numbers import canonical
-from app.records.tables import IS_OPEN, commands, deliveries, packages
+from app.records.tables.deliveries import IS_OPEN, commands, deliveries
+from app.records.tables.orders import packages
 
 CALLBACK = "order_shipment_submit"
 """The ledger keeps every package under this callback, whichever stated it first."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
-from app.records.tables import IS_OPEN_ORDER, handed_out
+from app.records.tables.orders import IS_OPEN_ORDER, handed_out
 
 TIRED_AFTER = 5
 """Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""

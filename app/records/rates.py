@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, cast, extract, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import Float
 
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words
-from app.records.tables import rates
+from app.records.statements import upsert
+from app.records.tables.gateways import rates
 
 WAIT_S = 0.25
 """How long SQLite's writer is waited for; who is refused asks again, and a callback's own writing goes on."""
@@ -43,7 +43,7 @@ class StoredRates:
                 row = connection.execute(self._locked(name)).first()
                 if row is None:
                     answer, first = decide(None, self._now_s())
-                    if connection.execute(self._insert(), {"name": name, **first}).rowcount:
+                    if upsert(connection, rates, {"name": name, **first}).rowcount:
                         return answer
                     # Another process has just made it.
                     row = connection.execute(self._locked(name)).one()
@@ -70,10 +70,6 @@ class StoredRates:
 
     def _now_s(self) -> float:
         return self._database.clock().timestamp()
-
-    def _insert(self) -> Any:
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        return insert(rates).on_conflict_do_nothing()
 
 
 def _numbers(row: Row[Any]) -> dict[str, float]:

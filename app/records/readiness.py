@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, text
 from app.records import private_files
 from app.records.database import Database
 from app.records.database_errors import DatabaseBusy, DatabaseConflict, DatabaseUnavailable
-from app.records.tables import write_probes
+from app.records.tables.server import write_probes
 
 PROBE_BYTES: Final = 16 * 1024
 """Several pages, as much as a command may need; random, so that no database can make it smaller."""

@@ -22,7 +22,8 @@ from app.records import heartbeat
 from app.records.deliveries import OPEN_STATES
 from app.records.former_keys import KEY_FORM
 from app.records.statements import chunked
-from app.records.tables import commands, deliveries, payments, refunds
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.money import payments, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a

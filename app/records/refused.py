@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.domain.facts import Obstacle
-from app.records import catalogue, obstacles, stock
+from app.records import catalogue_sync, obstacles, stock
 
 
 def obstacles_gone(
@@ -21,7 +21,7 @@ def obstacles_gone(
     keys = obstacles.behind(connection, "catalogue", channel, gateway, gone)
     are_any = [
         stock.owe_refused(connection, channel, gateway, skus, now),
-        catalogue.owe_anew(connection, channel, gateway, keys),
+        catalogue_sync.owe_anew(connection, channel, gateway, keys),
     ]
     obstacles.remove(connection, channel, gateway, gone)
     return any(are_any)

@@ -18,7 +18,11 @@ from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, sele
 
 from app.records import inbound
 from app.records.database import Database
-from app.records.tables import IS_OPEN, chores, deliveries, handed_out, held_back, journal, late_news, observed_orders
+from app.records.tables.deliveries import IS_OPEN, deliveries, late_news
+from app.records.tables.gateways import observed_orders
+from app.records.tables.operations import journal
+from app.records.tables.orders import handed_out, held_back
+from app.records.tables.server import chores
 
 BATCH = 500
 """Rows of one purging transaction."""

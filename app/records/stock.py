@@ -19,7 +19,7 @@ from app.domain.stock import StockLevel
 from app.records import streams
 from app.records.obstacles import parts
 from app.records.stock_batches import TRIES, note_in, of_gateway, owe
-from app.records.tables import stock
+from app.records.tables.stock import stock
 
 _STOCK = stock.c
 

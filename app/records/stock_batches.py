@@ -26,7 +26,7 @@ from sqlalchemy import (
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, streams
 from app.records.obstacles import parts
-from app.records.tables import stock
+from app.records.tables.stock import stock
 
 SKIPPED: Final = "skipped"
 """Stands in the column `refusal` for a level that the vendor does not accept just now and need not."""

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.records.tables import stock_disagreements
+from app.records.statements import upsert
+from app.records.tables.stock import stock_disagreements
 
 
 class StockDisagreement(msgspec.Struct, frozen=True):
@@ -30,15 +30,9 @@ def note(
     connection: Connection, channel: str, *, skus: int, sku: str, stated: int, added_up: int, now: datetime
 ) -> None:
     """One push of the channel had so many such SKUs."""
-    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(stock_disagreements)
     newest = {"skus": skus, "last_at": now, "sku": sku, "stated": stated, "added_up": added_up}
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=[stock_disagreements.c.channel],
-            set_={"pushes": stock_disagreements.c.pushes + 1, **newest},
-        ),
-        {"channel": channel, "pushes": 1, **newest},
-    )
+    change = {"pushes": stock_disagreements.c.pushes + 1, **newest}
+    upsert(connection, stock_disagreements, {"channel": channel, "pushes": 1, **newest}, change)
 
 
 def of_channel(connection: Connection, channel: str) -> StockDisagreement | None:

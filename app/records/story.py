@@ -14,7 +14,10 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, or_, select
 
 from app.domain.events import Event
-from app.records.tables import commands, deliveries, handed_out, held_back, journal, late_news, packages
+from app.records.statements import chunked
+from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.operations import journal
+from app.records.tables.orders import handed_out, held_back, packages
 
 SLACK = timedelta(minutes=1)
 """How far the journal's clock may stand from the ledger's: the whole of a callback, and some air."""
@@ -152,9 +155,9 @@ def _lines_of(connection: Connection, gathered: _Gathered) -> list[Row[Any]]:
         for request_id, (first, last) in gathered.requests.items()
     ]
     found: list[Row[Any]] = []
-    for at in range(0, len(spans), 50):
+    for some in chunked(spans, 50):
         found += connection.execute(
-            select(journal).where(or_(*spans[at : at + 50])).order_by(journal.c.at.desc()).limit(MOST_LINES)
+            select(journal).where(or_(*some)).order_by(journal.c.at.desc()).limit(MOST_LINES)
         ).all()
     return found
 

@@ -15,7 +15,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.records import leases
-from app.records.tables import catalogue_heard, fact_obstacles, fact_streams, stock
+from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.stock import fact_obstacles, fact_streams, stock
 
 Change = TypeVar("Change")
 Kind = Literal["catalogue", "stock"]

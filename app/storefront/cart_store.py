@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, select
 
 from app.records.statements import upsert
-from app.records.tables import carts
+from app.records.tables.storefront import carts
 
 
 def lock_name(channel: str, cart_id: str) -> str:

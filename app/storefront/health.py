@@ -10,6 +10,7 @@ from app.domain.catalogue import Item
 from app.domain.findings import Finding
 from app.records import catalogue
 from app.records.inbound import Answered
+from app.records.statements import MANY
 from app.storefront.addresses import has_provinces, is_known_province
 from app.storefront.goods import is_buyable
 from app.storefront.options import ShopOptions
@@ -71,7 +72,7 @@ def of_goods(shop: Shop) -> Iterator[Finding]:
     after, pages = "", 0
     while pages < PAGES:
         with shop.database.read() as connection:
-            after, products = catalogue.page(connection, shop.channel, after, catalogue.MANY)
+            after, products = catalogue.page(connection, shop.channel, after, MANY)
         for unit in (unit for product in products for unit in product.units):
             reason = _why_not_bought(unit, shop)
             if not reason:

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
 from app.records import stock
-from app.records.tables import IS_PAID_FOR, handed_out, orders
+from app.records.tables.orders import handed_out
+from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.domain import stock_levels
 from app.domain.stock import StockLevel
 from app.records.statements import chunked, upsert
-from app.records.tables import reservations, stock
+from app.records.tables.stock import stock
+from app.records.tables.storefront import reservations
 
 
 def lock_name(channel: str) -> str:

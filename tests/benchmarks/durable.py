@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from app.deadline import Deadline
 from app.domain.commands import Acknowledgement
 from app.records.database import Database
-from app.records.tables import commands, deliveries, handed_out
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.orders import handed_out
 from app.settings import load_database_url
 from app.transport.client import VendorClient
 from tests.benchmarks import floors

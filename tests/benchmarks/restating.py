@@ -17,7 +17,7 @@ from sqlalchemy import func, select, text
 from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
-from app.records.tables import stock as stock_table
+from app.records.tables.stock import stock as stock_table
 from app.settings import load_database_url
 from tests.benchmarks.bench import median
 from tests.benchmarks.durable import databases

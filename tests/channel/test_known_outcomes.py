@@ -19,7 +19,7 @@ from app import gateways
 from app.channel import commands, effects
 from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
-from app.records.tables import deliveries, late_news
+from app.records.tables.deliveries import deliveries, late_news
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.channel.test_refunds import CHANNEL, Shop

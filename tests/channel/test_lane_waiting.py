@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 import app as composition
 from app.contract.schemas import Contract
-from app.records.tables import deliveries
+from app.records.tables.deliveries import deliveries
 from tests.conftest import Caller, Sandbox, channel_table, codes
 
 Build = Callable[..., Flask]

@@ -16,7 +16,7 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.events import Event, about
 from app.records import late_news as records
-from app.records.tables import late_news
+from app.records.tables.deliveries import late_news
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.settings import TEST_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from app.channel.actions import order_pull
 from app.channel.actions.order_pull import TIRED_AFTER
-from app.records.tables import handed_out
+from app.records.tables.orders import handed_out
 from tests.conftest import Caller, Sandbox, codes, eventually
 
 

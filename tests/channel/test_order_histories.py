@@ -16,7 +16,8 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.records import handed_out as remembered
 from app.records import parcels
-from app.records.tables import deliveries, handed_out
+from app.records.tables.deliveries import deliveries
+from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Start, request

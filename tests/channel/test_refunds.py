@@ -20,7 +20,9 @@ from app.contract.schemas import Contract
 from app.gateways.interface import Verb
 from app.records import operations
 from app.records.refunds import Entry, listing
-from app.records.tables import commands, deliveries, journal, refunds
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.money import refunds
+from app.records.tables.operations import journal
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.cli.test_processes import run as run_command

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.contract.schemas import Contract
-from app.records.tables import reservations as table
+from app.records.tables.storefront import reservations as table
 from app.storefront import reservations
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, opened

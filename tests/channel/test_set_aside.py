@@ -18,7 +18,7 @@ from app.deliveries.dispatcher import IDLE_S
 from app.domain.order_limits import RETAILOPS_CURRENCIES
 from app.gateways import VENDORS
 from app.records.database import Database
-from app.records.tables import deliveries
+from app.records.tables.deliveries import deliveries
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, eventually

@@ -17,7 +17,9 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.records.database import Database
 from app.records.retention import Retention, Terms
-from app.records.tables import commands, deliveries, metadata, orders
+from app.records.tables import metadata
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.storefront import orders
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, ORGANIZATION_ID, serve_rally
 from app.storefront.retention import CLOCKS

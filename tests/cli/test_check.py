@@ -22,7 +22,10 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.gateways.interface import Finding
 from app.records.database import Database
-from app.records.tables import commands, deliveries, fact_streams, handed_out, held_back, journal, late_news
+from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.operations import journal
+from app.records.tables.orders import handed_out, held_back
+from app.records.tables.stock import fact_streams
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY

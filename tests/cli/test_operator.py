@@ -18,7 +18,9 @@ from app import cli
 from app.channel.commands import Command, Plan
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
-from app.records.tables import catalogue_heard, commands, deliveries, journal, late_news
+from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.operations import journal
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 

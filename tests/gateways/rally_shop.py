@@ -18,7 +18,9 @@ from app.gateways.interface import Call
 from app.gateways.vendors.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing
-from app.records.tables import catalogue_heard, deliveries, stock
+from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.deliveries import deliveries
+from app.records.tables.stock import stock
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, serve_rally
 from tests.conftest import KEY, PAIR, Caller, eventually

@@ -27,7 +27,7 @@ from app.gateways.interface import Call, Gateway, Tools
 from app.gateways.vendors.rally.facts import ProductNote
 from app.gateways.vendors.rally.gateway import RallyGateway
 from app.gateways.vendors.rally.merchant import GATEWAY
-from app.records import catalogue
+from app.records import catalogue_sync
 from app.records.database import Database
 from app.sandbox.vendors.rally import API_KEY, BASE_PATH
 from tests.gateways.conformance_targets import PATIENCE_S, Target
@@ -44,7 +44,7 @@ def target() -> Iterator[Target]:
             refnum = stage.checkout(skus={"TEE": 2})["order_id"]
             told = {stage.key("TEE"): msgspec.json.encode(ProductNote("told"))}
             with database.write() as connection:  # Rally has heard of the product, so that its stock is told
-                catalogue.note_heard(connection, stage.shop.channel, GATEWAY, told)
+                catalogue_sync.note_heard(connection, stage.shop.channel, GATEWAY, told)
             document = stage.document(refnum)
             [line], [paid] = document.lines, document.transactions
             lines = (PackageLine(line.external_id, line.sku, line.quantity),)

@@ -28,7 +28,8 @@ from sqlalchemy import select
 
 from app.cli import cli
 from app.contract.schemas import Contract
-from app.records.tables import deliveries, handed_out
+from app.records.tables.deliveries import deliveries
+from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, eventually, migrate

@@ -31,7 +31,7 @@ from app.gateways.vendors.pipe17.connection.permissions import TICKS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import hints
-from app.records.tables import fact_streams
+from app.records.tables.stock import fact_streams
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import RENO, SETTINGS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually

@@ -15,7 +15,7 @@ from app.contract.schemas import Contract
 from app.domain.commands import Acknowledgement, Completion, PackageLine
 from app.domain.orders import Order
 from app.errors import Refused, Unavailable
-from app.records.tables import handed_out
+from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
 from app.sandbox.vendors.pipe17.samples import BUNDLE, BUNDLE_SKU, DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, codes

@@ -16,7 +16,7 @@ from app.errors import BrokenReply, Misconfigured, Unavailable
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.products import catalogue, channel_skus
 from app.records import streams
-from app.records.tables import fact_streams
+from app.records.tables.stock import fact_streams
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import (
     BASE_PATH,

@@ -16,7 +16,7 @@ from app.cli import findings
 from app.deliveries.facts import FactSender
 from app.domain.stock import StockChange, StockLevel
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.records import catalogue, cataloguing, stock
+from app.records import catalogue, catalogue_sync, cataloguing, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -259,11 +259,11 @@ def test_p33_a_refused_product_that_people_make_later_is_told_by_itself(empty: S
     merchant.push("GIZMO")
     with merchant.database.read() as connection:
         [key] = catalogue.roots_after(connection, "first", "", 9)
-        assert catalogue.refusals(connection, "first", "pipe17", [key])
+        assert catalogue_sync.refusals(connection, "first", "pipe17", [key])
     make(empty, "GIZMO")
     merchant.send(POLL_S)
     with merchant.database.read() as connection:
-        assert catalogue.refusals(connection, "first", "pipe17", [key]) == {}
+        assert catalogue_sync.refusals(connection, "first", "pipe17", [key]) == {}
     [product] = [item for item in empty.state()["products"] if item["sku"] == "GIZMO"]
     [own] = [row for row in product["published"] if row["integrationId"] == INTEGRATION_ID]
     assert own["status"] == "published"

@@ -18,8 +18,9 @@ from sqlalchemy import select, update
 from app import cli
 from app.contract.schemas import Contract
 from app.records.refunds import release
-from app.records.tables import deliveries, held_back
-from app.records.tables import orders as orders_table
+from app.records.tables.deliveries import deliveries
+from app.records.tables.orders import held_back
+from app.records.tables.storefront import orders as orders_table
 from app.settings import ENVIRONMENT_HELP
 from app.storefront import order_store as kept
 from tests.conftest import codes, eventually

@@ -16,7 +16,9 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from app.contract.schemas import Contract
-from app.records.tables import commands, packages, refunds
+from app.records.tables.deliveries import commands
+from app.records.tables.money import refunds
+from app.records.tables.orders import packages
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, opened
 

@@ -17,7 +17,8 @@ from app.deadline import Deadline
 from app.gateways.interface import Call, Finding
 from app.gateways.vendors.rally.inbound.hook_money import transactions
 from app.gateways.vendors.rally.inbound.hook_requests import read_body
-from app.records.tables import inbound_requests, journal
+from app.records.tables.gateways import inbound_requests
+from app.records.tables.operations import journal
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened, record
 

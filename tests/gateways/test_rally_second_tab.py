@@ -17,7 +17,7 @@ from app.deadline import Deadline
 from app.domain.commands import Cancellation
 from app.gateways.interface import Call
 from app.records.database import Database
-from app.records.tables import held_back
+from app.records.tables.orders import held_back
 from app.storefront import order_store as orders
 from app.storefront.retailops_order import to_order
 from tests.conftest import codes

@@ -31,10 +31,10 @@ from app.gateways.interface import Call, Tools
 from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
-from app.records import catalogue, cataloguing, stock, stock_batches, streams
+from app.records import catalogue, catalogue_batches, cataloguing, stock, stock_batches, streams
 from app.records.cataloguing import Statement
 from app.records.database import Database
-from app.records.tables import handed_out
+from app.records.tables.orders import handed_out
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors.retailrocket import API_KEY, API_PATH, CDN_PATH, PARTNER_ID, TRACKING_PATH, serve_retailrocket
 from app.sandbox.vendors.retailrocket.products import content_hash as vendors_hash
@@ -112,7 +112,7 @@ class Shop:
         with self.caller.database.read() as connection:
             return not any(
                 kind.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
-                for kind in (catalogue, stock_batches)
+                for kind in (catalogue_batches, stock_batches)
             )
 
     def products(self) -> dict[str, dict[str, Any]]:
@@ -498,7 +498,9 @@ def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once
     assert desk.tell() == set()
     Desk(database, rocket, mode="product_api").gateway.tend(lambda: False)
     with database.read() as connection:
-        assert not catalogue.is_owed(connection, "shop", "retailrocket", datetime.now(UTC)), "a restart owes nothing"
+        assert not catalogue_batches.is_owed(connection, "shop", "retailrocket", datetime.now(UTC)), (
+            "a restart owes nothing"
+        )
 
 
 def test_r13_a_store_that_had_a_feed_for_a_while_is_told_all_again(database: Database, rocket: Sandbox) -> None:

@@ -20,7 +20,8 @@ from app.operations import acts
 from app.records import delivery_rows, late_news, operations
 from app.records.delivery_rows import DeliveryFilter
 from app.records.operations import Operation
-from app.records.tables import commands, deliveries, fact_streams
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.stock import fact_streams
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.operations.stage import CommandLine
 

@@ -23,7 +23,7 @@ from app.gateways.interface import Call
 from app.operations.reconcile import Reconciliation
 from app.records import operations, stock, tables
 from app.records.database import Database
-from app.records.tables import handed_out
+from app.records.tables.orders import handed_out
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, eventually

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from app.domain.catalogue import Item, Product, ProductSent, Refusal
-from app.records import catalogue, cataloguing
+from app.records import catalogue, catalogue_batches, catalogue_sync, cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from tests.records.test_migrations import open_database
@@ -42,9 +42,9 @@ def bare(sku: str, **fields: object) -> Statement:
     return Statement("", {"sku": sku, **fields})
 
 
-def claim(database: Database, now: datetime = NOW, limit: int = 50) -> catalogue.Batch | None:
+def claim(database: Database, now: datetime = NOW, limit: int = 50) -> catalogue_batches.Batch | None:
     with database.write() as connection:
-        return catalogue.claim(connection, *STREAM, token="t", limit=limit, now=now, lease_s=30)
+        return catalogue_batches.claim(connection, *STREAM, token="t", limit=limit, now=now, lease_s=30)
 
 
 def hear(database: Database, *refused: str) -> list[tuple[str, list[str]]]:
@@ -54,7 +54,7 @@ def hear(database: Database, *refused: str) -> list[tuple[str, list[str]]]:
         told += [_shown(change.product) for change in batch.changes]
         sent = [ProductSent(change.key, b"1", tuple(Refusal("no", sku) for sku in refused)) for change in batch.changes]
         with database.write() as connection:
-            assert catalogue.record(connection, batch, sent)
+            assert catalogue_batches.record(connection, batch, sent)
     return sorted(told)
 
 
@@ -136,7 +136,9 @@ def test_p28_a_whole_catalogue_is_owed_in_pieces(database: Database) -> None:
         batch = claim(database)
         assert batch and len(batch.changes) <= 2 and all(change.sent is None for change in batch.changes)
         with database.write() as connection:
-            assert catalogue.record(connection, batch, [ProductSent(change.key, b"2") for change in batch.changes])
+            assert catalogue_batches.record(
+                connection, batch, [ProductSent(change.key, b"2") for change in batch.changes]
+            )
         pieces += 1
     assert pieces == 3 and hear(database) == []
 
@@ -227,7 +229,7 @@ def test_p33_a_refused_product_is_owed_again_when_it_is_stated_again_and_an_acce
         ProductSent(change.key, b"1", (Refusal("no"),) if change.key in said_no else ()) for change in batch.changes
     ]
     with database.write() as connection:
-        assert catalogue.record(connection, batch, sent)
+        assert catalogue_batches.record(connection, batch, sent)
     push(database, bare("A"), bare("B"))
     assert hear(database) == [("B", [])]
     push(database, bare("A"), bare("B"))
@@ -248,7 +250,7 @@ def test_p33_a_gateway_that_is_added_later_is_owed_a_product_that_is_stated_agai
     hear(database)
     with database.write() as connection:
         cataloguing.accept(connection, "first", ["pipe17", "rally"], [bare("A")], NOW)
-        later = catalogue.claim(connection, "first", "pipe17", token="t", limit=9, now=NOW, lease_s=30)
+        later = catalogue_batches.claim(connection, "first", "pipe17", token="t", limit=9, now=NOW, lease_s=30)
     assert later and len(later.changes) == 1 and hear(database) == []
 
 
@@ -261,12 +263,12 @@ def test_p33_p44_after_an_attempt_nobody_knows_the_end_of_a_product_is_sent_once
     assert second and second.changes[0].is_uncertain
     with database.write() as connection:
         sent = [ProductSent(second.changes[0].key, b"1")]
-        assert catalogue.record(connection, second, sent, now=NOW + timedelta(seconds=32), settle_s=60)
+        assert catalogue_batches.record(connection, second, sent, now=NOW + timedelta(seconds=32), settle_s=60)
     assert claim(database, NOW + timedelta(seconds=91)) is None
     third = claim(database, NOW + timedelta(seconds=93))
     assert third and third.changes[0].is_uncertain, "an equal product is sent all the same"
     with database.write() as connection:
-        assert catalogue.record(connection, third, sent, now=NOW + timedelta(seconds=94), settle_s=60)
+        assert catalogue_batches.record(connection, third, sent, now=NOW + timedelta(seconds=94), settle_s=60)
     assert claim(database, NOW + timedelta(days=1)) is None
 
 
@@ -274,11 +276,11 @@ def test_p33_a_person_can_have_products_sent_again_after_seeing_which_those_woul
     push(database, one(1, sku="P"), one(2, 0, sku="P-1"), bare("A"))
     hear(database)
     with database.write() as connection:
-        dry = catalogue.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=True)
+        dry = catalogue_sync.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=True)
     assert (dry.owed, dry.unknown) == (("P-1",), ("X",)) and hear(database) == []
     with database.write() as connection:
-        assert catalogue.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=False) == dry
+        assert catalogue_sync.send_again(connection, *STREAM, ["P-1", "X"], is_dry_run=False) == dry
     assert hear(database) == [("P", ["P-1"])]
     with database.write() as connection:
-        assert catalogue.send_again(connection, *STREAM, None, is_dry_run=False).owed == ("A", "P", "P-1")
+        assert catalogue_sync.send_again(connection, *STREAM, None, is_dry_run=False).owed == ("A", "P", "P-1")
     assert hear(database) == [("A", []), ("P", ["P-1"])]

@@ -13,8 +13,9 @@ from app import clock
 from app.operations import acts
 from app.records import claims, freeing, heartbeat, leases, outbox, streams
 from app.records.database import Database
-from app.records.tables import deliveries, fact_streams
-from app.records.tables import heartbeat as heartbeats
+from app.records.tables.deliveries import deliveries
+from app.records.tables.server import heartbeat as heartbeats
+from app.records.tables.stock import fact_streams
 from tests.records.test_migrations import open_database
 from tests.records.test_outbox import fill
 

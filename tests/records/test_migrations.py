@@ -16,7 +16,8 @@ from flask import Flask
 from app.errors import SettingsFault
 from app.records import compatibility
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
-from app.records.tables import metadata, schema_compatibility
+from app.records.tables import metadata
+from app.records.tables.server import schema_compatibility
 from app.settings import load_database_url
 from tests.conftest import eventually
 

@@ -20,7 +20,7 @@ from app.records import claims, outbox
 from app.records.database import Database
 from app.records.deliveries import Delivery
 from app.records.outcomes import Outcome, record_outcomes
-from app.records.tables import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_news
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases

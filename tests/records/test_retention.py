@@ -14,17 +14,11 @@ from app.gateways import VENDORS
 from app.records import claims
 from app.records.database import Database
 from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
-from app.records.tables import (
-    chores,
-    commands,
-    deliveries,
-    handed_out,
-    held_back,
-    journal,
-    late_news,
-    metadata,
-    packages,
-)
+from app.records.tables import metadata
+from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.operations import journal
+from app.records.tables.orders import handed_out, held_back, packages
+from app.records.tables.server import chores
 from app.settings import load
 from app.storefront.retention import CLOCKS as shop_clocks
 from tests.conftest import eventually

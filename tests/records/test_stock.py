@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
-from app.records.tables import fact_streams
-from app.records.tables import stock as stock_table
+from app.records.tables.stock import fact_streams
+from app.records.tables.stock import stock as stock_table
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases

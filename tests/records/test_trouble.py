@@ -22,8 +22,10 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.records import database as database_module
-from app.records.tables import commands, deliveries, journal, packages
-from app.records.tables import stock as stock_table
+from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.operations import journal
+from app.records.tables.orders import packages
+from app.records.tables.stock import stock as stock_table
 from tests.conftest import ROOT, Caller, Sandbox, channel_table, codes, eventually, migrate, shipment_of
 from tests.postgres import PostgresServer, running_postgres
 

@@ -13,7 +13,7 @@ from app.domain.stock import StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.retention import Retention, Terms
-from app.records.tables import handed_out
+from app.records.tables.orders import handed_out
 from app.storefront import cart_store as carts
 from app.storefront import order_store as orders
 from app.storefront import reservations

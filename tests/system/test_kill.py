@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from app.contract.schemas import Contract
 from app.records.database import Database
-from app.records.tables import commands, deliveries
+from app.records.tables.deliveries import commands, deliveries
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.system.books import Books, Request, Vendor
 from tests.system.chaos.callers import send

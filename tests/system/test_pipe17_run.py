@@ -25,7 +25,7 @@ from sqlalchemy import func, select
 from app import settings
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
-from app.records.tables import deliveries
+from app.records.tables.deliveries import deliveries
 from app.sandbox.vendors.retailops import Heard, RetailOps, shipment
 from tests.system.chaos.vendor_faults import ILLNESSES, LATE_S, PLACES
 from tests.system.stage import Stage

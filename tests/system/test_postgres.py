@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from app.contract.schemas import Contract
 from app.records.database import Database
-from app.records.tables import commands, deliveries
+from app.records.tables.deliveries import commands, deliveries
 from app.sandbox.vendors.retailops import RetailOps
 from app.settings import ENVIRONMENT_HELP, Settings, load_database_url
 from tests.conftest import KEY, PAIR, ROOT, Sandbox, channel_table, eventually, migrate, shipment_of

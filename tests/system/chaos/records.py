@@ -12,7 +12,7 @@ from app import settings
 from app.records import refunds, stock
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry
-from app.records.tables import deliveries
+from app.records.tables.deliveries import deliveries
 from tests.system.stage import Stage
 
 

@@ -51,7 +51,7 @@ from app.gateways.vendors.pipe17.products.publish_requests import PublishRequest
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
 from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
-from app.records import catalogue
+from app.records import catalogue_sync
 from app.transport.client import VendorClient
 
 
@@ -339,4 +339,4 @@ def _notes_with(tools: Tools, token: str, part: bytes) -> list[bytes]:
     if tools.database is None:
         return []
     with tools.database.read() as connection:
-        return catalogue.notes_with(connection, tools.channel, token, part)
+        return catalogue_sync.notes_with(connection, tools.channel, token, part)

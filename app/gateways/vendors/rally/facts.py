@@ -22,7 +22,7 @@ from app.gateways.vendors.rally.api import Api, Json
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import category_json, product_json
-from app.records import catalogue, stock
+from app.records import catalogue, catalogue_sync, stock
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
 
@@ -68,7 +68,7 @@ class Facts:
         with self._database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
             stock.note_uncertain(connection, self._channel, GATEWAY, skus)
-            catalogue.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
+            catalogue_sync.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
         told: list[ProductSent] = []
         for change in changes:
@@ -125,7 +125,7 @@ class Facts:
             found = catalogue.of_skus(connection, self._channel, skus)
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
             keys = {product.item.key for product, _ in found.values()}
-            notes = catalogue.heard_notes(connection, self._channel, GATEWAY, keys)
+            notes = catalogue_sync.heard_notes(connection, self._channel, GATEWAY, keys)
         told: list[StockSent] = []
         owed: list[tuple[StockChange, StockNote]] = []
         for change in changes:

@@ -122,7 +122,7 @@ def _numbered(database: Database, channel: str, key: str, options: RetailRocketO
         with database.read() as connection:
             after, found = catalogue.page(connection, key, after, PAGE)
             keys = [product.item.key for product in found] if options.mode == "product_api" else []
-            refusals_of = catalogue.refusals(connection, key, RetailRocketGateway.token, keys)
+            refusals_of = catalogue_sync.refusals(connection, key, RetailRocketGateway.token, keys)
         for product in found:
             group = product.item.number if product.variants else None
             refusals = _refusals(offers, product, refusals_of.get(product.item.key, ""), options.currency)

@@ -19,7 +19,7 @@ from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
 from app.gateways.vendors.retailrocket.purchases import Purchases
-from app.records import catalogue
+from app.records import catalogue, catalogue_sync
 from app.records.feeds import FeedStore
 from app.storefront import reservations
 
@@ -158,7 +158,7 @@ class RetailRocketGateway(Gateway):
 
     def _refused(self) -> tuple[Finding, ...]:
         with self._database.read() as connection:
-            count = catalogue.refused_count(connection, self._channel, TOKEN)
+            count = catalogue_sync.refused_count(connection, self._channel, TOKEN)
         if not count:
             return ()
         message = f"{count} products lack something or are refused; see `channel retailrocket products --refused`"

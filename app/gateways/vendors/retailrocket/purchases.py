@@ -19,9 +19,9 @@ from app.gateways.vendors.retailrocket import csv_orders
 from app.gateways.vendors.retailrocket.api import Api, encode
 from app.gateways.vendors.retailrocket.offers import clean, plain
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.gateways.vendors.retailrocket.report_ledger import ReportLedger
 from app.records import catalogue
 from app.records.database import Database
+from app.records.report_ledger import ReportLedger
 
 MOST_EVENTS: Final = 100
 """Of one batch, the contact included; the vendor names no number (contract 2.5)."""

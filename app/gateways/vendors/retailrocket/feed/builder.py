@@ -24,6 +24,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, stock
 from app.records.database import Database
 from app.records.feeds import BuildLost, FeedStore, LeftOut, Report, Turn
+from app.records.statements import chunked
 from app.storefront import reservations
 
 PAGE: Final = 250
@@ -223,8 +224,7 @@ class FeedBuilder:
         skus = list({unit.sku for unit in units})
         levels = {}
         with self._database.read() as connection:
-            for at in range(0, len(skus), catalogue.MANY):
-                some = skus[at : at + catalogue.MANY]
+            for some in chunked(skus):
                 levels.update(stock.levels_of(connection, self._channel, self._gateway, some))
             held = reservations.reserved_units(connection, self._channel, skus)
         return {unit.number: self._availability.of(levels.get(unit.sku), held.get(unit.sku, 0)) for unit in units}

@@ -1,4 +1,4 @@
-"""The ledger of reported goods by order and product, so that no line is counted twice (contract 4)."""
+"""The ledger of goods reported to a vendor that counts purchases, by order and product: none is counted twice."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from sqlalchemy import select, update
 from app.errors import Unavailable
 from app.records.database import Database, DatabaseUnavailable
 from app.records.statements import upsert
-from app.records.tables import told_lines
+from app.records.tables.gateways import told_lines
 
 log = logging.getLogger(__name__)
 
 
 class ReportLedger:
-    """What one channel has reported."""
+    """What one channel has reported to one vendor."""
 
     def __init__(self, database: Database, channel: str, gateway: str) -> None:
         self._database = database
         self._keys = {"channel": channel, "gateway": gateway}
+        self._gateway = gateway
         self._unwritten: dict[tuple[str, int], datetime] = {}
-        """Goods Retail Rocket has, which the database could not take yet."""
+        """Goods the vendor has, which the database could not take yet."""
         self._is_ours = (told_lines.c.channel == channel) & (told_lines.c.gateway == gateway)
 
     def open(self, order_refnum: str, products: Collection[int]) -> dict[int, int]:
@@ -49,11 +50,11 @@ class ReportLedger:
             with self._database.write() as connection:
                 upsert(connection, told_lines, rows, {"doubts": told_lines.c.doubts + 1})
         except DatabaseUnavailable as error:
-            message = "retailrocket was not called: this server's database is away"
+            message = f"{self._gateway} was not called: this server's database is away"
             raise Unavailable("RECORDS_UNAVAILABLE", message) from error
 
     def done(self, order_refnum: str, products: Collection[int], now: datetime) -> None:
-        """Retail Rocket has them.  Never raises for the database: what it cannot take now is written next time."""
+        """The vendor has them.  Never raises for the database: what it cannot take now is written next time."""
         self._unwritten |= {(order_refnum, product): now for product in products}
         try:
             for refnum, at in {(refnum, at) for (refnum, _), at in self._unwritten.items()}:
@@ -62,7 +63,7 @@ class ReportLedger:
                 for key in known:
                     del self._unwritten[key]
         except DatabaseUnavailable as error:
-            log.warning("what was reported to retailrocket is written when the database is back: %s", error)
+            log.warning("what was reported to %s is written when the database is back: %s", self._gateway, error)
 
     def not_done(self, order_refnum: str, products: Collection[int]) -> None:
         """Surely not: as if it had never been tried; where the database is away it stays in doubt."""

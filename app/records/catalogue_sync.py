@@ -1,0 +1,207 @@
+"""How far each gateway has received the catalogue: notes, refusals, and products that are owed to it again (R13)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
+
+from app.records import streams
+from app.records.catalogue_batches import of_gateway, owe
+from app.records.statements import chunked, upsert
+from app.records.stock import SendAgain
+from app.records.tables.catalogue import catalogue, catalogue_heard
+
+_HEARD = catalogue_heard.c
+
+
+def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roots: Collection[str]) -> None:
+    """RetailOps stated these products without a change: those that were refused, or never sent, are owed all the same.
+
+    They keep their turn when they are stated again before they are sent.
+    """
+    keeps_turn = _HEARD.seq > _HEARD.sent_seq
+    turn = case((keeps_turn, _HEARD.turn), else_=func.coalesce(type_coerce(_HEARD.sent_at, BigInteger), 0))
+    for some in chunked(sorted(set(roots))):
+        connection.execute(
+            update(catalogue_heard)
+            .where(*of_gateway(channel, gateway), _HEARD.root_key.in_(some), _HEARD.refusal != "")
+            .values(seq=seq, turn=turn)
+        )
+        known = set(
+            connection.execute(
+                select(_HEARD.root_key).where(*of_gateway(channel, gateway), _HEARD.root_key.in_(some))
+            ).scalars()
+        )
+        if never_sent := [root for root in some if root not in known]:
+            row = {"channel": channel, "gateway": gateway, "seq": seq, "turn": seq}
+            upsert(connection, catalogue_heard, [{**row, "root_key": root} for root in never_sent])
+
+
+def owe_anew(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> bool:
+    """The vendor may accept these products now, or have an older state: they are owed again, before others.
+
+    False when there is none.
+    """
+    if not keys:
+        return False
+    seq = streams.next_seq(connection, channel, gateway)
+    counts = [
+        owe(connection, (*of_gateway(channel, gateway), _HEARD.root_key.in_(some)), seq, goes_first=True)
+        for some in chunked(sorted(set(keys)))
+    ]
+    return sum(counts) > 0
+
+
+def send_again(
+    connection: Connection, channel: str, gateway: str, skus: Collection[str] | None, *, is_dry_run: bool
+) -> SendAgain:
+    """Owe the products of these SKUs again, before others; None: all that were ever owed, each in its turn.
+
+    SKUs are answered with; of None the SKU of every product and variant.
+    """
+    found: dict[str, str] = {}
+    for some in [None] if skus is None else chunked(sorted(set(skus))):
+        named = [catalogue.c.sku != ""] if some is None else [catalogue.c.sku.in_(some)]
+        rows = connection.execute(
+            select(catalogue.c.sku, catalogue.c.root_key)
+            .join_from(
+                catalogue,
+                catalogue_heard,
+                (_HEARD.channel == catalogue.c.channel)
+                & (_HEARD.gateway == gateway)
+                & (_HEARD.root_key == catalogue.c.root_key),
+            )
+            .where(catalogue.c.channel == channel, *named)
+            .order_by(catalogue.c.sku)
+        )
+        found |= {row.sku: row.root_key for row in rows}
+    if not is_dry_run and (found or skus is None):
+        seq = streams.next_seq(connection, channel, gateway)
+        for some in [None] if skus is None else chunked(sorted(set(found.values()))):
+            named = [] if some is None else [_HEARD.root_key.in_(some)]
+            owe(connection, (*of_gateway(channel, gateway), *named), seq, goes_first=skus is not None)
+    return SendAgain(owed=tuple(found), unknown=tuple(sorted(set(skus or ()) - found.keys())))
+
+
+def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> bool:
+    """The gateway is to hear the products of these SKUs anew; False when it never heard of any of them."""
+    seq = streams.next_seq(connection, channel, gateway) if skus else 0
+    count = 0
+    for some in chunked(sorted(skus)):
+        roots = select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
+        count += connection.execute(
+            update(catalogue_heard)
+            .where(*of_gateway(channel, gateway), _HEARD.root_key.in_(roots))
+            .values(seq=seq, turn=case((_HEARD.is_changed, _HEARD.turn), else_=seq), is_changed=True)
+        ).rowcount
+    return count > 0
+
+
+def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
+    """The gateway's own notes about these products; those it never heard of are left out."""
+    rows = _heard(connection, channel, gateway, keys, _HEARD.sent.is_not(None))
+    return {row.root_key: row.sent for row in rows}
+
+
+def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) -> list[bytes]:
+    """The gateway's own notes that hold these bytes, of whatever products; reads them all: for rare questions."""
+    if connection.dialect.name == "sqlite":
+        place = func.instr(_HEARD.sent, literal(part, LargeBinary))
+    else:
+        place = func.position(literal(part, LargeBinary).op("in")(_HEARD.sent))
+    found = select(_HEARD.sent).where(*of_gateway(channel, gateway), _HEARD.sent.is_not(None), place > 0)
+    return [bytes(sent) for sent in connection.execute(found).scalars() if sent is not None]
+
+
+def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
+    """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
+    rows = _heard(connection, channel, gateway, keys, _HEARD.refusal != "")
+    return {row.root_key: row.refusal for row in rows}
+
+
+@dataclass(frozen=True)
+class StatedProduct:
+    """A product as RetailOps stated it last, and how far one gateway has received it.
+
+    `sent` is the gateway's own note, None before the first time; `stated_at` is when the record last changed.
+    """
+
+    sent: bytes | None
+    stated_at: datetime
+    sent_at: datetime | None
+    is_owed: bool
+    refusal: str
+
+
+def stated(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, StatedProduct]:
+    """By root key; a product the gateway was never to receive is neither owed nor sent."""
+    found: dict[str, StatedProduct] = {}
+    of_gateway = (_HEARD.channel == channel) & (_HEARD.gateway == gateway) & (_HEARD.root_key == catalogue.c.key)
+    for some in chunked(sorted(set(keys))):
+        for row in connection.execute(
+            select(
+                catalogue.c.key, catalogue.c.changed_at, _HEARD.sent, _HEARD.sent_at, _HEARD.refusal,
+                (_HEARD.seq > _HEARD.sent_seq).label("is_owed"),
+            )
+            .join_from(catalogue, catalogue_heard, of_gateway, isouter=True)
+            .where(catalogue.c.channel == channel, catalogue.c.key.in_(some))
+        ):  # fmt: skip
+            found[row.key] = StatedProduct(row.sent, row.changed_at, row.sent_at, bool(row.is_owed), row.refusal or "")
+    return found
+
+
+def _heard(
+    connection: Connection, channel: str, gateway: str, keys: Collection[str], which: ColumnElement[bool]
+) -> Iterator[Row[Any, Any, Any]]:
+    for some in chunked(sorted(keys)):
+        yield from connection.execute(
+            select(_HEARD.root_key, _HEARD.sent, _HEARD.refusal).where(
+                *of_gateway(channel, gateway), _HEARD.root_key.in_(some), which
+            )
+        )
+
+
+def refused_count(connection: Connection, channel: str, gateway: str) -> int:
+    """How many products the gateway could not tell as they are."""
+    is_refused = (*of_gateway(channel, gateway), _HEARD.refusal != "")
+    return int(connection.execute(select(func.count()).select_from(catalogue_heard).where(*is_refused)).scalar_one())
+
+
+def note_heard(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:
+    """The gateway's own notes about products it is going to tell; each is owed as before."""
+    if notes:
+        connection.execute(
+            _NOTE,
+            [
+                {"of_channel": channel, "of_gateway": gateway, "of_root": key, "was": note}
+                for key, note in notes.items()
+            ],
+        )
+
+
+_NOTE = (
+    update(catalogue_heard)
+    .where(
+        _HEARD.channel == bindparam("of_channel"),
+        _HEARD.gateway == bindparam("of_gateway"),
+        _HEARD.root_key == bindparam("of_root"),
+    )
+    .values(sent=bindparam("was"))
+)

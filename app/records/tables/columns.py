@@ -1,0 +1,87 @@
+"""Column types of the tables, and how their keys and indexes are named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from app.domain.texts import mended
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Serial = BigInteger().with_variant(Integer, "sqlite")
+"""A growing number; SQLite numbers rows by itself only where the type is spelled INTEGER."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC time, kept as milliseconds since 1970 so that both databases compare it alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        return None if value is None else int(value.timestamp() * 1000)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+class Amount(TypeDecorator[Decimal]):
+    """Money, kept as whole ten-thousandths so that both databases add and compare it exactly.
+
+    Raises ValueError for an amount with more than four decimals.
+    """
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
+        if value is None:
+            return None
+        scaled = value.scaleb(4)
+        if scaled != scaled.to_integral_value():
+            raise ValueError("an amount has more than four decimals")
+        return int(scaled)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-4)
+
+
+class FreeText(TypeDecorator[str]):
+    """A sentence that may come from outside, kept with U+FFFD for what no database takes.  Never a key."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else mended(value)
+
+
+Condition = ColumnElement[bool] | TextClause | str
+
+
+def index(table: Table, name: str, *columns: str, where: Condition | None = None) -> None:
+    """An index of a table, in both databases; `where` makes it a partial one."""
+    where = text(where) if isinstance(where, str) else where
+    Index(name, *(table.c[column] for column in columns), sqlite_where=where, postgresql_where=where)
