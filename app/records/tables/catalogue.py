@@ -1,42 +1,30 @@
 """The catalogue, the numbers of its SKUs and categories, and how far each gateway has received it."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import FreeText, Moment, Serial, index, metadata
 from app.records.tables.stock import IS_OWED_FACT, IS_TO_BE_OWED
 
-catalogue = Table(
+catalogue = sa.Table(
     "catalogue",
     metadata,
-    Column("number", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("key", Text, nullable=False),
-    Column("root_key", Text, nullable=False),
-    Column("identity", Text, nullable=False, server_default=""),
-    Column("parent_sku", Text, nullable=False, server_default=""),
-    Column("sku", Text, nullable=False),
-    Column("title", FreeText, nullable=False, server_default=""),
-    Column("item", LargeBinary, nullable=False),
-    Column("is_enabled", Boolean, nullable=False),
-    Column("changed_at", Moment, nullable=False),
-    Column("sku_number", BigInteger, nullable=False, server_default="0"),
-    Column("parent_key", Text, nullable=False, server_default=""),
-    Column("nested_key", Text, nullable=False, server_default=""),
-    Column("waits_for", Text, nullable=False, server_default=""),
-    Column("claimed", BigInteger, nullable=False, server_default="0"),
-    UniqueConstraint("channel", "key"),
+    sa.Column("number", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("root_key", sa.Text, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False, server_default=""),
+    sa.Column("parent_sku", sa.Text, nullable=False, server_default=""),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("title", FreeText, nullable=False, server_default=""),
+    sa.Column("item", sa.LargeBinary, nullable=False),
+    sa.Column("is_enabled", sa.Boolean, nullable=False),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Column("sku_number", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("parent_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("nested_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("waits_for", sa.Text, nullable=False, server_default=""),
+    sa.Column("claimed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.UniqueConstraint("channel", "key"),
 )
 """The catalogue as RetailOps stated it last, a row for each product and each variant (R13, R26).
 
@@ -55,19 +43,19 @@ index(catalogue, "ix_catalogue_root", "channel", "root_key")
 index(catalogue, "ix_catalogue_parent_sku", "channel", "parent_sku", where="parent_sku <> ''")
 index(catalogue, "ix_catalogue_waits_for", "channel", "waits_for", where="waits_for <> ''")
 
-HAS_TITLE = text("title <> ''")
+HAS_TITLE = sa.text("title <> ''")
 
 index(catalogue, "ix_catalogue_title", "channel", "number", "title", "root_key", where=HAS_TITLE)
 """Everything a search for a part of a title reads, without the records themselves."""
 
-sku_numbers = Table(
+sku_numbers = sa.Table(
     "sku_numbers",
     metadata,
-    Column("number", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    UniqueConstraint("channel", "name"),
+    sa.Column("number", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.UniqueConstraint("channel", "name"),
 )
 """The number of every SKU there ever was, which stays the SKU's whichever record has it, and is never given twice.
 
@@ -76,22 +64,22 @@ sku_numbers = Table(
 
 index(sku_numbers, "ix_sku_numbers_key", "channel", "key")
 
-catalogue_heard = Table(
+catalogue_heard = sa.Table(
     "catalogue_heard",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("root_key", Text, primary_key=True),
-    Column("sent", LargeBinary),
-    Column("seq", BigInteger, nullable=False),
-    Column("sent_seq", BigInteger, nullable=False, server_default="0"),
-    Column("refusal", FreeText, nullable=False, server_default=""),
-    Column("is_changed", Boolean, nullable=False, server_default=text("true")),
-    Column("turn", BigInteger, nullable=False, server_default="0"),
-    Column("is_uncertain", Boolean, nullable=False, server_default=text("false")),
-    Column("is_in_flight", Boolean, nullable=False, server_default=text("false")),
-    Column("sent_at", Moment),
-    Column("again_at", Moment),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("root_key", sa.Text, primary_key=True),
+    sa.Column("sent", sa.LargeBinary),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("sent_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("refusal", FreeText, nullable=False, server_default=""),
+    sa.Column("is_changed", sa.Boolean, nullable=False, server_default=sa.text("true")),
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("is_uncertain", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("is_in_flight", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("sent_at", Moment),
+    sa.Column("again_at", Moment),
 )
 """How far each gateway has received each product with its variants; owed where seq > sent_seq (R13).
 
@@ -110,12 +98,12 @@ index(
 )
 index(catalogue_heard, "ix_catalogue_heard_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
 
-categories = Table(
+categories = sa.Table(
     "categories",
     metadata,
-    Column("number", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("path", Text, nullable=False),
-    UniqueConstraint("channel", "path"),
+    sa.Column("number", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.UniqueConstraint("channel", "path"),
 )
 """Every category a product ever stood in, so that it keeps one number for ever."""

@@ -6,17 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TextClause,
-    text,
-)
+from sqlalchemy import BigInteger, ColumnElement, Index, Integer, MetaData, Table, Text, TextClause, text
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.texts import mended

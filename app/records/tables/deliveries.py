@@ -1,39 +1,25 @@
 """The ledger of commands, the calls they owe to vendors, and what turned out after the answer."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import FreeText, Moment, Serial, index, metadata
 
-commands = Table(
+commands = sa.Table(
     "commands",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("callback", String(40), nullable=False),
-    Column("natural_key", Text, nullable=False),
-    Column("order_refnum", Text, nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("events", LargeBinary, nullable=False),
-    Column("request_id", String(64), nullable=False),
-    Column("begun_at", Moment, nullable=False),
-    Column("lease_until", Moment, nullable=False),
-    Column("finished_at", Moment),
-    Column("key_form", Integer, nullable=False, server_default="1"),
-    UniqueConstraint("channel", "callback", "natural_key"),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("callback", sa.String(40), nullable=False),
+    sa.Column("natural_key", sa.Text, nullable=False),
+    sa.Column("order_refnum", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("events", sa.LargeBinary, nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("begun_at", Moment, nullable=False),
+    sa.Column("lease_until", Moment, nullable=False),
+    sa.Column("finished_at", Moment),
+    sa.Column("key_form", sa.Integer, nullable=False, server_default="1"),
+    sa.UniqueConstraint("channel", "callback", "natural_key"),
 )
 """The ledger of natural keys: a command with an effect binds its key for ever (R9).
 
@@ -41,36 +27,36 @@ commands = Table(
 
 index(commands, "ix_commands_order_refnum", "channel", "order_refnum")
 
-deliveries = Table(
+deliveries = sa.Table(
     "deliveries",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("gateway", String(32), nullable=False),
-    Column("verb", String(40), nullable=False),
-    Column("lane", Text, nullable=False),
-    Column("command_id", Serial, ForeignKey("commands.id", ondelete="CASCADE"), nullable=False),
-    Column("body", LargeBinary),
-    Column("about", LargeBinary, nullable=False),
-    Column("state", String(12), nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("is_possibly_done", Boolean, nullable=False, server_default=text("false")),
-    Column("last_attempt_at", Moment),
-    Column("next_try_at", Moment, nullable=False),
-    Column("lease_token", String(32)),
-    Column("lease_until", Moment),
-    Column("last_code", String(64), nullable=False, server_default=""),
-    Column("last_error", FreeText, nullable=False, server_default=""),
-    Column("events", LargeBinary),
-    Column("request_id", String(64), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("closed_at", Moment),
-    Column("dropped_because", FreeText),
-    Column("late_until", Moment),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("verb", sa.String(40), nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("command_id", Serial, sa.ForeignKey("commands.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("about", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("is_possibly_done", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("last_attempt_at", Moment),
+    sa.Column("next_try_at", Moment, nullable=False),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Moment),
+    sa.Column("last_code", sa.String(64), nullable=False, server_default=""),
+    sa.Column("last_error", FreeText, nullable=False, server_default=""),
+    sa.Column("events", sa.LargeBinary),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("closed_at", Moment),
+    sa.Column("dropped_because", FreeText),
+    sa.Column("late_until", Moment),
 )
 """Calls owed to vendors; the body goes when the call is delivered, the line stays (R8, R12, R28)."""
 
-IS_OPEN = text("state in ('owed', 'checking', 'parked')")
+IS_OPEN = sa.text("state in ('owed', 'checking', 'parked')")
 
 index(deliveries, "ix_deliveries_lane", "channel", "gateway", "lane", "id", where=IS_OPEN)
 index(
@@ -86,24 +72,24 @@ index(deliveries, "ix_deliveries_command_id", "command_id")
 index(deliveries, "ix_deliveries_late", "channel", "gateway", "lane", "late_until", where="late_until is not null")
 """Few rows: calls of which an attempt may still arrive at the vendor, so that later ones of the lane wait (R11)."""
 
-late_news = Table(
+late_news = sa.Table(
     "late_news",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("gateway", String(32), nullable=False),
-    Column("callback", String(40), nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("code", String(80), nullable=False),
-    Column("message", FreeText, nullable=False),
-    Column("about", LargeBinary, nullable=False),
-    Column("delivery_id", BigInteger),
-    Column("request_id", String(64), nullable=False),
-    Column("at", Moment, nullable=False),
-    Column("told_at", Moment),
-    Column("told_to", String(64), nullable=False, server_default=""),
-    Column("told_request_id", String(64), nullable=False, server_default=""),
-    Column("dismissed_at", Moment),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("callback", sa.String(40), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("code", sa.String(80), nullable=False),
+    sa.Column("message", FreeText, nullable=False),
+    sa.Column("about", sa.LargeBinary, nullable=False),
+    sa.Column("delivery_id", sa.BigInteger),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("told_at", Moment),
+    sa.Column("told_to", sa.String(64), nullable=False, server_default=""),
+    sa.Column("told_request_id", sa.String(64), nullable=False, server_default=""),
+    sa.Column("dismissed_at", Moment),
 )
 """What turned out after a callback was answered, until RetailOps and the operator know it (R15)."""
 

@@ -1,40 +1,29 @@
 """What gateways keep: feeds, what observers are told, learned rates, and counted requests of vendors."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import Moment, index, metadata
 
-feeds = Table(
+feeds = sa.Table(
     "feeds",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("changes", BigInteger, nullable=False, server_default="0"),
-    Column("built_changes", BigInteger, nullable=False, server_default="0"),
-    Column("changed_at", Moment),
-    Column("form", String(64), nullable=False, server_default=""),
-    Column("build", BigInteger, nullable=False, server_default="0"),
-    Column("begun_builds", BigInteger, nullable=False, server_default="0"),
-    Column("etag", String(64), nullable=False, server_default=""),
-    Column("modified_at", Moment),
-    Column("built_at", Moment),
-    Column("size", BigInteger, nullable=False, server_default="0"),
-    Column("packed_size", BigInteger, nullable=False, server_default="0"),
-    Column("listed", LargeBinary),
-    Column("report", LargeBinary),
-    Column("lease_token", String(32)),
-    Column("lease_until", Moment),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("changes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("built_changes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("changed_at", Moment),
+    sa.Column("form", sa.String(64), nullable=False, server_default=""),
+    sa.Column("build", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("begun_builds", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("etag", sa.String(64), nullable=False, server_default=""),
+    sa.Column("modified_at", Moment),
+    sa.Column("built_at", Moment),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("packed_size", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("listed", sa.LargeBinary),
+    sa.Column("report", sa.LargeBinary),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Moment),
 )
 """What a vendor fetches here: which build holds, how much has changed since, and who builds just now.
 
@@ -42,70 +31,70 @@ feeds = Table(
 that is told products instead only `form` is kept: what decided, besides the goods, what it was told.
 """
 
-feed_pieces = Table(
+feed_pieces = sa.Table(
     "feed_pieces",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("build", BigInteger, primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("build", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 """The text of each feed, compressed, in pieces, so that nobody holds all of it."""
 
-observed_orders = Table(
+observed_orders = sa.Table(
     "observed_orders",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("refnum", Text, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-    Column("seen_at", Moment, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("refnum", sa.Text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
 )
 """What an observer will be told of an order that was handed out, until its moment comes (R17, R28)."""
 
 index(observed_orders, "ix_observed_orders_seen_at", "seen_at")
 
-told_lines = Table(
+told_lines = sa.Table(
     "told_lines",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("order_refnum", Text, primary_key=True),
-    Column("product", Text, primary_key=True),
-    Column("doubts", Integer, nullable=False, server_default="0"),
-    Column("told_at", Moment),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("order_refnum", sa.Text, primary_key=True),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("doubts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("told_at", Moment),
 )
 """Which goods of which order an observer has been told of, so that none is counted twice; `doubts` counts the
 attempts in a row whose outcome nobody knows."""
 
-inbound_requests = Table(
+inbound_requests = sa.Table(
     "inbound_requests",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("topic", String(40), primary_key=True),
-    Column("status", Integer, primary_key=True, autoincrement=False),
-    Column("reason", String(120), primary_key=True),
-    Column("at", Moment, primary_key=True),
-    Column("count", Integer, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("topic", sa.String(40), primary_key=True),
+    sa.Column("status", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.String(120), primary_key=True),
+    sa.Column("at", Moment, primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),
 )
 """Answers to vendors' own requests, counted by kind and period; never what was asked."""
 
-rates = Table(
+rates = sa.Table(
     "rates",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("setting", Float, nullable=False),
-    Column("rate", Float, nullable=False),
-    Column("tokens", Float, nullable=False),
-    Column("at", Float, nullable=False),
-    Column("question_until", Float, nullable=False),
-    Column("command_until", Float, nullable=False),
-    Column("fact_until", Float, nullable=False),
-    Column("fact_credit", Float, nullable=False),
-    Column("grown_at", Float, nullable=False),
-    Column("cut_at", Float, nullable=False),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("setting", sa.Float, nullable=False),
+    sa.Column("rate", sa.Float, nullable=False),
+    sa.Column("tokens", sa.Float, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("question_until", sa.Float, nullable=False),
+    sa.Column("command_until", sa.Float, nullable=False),
+    sa.Column("fact_until", sa.Float, nullable=False),
+    sa.Column("fact_credit", sa.Float, nullable=False),
+    sa.Column("grown_at", sa.Float, nullable=False),
+    sa.Column("cut_at", sa.Float, nullable=False),
 )
 """Each vendor key's rate as it was learned and what is left of it, shared by all processes (`transport.rates` says
 what each number means); unlogged in PostgreSQL, for a crash may forget it (R14)."""

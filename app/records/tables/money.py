@@ -1,66 +1,54 @@
 """What was charged for orders and what has gone back."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import Amount, FreeText, Moment, Serial, index, metadata
 
-payments = Table(
+payments = sa.Table(
     "payments",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("order_refnum", Text, primary_key=True),
-    Column("refnum", Text, primary_key=True),
-    Column("position", Integer, nullable=False),
-    Column("currency_code", String(3), nullable=False),
-    Column("kind", String(8), nullable=False),
-    Column("processing_type", String(32), nullable=False),
-    Column("payment_type", FreeText, nullable=False),
-    Column("amount", Amount, nullable=False),
-    Column("captured", Amount, nullable=False, server_default="0"),
-    Column("capturing", Amount, nullable=False, server_default="0"),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("order_refnum", sa.Text, primary_key=True),
+    sa.Column("refnum", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("currency_code", sa.String(3), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("processing_type", sa.String(32), nullable=False),
+    sa.Column("payment_type", FreeText, nullable=False),
+    sa.Column("amount", Amount, nullable=False),
+    sa.Column("captured", Amount, nullable=False, server_default="0"),
+    sa.Column("capturing", Amount, nullable=False, server_default="0"),
 )
 """What was charged for each order, payment by payment; of an authorised one, what has been captured."""
 
 index(payments, "ix_payments_refnum", "channel", "refnum")
 
-refunds = Table(
+refunds = sa.Table(
     "refunds",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("channel", String(63), nullable=False),
-    Column("key", Text, nullable=False),
-    Column("order_refnum", Text, nullable=False),
-    Column("payment_refnum", Text, nullable=False),
-    Column("callback", String(40), nullable=False),
-    Column("natural_key", Text, nullable=False),
-    Column("amount", Amount, nullable=False),
-    Column("currency_code", String(3), nullable=False),
-    Column("is_store_credit", Boolean, nullable=False, server_default=text("false")),
-    Column("lines", LargeBinary, nullable=False),
-    Column("rows", LargeBinary),
-    Column("state", String(12), nullable=False),
-    Column("refnum", Text, nullable=False, server_default=""),
-    Column("matched_callback", String(40), nullable=False, server_default=""),
-    Column("matched_key", Text, nullable=False, server_default=""),
-    Column("repeats", Integer, nullable=False, server_default="0"),
-    Column("created_at", Moment, nullable=False),
-    Column("told_at", Moment),
-    Column("released_at", Moment),
-    Column("seen", Moment),
-    Column("key_form", Integer, nullable=False, server_default="1"),
-    UniqueConstraint("channel", "key"),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("order_refnum", sa.Text, nullable=False),
+    sa.Column("payment_refnum", sa.Text, nullable=False),
+    sa.Column("callback", sa.String(40), nullable=False),
+    sa.Column("natural_key", sa.Text, nullable=False),
+    sa.Column("amount", Amount, nullable=False),
+    sa.Column("currency_code", sa.String(3), nullable=False),
+    sa.Column("is_store_credit", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("lines", sa.LargeBinary, nullable=False),
+    sa.Column("rows", sa.LargeBinary),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("refnum", sa.Text, nullable=False, server_default=""),
+    sa.Column("matched_callback", sa.String(40), nullable=False, server_default=""),
+    sa.Column("matched_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("repeats", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("told_at", Moment),
+    sa.Column("released_at", Moment),
+    sa.Column("seen", Moment),
+    sa.Column("key_form", sa.Integer, nullable=False, server_default="1"),
+    sa.UniqueConstraint("channel", "key"),
 )
 """Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
 

@@ -1,50 +1,41 @@
 """What happened, line by line, and what operators did."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    Column,
-    ForeignKey,
-    Integer,
-    String,
-    Table,
-    Text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import Moment, Serial, index, metadata
 
-journal = Table(
+journal = sa.Table(
     "journal",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("kind", String(8), nullable=False),
-    Column("channel", String(63), nullable=False),
-    Column("name", String(64), nullable=False),
-    Column("order_refnum", Text, nullable=False),
-    Column("status", Integer),
-    Column("outcome", String(64), nullable=False),
-    Column("duration_ms", Integer, nullable=False),
-    Column("request_id", String(64), nullable=False),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("order_refnum", sa.Text, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("outcome", sa.String(64), nullable=False),
+    sa.Column("duration_ms", sa.Integer, nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
 )
 """One line per callback and per vendor call; never a body (R16)."""
 
 index(journal, "ix_journal_at", "at")
 index(journal, "ix_journal_order_refnum", "channel", "order_refnum")
 
-operations = Table(
+operations = sa.Table(
     "operations",
     metadata,
-    Column("id", Serial, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("who", String(60), nullable=False),
-    Column("act", String(40), nullable=False),
-    Column("channel", String(63), nullable=False),
-    Column("gateway", String(32), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("outcome", String(32), nullable=False),
-    Column("count", Integer, nullable=False),
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("who", sa.String(60), nullable=False),
+    sa.Column("act", sa.String(40), nullable=False),
+    sa.Column("channel", sa.String(63), nullable=False),
+    sa.Column("gateway", sa.String(32), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("outcome", sa.String(32), nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
 )
 """Every act of an operator: who, when, what, why and what came of it (R34).
 
@@ -53,11 +44,11 @@ operations = Table(
 
 index(operations, "ix_operations_channel", "channel", "id")
 
-operation_targets = Table(
+operation_targets = sa.Table(
     "operation_targets",
     metadata,
-    Column("operation_id", Serial, ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("id", Text, primary_key=True),
+    sa.Column("operation_id", Serial, sa.ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
 )
 """The objects each act changed: deliveries, orders, refunds, late events, SKUs, products."""

@@ -1,44 +1,33 @@
 """What RetailOps was given of orders, and what has shipped of them."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    literal_column,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import Amount, FreeText, Moment, index, metadata
 
-handed_out = Table(
+handed_out = sa.Table(
     "handed_out",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("refnum", Text, primary_key=True),
-    Column("version", Integer, nullable=False, server_default="1"),
-    Column("state", String(16), nullable=False, server_default="open"),
-    Column("lines", LargeBinary, nullable=False),
-    Column("rejected", LargeBinary),
-    Column("removed", LargeBinary),
-    Column("left_open", String(63), nullable=False, server_default=""),
-    Column("left_open_at", Moment),
-    Column("times", Integer, nullable=False, server_default="0"),
-    Column("last_pull_ms", BigInteger, nullable=False, server_default="0"),
-    Column("last_handed_at", Moment),
-    Column("acknowledged_at", Moment),
-    Column("retailops_order_id", Text, nullable=False, server_default=""),
-    Column("called_off_at", Moment),
-    Column("called_off_times", Integer, nullable=False, server_default="0"),
-    Column("called_off_told_at", Moment),
-    Column("trimmed_refnum", Text),
-    Column("shipping", Amount),
-    Column("shipping_tax", Amount),
-    Column("taken_off_after", BigInteger),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("refnum", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("state", sa.String(16), nullable=False, server_default="open"),
+    sa.Column("lines", sa.LargeBinary, nullable=False),
+    sa.Column("rejected", sa.LargeBinary),
+    sa.Column("removed", sa.LargeBinary),
+    sa.Column("left_open", sa.String(63), nullable=False, server_default=""),
+    sa.Column("left_open_at", Moment),
+    sa.Column("times", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("last_pull_ms", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_handed_at", Moment),
+    sa.Column("acknowledged_at", Moment),
+    sa.Column("retailops_order_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("called_off_at", Moment),
+    sa.Column("called_off_times", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("called_off_told_at", Moment),
+    sa.Column("trimmed_refnum", sa.Text),
+    sa.Column("shipping", Amount),
+    sa.Column("shipping_tax", Amount),
+    sa.Column("taken_off_after", sa.BigInteger),
 )
 """What `order_pull` gave away or a callback asked about, for every order source (R18).
 
@@ -53,11 +42,11 @@ HAS_TRIMMED = handed_out.c.trimmed_refnum.is_not(None)
 
 index(handed_out, "ix_handed_out_trimmed", "channel", "trimmed_refnum", where="trimmed_refnum is not null")
 
-IS_OPEN_ORDER = handed_out.c.state == literal_column("'open'")
+IS_OPEN_ORDER = handed_out.c.state == sa.literal_column("'open'")
 """As the index needs it: a parameter would hide which state is meant."""
 
-HAS_NUMBER = handed_out.c.retailops_order_id != literal_column("''")
-IS_LEFT_OPEN = handed_out.c.left_open != literal_column("''")
+HAS_NUMBER = handed_out.c.retailops_order_id != sa.literal_column("''")
+IS_LEFT_OPEN = handed_out.c.left_open != sa.literal_column("''")
 
 index(handed_out, "ix_handed_out_number", "channel", "retailops_order_id", where=HAS_NUMBER)
 index(handed_out, "ix_handed_out_left_open", "channel", where=IS_LEFT_OPEN)
@@ -70,36 +59,36 @@ index(
     where="called_off_at is not null and called_off_told_at is null",
 )
 
-called_off_cursors = Table(
+called_off_cursors = sa.Table(
     "called_off_cursors",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("until_ms", BigInteger, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("until_ms", sa.BigInteger, nullable=False),
 )
 """Up to when, by each source's own clock, it is known which orders it called off (R18)."""
 
-held_back = Table(
+held_back = sa.Table(
     "held_back",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("refnum", Text, primary_key=True),
-    Column("reason", FreeText, nullable=False),
-    Column("since", Moment, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("refnum", sa.Text, primary_key=True),
+    sa.Column("reason", FreeText, nullable=False),
+    sa.Column("since", Moment, nullable=False),
 )
 """Orders that could not be sent correctly, for the operator; gone once they can."""
 
-packages = Table(
+packages = sa.Table(
     "packages",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("order_refnum", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("retailops_shipment_id", Text, nullable=False),
-    Column("lines", LargeBinary, nullable=False),
-    Column("registered_at", Moment, nullable=False),
-    Column("label", String(24), nullable=False, server_default=""),
-    Column("label_key", Text, nullable=False, server_default=""),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("order_refnum", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("retailops_shipment_id", sa.Text, nullable=False),
+    sa.Column("lines", sa.LargeBinary, nullable=False),
+    sa.Column("registered_at", Moment, nullable=False),
+    sa.Column("label", sa.String(24), nullable=False, server_default=""),
+    sa.Column("label_key", sa.Text, nullable=False, server_default=""),
 )
 """Parcels registered for an order: what has shipped, as far as this server knows (R21, R22).
 

@@ -1,41 +1,29 @@
 """Stock levels and how far each gateway has received them, the sync state of gateways, and what stands in the way."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    text,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import FreeText, Moment, index, metadata
 
-stock = Table(
+stock = sa.Table(
     "stock",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("sku", Text, primary_key=True),
-    Column("level", LargeBinary, nullable=False),
-    Column("sent", LargeBinary),
-    Column("seq", BigInteger, nullable=False),
-    Column("sent_seq", BigInteger, nullable=False, server_default="0"),
-    Column("refusal", FreeText, nullable=False, server_default=""),
-    Column("is_changed", Boolean, nullable=False, server_default=text("true")),
-    Column("turn", BigInteger, nullable=False, server_default="0"),
-    Column("is_uncertain", Boolean, nullable=False, server_default=text("false")),
-    Column("stated_at", Moment, nullable=False, server_default="0"),
-    Column("sent_at", Moment),
-    Column("moved_at", Moment),
-    Column("again_at", Moment),
-    Column("tries", Integer, nullable=False, server_default="0"),
-    Column("attention", Text, nullable=False, server_default=""),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("sku", sa.Text, primary_key=True),
+    sa.Column("level", sa.LargeBinary, nullable=False),
+    sa.Column("sent", sa.LargeBinary),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("sent_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("refusal", FreeText, nullable=False, server_default=""),
+    sa.Column("is_changed", sa.Boolean, nullable=False, server_default=sa.text("true")),
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("is_uncertain", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("stated_at", Moment, nullable=False, server_default="0"),
+    sa.Column("sent_at", Moment),
+    sa.Column("moved_at", Moment),
+    sa.Column("again_at", Moment),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attention", sa.Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 """The absolute stock of each SKU and how far each gateway has received it; owed where seq > sent_seq (R13).
@@ -54,37 +42,37 @@ index(stock, "ix_stock_owed", "channel", "gateway", "is_changed", "turn", "sku",
 index(stock, "ix_stock_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
 index(stock, "ix_stock_attention", "channel", "gateway", where="attention <> ''")
 
-fact_obstacles = Table(
+fact_obstacles = sa.Table(
     "fact_obstacles",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("fact", Text, primary_key=True),
-    Column("code", String(16), primary_key=True),
-    Column("subject", Text, primary_key=True),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("fact", sa.Text, primary_key=True),
+    sa.Column("code", sa.String(16), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
 )
 """What at a vendor stands in the way of a refused or skipped fact: `fact` is the SKU of stock, the product's key of
 the catalogue; `code` and `subject` name the product, location or lock.  A fact is owed again once that is gone."""
 
 index(fact_obstacles, "ix_fact_obstacles_subject", "channel", "gateway", "code", "subject")
 
-fact_streams = Table(
+fact_streams = sa.Table(
     "fact_streams",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("gateway", String(32), primary_key=True),
-    Column("seq", BigInteger, nullable=False, server_default="0"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_try_at", Moment),
-    Column("lease_token", String(32)),
-    Column("lease_until", Moment),
-    Column("last_error", FreeText, nullable=False, server_default=""),
-    Column("catalogue_attempts", Integer, nullable=False, server_default="0"),
-    Column("catalogue_next_try_at", Moment),
-    Column("catalogue_last_error", FreeText, nullable=False, server_default=""),
-    Column("wishes_until_ms", BigInteger),
-    Column("wishes_next_look_at", Moment),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_try_at", Moment),
+    sa.Column("lease_token", sa.String(32)),
+    sa.Column("lease_until", Moment),
+    sa.Column("last_error", FreeText, nullable=False, server_default=""),
+    sa.Column("catalogue_attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("catalogue_next_try_at", Moment),
+    sa.Column("catalogue_last_error", FreeText, nullable=False, server_default=""),
+    sa.Column("wishes_until_ms", sa.BigInteger),
+    sa.Column("wishes_next_look_at", Moment),
 )
 """One row per (channel, gateway) that hears facts: the counter of `seq`, and who sends just now (R13).
 
@@ -93,15 +81,15 @@ told must not hold up the other.  `wishes_until_ms` says up to when, by the vend
 want to hear again.
 """
 
-stock_disagreements = Table(
+stock_disagreements = sa.Table(
     "stock_disagreements",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("pushes", BigInteger, nullable=False),
-    Column("skus", Integer, nullable=False),
-    Column("last_at", Moment, nullable=False),
-    Column("sku", Text, nullable=False),
-    Column("stated", BigInteger, nullable=False),
-    Column("added_up", BigInteger, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("pushes", sa.BigInteger, nullable=False),
+    sa.Column("skus", sa.Integer, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+    sa.Column("sku", sa.Text, nullable=False),
+    sa.Column("stated", sa.BigInteger, nullable=False),
+    sa.Column("added_up", sa.BigInteger, nullable=False),
 )
 """Stock pushes in which `quantity_available` differs from the sum of `quantity_detail`, counted, with an example."""

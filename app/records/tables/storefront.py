@@ -1,35 +1,25 @@
 """Orders, carts and reservations of a shop that is served here."""
 
-from __future__ import annotations
-
-from sqlalchemy import (
-    Column,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
 
 from app.records.tables.columns import Moment, index, metadata
 
-orders = Table(
+orders = sa.Table(
     "orders",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("refnum", Text, primary_key=True),
-    Column("cart_id", Text, nullable=False),
-    Column("state", String(12), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("hooks", LargeBinary, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("exportable_at", Moment),
-    Column("cancelled_at", Moment),
-    Column("changed_at", Moment, nullable=False),
-    Column("purge_after", Moment, nullable=False),
-    Column("paid_at", Moment),
-    UniqueConstraint("channel", "cart_id"),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("refnum", sa.Text, primary_key=True),
+    sa.Column("cart_id", sa.Text, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("hooks", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("exportable_at", Moment),
+    sa.Column("cancelled_at", Moment),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Column("purge_after", Moment, nullable=False),
+    sa.Column("paid_at", Moment),
+    sa.UniqueConstraint("channel", "cart_id"),
 )
 """Orders of a source that pushes them here, whole, until RetailOps needs them no more (R19, R28).
 
@@ -45,27 +35,27 @@ index(orders, "ix_orders_exportable_at", "channel", "exportable_at")
 index(orders, "ix_orders_cancelled_at", "channel", "cancelled_at")
 index(orders, "ix_orders_purge_after", "purge_after")
 
-carts = Table(
+carts = sa.Table(
     "carts",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("cart_id", Text, primary_key=True),
-    Column("body", LargeBinary, nullable=False),
-    Column("changed_at", Moment, nullable=False),
-    Column("purge_after", Moment, nullable=False),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("cart_id", sa.Text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("changed_at", Moment, nullable=False),
+    sa.Column("purge_after", Moment, nullable=False),
 )
 """What shoppers are about to buy, until it is an order or forgotten (R28)."""
 
 index(carts, "ix_carts_purge_after", "purge_after")
 
-reservations = Table(
+reservations = sa.Table(
     "reservations",
     metadata,
-    Column("channel", String(63), primary_key=True),
-    Column("sku", Text, primary_key=True),
-    Column("order_refnum", Text, primary_key=True),
-    Column("units", Integer, nullable=False),
-    Column("acknowledged_at", Moment),
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("sku", sa.Text, primary_key=True),
+    sa.Column("order_refnum", sa.Text, primary_key=True),
+    sa.Column("units", sa.Integer, nullable=False),
+    sa.Column("acknowledged_at", Moment),
 )
 """Units of orders that RetailOps' stock figures do not count yet (R25)."""
 

@@ -13,7 +13,7 @@ from app.gateways.command_context import CommandContext
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import catalogue
+from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import FeedStore, LeftOut, Report
 from app.settings import Settings
