@@ -1,4 +1,4 @@
-"""RetailOps' ids have one form once they are read: however a callback spells them, it is the same callback (R7, P10, P19)."""
+"""RetailOps' ids have one form however a callback spells them, so that it stays the same callback (R7, P10, P19)."""
 
 from __future__ import annotations
 
