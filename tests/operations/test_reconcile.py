@@ -24,7 +24,7 @@ from app.operations.reconcile import Reconciliation
 from app.records import operations, stock
 from app.records.database import Database
 from app.records.tables.orders import handed_out
-from app.records.tables.stock import stock as levels
+from app.records.tables.stock import stock as stock_table
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
 from tests.conftest import Caller, Sandbox, channel_table, eventually
@@ -263,7 +263,7 @@ class Shelf(Holdings):
         theirs, ours = self.figures.pop(0), change.level.quantity_available
         with self.database.write() as connection:
             stock.accept(connection, "first", "pipe17", {"A": b"[5, []]"})
-            connection.execute(update(levels).values(sent_seq=levels.c.seq))
+            connection.execute(update(stock_table).values(sent_seq=stock_table.c.seq))
         differs = StockDifference("A", "", {"on_hand": ours}, {"on_hand": theirs})
         return StockCompared((differs,) if ours != theirs else (), ("A",))
 
@@ -284,7 +284,7 @@ def test_p33_what_was_stated_and_sent_while_the_vendor_was_read_is_no_difference
     database = shop.retailops.database
     with database.write() as connection:
         stock.accept(connection, "first", "pipe17", {"A": b"[3, []]"})
-        connection.execute(update(levels).values(sent_seq=levels.c.seq))
+        connection.execute(update(stock_table).values(sent_seq=stock_table.c.seq))
     gateway = shop.retailops.app.extensions["works"].gateways["first", "pipe17"]
     shelf = Shelf(database)
     result = Reconciliation(database, "first", gateway, shelf).run()
@@ -297,7 +297,7 @@ def test_a_table_fits_a_terminal_of_80_columns(shop: Shop, monkeypatch: pytest.M
     levels = {long: msgspec.json.encode([5, [["internal", DALLAS, 5, 5]]])}
     with shop.retailops.database.write() as connection:
         stock.accept(connection, "first", "pipe17", levels)
-        connection.execute(update(levels).values(sent_seq=levels.c.seq))
+        connection.execute(update(stock_table).values(sent_seq=stock_table.c.seq))
     monkeypatch.setattr(terminal, "PIPED_WIDTH", 80)
     assert shop.channel("stock", "send", "first", long, "--yes", "--reason", "why " * 30).exit_code == 0
     for command in (["reconcile", "first"], ["operations", "list"], ["deliveries", "list"], ["refunds", "list"]):
@@ -323,7 +323,7 @@ def test_p14_a_whole_stock_is_compared_in_few_calls_and_within_the_rate(shop: Sh
     level = msgspec.json.encode([6, [["internal", name, 2, 2] for name in names]])
     with shop.retailops.database.write() as connection:
         stock.accept(connection, "first", "pipe17", dict.fromkeys(skus, level))
-        connection.execute(update(levels).values(sent_seq=levels.c.seq))
+        connection.execute(update(stock_table).values(sent_seq=stock_table.c.seq))
     rate = 10
     channels = shop.channel.environment["CHANNELS"]
     shop.channel.environment["CHANNELS"] = channels.replace("requests_per_s = 0", f"requests_per_s = {rate}")
