@@ -47,6 +47,31 @@ def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("urllib3") <= {"transport", "cli", "sandbox"}
 
 
+SQL_HAS_A_HOME = {"records", "storefront"}
+STATEMENTS_TO_BE_MOVED = {"channel/commands.py", "channel/late_events.py", "deliveries/chores.py"}
+WITHOUT_SQL = {"Connection", "Row", "URL", "make_url"}
+"""What other rooms may import of SQLAlchemy besides its exceptions: they hand connections and rows on."""
+
+
+def test_p29_sql_stands_in_the_records_and_in_the_storefront() -> None:
+    """Other rooms make no statement, run none and know no table."""
+    found = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        name = path.relative_to(ROOT / "app")
+        for node in ast.walk(ast.parse(path.read_text())) if name.parts[0] not in SQL_HAS_A_HOME else ():
+            if isinstance(node, ast.ImportFrom) and node.module:
+                is_sql = node.module.startswith("sqlalchemy") and node.module != "sqlalchemy.exc"
+                knows = {alias.name for alias in node.names} - WITHOUT_SQL if is_sql else set()
+                is_sql = bool(knows) or node.module.startswith("app.records.tables")
+            elif isinstance(node, ast.Import):
+                is_sql = any(alias.name.startswith(("sqlalchemy", "sqlite3", "psycopg")) for alias in node.names)
+            else:
+                is_sql = isinstance(node, ast.Attribute) and node.attr in ("execute", "exec_driver_sql")
+            if is_sql:
+                found.add(name.as_posix())
+    assert found == STATEMENTS_TO_BE_MOVED
+
+
 ROOMS = {
     "domain", "contract", "callbacks", "channel", "records", "deliveries", "transport", "storefront", "gateways",
     "operations", "docs", "sandbox", "cli",

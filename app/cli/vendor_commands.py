@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 import requests
-from sqlalchemy.engine import make_url
+from sqlalchemy import make_url
 
 from app import settings as configuration
 from app import shared_rates
