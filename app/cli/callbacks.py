@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from app.cli.deliveries import show_moments
-from app.cli.filters import iso, key_of, moment, records, shown_channel, when
+from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
 from app.clock import utc_now
 from app.records import callback_log, story
 from app.records.callback_log import CallbackFilter

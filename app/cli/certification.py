@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import ADDRESS_RULE, NO_HEADERS, Answer, NoAnswer, Target, is_address
 from app.cli.verify.keys import Secret
+from app.cli.verify.target import ADDRESS_RULE, NO_HEADERS, Answer, NoAnswer, Target, is_address
 
 RETAILOPS_URL = "https://api.retailops.com"
 

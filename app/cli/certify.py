@@ -19,13 +19,13 @@ from app.cli.certification import (
     ask_retailops,
     name_rules,
 )
-from app.cli.verify.exchange import Target
 from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import NoKey, Secret, StoredKey, find_key
 from app.cli.verify.plan import Plan, make_plan
 from app.cli.verify.report import Report
 from app.cli.verify.run import run
 from app.cli.verify.show import Progress
+from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
 from app.settings import key_rules

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from sqlalchemy import Row
 
-from app.cli.deciding import confirm, drop, retry
-from app.cli.filters import call_filters, iso, records, shown_channel, wanted_calls, when
+from app.cli.delivery_actions import confirm, drop, retry
+from app.cli.record_options import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.work import work
 from app.domain.events import Association
 from app.records import delivery_rows, late_news, story, streams

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.filters import age, iso, records
+from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.operations import acts
 from app.operations.acts import Operator

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import BadAddress, NoAnswer, Target
+from app.cli.verify.target import BadAddress, NoAnswer, Target
 from app.clock import utc_now
 from app.errors import ChannelError, SettingsFault
 from app.gateways import VENDORS

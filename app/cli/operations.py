@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.padding import Padding
 
-from app.cli.filters import iso, key_of, moment, records, shown_channel, when
+from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
 from app.records import operations as trace
 from app.records.operations import Operation
 from app.terminal import console, is_wide, json_option, new_table, print_json, shortened

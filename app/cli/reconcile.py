@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.acting import ask, operator_of
-from app.cli.filters import age, iso, records
+from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError

@@ -9,7 +9,7 @@ import click
 
 from app.channel.money import rounded
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.filters import key_of, remember_names, shown_channel
+from app.cli.record_options import key_of, remember_names, shown_channel
 from app.operations import acts
 from app.records import refunds as ledger
 from app.records.database import Database

@@ -13,11 +13,11 @@ from rich.json import JSON
 
 from app import settings as configuration
 from app.addresses import is_loopback
-from app.cli.one_callback import Verdict, apply_change, exchange
+from app.cli.exchange import Verdict, apply_change, exchange
 from app.cli.samples import sample
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import BadAddress, Target
 from app.cli.verify.keys import find_key
+from app.cli.verify.target import BadAddress, Target
 from app.contract.schemas import Callback, load_contract
 from app.gateways import VENDORS
 from app.settings import TEST_KEY, Channel, Settings

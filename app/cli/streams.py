@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.filters import iso, records, when
+from app.cli.record_options import iso, records, when
 from app.cli.vendors import channel_named, check_vendor
 from app.operations import acts
 from app.records import freeing

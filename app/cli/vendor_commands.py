@@ -15,7 +15,7 @@ from app import settings as configuration
 from app import shared_rates
 from app.cli import findings
 from app.cli.acting import ask, operator_of
-from app.cli.filters import records, remember_names
+from app.cli.record_options import records, remember_names
 from app.cli.vendors import THREADS, channel_named, check_vendor
 from app.gateways import VENDORS
 from app.gateways.command_context import CommandContext

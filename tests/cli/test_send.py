@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app import cli
-from app.cli.one_callback import apply_change
+from app.cli.exchange import apply_change
 from app.cli.samples import sample
 from app.contract.schemas import Contract
 from app.sandbox.faults import RunningServer, serve

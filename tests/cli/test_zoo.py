@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from app import cli
-from app.cli.verify.exchange import Target
 from app.cli.verify.sdk_tool import Example, collect, replay
+from app.cli.verify.target import Target
 from app.sandbox.faults import serve
 from tests.cli import zoo
 from tests.cli.zoo import KEY, ZOO, Animal

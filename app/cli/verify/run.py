@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from app.cli.verify.causes import causes_of
-from app.cli.verify.exchange import Target
 from app.cli.verify.plan import Case, Plan
 from app.cli.verify.report import Report, Result, new_report
+from app.cli.verify.target import Target
 from app.cli.verify.trial import Examiner, secret_of
 from app.contract.schemas import Contract, load_contract
 

@@ -22,10 +22,10 @@ from typing import Any
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object, written
-from app.cli.verify.exchange import NoAnswer, Target
 from app.cli.verify.plan import callback_of, fixtures_of, matching, no_fixtures, schema_files
 from app.cli.verify.probes import WRONG_KEY
 from app.cli.verify.reference import FLOATS, BadSchema, Reference
+from app.cli.verify.target import NoAnswer, Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.published import NOT_PUBLISHED, published_answer
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.cli.verify.bodies import NotAnObject, read_object, texts, written
-from app.cli.verify.exchange import Answer, NoAnswer, Target
 from app.cli.verify.keys import Secret
 from app.cli.verify.plan import Case
 from app.cli.verify.probes import ONCE_PER_CALLBACK, WITH_A_WRONG_KEY, WRONG_KEY, Probe
 from app.cli.verify.reference import BadSchema
 from app.cli.verify.report import Check, Result, Said
+from app.cli.verify.target import Answer, NoAnswer, Target
 from app.contract.problems import Problem, parts_of
 from app.contract.schemas import Contract
 

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from app.cli.verify.bodies import NotAnObject, read_object
-from app.cli.verify.exchange import Answer, NoAnswer, Target
 from app.cli.verify.keys import MASK, Secret
+from app.cli.verify.target import Answer, NoAnswer, Target
 from app.contract.problems import Problem
 from app.contract.schemas import Callback
 from app.settings import SHORTEST_KEY

@@ -57,7 +57,7 @@ def records() -> Iterator[tuple[Settings, Database]]:
         database.close()
 
 
-_NAMES = "app.cli.filters.names"
+_NAMES = "app.cli.record_options.names"
 
 
 def remember_names(database: Database) -> Names:

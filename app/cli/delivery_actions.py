@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Row
 
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.filters import call_filters, records, shown_channel, wanted_calls
+from app.cli.record_options import call_filters, records, shown_channel, wanted_calls
 from app.cli.vendors import Built, build
 from app.gateways.interface import Verb
 from app.operations import acts, delivery_acts
