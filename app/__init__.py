@@ -29,7 +29,8 @@ from app.deliveries.keeping import Keeper
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
-from app.gateways.interface import Gateway, Tools
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.deliveries import Delivery, Settled
@@ -144,9 +145,7 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
                 observe=observe,
                 observe_inbound=observe_inbound,
             )
-            gateway = VENDORS[token].create(channel.vendors[token], lent)
-            gateway.is_set_aside = bool(channel.set_aside)
-            built[(channel.key, token)] = gateway
+            built[(channel.key, token)] = VENDORS[token].create(channel.vendors[token], lent)
     return built
 
 
@@ -219,6 +218,9 @@ def create_app(configured: Settings | None = None) -> Flask:
             console_token=configured.console_token,
         )
     )
+    set_aside = frozenset(
+        name for channel in configured.channels if channel.set_aside for name in (channel.name, *channel.former_name)
+    )
     for token in sorted({token for _, token in works.gateways}):
         mine = {
             name: works.gateways[(channel.key, token)]
@@ -226,7 +228,7 @@ def create_app(configured: Settings | None = None) -> Flask:
             if token in channel.gateways
             for name in (channel.name, *channel.former_name)
         }
-        blueprint = inbound(token, mine)
+        blueprint = inbound(token, mine, set_aside)
         if blueprint is not None:
             app.register_blueprint(blueprint)
     app.extensions["works"] = works

@@ -43,7 +43,7 @@ CATALOG_PATHS = (
 
 
 class VendorSettings(Protocol):
-    """How the settings of one vendor are declared and judged; `gateways.interface.Vendor` says what each part means."""
+    """How the settings of one vendor are declared and judged; `gateways.vendor.Vendor` says what each part means."""
 
     @property
     def options(self) -> type[Any]: ...

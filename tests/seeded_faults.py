@@ -816,7 +816,7 @@ FAULTS = (
         "forget-restated",
         "P33",
         "app/channel/actions/inventory_push.py",
-        "    return gateway.restate_every_s\n",
+        "    return sink.restate_every_s\n",
         "    return None\n",
         (
             "tests/gateways/test_pipe17_restated.py"
@@ -1429,7 +1429,7 @@ FAULTS = (
         "which-figure-asked-of-everybody",
         "P36",
         "app/channel/actions/inventory_push.py",
-        "    if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):\n",
+        "    if disagreement is not None and not all(sink.by_location for sink in hearing.values()):\n",
         "    if disagreement is not None:\n",
         (
             "tests/channel/test_stock_figures.py::"

@@ -30,7 +30,7 @@ from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads
 from app.channel.services import BUDGET_S
 from app.errors import overloaded
-from app.gateways.interface import LONG_BODY
+from app.gateways.vendor import LONG_BODY
 
 BEAT_S: Final = 1.0
 """How often the master hears of this process, and this process looks whether the master lives."""

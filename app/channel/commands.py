@@ -28,7 +28,7 @@ from app.deliveries.keeping import Kept
 from app.domain.events import Association, Event, about
 from app.domain.texts import mended
 from app.errors import HttpError
-from app.gateways.interface import Verb
+from app.gateways.calls import Verb
 from app.records import claims, leases, outbox
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.records.deliveries import NEVER_KNOWN, OPEN_STATES, Delivery, Settled
@@ -412,7 +412,7 @@ def _attempt(services: Services, request: CallbackRequest, begun: _Begun) -> dic
 
 def _is_vendors_decision(services: Services, channel: str, gateway: str, verb: str) -> bool:
     known = services.gateways.get((channel, gateway))
-    declared = known.verbs.get(verb) if known else None
+    declared = known.commands.verbs.get(verb) if known else None
     return isinstance(declared, Verb) and declared.decided_by == "vendor"
 
 

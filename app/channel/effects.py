@@ -27,7 +27,8 @@ from app.domain.commands import (
     Settlement,
 )
 from app.errors import Refused
-from app.gateways.interface import Gateway, command_body
+from app.gateways.capabilities import Gateway
+from app.gateways.stored_commands import command_body
 from app.records import handed_out, outbox, parcels, refunds
 from app.records import late_news as news
 from app.records.deliveries import Delivery, Settled
@@ -100,14 +101,14 @@ def _take_back(
 ) -> None:
     """The source refused these changes for good: lines that still stand as changed are as they were before."""
     known = handed_out.known(connection, channel, [order_refnum]).get(order_refnum)
-    if known is None or known.state != "open":
+    if known is None or known.state != "open" or gateway.kept_orders is None:
         return
     now = {line.refnum: line.quantity for line in known.lines}
     stated = {line.refnum: line.quantity for line in change}
     lines = tuple(line for line in undo if now.get(line.refnum) == stated.get(line.refnum) != line.quantity)
     if not lines:
         return
-    changed = gateway.change_order(connection, OrderChange(order_refnum, lines))
+    changed = gateway.kept_orders.change_order(connection, OrderChange(order_refnum, lines))
     if changed.is_different:
         handed_out.replace_lines(connection, channel, order_refnum, changed.lines)
 

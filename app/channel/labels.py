@@ -17,7 +17,8 @@ from app.channel.commands import Plan
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
-from app.gateways.interface import Gateway, Verb
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
 from app.records import parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -44,7 +45,7 @@ def digest(package: Package, source: Gateway) -> str:
     For a source that has no place for some fields: 12 characters of those it has, a dot, and 11 of the others.
     """
     stated = dict(zip(_FIELDS, meaning(package), strict=True))
-    left_out = [stated.pop(name) for name in sorted(source.label_leaves_out)]
+    left_out = [stated.pop(name) for name in sorted(source.commands.label_leaves_out)]
     if not left_out:
         return _hash(list(stated.values()), 24)
     return f"{_hash(list(stated.values()), 12)}.{_hash(left_out, 11)}"
@@ -63,7 +64,7 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
     if before is None and any(parcel.key == package.key for parcel in registered):
         message = "the label of this package was replaced by that of a later shipment; nothing was changed"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
-    if before is None or not isinstance(source.verbs.get(VERB), Verb):
+    if before is None or not isinstance(source.commands.verbs.get(VERB), Verb):
         message = f"the package was registered before; {source.token} cannot change it any more"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
     events = []
@@ -76,7 +77,7 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
         return Plan(events)
     known, rest = before.label.partition("."), label.partition(".")
     if known[1] and known[2] != rest[2]:
-        fields = " and no ".join(sorted(source.label_leaves_out))
+        fields = " and no ".join(sorted(source.commands.label_leaves_out))
         message = f"{source.token} has no {fields} of a package: what was mended of that cannot be sent"
         events.append(Event("warning", "CANNOT_CORRECT", message, named))
         if known[0] == rest[0]:
@@ -100,7 +101,7 @@ def replacing(
     Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
     together, in their order, by as many packages of one new shipment.
     """
-    if not shipped.stated or not isinstance(source.verbs.get(VERB), Verb):
+    if not shipped.stated or not isinstance(source.commands.verbs.get(VERB), Verb):
         return None
     twins = [
         item

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.channel.services import CallbackRequest, Services
-from app.gateways.interface import Verb
+from app.gateways.calls import Verb
 from app.records import leases, outbox
 from app.records.outbox import Front
 
@@ -38,7 +38,7 @@ def await_own_throttle(
     `verb` is the command's own: behind another of its kind it is a repeat, which has its own rule (R9).
     Raises `DatabaseUnavailable`.
     """
-    declared = services.gateways[(request.channel.key, gateway)].verbs.get(verb)
+    declared = services.gateways[(request.channel.key, gateway)].commands.verbs.get(verb)
     if not isinstance(declared, Verb) or declared.decided_by != "vendor" or not _room.acquire(blocking=False):
         return
     try:

@@ -23,9 +23,9 @@ def find(services: Services, request: CallbackRequest, refnum: str) -> KnownOrde
     with services.database.read() as connection:
         order = handed_out.known_as_stated(connection, channel, [refnum]).get(refnum)
     source = services.order_source(request.channel)
-    if order is not None or source is None:
+    if order is not None or source is None or source.orders is None:
         return order
-    sketch = source.find_order(refnum, request.call("question"))
+    sketch = source.orders.find_order(refnum, request.call("question"))
     if sketch is None:
         return None
     with services.database.write(

@@ -12,7 +12,8 @@ from app.channel.services import CallbackRequest, Services
 from app.contract.reading import number, opaque
 from app.domain.events import Association, Event, about
 from app.errors import GatewayError
-from app.gateways.interface import Gateway, NotOurs, Verb
+from app.gateways.calls import NotOurs, Verb
+from app.gateways.capabilities import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 
@@ -79,7 +80,7 @@ def declined(
 ) -> bool:
     """True when the channel's order source does not carry the verb out; the event that says so is added."""
     source = services.order_source(request.channel)
-    declared = source.verbs.get(verb) if source else None
+    declared = source.commands.verbs.get(verb) if source else None
     if isinstance(declared, Verb):
         return False
     named = name.association if name else ()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.channel.services import Services
 from app.domain.orders import Order
 from app.domain.purchases import Purchase
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Observer
 from app.records import observed
 from app.settings import Channel
 
@@ -23,20 +23,22 @@ def see(connection: Connection, services: Services, channel: Channel, orders: Se
     Orders without money are nothing to report (R20), nor are those that are called off.
     """
     for gateway in services.gateways_of(channel):
-        if not gateway.observes:
+        observer = gateway.observer
+        if observer is None or not observer.reports_at:
             continue
+        named = (channel.key, gateway.token)
         wanted = [
             purchase
             for order in orders
-            if order.carries_money and not order.is_cancelled and (purchase := _purchase(gateway, order, channel.key))
+            if order.carries_money and not order.is_cancelled and (purchase := _purchase(observer, order, *named))
         ]
         if wanted:
             observed.see(connection, channel.key, gateway.token, wanted, services.clock())
 
 
-def _purchase(gateway: Gateway, order: Order, channel: str) -> Purchase | None:
+def _purchase(observer: Observer, order: Order, channel: str, token: str) -> Purchase | None:
     try:
-        return gateway.purchase_of(order)
+        return observer.purchase_of(order)
     except Exception:
-        log.exception("channel %s: an order cannot be put down for %s", channel, gateway.token)
+        log.exception("channel %s: an order cannot be put down for %s", channel, token)
         return None

@@ -21,7 +21,9 @@ from app.channel.money import NEARLY, minor_unit
 from app.channel.services import Services
 from app.domain.commands import PackageLine, Refund, RefundLine
 from app.domain.events import Association
-from app.gateways.interface import Gateway, Verb, command_body
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
+from app.gateways.stored_commands import command_body
 from app.records import refunds
 from app.records.database import DatabaseUnavailable
 from app.records.outbox import Owed
@@ -44,7 +46,7 @@ def is_same_amount(one: Decimal, other: Decimal) -> bool:
 
 def moves_money(source: Gateway, verb: str) -> bool:
     """True when the source carries this money verb out."""
-    return isinstance(source.verbs.get(verb), Verb)
+    return isinstance(source.commands.verbs.get(verb), Verb)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def hold(
             to_store_credit=purpose.to_store_credit,
             lines=taken,
             # A cancellation says by itself how the order stands then.
-            is_followed=purpose.callback != "order_cancel" and isinstance(source.verbs.get("update_order"), Verb),
+            is_followed=purpose.callback != "order_cancel"
+            and isinstance(source.commands.verbs.get("update_order"), Verb),
         )
         owed.append(Owed(source.token, purpose.verb, body, purpose.about))
         rest -= amount

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.channel.services import Services
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import stock
 from app.settings import Channel
 from app.storefront import reservations
@@ -19,13 +19,13 @@ from app.storefront import reservations
 
 def acknowledged(connection: Connection, channel: str, source: Gateway, order_refnum: str, now: datetime) -> None:
     """RetailOps has the order: its next statements of stock will count the units."""
-    if source.reserve_grace_s is not None:
+    if _grace_s(source) is not None:
         reservations.note_acknowledged(connection, channel, order_refnum, now)
 
 
 def called_off(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
     """The order is called off: its units of these SKUs can be sold again."""
-    if source.reserve_grace_s is not None:
+    if _grace_s(source) is not None:
         stock.owe_again(connection, channel, source.token, sorted(set(skus)))
         reservations.release(connection, channel, order_refnum)
 
@@ -38,7 +38,7 @@ def moved(connection: Connection, services: Services, channel: Channel, skus: It
     moving = [
         gateway.token
         for gateway in services.gateways_of(channel)
-        if gateway.takes_stock and gateway.stock_can_move_at_vendor and gateway.reserve_grace_s is None
+        if gateway.stock is not None and gateway.stock.can_move_at_vendor and _grace_s(gateway) is None
     ]
     named = {sku for sku in skus if sku}
     stock.note_moved(connection, channel.key, named, services.clock(), gateways=moving)
@@ -47,6 +47,11 @@ def moved(connection: Connection, services: Services, channel: Channel, skus: It
 def stated(connection: Connection, services: Services, channel: Channel, skus: Collection[str]) -> None:
     """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
     source = services.order_source(channel)
-    if source is not None and source.reserve_grace_s is not None:
-        freed = reservations.settle(connection, channel.key, skus, services.clock(), source.reserve_grace_s)
+    if source is not None and (grace_s := _grace_s(source)) is not None:
+        freed = reservations.settle(connection, channel.key, skus, services.clock(), grace_s)
         stock.owe_again(connection, channel.key, source.token, freed)
+
+
+def _grace_s(gateway: Gateway) -> float | None:
+    """After which time stock counts an acknowledged order; None where units of orders are not subtracted here."""
+    return gateway.orders.reserve_grace_s if gateway.orders is not None else None

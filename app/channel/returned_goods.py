@@ -21,7 +21,8 @@ from app.domain.events import Event, about
 from app.domain.line_matching import allot, as_bought, named_lines
 from app.domain.orders import SketchLine
 from app.errors import GatewayError
-from app.gateways.interface import Gateway, Verb
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
 from app.records import handed_out, parcels
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
@@ -148,7 +149,7 @@ def record(services: Services, request: CallbackRequest, source: Gateway, stated
     entries = [line for line in stated.lines if line.kind == "line_item" and line.quantity > 0]
     if not entries:
         return CallbackResult()
-    is_recorded = isinstance(source.verbs.get(VERB), Verb) and _records(source, request)
+    is_recorded = isinstance(source.commands.verbs.get(VERB), Verb) and _records(source, request)
 
     def carry(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
         return _carry(services, request, source, order, stated, entries, is_recorded=is_recorded)
@@ -160,7 +161,7 @@ def record(services: Services, request: CallbackRequest, source: Gateway, stated
 
 def _records(source: Gateway, request: CallbackRequest) -> bool:
     try:
-        return source.records_returns(request.call("question"))
+        return source.commands.records_returns(request.call("question"))
     except GatewayError:
         return True
 

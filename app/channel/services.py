@@ -11,7 +11,8 @@ from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
 from app.deliveries.courier import Courier
 from app.deliveries.keeping import Keeper
-from app.gateways.interface import Call, Gateway, Kind
+from app.gateways.calls import Call, Kind
+from app.gateways.capabilities import Gateway
 from app.records.database import Database
 from app.settings import Channel
 
@@ -40,7 +41,7 @@ class Services:
 
     def order_source(self, channel: Channel) -> Gateway | None:
         """The one gateway that brings this channel's orders and takes its commands (R17)."""
-        return next((gateway for gateway in self.gateways_of(channel) if gateway.brings_orders), None)
+        return next((gateway for gateway in self.gateways_of(channel) if gateway.orders is not None), None)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from app.channel.closed_money import Completed, Piece, worked_out
 from app.domain.commands import RefundLine
 from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -37,7 +37,8 @@ def give_back(
     No list, and an error among the events, while it is not known whether a credit of the same money was paid.
     """
     order = completed.order
-    if not source.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
+    money = source.money
+    if money is None or not money.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
         return [], []
     payments = ledger.charges(connection, channel, order.refnum)
     currency = payments[0].currency_code if payments else ""
@@ -48,7 +49,7 @@ def give_back(
     off = held.less_since_taken_off(sums.off, earlier)
     unshipped = held.less_returned(sums.unshipped, earlier)
     shipping = Piece()
-    if source.refunds_unused_shipping and completed.is_all_closed and not completed.has_shipped:
+    if money.refunds_unused_shipping and completed.is_all_closed and not completed.has_shipped:
         shipping = _shipping(order, entries, [sums.off, sums.unshipped])
     unshipped, shipping = held.less_credited(unshipped, shipping)
     if held.is_pending:

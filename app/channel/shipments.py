@@ -23,7 +23,7 @@ from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import former_keys, handed_out, parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed

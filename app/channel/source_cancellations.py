@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from app.channel.services import CallbackRequest, Services
 from app.domain.orders import Candidate, Order
 from app.errors import GatewayError
-from app.gateways.interface import Call, Gateway
+from app.gateways.calls import Call
+from app.gateways.capabilities import OrderSource
 from app.records import cancelled_at_source, pulls
 
 PER_PAGE = 25
@@ -32,7 +33,7 @@ def is_any_open(services: Services, request: CallbackRequest) -> bool:
         return pulls.is_any_open(connection, request.channel.key)
 
 
-def find_out(services: Services, request: CallbackRequest, source: Gateway) -> None:
+def find_out(services: Services, request: CallbackRequest, source: OrderSource) -> None:
     """Ask the source what was called off since the last time, and remember what concerns RetailOps.
 
     A source that cannot be asked is asked again with the next pull.
@@ -43,7 +44,7 @@ def find_out(services: Services, request: CallbackRequest, source: Gateway) -> N
     request.leave_turn()
     call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
-        found = source.fetch_called_off(since_ms, int(services.clock().timestamp() * 1000), call)
+        found = source.fetch_cancellations(since_ms, int(services.clock().timestamp() * 1000), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
         return
@@ -56,7 +57,7 @@ def find_out(services: Services, request: CallbackRequest, source: Gateway) -> N
         cancelled_at_source.note(connection, channel, source.token, found, fresh, services.clock())
 
 
-def due(services: Services, request: CallbackRequest, source: Gateway) -> list[Candidate]:
+def due(services: Services, request: CallbackRequest, source: OrderSource) -> list[Candidate]:
     """Orders to hand out with `cancel: true` now; none while the source cannot be asked for them.
 
     While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.

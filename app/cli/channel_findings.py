@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app import gateways
 from app.channel import registration
-from app.gateways.interface import Finding
+from app.domain.findings import Finding
 from app.records import inbound
 from app.records.database import Database
 from app.settings import Settings

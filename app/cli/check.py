@@ -22,10 +22,12 @@ from app.channel import registration
 from app.cli import channel_findings, findings, stock_findings
 from app.cli.vendors import build
 from app.deadline import Deadline
+from app.domain.findings import Finding
 from app.domain.traffic import VendorCall
 from app.errors import Misconfigured, SettingsFault
 from app.gateways import VENDORS
-from app.gateways.interface import Call, Finding, Health, Tools
+from app.gateways.calls import Call, Health
+from app.gateways.vendor import Tools
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
 from app.terminal import console, json_option, new_table, print_json
@@ -247,7 +249,7 @@ def _ask(
     try:
         gateway = VENDORS[token].create(channel.vendors[token], tools)
         health = gateway.check(Call(Deadline.in_s(PATIENCE_S), "channel-check", "question"))
-        flows = gateway.flows() if health.state == "connected" else {}
+        flows = gateway.permissions() if gateway.permissions and health.state == "connected" else {}
         state = health.state
     except Misconfigured as error:
         state, health = "not configured", Health("refused", error.message)

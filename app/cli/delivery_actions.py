@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import call_filters, records, shown_channel, wanted_calls
 from app.cli.vendors import Built, build
-from app.gateways.interface import Verb
+from app.gateways.calls import Verb
 from app.operations import acts, delivery_acts
 from app.operations.acts import Operator
 from app.records import delivery_rows, late_news
@@ -203,7 +203,7 @@ def _dismiss(database: Database, operator: Operator, ids: set[int], now: datetim
 def _verb_of(built: Built, row: Row[Any]) -> Verb | None:
     """How the call behaves at its vendor; None when no gateway there does this any more."""
     gateway = built.get((row.channel, row.gateway))
-    found = gateway.verbs.get(row.verb) if gateway else None
+    found = gateway.commands.verbs.get(row.verb) if gateway else None
     return found if isinstance(found, Verb) else None
 
 

@@ -138,7 +138,7 @@ def _send(
             token
             for token in channel.gateways
             if vendor in ("", token) and (gateway := built.get((channel.key, token))) is not None
-            and (gateway.takes_stock if subject == "stock" else gateway.takes_catalog)
+            and (gateway.stock if subject == "stock" else gateway.catalogue) is not None
         ]  # fmt: skip
         if not takers:
             raise click.UsageError(f"no vendor of channel '{name}' takes {subject}" if not vendor else

@@ -19,9 +19,9 @@ from app.cli import channel_findings
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.target import BadAddress, NoAnswer, Target
 from app.clock import utc_now
+from app.domain.findings import Finding
 from app.errors import ChannelError, SettingsFault
 from app.gateways import VENDORS
-from app.gateways.interface import Finding
 from app.records import attention, callback_log, channels, stock, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words

@@ -18,7 +18,7 @@ from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.operations import acts
 from app.operations.acts import Operator
 from app.operations.reconcile import Difference, Progressed, Reconciliation, Result

@@ -178,7 +178,7 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
 
 def _inbound_path(token: str) -> str:
     """The address below which this vendor calls or fetches, "" where it does neither."""
-    blueprint = inbound(token, {})
+    blueprint = inbound(token, {}, ())
     if blueprint is None:
         return ""
     bare = Flask(token, static_folder=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.cli.vendors import Built
-from app.gateways.interface import Finding
+from app.domain.findings import Finding
 from app.records import stock_disagreements
 from app.records.database import Database
 from app.records.stock_disagreements import StockDisagreement
@@ -35,7 +35,7 @@ def of_channels(database: Database, channels: Iterable[Channel], built: Built) -
 def _is_by_location(channel: Channel, built: Built) -> bool:
     """Whether no vendor of the channel is sent one figure a SKU; a vendor that cannot be built may be one."""
     found = [built.get((channel.key, token)) for token in channel.gateways]
-    return all(gateway is not None and (gateway.stock_by_location or not gateway.takes_stock) for gateway in found)
+    return all(gateway is not None and (gateway.stock is None or gateway.stock.by_location) for gateway in found)
 
 
 def _finding(channel: Channel, noted: StockDisagreement, *, is_by_location: bool) -> Finding:

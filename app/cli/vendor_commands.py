@@ -19,7 +19,7 @@ from app.cli.record_options import records, remember_names
 from app.cli.vendors import THREADS, channel_named, check_vendor
 from app.gateways import VENDORS
 from app.gateways.command_context import CommandContext
-from app.gateways.interface import Tools
+from app.gateways.vendor import Tools
 from app.operations import acts
 from app.records import channels
 from app.records.database import Database

@@ -10,7 +10,8 @@ import click
 from app import shared_rates
 from app.errors import GatewayError
 from app.gateways import VENDORS
-from app.gateways.interface import Gateway, Tools
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.records.database import Database
 from app.settings import Channel, Settings
 

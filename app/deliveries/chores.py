@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.events import about
 from app.domain.purchases import Purchase
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import observed, outbox
 from app.records.database import Database, DatabaseUnavailable
 from app.records.observed import Ripe
@@ -51,8 +51,10 @@ class Chores:
         """True when something is owed now that was not before.  Never raises."""
         gateway = self._gateways[(channel, token)]
         try:
-            is_owed = bool(gateway.observes) and self._owe_reports(gateway, channel)
-            gateway.tend(self._is_stopping)
+            reports_at = gateway.observer.reports_at if gateway.observer is not None else ""
+            is_owed = bool(reports_at) and self._owe_reports(gateway, channel, reports_at)
+            if gateway.background is not None:
+                gateway.background(self._is_stopping)
             return is_owed
         except DatabaseUnavailable as error:
             log.warning("chores for %s/%s wait for the database: %s", channel, token, error)
@@ -60,22 +62,22 @@ class Chores:
             log.exception("chores for %s/%s failed", channel, token)
         return False
 
-    def _owe_reports(self, gateway: Gateway, channel: str) -> bool:
+    def _owe_reports(self, gateway: Gateway, channel: str, reports_at: str) -> bool:
         stream = (channel, gateway.token)
         if time.monotonic() < self._look_at_s.get(stream, 0.0):
             return False
         began_s = time.monotonic()
         with self._database.read() as connection:
-            is_any = bool(observed.ripe(connection, *stream, gateway.observes))
+            is_any = bool(observed.ripe(connection, *stream, reports_at))
         ended_s = time.monotonic()
         self._look_at_s[stream] = ended_s + max(LOOK_S, REST * (ended_s - began_s))
         if not is_any:
             return False
         with self._database.write() as connection:
-            found = observed.ripe(connection, *stream, gateway.observes)
+            found = observed.ripe(connection, *stream, reports_at)
             for item in found:
                 if not item.is_void:
-                    self._owe(connection, channel, gateway, _as_told(item, gateway.observes))
+                    self._owe(connection, channel, gateway, _as_told(item, reports_at))
             observed.forget(connection, *stream, [item.purchase.order_refnum for item in found])
         self._look_at_s[stream] = 0.0
         return bool(found)

@@ -15,7 +15,9 @@ from app.clock import utc_now
 from app.deadline import Deadline
 from app.deliveries import transitions
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
-from app.gateways.interface import Call, Gateway, Verb, look_up, perform
+from app.gateways.calls import Call, Verb
+from app.gateways.capabilities import Gateway
+from app.gateways.stored_commands import look_up, perform
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
 from app.transport import sent
@@ -67,14 +69,14 @@ class Courier:
     def _verb(self, delivery: Delivery) -> Verb:
         """How the call behaves; one that nobody carries out any more is kept, for the gateway may come back."""
         gateway = self._gateways.get((delivery.channel, delivery.gateway))
-        verb = gateway.verbs.get(delivery.verb) if gateway else None
+        verb = gateway.commands.verbs.get(delivery.verb) if gateway else None
         return verb if isinstance(verb, Verb) else Verb("safe")
 
     def _attempt(self, delivery: Delivery, deadline: Deadline, is_inline: bool, settle_s: float) -> Settled:
         now = self._clock()
         gateway = self._gateways.get((delivery.channel, delivery.gateway))
         verb = self._verb(delivery)
-        if gateway is None or not isinstance(gateway.verbs.get(delivery.verb), Verb):
+        if gateway is None or not isinstance(gateway.commands.verbs.get(delivery.verb), Verb):
             error = Misconfigured("GATEWAY_GONE", "the channel no longer has this gateway")
             return self._after_error(delivery, error, settle_s, is_inline=is_inline)
         call = Call(deadline, delivery.request_id, "command")

@@ -26,7 +26,8 @@ from app.deliveries.recording import Apply, Recorder
 from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import Troubles
 from app.deliveries.turns import Claimed, Stream, Turns
-from app.gateways.interface import Gateway, Verb
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
 from app.logs import Repeats
 from app.records import claims
 from app.records.database import Database, DatabaseUnavailable
@@ -95,12 +96,18 @@ class Dispatcher:
         self._waits = Repeats()
         self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
         self._chores = Chores(database, gateways, clock, self._stopping.is_set)
-        self._observers = {stream for stream, gateway in gateways.items() if gateway.observes}
+        self._observers = {
+            stream for stream, gateway in gateways.items() if gateway.observer and gateway.observer.reports_at
+        }
         """What they are owed goes out in threads of its own, one each, so that it never takes one from orders (R14)."""
         self._streams = [*self._facts.streams, *sorted(self._observers - set(self._facts.streams))]
         self._turns = Turns(threads, self._observers, self._begin)
         self._never_ahead = {
-            stream: [name for name, verb in gateway.verbs.items() if isinstance(verb, Verb) and verb.repeat == "never"]
+            stream: [
+                name
+                for name, verb in gateway.commands.verbs.items()
+                if isinstance(verb, Verb) and verb.repeat == "never"
+            ]
             for stream, gateway in gateways.items()
         }
         """After a kill these are left to a person, so none of them is to be ours while it only waits."""

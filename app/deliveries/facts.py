@@ -19,9 +19,10 @@ from app.deliveries.transitions import UNTRIED_CODES
 from app.deliveries.troubles import RefusedFacts, Troubles
 from app.domain.catalogue import ProductSent
 from app.domain.events import about
-from app.domain.facts import Wished
+from app.domain.facts import PollResult
 from app.errors import GatewayError, Misconfigured
-from app.gateways.interface import Call, Gateway
+from app.gateways.calls import Call
+from app.gateways.capabilities import Gateway, Poll
 from app.records import catalogue_batches, catalogue_sync, late_news, obstacles, refused, stock, stock_batches, streams
 from app.records.database import Database, DatabaseUnavailable
 from app.records.outbox import new_lease
@@ -67,7 +68,7 @@ class FactSender:
         self._is_stopping = is_stopping
         self._troubles = Troubles()
         self._refused = RefusedFacts()
-        self.streams = [key for key, gateway in gateways.items() if gateway.takes_stock or gateway.takes_catalog]
+        self.streams = [key for key, gateway in gateways.items() if gateway.stock or gateway.catalogue]
 
     def _new_lease(self) -> Lease:
         """A lease of a stream, to be taken at once."""
@@ -98,9 +99,9 @@ class FactSender:
 
     def _hear_wishes(self, channel: str, token: str) -> bool:
         """Ask now and then which products the vendor's people want to hear again; True when there is more to do."""
-        gateway = self._gateways[(channel, token)]
+        poll = self._gateways[(channel, token)].poll
         now = self._clock()
-        if not gateway.wishes_every_s:
+        if poll is None or not poll.every_s:
             return False
         with self._database.read() as connection:
             if not streams.is_look_due(connection, channel, token, now):
@@ -112,10 +113,10 @@ class FactSender:
             return False
         with self._database.read() as connection:
             waiting = obstacles.subjects(connection, channel, token)
-        wished = self._fetch_wished(gateway, look, waiting, now, lease.deadline)
+        wished = self._poll(poll, look, waiting, now, lease.deadline)
         # A look that broke off and brought nothing new is not repeated at once: it would break off there again.
         has_more = not wished.is_all and (wished.until_ms or 0) > (look.since_ms or 0)
-        next_at = now if has_more else now + timedelta(seconds=gateway.wishes_every_s)
+        next_at = now if has_more else now + timedelta(seconds=poll.every_s)
         with self._database.write() as connection:
             if not streams.end_look(connection, look, until_ms=wished.until_ms, next_at=next_at):
                 return False
@@ -126,22 +127,25 @@ class FactSender:
             ]
             return any(are_owed) or has_more
 
-    def _fetch_wished(
-        self, gateway: Gateway, look: streams.Look, waiting: Mapping[str, Sequence[str]], now: datetime, end: Deadline
-    ) -> Wished:
+    def _poll(
+        self, poll: Poll, look: streams.Look, waiting: Mapping[str, Sequence[str]], now: datetime, end: Deadline
+    ) -> PollResult:
         """Nothing where the vendor cannot be asked."""
         call = Call(end, f"wishes-{look.token}", "fact")
         try:
-            return gateway.fetch_wished(look.since_ms, int(now.timestamp() * 1000), waiting, call)
+            return poll.since(look.since_ms, int(now.timestamp() * 1000), waiting, call)
         except GatewayError as error:
             message = "channel %s: what %s wishes of products cannot be read now (%s)"
             log.info(message, look.channel, look.gateway, error.code)
         except Exception:
             log.exception("the wishes of %s/%s could not be read", look.channel, look.gateway)
-        return Wished((), look.since_ms, is_all=False)
+        return PollResult((), look.since_ms, is_all=False)
 
     def _send_catalogue(self, channel: str, token: str) -> bool:
         gateway = self._gateways[(channel, token)]
+        sink = gateway.catalogue
+        if sink is None:
+            return False
         now = self._clock()
         with self._database.read() as connection:
             if not catalogue_batches.is_owed(connection, channel, token, now):
@@ -153,14 +157,14 @@ class FactSender:
                 channel,
                 token,
                 token=lease.token,
-                limit=gateway.catalog_batch,
+                limit=sink.batch,
                 now=lease.now,
                 lease_s=LEASE_S,
             )
         if batch is None:
             return False
         call = Call(lease.deadline, f"catalog-{lease.token}", "fact")
-        sent = self._try(batch, gateway.push_catalog, call)
+        sent = self._try(batch, sink.push, call)
         if sent is None:
             return False
         said_no = [
@@ -181,7 +185,7 @@ class FactSender:
                     self._owe_lost(connection, batch)
                 if is_recorded:
                     refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)
-                if is_recorded and not gateway.is_observer:
+                if is_recorded and gateway.observer is None:
                     late_news.note_refused(connection, channel, token, "catalog_push", said_no, call.request_id, now)
             return is_recorded
 
@@ -191,6 +195,9 @@ class FactSender:
 
     def _send_stock(self, channel: str, token: str) -> bool:
         gateway = self._gateways[(channel, token)]
+        sink = gateway.stock
+        if sink is None:
+            return False
         now = self._clock()
         with self._database.read() as connection:
             if not stock_batches.is_owed(connection, channel, token, now):
@@ -198,12 +205,12 @@ class FactSender:
         lease = self._new_lease()
         with self._database.write() as connection:
             batch = stock_batches.claim(
-                connection, channel, token, token=lease.token, limit=gateway.stock_batch, now=lease.now, lease_s=LEASE_S
+                connection, channel, token, token=lease.token, limit=sink.batch, now=lease.now, lease_s=LEASE_S
             )
         if batch is None:
             return False
         call = Call(lease.deadline, f"stock-{lease.token}", "fact")
-        sent = self._try(batch, gateway.push_inventory, call)
+        sent = self._try(batch, sink.push, call)
         if sent is None:
             return False
         said_no = [
@@ -218,7 +225,7 @@ class FactSender:
                 is_recorded = stock_batches.record(connection, batch, sent, now=at, settle_s=gateway.settle_s)
                 if not is_recorded:
                     self._owe_lost(connection, batch)
-                if is_recorded and not gateway.is_observer:
+                if is_recorded and gateway.observer is None:
                     late_news.note_refused(connection, channel, token, "inventory_push", said_no, call.request_id, now)
             return is_recorded
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from app.domain.commands import Restatement
 from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
-from app.gateways.interface import Accepted, Verb, command_body
+from app.gateways.calls import Accepted, Verb
+from app.gateways.stored_commands import command_body
 from app.records.deliveries import Delivery, Settled, State
 from app.transport.retries import next_try_s
 

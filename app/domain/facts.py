@@ -17,8 +17,8 @@ class Obstacle(msgspec.Struct, frozen=True, array_like=True):
     subject: str
 
 
-class Wished(msgspec.Struct, frozen=True):
-    """SKUs whose products a vendor's people want to be told anew, and up to when, by its clock, that is known.
+class PollResult(msgspec.Struct, frozen=True):
+    """SKUs whose products a vendor's people request anew, and up to when, by its clock, that is known.
 
     `is_all` is False when more is to be read from there on; `until_ms` None is never known.  `gone` are obstacles
     that stand in the way of a fact no more; `stock` are SKUs whose stock is to be sent again for another reason.

@@ -166,8 +166,8 @@ class OrderSketch(msgspec.Struct, frozen=True):
     shipping_tax: Decimal = Decimal(0)
 
 
-class CalledOff(msgspec.Struct, frozen=True):
-    """Orders that were called off at their source, and up to when, by its clock, that is known."""
+class SourceCancellations(msgspec.Struct, frozen=True):
+    """Orders that were cancelled at their source, and up to when, by its clock, that is known."""
 
     refnums: tuple[str, ...]
     until_ms: int

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, cast
 
 from app.gateways import vendors
-from app.gateways.interface import Gateway, Vendor
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Vendor
 
 REGISTRY: Final[dict[str, str]] = {
     found.name: f"{vendors.__name__}.{found.name}" for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg
@@ -40,14 +41,15 @@ VENDORS: Final = _Vendors()
 """Every vendor by the token that `channels.toml` uses."""
 
 
-def inbound(token: str, gateways: Mapping[str, Gateway]) -> Any:
+def inbound(token: str, gateways: Mapping[str, Gateway], set_aside: Collection[str]) -> Any:
     """The Flask blueprint for what this vendor calls or fetches here; None for a vendor that does neither.
 
     It is made by `create` of the folder `inbound` in the vendor's own.  `gateways` are this vendor's by channel name,
     former names too, for addresses that have one in them; the blueprint brings its whole paths and its own checks, and
-    refuses what belongs to a gateway that `is_set_aside`.
+    refuses what belongs to a channel whose name is in
+    `set_aside`: a fault of its configuration stops it (R35).
     """
     package = importlib.import_module(REGISTRY[token])
     if all(found.name != "inbound" for found in pkgutil.iter_modules(getattr(package, "__path__", ()))):
         return None
-    return importlib.import_module(f"{package.__name__}.inbound").create(gateways)
+    return importlib.import_module(f"{package.__name__}.inbound").create(gateways, set_aside)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from app.gateways.interface import Tools
+from app.gateways.vendor import Tools
 from app.records.database import Database
 from app.settings import Settings
 

@@ -14,7 +14,7 @@ import msgspec
 
 from app.domain.catalogue import ProductChange
 from app.domain.stock import StockChange
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 
 T = TypeVar("T")
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row
 
-from app.gateways.interface import Gateway, Verb
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
 from app.operations import delivery_acts
 from app.records import catalogue_sync, channels, delivery_rows, forgetting, freeing, late_news, operations, stock
 from app.records import refunds as ledger

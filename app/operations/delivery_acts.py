@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Row
 
 from app.channel import effects
 from app.errors import Refused
-from app.gateways.interface import Gateway, Verb, command_body
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
+from app.gateways.stored_commands import command_body
 from app.records import delivery_rows
 from app.records.deliveries import CONFIRMED, NEVER_KNOWN, OPEN_STATES, Delivery, Settled
 
@@ -108,6 +110,6 @@ def confirm(
     )  # fmt: skip
     if gateway is not None:
         with suppress(Refused):  # its body no longer fits its verb
-            gateway.note_done(connection, delivery.verb, command_body(delivery.verb, delivery.body))
+            gateway.commands.on_confirmed(connection, delivery.verb, command_body(delivery.verb, delivery.body))
     effects.apply_late(connection, delivery, settled, now, gateway)
     return True

@@ -20,8 +20,9 @@ from app.deadline import Deadline
 from app.domain.catalogue import ProductChange
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
+from app.gateways.calls import Call
+from app.gateways.capabilities import Gateway
 from app.gateways.holdings import Holdings, OrderThere
-from app.gateways.interface import Call, Gateway
 from app.records import catalogue, catalogue_sync, order_standings, stock
 from app.records.database import Database
 from app.records.order_standings import Standing
@@ -120,9 +121,9 @@ class Reconciliation:
     def run(self) -> Result:
         """Raises `GatewayError` when the vendor cannot be asked; what was found until then stands in `result`."""
         takes = {
-            "products": self._gateway.takes_catalog,
-            "stock": self._gateway.takes_stock,
-            "orders": self._gateway.brings_orders,
+            "products": self._gateway.catalogue is not None,
+            "stock": self._gateway.stock is not None,
+            "orders": self._gateway.orders is not None,
         }
         compare = {"products": self._products, "stock": self._stock, "orders": self._orders}
         for subject in SUBJECTS:

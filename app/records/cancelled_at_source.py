@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, exists, or_, select, update
 
-from app.domain.orders import CalledOff
+from app.domain.orders import SourceCancellations
 from app.records.deliveries import OPEN_STATES
 from app.records.statements import chunked, upsert
 from app.records.tables.deliveries import deliveries
@@ -39,7 +39,12 @@ def concerning(connection: Connection, channel: str, refnums: Collection[str]) -
 
 
 def note(
-    connection: Connection, channel: str, gateway: str, found: CalledOff, fresh: Collection[str], now: datetime
+    connection: Connection,
+    channel: str,
+    gateway: str,
+    found: SourceCancellations,
+    fresh: Collection[str],
+    now: datetime,
 ) -> None:
     """RetailOps is to be told of the `fresh` ones; all up to `found.until_ms` is known."""
     for some in chunked(sorted(fresh)):

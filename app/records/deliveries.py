@@ -62,6 +62,6 @@ class Settled:
     refnum: str = ""
     """The vendor's own number of what it made, where it gave one."""
     note: Callable[[Connection], None] | None = field(default=None, compare=False)
-    """See `gateways.interface.Accepted.note`, which is called in the transaction that writes this."""
+    """See `gateways.calls.Accepted.note`, which is called in the transaction that writes this."""
     late_until: datetime | None = None
     """See `Delivery.late_until`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.domain.orders import CalledOff, Candidate, HeldBack, Order, OrderSketch
+from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SourceCancellations
 from app.storefront import order_store
 from app.storefront.order_document import read_document
 from app.storefront.order_store import StoredOrder
@@ -43,12 +43,12 @@ class OrderSource:
             found = order_store.of_refnums(connection, self._shop.channel, refnums)
         return [self._candidate(stored) for stored in found.values() if self._is_out(stored)]
 
-    def called_off(self, since_ms: int | None, until_ms: int) -> CalledOff:
+    def called_off(self, since_ms: int | None, until_ms: int) -> SourceCancellations:
         """Orders whose money the merchant gave back at the checkout."""
         since = None if since_ms is None else _moment(since_ms) - OVERLAP
         with self._shop.database.read() as connection:
             refnums = order_store.called_off(connection, self._shop.channel, since, _moment(until_ms))
-        return CalledOff(tuple(refnums), until_ms)
+        return SourceCancellations(tuple(refnums), until_ms)
 
     def sketch(self, refnum: str) -> OrderSketch | None:
         """None for one that is not out."""

@@ -7,6 +7,7 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from flask import Flask
 from app import create_app, settings
 from app.contract.schemas import load_contract
 from app.deadline import Deadline
-from app.domain.orders import CalledOff, Candidate
+from app.domain.orders import Candidate, SourceCancellations
 from app.gateways import VENDORS
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests.benchmarks.bench import KEY, envelope, median
 from tests.benchmarks.durable import CHANNEL, Row, databases
@@ -41,8 +42,8 @@ class _Prefetched:
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         return iter(self._chunks)
 
-    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
-        return CalledOff((), until_ms)
+    def fetch_cancellations(self, since_ms: int | None, until_ms: int, call: Call) -> SourceCancellations:
+        return SourceCancellations((), until_ms)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
@@ -80,7 +81,7 @@ def _cpu(app: Flask, *, is_whole: bool) -> tuple[dict[str, Any], list[float]]:
     gateways = app.extensions["works"].gateways
     [(place, source)] = gateways.items()
     if not is_whole:
-        gateways[place] = _Prefetched(source)
+        gateways[place] = replace(source, orders=_Prefetched(source.orders))
     client, body = app.test_client(), json.dumps(envelope(KEY)).encode()
     answers = []
 

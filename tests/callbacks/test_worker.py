@@ -26,7 +26,7 @@ from app.callbacks.framing import ByChunks
 from app.callbacks.heads import PlainSettings
 from app.callbacks.receiver import Receiver
 from app.callbacks.spool import Room
-from app.gateways.interface import LONG_BODY
+from app.gateways.vendor import LONG_BODY
 from tests.callbacks.worker_stage import Staged, answer, is_closed, post, staged, told
 
 CHUNKED = b"4\r\nwiki\r\n6;name=value\r\npedia \r\n0\r\nX-Trailer: yes\r\n\r\n"

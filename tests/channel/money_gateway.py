@@ -23,7 +23,9 @@ from app.domain import orders
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, Refund, Settlement
 from app.domain.orders import Address, Candidate, OrderLine, OrderSketch, Payment, SketchLine
 from app.errors import GatewayError, Refused
-from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
+from app.gateways.calls import Accepted, Call, Health, NotOurs, Verb
+from app.gateways.capabilities import CommandTarget, Gateway, MoneyMover, OrderSource
+from app.gateways.vendor import Tools, Vendor
 from app.options import option
 from app.sandbox.faults import RunningServer, serve
 from app.transport.client import VendorClient, raise_for
@@ -216,11 +218,10 @@ class TillOptions:
     settle_s: float = option(mf.Float(), "How long a refund may stay invisible, in seconds.", default=0.2)
 
 
-class TillGateway(Gateway):
-    """The shop's gateway: every verb that moves money is carried out."""
+class TillAccount(OrderSource, CommandTarget, MoneyMover):
+    """The shop's account: every verb that moves money is carried out."""
 
     token = "till"
-    brings_orders = True
 
     def __init__(self, options: TillOptions, client: VendorClient) -> None:
         repeat: Any = options.repeat
@@ -235,7 +236,6 @@ class TillGateway(Gateway):
             "credit_payment": Verb(repeat, decided_by="vendor"),
         }
         self.gives_store_credit = options.store_credit
-        self.settle_s = options.settle_s
         self._client = client
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
@@ -301,9 +301,6 @@ class TillGateway(Gateway):
         made = self._write("POST", "/orders/{id}/refunds", refund.order_refnum, body, call)
         return Accepted(refnum=made["id"])
 
-    return_order = refund_payment
-    credit_payment = refund_payment
-
     def settle_payment(self, wanted: Settlement, call: Call) -> Accepted:
         body = {"key": wanted.key, "payment": wanted.payment_refnum, "currency": wanted.currency_code,
                 "amount": _written(wanted.amount, wanted.currency_code)}  # fmt: skip
@@ -367,8 +364,8 @@ def _order(row: dict[str, Any]) -> orders.Order:
     )  # fmt: skip
 
 
-class TillVendor:
-    """See `interface.Vendor`."""
+class TillVendor(Vendor):
+    """See `vendor.Vendor`."""
 
     token = "till"
     options: type[Any] = TillOptions
@@ -379,25 +376,24 @@ class TillVendor:
     def brings_orders(self, options: TillOptions) -> bool:
         return True
 
-    def not_carried(self, options: TillOptions) -> list[str]:
-        return []
-
     def account_marks(self, options: TillOptions) -> list[Any]:
         return [options.base_url]
 
     def account(self, options: TillOptions) -> str:
         return "the till"
 
-    def former_accounts(self, options: TillOptions) -> list[str]:
-        return []
-
-    def address_parts(self, options: TillOptions, names: Sequence[str]) -> list[str]:
-        return []
-
     def create(self, options: TillOptions, tools: Tools) -> Gateway:
         client = VendorClient(self.token, options.base_url, headers={"X-Till-Key": KEY}, patience_s=options.patience_s,
                     observe=tools.observe)  # fmt: skip
-        return TillGateway(options, client)
+        account = TillAccount(options, client)
+        return Gateway(
+            self.token,
+            account.check,
+            commands=account,
+            orders=account,
+            money=account,
+            settle_s=options.settle_s,
+        )
 
 
 VENDOR = TillVendor()

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from app import gateways
 from app.contract.schemas import Contract
-from app.gateways.interface import Verb
+from app.gateways.calls import Verb
 from app.records import operations
 from app.records.refunds import Entry, listing
 from app.records.tables.deliveries import commands, deliveries
@@ -556,7 +556,7 @@ def test_p10_what_stands_beside_a_transaction_collects_none_of_it_again(shop: Sh
 def test_every_vendor_that_refunds_decides_cancellations_itself(token: str) -> None:
     """A refund is owed before its cancellation, so a cancellation the vendor may refuse must not have one."""
     with TARGETS[token]() as target:
-        verbs = target.gateway().verbs
+        verbs = target.gateway().commands.verbs
     cancel = verbs["cancel_order"]
     assert not isinstance(verbs["refund_payment"], Verb) or not isinstance(cancel, Verb) or cancel.decided_by == "us"
 

@@ -28,7 +28,7 @@ def open_shop(build_app: Callable[..., Flask], contract: Contract) -> Iterator[C
 
         def start() -> Shop:
             shop = stack.enter_context(opened(build_app, contract))
-            shop.gateway.reserve_grace_s = GRACE_S
+            shop.gateway.orders.reserve_grace_s = GRACE_S
             shop.offer(TEE=10, MUG=10)
             return shop
 

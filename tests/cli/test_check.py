@@ -20,7 +20,7 @@ from sqlalchemy import insert, update
 from app import cli
 from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.gateways.interface import Finding
+from app.domain.findings import Finding
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries, late_news
 from app.records.tables.operations import journal

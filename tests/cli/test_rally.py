@@ -13,7 +13,8 @@ from flask import Flask
 
 from app.cli import cli
 from app.deadline import Deadline
-from app.gateways.interface import Call, Tools
+from app.gateways.calls import Call
+from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.api import Api, client_of
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS

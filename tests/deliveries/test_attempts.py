@@ -16,23 +16,24 @@ from app.deliveries import transitions
 from app.deliveries.courier import Courier
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody
 from app.errors import GatewayError, Unavailable
-from app.gateways.interface import Accepted, Call, Gateway, Health, Verb
+from app.gateways.calls import Accepted, Call, Health, Verb
+from app.gateways.capabilities import CommandTarget, Gateway
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import Delivery
 from app.transport import sent
 
 
-class Faulty(Gateway):
+class Faulty(CommandTarget):
     """A gateway with a fault of ours in its cancellation."""
 
-    token = "faulty"
     verbs = {"cancel_order": Verb("lookup", decided_by="vendor")}  # noqa: RUF012
-
-    def check(self, call: Call) -> Health:
-        return Health("connected")
 
     def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
         raise KeyError("a fault of ours")
+
+
+def gateway(commands: CommandTarget) -> Gateway:
+    return Gateway("faulty", lambda call: Health("connected"), commands, settle_s=60.0)
 
 
 def a_delivery(state: transitions.State = "owed") -> Delivery:
@@ -42,22 +43,17 @@ def a_delivery(state: transitions.State = "owed") -> Delivery:
 
 def test_r10_a_fault_of_ours_in_a_cancellation_is_not_told_as_success() -> None:
     """A parked call reads as a warning, and a warning as success; only the vendor decides that."""
-    settled = Courier({("c", "faulty"): Faulty()}).attempt(a_delivery(), Deadline.in_s(5), is_inline=True)
+    settled = Courier({("c", "faulty"): gateway(Faulty())}).attempt(a_delivery(), Deadline.in_s(5), is_inline=True)
     assert settled.state in ("checking", "refused")
 
 
-class Answering(Gateway):
+class Answering(CommandTarget):
     """A vendor of which each attempt comes to the next of `outcomes`."""
 
-    token = "faulty"
-    settle_s = 60.0
     verbs = {"acknowledge_order": Verb("safe"), "cancel_order": Verb("lookup")}  # noqa: RUF012
 
     def __init__(self, *outcomes: GatewayError | Accepted | None) -> None:
         self._outcomes = list(outcomes)
-
-    def check(self, call: Call) -> Health:
-        return Health("connected")
 
     def _next(self) -> Accepted | None:
         outcome = self._outcomes.pop(0)
@@ -96,7 +92,7 @@ def test_p44_how_long_later_calls_wait_for_an_attempt_without_an_answer(
 ) -> None:
     """Until `settle` after its connection was closed; not for what was answered, nor for what was seen to be done."""
     now = begun = datetime(2026, 2, 3, 12, tzinfo=UTC)
-    courier = Courier({("c", "faulty"): Answering(*outcomes)}, clock=lambda: now, roll=lambda: 0.0)
+    courier = Courier({("c", "faulty"): gateway(Answering(*outcomes))}, clock=lambda: now, roll=lambda: 0.0)
     body = msgspec.json.encode(Acknowledgement("A", "7") if verb == "acknowledge_order" else Cancellation("A"))
     delivery = Delivery(1, "c", "faulty", verb, "A", 1, body, "owed", 0, False, None, "r")
     while (settled := courier.attempt(delivery, Deadline.in_s(5), is_inline=False)).state == "owed":
@@ -129,7 +125,7 @@ def test_p44_a_fault_or_a_database_away_before_anything_was_sent_leaves_no_unkno
     delivery = Delivery(1, "c", "faulty", "acknowledge_order", "A", 1, body, "owed", 0, False, None, "r")
     for error in (KeyError("a fault of ours"), DatabaseUnavailable("away")):
         for is_sent, state in ((False, "owed"), (True, "parked")):
-            courier = Courier({("c", "faulty"): Unready(error, is_sent=is_sent)})
+            courier = Courier({("c", "faulty"): gateway(Unready(error, is_sent=is_sent))})
             settled = courier.attempt(delivery, Deadline.in_s(5), is_inline=False)
             assert (settled.state, settled.is_possibly_done) == (state, is_sent)
 

@@ -28,7 +28,8 @@ from app.domain.commands import (
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.domain.traffic import VendorCall
 from app.gateways import VENDORS
-from app.gateways.interface import Gateway, Tools
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from app.sandbox.vendors.pipe17.samples import DALLAS

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from app.contract.schemas import Contract
 from app.deadline import Deadline
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing

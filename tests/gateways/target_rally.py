@@ -23,7 +23,9 @@ from app.domain.commands import (
 from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
 from app.gateways import VENDORS
-from app.gateways.interface import Call, Gateway, Tools
+from app.gateways.calls import Call
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.facts import ProductNote
 from app.gateways.vendors.rally.gateway import RallyGateway
 from app.gateways.vendors.rally.merchant import GATEWAY

@@ -14,7 +14,8 @@ from app.domain.purchases import Purchase, PurchaseLine
 from app.domain.stock import StockChange, StockLevel
 from app.domain.traffic import VendorCall
 from app.gateways import VENDORS
-from app.gateways.interface import Gateway, Tools
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.records import cataloguing
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -15,7 +15,8 @@ from app.deadline import Deadline
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import REGISTRY, VENDORS
-from app.gateways.interface import Accepted, Call, Kind, NotOurs, Verb, look_up, perform
+from app.gateways.calls import Accepted, Call, Kind, NotOurs, Verb
+from app.gateways.stored_commands import look_up, perform
 from app.sandbox.faults import serve
 from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
 
@@ -67,10 +68,10 @@ def test_every_vendor_declares_every_verb_and_has_what_it_declares(token: str) -
     with TARGETS[token]() as made:
         gateway = made.gateway()
     assert gateway.token == VENDORS[token].token == token
-    assert set(gateway.verbs) == BUSINESS_VERBS | (set(OBSERVATIONS) if gateway.is_observer else set())
-    for verb, declared in gateway.verbs.items():
+    assert set(gateway.commands.verbs) == BUSINESS_VERBS | (set(OBSERVATIONS) if gateway.observer else set())
+    for verb, declared in gateway.commands.verbs.items():
         if isinstance(declared, Verb):
-            assert verb in made.commands and callable(getattr(gateway, verb))
+            assert verb in made.commands and callable(getattr(gateway.commands, verb))
         else:
             assert isinstance(declared, NotOurs) and declared.code.isupper() and declared.message
 
@@ -98,12 +99,12 @@ def test_p13_a_failed_read_is_never_taken_for_work_done(
     target: Target, answer: str, fault: dict[str, Any], kind: type[GatewayError], is_unknown: bool
 ) -> None:
     gateway = target.gateway()
-    if not gateway.brings_orders:
+    if gateway.orders is None:
         pytest.skip("nothing is read from it that could be taken for work")
     target.server.faults.add({**fault, "match": {"method": "GET", "path_prefix": target.api_prefix}})
     reads: list[Callable[[], object]] = [
-        lambda: gateway.find_order(target.order_refnum, call("question")),
-        lambda: list(gateway.fetch_orders(None, 2**45, call("question"))),
+        lambda: gateway.orders.find_order(target.order_refnum, call("question")),
+        lambda: list(gateway.orders.fetch_orders(None, 2**45, call("question"))),
         lambda: perform(gateway, target.write, target.body(target.write), call()),
     ]
     if target.reads is not None:
@@ -138,7 +139,7 @@ def test_p13_a_check_tells_a_refused_key_from_an_ill_vendor(target: Target) -> N
 
 
 def test_p9_every_command_whose_answer_is_lost_is_found_again_where_it_says_so(target: Target) -> None:
-    for verb, declared in target.gateway().verbs.items():
+    for verb, declared in target.gateway().commands.verbs.items():
         if not isinstance(declared, Verb) or declared.repeat != "lookup":
             continue
         with TARGETS[target.gateway().token]() as fresh:
@@ -170,7 +171,7 @@ def test_p8_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(target: Tar
                 with pytest.raises(GatewayError):
                     perform(gateway, verb, target.body(verb), call())
             with pytest.raises(GatewayError):
-                gateway.push_inventory(target.stock, call("fact"))
+                gateway.stock.push(target.stock, call("fact"))
     assert heard == []
 
 
@@ -191,7 +192,7 @@ def test_p20_no_key_and_no_word_of_a_vendor_is_in_an_error_or_a_log(
             said.append(status)
             attempts: list[Callable[[], object]] = [
                 *(functools.partial(perform, gateway, verb, target.body(verb), call()) for verb in target.commands),
-                functools.partial(gateway.push_inventory, target.stock, call("fact")),
+                functools.partial(gateway.stock.push, target.stock, call("fact")),
             ]
             for attempt in attempts:
                 try:

@@ -23,7 +23,8 @@ from app.domain.orders import Candidate, HeldBack, Order
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Misconfigured, Refused, Unavailable
 from app.gateways import VENDORS
-from app.gateways.interface import Call, Kind, Tools
+from app.gateways.calls import Call, Kind
+from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection import moments
 from app.gateways.vendors.pipe17.connection.wire import read
@@ -63,7 +64,7 @@ def connect(sandbox: Sandbox, tools: Tools | None = None, **more: Any) -> Pipe17
 
 
 def fetch(gateway: Pipe17Gateway, since_ms: int | None = None, until_ms: int = NOW_MS) -> list[Candidate]:
-    return [item for chunk in gateway.fetch_orders(since_ms, until_ms, call("question")) for item in chunk]
+    return [item for chunk in gateway.orders.fetch_orders(since_ms, until_ms, call("question")) for item in chunk]
 
 
 def request(sandbox: Sandbox, lines: Sequence[tuple[str, Any]] = (("MUG-RED", 2),), **more: Any) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def test_p18_every_request_is_reached_once_and_no_millisecond_is_cut(
     sandbox.tell("settings", settings, "PUT")
     gateway = connect(sandbox)
     for since_ms in (None, sorted(created.values())[130]):
-        chunks = list(gateway.fetch_orders(since_ms, clock.ms, call("question")))
+        chunks = list(gateway.orders.fetch_orders(since_ms, clock.ms, call("question")))
         flat = [(item.created_ms, item.refnum) for chunk in chunks for item in chunk]
         wanted = {refnum for refnum, at_ms in created.items() if since_ms is None or at_ms >= since_ms}
         assert len(flat) == len({refnum for _, refnum in flat})
@@ -267,26 +268,26 @@ def test_named_orders_come_in_whatever_state_and_what_cannot_be_an_id_costs_no_c
     }
     assert {state[refnum]["status"] for refnum in ours} > {"canceledRestock", "sentToFulfillment", "onHold"}
     named = [*state, "ffffffffffffffff", "1,2", "../locations", "", "ext:#17001", "x" * 256, "naïve", "a\x00", ".."]
-    found = gateway.fetch_named(named, call("question"))
+    found = gateway.orders.fetch_named(named, call("question"))
     assert {item.refnum for item in found} == ours
     # An id with a comma would be two in a list.
     assert pipe17.calls("GET /shipments") == 1 and pipe17.calls("GET /shipments/{id}") == 1
 
     few = [next(iter(ours)), "ffffffffffffffff", "1,2"]
-    assert [item.refnum for item in gateway.fetch_named(few, call("question"))] == few[:1]
-    assert gateway.fetch_named(["", "a\x00", "..", "x" * 256], call("question")) == []
+    assert [item.refnum for item in gateway.orders.fetch_named(few, call("question"))] == few[:1]
+    assert gateway.orders.fetch_named(["", "a\x00", "..", "x" * 256], call("question")) == []
     assert pipe17.calls("GET /shipments/{id}") == 4
 
 
 def test_an_order_is_known_by_its_lines_and_an_unknown_one_is_none(pipe17: Sandbox) -> None:
     gateway = connect(pipe17)
     made = request(pipe17, [("MUG-RED", 2), ("BOWL", 1)])
-    sketch = gateway.find_order(made["shipmentId"], call("question"))
+    sketch = gateway.orders.find_order(made["shipmentId"], call("question"))
     assert sketch is not None
     assert [(line.refnum, line.sku, line.quantity) for line in sketch.lines] == [("1", "MUG-RED", 2), ("2", "BOWL", 1)]
     others = next(item for item in pipe17.state()["shipments"] if item["lineItems"][0]["sku"] == "KNIFE")
     for refnum in ("ffffffffffffffff", "..", "", "a/b?c#d", others["shipmentId"]):
-        assert gateway.find_order(refnum, call("question")) is None
+        assert gateway.orders.find_order(refnum, call("question")) is None
 
 
 # Whose locations
@@ -323,22 +324,22 @@ def test_a_bare_key_that_serves_other_peoples_locations_says_so(
 def test_an_acknowledged_request_is_sent_to_us_under_our_number(empty: Sandbox) -> None:
     gateway = connect(empty)
     refnum = request(empty)["shipmentId"]
-    assert gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call()).events == ()
+    assert gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call()).events == ()
     held = empty.shipment(refnum)
     assert (held["status"], held["extReferenceId"]) == ("sentToFulfillment", "9001")
 
     other = request(empty)["shipmentId"]
-    gateway.acknowledge_order(Acknowledgement(other), call())
+    gateway.commands.acknowledge_order(Acknowledgement(other), call())
     assert empty.shipment(other)["status"] == "sentToFulfillment" and "extReferenceId" not in empty.shipment(other)
 
 
 def test_p12_what_is_acknowledged_already_is_success(empty: Sandbox) -> None:
     gateway = connect(empty)
     refnum = request(empty)["shipmentId"]
-    gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call())
-    again = gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call())
+    gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
+    again = gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
     assert codes(again.events) == [("info", "ALREADY_ACKNOWLEDGED")]
-    elsewhere = gateway.acknowledge_order(Acknowledgement(refnum, "9002"), call())
+    elsewhere = gateway.commands.acknowledge_order(Acknowledgement(refnum, "9002"), call())
     assert codes(elsewhere.events) == [("warning", "OTHER_REFERENCE")]
     assert empty.calls("PUT /shipments/{id}") == 1 and empty.shipment(refnum)["extReferenceId"] == "9001"
 
@@ -346,7 +347,7 @@ def test_p12_what_is_acknowledged_already_is_success(empty: Sandbox) -> None:
 def test_acknowledging_a_request_that_was_cancelled_says_so(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
     empty.tell(f"shipments/{refnum}/cancel", {})
-    accepted = connect(empty).acknowledge_order(Acknowledgement(refnum, "9001"), call())
+    accepted = connect(empty).commands.acknowledge_order(Acknowledgement(refnum, "9001"), call())
     assert codes(accepted.events) == [("warning", "ORDER_CANCELLED")]
     assert [item.identifier for item in accepted.events[0].associations] == [refnum]
 
@@ -355,7 +356,7 @@ def test_a_package_becomes_one_final_fulfilment(empty: Sandbox) -> None:
     made = request(empty, [("MUG-RED", 2), ("BOWL", 1)])
     shipped_at = datetime(2026, 2, 3, 10, tzinfo=UTC)
     more = {"carrier_class_name": "Ground", "weight_kg": Decimal("1.25"), "shipped_at": shipped_at}
-    assert connect(empty).submit_shipment(package(made, **more), call()).events == ()
+    assert connect(empty).commands.submit_shipment(package(made, **more), call()).events == ()
     [held] = empty.fulfilments(made["shipmentId"])
     wanted = {
         "extFulfillmentId": f"{made['shipmentId']}-501-1",
@@ -377,17 +378,18 @@ def test_a_package_becomes_one_final_fulfilment(empty: Sandbox) -> None:
 def test_p12_a_package_sent_twice_is_one_fulfilment(empty: Sandbox) -> None:
     made = request(empty)
     gateway = connect(empty)
-    gateway.submit_shipment(package(made), call())
-    assert codes(gateway.submit_shipment(package(made), call()).events) == [("info", "ALREADY_REGISTERED")]
+    gateway.commands.submit_shipment(package(made), call())
+    assert codes(gateway.commands.submit_shipment(package(made), call()).events) == [("info", "ALREADY_REGISTERED")]
     # Not visible yet: then Pipe17 itself says 409, and whose the number is shows later.
     empty.tell("settings", {"visible_after_s": 1}, "PUT")
     late = request(empty)
-    gateway.submit_shipment(package(late, "502-1"), call())
+    gateway.commands.submit_shipment(package(late, "502-1"), call())
     with pytest.raises(Unavailable, match="DUPLICATE_NOT_SHOWN") as caught:
-        gateway.submit_shipment(package(late, "502-1"), call())
+        gateway.commands.submit_shipment(package(late, "502-1"), call())
     assert not caught.value.outcome_unknown
     time.sleep(1.1)
-    assert codes(gateway.submit_shipment(package(late, "502-1"), call()).events) == [("info", "ALREADY_REGISTERED")]
+    again = gateway.commands.submit_shipment(package(late, "502-1"), call())
+    assert codes(again.events) == [("info", "ALREADY_REGISTERED")]
     assert len(empty.fulfilments(made["shipmentId"])) == len(empty.fulfilments(late["shipmentId"])) == 1
 
 
@@ -395,7 +397,7 @@ def test_a_package_beyond_what_is_open_is_refused_in_our_own_words(empty: Sandbo
     made = request(empty)
     too_many = package(made, lines=(PackageLine("1", "MUG-RED", 3),))
     with pytest.raises(Refused, match="FULFILLMENT_REFUSED") as caught:
-        connect(empty).submit_shipment(too_many, call())
+        connect(empty).commands.submit_shipment(too_many, call())
     assert "lineItems" not in caught.value.message, "Pipe17's own text stays there"
     assert empty.fulfilments(made["shipmentId"]) == []
 
@@ -405,18 +407,18 @@ def test_a_request_is_cancelled_once(empty: Sandbox, status: str) -> None:
     refnum = request(empty)["shipmentId"]
     empty.tell(f"integrations/{INTEGRATION_ID}", {"settings": {"cancel_status": status}}, "PUT")
     gateway = connect(empty)
-    assert gateway.cancel_order(Cancellation(refnum), call()).events == ()
+    assert gateway.commands.cancel_order(Cancellation(refnum), call()).events == ()
     assert empty.shipment(refnum)["status"] == status
-    assert codes(gateway.cancel_order(Cancellation(refnum), call()).events) == [("info", "ALREADY_CANCELLED")]
+    assert codes(gateway.commands.cancel_order(Cancellation(refnum), call()).events) == [("info", "ALREADY_CANCELLED")]
     assert empty.calls("PUT /shipments/{id}") == 1
 
 
 def test_a_request_of_which_something_shipped_is_not_cancelled(empty: Sandbox) -> None:
     made = request(empty)
     gateway = connect(empty)
-    gateway.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 1),)), call())
+    gateway.commands.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 1),)), call())
     with pytest.raises(Refused, match="ALREADY_SHIPPED") as caught:
-        gateway.cancel_order(Cancellation(made["shipmentId"]), call())
+        gateway.commands.cancel_order(Cancellation(made["shipmentId"]), call())
     assert caught.value.association == ("order_refnum", made["shipmentId"])
     assert empty.shipment(made["shipmentId"])["status"] == "partialFulfillment"
 
@@ -425,10 +427,10 @@ def test_units_that_will_never_ship_are_rejected_once(empty: Sandbox) -> None:
     made = request(empty)
     refnum = made["shipmentId"]
     gateway = connect(empty)
-    gateway.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 1),)), call())
+    gateway.commands.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 1),)), call())
     completion = Completion(refnum, (PackageLine("1", "MUG-RED", 1),))
     for _ in range(2):
-        assert gateway.complete_order(completion, call()).events == ()
+        assert gateway.commands.complete_order(completion, call()).events == ()
     rejected = [item for item in empty.fulfilments(refnum) if item.get("fulfillmentType") == "rejected"]
     assert [(item["extFulfillmentId"], item["lineItems"][0]["quantity"]) for item in rejected] == [
         (f"{refnum}-rejected", 1)
@@ -440,15 +442,15 @@ def test_a_completed_order_that_pipe17_still_waits_for_is_a_warning(empty: Sandb
     gateway = connect(empty, reject_unshipped=False)
     refnum = request(empty)["shipmentId"]
     completion = Completion(refnum, (PackageLine("1", "MUG-RED", 2),))
-    assert codes(gateway.complete_order(completion, call()).events) == [("warning", "UNITS_OPEN_AT_PIPE17")]
+    assert codes(gateway.commands.complete_order(completion, call()).events) == [("warning", "UNITS_OPEN_AT_PIPE17")]
     assert empty.fulfilments(refnum) == []
     empty.tell(f"shipments/{refnum}/cancel", {})
-    assert codes(gateway.complete_order(completion, call()).events) == [("warning", "ORDER_CANCELLED")]
+    assert codes(gateway.commands.complete_order(completion, call()).events) == [("warning", "ORDER_CANCELLED")]
 
 
 def test_a_refused_rejection_leaves_the_units_open_with_a_warning(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
-    accepted = connect(empty).complete_order(Completion(refnum, (PackageLine("9", "NO-SUCH", 1),)), call())
+    accepted = connect(empty).commands.complete_order(Completion(refnum, (PackageLine("9", "NO-SUCH", 1),)), call())
     wanted = [("warning", "REJECTION_REFUSED"), ("warning", "UNITS_OPEN_AT_PIPE17")]
     assert codes(accepted.events) == wanted
 
@@ -456,7 +458,7 @@ def test_a_refused_rejection_leaves_the_units_open_with_a_warning(empty: Sandbox
 def test_a_rejection_that_was_taken_is_not_repeated_because_the_state_could_not_be_read(empty: Sandbox) -> None:
     refnum = request(empty)["shipmentId"]
     empty.fault(kind="status", code=500, match={"method": "GET", "path_prefix": f"{BASE_PATH}/shipments/"})
-    accepted = connect(empty).complete_order(Completion(refnum, (PackageLine("1", "MUG-RED", 2),)), call())
+    accepted = connect(empty).commands.complete_order(Completion(refnum, (PackageLine("1", "MUG-RED", 2),)), call())
     assert codes(accepted.events) == [("warning", "STATE_NOT_READ")]
     assert len(empty.fulfilments(refnum)) == 1
 
@@ -465,7 +467,7 @@ def test_a_rejection_that_was_taken_is_not_repeated_because_the_state_could_not_
 def test_creates_may_be_answered_with_any_success(empty: Sandbox, status: int) -> None:
     empty.tell("settings", {"create_status": status}, "PUT")
     made = request(empty)
-    connect(empty).submit_shipment(package(made), call())
+    connect(empty).commands.submit_shipment(package(made), call())
     assert len(empty.fulfilments(made["shipmentId"])) == 1
 
 
@@ -473,11 +475,11 @@ def test_p13_a_failure_dressed_as_success_is_a_failure(empty: Sandbox) -> None:
     empty.tell("settings", {"failures_as_200": True}, "PUT")
     gateway = connect(empty)
     made = request(empty)
-    assert gateway.find_order("ffffffffffffffff", call("question")) is None
+    assert gateway.orders.find_order("ffffffffffffffff", call("question")) is None
     with pytest.raises(Refused, match="ORDER_UNKNOWN"):
-        gateway.cancel_order(Cancellation("ffffffffffffffff"), call())
+        gateway.commands.cancel_order(Cancellation("ffffffffffffffff"), call())
     with pytest.raises(Refused, match="FULFILLMENT_REFUSED"):
-        gateway.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 3),)), call())
+        gateway.commands.submit_shipment(package(made, lines=(PackageLine("1", "MUG-RED", 3),)), call())
 
 
 def test_p13_a_wrong_address_does_not_read_as_an_unknown_order(empty: Sandbox) -> None:
@@ -488,7 +490,7 @@ def test_p13_a_wrong_address_does_not_read_as_an_unknown_order(empty: Sandbox) -
     with serve(website) as server:  # type: ignore[arg-type]
         gateway = connect(empty, base_url=server.url)
         with pytest.raises(Misconfigured, match="NOT_PIPE17"):
-            gateway.find_order("ffffffffffffffff", call("question"))
+            gateway.orders.find_order("ffffffffffffffff", call("question"))
 
 
 # Lost answers, through the courier
@@ -574,7 +576,7 @@ def level(**units: tuple[int, int]) -> StockLevel:
 
 
 def push(gateway: Pipe17Gateway, *changes: StockChange) -> dict[str, StockSent]:
-    return {item.sku: item for item in gateway.push_inventory(changes, call("fact"))}
+    return {item.sku: item for item in gateway.stock.push(changes, call("fact"))}
 
 
 def stock_of(sandbox: Sandbox, sku: str) -> dict[str, tuple[int, int]]:
@@ -717,5 +719,5 @@ def test_p14_channels_with_one_key_share_one_rate(empty: Sandbox) -> None:
 
 
 def test_stock_only_accounts_bring_no_orders(empty: Sandbox) -> None:
-    assert not connect(empty, orders=False).brings_orders and connect(empty).brings_orders
+    assert connect(empty, orders=False).orders is None and connect(empty).orders is not None
     assert VENDORS["pipe17"] is VENDOR and not VENDOR.brings_orders(VENDOR.options(api_key="k", orders=False))

@@ -88,22 +88,22 @@ def test_p35_every_id_of_pipe17s_comes_back_byte_for_byte(empty: Sandbox, odd: s
         shown[handle] = shown.get(handle, "") + item.value
     assert (shown["ext_shipment_id"], shown["ext_order_id"], shown["bundles"]) == (odd, odd, odd)
     assert shown["location_id"] == location["locationId"]
-    assert gateway.find_order(order.refnum, call("question")) is not None
-    assert [item.refnum for item in gateway.fetch_named([order.refnum], call("question"))] == [order.refnum]
+    assert gateway.orders.find_order(order.refnum, call("question")) is not None
+    assert [item.refnum for item in gateway.orders.fetch_named([order.refnum], call("question"))] == [order.refnum]
 
     parcel = package(made, lines=(PackageLine(odd, odd, 1), PackageLine(odd[::-1], "BOWL", 1)))
-    assert gateway.submit_shipment(parcel, call()).events == ()
-    assert event_codes(gateway.submit_shipment(parcel, call()).events) == [("info", "ALREADY_REGISTERED")]
+    assert gateway.commands.submit_shipment(parcel, call()).events == ()
+    assert event_codes(gateway.commands.submit_shipment(parcel, call()).events) == [("info", "ALREADY_REGISTERED")]
     mended = package(made, lines=parcel.lines, tracking_number=odd)
     for _ in range(2):
-        assert gateway.correct_shipment(mended, call()).events == ()
+        assert gateway.commands.correct_shipment(mended, call()).events == ()
     assert [item["trackingNumber"] for item in empty.state()["trackings"]] == [odd]
-    assert gateway.look_up("correct_shipment", mended, call("question")) is not None
-    assert gateway.complete_order(Completion(order.refnum, (PackageLine(odd, odd, 1),)), call()).events == ()
+    assert gateway.commands.look_up("correct_shipment", mended, call("question")) is not None
+    assert gateway.commands.complete_order(Completion(order.refnum, (PackageLine(odd, odd, 1),)), call()).events == ()
     assert empty.shipment(order.refnum)["status"] == "fulfilled"
     administrate(empty, settings={"returns.create": True})
-    gateway.forget()
-    gateway.record_return(ReturnedGoods(order.refnum, "9", (ReturnedLine(odd, odd, 1),)), call())
+    gateway.api.outdate()
+    gateway.commands.record_return(ReturnedGoods(order.refnum, "9", (ReturnedLine(odd, odd, 1),)), call())
     [returned] = empty.state()["returns"]
     assert (returned["extOrderId"], returned["locationId"]) == (odd, location["locationId"])
     assert [(line["uniqueId"], line["sku"]) for line in returned["lineItems"]] == [(odd, odd)]
@@ -112,8 +112,8 @@ def test_p35_every_id_of_pipe17s_comes_back_byte_for_byte(empty: Sandbox, odd: s
 def test_p35_a_request_is_read_by_its_own_id_alone(empty: Sandbox) -> None:
     made = request(empty, extShipmentId="77")
     gateway = connect(empty)
-    assert gateway.find_order("ext:77", call("question")) is None
-    assert gateway.find_order(made["shipmentId"].upper() + " ", call("question")) is None
+    assert gateway.orders.find_order("ext:77", call("question")) is None
+    assert gateway.orders.find_order(made["shipmentId"].upper() + " ", call("question")) is None
 
 
 @pytest.mark.parametrize("is_trimmed", [False, True])
@@ -255,10 +255,10 @@ def test_p9_a_number_that_is_taken_counts_as_ours_only_once_it_is_seen_as_ours(e
 
     def write() -> Any:
         if kind == "fulfilment":
-            return gateway.submit_shipment(package(made), call())
+            return gateway.commands.submit_shipment(package(made), call())
         if kind == "rejection":
-            return gateway.complete_order(Completion(refnum, (PackageLine("1", "MUG-RED", 2),)), call())
-        return gateway.record_return(ReturnedGoods(refnum, "9", (ReturnedLine("1", "MUG-RED", 1),)), call())
+            return gateway.commands.complete_order(Completion(refnum, (PackageLine("1", "MUG-RED", 2),)), call())
+        return gateway.commands.record_return(ReturnedGoods(refnum, "9", (ReturnedLine("1", "MUG-RED", 1),)), call())
 
     for _ in range(2):
         empty.fault(kind="status", code=409, match={"method": "POST"}, times=1)
@@ -314,9 +314,9 @@ def test_p11_a_correction_waits_until_pipe17_shows_the_fulfilment(empty: Sandbox
     made = request(empty)
     gateway = connect(empty)
     with pytest.raises(Unavailable, match="FULFILLMENT_NOT_SHOWN"):
-        gateway.correct_shipment(package(made, tracking_number="1ZNEW"), call())
-    gateway.submit_shipment(package(made), call())
-    assert gateway.correct_shipment(package(made, tracking_number="1ZNEW"), call()).events == ()
+        gateway.commands.correct_shipment(package(made, tracking_number="1ZNEW"), call())
+    gateway.commands.submit_shipment(package(made), call())
+    assert gateway.commands.correct_shipment(package(made, tracking_number="1ZNEW"), call()).events == ()
 
 
 def test_p11_without_the_grant_for_trackings_a_new_carrier_is_told_as_not_corrected(

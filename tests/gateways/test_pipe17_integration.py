@@ -17,7 +17,7 @@ from app.contract.schemas import Contract
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, ReturnedGoods
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
-from app.gateways.interface import Tools
+from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection.connector_settings import (
     FIELDS,
@@ -72,12 +72,12 @@ def uses(gateway: Pipe17Gateway, made: dict[str, Any]) -> dict[str, Callable[[],
     """Every use of the gateway that somebody is owed an outcome for."""
     refnum = made["shipmentId"]
     return {
-        "acknowledge": lambda: gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call()),
-        "ship": lambda: gateway.submit_shipment(package(made), call()),
-        "correct": lambda: gateway.correct_shipment(package(made, tracking_number="1Z2"), call()),
-        "complete": lambda: gateway.complete_order(Completion(refnum), call()),
-        "cancel": lambda: gateway.cancel_order(Cancellation(refnum), call()),
-        "stock": lambda: gateway.push_inventory([StockChange("BOWL", level(dallas=(5, 5)))], call("fact")),
+        "acknowledge": lambda: gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call()),
+        "ship": lambda: gateway.commands.submit_shipment(package(made), call()),
+        "correct": lambda: gateway.commands.correct_shipment(package(made, tracking_number="1Z2"), call()),
+        "complete": lambda: gateway.commands.complete_order(Completion(refnum), call()),
+        "cancel": lambda: gateway.commands.cancel_order(Cancellation(refnum), call()),
+        "stock": lambda: gateway.stock.push([StockChange("BOWL", level(dallas=(5, 5)))], call("fact")),
     }
 
 
@@ -90,25 +90,25 @@ def test_a_switched_off_integration_stops_every_flow_without_an_error_and_resume
     gateway = connect(empty)
     assert len(fetch(gateway)) == 1
     administrate(empty, status=status)
-    gateway.forget()
+    gateway.api.outdate()
     before = traffic(empty)
-    assert fetch(gateway) == [] and gateway.fetch_named([made["shipmentId"]], call("question")) == []
-    assert gateway.fetch_called_off(7, 2**45, call("question")).until_ms == 7
+    assert fetch(gateway) == [] and gateway.orders.fetch_named([made["shipmentId"]], call("question")) == []
+    assert gateway.orders.fetch_cancellations(7, 2**45, call("question")).until_ms == 7
     for use in uses(gateway, made).values():
         with pytest.raises(Unavailable, match=SWITCHED_OFF) as caught:
             use()
         assert not caught.value.outcome_unknown and status in caught.value.message
     assert traffic(empty) == before, "no reads, no writes"
-    assert all(status in why for why in gateway.flows().values())
+    assert all(status in why for why in gateway.permissions().values())
 
     administrate(empty, status="connected")
-    gateway.forget()
+    gateway.api.outdate()
     assert len(fetch(gateway)) == 1
     for name, use in uses(gateway, made).items():
         if name != "cancel":
             use()
     assert empty.shipment(made["shipmentId"])["status"] == "fulfilled"
-    assert not any(gateway.flows().values())
+    assert not any(gateway.permissions().values())
 
 
 def test_nothing_is_looked_up_while_switched_off(empty: Sandbox) -> None:
@@ -127,13 +127,13 @@ def test_nothing_is_looked_up_while_switched_off(empty: Sandbox) -> None:
     gateway = connect(empty)
     for verb, body in owed:
         with pytest.raises(Unavailable, match=SWITCHED_OFF):
-            gateway.look_up(verb, body, call())
+            gateway.commands.look_up(verb, body, call())
     assert traffic(empty) == {}
     # Where only returns are off, the call itself says so and holds up nothing.
     administrate(empty, status="connected", settings={"enabled_flows.returns": False, "returns.create": True})
-    gateway.forget()
-    assert gateway.look_up("record_return", returned, call()) is None
-    assert event_codes(gateway.record_return(returned, call()).events) == [("info", "RETURN_NOT_PASSED_ON")]
+    gateway.api.outdate()
+    assert gateway.commands.look_up("record_return", returned, call()) is None
+    assert event_codes(gateway.commands.record_return(returned, call()).events) == [("info", "RETURN_NOT_PASSED_ON")]
     assert "GET /returns" not in traffic(empty)
 
 
@@ -204,9 +204,9 @@ def test_where_the_integration_may_not_be_read_the_local_file_counts(
         options["integration_id"] = "ffffffffffffffff"
     gateway = connect(empty, **options)
     assert [item.order.ship_service_code for item in fetch(gateway)] == ["OURS"]  # type: ignore[union-attr]
-    gateway.forget()
+    gateway.api.outdate()
     fetch(gateway)
-    assert caplog.text.count("channels.toml alone counts") == 1 and not any(gateway.flows().values())
+    assert caplog.text.count("channels.toml alone counts") == 1 and not any(gateway.permissions().values())
 
 
 def test_pipe17s_settings_go_before_ours_and_what_is_blank_or_wrong_there_does_not(
@@ -289,13 +289,18 @@ def test_only_ticked_flows_run_and_the_point_of_view_can_be_turned(empty: Sandbo
     administrate(empty, entities={"shipments": "out", "inventory": "in", "products": ""})
     gateway = connect(empty)
     assert fetch(gateway) == []
-    off = {flow for flow, why in gateway.flows().items() if "not ticked" in why}
+    off = {flow for flow, why in gateway.permissions().items() if "not ticked" in why}
     assert off == {"orders", "states", "inventory", "catalog"}
     turned = connect(empty, entity_directions="pipe17")
     assert len(fetch(turned)) == 1
-    assert {flow for flow, why in turned.flows().items() if why} == {"fulfillments", "trackings", "catalog", "receipts"}
+    assert {flow for flow, why in turned.permissions().items() if why} == {
+        "fulfillments",
+        "trackings",
+        "catalog",
+        "receipts",
+    }
     ignored = connect(empty, entity_directions="ignore")
-    assert len(fetch(ignored)) == 1 and not any(ignored.flows().values())
+    assert len(fetch(ignored)) == 1 and not any(ignored.permissions().values())
 
 
 def test_the_settings_switch_single_flows_off(empty: Sandbox) -> None:
@@ -305,8 +310,8 @@ def test_the_settings_switch_single_flows_off(empty: Sandbox) -> None:
     assert fetch(gateway) == []
     with pytest.raises(Unavailable, match=SWITCHED_OFF):
         uses(gateway, made)["stock"]()
-    assert {flow for flow, why in gateway.flows().items() if "enabled_flows" in why} == {"orders", "inventory"}
-    gateway.submit_shipment(package(made), call())  # what RetailOps has already goes on
+    assert {flow for flow, why in gateway.permissions().items() if "enabled_flows" in why} == {"orders", "inventory"}
+    gateway.commands.submit_shipment(package(made), call())  # what RetailOps has already goes on
 
 
 def test_a_403_switches_its_flow_off_once_told_and_tried_again_at_the_refresh(
@@ -322,17 +327,17 @@ def test_a_403_switches_its_flow_off_once_told_and_tried_again_at_the_refresh(
     with pytest.raises(Unavailable, match=SWITCHED_OFF):
         stock()
     assert (empty.calls("GET /shipments"), empty.calls("POST /inventory")) == (1, 1)
-    gateway.forget()
+    gateway.api.outdate()
     assert fetch(gateway) == [] and empty.calls("GET /shipments") == 2
     assert caplog.text.count("the flow 'orders' is off") == 1 == caplog.text.count("the flow 'inventory' is off")
-    assert {flow for flow, why in gateway.flows().items() if "no grant" in why} == {"orders"}
+    assert {flow for flow, why in gateway.permissions().items() if "no grant" in why} == {"orders"}
 
     grant(empty)
-    gateway.forget()
+    gateway.api.outdate()
     with caplog.at_level(logging.INFO):
         assert len(fetch(gateway)) == 1
         stock()
-    assert not any(gateway.flows().values())
+    assert not any(gateway.permissions().values())
     assert "the flow 'orders' is on again" in caplog.text
 
 
@@ -356,19 +361,19 @@ def test_our_state_is_reported_where_it_may_be_and_the_toggle_is_never_touched(
     assert shown() == ("connected", "")
 
     administrate(empty, settings={"location_filter": "ffffffffffffffff"})
-    gateway.forget()
+    gateway.api.outdate()
     for _ in range(2):
         with pytest.raises(Misconfigured, match="NO_LOCATIONS"):
             fetch(gateway)
     assert shown()[0] == "error" and "no active location" in shown()[1]
     assert caplog.text.count("cannot work") == 1
     administrate(empty, settings={"location_filter": ""})
-    gateway.forget()
+    gateway.api.outdate()
     fetch(gateway)
     assert shown() == ("connected", "")
 
     administrate(empty, status="disabled")
-    gateway.forget()
+    gateway.api.outdate()
     fetch(gateway)
     assert shown()[0] == "disabled"
     writes = empty.calls("PUT /integrations/{id}")
@@ -388,7 +393,7 @@ def test_field_mappings_are_named_to_the_operator_and_not_applied(
     with caplog.at_level(logging.INFO):
         gateway = connect(empty)
         fetch(gateway)
-        gateway.forget()
+        gateway.api.outdate()
         fetch(gateway)
     assert caplog.text.count("1 field mapping rules for shipments; this server does not apply them") == 1
     assert empty.calls("GET /mappings/{id}") == 1
@@ -403,10 +408,10 @@ def test_the_location_filter_leaves_out_the_others_for_orders_and_stock(empty: S
     administrate(empty, settings={"location_filter": places[RENO]})
     gateway = connect(empty)
     assert [item.refnum for item in fetch(gateway)] == [there["shipmentId"]]
-    [sent] = gateway.push_inventory([StockChange("BOWL", level(dallas=(5, 5), reno=(3, 3)))], call("fact"))
+    [sent] = gateway.stock.push([StockChange("BOWL", level(dallas=(5, 5), reno=(3, 3)))], call("fact"))
     assert msgspec.json.decode(sent.sent).keys() == {places[RENO]}
     # What RetailOps got before the filter was set is still ours.
-    assert gateway.find_order(here["shipmentId"], call()) is not None
+    assert gateway.orders.find_order(here["shipmentId"], call()) is not None
 
 
 def test_a_facility_is_the_location_of_its_name_else_the_configured_one_both_ways(empty: Sandbox) -> None:
@@ -466,7 +471,7 @@ def test_a_flood_of_webhooks_is_no_flood_of_calls_and_the_last_one_counts(empty:
     gateway = connect(empty, Tools("first", 16, database=retailops.database, clock=clock), webhook_path_key=PATH_KEY)
     fetch(gateway)
     for _ in range(20):
-        gateway.hint()
+        gateway.hints.give()
         fetch(gateway)
     reads = {f"GET /{name}": empty.calls(f"GET /{name}") for name in ("integrations/{id}", "locations")}
     assert set(reads.values()) == {2}
@@ -498,18 +503,18 @@ def test_a_look_for_clicks_that_is_under_way_swallows_no_webhook(empty: Sandbox,
     tools = Tools("other", 16, database=retailops.database, clock=clock)
     gateway = connect(empty, tools, webhook_path_key=PATH_KEY)
     begun_at = clock.now - timedelta(seconds=1)
-    after = {"wishes_next_look_at": begun_at + timedelta(seconds=gateway.wishes_every_s)}
+    after = {"wishes_next_look_at": begun_at + timedelta(seconds=gateway.poll.every_s)}
     look = {"channel": "other", "gateway": "pipe17", "lease_until": clock.now + timedelta(seconds=30), **after}
 
     def next_look() -> object:
-        gateway.tend(lambda: False)
+        gateway.background(lambda: False)
         with retailops.database.read() as connection:
             place = fact_streams.c.channel == "other"
             return connection.execute(select(fact_streams.c.wishes_next_look_at).where(place)).scalar()
 
     with retailops.database.write() as connection:
         connection.execute(insert(fact_streams), look)
-    gateway.hint()
+    gateway.hints.give()
     assert next_look() == after["wishes_next_look_at"]
     with retailops.database.write() as connection:
         connection.execute(update(fact_streams).values(lease_until=None))

@@ -195,13 +195,13 @@ def test_the_second_poll_finds_what_was_cancelled_and_looks_back_beyond_its_curs
     gateway = connect(sandbox, poll_overlap_minutes=10)
     sandbox.tell(f"shipments/{early}/cancel", {"status": "canceled"})
     cancelled_at_ms = clock.ms
-    first = gateway.fetch_called_off(None, clock.ms, call("question"))
+    first = gateway.orders.fetch_cancellations(None, clock.ms, call("question"))
     assert (first.refnums, first.until_ms) == ((early,), cancelled_at_ms)
     clock.move(11 * 60_000)
     sandbox.tell(f"shipments/{late}/cancel", {})
-    second = gateway.fetch_called_off(first.until_ms, clock.ms, call("question"))
+    second = gateway.orders.fetch_cancellations(first.until_ms, clock.ms, call("question"))
     assert set(second.refnums) == {early, late}, "the overlap shows again what was known"
-    third = gateway.fetch_called_off(second.until_ms, clock.ms, call("question"))
+    third = gateway.orders.fetch_cancellations(second.until_ms, clock.ms, call("question"))
     assert third.refnums == (late,) and third.until_ms == second.until_ms == clock.ms
     assert running not in second.refnums
 
@@ -212,7 +212,7 @@ def test_many_cancellations_come_over_several_pages(empty: Sandbox, settings: di
     for refnum in made:
         empty.tell(f"shipments/{refnum}/cancel", {})
     empty.tell("settings", settings, "PUT")
-    found = connect(empty).fetch_called_off(None, int(time.time() * 1000), call("question"))
+    found = connect(empty).orders.fetch_cancellations(None, int(time.time() * 1000), call("question"))
     assert set(found.refnums) == made and len(found.refnums) == len(made)
 
 
@@ -227,9 +227,9 @@ def test_a_page_of_other_peoples_cancellations_hides_none_of_ours_and_a_broken_w
     empty.fault(kind="slow", delay_s=0.0, **place)
     empty.fault(kind="status", code=500, **place)
     now_ms = int(time.time() * 1000)
-    first = gateway.fetch_called_off(None, now_ms, call("question"))
+    first = gateway.orders.fetch_cancellations(None, now_ms, call("question"))
     assert first.refnums == ()
-    second = gateway.fetch_called_off(first.until_ms, now_ms, call("question"))
+    second = gateway.orders.fetch_cancellations(first.until_ms, now_ms, call("question"))
     assert second.refnums == (ours,) and second.until_ms > first.until_ms
 
 
@@ -279,7 +279,7 @@ def test_r18_a_cancellation_at_a_place_served_no_more_is_told_all_the_same(
         administrate(empty, settings={"location_filter": places[DALLAS]})
         time.sleep(0.35)
     assert all(item.refnum != refnum for item in fetch(connect(empty))), "of fresh ones only those of served places"
-    retailops.app.extensions["works"].gateways[("first", "pipe17")].forget()
+    retailops.app.extensions["works"].gateways[("first", "pipe17")].api.outdate()
     assert [(order["channel_order_refnum"], order["cancel"]) for order in retailops.pull()] == [(refnum, True)]
 
 
@@ -368,7 +368,7 @@ def test_more_than_was_ordered_is_cut_with_a_warning_and_never_reaches_pipe17(
     [told] = empty.fulfilments(made["shipmentId"])
     assert told["lineItems"][0]["quantity"] == 2
     with pytest.raises(Refused, match="FULFILLMENT_REFUSED"):
-        connect(empty).submit_shipment(package(made, "503-1"), call())
+        connect(empty).commands.submit_shipment(package(made, "503-1"), call())
 
 
 def test_units_are_rejected_by_a_completion_and_by_nothing_else(empty: Sandbox, retailops: Caller) -> None:
@@ -442,14 +442,14 @@ def test_an_order_costs_five_calls_and_a_share_of_the_polls(empty: Sandbox) -> N
     refnum = made["shipmentId"]
     gateway = connect(empty)
     fetch(gateway)
-    gateway.fetch_called_off(None, NOW_MS // 20, call())
+    gateway.orders.fetch_cancellations(None, NOW_MS // 20, call())
     start = sum(empty.state()["calls"].values())
     assert start == 6, "the integration, its mapping, the locations and the SKUs once, and the two polls"
     spent = []
     for use in (
-        lambda: gateway.acknowledge_order(Acknowledgement(refnum, "9001"), call()),
-        lambda: gateway.submit_shipment(package(made), call()),
-        lambda: gateway.complete_order(Completion(refnum), call()),
+        lambda: gateway.commands.acknowledge_order(Acknowledgement(refnum, "9001"), call()),
+        lambda: gateway.commands.submit_shipment(package(made), call()),
+        lambda: gateway.commands.complete_order(Completion(refnum), call()),
     ):
         assert event_codes(use().events) == []
         now = sum(empty.state()["calls"].values())
@@ -457,6 +457,6 @@ def test_an_order_costs_five_calls_and_a_share_of_the_polls(empty: Sandbox) -> N
         start = now
     assert spent == [2, 2, 1]
     rejecting = Completion(request(empty)["shipmentId"], (PackageLine("1", "MUG-RED", 2),))
-    gateway.complete_order(rejecting, call())
+    gateway.commands.complete_order(rejecting, call())
     assert sum(empty.state()["calls"].values()) - start == 3
     assert empty.calls("GET /integrations/{id}") == 1 and INTEGRATION_ID

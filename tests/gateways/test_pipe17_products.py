@@ -50,7 +50,7 @@ def product(*skus: str, number: int = 7, **more: Any) -> Product:
 
 def push(gateway: Pipe17Gateway, *products: Product, notes: Mapping[str, bytes] | None = None) -> list[ProductSent]:
     changes = [ProductChange(item.item.key, item, (notes or {}).get(item.item.key)) for item in products]
-    return gateway.push_catalog(changes, call("fact"))
+    return gateway.catalogue.push(changes, call("fact"))
 
 
 def noted(results: list[ProductSent]) -> dict[str, bytes]:
@@ -139,7 +139,7 @@ def test_a_product_retailops_switches_off_is_unpublished_and_comes_back(empty: S
     # A variant that is gone, and then the whole product.
     notes = noted(push(gateway, product("JAM", number=7), notes=notes))
     assert (own(empty, "BULB")["status"], own(empty, "JAM")["status"]) == ("unpublished", "published")
-    [gone] = gateway.push_catalog([ProductChange("Product:7", None, notes["Product:7"])], call("fact"))
+    [gone] = gateway.catalogue.push([ProductChange("Product:7", None, notes["Product:7"])], call("fact"))
     assert own(empty, "JAM")["status"] == "unpublished"
     notes = noted(push(gateway, product("BULB", "JAM"), notes={gone.key: gone.sent}))
     assert own(empty, "BULB")["status"] == own(empty, "JAM")["status"] == "published", "it was our doing"
@@ -173,7 +173,7 @@ def test_an_unknown_sku_is_refused_by_its_names_unless_it_may_be_created(empty: 
     assert own(empty, "BULB")["status"] == "published" and empty.calls("POST /products") == 0
 
     set_field(empty, "catalog.create_products", True)
-    gateway.forget()
+    gateway.api.outdate()
     pictures = ("https://pictures.example/1.jpg", "kept/elsewhere.jpg")
     more = {"price": Decimal("9.50"), "currency": "USD", "images": pictures, "description": "Nice"}
     wanted = product("BULB", "NEW-1", "NEW-2", **more)
@@ -267,9 +267,9 @@ def test_channel_skus_of_many_products_are_searched_a_part_at_a_time_and_then_on
 def test_a_key_without_an_integration_takes_no_catalogue_and_says_so(
     empty: Sandbox, build_app: Callable[..., Any], contract: Any
 ) -> None:
-    assert not connect(empty, api_key=LEGACY_KEY, integration_id="").takes_catalog
-    assert not connect(empty, catalog=False, integration_refresh_s=0).takes_catalog
-    assert connect(empty).takes_catalog
+    assert connect(empty, api_key=LEGACY_KEY, integration_id="").catalogue is None
+    assert connect(empty, catalog=False, integration_refresh_s=0).catalogue is None
+    assert connect(empty).catalogue is not None
     answer = Caller(build_app(channel_table(empty.url)), contract).ask("catalog_push", template_output=_output("BULB"))
     assert codes(answer) == ["CATALOG_NOT_PASSED_ON"]
 
@@ -283,7 +283,7 @@ def test_a_403_switches_the_catalogue_off_and_nothing_else(start_pipe17: Start) 
     with pytest.raises(Unavailable, match="SWITCHED_OFF"):
         push(gateway, product("BULB"))
     assert sandbox.calls("GET /products") == 1
-    assert gateway.flows()["catalog"] and not gateway.flows()["inventory"]
+    assert gateway.permissions()["catalog"] and not gateway.permissions()["inventory"]
 
 
 def test_a_list_that_does_not_heed_the_skus_is_no_proof_that_there_are_none(empty: Sandbox) -> None:
@@ -439,7 +439,7 @@ def test_the_wishes_of_many_products_are_read_from_where_the_last_look_ended(sta
     sandbox = start_pipe17(shipments=0, clock=clock)
     skus = sandbox.tell("products", {"count": 150})["skus"]
     gateway = connect(sandbox, poll_overlap_minutes=0)
-    everything = gateway.fetch_wished(None, clock.ms, {}, call("fact"))
+    everything = gateway.poll.since(None, clock.ms, {}, call("fact"))
     assert everything.is_all and set(skus).isdisjoint(everything.skus)
     clock.now += timedelta(seconds=60)
     for sku in skus:
@@ -447,12 +447,12 @@ def test_the_wishes_of_many_products_are_read_from_where_the_last_look_ended(sta
     place = {"match": {"method": "GET", "path_prefix": f"{BASE_PATH}/products"}, "times": 1}
     sandbox.fault(kind="slow", delay_s=0.0, **place)
     sandbox.fault(kind="status", code=500, **place)
-    first = gateway.fetch_wished(everything.until_ms, clock.ms, {}, call("fact"))
+    first = gateway.poll.since(everything.until_ms, clock.ms, {}, call("fact"))
     assert 0 < len(first.skus) <= 100 and not first.is_all
     sandbox.heal()
-    second = gateway.fetch_wished(first.until_ms, clock.ms, {}, call("fact"))
+    second = gateway.poll.since(first.until_ms, clock.ms, {}, call("fact"))
     assert second.is_all and {*first.skus, *second.skus} >= set(skus)
     set_field(sandbox, "enabled_flows.catalog", False)
-    gateway.forget()
+    gateway.api.outdate()
     with pytest.raises(Unavailable, match="SWITCHED_OFF"):
-        gateway.fetch_wished(None, clock.ms, {}, call("fact"))
+        gateway.poll.since(None, clock.ms, {}, call("fact"))

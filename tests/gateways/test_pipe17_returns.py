@@ -56,19 +56,19 @@ def ours(sandbox: Sandbox) -> list[dict[str, Any]]:
 def test_a_return_is_written_once_and_without_money(sandbox: Sandbox) -> None:
     made = request(sandbox)
     gateway = connect(sandbox)
-    assert gateway.records_returns(call("question"))
-    assert gateway.record_return(goods(made), call()).events == ()
+    assert gateway.commands.records_returns(call("question"))
+    assert gateway.commands.record_return(goods(made), call()).events == ()
     [held] = ours(sandbox)
     wanted = {"extReturnId": f"{made['shipmentId']}-600", "extOrderId": made["extOrderId"], "status": "received",
               "locationId": made["locationId"]}  # fmt: skip
     assert wanted.items() <= held.items()
     assert held["lineItems"] == [{"uniqueId": "1", "sku": "MUG-RED", "quantity": 1, "reason": "too red"}]
     assert not {"total", "refund", "subTotal"} & set(held)
-    assert event_codes(gateway.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
+    assert event_codes(gateway.commands.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
     assert len(ours(sandbox)) == 1
 
     # Other units under the same number are a correction.
-    assert gateway.record_return(goods(made, units=2), call()).events == ()
+    assert gateway.commands.record_return(goods(made, units=2), call()).events == ()
     assert [item["lineItems"][0]["quantity"] for item in ours(sandbox)] == [2]
 
 
@@ -76,21 +76,23 @@ def test_a_return_the_shop_waits_for_gets_a_receipt(sandbox: Sandbox) -> None:
     made = request(sandbox)
     return_id = expect(sandbox, made)
     gateway = connect(sandbox)
-    assert gateway.record_return(goods(made, source_sku="MUG-RED"), call()).events == ()
+    assert gateway.commands.record_return(goods(made, source_sku="MUG-RED"), call()).events == ()
     [receipt] = sandbox.state()["receipts"]
     wanted = {"extReceiptId": f"{made['shipmentId']}-600", "returnId": return_id, "locationId": made["locationId"],
               "lineItems": [{"sku": "MUG-RED", "quantity": 1}]}  # fmt: skip
     assert wanted.items() <= receipt.items() and ours(sandbox) == []
     assert [item["status"] for item in sandbox.state()["returns"]] == ["received"]
-    assert event_codes(gateway.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
-    assert event_codes(gateway.record_return(goods(made, units=2), call()).events) == [("warning", "CANNOT_CORRECT")]
+    assert event_codes(gateway.commands.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
+    assert event_codes(gateway.commands.record_return(goods(made, units=2), call()).events) == [
+        ("warning", "CANNOT_CORRECT")
+    ]
     assert len(sandbox.state()["receipts"]) == 1
 
 
 def test_more_units_than_the_shop_waits_for_are_a_return_of_our_own(sandbox: Sandbox) -> None:
     made = request(sandbox)
     expect(sandbox, made, units=1)
-    connect(sandbox).record_return(goods(made, units=2), call())
+    connect(sandbox).commands.record_return(goods(made, units=2), call())
     assert len(ours(sandbox)) == 1 and sandbox.state()["receipts"] == []
 
 
@@ -98,7 +100,7 @@ def test_the_units_go_under_pipe17s_own_sku(sandbox: Sandbox) -> None:
     sandbox.tell(f"integrations/{INTEGRATION_ID}", {"settings": {"sku_mapping": "MUG-RED:RO-MUG"}}, "PUT")
     made = request(sandbox)
     part = ReturnedLine("1", "RO-MUG", 1)
-    connect(sandbox).record_return(ReturnedGoods(made["shipmentId"], "600", (part,)), call())
+    connect(sandbox).commands.record_return(ReturnedGoods(made["shipmentId"], "600", (part,)), call())
     assert ours(sandbox)[0]["lineItems"][0]["sku"] == "MUG-RED"
 
 
@@ -106,9 +108,9 @@ def test_a_refused_return_is_told_in_our_own_words(sandbox: Sandbox) -> None:
     made = request(sandbox)
     sandbox.fault(kind="status", code=400, match={"method": "POST", "path_prefix": BASE_PATH})
     with pytest.raises(Refused, match="RETURN_REFUSED"):
-        connect(sandbox).record_return(goods(made), call())
+        connect(sandbox).commands.record_return(goods(made), call())
     with pytest.raises(Refused, match="ORDER_UNKNOWN"):
-        connect(sandbox).record_return(ReturnedGoods("ffffffffffffffff", "601", ()), call())
+        connect(sandbox).commands.record_return(ReturnedGoods("ffffffffffffffff", "601", ()), call())
 
 
 @pytest.mark.parametrize("is_expected", [False, True], ids=["return", "receipt"])
@@ -142,10 +144,10 @@ def test_a_403_switches_returns_off_and_holds_nothing_up(start_pipe17: Start) ->
     made = request(sandbox)
     gateway = connect(sandbox)
     for _ in range(2):
-        accepted = gateway.record_return(goods(made), call())
+        accepted = gateway.commands.record_return(goods(made), call())
         assert event_codes(accepted.events) == [("info", "RETURN_NOT_PASSED_ON")]
-    assert sandbox.calls("GET /returns") == 1 and gateway.flows()["returns"]
-    assert not gateway.records_returns(call("question"))
+    assert sandbox.calls("GET /returns") == 1 and gateway.permissions()["returns"]
+    assert not gateway.commands.records_returns(call("question"))
 
 
 def test_a_key_that_may_make_returns_and_no_receipts_makes_returns(start_pipe17: Start) -> None:
@@ -153,28 +155,28 @@ def test_a_key_that_may_make_returns_and_no_receipts_makes_returns(start_pipe17:
     allow(sandbox)
     made = request(sandbox)
     gateway = connect(sandbox)
-    assert gateway.record_return(goods(made), call()).events == ()
-    assert event_codes(gateway.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
-    assert len(ours(sandbox)) == 1 and not gateway.flows()["returns"]
+    assert gateway.commands.record_return(goods(made), call()).events == ()
+    assert event_codes(gateway.commands.record_return(goods(made), call()).events) == [("info", "ALREADY_RECORDED")]
+    assert len(ours(sandbox)) == 1 and not gateway.permissions()["returns"]
 
     # What the shop waits for would need a receipt; a return of our own beside it would count the goods twice.
     other = request(sandbox)
     expect(sandbox, other)
-    accepted = gateway.record_return(goods(other, key="601"), call())
+    accepted = gateway.commands.record_return(goods(other, key="601"), call())
     assert event_codes(accepted.events) == [("info", "RETURN_NOT_PASSED_ON")]
-    assert len(ours(sandbox)) == 1 and not gateway.flows()["returns"]
+    assert len(ours(sandbox)) == 1 and not gateway.permissions()["returns"]
 
 
 def test_what_nobody_wants_to_hear_costs_no_call(start_pipe17: Start) -> None:
     sandbox = start_pipe17(shipments=0)
     gateway = connect(sandbox)
     made = request(sandbox)
-    assert not gateway.records_returns(call("question"))
-    assert event_codes(gateway.record_return(goods(made), call()).events) == [("info", "RETURN_NOT_PASSED_ON")]
+    assert not gateway.commands.records_returns(call("question"))
+    assert event_codes(gateway.commands.record_return(goods(made), call()).events) == [("info", "RETURN_NOT_PASSED_ON")]
     allow(sandbox)
     allow(sandbox, False, "enabled_flows.returns")
-    gateway.forget()
-    assert not gateway.records_returns(call("question"))
+    gateway.api.outdate()
+    assert not gateway.commands.records_returns(call("question"))
     assert sandbox.calls("GET /returns") == sandbox.calls("GET /shipments/{id}") == 0
 
 

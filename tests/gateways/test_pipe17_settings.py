@@ -45,7 +45,7 @@ def _ship_code(world: World, **more: Any) -> str:
 def _flow(name: str) -> Callable[[World], Any]:
     def why_off(world: World) -> str:
         world[1].integration.settings(call("question"))
-        return world[1].flows()[name]
+        return world[1].permissions()[name]
 
     return why_off
 
@@ -60,18 +60,18 @@ def _figures_sent_again(world: World) -> int:
 
 def _status_of_cancelled(world: World) -> str:
     refnum = request(world[0])["shipmentId"]
-    world[1].cancel_order(Cancellation(refnum), call())
+    world[1].commands.cancel_order(Cancellation(refnum), call())
     return str(world[0].shipment(refnum)["status"])
 
 
 def _is_created(world: World) -> bool:
     item = Item(sku="NEW-ONE", product_id="7", key="Product:7", title="New")
-    world[1].push_catalog([ProductChange("Product:7", Product(item))], call("fact"))
+    world[1].catalogue.push([ProductChange("Product:7", Product(item))], call("fact"))
     return any(product["sku"] == "NEW-ONE" for product in world[0].state()["products"])
 
 
 def _polled_since(world: World) -> str:
-    world[1].fetch_called_off(NOW_MS, NOW_MS, call("question"))
+    world[1].orders.fetch_cancellations(NOW_MS, NOW_MS, call("question"))
     return next(str(item["path"]) for item in world[0].state()["recent_calls"] if "updatedSince" in item["path"])
 
 
@@ -87,7 +87,7 @@ EFFECTS: dict[str, tuple[Any, Callable[[World], Any]]] = {
     "shipping_method_default": ("RO-DEFAULT", _ship_code),
     "cancel_status": ("canceled", _status_of_cancelled),
     "catalog.create_products": (True, _is_created),
-    "returns.create": (True, lambda world: world[1].records_returns(call("question"))),
+    "returns.create": (True, lambda world: world[1].commands.records_returns(call("question"))),
     "poll_overlap_minutes": (90, _polled_since),
 }
 """For each path a value that is not its default, and what it changes."""

@@ -63,7 +63,7 @@ def test_a_sku_is_told_under_pipe17s_name_and_a_pair_of_the_setting_goes_before_
     assert record(empty, "MUG-BLUE", DALLAS)["vendorSKU"] == "RO-MUG-BLUE"
 
     set_field(empty, "sku_mapping", "BOWL:RO-MUG-BLUE,LAMP:RO-LAMP")
-    gateway.forget()
+    gateway.api.outdate()
     found = push(
         gateway,
         StockChange("RO-MUG-BLUE", level(dallas=(5, 5))),
@@ -171,7 +171,7 @@ def test_a_key_that_may_not_read_products_tells_stock_all_the_same(start_pipe17:
     sandbox = start_pipe17(shipments=0, keys=(ApiKey(INTEGRATION_KEY, INTEGRATION_ID, grants), *DEFAULT_KEYS[1:]))
     gateway = connect(sandbox)
     assert push(gateway, StockChange("BOWL", level(dallas=(3, 3))))["BOWL"].refusal == ""
-    assert stock_of(sandbox, "BOWL")[DALLAS] == (3, 0) and not gateway.flows()["inventory"]
+    assert stock_of(sandbox, "BOWL")[DALLAS] == (3, 0) and not gateway.permissions()["inventory"]
 
 
 def test_a_403_on_ingest_switches_stock_off(start_pipe17: Start) -> None:
@@ -180,7 +180,7 @@ def test_a_403_on_ingest_switches_stock_off(start_pipe17: Start) -> None:
     gateway = connect(sandbox)
     with pytest.raises(Misconfigured):
         push(gateway, StockChange("BOWL", level(dallas=(3, 3))))
-    assert gateway.flows()["inventory"]
+    assert gateway.permissions()["inventory"]
 
 
 def test_skus_no_list_can_be_asked_for_are_told_all_the_same(empty: Sandbox) -> None:
@@ -389,11 +389,11 @@ def test_the_levels_of_a_call_that_ran_out_of_time_are_told_by_the_next(empty: S
     gateway = connect(empty, ingest_batch=1)
     changes = [StockChange(sku, level(dallas=(3, 3))) for sku in skus]
     empty.fault(kind="slow", delay_s=0.05, match={"method": "POST", "path_prefix": BASE_PATH})
-    settled = gateway.push_inventory(changes, call("fact", 0.9))
+    settled = gateway.stock.push(changes, call("fact", 0.9))
     empty.heal()
     assert 0 < len(settled) < 30
     rest = [change for change in changes if change.sku not in {item.sku for item in settled}]
-    gateway.push_inventory(rest, call("fact"))
+    gateway.stock.push(rest, call("fact"))
     assert all(stock_of(empty, sku)[DALLAS] == (3, 0) for sku in (skus[0], skus[-1]))
 
 
@@ -414,5 +414,5 @@ def test_an_answer_that_spells_a_sku_otherwise_is_taken_by_its_place(empty: Sand
     with serve(spelling) as server:  # type: ignore[arg-type]
         gateway = connect(empty, base_url=server.url)
         changes = [StockChange(sku, level(dallas=(3, 3)), None) for sku in ("BULB", "JAM")]
-        refusals = {item.sku: item.refusal for item in gateway.push_inventory(changes, call("fact"))}
+        refusals = {item.sku: item.refusal for item in gateway.stock.push(changes, call("fact"))}
     assert refusals == {"BULB": "", "JAM": "pipe17 refused it: no"}

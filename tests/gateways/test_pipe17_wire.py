@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.deadline import Deadline
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
 from app.gateways.vendors.pipe17.connection.wire import encode, read, read_all, write
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfillment, Tracking

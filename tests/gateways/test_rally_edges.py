@@ -121,14 +121,14 @@ def test_p18_an_order_that_gets_money_while_it_is_handed_out_waits_for_a_person_
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refnum = shop.buy(skus={TEE: 1})
-    fetch = shop.gateway.fetch_orders
+    fetch = shop.gateway.orders.fetch_orders
 
     def overtaken(*args: Any) -> Iterator[Any]:
         yield from fetch(*args)
         shop.step("order/update", order=refnum, offer_skus={MUG: 1})
 
     with monkeypatch.context() as patched:
-        patched.setattr(shop.gateway, "fetch_orders", overtaken)
+        patched.setattr(shop.gateway.orders, "fetch_orders", overtaken)
         assert shop.retailops.pull() == []
     assert shop.retailops.pull() == [], "the line came after the invoice: it is passed over, its money is kept"
     with shop.database.read() as connection:

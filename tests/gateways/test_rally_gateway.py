@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from app.contract.schemas import Contract
 from app.deadline import Deadline
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.records.tables.deliveries import deliveries
 from app.sandbox.vendors.rally import ORGANIZATION_ID, SECOND_API_KEY, SECOND_ORGANIZATION_ID
 from tests.conftest import Caller, codes, eventually

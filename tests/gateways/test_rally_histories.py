@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.gateways.interface import command_body
+from app.gateways.stored_commands import command_body
 from app.operations import delivery_acts
 from app.records import delivery_rows, parcels
 from app.records import handed_out as remembered
@@ -275,7 +275,7 @@ class Desk(Shop):
         for row in parked:
             is_done = any(f'"{key}"'.encode() in row.body for key in made)
             with self.database.write(serial=[delivery_rows.order_of(row)]) as connection:
-                verb = self.gateway.verbs[row.verb]
+                verb = self.gateway.commands.verbs[row.verb]
                 if is_done:
                     delivery_acts.confirm(connection, self.gateway, row, refnum="", because="seen", now=now)
                 elif not delivery_acts.why_not_retried(row, verb, now, even_if_done=True):

@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from app.contract.schemas import Contract
 from app.deadline import Deadline
-from app.gateways.interface import Call, Finding
+from app.domain.findings import Finding
+from app.gateways.calls import Call
 from app.gateways.vendors.rally.inbound.hook_money import transactions
 from app.gateways.vendors.rally.inbound.hook_requests import read_body
 from app.records.tables.gateways import inbound_requests

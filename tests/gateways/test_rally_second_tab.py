@@ -15,7 +15,7 @@ from app.channel.order_json import unfit
 from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.commands import Cancellation
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.records.database import Database
 from app.records.tables.orders import held_back
 from app.storefront import order_store as orders
@@ -273,7 +273,7 @@ def test_a_cancelled_order_that_was_never_paid_sends_only_itself(shop: Shop) -> 
     paid, unpaid = shop.buy(skus={TEE: 1}), shop.buy(skus={TEE: 1}, is_paid=False, transactions=[])
     shop.forget()
     for refnum in (unpaid, paid):
-        shop.gateway.cancel_order(Cancellation(refnum, is_decided=True), Call(Deadline.in_s(9), "", "command"))
+        shop.gateway.commands.cancel_order(Cancellation(refnum, is_decided=True), Call(Deadline.in_s(9), "", "command"))
     told = [call for call in shop.told("update") if "/order" in call["path"]]
     assert [(call["path"], call["body"]["external_id"], call["body"]["status"]) for call in told] == [
         ("webhooks/order-update", unpaid, "refunded"),

@@ -13,8 +13,9 @@ from flask import Flask
 
 from app.contract.schemas import Contract
 from app.deadline import Deadline
+from app.domain.findings import Finding
 from app.errors import SettingsFault
-from app.gateways.interface import Call, Finding
+from app.gateways.calls import Call
 from app.gateways.vendors.rally.inbound.hooks import create_hooks
 from app.records.cataloguing import Statement
 from app.records.database import Database

@@ -27,7 +27,8 @@ from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
 from app.gateways import VENDORS
-from app.gateways.interface import Call, Tools
+from app.gateways.calls import Call
+from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
@@ -295,7 +296,7 @@ class Desk:
         """Do what a process does that delivers until nothing is left; which goods and groups the calls named."""
         before = len(self.rocket.state()["calls"])
         stream = ("shop", "retailrocket")
-        self.gateway.tend(lambda: False)
+        self.gateway.background(lambda: False)
         FactSender(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False).send(*stream)
         return {int(call["path"].rpartition("/")[2]) for call in self.rocket.state()["calls"][before:]}
 
@@ -308,7 +309,7 @@ class Desk:
             return catalogue.of_skus(connection, "shop", [sku])[sku][1].number
 
     def report(self, purchase: Purchase) -> None:
-        self.gateway.report_purchase(purchase, Call(Deadline.in_s(5), "r-1", "command"))
+        self.gateway.commands.report_purchase(purchase, Call(Deadline.in_s(5), "r-1", "command"))
 
 
 @pytest.fixture
@@ -343,7 +344,7 @@ def test_prices_are_after_every_discount_and_lines_of_one_product_are_one_event(
 ) -> None:
     desk = Desk(database, rocket)
     desk.keep("MUG", "TEA")
-    purchase = desk.gateway.purchase_of(order(discount_amount=Decimal("4.00")))
+    purchase = desk.gateway.observer.purchase_of(order(discount_amount=Decimal("4.00")))
     assert purchase is not None
     assert [line.unit_price for line in purchase.lines] == [Decimal("7.2000"), Decimal("12.6000"), Decimal("9.0000")]
     desk.report(purchase)
@@ -375,27 +376,29 @@ def test_a_shopper_is_a_keyed_hash_and_an_address_is_kept_only_with_consent(
 ) -> None:
     desk = Desk(database, rocket)
     first, same, other = (
-        desk.gateway.purchase_of(order(email=email))
+        desk.gateway.observer.purchase_of(order(email=email))
         for email in ("pat@customer.example", " PAT@customer.example", "q@x.y")
     )
     assert first and same and other and first.shopper == same.shopper != other.shopper
     assert len(first.shopper) == 32 and first.shopper.isalnum() and first.email == ""
-    keyed = Desk(database, rocket, identity_key="another").gateway.purchase_of(order(email="pat@customer.example"))
+    keyed = Desk(database, rocket, identity_key="another").gateway.observer.purchase_of(
+        order(email="pat@customer.example")
+    )
     assert keyed and keyed.shopper != first.shopper
     consenting = Desk(database, rocket, consent=True, session_attribute="rr").gateway
     session = Attribute("rr", "8f0c2b7a4d1e4f65a90b3c7d2e1f6a58")
-    seen = consenting.purchase_of(order(attributes=(session,)))
+    seen = consenting.observer.purchase_of(order(attributes=(session,)))
     assert seen and (seen.email, seen.session) == ("pat@customer.example", session.value)
-    unfit = consenting.purchase_of(order(attributes=(Attribute("rr", "not a session"),)))
+    unfit = consenting.observer.purchase_of(order(attributes=(Attribute("rr", "not a session"),)))
     assert unfit and unfit.session == ""
-    assert consenting.purchase_of(order(currency_code="EUR")) is None, "currencies are never mixed"
+    assert consenting.observer.purchase_of(order(currency_code="EUR")) is None, "currencies are never mixed"
 
 
 def test_the_csv_upload_carries_consenting_shoppers_only(database: Database, rocket: Sandbox) -> None:
     desk = Desk(database, rocket, consent=True, purchase_route="csv")
     desk.keep("MUG", "TEA")
     for refnum, email in (("WEB-1", "pat@customer.example"), ("WEB-2", ""), ('WEB"3,', "q@x.example")):
-        purchase = desk.gateway.purchase_of(order(refnum=refnum, email=email))
+        purchase = desk.gateway.observer.purchase_of(order(refnum=refnum, email=email))
         assert purchase is not None
         desk.report(purchase)
         desk.report(purchase)
@@ -411,7 +414,7 @@ def test_with_once_a_report_of_unknown_outcome_is_sent_one_more_time_and_then_he
 ) -> None:
     desk = Desk(database, rocket, purchase_repeat="once")
     desk.keep("MUG", "TEA")
-    purchase = desk.gateway.purchase_of(order())
+    purchase = desk.gateway.observer.purchase_of(order())
     assert purchase is not None
     rocket.fault(kind="reset_before", match={"path_prefix": TRACKING_PATH}, times=2)
     with pytest.raises(Unavailable):
@@ -496,7 +499,7 @@ def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once
     assert len(desk.tell()) == 5
     desk.state(*goods)
     assert desk.tell() == set()
-    Desk(database, rocket, mode="product_api").gateway.tend(lambda: False)
+    Desk(database, rocket, mode="product_api").gateway.background(lambda: False)
     with database.read() as connection:
         assert not catalogue_batches.is_owed(connection, "shop", "retailrocket", datetime.now(UTC)), (
             "a restart owes nothing"
@@ -777,7 +780,7 @@ def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(
         eventually(lambda: all(row.state in ("parked", "delivered") for row in shop.deliveries()), 30)
         works = shop.caller.app.extensions["works"]
         gateway = works.gateways[("shop", "retailrocket")]
-        shown = [repr(gateway), repr(vars(gateway)), repr(gateway._api), repr(vars(gateway._api))]
+        shown = [repr(gateway), repr(vars(gateway)), repr(gateway.api), repr(vars(gateway.api))]
         shown.append(repr(gateway.check(Call(Deadline.in_s(2), "r", "question"))))
         works.journal.flush()
     with shop.caller.database.read() as connection:

@@ -19,7 +19,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import BrokenReply, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.records.database import Database
 from app.records.feeds import FeedStore
 from app.sandbox.faults import serve
@@ -62,9 +62,9 @@ def test_p10_a_purchase_answered_204_is_not_taken_and_an_operator_hears_it(
     )
     call = Call(Deadline.in_s(5), "r", "command")
     with pytest.raises(Refused, match="not taken") as caught:
-        desk.gateway.report_purchase(purchase(), call)
+        desk.gateway.commands.report_purchase(purchase(), call)
     assert caught.value.code == "NOT_TAKEN" and not caught.value.outcome_unknown
-    desk.gateway.report_purchase(purchase(), call)
+    desk.gateway.commands.report_purchase(purchase(), call)
     held = rocket.state()
     kept = held["purchases"] if route == "events" else held["csv_orders"]
     assert len(kept) == 1, "sent again it is counted, and once"
@@ -76,7 +76,7 @@ def test_p9_of_any_other_success_nobody_knows_what_was_stored(code: int, databas
     desk.keep("MUG")
     rocket.fault(kind="status", code=code, times=1)
     with pytest.raises(BrokenReply) as caught:
-        desk.gateway.report_purchase(purchase(), Call(Deadline.in_s(5), "r", "command"))
+        desk.gateway.commands.report_purchase(purchase(), Call(Deadline.in_s(5), "r", "command"))
     assert caught.value.outcome_unknown
 
 

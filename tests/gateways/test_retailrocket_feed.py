@@ -21,7 +21,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.catalogue import Item, Product
 from app.domain.stock import StockDetail, StockLevel
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder, Numbers
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers

@@ -15,7 +15,7 @@ from app.cli.system_user import user_name
 from app.clock import utc_now
 from app.domain.commands import Package
 from app.domain.events import Event
-from app.gateways.interface import Verb
+from app.gateways.calls import Verb
 from app.operations import acts
 from app.records import delivery_rows, late_news, operations
 from app.records.delivery_rows import DeliveryFilter

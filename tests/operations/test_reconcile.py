@@ -18,8 +18,8 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.catalogue import ProductChange
 from app.domain.stock import StockChange
+from app.gateways.calls import Call
 from app.gateways.holdings import Holdings, OrderThere, Page, ProductDifference, StockCompared, StockDifference
-from app.gateways.interface import Call
 from app.operations.reconcile import Reconciliation
 from app.records import operations, stock
 from app.records.database import Database

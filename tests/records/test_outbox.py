@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.deliveries.transitions import after_acceptance, not_tried, parked_as_unknown
-from app.gateways.interface import Accepted
+from app.gateways.calls import Accepted
 from app.records import claims, outbox
 from app.records.database import Database
 from app.records.deliveries import Delivery

@@ -14,7 +14,8 @@ from app.deliveries.facts import FactSender
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Unavailable
-from app.gateways.interface import Call, Gateway, Health
+from app.gateways.calls import Call, Health
+from app.gateways.capabilities import CommandTarget, Gateway, StockSink
 from app.records import obstacles, refused, stock, stock_batches
 from app.records.database import Database
 from tests.records.test_migrations import open_database
@@ -300,21 +301,18 @@ def test_p27_p33_a_place_of_a_lost_attempt_stays_in_doubt_until_an_answer(record
     assert batch and [item.place for item in batch.changes[0].doubted or ()] == ["Dallas"]
 
 
-class Overtaken(Gateway):
+class Overtaken(StockSink):
     """A vendor whose first call lasts so long that another process sends the same level meanwhile.
 
     `breaks_off`: then it ends without an answer, as for a process that stood still.
     """
-
-    token = "pipe17"
-    takes_stock = True
 
     def __init__(self, records: Records, *, breaks_off: bool) -> None:
         self._records = records
         self._breaks_off = breaks_off
         self.calls: list[list[int]] = []
 
-    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         self.calls.append([change.level.quantity_available for change in changes])
         if len(self.calls) == 1:
             self._records.later(31).state(A=2)
@@ -323,17 +321,15 @@ class Overtaken(Gateway):
                 raise Unavailable("TIMED_OUT", "no answer", outcome_unknown=True)
         return [StockSent(change.sku, b"{}") for change in changes]
 
-    def check(self, call: Call) -> Health:
-        return Health("connected")
-
 
 @pytest.mark.parametrize("breaks_off", [False, True])
 def test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more(
     records: Records, breaks_off: bool
 ) -> None:
-    gateway = Overtaken(records, breaks_off=breaks_off)
+    sink = Overtaken(records, breaks_off=breaks_off)
+    gateway = Gateway("pipe17", lambda call: Health("connected"), CommandTarget(), stock=sink)
     sender = FactSender(records.database, {STREAM: gateway}, lambda: records.now, lambda: False)
     records.state(A=1)
     for _ in range(3):
         sender.send(*STREAM)
-    assert gateway.calls == [[1], [2]], "the old figure may have arrived last"
+    assert sink.calls == [[1], [2]], "the old figure may have arrived last"

@@ -20,7 +20,7 @@ from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.domain.catalogue import Item
 from app.domain.events import Association, Event, EventType, about
-from app.gateways.interface import NotOurs
+from app.gateways.calls import NotOurs
 from app.records.catalogue_statements import Accepted, Statement
 
 CHUNK = 500
@@ -47,8 +47,8 @@ def carry_out(payload: Mapping[str, Any], request: CallbackRequest, services: Se
     result = CallbackResult()
     takers = []
     for gateway in services.gateways_of(request.channel):
-        declared = gateway.verbs.get("push_catalog")
-        if gateway.takes_catalog:
+        declared = gateway.commands.verbs.get("push_catalog")
+        if gateway.catalogue is not None:
             takers.append(gateway.token)
         elif isinstance(declared, NotOurs):
             result.add(declared.event_type, declared.code, declared.message)

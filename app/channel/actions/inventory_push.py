@@ -20,7 +20,7 @@ from app.contract.schemas import Reading
 from app.domain.events import Event, about
 from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import StockSink
 from app.records import catalogue, stock, stock_disagreements
 from app.settings import Channel
 
@@ -136,22 +136,22 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
 def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> CallbackResult:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
     disagreement = _settle(payload, request.channel)
-    takers = [gateway for gateway in services.gateways_of(request.channel) if gateway.takes_stock]
     # In the order in which a push of products takes their counters, lest the two wait for each other.
-    hearing = sorted(takers, key=lambda gateway: gateway.token)
+    gateways = sorted(services.gateways_of(request.channel), key=lambda gateway: gateway.token)
+    hearing = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
     unknown: list[str] = []
     if hearing and payload.by_sku:
         with services.database.write(wait_s=request.deadline.left_s()) as connection:
-            if any(gateway.stock_needs_catalog or gateway.stock_shows_with_catalog for gateway in hearing):
+            if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in hearing.values()):
                 unknown = _unknown(connection, request.channel.key, payload.by_sku)
-            for gateway in hearing:
+            for token, sink in hearing.items():
                 stock.accept(
                     connection,
                     request.channel.key,
-                    gateway.token,
+                    token,
                     payload.by_sku,
                     now=services.clock(),
-                    restate_after_s=_restate_after_s(gateway, request.channel),
+                    restate_after_s=_restate_after_s(sink, request.channel),
                 )
             reservations.stated(connection, services, request.channel, payload.by_sku)
             if disagreement is not None:
@@ -169,10 +169,10 @@ def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> 
     repeated = dict.fromkeys(payload.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     # A vendor that is sent stock by location is never sent the total, so nobody has to decide whether it counts.
-    if disagreement is not None and not all(gateway.stock_by_location for gateway in hearing):
+    if disagreement is not None and not all(sink.by_location for sink in hearing.values()):
         events.append(disagreement.event(request.channel))
     events += _negative(list(payload.below_zero))
-    if any(gateway.stock_needs_catalog for gateway in hearing):
+    if any(sink.needs_catalogue for sink in hearing.values()):
         events += _not_in_catalogue(unknown)
     return CallbackResult(events)
 
@@ -282,11 +282,11 @@ def _negative(skus: Sequence[str]) -> list[Event]:
     return events
 
 
-def _restate_after_s(gateway: Gateway, channel: Channel) -> float | None:
+def _restate_after_s(sink: StockSink, channel: Channel) -> float | None:
     """How long after it was last sent an equal level is sent again; None: never (R13)."""
-    if channel.restate == "changed" or not gateway.stock_can_move_at_vendor:
+    if channel.restate == "changed" or not sink.can_move_at_vendor:
         return None
-    return gateway.restate_every_s
+    return sink.restate_every_s
 
 
 def _not_in_catalogue(skus: Sequence[str]) -> list[Event]:

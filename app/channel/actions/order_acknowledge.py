@@ -22,7 +22,7 @@ from app.contract.schemas import Reading
 from app.domain.commands import Acknowledgement
 from app.domain.events import Event, about
 from app.errors import GatewayError, Unavailable
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed

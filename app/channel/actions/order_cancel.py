@@ -22,7 +22,8 @@ from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.domain.commands import Cancellation
 from app.domain.events import Event, about
-from app.gateways.interface import Gateway, Verb
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -60,7 +61,7 @@ def _cancel(
             )
         if now_known.state == "completed":
             return Plan([Event("error", "ALREADY_COMPLETED", "the order is completed; nothing was changed", named)])
-        verb = source.verbs["cancel_order"]
+        verb = source.commands.verbs["cancel_order"]
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
             handed_out.set_state(connection, request.channel.key, order.refnum, "cancelled")

@@ -31,7 +31,7 @@ from app.domain.events import Event, about
 from app.domain.line_matching import named_lines
 from app.domain.orders import OrderSketch
 from app.errors import GatewayError
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -79,9 +79,10 @@ def _completion(
     channel = request.channel.key
     named = about("order_refnum", order.refnum)
     sketch = OrderSketch(order.refnum, ())
-    if order.shipping is None and source.refunds_unused_shipping:
+    is_shipping_refunded = source.money is not None and source.money.refunds_unused_shipping
+    if order.shipping is None and is_shipping_refunded and source.orders is not None:
         with suppress(GatewayError):  # remembered before shipping was noted
-            sketch = source.find_order(order.refnum, request.call("question")) or sketch
+            sketch = source.orders.find_order(order.refnum, request.call("question")) or sketch
 
     def plan(connection: Connection) -> Plan:
         known = handed_out.known(connection, channel, [order.refnum])[order.refnum]

@@ -26,10 +26,9 @@ from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, HttpError
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import OrderKeeper, OrderSource
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
 from app.records.pulls import TIRED_AFTER
-from app.storefront import order_store as kept
 
 PAGE = 100
 log = logging.getLogger(__name__)
@@ -60,9 +59,10 @@ def read(body: Mapping[str, Any], reading: Reading) -> PageRequest:
 
 def carry_out(payload: PageRequest, request: CallbackRequest, services: Services) -> CallbackResult:
     """Raises `HttpError` 503 when the source cannot be read, for an empty page would read as "no orders"."""
-    source = services.order_source(request.channel)
-    if source is None:
+    gateway = services.order_source(request.channel)
+    if gateway is None or gateway.orders is None:
         return CallbackResult()
+    source = gateway.orders
     try:
         page = (
             _named(services, request, source, payload.named)
@@ -78,7 +78,7 @@ def carry_out(payload: PageRequest, request: CallbackRequest, services: Services
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
-        moved = _note_hand_out(services, request, page, is_walk=not payload.names_any)
+        moved = _note_hand_out(services, request, page, gateway.kept_orders, is_walk=not payload.names_any)
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
     return CallbackResult(content=content)
 
@@ -111,7 +111,7 @@ class _Page:
         self.held.append(HeldBack(refnum, reason))
 
 
-def _named(services: Services, request: CallbackRequest, source: Gateway, refnums: tuple[str, ...]) -> _Page:
+def _named(services: Services, request: CallbackRequest, source: OrderSource, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
     with services.database.read() as connection:
         meant = handed_out.meant(connection, request.channel.key, refnums)
@@ -124,7 +124,7 @@ def _named(services: Services, request: CallbackRequest, source: Gateway, refnum
     return page
 
 
-def _walk(services: Services, request: CallbackRequest, source: Gateway, payload: PageRequest) -> _Page:
+def _walk(services: Services, request: CallbackRequest, source: OrderSource, payload: PageRequest) -> _Page:
     secret = request.channel.auth_keys[0].encode()
     place = paging.place(payload.page_token, secret) if payload.page_token else None
     if place is None:
@@ -147,7 +147,7 @@ def _walk(services: Services, request: CallbackRequest, source: Gateway, payload
 
 
 def _filled(
-    services: Services, request: CallbackRequest, source: Gateway, place: Place, page: _Page, secret: bytes
+    services: Services, request: CallbackRequest, source: OrderSource, place: Place, page: _Page, secret: bytes
 ) -> bool:
     """Take what this leg has to give; True when the page is full, or the source broke off, and a token says where."""
     last: Candidate | None = None
@@ -175,7 +175,7 @@ def _after(place: Place, last: Candidate | None) -> Place:
 
 
 def _from_place(
-    services: Services, request: CallbackRequest, source: Gateway, place: Place
+    services: Services, request: CallbackRequest, source: OrderSource, place: Place
 ) -> Iterator[tuple[Candidate, bool]]:
     """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
     since_ms = place.after_ms or None
@@ -196,7 +196,9 @@ def _has_tired(services: Services, channel: str, place: Place) -> bool:
         return pulls.has_tired(connection, channel, place.until_ms, services.clock())
 
 
-def _note_hand_out(services: Services, request: CallbackRequest, page: _Page, *, is_walk: bool) -> set[str]:
+def _note_hand_out(
+    services: Services, request: CallbackRequest, page: _Page, kept: OrderKeeper | None, *, is_walk: bool
+) -> set[str]:
     """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
 
     A walk counts its hand-outs, once however often its page is asked for; orders that were named are not counted.
@@ -205,7 +207,7 @@ def _note_hand_out(services: Services, request: CallbackRequest, page: _Page, *,
     refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
     serial = [f"{channel}/{refnum}" for refnum in refnums]
     with services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
-        moved = kept.moved(connection, channel, page.places)
+        moved = kept.moved(connection, page.places) if kept is not None else set()
         page.orders = [order for order in page.orders if order.refnum not in moved]
         given = [order.refnum for order in page.orders]
         known = handed_out.known_refnums(connection, channel, given) if given else set()

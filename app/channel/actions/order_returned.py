@@ -31,7 +31,7 @@ from app.contract.schemas import Reading
 from app.domain.commands import RefundLine
 from app.domain.events import Event, about
 from app.domain.retailops_numbers import canonical
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
@@ -231,7 +231,8 @@ class _Return:
         if money > left and not refunds.is_same_amount(money, left):
             message = "less than this return asks for is left of the order's payments; what is left goes back"
             events.append(Event("warning", "REFUND_CUT", message, self._named))
-        is_credit = payload.action == STORE_CREDIT and self._source.gives_store_credit
+        mover = self._source.money
+        is_credit = payload.action == STORE_CREDIT and mover is not None and mover.gives_store_credit
         if payload.action == STORE_CREDIT and not is_credit:
             message = f"{self._source.token} gives no store credit; the money goes back to the payment"
             events.append(Event("warning", "NO_STORE_CREDIT", message, self._named))

@@ -25,7 +25,7 @@ from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
 from app.domain.events import Event, about
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import former_keys
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder

@@ -17,7 +17,7 @@ from app.channel.services import CallbackRequest, Services
 from app.channel.shipments import Shipped, package_commands, read_shipments
 from app.contract.reading import mapping, number
 from app.contract.schemas import Reading
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records.handed_out import KnownOrder
 
 

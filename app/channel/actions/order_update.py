@@ -28,7 +28,8 @@ from app.contract.schemas import Reading
 from app.domain.commands import LineChange, OrderChange, Restatement
 from app.domain.events import Event, about
 from app.errors import Unavailable
-from app.gateways.interface import Gateway, NotOurs
+from app.gateways.calls import NotOurs
+from app.gateways.capabilities import Gateway, OrderKeeper
 from app.records import handed_out
 from app.records.database import DatabaseUnavailable
 from app.records.handed_out import KnownOrder
@@ -53,11 +54,12 @@ def read(body: Mapping[str, Any], reading: Reading) -> UpdateRequest:
 def carry_out(payload: UpdateRequest, request: CallbackRequest, services: Services) -> CallbackResult:
     """Raises `HttpError` 503 while the order is being changed by another request."""
     source = services.order_source(request.channel)
-    if source is not None and isinstance(source.verbs.get("update_order"), NotOurs):
+    if source is not None and isinstance(source.commands.verbs.get("update_order"), NotOurs):
         return _note_changes(services, request, source, payload)
 
     def change(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        return _Update(services, request, source, order, payload).carry_out()
+        assert source.kept_orders is not None, "a source that changes an order keeps it here"
+        return _Update(services, request, source, source.kept_orders, order, payload).carry_out()
 
     return for_known_order(services, request, "update_order", payload.name, change)
 
@@ -144,12 +146,19 @@ class _Update:
     """One update being carried out."""
 
     def __init__(
-        self, services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, payload: UpdateRequest
+        self,
+        services: Services,
+        request: CallbackRequest,
+        source: Gateway,
+        kept: OrderKeeper,
+        order: KnownOrder,
+        payload: UpdateRequest,
     ) -> None:
         self._services = services
         self._request = request
         self._channel = request.channel.key
         self._source = source
+        self._kept = kept
         self._refnum = order.refnum
         self._removed = order.removed
         self._payload = payload
@@ -198,7 +207,7 @@ class _Update:
             named = about("shipment_id", shipped[0].retailops_shipment_id) or self._named
             return Plan([Event("error", "ALREADY_SHIPPED", message, named)])
         changes, events = found.changes, found.events
-        changed = self._source.change_order(connection, OrderChange(self._refnum, tuple(changes)))
+        changed = self._kept.change_order(connection, OrderChange(self._refnum, tuple(changes)))
         events.extend(changed.events)
         if not changed.is_different:
             return Plan(events)
@@ -221,7 +230,7 @@ class _Update:
 
     def _as_it_stands(self) -> dict[str, Any]:
         """Lines and amounts as the source has them now, for lines whose number in RetailOps is known (R20)."""
-        order = self._source.as_it_stands(self._refnum, self._request.call("question"))
+        order = self._kept.as_it_stands(self._refnum, self._request.call("question"))
         if order is None:
             return {}
         with self._services.database.read() as connection:

@@ -28,7 +28,7 @@ from app.channel.services import CallbackRequest, Services
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.records import handed_out, heartbeat, outbox
 from app.records import refunds as ledger
 from app.records.refunds import Charge, Entry

@@ -9,9 +9,10 @@ from typing import Any
 
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
 from app.gateways import learned_rate
-from app.gateways.interface import Gateway, Tools, Vendor
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.pipe17.connection.locations import name_key
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17.gateway import TOKEN, create_gateway
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.transport.client import VendorClient
 
@@ -34,10 +35,10 @@ class Account:
         return hash(self.key_digest)
 
 
-class Pipe17Vendor:
-    """See `interface.Vendor`."""
+class Pipe17Vendor(Vendor):
+    """See `vendor.Vendor`."""
 
-    token = Pipe17Gateway.token
+    token = TOKEN
     options: type[Any] = Pipe17Options
 
     def faults(self, options: Pipe17Options) -> list[str]:
@@ -90,7 +91,7 @@ class Pipe17Vendor:
             limiter=tools.limiter(self.token, key, learned_rate.plan_of(options), options.parallel_calls),
             observe=tools.observe,
         )
-        return Pipe17Gateway(options, client, tools)
+        return create_gateway(options, client, tools)
 
 
 def _of_key(api_key: str) -> str:
@@ -101,4 +102,4 @@ def _digest(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
-VENDOR: Vendor = Pipe17Vendor()
+VENDOR = Pipe17Vendor()

@@ -10,8 +10,8 @@ import msgspec
 
 from app.deadline import Deadline
 from app.domain.facts import Obstacle
+from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
-from app.gateways.interface import Call
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection.connector_settings import definition
 from app.gateways.vendors.pipe17.connection.facilities import Place, Step

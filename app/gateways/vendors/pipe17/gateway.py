@@ -2,341 +2,95 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
-import msgspec
-
-from app.domain.catalogue import ProductChange, ProductSent
-from app.domain.commands import (
-    Acknowledgement,
-    Cancellation,
-    CommandBody,
-    Completion,
-    Package,
-    Refund,
-    Restatement,
-    ReturnedGoods,
-    Settlement,
-)
-from app.domain.events import Event, about
-from app.domain.facts import Wished
-from app.domain.orders import CalledOff, Candidate, OrderSketch
-from app.domain.purchases import Purchase
-from app.domain.stock import StockChange, StockSent
-from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.interface import Accepted, Call, Gateway, Health, NotOurs, Tools, Verb
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17.connection import health
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.facilities import Facilities
 from app.gateways.vendors.pipe17.connection.hints import Hints
-from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
-from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
-from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments
 from app.gateways.vendors.pipe17.holdings import Pipe17Holdings
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
+from app.gateways.vendors.pipe17.order_commands import Pipe17Commands
+from app.gateways.vendors.pipe17.orders.order_source import Pipe17Orders
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.products.catalogue import Products
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 from app.gateways.vendors.pipe17.products.publish_requests import PublishRequests
-from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
+from app.gateways.vendors.pipe17.returns import Returns
 from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 from app.records import catalogue_sync
 from app.transport.client import VendorClient
 
+TOKEN = "pipe17"
 
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Pipe17Gateway(Gateway):
-    """One Pipe17 key of one channel.  An order is a shipping request; its number is the `shipmentId`."""
+    """One Pipe17 key of one channel, with what its commands and its webhooks need besides."""
 
-    token: ClassVar[str] = "pipe17"
-    takes_stock: ClassVar[bool] = True
-    stock_by_location: ClassVar[bool] = True
-    catalog_batch = 100
-    verbs: Mapping[str, Verb | NotOurs] = {
-        "acknowledge_order": Verb("safe"),
-        "submit_shipment": Verb("lookup"),
-        "correct_shipment": Verb("lookup"),
-        "cancel_order": Verb("lookup", decided_by="vendor"),
-        "complete_order": Verb("lookup"),
-        "settle_payment": NotOurs(
-            "info", "NOT_APPLICABLE", "Pipe17 sees no payments; the selling channel settles them"
-        ),
-        "return_order": NotOurs(
-            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds this return"
-        ),
-        "record_return": Verb("lookup"),
-        "credit_payment": NotOurs(
-            "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
-        ),
-        "refund_payment": NotOurs(
-            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
-        ),
-        "update_order": NotOurs(
-            "warning", "UPDATE_NOT_PASSED_ON",
-            "Pipe17's shipping requests cannot be edited; the change stays in RetailOps",
-        ),
-        "push_catalog": NotOurs(
-            "warning", "CATALOG_NOT_PASSED_ON",
-            "the catalogue was not passed on: only an integration of Pipe17's can say which products it has",
-        ),
-    }  # fmt: skip
-
-    def __init__(self, options: Pipe17Options, client: VendorClient, tools: Tools) -> None:
-        api, channel = Api(client), tools.channel
-        self._api = api
-        self._hints = Hints(options, tools, self.token, self.forget)
-        self.integration = Integration(options, api, channel, self._hints.heed)
-        self.locations = Locations(options, api, self.integration, channel)
-        self.facilities = Facilities(options, api, self.locations, self.integration)
-        products = ProductCache(api, options.integration_id)
-        self._requests = ShippingRequests(options, api, self.locations, products, channel)
-        self._fulfilments = Fulfilments(api)
-        self._corrections = TrackingCorrections(self.integration, self._fulfilments)
-        self._completions = Completions(self._requests, self._fulfilments, rejects_unshipped=options.reject_unshipped)
-        known = KnownProducts(api, options.integration_id, products)
-        untracked = UntrackedStock(api)
-        self._stock = Stock(options, api, self.locations, known, untracked)
-        self._products = Products(options, api, known, partial(_notes_with, tools, self.token))
-        self._publish_requests = PublishRequests(
-            api, options.integration_id, known, Obstacles(self.locations, untracked)
-        )
-        self._returns = Returns(api, self.integration)
-        self.holdings = Pipe17Holdings(options, api, self.integration, self.locations, known, self._stock)
-        # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
-        self.takes_catalog = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
-        self.wishes_every_s = options.product_poll_minutes * 60.0
-        self.brings_orders = options.orders
-        self.settle_s = options.settle_seconds
-        self._options = options
-
-    # Questions
-
-    def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
-        """The queue; nothing while the flow is off."""
-        with self._unless_off(call), self.integration.using("orders", call) as settings:
-            yield from self._requests.queue(since_ms, until_ms, settings, call)
-
-    def fetch_called_off(self, since_ms: int | None, until_ms: int, call: Call) -> CalledOff:
-        """What Pipe17's people cancelled; nothing, and the cursor stays, while the flow is off."""
-        with self._unless_off(call), self.integration.using("orders", call) as settings:
-            return self._requests.cancelled(since_ms, until_ms, settings, call)
-        return CalledOff((), since_ms or 0)
-
-    def fetch_named(self, refnums: Sequence[str], call: Call) -> list[Candidate]:
-        with self._unless_off(call), self.integration.using("orders", call) as settings:
-            return self._requests.named(refnums, settings, call)
-        return []
-
-    @contextmanager
-    def _unless_off(self, call: Call) -> Iterator[None]:
-        """Ends quietly where a question failed only because the flow is off: nothing is to be said (contract 4.1)."""
-        try:
-            yield
-        except Unavailable as error:
-            if error.code != SWITCHED_OFF:
-                raise
-        except Misconfigured:
-            if not self.integration.why_off("orders", call):
-                raise
-
-    @using("orders")
-    def find_order(self, settings: IntegrationSettings, refnum: str, call: Call) -> OrderSketch | None:
-        """None also for what cannot be an id of Pipe17's, without a call."""
-        shipment = self._requests.find(refnum, call)
-        if shipment is None or not shipment.is_sale or not self.locations.is_ours(shipment):
-            return None
-        return self._requests.sketch(shipment, settings, call)
-
-    def check(self, call: Call) -> Health:
-        """See `health.health`."""
-        return health.health(self._options, self._api, self.integration, self.locations, call)
-
-    def flows(self) -> Mapping[str, str]:
-        return self.integration.flows()
-
-    def answers_to(self, path_key: str) -> bool:
-        """Whether a webhook that ends in this key is meant for us; compared in constant time."""
-        own = self._options.webhook_path_key
-        return hmac.compare_digest(own.encode(), path_key.encode()) and bool(own)
-
-    def hint(self) -> None:
-        """Pipe17 says "poll now" to every process of ours.  Raises `DatabaseUnavailable`."""
-        self._hints.give()
-
-    def tend(self, is_stopping: Callable[[], bool]) -> None:
-        """A hint makes the next look for clicks due."""
-        self._hints.bring_look_forward(self.wishes_every_s)
-
-    def forget(self) -> None:
-        """Believe nothing that was read before; the next use asks Pipe17 again."""
-        self._api.outdate()
-
-    # Commands
-
-    @using("states")
-    def acknowledge_order(self, settings: IntegrationSettings, wanted: Acknowledgement, call: Call) -> Accepted:
-        """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
-        named = about("order_refnum", wanted.order_refnum)
-        shipment = self._requests.get(wanted.order_refnum, call)
-        if shipment.status in CANCELLED:
-            message = "the shipping request was cancelled in Pipe17; do not ship it"
-            return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
-        reference = wanted.retailops_order_id
-        if shipment.status in (SENT, *SHIPPED, *OVER):
-            if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
-                self._requests.put(wanted.order_refnum, call, reference=reference)
-                return Accepted()
-            if reference and shipment.ext_reference_id not in ("", reference):
-                message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
-                return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
-            return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
-        self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
-        return Accepted()
-
-    @using("fulfillments")
-    def submit_shipment(self, settings: IntegrationSettings, package: Package, call: Call) -> Accepted:
-        """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
-        named = about("shipment_id", package.retailops_shipment_id)
-        named = named or about("order_refnum", package.order_refnum)
-        already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
-        if self._fulfilments.find_package(package, call):
-            return already
-        try:
-            is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
-        except Refused as error:
-            message = (
-                f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
-                "or its lines may have fewer units open"
-            )
-            raise Refused("FULFILLMENT_REFUSED", message) from error
-        return Accepted() if is_new else already
-
-    def correct_shipment(self, package: Package, call: Call) -> Accepted:
-        """See `TrackingCorrections.correct`."""
-        return self._corrections.correct(package, call)
-
-    @using("states")
-    def cancel_order(self, settings: IntegrationSettings, wanted: Cancellation, call: Call) -> Accepted:
-        """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
-        refnum = wanted.order_refnum
-        shipment = self._requests.get(refnum, call)
-        if shipment.status in CANCELLED:
-            message = "Pipe17 had cancelled it already"
-            return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
-        if shipment.status in SHIPPED:
-            message = "Pipe17 has a fulfilment of this request; nothing was changed"
-            raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
-        self._requests.put(refnum, call, status=settings.cancel_status)
-        return Accepted()
-
-    @using("fulfillments")
-    def complete_order(self, settings: IntegrationSettings, wanted: Completion, call: Call) -> Accepted:
-        """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
-        return self._completions.complete(wanted, settings, call)
-
-    def records_returns(self, call: Call) -> bool:
-        """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
-        if not self.integration.settings(call).creates_returns:
-            return False
-        return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
-
-    def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
-        """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
-        settings = self.integration.settings(call)
-        named = about("order_refnum", goods.order_refnum)
-        message = "Pipe17 is not told of this return: the flow is off there"
-        not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
-        if not settings.creates_returns:
-            return not_told
-        try:
-            with self.integration.using("states", call):
-                order = self._requests.get(goods.order_refnum, call)
-            with self.integration.using("returns", call):
-                return self._returns.write(in_pipe17_skus(goods, settings.sku_mapping.to_pipe17), order, call)
-        except GatewayError as error:
-            if not self._is_unwanted(error):
-                raise
-        return not_told
-
-    def _is_unwanted(self, error: GatewayError) -> bool:
-        """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
-        if isinstance(error, Unavailable):
-            return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
-        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
-
-    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
-        """Within the flow of the verb, so nothing is asked either while that is off."""
-        match body:
-            case Package() if verb == "correct_shipment":
-                with self.integration.using("trackings", call):
-                    return Accepted() if self._fulfilments.is_tracked(body, call) else None
-            case Package():
-                with self.integration.using("fulfillments", call):
-                    is_there = self._fulfilments.find_package(body, call) is not None
-                return Accepted() if is_there else None
-            case Completion():
-                with self.integration.using("fulfillments", call):
-                    return self._completions.look_up(body, call)
-            case Cancellation() | Acknowledgement():
-                with self.integration.using("states", call):
-                    shipment = self._requests.find(body.order_refnum, call)
-                states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
-                return Accepted() if shipment is not None and shipment.status in states else None
-            case ReturnedGoods():
-                return self._look_up_return(body, call)
-            case Refund() | Settlement() | Restatement() | Purchase():
-                return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
-
-    def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
-        """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
-        try:
-            with self.integration.using("returns", call) as settings:
-                told = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
-                return Accepted() if self._returns.is_written(told, call) else None
-        except GatewayError as error:
-            if not self._is_unwanted(error):
-                raise
-        return None
-
-    # Facts
-
-    @using("inventory")
-    def push_inventory(
-        self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call
-    ) -> list[StockSent]:
-        """See `Stock.push`: a SKU without a result stays owed."""
-        return self._stock.push(changes, settings, call)
-
-    @using("catalog")
-    def push_catalog(
-        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
-    ) -> list[ProductSent]:
-        """See `Products.push`: a product without a result stays owed."""
-        return self._products.push(changes, settings, call)
-
-    def fetch_wished(
-        self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
-    ) -> Wished:
-        """See `PublishRequests.since`.  While the flow of products is off, only obstacles of refused facts are read."""
-        is_catalog_on = self.takes_catalog and not (waiting and self.integration.why_off("catalog", call))
-        with self.integration.using("catalog" if is_catalog_on else "inventory", call) as settings:
-            found = self._publish_requests.since(since_ms, until_ms, waiting, settings, call)
-        return found if is_catalog_on else msgspec.structs.replace(found, skus=())
+    commands: Pipe17Commands
+    orders: Pipe17Orders | None
+    stock: Stock
+    poll: PublishRequests
+    api: Api
+    integration: Integration
+    locations: Locations
+    facilities: Facilities
+    hints: Hints
 
 
-def _notes_with(tools: Tools, token: str, part: bytes) -> list[bytes]:
+def create_gateway(options: Pipe17Options, client: VendorClient, tools: Tools) -> Pipe17Gateway:
+    """The parts of a gateway, each of which is given the parts it uses."""
+    api, channel = Api(client), tools.channel
+    hints = Hints(options, tools, TOKEN, api.outdate)
+    integration = Integration(options, api, channel, hints.heed)
+    locations = Locations(options, api, integration, channel)
+    product_cache = ProductCache(api, options.integration_id)
+    requests = ShippingRequests(options, api, locations, product_cache, channel)
+    fulfilments = Fulfilments(api)
+    completions = Completions(requests, fulfilments, rejects_unshipped=options.reject_unshipped)
+    known = KnownProducts(api, options.integration_id, product_cache)
+    untracked = UntrackedStock(api)
+    stock = Stock(options, api, integration, locations, known, untracked)
+    # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
+    takes_catalogue = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
+    poll = PublishRequests(
+        options, api, integration, known, Obstacles(locations, untracked), takes_catalogue=takes_catalogue
+    )
+    products = Products(options, api, integration, known, partial(_notes_with, tools))
+    return Pipe17Gateway(
+        token=TOKEN,
+        check=partial(health.health, options, api, integration, locations),
+        commands=Pipe17Commands(integration, requests, fulfilments, completions, Returns(api, integration)),
+        orders=Pipe17Orders(integration, locations, requests) if options.orders else None,
+        stock=stock,
+        catalogue=products if takes_catalogue else None,
+        poll=poll,
+        holdings=Pipe17Holdings(options, api, integration, locations, known, stock),
+        permissions=integration.permissions,
+        background=lambda is_stopping: hints.bring_look_forward(poll.every_s),
+        settle_s=options.settle_seconds,
+        api=api,
+        integration=integration,
+        locations=locations,
+        facilities=Facilities(options, api, locations, integration),
+        hints=hints,
+    )
+
+
+def _notes_with(tools: Tools, part: bytes) -> list[bytes]:
     """Our notes about products that hold these bytes; none where nothing is kept."""
     if tools.database is None:
         return []
     with tools.database.read() as connection:
-        return catalogue_sync.notes_with(connection, tools.channel, token, part)
+        return catalogue_sync.notes_with(connection, tools.channel, TOKEN, part)

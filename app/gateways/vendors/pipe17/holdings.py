@@ -13,6 +13,7 @@ from typing import Any, Final
 from app.domain.catalogue import Item, ProductChange
 from app.domain.stock import StockChange
 from app.errors import Unavailable
+from app.gateways.calls import Call
 from app.gateways.holdings import (
     Figures,
     Holdings,
@@ -22,7 +23,6 @@ from app.gateways.holdings import (
     StockCompared,
     StockDifference,
 )
-from app.gateways.interface import Call
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using

@@ -17,7 +17,7 @@ import msgspec
 from app.domain.commands import ReturnedGoods
 from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
-from app.gateways.interface import Accepted, Call
+from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.integration import Integration

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.gateways.interface import Gateway, Tools, Vendor
-from app.gateways.vendors.rally.gateway import RallyGateway
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools, Vendor
+from app.gateways.vendors.rally.gateway import create_gateway
+from app.gateways.vendors.rally.merchant import GATEWAY
 from app.gateways.vendors.rally.options import RallyOptions
 
 
-class RallyVendor:
-    """See `interface.Vendor`."""
+class RallyVendor(Vendor):
+    """See `vendor.Vendor`."""
 
-    token = RallyGateway.token
+    token = GATEWAY
     options: type[Any] = RallyOptions
 
     def faults(self, options: RallyOptions) -> list[str]:
@@ -32,15 +34,12 @@ class RallyVendor:
     def account(self, options: RallyOptions) -> str:
         return options.organization_id
 
-    def former_accounts(self, options: RallyOptions) -> list[str]:
-        return []
-
     def address_parts(self, options: RallyOptions, names: Sequence[str]) -> list[str]:
         return [options.organization_id]
 
     def create(self, options: RallyOptions, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""
-        return RallyGateway(options, tools)
+        return create_gateway(options, tools)
 
 
-VENDOR: Vendor = RallyVendor()
+VENDOR = RallyVendor()

@@ -10,7 +10,8 @@ import msgspec
 
 from app.errors import GatewayError
 from app.gateways import learned_rate
-from app.gateways.interface import Call, Tools
+from app.gateways.calls import Call
+from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.transport.client import Reply, VendorClient, raise_for

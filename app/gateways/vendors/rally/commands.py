@@ -9,8 +9,8 @@ import click
 
 from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
+from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
-from app.gateways.interface import Call
 from app.gateways.vendors.rally.api import Api, client_of
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step

@@ -17,7 +17,8 @@ from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refu
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
+from app.gateways.capabilities import CatalogueSink, StockSink
 from app.gateways.vendors.rally.api import Api, Json
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
@@ -48,22 +49,18 @@ class StockNote(msgspec.Struct, omit_defaults=True):
     variant: str = ""
 
 
-class Facts:
-    """Catalogue and stock of one merchant."""
+class Products(CatalogueSink):
+    """The catalogue of one merchant."""
 
     def __init__(self, merchant: Merchant, api: Api) -> None:
         self._channel = merchant.channel
         self._options = merchant.options
         self._database = merchant.database
-        self._clock = merchant.clock
         self._api = api
         self._told_categories: set[str] = set()
         """Those told by this process; what others told is in the products' notes."""
 
-    # The catalogue
-
-    def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
-        """See `interface.Gateway.push_catalog`."""
+    def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
         with self._database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
@@ -113,10 +110,23 @@ class Facts:
                     return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
         return ProductSent(key, msgspec.json.encode(ProductNote()), refusals)
 
-    # Stock
 
-    def push_inventory(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
-        """See `interface.Gateway.push_inventory`.  A SKU Rally does not sell is remembered, not sent.
+class Stock(StockSink):
+    """The stock of one merchant."""
+
+    batch = 50
+    needs_catalogue = True
+
+    def __init__(self, merchant: Merchant, api: Api) -> None:
+        self._channel = merchant.channel
+        self._options = merchant.options
+        self._database = merchant.database
+        self._clock = merchant.clock
+        self._api = api
+        self.restate_every_s = merchant.options.restate_every * 3600.0
+
+    def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+        """See `StockSink.push`.  A SKU Rally does not sell is remembered, not sent.
 
         Nor is a figure that Rally surely has and that was sent within `restate_every`.
         """

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from app.domain.findings import Finding
 from app.errors import GatewayError, Refused, Unavailable
-from app.gateways.interface import Call, Finding
+from app.gateways.calls import Call
 from app.gateways.vendors.rally.api import Api, Json
 from app.gateways.vendors.rally.merchant import shop_info_json
 from app.gateways.vendors.rally.options import RallyOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from app.gateways.interface import Tools
+from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.storefront.shop import Shop
 

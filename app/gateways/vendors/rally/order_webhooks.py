@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.hook_responses import status_of
 from app.gateways.vendors.rally.merchant import Merchant

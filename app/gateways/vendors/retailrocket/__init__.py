@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.gateways import learned_rate
-from app.gateways.interface import Gateway, Tools, Vendor
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools, Vendor
+from app.gateways.vendors.retailrocket.api import TOKEN
+from app.gateways.vendors.retailrocket.gateway import create_gateway
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 
 
-class RetailRocketVendor:
-    """See `interface.Vendor`."""
+class RetailRocketVendor(Vendor):
+    """See `vendor.Vendor`."""
 
-    token = RetailRocketGateway.token
+    token = TOKEN
     options: type[Any] = RetailRocketOptions
 
     def faults(self, options: RetailRocketOptions) -> list[str]:
@@ -28,12 +30,6 @@ class RetailRocketVendor:
             found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
         return found
 
-    def brings_orders(self, options: RetailRocketOptions) -> bool:
-        return False
-
-    def not_carried(self, options: RetailRocketOptions) -> list[str]:
-        return []
-
     def account_marks(self, options: RetailRocketOptions) -> list[Any]:
         """Two channels would overwrite each other's goods, whose numbers they share."""
         return [options.partner_id]
@@ -41,14 +37,11 @@ class RetailRocketVendor:
     def account(self, options: RetailRocketOptions) -> str:
         return options.partner_id
 
-    def former_accounts(self, options: RetailRocketOptions) -> list[str]:
-        return []
-
     def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:
         return [f"{name}.xml" for name in names]
 
     def create(self, options: RetailRocketOptions, tools: Tools) -> Gateway:
-        return RetailRocketGateway(options, tools)
+        return create_gateway(options, tools)
 
 
-VENDOR: Vendor = RetailRocketVendor()
+VENDOR = RetailRocketVendor()

@@ -10,7 +10,8 @@ import msgspec
 
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways import learned_rate
-from app.gateways.interface import Call, Tools
+from app.gateways.calls import Call
+from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter

@@ -10,7 +10,7 @@ import msgspec
 
 from app.domain.catalogue import Product
 from app.gateways.command_context import CommandContext
-from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
+from app.gateways.vendors.retailrocket.api import TOKEN
 from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, catalogue_sync
@@ -73,7 +73,7 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
     """
     context: CommandContext = ctx.obj
     configured = context.settings()
-    names = [item.name for item in configured.channels if _has_feed(item.vendors.get(RetailRocketGateway.token))]
+    names = [item.name for item in configured.channels if _has_feed(item.vendors.get(TOKEN))]
     if channel and channel not in names:
         raise click.UsageError(f"channel '{channel}' has no feed; channels with one: {', '.join(names) or 'none'}")
     with context.records(configured) as (database, keys):
@@ -97,7 +97,7 @@ def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool)
     """
     context: CommandContext = ctx.obj
     configured = context.settings()
-    token = RetailRocketGateway.token
+    token = TOKEN
     stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
     if wanted and wanted not in stores:
         known = ", ".join(stores) or "none"
@@ -122,7 +122,7 @@ def _numbered(database: Database, channel: str, key: str, options: RetailRocketO
         with database.read() as connection:
             after, found = catalogue.page(connection, key, after, PAGE)
             keys = [product.item.key for product in found] if options.mode == "product_api" else []
-            refusals_of = catalogue_sync.refusals(connection, key, RetailRocketGateway.token, keys)
+            refusals_of = catalogue_sync.refusals(connection, key, TOKEN, keys)
         for product in found:
             group = product.item.number if product.variants else None
             refusals = _refusals(offers, product, refusals_of.get(product.item.key, ""), options.currency)
@@ -176,9 +176,9 @@ def _has_feed(options: object) -> bool:
 
 def _feed(database: Database, configured: Settings, name: str, key: str) -> Feed:
     report: Report
-    report, built_at, is_waiting = FeedStore(database, key, RetailRocketGateway.token).report()
+    report, built_at, is_waiting = FeedStore(database, key, TOKEN).report()
     base = configured.public_url or f"http://localhost:{configured.port}"
-    options = next(item.vendors[RetailRocketGateway.token] for item in configured.channels if item.name == name)
+    options = next(item.vendors[TOKEN] for item in configured.channels if item.name == name)
     address = f"{base}{options.feed_path(name)}"
     return Feed(
         name, address, built_at, is_waiting, report.offers, len(report.gone), report.left_out_count, report.left_out

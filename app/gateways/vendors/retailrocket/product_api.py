@@ -12,7 +12,7 @@ import msgspec
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.retailrocket.api import Api, encode
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions

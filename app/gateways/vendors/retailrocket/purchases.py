@@ -14,7 +14,7 @@ from typing import Any, Final
 from app.domain.orders import Order
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused
-from app.gateways.interface import Accepted, Call
+from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.retailrocket import csv_orders
 from app.gateways.vendors.retailrocket.api import Api, encode
 from app.gateways.vendors.retailrocket.offers import clean, plain

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.wire import Json, Switch, Units, encode, read, read_all, wire
 from app.transport.client import Reply, VendorClient, judge
 

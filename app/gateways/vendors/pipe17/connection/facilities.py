@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import GatewayError, Misconfigured, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import PATH, Location, Locations, name_key

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
-from app.gateways.interface import Call, Finding, Health
+from app.gateways.calls import Call, Health
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_PIPE17, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from app.gateways.interface import Tools
+from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.records import hints
 from app.records.database import DatabaseUnavailable
@@ -22,7 +23,12 @@ class Hints:
         self._place = (tools.channel, token)
         self._clock = tools.clock
         self._forget = forget
+        self._path_key = options.webhook_path_key
         self._heeded: datetime | None = None
+
+    def answers_to(self, path_key: str) -> bool:
+        """Whether a webhook that ends in this key is meant for us; compared in constant time."""
+        return hmac.compare_digest(self._path_key.encode(), path_key.encode()) and bool(self._path_key)
 
     def give(self) -> None:
         """Pipe17 has called.  Raises `DatabaseUnavailable`."""

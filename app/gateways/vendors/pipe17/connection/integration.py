@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
@@ -108,7 +108,7 @@ class Integration:
         with self._lock:
             return self._read is not None and bool(self._read.why_all_off)
 
-    def flows(self) -> dict[str, str]:
+    def permissions(self) -> dict[str, str]:
         """By flow why it is off, "" where it is on, by what was read last; no call is made."""
         with self._lock:
             current = self._read or IntegrationState(self._local)

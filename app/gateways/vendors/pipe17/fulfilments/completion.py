@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from app.domain.commands import Completion
 from app.domain.events import Event, about
 from app.errors import GatewayError, Refused
-from app.gateways.interface import Accepted, Call
+from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, rejection, rejection_id
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
 from app.errors import Refused, Unavailable
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
 from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.moments import to_ms

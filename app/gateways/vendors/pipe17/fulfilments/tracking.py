@@ -7,7 +7,7 @@ from collections import Counter
 from app.domain.commands import Package
 from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
-from app.gateways.interface import Accepted, Call
+from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import KILOGRAM, Fulfillment, Fulfilments

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from flask import Blueprint, Response, request
 
-from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.gateways.vendors.pipe17.connection.hints import Hints
 from app.records.database import DatabaseUnavailable
 
 PATH = "/pipe17/hooks/<key>"
@@ -17,8 +17,11 @@ MAX_NOTICE_BYTES = 64 * 1024
 RETRY_AFTER_S = 5
 
 
-def create_webhooks(gateways: Collection[Pipe17Gateway]) -> Blueprint:
-    """The address that serves every gateway with a key for it; for any other key it does not exist."""
+def create_webhooks(gateways: Collection[Hints], set_aside: Collection[Hints]) -> Blueprint:
+    """The address that serves every gateway with a key for it; for any other key it does not exist.
+
+    `set_aside` are those of channels that a fault of their configuration stops.
+    """
     blueprint = Blueprint("pipe17_webhooks", __name__)
 
     @blueprint.post(PATH)
@@ -29,14 +32,14 @@ def create_webhooks(gateways: Collection[Pipe17Gateway]) -> Blueprint:
         set aside (R35).
         """
         # Every key is compared, so that the time taken tells nothing.
-        known = [gateway for gateway in gateways if gateway.answers_to(key)]
+        known = [hints for hints in gateways if hints.answers_to(key)]
         if (request.content_length or 0) > MAX_NOTICE_BYTES:
             return Response(status=413)
-        if any(gateway.is_set_aside for gateway in known):
+        if any(hints in set_aside for hints in known):
             return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
         try:
-            for gateway in known:
-                gateway.hint()
+            for hints in known:
+                hints.give()
         except DatabaseUnavailable:
             return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
         return Response(status=204 if known else 404)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from app.domain.orders import CalledOff, Candidate, HeldBack, OrderSketch
+from app.domain.orders import Candidate, HeldBack, OrderSketch, SourceCancellations
 from app.errors import BrokenReply, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection import moments, paging
 from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
@@ -110,7 +110,9 @@ class ShippingRequests:
         """What is remembered of a request, under RetailOps' SKUs."""
         return to_sketch(shipment, self._partner_skus([shipment], settings, call))
 
-    def cancelled(self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call) -> CalledOff:
+    def cancelled(
+        self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call
+    ) -> SourceCancellations:
         """Our requests that Pipe17's people called off (contract 2.6, second poll).
 
         Also those at a location that is not served any more: RetailOps has them, and would ship them.
@@ -120,7 +122,7 @@ class ShippingRequests:
             lambda since: self._pages({**cancelled, **since}, call), self._changed, since_ms, now_ms,
             overlap_s=settings.poll_overlap_s,
         )  # fmt: skip
-        return CalledOff(tuple(filter(None, changed.items)), changed.until_ms)
+        return SourceCancellations(tuple(filter(None, changed.items)), changed.until_ms)
 
     def _pages(self, params: Params, call: Call) -> Iterator[list[Any]]:
         return self._api.pages(self._path, params, call, key="shipments")

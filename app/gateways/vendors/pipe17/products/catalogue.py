@@ -11,10 +11,12 @@ import msgspec
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.facts import Obstacle
 from app.errors import GatewayError, Refused, Unavailable
-from app.gateways.interface import Call
+from app.gateways.calls import Call
+from app.gateways.capabilities import CatalogueSink
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
@@ -76,24 +78,29 @@ class _Unit:
         self.settle(self.last_sent)
 
 
-class Products:
+class Products(CatalogueSink):
     """Sends products.  Used by one sender at a time (R13); what is so already at Pipe17 is not sent again."""
+
+    batch = 100
 
     def __init__(
         self,
         options: Pipe17Options,
         api: Api,
+        integration: Integration,
         known: KnownProducts,
         notes_with: Callable[[bytes], list[bytes]] = lambda part: [],
     ) -> None:
         """`notes_with` finds the notes of other products that hold these bytes."""
         self._api = api
+        self.integration = integration
         self._known = known
         self._notes_with = notes_with
         self._integration_id = options.integration_id
         self._batch = options.ingest_batch if options.bulk_post == "array" else None
 
-    def push(self, changes: Sequence[ProductChange], settings: IntegrationSettings, call: Call) -> list[ProductSent]:
+    @using("catalog")
+    def push(self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """A result for every product all of whose SKUs are settled; the others stay owed.
 
         Raises a `GatewayError` when not one product could be settled.

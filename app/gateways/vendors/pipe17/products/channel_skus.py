@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.errors import GatewayError
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection import moments
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.products.product_cache import KEPT_S, PATH, ProductCache

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.errors import GatewayError
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.products.channel_skus import ChannelSkus

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from app.domain.facts import Obstacle
 from app.errors import GatewayError
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.products.product_rows import Product

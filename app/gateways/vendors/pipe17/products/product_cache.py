@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from cachetools import TLRUCache
 
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.products.product_rows import Product, read_product, spelling
 

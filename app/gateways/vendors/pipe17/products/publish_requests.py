@@ -6,34 +6,60 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.domain.facts import Wished
-from app.gateways.interface import Call
+import msgspec
+
+from app.domain.facts import PollResult
+from app.gateways.calls import Call
+from app.gateways.capabilities import Poll
 from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import Integration
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
 
 
-class PublishRequests:
+class PublishRequests(Poll):
     """Reads the products that changed; what RetailOps never said it has stays as it is."""
 
-    def __init__(self, api: Api, integration_id: str, known: KnownProducts, obstacles: Obstacles) -> None:
+    def __init__(
+        self,
+        options: Pipe17Options,
+        api: Api,
+        integration: Integration,
+        known: KnownProducts,
+        obstacles: Obstacles,
+        *,
+        takes_catalogue: bool,
+    ) -> None:
         self._api = api
-        self._integration_id = integration_id
+        self._integration = integration
+        self._integration_id = options.integration_id
         self._known = known
         self._obstacles = obstacles
+        self._takes_catalogue = takes_catalogue
+        self.every_s = options.product_poll_minutes * 60.0
 
     def since(
+        self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
+    ) -> PollResult:
+        """While the flow of products is off, only obstacles of refused facts are read."""
+        is_catalogue_on = self._takes_catalogue and not (waiting and self._integration.why_off("catalog", call))
+        with self._integration.using("catalog" if is_catalogue_on else "inventory", call) as settings:
+            found = self._read(since_ms, until_ms, waiting, settings, call)
+        return found if is_catalogue_on else msgspec.structs.replace(found, skus=())
+
+    def _read(
         self,
         since_ms: int | None,
         now_ms: int,
         waiting: Mapping[str, Sequence[str]],
         settings: IntegrationSettings,
         call: Call,
-    ) -> Wished:
+    ) -> PollResult:
         """RetailOps' SKUs of the products that are to be published or unpublished, and the obstacles that are gone.
 
         What was believed of the products that changed is read anew by the next use.
@@ -54,7 +80,7 @@ class PublishRequests:
         )
         changed = [product for _, product in found.items]
         self._known.forget(product.sku for product in changed)
-        return Wished(
+        return PollResult(
             tuple(name for name, _ in found.items if name),
             found.until_ms,
             found.is_all,

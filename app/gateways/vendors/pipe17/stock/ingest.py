@@ -17,10 +17,12 @@ from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import on_shelf
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.interface import Call
+from app.gateways.calls import Call
+from app.gateways.capabilities import StockSink
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
 from app.gateways.vendors.pipe17.connection.wire import Id, Json, Text, wire, write
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -117,13 +119,22 @@ class Expected:
     is_skipped: bool
 
 
-class Stock:
+class Stock(StockSink):
     """Sends levels.  Used by one sender at a time (R13)."""
 
+    by_location = True
+
     def __init__(
-        self, options: Pipe17Options, api: Api, locations: Locations, known: KnownProducts, untracked: UntrackedStock
+        self,
+        options: Pipe17Options,
+        api: Api,
+        integration: Integration,
+        locations: Locations,
+        known: KnownProducts,
+        untracked: UntrackedStock,
     ) -> None:
         self._options = options
+        self.integration = integration
         self._api = api
         self._locations = locations
         self._known = known
@@ -134,7 +145,8 @@ class Stock:
         self._is_blind = False
         self._missing_read_at = float("-inf")
 
-    def push(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[StockSent]:
+    @using("inventory")
+    def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
 
         A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.errors import Misconfigured, Refused
-from app.gateways.interface import Call
+from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.wire import read_all
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord

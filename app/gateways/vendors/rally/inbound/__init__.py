@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from flask import Blueprint
 
-from app.gateways.interface import Gateway
+from app.gateways.capabilities import Gateway
 from app.gateways.vendors.rally.gateway import RallyGateway
 from app.gateways.vendors.rally.inbound.hooks import create_hooks
 
 
-def create(gateways: Mapping[str, Gateway]) -> Blueprint:
+def create(gateways: Mapping[str, Gateway], set_aside: Collection[str]) -> Blueprint:
     """See `app.gateways.inbound`."""
-    ours = [cast(RallyGateway, gateway) for gateway in gateways.values()]
-    set_aside = frozenset(gateway.shop.channel for gateway in ours if gateway.is_set_aside)
-    return create_hooks({gateway.shop.options.organization_id: gateway.shop for gateway in ours}, set_aside)
+    merchants = {name: cast(RallyGateway, gateway).shop for name, gateway in gateways.items()}
+    stopped = frozenset(merchant.channel for name, merchant in merchants.items() if name in set_aside)
+    return create_hooks({merchant.options.organization_id: merchant for merchant in merchants.values()}, stopped)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from flask import Blueprint, Response, request
 
-from app.gateways.interface import LONG_BODY
+from app.gateways.vendor import LONG_BODY
 from app.records.database import DatabaseUnavailable
 from app.records.feeds import Current, FeedStore
 

@@ -1,0 +1,204 @@
+"""The commands at Pipe17: each inside the flow it belongs to, and looked for before it is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.domain.commands import (
+    Acknowledgement,
+    Cancellation,
+    CommandBody,
+    Completion,
+    Package,
+    Refund,
+    Restatement,
+    ReturnedGoods,
+    Settlement,
+)
+from app.domain.events import Event, about
+from app.domain.purchases import Purchase
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.gateways.calls import Accepted, Call, NotOurs, Verb
+from app.gateways.capabilities import CommandTarget
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
+from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.fulfilments.completion import Completions
+from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
+from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
+from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
+from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
+from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
+
+
+class Pipe17Commands(CommandTarget):
+    """The commands of one key."""
+
+    verbs: Mapping[str, Verb | NotOurs] = {
+        "acknowledge_order": Verb("safe"),
+        "submit_shipment": Verb("lookup"),
+        "correct_shipment": Verb("lookup"),
+        "cancel_order": Verb("lookup", decided_by="vendor"),
+        "complete_order": Verb("lookup"),
+        "settle_payment": NotOurs(
+            "info", "NOT_APPLICABLE", "Pipe17 sees no payments; the selling channel settles them"
+        ),
+        "return_order": NotOurs(
+            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds this return"
+        ),
+        "record_return": Verb("lookup"),
+        "credit_payment": NotOurs(
+            "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
+        ),
+        "refund_payment": NotOurs(
+            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
+        ),
+        "update_order": NotOurs(
+            "warning", "UPDATE_NOT_PASSED_ON",
+            "Pipe17's shipping requests cannot be edited; the change stays in RetailOps",
+        ),
+        "push_catalog": NotOurs(
+            "warning", "CATALOG_NOT_PASSED_ON",
+            "the catalogue was not passed on: only an integration of Pipe17's can say which products it has",
+        ),
+    }  # fmt: skip
+
+    def __init__(
+        self,
+        integration: Integration,
+        requests: ShippingRequests,
+        fulfilments: Fulfilments,
+        completions: Completions,
+        returns: Returns,
+    ) -> None:
+        self.integration = integration
+        self._requests = requests
+        self._fulfilments = fulfilments
+        self._corrections = TrackingCorrections(integration, fulfilments)
+        self._completions = completions
+        self._returns = returns
+
+    @using("states")
+    def acknowledge_order(self, settings: IntegrationSettings, wanted: Acknowledgement, call: Call) -> Accepted:
+        """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
+        named = about("order_refnum", wanted.order_refnum)
+        shipment = self._requests.get(wanted.order_refnum, call)
+        if shipment.status in CANCELLED:
+            message = "the shipping request was cancelled in Pipe17; do not ship it"
+            return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
+        reference = wanted.retailops_order_id
+        if shipment.status in (SENT, *SHIPPED, *OVER):
+            if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
+                self._requests.put(wanted.order_refnum, call, reference=reference)
+                return Accepted()
+            if reference and shipment.ext_reference_id not in ("", reference):
+                message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
+                return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
+            return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
+        self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
+        return Accepted()
+
+    @using("fulfillments")
+    def submit_shipment(self, settings: IntegrationSettings, package: Package, call: Call) -> Accepted:
+        """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
+        named = about("shipment_id", package.retailops_shipment_id)
+        named = named or about("order_refnum", package.order_refnum)
+        already = Accepted((Event("info", "ALREADY_REGISTERED", "Pipe17 has this package already", named),))
+        if self._fulfilments.find_package(package, call):
+            return already
+        try:
+            is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
+        except Refused as error:
+            message = (
+                f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
+                "or its lines may have fewer units open"
+            )
+            raise Refused("FULFILLMENT_REFUSED", message) from error
+        return Accepted() if is_new else already
+
+    def correct_shipment(self, package: Package, call: Call) -> Accepted:
+        """See `TrackingCorrections.correct`."""
+        return self._corrections.correct(package, call)
+
+    @using("states")
+    def cancel_order(self, settings: IntegrationSettings, wanted: Cancellation, call: Call) -> Accepted:
+        """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
+        refnum = wanted.order_refnum
+        shipment = self._requests.get(refnum, call)
+        if shipment.status in CANCELLED:
+            message = "Pipe17 had cancelled it already"
+            return Accepted((Event("info", "ALREADY_CANCELLED", message, about("order_refnum", refnum)),))
+        if shipment.status in SHIPPED:
+            message = "Pipe17 has a fulfilment of this request; nothing was changed"
+            raise Refused("ALREADY_SHIPPED", message, association=("order_refnum", refnum))
+        self._requests.put(refnum, call, status=settings.cancel_status)
+        return Accepted()
+
+    @using("fulfillments")
+    def complete_order(self, settings: IntegrationSettings, wanted: Completion, call: Call) -> Accepted:
+        """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
+        return self._completions.complete(wanted, settings, call)
+
+    def records_returns(self, call: Call) -> bool:
+        """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
+        if not self.integration.settings(call).creates_returns:
+            return False
+        return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
+
+    def record_return(self, goods: ReturnedGoods, call: Call) -> Accepted:
+        """Write what came back; a key or a setting that does not allow it holds nothing up (contract 4.1)."""
+        settings = self.integration.settings(call)
+        named = about("order_refnum", goods.order_refnum)
+        message = "Pipe17 is not told of this return: the flow is off there"
+        not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
+        if not settings.creates_returns:
+            return not_told
+        try:
+            with self.integration.using("states", call):
+                order = self._requests.get(goods.order_refnum, call)
+            with self.integration.using("returns", call):
+                return self._returns.write(in_pipe17_skus(goods, settings.sku_mapping.to_pipe17), order, call)
+        except GatewayError as error:
+            if not self._is_unwanted(error):
+                raise
+        return not_told
+
+    def _is_unwanted(self, error: GatewayError) -> bool:
+        """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
+        if isinstance(error, Unavailable):
+            return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
+        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
+
+    def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
+        """Within the flow of the verb, so nothing is asked either while that is off."""
+        match body:
+            case Package() if verb == "correct_shipment":
+                with self.integration.using("trackings", call):
+                    return Accepted() if self._fulfilments.is_tracked(body, call) else None
+            case Package():
+                with self.integration.using("fulfillments", call):
+                    is_there = self._fulfilments.find_package(body, call) is not None
+                return Accepted() if is_there else None
+            case Completion():
+                with self.integration.using("fulfillments", call):
+                    return self._completions.look_up(body, call)
+            case Cancellation() | Acknowledgement():
+                with self.integration.using("states", call):
+                    shipment = self._requests.find(body.order_refnum, call)
+                states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
+                return Accepted() if shipment is not None and shipment.status in states else None
+            case ReturnedGoods():
+                return self._look_up_return(body, call)
+            case Refund() | Settlement() | Restatement() | Purchase():
+                return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
+
+    def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
+        """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
+        try:
+            with self.integration.using("returns", call) as settings:
+                told = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
+                return Accepted() if self._returns.is_written(told, call) else None
+        except GatewayError as error:
+            if not self._is_unwanted(error):
+                raise
+        return None
