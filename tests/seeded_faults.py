@@ -880,7 +880,7 @@ FAULTS = (
     Fault(
         "alias-one-only",
         "P33",
-        "app/gateways/vendors/pipe17/stock/ingest.py",
+        "app/gateways/vendors/pipe17/stock/stock_rows.py",
         "own + self._rows_of_others(sending, match, own, served)",
         "own",
         (
@@ -1535,7 +1535,7 @@ FAULTS = (
     Fault(
         "our-unpublishing-is-theirs",
         "P36",
-        "app/gateways/vendors/pipe17/products/catalogue.py",
+        "app/gateways/vendors/pipe17/products/catalogue_units.py",
         '(self.item is not None or last.state == "off")',
         "self.item is not None",
         (

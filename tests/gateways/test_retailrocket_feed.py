@@ -23,7 +23,8 @@ from app.domain.catalogue import Item, Product
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.calls import Call
 from app.gateways.vendors.retailrocket.feed import yml
-from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder, Numbers
+from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
+from app.gateways.vendors.retailrocket.feed.draft import Numbers
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, stock, stock_batches

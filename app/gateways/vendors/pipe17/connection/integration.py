@@ -19,6 +19,7 @@ from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
+from app.gateways.vendors.pipe17.connection.once_log import OnceLog
 from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
 from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -62,8 +63,7 @@ class Integration:
         self._no_grant: dict[Flow, str] = {}
         self._on_trial: set[Flow] = set()
         """Flows that had no grant and are tried again since the last refresh."""
-        self._told: set[str] = set()
-        """What was logged already, so that it is logged once."""
+        self._log = OnceLog(channel)
         self._may_report = True
 
     # What the others ask
@@ -97,7 +97,7 @@ class Integration:
         if flow in self._on_trial:
             with self._lock:
                 self._on_trial.discard(flow)
-            self._say(current)
+            self._log_flows(current)
 
     def lacks_grant(self, flow: Flow) -> bool:
         """Whether Pipe17 answered 403 to this flow since the last refresh."""
@@ -150,7 +150,7 @@ class Integration:
         with self._lock:
             record = self._read.record if self._read else None
             may_report = self._may_report
-        if problem and self._is_news(f"problem: {problem}"):
+        if problem and self._log.is_news(f"problem: {problem}"):
             log.warning("channel %s: pipe17's integration cannot work: %s", self._channel, problem)
         status = ERROR if problem else CONNECTED
         if record is None or record.status in OFF_STATUSES or not may_report or call.deadline.left_s() < SPARE_S:
@@ -197,7 +197,7 @@ class Integration:
             self._on_trial |= set(self._no_grant)
             self._no_grant.clear()
             self._may_report = True
-        self._say(found)
+        self._log_flows(found)
         if found.record is not None and not is_off:
             self._log_mappings(found.record, call)
             if found.record.status != ERROR:
@@ -211,20 +211,20 @@ class Integration:
         except (Misconfigured, Refused) as error:
             if error.code in ("HTTP_401", "NOT_PIPE17", "REDIRECTED"):
                 raise
-            self._warn_once(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
+            self._log.warn(f"pipe17 does not let its integration be read ({error.code}); channels.toml alone counts")
             return IntegrationState(self._local)
         if row is None:
             if before is not None and (before.record is not None or before.is_gone):
                 return IntegrationState(before.settings, is_gone=True)
-            self._warn_once(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
+            self._log.warn(f"pipe17 shows no such integration ({NOT_FOUND}); channels.toml alone counts")
             return IntegrationState(self._local)
         record = read(IntegrationRecord, row)
         if record is None:
-            self._warn_once("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
+            self._log.warn("pipe17 shows its integration in a form that cannot be read; channels.toml alone counts")
             return IntegrationState(self._local)
         settings, problems = merged(self._local, record.values)
         for problem in problems:
-            self._warn_once(f"a setting of the integration in pipe17 is left out: {problem}")
+            self._log.warn(f"a setting of the integration in pipe17 is left out: {problem}")
         return IntegrationState(settings, record, problems=tuple(problems))
 
     def _why(self, flow: Flow, current: IntegrationState) -> str:
@@ -235,36 +235,13 @@ class Integration:
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)
-        self._say(self._read or IntegrationState(self._local))
+        self._log_flows(self._read or IntegrationState(self._local))
 
-    # Telling
+    # Saying what is so
 
-    def _say(self, current: IntegrationState) -> None:
-        """Log every flow that is off, once for each reason, and that it is on again."""
+    def _log_flows(self, current: IntegrationState) -> None:
         for flow in TICKS:
-            why = self._why(flow, current)
-            if why and self._is_news(f"{flow}: {why}"):
-                with self._lock:
-                    self._told = {told for told in self._told if not told.startswith(f"{flow}: ")} | {f"{flow}: {why}"}
-                log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
-            elif not why and flow not in self._on_trial and self._forget_told(f"{flow}: "):
-                log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)
-
-    def _is_news(self, sentence: str) -> bool:
-        with self._lock:
-            is_news = sentence not in self._told
-            self._told.add(sentence)
-        return is_news
-
-    def _forget_told(self, start: str) -> bool:
-        with self._lock:
-            old = {told for told in self._told if told.startswith(start)}
-            self._told -= old
-        return bool(old)
-
-    def _warn_once(self, sentence: str) -> None:
-        if self._is_news(sentence):
-            log.warning("channel %s: %s", self._channel, sentence)
+            self._log.flow(flow, self._why(flow, current), is_on_trial=flow in self._on_trial)
 
     def _report(self, record: IntegrationRecord, status: str, problem: str, call: Call) -> None:
         body = {"status": status, "errorText": problem}
@@ -281,7 +258,7 @@ class Integration:
                 self._read = replace(self._read, record=told)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
-        if call.deadline.left_s() < SPARE_S or not self._is_news("mappings " + " ".join(record.mappings.values())):
+        if call.deadline.left_s() < SPARE_S or not self._log.is_news("mappings " + " ".join(record.mappings.values())):
             return
         for entity, count in self.field_mappings(record, call):
             if count:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
-from app.domain.facts import Obstacle
+from app.domain.catalogue import ProductChange, ProductSent
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import CatalogueSink
@@ -19,63 +17,16 @@ from app.gateways.vendors.pipe17.connection.connector_settings import Integratio
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.products.catalogue_units import Sending, Unit, units_of
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
 
 ONE: Final = "/products/{id}"
 
 MOST_FAILURES: Final = 3
 """Products in a row that Pipe17 may fail on before the others wait: more of them are no fault of one product."""
-
-
-@dataclass
-class _Sending:
-    """A change, and what has become of it so far."""
-
-    change: ProductChange
-    before: Note
-    note: Note = field(default_factory=dict)
-    refusals: list[Refusal] = field(default_factory=list)
-    is_open: bool = False
-
-    def result(self) -> ProductSent:
-        return ProductSent(self.change.key, msgspec.json.encode(self.note), tuple(self.refusals))
-
-
-@dataclass(frozen=True, eq=False)
-class _Unit:
-    """One SKU of a change; `item` is None for one RetailOps has no more."""
-
-    sending: _Sending
-    sku: str
-    item: Item | None
-    product_id: str
-    parent_id: str = ""
-
-    @property
-    def last_sent(self) -> LastSent | None:
-        return self.sending.before.get(self.sku)
-
-    @property
-    def is_enabled(self) -> bool:
-        return self.item is not None and self.item.is_enabled is not False
-
-    @property
-    def is_settled(self) -> bool:
-        return self.sku in self.sending.note or any(refusal.sku == self.sku for refusal in self.sending.refusals)
-
-    def settle(self, last: LastSent | None) -> None:
-        """What is off stays noted when RetailOps has it no more: should it come back, that was no one else's doing."""
-        if last is not None and (self.item is not None or last.state == "off"):
-            self.sending.note[self.sku] = last
-
-    def refuse(self, reason: str, missing: str = "") -> None:
-        """`missing` is the SKU of a product that Pipe17 has not, where it may be made later."""
-        obstacles = (Obstacle("product", missing),) if missing else ()
-        self.sending.refusals.append(Refusal(reason, self.sku, self.product_id, obstacles))
-        self.settle(self.last_sent)
 
 
 class Products(CatalogueSink):
@@ -105,8 +56,8 @@ class Products(CatalogueSink):
 
         Raises a `GatewayError` when not one product could be settled.
         """
-        sendings = [_Sending(change, read_note(change.sent)) for change in changes]
-        units = list(_units(sendings))
+        sendings = [Sending(change, read_note(change.sent)) for change in changes]
+        units = list(units_of(sendings))
         for unit in units:
             unit.sending.is_open = True
         try:
@@ -116,10 +67,10 @@ class Products(CatalogueSink):
                 raise
         return [sending.result() for sending in sendings if not sending.is_open]
 
-    def _send(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> None:
+    def _send(self, units: Sequence[Unit], settings: IntegrationSettings, call: Call) -> None:
         matches = self._known.find({unit.sku for unit in units}, settings.sku_mapping, call, is_fresh=True)
-        by_sending: dict[int, list[_Unit]] = {}
-        missing: dict[_Unit, None] = {}
+        by_sending: dict[int, list[Unit]] = {}
+        missing: dict[Unit, None] = {}
         unsure: set[int] = set()
         for unit in units:
             by_sending.setdefault(id(unit.sending), []).append(unit)
@@ -160,7 +111,7 @@ class Products(CatalogueSink):
 
     # A product that is there
 
-    def _send_one(self, unit: _Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
+    def _send_one(self, unit: Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
         product, last = match.product, unit.last_sent
         if product is None:
             unit.settle(None)  # Switched off here and unknown there.
@@ -192,7 +143,7 @@ class Products(CatalogueSink):
         return None
 
     def _own_fields(
-        self, unit: _Unit, owner: str, last: LastSent | None, settings: IntegrationSettings
+        self, unit: Unit, owner: str, last: LastSent | None, settings: IntegrationSettings
     ) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
         if unit.item is None or not unit.is_enabled or owner != self._integration_id or not settings.creates_products:
@@ -215,7 +166,7 @@ class Products(CatalogueSink):
 
     # A product that is not there
 
-    def _create(self, units: Sequence[_Unit], settings: IntegrationSettings, call: Call) -> dict[str, Match]:
+    def _create(self, units: Sequence[Unit], settings: IntegrationSettings, call: Call) -> dict[str, Match]:
         """Create what may be created; a refused one that turns out to be there is sent like any other."""
         if not settings.creates_products:
             for unit in units:
@@ -229,7 +180,7 @@ class Products(CatalogueSink):
             fields = fields_of(unit.item, unit.parent_id)
             row = mapped(self._integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
             bodies.append({"sku": name, **fields, MAPPED: row})
-        refused: dict[_Unit, str] = {}
+        refused: dict[Unit, str] = {}
         try:
             for place, reason in post_each(self._api, PATH, "product", bodies, ["sku"], call, batch=self._batch):
                 unit, body = units[place], bodies[place]
@@ -259,32 +210,3 @@ def _of_one(error: Unavailable) -> Unavailable:
 def _is_anothers(ext_product_id: str, last: LastSent) -> bool:
     """True when a product of RetailOps' other than the one we sent has the row now."""
     return ext_product_id not in ("", last.ext_product_id)
-
-
-def _units(sendings: Sequence[_Sending]) -> Iterator[_Unit]:
-    """Every SKU to be looked at: those RetailOps has, and those it had when they were sent last."""
-    current = [(sending, list(_stated(sending))) for sending in sendings]
-    held = {unit.sku for _, units in current for unit in units}
-    for sending, units in current:
-        yield from units
-        own = {unit.sku for unit in units}
-        for sku, last in sending.before.items():
-            # A SKU that another product of this very push has now is sent with that one.
-            if sku in own or sku in held:
-                continue
-            if last.state == "off":
-                sending.note[sku] = last
-            else:
-                yield _Unit(sending, sku, None, last.ext_product_id)
-
-
-def _stated(sending: _Sending) -> Iterator[_Unit]:
-    product: Product | None = sending.change.product
-    if product is None:
-        return
-    seen = set()
-    for unit in product.units:
-        if unit.sku and unit.sku not in seen:
-            seen.add(unit.sku)
-            product_id = unit.product_id or product.item.product_id
-            yield _Unit(sending, unit.sku, unit, product_id, product.item.product_id)

@@ -10,7 +10,7 @@ from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.products.product_rows import Product
-from app.gateways.vendors.pipe17.stock.ingest import lock_subject
+from app.gateways.vendors.pipe17.stock.stock_rows import lock_subject
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 
 

@@ -25,6 +25,10 @@ class Level:
     unavailable: int | None = wire(Units("unavailable"))
     future: int | None = wire(Units("future"))
 
+    @property
+    def figures(self) -> tuple[int | None, int | None, int | None]:
+        return self.on_hand, self.unavailable, self.future
+
 
 @dataclass(frozen=True)
 class StockRecord(Level):

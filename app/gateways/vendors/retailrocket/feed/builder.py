@@ -9,9 +9,7 @@ import hashlib
 import logging
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final, cast
 
@@ -19,11 +17,12 @@ import msgspec
 
 from app.domain.catalogue import Item, Product
 from app.gateways.vendors.retailrocket.feed import yml
+from app.gateways.vendors.retailrocket.feed.draft import Draft, Numbers
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, stock
 from app.records.database import Database
-from app.records.feeds import BuildLost, FeedStore, LeftOut, Report, Turn
+from app.records.feeds import BuildLost, FeedStore, Report, Turn
 from app.records.statements import chunked
 from app.storefront import reservations
 
@@ -31,9 +30,6 @@ PAGE: Final = 250
 """Products read at a time."""
 
 BLOCK: Final = 64 * 1024
-
-MOST_NAMED: Final = 500
-"""Units left out that are named to the operator; the others are counted."""
 
 LOOK_S: Final = 1.0
 """How often a process looks whether a build is due."""
@@ -45,67 +41,6 @@ FORM: Final = 2
 """Goes up whenever this code writes the same goods otherwise."""
 
 log = logging.getLogger(__name__)
-
-
-class Numbers:
-    """A set of the small whole numbers we give goods, a bit for each."""
-
-    def __init__(self, packed: bytes = b"") -> None:
-        self._bits = bytearray(zlib.decompress(packed)) if packed else bytearray()
-
-    def add(self, number: int) -> bool:
-        """False when it was in already."""
-        place, bit = number >> 3, 1 << (number & 7)
-        if place >= len(self._bits):
-            self._bits.extend(bytes(place + 1 - len(self._bits) + 1024))
-        if self._bits[place] & bit:
-            return False
-        self._bits[place] |= bit
-        return True
-
-    def __contains__(self, number: int) -> bool:
-        place = number >> 3
-        return place < len(self._bits) and bool(self._bits[place] & (1 << (number & 7)))
-
-    def packed(self) -> bytes:
-        return zlib.compress(bytes(self._bits))
-
-    def without(self, other: Numbers) -> Iterator[int]:
-        """Those of ours the other has not, ascending."""
-        for place, byte in enumerate(self._bits):
-            there = other._bits[place] if place < len(other._bits) else 0
-            if rest := byte & ~there:
-                for bit in range(8):
-                    if rest & (1 << bit):
-                        yield place * 8 + bit
-
-
-@dataclass
-class _Draft:
-    """A build under way."""
-
-    turn: Turn
-    file: BinaryIO
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
-    listed: Numbers = field(default_factory=Numbers)
-    paths: dict[str, None] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
-    left_out_count: int = 0
-    shortened_count: int = 0
-    offers: int = 0
-    gone: dict[int, int] = field(default_factory=dict)
-    currency: str = ""
-
-    def write(self, piece: bytes) -> None:
-        self.file.write(piece)
-        self.digest.update(piece)
-        self.offers += 1
-
-    def leave_out(self, unit: Item, reason: str) -> None:
-        self.left_out_count += 1
-        if len(self.left_out) < MOST_NAMED:
-            self.left_out.append(LeftOut(unit.sku, unit.product_id, reason))
 
 
 class FeedBuilder:
@@ -159,7 +94,7 @@ class FeedBuilder:
         try:
             # On disk until it is whole: categories stand before the goods that say which there are.
             with tempfile.TemporaryFile() as file:
-                draft = _Draft(turn, cast(BinaryIO, file), currency=self._options.currency or self._first_currency())
+                draft = Draft(turn, cast(BinaryIO, file), currency=self._options.currency or self._first_currency())
                 if not self._write_offers(draft, is_stopping):
                     self.store.give_up(turn)
                     return False
@@ -177,7 +112,7 @@ class FeedBuilder:
         )  # fmt: skip
         return True
 
-    def _write_offers(self, draft: _Draft, is_stopping: Callable[[], bool]) -> bool:
+    def _write_offers(self, draft: Draft, is_stopping: Callable[[], bool]) -> bool:
         """False when this process is about to end."""
         keep_at_s = time.monotonic() + KEEP_S
         for products in self._pages():
@@ -205,7 +140,7 @@ class FeedBuilder:
             if not after:
                 return
 
-    def _write_page(self, draft: _Draft, products: list[Product]) -> None:
+    def _write_page(self, draft: Draft, products: list[Product]) -> None:
         units = [(product, unit) for product in products for unit in product.units if unit.is_enabled is not False]
         stocks = self._stocks([unit for _, unit in units])
         found: list[Offer] = []
@@ -229,7 +164,7 @@ class FeedBuilder:
             held = reservations.reserved_units(connection, self._channel, skus)
         return {unit.number: self._availability.of(levels.get(unit.sku), held.get(unit.sku, 0)) for unit in units}
 
-    def _number(self, draft: _Draft, offers: list[Offer]) -> None:
+    def _number(self, draft: Draft, offers: list[Offer]) -> None:
         """Every category of these offers, and all above it, has a number."""
         for path in {path for offer in offers for path in offer.categories}:
             while path and path not in draft.paths:
@@ -241,7 +176,7 @@ class FeedBuilder:
                 catalogue.number_categories(connection, self._channel, missing)
                 draft.numbers = catalogue.category_numbers(connection, self._channel)
 
-    def _write_gone(self, draft: _Draft) -> None:
+    def _write_gone(self, draft: Draft) -> None:
         """What the last build listed and this one does not stays as unavailable for its time (contract 4)."""
         now = self._clock()
         before = draft.turn.report.gone
@@ -257,7 +192,7 @@ class FeedBuilder:
                 kept = []
         self._write_gone_page(draft, kept)
 
-    def _write_gone_page(self, draft: _Draft, numbers: list[int]) -> None:
+    def _write_gone_page(self, draft: Draft, numbers: list[int]) -> None:
         with self._database.read() as connection:
             found = catalogue.of_numbers(connection, self._channel, numbers)
         offers = []
@@ -273,7 +208,7 @@ class FeedBuilder:
         for offer in offers:
             draft.write(yml.offer(offer, draft.numbers, is_gone=True))
 
-    def _finish(self, draft: _Draft) -> None:
+    def _finish(self, draft: Draft) -> None:
         tree = sorted(
             (draft.numbers[path], draft.numbers.get(self._offers.parent(path), 0), self._offers.levels(path)[-1])
             for path in draft.paths

@@ -1,0 +1,209 @@
+"""Which figures Pipe17 is to have of a SKU, one row for each of its products and locations (contract 2.4, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from app.domain.facts import Obstacle
+from app.domain.stock import StockChange, StockDetail, StockSent
+from app.domain.stock_levels import on_shelf
+from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.products.known_products import Match
+from app.gateways.vendors.pipe17.stock.held_stock import Level
+
+INTERNAL: Final = ("internal", "")
+"""`quantity_type` of units in a facility; RetailOps leaves it empty where it is not filled."""
+
+EXTERNAL: Final = "external"
+INFLIGHT: Final = "inflight"
+
+Note = dict[str, list[int | None]]
+"""By location id the figures as Pipe17 accepted them last, without those that were not sent at the end.
+
+Without any figure Pipe17 may have whatever an earlier attempt sent there."""
+
+
+@dataclass
+class Sending:
+    """What is to be sent of one SKU, and what has become of it so far."""
+
+    sku: str
+    pipe17_sku: str
+    note: Note
+    missing: set[tuple[str, str]] = field(default_factory=set)
+    """Pipe17's SKUs and location ids it has not answered for yet."""
+    refusals: list[str] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    is_product_known: bool = True
+    is_skipped: bool = False
+    """True if some of it is skipped because Pipe17 locks or does not track the product."""
+    attention: str = ""
+
+    def result(self) -> StockSent:
+        sentences = "; ".join(dict.fromkeys(self.refusals))
+        is_skipped = self.is_skipped and not sentences
+        return StockSent(
+            self.sku,
+            msgspec.json.encode(self.note),
+            sentences,
+            is_skipped,
+            tuple(dict.fromkeys(self.obstacles)),
+            attention=self.attention,
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure on its way."""
+
+    sending: Sending
+    pipe17_sku: str
+    location_id: str
+    figure: Level
+    is_gone: bool = False
+    """True for a place RetailOps names no more: once it is 0 nothing is left to remember."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.pipe17_sku, self.location_id
+
+    def settle(self, reason: str) -> None:
+        """Pipe17 has answered for it: with the reason of a refusal, or "" where it has the figure now."""
+        sending = self.sending
+        sending.missing.discard(self.key)
+        if reason:
+            sending.refusals.append(reason if self.pipe17_sku == sending.pipe17_sku else f"{self.pipe17_sku}: {reason}")
+            if not sending.is_product_known:
+                sending.obstacles += [Obstacle("product", name) for name in (sending.sku, sending.pipe17_sku)]
+        elif self.pipe17_sku != sending.pipe17_sku:
+            return  # The note is about the product that has the stock.
+        elif self.is_gone:
+            sending.note.pop(self.location_id, None)
+        else:
+            sending.note[self.location_id] = noted(self.figure)
+
+
+class StockRows:
+    """Translates levels as RetailOps states them; makes no call."""
+
+    def __init__(self, options: Pipe17Options, locations: Locations) -> None:
+        self._options = options
+        self._locations = locations
+        self._owns_locations = bool(options.integration_id or options.locations)
+        """False for a bare key that may be shown locations of others as well."""
+
+    def of(self, change: StockChange, match: Match, served: Served) -> tuple[Sending, list[Row]]:
+        sending = Sending(change.sku, match.pipe17_sku, self._note(change, served))
+        sending.is_product_known = match.product is not None
+        if match.product is not None and match.product.is_locked:
+            sending.is_skipped = True
+            sending.obstacles.append(Obstacle("lock", match.pipe17_sku))
+            return sending, []
+        if not match.pipe17_sku:
+            sending.refusals.append("the product of this SKU at Pipe17 has another SKU at RetailOps")
+            sending.obstacles.append(Obstacle("product", change.sku))
+            return sending, []
+        if not change.level.details and change.level.quantity_available > 0 and not change.level.is_nowhere:
+            sending.refusals.append("its units are stated without the facilities that hold them")
+            return sending, []
+        totals = self._by_location(sending, change.level.details, served)
+        gone = set(sending.note) - set(totals)
+        if self._owns_locations and not change.level.details:
+            gone |= set(served.ids)
+        sku = match.pipe17_sku
+        own = [Row(sending, sku, place, totals[place]) for place in sorted(totals)]
+        emptied = sorted(gone & set(served.ids))
+        own += [Row(sending, sku, place, self._nothing(sending, place), is_gone=True) for place in emptied]
+        return sending, own + self._rows_of_others(sending, match, own, served)
+
+    def _rows_of_others(self, sending: Sending, match: Match, own: Sequence[Row], served: Served) -> list[Row]:
+        """Products that carry the same channel SKU would sell the same units: they have 0, or all have the figure."""
+        others = [product for product in match.others if not product.is_locked]
+        if not match.others:
+            return []
+        named = ", ".join(product.sku for product in match.others)
+        takes_all = self._options.alias_stock == "all"
+        done = "they have the same figure (alias_stock)" if takes_all else "their stock is sent as 0"
+        sending.attention = f"{match.pipe17_sku} has its stock; other products of Pipe17 carry it too: {named}; {done}"
+        if takes_all:
+            return [replace(row, pipe17_sku=product.sku) for product in others for row in own]
+        places = {row.location_id for row in own} | (set(served.ids) if self._owns_locations else set())
+        nothing = [(place, self._nothing(sending, place)) for place in sorted(places)]
+        return [Row(sending, product.sku, place, figure) for product in others for place, figure in nothing]
+
+    def _note(self, change: StockChange, served: Served) -> Note:
+        """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
+        note = _read_note(change.sent)
+        if change.doubted is None:
+            return note
+        doubted = self._by_location(Sending(change.sku, "", {}), change.doubted, served)
+        return {location_id: [] for location_id in (*note, *doubted)}
+
+    def _nothing(self, sending: Sending, location_id: str) -> Level:
+        was_future = location_id == self._options.inflight_location or len(sending.note.get(location_id, ())) > 2
+        return self._figure(0, 0, 0 if was_future else None)
+
+    def _figure(self, on_hand: int, unavailable: int, future: int | None) -> Level:
+        return Level(on_hand, unavailable if self._options.unavailable == "difference" else None, future)
+
+    def _by_location(self, sending: Sending, details: Sequence[StockDetail], served: Served) -> dict[str, Level]:
+        """Units per location; facilities of one location are added up."""
+        shelf: dict[str, tuple[int, int]] = {}
+        coming: dict[str, int] = {}
+        for detail in details:
+            total = max(detail.total, detail.available)  # What may be sold is there, also where no total is given.
+            if detail.quantity_type == INFLIGHT:
+                place = self._options.inflight_location
+                if place in served.ids:
+                    coming[place] = coming.get(place, 0) + total
+                continue
+            location_id = self._place(sending, detail, served)
+            if location_id:
+                on_hand, unavailable = shelf.get(location_id, (0, 0))
+                shelf[location_id] = (on_hand + total, unavailable + total - detail.available)
+        if self._options.inflight_location in shelf:
+            coming.setdefault(self._options.inflight_location, 0)
+        return {
+            location_id: self._figure(*on_shelf(*shelf.get(location_id, (0, 0))), _floored(coming.get(location_id)))
+            for location_id in (*shelf, *(place for place in coming if place not in shelf))
+        }
+
+    def _place(self, sending: Sending, detail: StockDetail, served: Served) -> str:
+        """The location whose shelf holds the units, or "" where they are not sent."""
+        is_external = detail.quantity_type == EXTERNAL and self._options.external_stock
+        if detail.quantity_type not in INTERNAL and not is_external:
+            return ""
+        location_id = served.find(detail.place)
+        if location_id is None and not self._locations.is_filtered_out(detail.place):
+            kind = "vendor" if is_external else "facility"
+            sending.refusals.append(f"{kind} '{detail.place}' is no location of Pipe17 that this channel serves")
+            sending.obstacles.append(Obstacle("location", name_key(detail.place)))
+        return location_id or ""
+
+
+def _floored(units: int | None) -> int | None:
+    return None if units is None else max(units, 0)
+
+
+def lock_subject(pipe17_sku: str, location_id: str) -> str:
+    """How an obstacle names a locked stock record; a location id holds no blank."""
+    return f"{location_id} {pipe17_sku}"
+
+
+def noted(figure: Level) -> list[int | None]:
+    figures = [figure.on_hand, figure.unavailable]
+    return figures if figure.future is None else [*figures, figure.future]
+
+
+def _read_note(sent: bytes | None) -> Note:
+    if not sent:
+        return {}
+    try:
+        return msgspec.json.decode(sent, type=Note)
+    except msgspec.DecodeError:
+        return {}  # Another vendor's, or an older form: everything is sent anew anyway.
