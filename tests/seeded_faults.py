@@ -1030,7 +1030,7 @@ FAULTS = (
     Fault(
         "pipe17-texts-unmended",
         "P34",
-        "app/gateways/vendors/pipe17/connection/wire.py",
+        "app/gateways/wire_objects.py",
         "return mended(value).strip() if",
         "return value.strip() if",
         ("tests/gateways/test_pipe17_ids.py::test_p34_what_nobody_can_read_in_a_free_text_costs_its_character_alone",),
@@ -2077,7 +2077,7 @@ FAULTS = (
     Fault(
         "trims-vendor-id",
         "P35",
-        "app/gateways/vendors/pipe17/connection/wire.py",
+        "app/gateways/wire_objects.py",
         "    if isinstance(value, str):\n        return value\n    return str(value)",
         "    if isinstance(value, str):\n        return value.strip()\n    return str(value)",
         ("tests/gateways/test_pipe17_ids.py::test_p35_every_id_of_pipe17s_comes_back_byte_for_byte",),

@@ -27,10 +27,10 @@ from app.gateways.calls import Call, Kind
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.connection import moments
-from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
+from app.gateways.wire_objects import read
 from app.options import explain, read_table
 from app.records.deliveries import Delivery, Settled
 from app.sandbox.faults import serve

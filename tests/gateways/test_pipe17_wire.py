@@ -12,13 +12,13 @@ import pytest
 from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
-from app.gateways.vendors.pipe17.connection.wire import encode, read, read_all, write
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfillment, Tracking
 from app.gateways.vendors.pipe17.orders.shipments import Line, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import KEPT_S, MISSING_KEPT_S, ProductCache
 from app.gateways.vendors.pipe17.returns import GoodsLine, Return
 from app.gateways.vendors.pipe17.stock.held_stock import StockRecord
 from app.gateways.vendors.pipe17.stock.ingest import Ingest
+from app.gateways.wire_objects import encode, read, read_all, write
 
 AT = datetime(2026, 11, 29, 8, 30, 49, 767000, UTC)
 

@@ -28,7 +28,6 @@ from app.gateways.vendors.pipe17.connection.connector_settings import Integratio
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.connection.permissions import Flow
-from app.gateways.vendors.pipe17.connection.wire import Json, encode, is_possible_id, read, read_all
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import READY, SENT, RequestState
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
@@ -39,6 +38,7 @@ from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note,
 from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
 from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
+from app.gateways.wire_objects import Json, encode, is_possible_id, read, read_all
 
 FIGURES: Final = ("on_hand", "unavailable", "future")
 

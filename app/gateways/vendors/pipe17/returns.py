@@ -21,9 +21,9 @@ from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.connection.wire import Figure, Id, Parts, Text, wire, write
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen, number_of
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
+from app.gateways.wire_objects import Figure, Id, Parts, Text, wire, write
 
 RETURNS: Final = "/returns"
 ONE_RETURN: Final = "/returns/{id}"

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.wire import Json, Switch, Units, encode, read, read_all, wire
+from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100

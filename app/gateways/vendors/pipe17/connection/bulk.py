@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import BrokenReply, Refused
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.wire import Json
+from app.gateways.wire_objects import Json
 
 _REASON_LENGTH = 120
 

@@ -16,8 +16,8 @@ from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.connection.locations import PATH, Location, Locations, name_key
-from app.gateways.vendors.pipe17.connection.wire import Json, read
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.wire_objects import Json, read
 
 ONE = f"{PATH}/{{id}}"
 

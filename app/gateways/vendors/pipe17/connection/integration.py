@@ -21,8 +21,8 @@ from app.gateways.vendors.pipe17.connection.connector_settings import Integratio
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
 from app.gateways.vendors.pipe17.connection.once_log import OnceLog
 from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
-from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.wire_objects import read
 
 PATH: Final = "/integrations/{id}"
 MAPPING_PATH: Final = "/mappings/{id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.gateways.vendors.pipe17.connection.wire import Anything, Id, Parts, PartsWithin, Text, wire
+from app.gateways.wire_objects import Anything, Id, Parts, PartsWithin, Text, wire
 
 
 @dataclass(frozen=True)

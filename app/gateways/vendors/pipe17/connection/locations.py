@@ -13,9 +13,9 @@ from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.connection.wire import Id, Text, wire
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
+from app.gateways.wire_objects import Id, Text, wire
 
 KEPT_S: Final = 600.0
 """How long Pipe17's list of locations is believed."""

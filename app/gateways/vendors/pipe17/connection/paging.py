@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from app.domain.moments import moment_text
 from app.errors import BrokenReply, GatewayError
 from app.gateways.vendors.pipe17.connection.api import Params
-from app.gateways.vendors.pipe17.connection.moments import moment_text
-from app.gateways.vendors.pipe17.connection.wire import read
 from app.gateways.vendors.pipe17.orders.shipments import RequestState, Shipment
+from app.gateways.wire_objects import read
 
 T = TypeVar("T")
 

@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
+from app.domain.moments import to_ms
 from app.errors import Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
 from app.gateways.vendors.pipe17.connection.bulk import has_failed
-from app.gateways.vendors.pipe17.connection.moments import to_ms
-from app.gateways.vendors.pipe17.connection.wire import Figure, Id, ListedId, Moment, Parts, Text, wire, write
 from app.gateways.vendors.pipe17.orders.shipments import Line
+from app.gateways.wire_objects import Figure, Id, ListedId, Moment, Parts, Text, wire, write
 
 PATH: Final = "/fulfillments"
 TRACKINGS: Final = "/trackings"

@@ -7,8 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from app.gateways.vendors.pipe17.connection.moments import to_ms
-from app.gateways.vendors.pipe17.connection.wire import Figure, Id, Moment, Part, Parts, Text, Texts, wire
+from app.domain.moments import to_ms
+from app.gateways.wire_objects import Figure, Id, Moment, Part, Parts, Text, Texts, wire
 
 READY: Final = "readyForFulfillment"
 SENT: Final = "sentToFulfillment"

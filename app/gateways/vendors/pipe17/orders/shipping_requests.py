@@ -6,19 +6,20 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from app.domain import moments
 from app.domain.orders import Candidate, HeldBack, OrderSketch, SourceCancellations
 from app.errors import BrokenReply, Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection import moments, paging
+from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
-from app.gateways.vendors.pipe17.connection.wire import is_possible_id, read, read_all
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order, to_sketch
 from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, READY, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache, batches
+from app.gateways.wire_objects import is_possible_id, read, read_all
 
 FEW: Final = 3
 """Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""

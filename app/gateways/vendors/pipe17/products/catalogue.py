@@ -15,13 +15,13 @@ from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
-from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.catalogue_units import Sending, Unit, units_of
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
 from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
+from app.gateways.wire_objects import Json
 
 ONE: Final = "/products/{id}"
 

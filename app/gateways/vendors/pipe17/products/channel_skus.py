@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.domain import moments
 from app.errors import GatewayError
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection import moments
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.products.product_cache import KEPT_S, PATH, ProductCache
 from app.gateways.vendors.pipe17.products.product_rows import Product, read_product

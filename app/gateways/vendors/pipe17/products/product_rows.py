@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.domain.catalogue import Item
-from app.gateways.vendors.pipe17.connection.moments import to_ms
-from app.gateways.vendors.pipe17.connection.wire import Id, Json, Moment, Parts, Switch, Text, encode, read, wire, write
+from app.domain.moments import to_ms
+from app.gateways.wire_objects import Id, Json, Moment, Parts, Switch, Text, encode, read, wire, write
 
 PUBLISHED: Final = "published"
 UNPUBLISHED: Final = "unpublished"

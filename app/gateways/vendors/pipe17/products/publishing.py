@@ -6,7 +6,6 @@ from typing import Literal
 
 import msgspec
 
-from app.gateways.vendors.pipe17.connection.wire import Json
 from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.products.product_rows import (
     DISABLED,
@@ -16,6 +15,7 @@ from app.gateways.vendors.pipe17.products.product_rows import (
     Published,
     mapped,
 )
+from app.gateways.wire_objects import Json
 
 State = Literal["published", "off", "withdrawn"]
 """published: RetailOps has it; off: RetailOps has switched it off; withdrawn: Pipe17's people do not want it here."""

@@ -8,8 +8,8 @@ from typing import Final
 
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
-from app.gateways.vendors.pipe17.connection.wire import Id, Switch, Text, Units, wire
 from app.gateways.vendors.pipe17.products.product_cache import batches
+from app.gateways.wire_objects import Id, Switch, Text, Units, wire
 
 PATH: Final = "/inventory"
 

@@ -9,8 +9,8 @@ from typing import Final
 from app.errors import Misconfigured, Refused
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.wire import read_all
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
+from app.gateways.wire_objects import read_all
 
 KEPT_S: Final = 600.0
 """How long the list of locked records is believed."""

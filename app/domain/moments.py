@@ -1,4 +1,4 @@
-"""Times as Pipe17 writes them (ISO-8601, UTC, milliseconds) and as numbers that can be compared."""
+"""Times as vendors write them (ISO-8601, UTC, milliseconds) and as numbers that can be compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def to_ms(at: datetime) -> int:
 
 
 def moment_text(at_ms: int) -> str:
-    """A time as Pipe17 writes it, 2026-01-31T08:30:49.767Z."""
+    """A time as text, 2026-01-31T08:30:49.767Z."""
     return iso_ms(datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000))
 
 

@@ -1,4 +1,4 @@
-"""How Pipe17's objects are declared, once for both directions: frozen dataclasses whose fields are made with `wire()`.
+"""How vendors' objects are declared, once for both directions: frozen dataclasses whose fields are made with `wire()`.
 
 Reading is tolerant, because an order must not be lost for a field nobody needs: null is the same as absent, what is
 not declared is left alone, and a value of a wrong kind is as if it were absent.  Names that public sources leave open
@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar
 import marshmallow
 import msgspec
 
+from app.domain.moments import iso_ms
 from app.domain.texts import mended
-from app.gateways.vendors.pipe17.connection.moments import iso_ms
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -57,14 +57,14 @@ class WireField(marshmallow.fields.Field[Any]):
 
 
 def wire(field: WireField) -> Any:
-    """A field of an object: the name it has at Pipe17, and how it is read and written."""
+    """A field of an object: the name it has at the vendor, and how it is read and written."""
     if field.required:
         return dataclasses.field(metadata={"field": field})
     return dataclasses.field(default=field.absent, metadata={"field": field})
 
 
 def read(kind: type[T], row: object) -> T | None:
-    """One object of Pipe17's, or None when it is not of the form it must have."""
+    """One object of a vendor's, or None when it is not of the form it must have."""
     if not isinstance(row, Mapping):
         return None
     values = {}
@@ -86,7 +86,7 @@ def read_all(kind: type[T], rows: object) -> tuple[T, ...]:
 
 
 def write(item: Any) -> Json:
-    """An object as Pipe17 takes it; a field that says nothing is left out, so that it is not touched there."""
+    """An object as the vendor takes it; a field that says nothing is left out, so that it is not touched there."""
     written = {field.key: field.write(getattr(item, name)) for name, field in _declared(item.__class__)}
     return {key: value for key, value in written.items() if value not in (None, "", [])}
 
@@ -106,7 +106,7 @@ class Text(WireField):
 
 
 class Id(WireField):
-    """An id of Pipe17's, opaque: byte for byte as it came (R32), a number as text; a list gives its first id."""
+    """An id of the vendor's, opaque: byte for byte as it came (R32), a number as text; a list gives its first id."""
 
     def read(self, value: Any) -> str:
         found = read_id(_first(value))
@@ -129,14 +129,14 @@ def _first(value: Any) -> Any:
 
 
 def read_id(value: object) -> str:
-    """An id as Pipe17 wrote it; "" for what is none."""
+    """An id as the vendor wrote it; "" for what is none."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else ""
 
 
 def is_possible_id(text: str) -> bool:
-    """Whether Pipe17 can be asked for it: an address cannot hold two ids that are dots only."""
+    """Whether the vendor can be asked for it: an address cannot hold two ids that are dots only."""
     return 0 < len(text) <= LONGEST_ID and text not in (".", "..") and not _CONTROL.search(text)
 
 
@@ -197,7 +197,7 @@ class Units(WireField):
 
 
 class Switch(WireField):
-    """True where Pipe17 says true; one that is off is not written."""
+    """True where the vendor says true; one that is off is not written."""
 
     absent = False
 
