@@ -1,4 +1,4 @@
-"""`channel new-gateway`: a folder that passes the conformance suite at once and shows where to write."""
+"""`channel new-gateway`: the folders of a new vendor, copied from those of the made-up Example Shop."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import dataclasses
 import keyword
 import re
 from pathlib import Path
-from string import Template
 
 import click
 import msgspec
 
-from app.gateways import REGISTRY
+from app.cli import COMMANDS
+from app.gateways import EXAMPLE, REGISTRY
+from app.sandbox import vendors
 from app.settings import Channel
 from app.terminal import json_option, print_json
 
-TEMPLATES = Path(__file__).parent / "templates"
 ROOT = Path(__file__).resolve().parents[2]
 
-FILES = ("__init__.py", "gateway.py", "options.py", "payloads.py", "UNVERIFIED.md")
-"""What is written into the gateway's own folder; each has a template of its name."""
+FIRST_PORT = 5100
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
-"""A token is a folder, a table in channels.toml, a log field and a metric label; its templates have room for 20."""
+"""A token is a folder, a table in channels.toml, a log field and a metric label; lines have room for 20 characters."""
 
-_VENDORS = Path("app/gateways/vendors")
+FOLDERS = (Path("app/gateways/vendors"), Path("app/sandbox/vendors"))
 _TESTS = Path("tests/gateways")
-_OWN_IMPORTS = re.compile(r"(?:^from app\..*\n)+", re.MULTILINE)
+
+COPIED = (
+    *((f"{folder}/{EXAMPLE}/*", f"{folder}/{{}}") for folder in FOLDERS),
+    (f"{_TESTS}/*_{EXAMPLE}.py", f"{_TESTS}"),
+)
+"""What is copied, and the folder it is copied to."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -47,26 +51,22 @@ class Made(msgspec.Struct, frozen=True):
 )
 @json_option
 def new_gateway(name: str, root: Path, as_json: bool) -> None:
-    """Write the folder of a new vendor, app/gateways/vendors/NAME, and what its conformance test needs.
+    """Write the folders of a new vendor: its gateway, its stand-in for `channel sandbox NAME`, and its tests.
 
-    NAME is the vendor's word: lower-case letters, digits and underscores.  The new gateway talks to an
-    invented API, passes tests/gateways/test_conformance.py as it is, and says in comments ("Write here")
-    what belongs where.  The registry finds it by its folder; nothing that exists is overwritten.
+    NAME is the vendor's word: lower-case letters, digits and underscores.  They are copies of the made-up Example Shop
+    under the new name, so they run and pass all tests at once; put the vendor's own calls in their place.  They are
+    found by their names; nothing that exists is changed.
     """
     _refuse_name(name)
-    for needed in (_VENDORS, _TESTS):
-        if not (root / needed).exists():
-            raise click.BadParameter(f"there is no {needed} below {root}; it must be a checkout", param_hint="--into")
-    folder, target = _VENDORS / name, _TESTS / f"target_{name}.py"
-    for made in (folder, folder.with_suffix(".py"), target):
-        if (root / made).exists():
-            raise click.BadParameter(f"{made} exists already; nothing was written", param_hint="NAME")
-    texts = {folder / file: _filled(f"{file}.txt", name) for file in FILES}
-    texts[target] = _filled("target.py.txt", name)
-    (root / folder).mkdir()
+    texts = _copies(name, root)
+    for path in texts:
+        place = path if path.parent == _TESTS else path.parent
+        if (root / place).exists() or (root / place).with_suffix(".py").exists():
+            raise click.BadParameter(f"{place} exists already; nothing was written", param_hint="NAME")
     for path, text in texts.items():
+        (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    _tell(Made(name, [str(path) for path in texts]), as_json)
+    _show(Made(name, [str(path) for path in texts]), as_json)
 
 
 def _refuse_name(name: str) -> None:
@@ -76,26 +76,45 @@ def _refuse_name(name: str) -> None:
         raise click.BadParameter(rule, param_hint="NAME")
     if name in {item.name for item in dataclasses.fields(Channel)}:
         raise click.BadParameter("is the name of a setting of [[channel]] in channels.toml", param_hint="NAME")
-    if name in REGISTRY:
-        raise click.BadParameter("is a gateway already", param_hint="NAME")
+    if name in (*REGISTRY, *vendors.names(), EXAMPLE):
+        raise click.BadParameter("is a vendor already", param_hint="NAME")
+    if name in (*COMMANDS, "all"):
+        raise click.BadParameter("is a word of the command line", param_hint="NAME")
 
 
-def _filled(template: str, name: str) -> str:
-    text = (TEMPLATES / template).read_text(encoding="utf-8")
-    filled = Template(text).substitute(token=name, Name="".join(part.capitalize() for part in name.split("_")))
-    # Where the vendor's own modules stand among the imports depends on its name.
-    return _OWN_IMPORTS.sub(lambda block: "".join(sorted(block[0].splitlines(keepends=True), key=_module)), filled)
+def _copies(name: str, root: Path) -> dict[Path, str]:
+    """The text of each new file by its place below `root`.  Raises `click.BadParameter` where `root` is no checkout."""
+    title = " ".join(part.capitalize() for part in name.split("_"))
+    offset = 1 + max(vendors.vendor(known).port_offset for known in (*vendors.names(), EXAMPLE))
+    example = vendors.vendor(EXAMPLE).port_offset
+    words = {
+        EXAMPLE: name,
+        EXAMPLE.upper(): name.upper(),
+        "ExampleShop": title.replace(" ", ""),
+        "Example Shop": title,
+        "a made-up shop": "a shop",
+        f"port_offset = {example}": f"port_offset = {offset}",
+        f":{FIRST_PORT + example}/": f":{FIRST_PORT + offset}/",
+    }
+    texts = {}
+    for pattern, folder in COPIED:
+        found = sorted(path for path in root.glob(pattern) if path.is_file())
+        if not found:
+            raise click.BadParameter(f"there is no {pattern} below {root}; it must be a checkout", param_hint="--into")
+        for path in found:
+            text = path.read_text(encoding="utf-8")
+            for word, replaced in words.items():
+                text = text.replace(word, replaced)
+            texts[Path(folder.format(name)) / path.name.replace(EXAMPLE, name)] = text
+    return texts
 
 
-def _module(line: str) -> str:
-    return line.split()[1]
-
-
-def _tell(made: Made, as_json: bool) -> None:
+def _show(made: Made, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
     click.echo("Written:")
     for file in made.files:
         click.echo(f"  {file}")
-    click.echo(f"Try it: python -m pytest tests/gateways/test_conformance.py -k {made.gateway}")
+    click.echo(f"Try it: python -m pytest tests/gateways -k {made.gateway}")
+    click.echo(f"and:    channel sandbox {made.gateway}")

@@ -38,7 +38,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @click.command(short_help="Run the vendors' stand-ins on this machine.")
-@click.argument("vendor", type=click.Choice([*vendors.names(), "all"]), default="all")
+@click.argument("vendor", type=click.Choice([*vendors.names(), vendors.EXAMPLE, "all"]), default="all")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -77,7 +77,7 @@ def sandbox(vendor: str, port: int | None, shipments: int, seed: int, state: Pat
                 Running(name, found.title, server.url + found.base_path, f"{server.url}/sandbox/", list(found.accounts))
             )
         configured = [name for name in chosen if has_example(name)]
-        moved = {FIRST_PORT + vendors.port_offset(name): ports[name] for name in configured}
+        moved = {FIRST_PORT + vendors.vendor(name).port_offset: ports[name] for name in configured}
         _show(Shown(running, channels_text(configured, moved), variables_text(configured)), as_json)
         stopping.wait()
 
@@ -86,7 +86,7 @@ def _port(name: str, port: int | None, *, is_alone: bool) -> int:
     """With one vendor `--port` is its own; with all of them it is the first one, and each keeps its distance."""
     if port == 0 or (port is not None and is_alone):
         return port
-    return (FIRST_PORT if port is None else port) + vendors.port_offset(name)
+    return (FIRST_PORT if port is None else port) + vendors.vendor(name).port_offset
 
 
 def _start(name: str, port: int, options: Options) -> RunningServer:

@@ -15,8 +15,14 @@ from app.gateways import vendors
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Vendor
 
+EXAMPLE: Final = "example_shop"
+"""The made-up vendor that `channel new-gateway` copies.  It is not in the registry, so that no channel can have it: to
+name it in channels.toml is a fault at start-up, as any name of no vendor is."""
+
 REGISTRY: Final[dict[str, str]] = {
-    found.name: f"{vendors.__name__}.{found.name}" for found in pkgutil.iter_modules(vendors.__path__) if found.ispkg
+    found.name: f"{vendors.__name__}.{found.name}"
+    for found in pkgutil.iter_modules(vendors.__path__)
+    if found.ispkg and found.name != EXAMPLE
 }
 """The package of each vendor by its token, which is the name of its folder."""
 

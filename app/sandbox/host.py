@@ -46,12 +46,12 @@ class Vendor:
     """What a folder of `vendors` says of its sandbox, as `VENDOR` in its `__init__`.
 
     `title` is the vendor's name in the world.  Faults without a path of their own are for what is below
-    `base_path`.  `port_offset` is added to the first port of `channel sandbox`; None takes one after the others.
+    `base_path`.  `port_offset`, which no other vendor has, is added to the first port of `channel sandbox`.
     """
 
     title: str
     base_path: str = ""
-    port_offset: int | None = None
+    port_offset: int
     accounts: Sequence[Account] = ()
 
     def start(self, port: int, options: Options) -> RunningServer:

@@ -14,7 +14,7 @@ import pytest
 from app.deadline import Deadline
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways import REGISTRY, VENDORS
+from app.gateways import EXAMPLE, REGISTRY, VENDORS
 from app.gateways.calls import Accepted, Call, Kind, NotOurs, Verb
 from app.gateways.stored_commands import look_up, perform
 from app.sandbox.faults import serve
@@ -23,6 +23,9 @@ from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
 BUSINESS_VERBS = {
     *COMMANDS, "settle_payment", "return_order", "credit_payment", "update_order", "push_catalog",
 }  # fmt: skip
+
+TOKENS = (*sorted(REGISTRY), EXAMPLE)
+"""The vendors, and the made-up one that a new vendor is copied from."""
 
 BODIES = ("an empty body", "JSON cut short", "JSON of a wrong type")
 """Answers that are whole and end well, and only say nothing."""
@@ -56,14 +59,14 @@ def call(kind: Kind = "command") -> Call:
     return Call(Deadline.in_s(5), "request-1", kind)
 
 
-@pytest.fixture(params=sorted(REGISTRY))
+@pytest.fixture(params=TOKENS)
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     assert request.param in TARGETS, f"{request.param} has no entry in conformance_targets.py"
     with TARGETS[request.param]() as made:
         yield made
 
 
-@pytest.mark.parametrize("token", sorted(REGISTRY))
+@pytest.mark.parametrize("token", TOKENS)
 def test_every_vendor_declares_every_verb_and_has_what_it_declares(token: str) -> None:
     with TARGETS[token]() as made:
         gateway = made.gateway()

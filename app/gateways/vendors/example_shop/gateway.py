@@ -1,0 +1,45 @@
+"""What Example Shop can do: orders, two commands, stock and catalogue."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.errors import GatewayError, Misconfigured, Refused
+from app.gateways.calls import Call, Health
+from app.gateways.capabilities import Gateway
+from app.gateways.vendor import Tools
+from app.gateways.vendors.example_shop.api import Api, client_of
+from app.gateways.vendors.example_shop.facts import Products, Stock
+from app.gateways.vendors.example_shop.options import ExampleShopOptions
+from app.gateways.vendors.example_shop.order_commands import OrderCommands
+from app.gateways.vendors.example_shop.orders import Orders
+
+TOKEN: Final = "example_shop"
+
+ACCOUNT: Final = "/account"
+
+
+def create_gateway(options: ExampleShopOptions, tools: Tools) -> Gateway:
+    """Raises `Misconfigured` when no key may be sent to the address."""
+    api = Api(client_of(TOKEN, options, tools))
+    return Gateway(
+        token=TOKEN,
+        check=lambda call: _health(api, options.account_id, call),
+        commands=OrderCommands(api),
+        orders=Orders(TOKEN, options, api) if options.orders else None,
+        stock=Stock(api),
+        catalogue=Products(api),
+    )
+
+
+def _health(api: Api, account_id: str, call: Call) -> Health:
+    """Reads the account's own name."""
+    try:
+        account = api.read(ACCOUNT, call)
+    except (Misconfigured, Refused) as error:
+        return Health("refused", error.message)
+    except GatewayError as error:
+        return Health("unreachable", error.message)
+    if account.get("id") != account_id:
+        return Health("refused", "the key belongs to another account than account_id")
+    return Health("connected")
