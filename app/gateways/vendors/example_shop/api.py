@@ -1,4 +1,4 @@
-"""What is the same in every call to Example Shop: its key, its JSON, and how failures are told apart."""
+"""What is the same in every call to Example Shop: its key, its JSON, and how a failure is recognised."""
 
 from __future__ import annotations
 

@@ -56,12 +56,12 @@ class OrderCommands(CommandTarget):
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, acknowledgement: Acknowledgement, call: Call) -> Accepted:
         """RetailOps has the order."""
-        refnum = wanted.order_refnum
+        refnum = acknowledgement.order_refnum
         if checked(self._api.read(ORDER, call, order=refnum)).status != OPEN:
             return Accepted()
-        body = {"reference": wanted.retailops_order_id}
+        body = {"reference": acknowledgement.retailops_order_id}
         answer = self._api.write("POST", ACKNOWLEDGE, body, call, order=refnum)
         if answer.get("status") != ACKNOWLEDGED:
             raise BrokenReply("UNEXPECTED_FORM", f"POST {ACKNOWLEDGE} shows no sign that the order is acknowledged")

@@ -110,7 +110,7 @@ class Orders(OrderSource):
         return OrderSketch(order.order_id, lines, order.currency)
 
     def _candidate(self, row: Any) -> Candidate | None:
-        """An order that cannot be read is held back, so that the operator hears of it; one without a time is left."""
+        """An order that cannot be read is held back, so that the operator sees it; one without a time is left out."""
         head = read(Head, row)
         if head is None or head.created_at is None:
             return None

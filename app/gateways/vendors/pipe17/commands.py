@@ -1,4 +1,4 @@
-"""`channel pipe17 ...`: what has to be set up at Pipe17 once, before the first order comes."""
+"""`channel pipe17 ...`: sets up a Pipe17 account before the first order comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands at Pipe17: each inside the flow it belongs to, and looked for before it is done again."""
+"""Carries out the commands at Pipe17, each inside the flow it belongs to, and none twice."""
 
 from __future__ import annotations
 
@@ -79,23 +79,23 @@ class Pipe17Commands(CommandTarget):
         self._returns = returns
 
     @using("states")
-    def acknowledge_order(self, settings: IntegrationSettings, wanted: Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, settings: IntegrationSettings, acknowledged: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
-        named = about("order_refnum", wanted.order_refnum)
-        shipment = self._requests.get(wanted.order_refnum, call)
+        named = about("order_refnum", acknowledged.order_refnum)
+        shipment = self._requests.get(acknowledged.order_refnum, call)
         if shipment.status in CANCELLED:
             message = "the shipping request was cancelled in Pipe17; do not ship it"
             return Accepted((Event("warning", "ORDER_CANCELLED", message, named),))
-        reference = wanted.retailops_order_id
+        reference = acknowledged.retailops_order_id
         if shipment.status in (SENT, *SHIPPED, *OVER):
-            if wanted.is_correction and shipment.ext_reference_id in ("", wanted.previous_order_id):
-                self._requests.put(wanted.order_refnum, call, reference=reference)
+            if acknowledged.is_correction and shipment.ext_reference_id in ("", acknowledged.previous_order_id):
+                self._requests.put(acknowledged.order_refnum, call, reference=reference)
                 return Accepted()
             if reference and shipment.ext_reference_id not in ("", reference):
                 message = "Pipe17 has it as accepted under another number; somebody else may ship it too"
                 return Accepted((Event("warning", "OTHER_REFERENCE", message, named),))
             return Accepted((Event("info", "ALREADY_ACKNOWLEDGED", "Pipe17 knew it already", named),))
-        self._requests.put(wanted.order_refnum, call, status=SENT, reference=reference or None)
+        self._requests.put(acknowledged.order_refnum, call, status=SENT, reference=reference or None)
         return Accepted()
 
     @using("fulfillments")
@@ -121,9 +121,9 @@ class Pipe17Commands(CommandTarget):
         return self._corrections.correct(package, call)
 
     @using("states")
-    def cancel_order(self, settings: IntegrationSettings, wanted: Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, settings: IntegrationSettings, cancellation: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
-        refnum = wanted.order_refnum
+        refnum = cancellation.order_refnum
         shipment = self._requests.get(refnum, call)
         if shipment.status in CANCELLED:
             message = "Pipe17 had cancelled it already"
@@ -135,9 +135,9 @@ class Pipe17Commands(CommandTarget):
         return Accepted()
 
     @using("fulfillments")
-    def complete_order(self, settings: IntegrationSettings, wanted: Completion, call: Call) -> Accepted:
-        """Reject what will never ship, then say whether Pipe17 still waits for something (R22)."""
-        return self._completions.complete(wanted, settings, call)
+    def complete_order(self, settings: IntegrationSettings, completion: Completion, call: Call) -> Accepted:
+        """Reject what will never ship, then report whether Pipe17 still waits for something (R22)."""
+        return self._completions.complete(completion, settings, call)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
@@ -190,7 +190,7 @@ class Pipe17Commands(CommandTarget):
             case ReturnedGoods():
                 return self._look_up_return(body, call)
             case Refund() | Settlement() | Restatement() | Purchase():
-                return None  # Never owed to Pipe17, which moves no money and takes no changes (R24).
+                return None  # Never queued for Pipe17, which moves no money and takes no changes (R24).
 
     def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
         """None also where Pipe17 wants none: `record_return`, which comes next, says so."""

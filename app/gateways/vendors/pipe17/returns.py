@@ -1,6 +1,6 @@
 """Reports goods that RetailOps took back to Pipe17: a receipt for the shop's return, else a return of our own.
 
-No money is told: the selling channel refunds (R24), and what is back on the shelf comes with the next ingest.
+No money is sent: the selling channel refunds (R24), and what is back on the shelf comes with the next ingest.
 """
 
 from __future__ import annotations

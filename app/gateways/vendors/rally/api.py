@@ -1,4 +1,4 @@
-"""What is the same in every call to Rally's Connector API: its paths, its signature, what counts as yes."""
+"""What is the same in every call to Rally's Connector API: its paths, its signature, what counts as success."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Topic = Literal[
 """Webhooks, each at `webhooks/<topic>` (contract 2.1 [code:M2])."""
 
 READING: Final = b'{"method":"get"}'
-"""The body M2 sends, and signs, where there is nothing to say (contract 1.3)."""
+"""The body M2 sends, and signs, where a call has no content (contract 1.3)."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -58,11 +58,11 @@ class Api:
         self._client = client
         self._options = options
 
-    def tell(self, topic: Topic, body: Json, call: Call) -> None:
+    def send(self, topic: Topic, body: Json, call: Call) -> None:
         """One webhook.  Raises a `GatewayError`."""
-        self.tell_at(f"webhooks/{topic}", body, call)
+        self.send_to(f"webhooks/{topic}", body, call)
 
-    def tell_at(self, path: str, body: Json, call: Call) -> None:
+    def send_to(self, path: str, body: Json, call: Call) -> None:
         """One call to a path, such as one the operator has set.  Raises a `GatewayError`."""
         reply = self._send("POST", path, _encode(body), call)
         raise_for(reply)
@@ -115,7 +115,7 @@ def _id_of(hook: Json) -> str:
 def _check_yes(reply: Reply) -> None:
     """Raises `BrokenReply` for a page: that was not Rally.
 
-    What Rally says to a webhook nobody has ever read (contract 2.1), so any other 2xx is a yes.
+    What Rally answers to a webhook is not documented (contract 2.1), so any other 2xx is a success.
     """
     is_page = "html" in reply.headers.get("Content-Type", "").lower() or reply.body.lstrip()[:1] == b"<"
     if is_page and reply.body.strip():

@@ -1,6 +1,6 @@
 """Sends catalogue and stock to Rally: whole products and absolute figures, equal ones seldom (R13).
 
-Rally takes one object a call, so a batch may end half-way: what was told is reported, the rest stays owed.
+Rally takes one object a call, so a batch may end half-way: what was sent is reported, the rest stays due.
 A product's snapshot carries its stock; so the stock of a SKU that Rally does not know yet goes with its product.
 """
 
@@ -57,8 +57,8 @@ class Products(CatalogueSink):
         self._options = merchant.options
         self._database = merchant.database
         self._api = api
-        self._told_categories: set[str] = set()
-        """Those told by this process; what others told is in the products' notes."""
+        self._sent_categories: set[str] = set()
+        """Those sent by this process; what others sent is in the products' notes."""
 
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
@@ -67,44 +67,44 @@ class Products(CatalogueSink):
             stock.note_uncertain(connection, self._channel, GATEWAY, skus)
             catalogue_sync.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
-        told: list[ProductSent] = []
+        results: list[ProductSent] = []
         for change in changes:
             try:
-                told.append(self._tell_product(change, on_hand, call))
+                results.append(self._send_product(change, on_hand, call))
             except GatewayError:
-                if not told:
+                if not results:
                     raise
                 break
-        return told
+        return results
 
-    def _tell_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
+    def _send_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
         known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
         product = change.product
         body = product_json(product, on_hand, self._options) if product else None
         refusals = _not_for_sale(product, self._options) if product else ()
         if product is None or body is None:
-            return self._tell_gone(change.key, known, refusals, call)
+            return self._send_removal(change.key, known, refusals, call)
         paths = tuple(dict.fromkeys(path for item in (product.item, *product.units) for path in item.categories or ()))
         digest = _digest(product_json(product, {}, self._options))
         try:
             for path in paths:
-                if path not in known.categories and path not in self._told_categories:
-                    self._api.tell("category-update", category_json(path, self._options), call)
-                    self._told_categories.add(path)
+                if path not in known.categories and path not in self._sent_categories:
+                    self._api.send("category-update", category_json(path, self._options), call)
+                    self._sent_categories.add(path)
             if digest != known.digest or change.is_uncertain:
-                self._api.tell("product-update", body, call)
+                self._api.send("product-update", body, call)
         except Refused as error:
-            # Any later change is told, be it the one that takes this back.
+            # Any later change is sent, be it the one that takes this back.
             refused = Refusal(error.message, product.item.sku, product.item.product_id)
             note = ProductNote(DOUBTFUL if known.digest else "", known.categories)
             return ProductSent(change.key, msgspec.json.encode(note), (refused,))
         return ProductSent(change.key, msgspec.json.encode(ProductNote(digest, paths)), refusals)
 
-    def _tell_gone(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
+    def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:
             body = {"organization_id": self._options.organization_id, "external_id": key}
             try:
-                self._api.tell("product-delete", body, call)
+                self._api.send("product-delete", body, call)
             except Refused as error:
                 if error.code != GONE:
                     return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
@@ -136,8 +136,8 @@ class Stock(StockSink):
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
             keys = {product.item.key for product, _ in found.values()}
             notes = catalogue_sync.heard_notes(connection, self._channel, GATEWAY, keys)
-        told: list[StockSent] = []
-        owed: list[tuple[StockChange, StockNote]] = []
+        results: list[StockSent] = []
+        due: list[tuple[StockChange, StockNote]] = []
         for change in changes:
             note = StockNote()
             product, unit = found.get(change.sku, (None, None))
@@ -146,19 +146,19 @@ class Stock(StockSink):
                 note = StockNote(on_hand[change.sku], product.item.key, unit.key if product.variants else "")
             encoded = msgspec.json.encode(note)
             if note.value is None or (encoded == change.sent and self._is_fresh(change)):
-                told.append(StockSent(change.sku, encoded, was_sent=False))
+                results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
-                owed.append((change, note))
-        for change, note in owed:
+                due.append((change, note))
+        for change, note in due:
             try:
                 refusal = self._tell_stock(note, call)
             except GatewayError:
-                if not told:
+                if not results:
                     raise
                 break
             lacks = (Obstacle("product", change.sku),) if refusal else ()
-            told.append(StockSent(change.sku, msgspec.json.encode(note), refusal, obstacles=lacks))
-        return told
+            results.append(StockSent(change.sku, msgspec.json.encode(note), refusal, obstacles=lacks))
+        return results
 
     def _is_fresh(self, change: StockChange) -> bool:
         """Whether Rally surely has what the note says, and was sent it lately."""
@@ -167,7 +167,7 @@ class Stock(StockSink):
         return self._clock() - change.sent_at < timedelta(hours=self._options.restate_every)
 
     def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
-        """True when Rally sells the unit; a product it was never told of comes with its stock."""
+        """True when Rally sells the unit; a product it was never sent comes with its stock."""
         note = notes.get(product.item.key)
         is_told = note is not None and bool(msgspec.json.decode(note, type=ProductNote).digest)
         return is_told and product.item.is_enabled is not False and is_buyable(unit, self._options)
@@ -182,14 +182,14 @@ class Stock(StockSink):
             "method": "absolute",
         }
         try:
-            self._api.tell("product-inventory-update", body, call)
+            self._api.send("product-inventory-update", body, call)
         except Refused as error:
             return error.message
         return ""
 
 
 def _in_doubt(changes: Sequence[ProductChange]) -> dict[str, bytes]:
-    """Notes that hold while these are being told, and should nobody learn how that ended."""
+    """Notes that hold while these are being sent, and where the outcome stays unknown."""
     notes = {}
     for change in changes:
         known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()

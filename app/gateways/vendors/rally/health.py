@@ -1,4 +1,4 @@
-"""What a check says of a merchant beyond its hooks: the shop's findings, and why hooks were refused."""
+"""What a check shows of a merchant beyond its hooks: the shop's findings, and why hooks were refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _of_settings(options: RallyOptions) -> Iterator[Finding]:
 
 
 def _of_requests(merchant: Merchant) -> Iterator[Finding]:
-    """Hooks, and beside them what the shop's own server asked for where it may."""
+    """Hooks, and beside them the cart requests of the shop's own server."""
     with merchant.database.read() as connection:
         answered = inbound.since(connection, merchant.channel, GATEWAY, merchant.clock() - LOOKED_BACK)
     carts = {item: count for item, count in answered.items() if item.topic == TOPIC}

@@ -48,7 +48,7 @@ class Step:
 
 @dataclass
 class Report:
-    """What a run did; `registered` is how many hooks Rally lists afterwards, None when it could not be asked."""
+    """What a run did; `registered` is how many hooks Rally lists afterwards, None when the list could not be read."""
 
     removed: list[Step] = field(default_factory=list)
     added: list[Step] = field(default_factory=list)
@@ -103,7 +103,7 @@ class HookRegistry:
         return bool(path) and is_address_right and str(hook.get("method") or method).lower() == method
 
     def register(self, call: Call) -> Report:
-        """Take away every hook, register the thirteen, count them, tell the shop's profile.
+        """Take away every hook, register the thirteen, count them, send the shop's profile.
 
         A hook that fails does not stop the others, unless Rally cannot be reached or takes no key.
         """
@@ -128,7 +128,7 @@ class HookRegistry:
             report.trouble = error.message
             return report
         try:
-            self._api.tell("shop-info-update", shop_info_json(self._options), call)
+            self._api.send("shop-info-update", shop_info_json(self._options), call)
         except GatewayError as error:
             report.shop_info = error.message
         return report

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 def status_of(state: State, options: RallyOptions) -> str:
-    """Rally's word for a state, as the merchant has it; hooks and webhooks say the same."""
+    """Rally's word for a state, as the merchant has configured it, for hooks and webhooks alike."""
     own: dict[State, str] = {
         "cancelled": options.cancel_status,
         "refunded": options.refunded_status,

@@ -1,6 +1,6 @@
-"""The commands at Rally: each changes the order as it is kept here and then tells Rally how the order stands.
+"""The commands at Rally: each changes the order as it is kept here and then sends Rally the order as it stands.
 
-So every call but a refund may be repeated, and a late one tells the newest.
+So every call but a refund may be repeated, and a late one sends the newest state.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class RallyCommands(CommandTarget, MoneyMover):
             "push_catalog": NotOurs("info", "NOT_APPLICABLE", "the catalogue is told as a fact, not as a command"),
         }
 
-    def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
-        """RetailOps has the order; Rally is told only where the merchant wishes it."""
-        if not self._options.tell_acknowledged or wanted.is_correction:
+    def acknowledge_order(self, acknowledgement: Acknowledgement, call: Call) -> Accepted:
+        """RetailOps has the order; Rally is sent that only where the merchant configures it."""
+        if not self._options.tell_acknowledged or acknowledgement.is_correction:
             return Accepted()
-        kept = self._orders.read(wanted.order_refnum)
+        kept = self._orders.read(acknowledgement.order_refnum)
         if kept is None:
-            return self._tell_bare(wanted.order_refnum, "paid", call)
+            return self._send_bare(acknowledgement.order_refnum, "paid", call)
         self._webhooks.status(*kept, call)
         return Accepted()
 
@@ -75,7 +75,7 @@ class RallyCommands(CommandTarget, MoneyMover):
         state: State = "completed" if package.is_last else "paid"
         kept = self._orders.with_fulfillment(package, state)
         if kept is None:
-            return self._tell_bare(package.order_refnum, state, call)
+            return self._send_bare(package.order_refnum, state, call)
         self._webhooks.status(*kept, call)
         self._webhooks.parcel(*kept, package.key, call)
         return Accepted()
@@ -88,44 +88,44 @@ class RallyCommands(CommandTarget, MoneyMover):
         self._webhooks.parcel(*kept, package.key, call)
         return Accepted()
 
-    def cancel_order(self, wanted: Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, cancellation: Cancellation, call: Call) -> Accepted:
         """Rally has one word for an order without money, however that came (contract 4.2).
 
         One that was never paid sends no status, only itself (contract 9).
         """
-        kept = self._orders.read(wanted.order_refnum)
+        kept = self._orders.read(cancellation.order_refnum)
         if kept is None or kept[1].is_paid or kept[1].paid:
-            return self._tell_state(wanted.order_refnum, "cancelled", call)
-        cancelled = self._orders.in_state(wanted.order_refnum, "cancelled")
+            return self._send_state(cancellation.order_refnum, "cancelled", call)
+        cancelled = self._orders.in_state(cancellation.order_refnum, "cancelled")
         if cancelled is not None:
             self._webhooks.whole(*cancelled, call)
         return Accepted()
 
-    def complete_order(self, wanted: Completion, call: Call) -> Accepted:
-        return self._tell_state(wanted.order_refnum, "completed", call)
+    def complete_order(self, completion: Completion, call: Call) -> Accepted:
+        return self._send_state(completion.order_refnum, "completed", call)
 
-    def update_order(self, wanted: Restatement, call: Call) -> Accepted:
+    def update_order(self, restatement: Restatement, call: Call) -> Accepted:
         """The order as it stands: with nothing of its money left, or with other lines."""
-        if wanted.is_paid_back:
-            told = self._tell_state(wanted.order_refnum, "refunded", call)
-            if told.events:
-                return told
-        kept = self._orders.read(wanted.order_refnum)
+        if restatement.is_paid_back:
+            accepted = self._send_state(restatement.order_refnum, "refunded", call)
+            if accepted.events:
+                return accepted
+        kept = self._orders.read(restatement.order_refnum)
         if kept is None:
-            return Accepted((_past_its_date(wanted.order_refnum),))
+            return Accepted((_past_its_date(restatement.order_refnum),))
         self._webhooks.whole(*kept, call)
         return Accepted()
 
-    def settle_payment(self, wanted: Settlement, call: Call) -> Accepted:
-        """Rally has charged already and has no capture (contract 6.3): it is told how the order stands."""
-        kept = self._orders.read(wanted.order_refnum)
+    def settle_payment(self, settlement: Settlement, call: Call) -> Accepted:
+        """Rally has charged already and has no capture (contract 6.3): it is sent the order as it stands."""
+        kept = self._orders.read(settlement.order_refnum)
         if kept is None:
-            return Accepted((_past_its_date(wanted.order_refnum),))
+            return Accepted((_past_its_date(settlement.order_refnum),))
         self._webhooks.status(*kept, call)
         return Accepted()
 
     def refund_payment(self, refund: Refund, call: Call) -> Accepted:
-        """Money back.  One Rally has said yes to is not sent again, whatever became of our own record of it.
+        """Money back.  One that Rally has accepted is not sent again, whatever became of our own record of it.
 
         Of an order past its date the ledger alone says what is left (R28).
         """
@@ -138,7 +138,7 @@ class RallyCommands(CommandTarget, MoneyMover):
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)
-        self._api.tell("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
+        self._api.send("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
         return Accepted(
             refnum=refund.key,
             note=lambda connection: self._orders.note_refunded(connection, refund.order_refnum, refunded),
@@ -149,15 +149,15 @@ class RallyCommands(CommandTarget, MoneyMover):
         if isinstance(body, Refund):
             self._orders.note_refund(connection, body)
 
-    def _tell_state(self, refnum: str, state: State, call: Call) -> Accepted:
+    def _send_state(self, refnum: str, state: State, call: Call) -> Accepted:
         """The order is in this state, or further already."""
         kept = self._orders.in_state(refnum, state)
         if kept is None:
-            return self._tell_bare(refnum, state, call)
+            return self._send_bare(refnum, state, call)
         self._webhooks.status(*kept, call)
         return Accepted()
 
-    def _tell_bare(self, refnum: str, state: State, call: Call) -> Accepted:
+    def _send_bare(self, refnum: str, state: State, call: Call) -> Accepted:
         self._webhooks.bare_status(refnum, state, call)
         return Accepted((_past_its_date(refnum),))
 

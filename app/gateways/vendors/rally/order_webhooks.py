@@ -23,16 +23,16 @@ class OrderWebhooks:
     def status(self, stored: StoredOrder, document: OrderDocument, call: Call) -> None:
         """The order's status alone."""
         body = status_body(document.refnum, document.number, self._status(stored), self._options)
-        self._api.tell("order-status-update", body, call)
+        self._api.send("order-status-update", body, call)
 
     def bare_status(self, refnum: str, state: State, call: Call) -> None:
-        """All that can be told of an order past its date (R28); its number is its id."""
+        """All that can be sent of an order past its date (R28); its number is its id."""
         body = status_body(refnum, refnum, status_of(state, self._options), self._options)
-        self._api.tell("order-status-update", body, call)
+        self._api.send("order-status-update", body, call)
 
     def whole(self, stored: StoredOrder, document: OrderDocument, call: Call) -> None:
         """The order as it is now."""
-        self._api.tell("order-update", snapshot(document, self._status(stored), self._options), call)
+        self._api.send("order-update", snapshot(document, self._status(stored), self._options), call)
 
     def parcel(self, stored: StoredOrder, document: OrderDocument, key: str, call: Call) -> None:
         """A parcel, at the path the operator has set, or else with all others in the whole order."""
@@ -45,7 +45,7 @@ class OrderWebhooks:
             "external_order_id": document.refnum,
             **fulfillment_body(parcel),
         }
-        self._api.tell_at(self._options.fulfillment_path, body, call)
+        self._api.send_to(self._options.fulfillment_path, body, call)
 
     def _status(self, stored: StoredOrder) -> str:
         return status_of(shown_state(stored, self._clock()), self._options)

@@ -1,4 +1,4 @@
-"""`channel retailrocket ...`: what Retail Rocket is given, by which numbers, and what it would never see and why."""
+"""`channel retailrocket ...`: shows the feeds, the number of each SKU, and what is left out and why."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Feed(msgspec.Struct, frozen=True):
 class Numbered(msgspec.Struct, frozen=True):
     """A unit that can be bought, and by which numbers Retail Rocket knows it and its product.
 
-    `refusal` is why Retail Rocket was not told of it as it is, where products are told to it.
+    `refusal` is why it was not sent as it is, in Product API mode.
     """
 
     channel: str
@@ -86,11 +86,11 @@ def feed(ctx: click.Context, channel: str, as_json: bool) -> None:
 
 
 @commands.command()
-@click.option("--channel", "wanted", default="", help="Only this channel of channels.toml.  Default: all of them.")
+@click.option("--channel", default="", help="Only this channel of channels.toml.  Default: all of them.")
 @click.option("--refused", "only_refused", is_flag=True, help="Only goods the Product API was not given, and why.")
 @json_option
 @click.pass_context
-def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool) -> None:
+def products(ctx: click.Context, channel: str, only_refused: bool, as_json: bool) -> None:
     """List the number of every SKU: the productId that the shop's site has to send to Retail Rocket.
 
     A number stays its SKU's for ever.  Fields are parted by tabs.  Exit code 1 when --refused finds any.
@@ -99,14 +99,14 @@ def products(ctx: click.Context, wanted: str, only_refused: bool, as_json: bool)
     configured = context.settings()
     token = TOKEN
     stores = {item.name: item.vendors[token] for item in configured.channels if token in item.vendors}
-    if wanted and wanted not in stores:
+    if channel and channel not in stores:
         known = ", ".join(stores) or "none"
-        raise click.UsageError(f"channel '{wanted}' does not have this gateway; channels with it: {known}")
+        raise click.UsageError(f"channel '{channel}' does not have this gateway; channels with it: {known}")
     with context.records(configured) as (database, keys):
         units = (
             unit
             for name, options in stores.items()
-            if wanted in ("", name)
+            if channel in ("", name)
             for unit in _numbered(database, name, keys.get(name, name), options)
             if unit.refusal or not only_refused
         )
@@ -133,16 +133,16 @@ def _numbered(database: Database, channel: str, key: str, options: RetailRocketO
         is_all = not after
 
 
-def _refusals(offers: Offers, product: Product, told: str, currency: str) -> dict[str, str]:
+def _refusals(offers: Offers, product: Product, refused: str, currency: str) -> dict[str, str]:
     """By key of a unit what it lacks itself, or what was refused of the whole product."""
-    if not told:
+    if not refused:
         return {}
     lacking = {
         unit.key: reason
         for unit in product.units
         if unit.is_enabled is not False and isinstance(reason := offers.of(product, unit, {}, currency), str)
     }
-    of_all = "; ".join(reason for reason in told.split("; ") if reason not in lacking.values())
+    of_all = "; ".join(reason for reason in refused.split("; ") if reason not in lacking.values())
     return {unit.key: lacking.get(unit.key, of_all) for unit in product.units}
 
 

@@ -1,7 +1,7 @@
 """Schedules a full resync of a Product API store when its last sync no longer covers every field (R13).
 
 So it is for a store that had a feed until now, for a catalogue that was there before this gateway, and after a
-change of the settings that decide what a product says.
+change of the settings that decide what is sent of a product.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGE: Final = 500
 """Products scheduled in one transaction."""
 
 LOOK_S: Final = 1.0
-"""How often it is looked whether another process is done with it."""
+"""How often is checked whether another process has finished it."""
 
 log = logging.getLogger(__name__)
 

@@ -54,9 +54,9 @@ class PurchaseReports(CommandTarget, Observer):
     def purchase_of(self, order: Order) -> Purchase | None:
         return self._purchases.of(order) if self.reports_at else None
 
-    def report_purchase(self, wanted: Purchase, call: Call) -> Accepted:
+    def report_purchase(self, purchase: Purchase, call: Call) -> Accepted:
         """See `Purchases.report`."""
-        return self._purchases.report(wanted, call)
+        return self._purchases.report(purchase, call)
 
 
 def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGateway:

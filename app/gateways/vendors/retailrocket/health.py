@@ -1,4 +1,4 @@
-"""What `channel check` says of a store: whether its key is taken, its feed, its purchases, what is refused."""
+"""What `channel check` shows of a store: whether its key is taken, its feed, its purchases, what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the offer of a unit that can be bought, in either mode, or says why there is none."""
+"""Builds the offer of a unit that can be bought, in either mode, or the reason why there is none."""
 
 from __future__ import annotations
 

@@ -185,5 +185,5 @@ class RetailRocketOptions:
 
     @property
     def keeps_addresses(self) -> bool:
-        """True when e-mail addresses may be kept until they are told."""
+        """True when e-mail addresses may be kept until they are sent."""
         return self.consent

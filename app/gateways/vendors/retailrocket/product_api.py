@@ -48,7 +48,7 @@ class _Sending:
 
     @property
     def of_former(self) -> list[_Sending]:
-        """What a product without variants has to say of each former number; those of variants go with their group."""
+        """What is sent of each former number of a product without variants; those of variants go with their group."""
         if self.product.variants:
             return []
         return [replace(self, offers=(offer,), former=()) for offer in self.former]

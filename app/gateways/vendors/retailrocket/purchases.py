@@ -79,29 +79,29 @@ class Purchases:
             email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
         )
 
-    def report(self, wanted: Purchase, call: Call) -> Accepted:
+    def report(self, purchase: Purchase, call: Call) -> Accepted:
         """Send what has not been reported of the order.
 
         Raises a `GatewayError`; `Refused` OUTCOME_UNKNOWN when it may have been counted and may not be sent again.
         """
-        lines = self._numbered(wanted)
-        open_lines = self._ledger.open(wanted.order_refnum, lines)
+        lines = self._numbered(purchase)
+        open_lines = self._ledger.open(purchase.order_refnum, lines)
         if self._options.purchase_repeat == "once":
-            self._stop_in_doubt(wanted, [product for product, doubts in open_lines.items() if doubts >= MOST_SENDS])
+            self._stop_in_doubt(purchase, [product for product, doubts in open_lines.items() if doubts >= MOST_SENDS])
         if self._options.purchase_route == "csv":
-            if wanted.email and open_lines:
-                self._send(wanted, open_lines, lambda: self._upload(wanted, lines, list(open_lines), call))
+            if purchase.email and open_lines:
+                self._send(purchase, open_lines, lambda: self._upload(purchase, lines, list(open_lines), call))
             elif open_lines:
-                self._note("an order without an e-mail address is not reported to retailrocket", wanted)
+                self._note("an order without an e-mail address is not reported to retailrocket", purchase)
             return Accepted()
-        if self._clock() - wanted.ordered_at > _OLD and open_lines:
-            self._note("a purchase older than a day is reported to retailrocket", wanted)
-        for products, events in self._batches(wanted, {product: lines[product] for product in open_lines}):
-            self._send(wanted, products, lambda events=events: self._api.send_events(events, call))  # type: ignore[misc]
+        if self._clock() - purchase.ordered_at > _OLD and open_lines:
+            self._note("a purchase older than a day is reported to retailrocket", purchase)
+        for products, events in self._batches(purchase, {product: lines[product] for product in open_lines}):
+            self._send(purchase, products, lambda events=events: self._api.send_events(events, call))  # type: ignore[misc]
         return Accepted()
 
-    def _send(self, wanted: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
-        refnum = wanted.order_refnum
+    def _send(self, purchase: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
+        refnum = purchase.order_refnum
         self._ledger.begin(refnum, products)
         try:
             send()
@@ -110,28 +110,28 @@ class Purchases:
                 self._ledger.not_done(refnum, products)
             elif self._options.purchase_repeat == "once":
                 doubtful = self._ledger.open(refnum, products)
-                self._stop_in_doubt(wanted, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
+                self._stop_in_doubt(purchase, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
             raise
         self._ledger.done(refnum, products, self._clock())
 
-    def _stop_in_doubt(self, wanted: Purchase, products: list[int]) -> None:
+    def _stop_in_doubt(self, purchase: Purchase, products: list[int]) -> None:
         if products:
-            self._ledger.settle(wanted.order_refnum, products)
+            self._ledger.settle(purchase.order_refnum, products)
             message = "it was sent twice without a usable answer; it may have been counted, so an operator has to look"
             raise Refused("OUTCOME_UNKNOWN", message)
 
-    def _numbered(self, wanted: Purchase) -> Lines:
+    def _numbered(self, purchase: Purchase) -> Lines:
         """Lines of one product together, at the mean of their prices (contract 2.4)."""
-        skus = {line.sku for line in wanted.lines}
+        skus = {line.sku for line in purchase.lines}
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, skus)
         units: dict[int, int] = {}
         money: dict[int, Decimal] = {}
-        unknown = [line.sku for line in wanted.lines if line.sku not in known]
+        unknown = [line.sku for line in purchase.lines if line.sku not in known]
         if unknown:
             what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
-            self._note(what, wanted, unknown[0])
-        for line in wanted.lines:
+            self._note(what, purchase, unknown[0])
+        for line in purchase.lines:
             if line.sku not in known:
                 continue
             product = known[line.sku][1].number
@@ -142,12 +142,12 @@ class Purchases:
             for product, count in units.items()
         }
 
-    def _batches(self, wanted: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
-        contact = self._contact(wanted)
+    def _batches(self, purchase: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
+        contact = self._contact(purchase)
         batches: list[tuple[list[int], list[Mapping[str, Any]]]] = []
         size = MOST_BYTES
         for product, (units, price) in lines.items():
-            event = {"order": self._event(wanted, product, units, price)}
+            event = {"order": self._event(purchase, product, units, price)}
             own_size = len(encode(event)) + 1
             if not batches or len(batches[-1][1]) == MOST_EVENTS or size + own_size > MOST_BYTES:
                 batches.append(([], [contact]))
@@ -157,32 +157,32 @@ class Purchases:
             size += own_size
         return batches
 
-    def _contact(self, wanted: Purchase) -> Mapping[str, Any]:
+    def _contact(self, purchase: Purchase) -> Mapping[str, Any]:
         contact = {
-            "sessionExternalId": wanted.session or wanted.shopper,
-            "contactExternalId": wanted.shopper,
-            "timestamp": _stamp(wanted.ordered_at),
+            "sessionExternalId": purchase.session or purchase.shopper,
+            "contactExternalId": purchase.shopper,
+            "timestamp": _stamp(purchase.ordered_at),
         }
-        if wanted.email:
-            contact["email"] = wanted.email
+        if purchase.email:
+            contact["email"] = purchase.email
         return {"setContact": contact}
 
-    def _event(self, wanted: Purchase, product: int, units: int, price: Decimal) -> Mapping[str, Any]:
+    def _event(self, purchase: Purchase, product: int, units: int, price: Decimal) -> Mapping[str, Any]:
         event: dict[str, Any] = {
-            "sessionExternalId": wanted.session or wanted.shopper,
+            "sessionExternalId": purchase.session or purchase.shopper,
             "productId": product,
             "quantity": units,
             "price": price,
-            "transaction": clean(wanted.order_refnum),
-            "timestamp": _stamp(wanted.ordered_at),
+            "transaction": clean(purchase.order_refnum),
+            "timestamp": _stamp(purchase.ordered_at),
         }
         if self._options.purchase_stock_id:
             event["stockId"] = self._options.purchase_stock_id
         return event
 
-    def _upload(self, wanted: Purchase, lines: Lines, products: list[int], call: Call) -> None:
+    def _upload(self, purchase: Purchase, lines: Lines, products: list[int], call: Call) -> None:
         rows = csv_orders.rows(
-            wanted.order_refnum, wanted.ordered_at, wanted.email, [(item, *lines[item]) for item in products]
+            purchase.order_refnum, purchase.ordered_at, purchase.email, [(item, *lines[item]) for item in products]
         )
         if len(rows) > csv_orders.MOST_BYTES:
             raise Refused("TOO_LARGE", "the order makes a file above the vendor's limit")
@@ -196,8 +196,8 @@ class Purchases:
         said = f"{self._options.partner_id}\n{who}"
         return hmac.new(key.encode(), said.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
 
-    def _note(self, message: str, wanted: Purchase, sku: str = "") -> None:
-        log.warning(message, extra={"channel": self._channel, "order": wanted.order_refnum, "sku": sku})
+    def _note(self, message: str, purchase: Purchase, sku: str = "") -> None:
+        log.warning(message, extra={"channel": self._channel, "order": purchase.order_refnum, "sku": sku})
 
 
 def _priced(order: Order) -> tuple[PurchaseLine, ...]:

@@ -1,4 +1,4 @@
-"""What is the same in every call to Pipe17: its envelope, its two ways to say no, its pages."""
+"""What is the same in every call to Pipe17: its envelope, its two kinds of refusal, its pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE: Final = 100
 """Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
 
 LONGEST_KEPT_S: Final = 86_400.0
-"""Nothing that was read is believed for longer."""
+"""Nothing that was read is used for longer."""
 
 FORBIDDEN: Final = "HTTP_403"
 """No grant, whatever the object."""
@@ -57,7 +57,7 @@ class Api:
         return time.monotonic() + self._outdated * LONGEST_KEPT_S
 
     def outdate(self) -> None:
-        """Everything read until now is too old to be believed."""
+        """Everything read until now is out of date."""
         self._outdated += 1
 
     def read(

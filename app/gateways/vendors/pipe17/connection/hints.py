@@ -42,7 +42,7 @@ class Hints:
             hints.give(connection, *self._place, now)
 
     def heed(self) -> None:
-        """Before anything that was read earlier is believed: a hint since then makes it too old."""
+        """Before anything read earlier is used: a hint since then makes it out of date."""
         try:
             hint = self._last()
         except DatabaseUnavailable as error:
@@ -53,7 +53,7 @@ class Hints:
             self._heeded = hint
 
     def bring_look_forward(self, every_s: float) -> None:
-        """What Pipe17's people wish of products is looked at now, if a hint came since the last look.
+        """Poll for publish requests now, if a hint came since the last poll.
 
         Raises `DatabaseUnavailable`.
         """

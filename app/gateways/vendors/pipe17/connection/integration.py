@@ -66,7 +66,7 @@ class Integration:
         self._log = OnceLog(channel)
         self._may_report = True
 
-    # What the others ask
+    # What other modules use
 
     def settings(self, call: Call) -> IntegrationSettings:
         """What counts now.  Raises a `GatewayError` only while it has never been read."""
@@ -121,7 +121,7 @@ class Integration:
             return (self._read or IntegrationState(self._local)).settings
 
     def look(self, call: Call) -> IntegrationState:
-        """Read it now and tell Pipe17 nothing; its `record` is None where it is not shown.
+        """Read it now and report nothing to Pipe17; its `record` is None where it is not shown.
 
         Raises a `GatewayError` where asking again may help.
         """
@@ -143,7 +143,7 @@ class Integration:
                 yield entity, None
 
     def report(self, problem: str, call: Call) -> None:
-        """Tell Pipe17's pages what keeps us from working, or with "" that nothing does.
+        """Report on Pipe17's pages what keeps us from working, or with "" that nothing does.
 
         Never raises and never touches an integration that is switched off.  Without the grant it is only logged.
         """
@@ -254,8 +254,8 @@ class Integration:
             return
         with self._lock:
             if self._read is not None and self._read.record is record:
-                told = replace(record, status=status, error_text=problem)
-                self._read = replace(self._read, record=told)
+                reported = replace(record, status=status, error_text=problem)
+                self._read = replace(self._read, record=reported)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
         if call.deadline.left_s() < SPARE_S or not self._log.is_news("mappings " + " ".join(record.mappings.values())):

@@ -18,7 +18,7 @@ from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import Id, Text, wire
 
 KEPT_S: Final = 600.0
-"""How long Pipe17's list of locations is believed."""
+"""How long Pipe17's list of locations is used."""
 
 NEVER: Final = float("-inf")
 

@@ -22,44 +22,44 @@ class Completions:
         self._fulfilments = fulfilments
         self._rejects_unshipped = rejects_unshipped
 
-    def complete(self, wanted: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
-        """Reject what will never ship, then say whether Pipe17 still waits for something.
+    def complete(self, completion: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
+        """Reject what will never ship, then report whether Pipe17 still waits for something.
 
         Raises a `GatewayError` only where nothing was written.
         """
         events: list[Event] = []
         is_written = False
-        if wanted.unshipped and self._rejects_unshipped and not self._is_rejected(wanted, call):
-            is_written, events = self._reject(wanted, settings.sku_mapping.to_pipe17, call)
-        return Accepted((*events, *self._what_is_open(wanted, call, may_fail=not is_written)))
+        if completion.unshipped and self._rejects_unshipped and not self._is_rejected(completion, call):
+            is_written, events = self._reject(completion, settings.sku_mapping.to_pipe17, call)
+        return Accepted((*events, *self._what_is_open(completion, call, may_fail=not is_written)))
 
-    def look_up(self, wanted: Completion, call: Call) -> Accepted | None:
+    def look_up(self, completion: Completion, call: Call) -> Accepted | None:
         """What an earlier attempt came to; None when no trace of it is visible."""
-        if not self._is_rejected(wanted, call):
+        if not self._is_rejected(completion, call):
             return None
-        return Accepted(self._what_is_open(wanted, call, may_fail=False))
+        return Accepted(self._what_is_open(completion, call, may_fail=False))
 
-    def _is_rejected(self, wanted: Completion, call: Call) -> bool:
-        return self._fulfilments.find(wanted.order_refnum, rejection_id(wanted), call) is not None
+    def _is_rejected(self, completion: Completion, call: Call) -> bool:
+        return self._fulfilments.find(completion.order_refnum, rejection_id(completion), call) is not None
 
-    def _reject(self, wanted: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
-        """Whether Pipe17 took the rejection now, and what to say when it did not (contract 5.2, row 7)."""
+    def _reject(self, completion: Completion, pipe17_skus: Mapping[str, str], call: Call) -> tuple[bool, list[Event]]:
+        """Whether Pipe17 took the rejection now, and the event where it did not (contract 5.2, row 7)."""
         try:
-            return self._fulfilments.make(rejection(wanted, pipe17_skus), call), []
+            return self._fulfilments.make(rejection(completion, pipe17_skus), call), []
         except Refused as error:
             message = f"Pipe17 refused to take back the units that will not ship ({error.code})"
-            named = about("order_refnum", wanted.order_refnum)
+            named = about("order_refnum", completion.order_refnum)
             return False, [Event("warning", "REJECTION_REFUSED", message, named)]
 
-    def _what_is_open(self, wanted: Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
+    def _what_is_open(self, completion: Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
         """Nothing when Pipe17 waits for nothing more.
 
         Raises a `GatewayError` when it cannot be asked and `may_fail`; after a write that would send the
         same write again.
         """
-        named = about("order_refnum", wanted.order_refnum)
+        named = about("order_refnum", completion.order_refnum)
         try:
-            shipment = self._requests.get(wanted.order_refnum, call)
+            shipment = self._requests.get(completion.order_refnum, call)
         except GatewayError as error:
             if may_fail:
                 raise

@@ -1,4 +1,4 @@
-"""Fulfilments and their trackings: made once, never changed, so each is looked for before it is made (R24)."""
+"""Fulfilments and their trackings: made once and never changed, so each is searched for before it is made (R24)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Fulfillment:
 
 @dataclass(frozen=True)
 class Tracking:
-    """What was said of a fulfilment's way after it was made (contract 3.7)."""
+    """A tracking added to a fulfilment after it was made (contract 3.7)."""
 
     tracking_id: str = wire(Id("trackingId"))
     fulfillment_id: str = wire(Id("fulfillmentId"))
@@ -126,18 +126,18 @@ class Fulfilments:
     def find_package(self, package: Package, call: Call) -> Fulfillment | None:
         return self.find(package.order_refnum, number_of(package.order_refnum, package.key), call)
 
-    def make(self, wanted: Fulfillment, call: Call) -> bool:
+    def make(self, fulfillment: Fulfillment, call: Call) -> bool:
         """False when Pipe17 has it already.
 
         Raises `Refused` also when it is answered like a list, with a failed item (contract 1.6), and `Unavailable`
         while Pipe17 says that the number is taken and does not show by which fulfilment (R24).
         """
         try:
-            results = self._api.write("POST", PATH, write(wanted), call).get("fulfillments")
+            results = self._api.write("POST", PATH, write(fulfillment), call).get("fulfillments")
         except Refused as error:
             if error.code != DUPLICATE:
                 raise
-            if self.find(wanted.shipment_id, wanted.ext_fulfillment_id, call) is None:
+            if self.find(fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call) is None:
                 raise duplicate_unseen("fulfilment") from error
             return False
         if isinstance(results, list) and any(has_failed(item) for item in results):
@@ -150,7 +150,7 @@ class Fulfilments:
         return (item for item in shown if item.tracking_id and item.fulfillment_id == fulfillment_id)
 
     def is_tracked(self, package: Package, call: Call) -> bool:
-        """Whether a tracking at Pipe17 says what the package says now."""
+        """Whether a tracking at Pipe17 equals the package as it is now."""
         made = self.find_package(package, call)
         if made is None:
             return False

@@ -16,7 +16,7 @@ NO_GRANT = "this key may not write trackings"
 
 
 class TrackingCorrections:
-    """Where the grant for trackings is missing, RetailOps is told that nothing could be corrected."""
+    """Where the grant for trackings is missing, RetailOps gets an event that nothing could be corrected."""
 
     def __init__(self, integration: Integration, fulfilments: Fulfilments) -> None:
         self._integration = integration
@@ -25,8 +25,8 @@ class TrackingCorrections:
     def correct(self, package: Package, call: Call) -> Accepted:
         """Number, carrier and date go into a tracking; what else differs from the fulfilment is a warning.
 
-        Where one part is carried and another is not, both are told.  Raises `Unavailable` while Pipe17 does not show
-        the fulfilment, which may have been made a moment ago.
+        Where one part is carried and another is not, there is an event for both.  Raises `Unavailable` while Pipe17
+        does not show the fulfilment, which may have been made a moment ago.
         """
         is_sent, reason = self._corrected(package, call)
         if not reason:

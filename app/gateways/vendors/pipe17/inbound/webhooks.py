@@ -1,6 +1,6 @@
 """Pipe17's optional webhook: a call of a secret address makes every process read again.
 
-Nothing in the notice is believed or even read (contract 2.9, 5.2 row 12): no signature is known.
+Nothing in the notice is trusted or even read (contract 2.9, 5.2 row 12): no signature is known.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def create_webhooks(gateways: Collection[Hints], set_aside: Collection[Hints]) -
     def hint(key: str) -> Response:
         """204 for a known key, whatever the body says; an unknown one is an address that does not exist.
 
-        503 when it could not be noted, for then no other process would hear of it, and for a channel that is
+        503 when it could not be noted, for then no other process would see it, and for a channel that is
         set aside (R35).
         """
-        # Every key is compared, so that the time taken tells nothing.
+        # Every key is compared, so that the time taken reveals nothing.
         known = [hints for hints in gateways if hints.answers_to(key)]
         if (request.content_length or 0) > MAX_NOTICE_BYTES:
             return Response(status=413)

@@ -52,7 +52,7 @@ class Products(CatalogueSink):
 
     @using("catalog")
     def push(self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
-        """A result for every product all of whose SKUs are settled; the others stay owed.
+        """A result for every product all of whose SKUs are settled; the others stay due.
 
         Raises a `GatewayError` when not one product could be settled.
         """

@@ -1,4 +1,4 @@
-"""Which products have another name on our side: no list of Pipe17's can be asked by it, so all are read."""
+"""Finds products by the SKU they have at RetailOps: no list of Pipe17's can be filtered by it, so all are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Pipe17 says of its products, by SKU: asked in batches, and kept for a while."""
+"""Pipe17's products by SKU: read in batches, and cached for a while."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.gateways.vendors.pipe17.products.product_rows import Product, read_prod
 PATH: Final = "/products"
 
 KEPT_S: Final = 600.0
-"""How long what Pipe17 says of a product is believed."""
+"""How long a product that was read is used."""
 
 MISSING_KEPT_S: Final = 60.0
-"""How long it is believed that there is no such product: somebody may be making it."""
+"""How long a SKU without a product counts as such: it may be created at any time."""
 
 MANY: Final = 100
 """SKUs in one question, unless they are too long for an address."""

@@ -62,7 +62,7 @@ class PublishRequests(Poll):
     ) -> PollResult:
         """RetailOps' SKUs of the products that are to be published or unpublished, and the obstacles that are gone.
 
-        What was believed of the products that changed is read anew by the next use.
+        The next use reads the changed products anew.
         Raises a `GatewayError` when nothing was read that the next poll could go on from.
         """
 

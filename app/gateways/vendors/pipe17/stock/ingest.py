@@ -85,7 +85,7 @@ class Stock(StockSink):
 
     @using("inventory")
     def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
-        """A result for every SKU Pipe17 has answered for; the others stay owed and are sent again whole.
+        """A result for every SKU Pipe17 has answered for; the others stay due and are sent again whole.
 
         A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose
         figures equal the note; the inventory mode "delta" leaves out those that Pipe17 has as they were sent last.
@@ -123,7 +123,7 @@ class Stock(StockSink):
         return [sending.result() for sending in sendings]
 
     def _forget(self, skus: Sequence[str], settings: IntegrationSettings) -> None:
-        """What was believed when these were refused is read anew."""
+        """What was read before these were refused is read anew."""
         self._known.forget_refused(skus, settings.sku_mapping)
         self._locations.forget()
         self._untracked.forget()

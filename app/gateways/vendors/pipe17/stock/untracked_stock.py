@@ -13,7 +13,7 @@ from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 from app.gateways.wire_objects import read_all
 
 KEPT_S: Final = 600.0
-"""How long the list of locked records is believed."""
+"""How long the list of locked records is used."""
 
 MOST_PAGES: Final = 20
 """Pages of locked records read at a time; of any others Pipe17 itself refuses the ingest."""
@@ -32,7 +32,7 @@ class UntrackedStock:
         self._due_at = float("-inf")
 
     def forget(self) -> None:
-        """What is known may be stale: the next use asks again."""
+        """What is known may be stale: the next use reads it anew."""
         self._due_at = float("-inf")
 
     @property

@@ -15,8 +15,8 @@ from app.storefront.requests import CartUpdate
 
 def create(merchant: Merchant, body: Json, *, is_offers_only: bool) -> Any:
     trusts_price = merchant.options.trust_created_price
-    wanted = line_items(body, takes_price=trusts_price)
-    shown = carts.create(merchant, wanted, trusts_price=trusts_price, is_offers_only=is_offers_only)
+    lines = line_items(body, takes_price=trusts_price)
+    shown = carts.create(merchant, lines, trusts_price=trusts_price, is_offers_only=is_offers_only)
     _note_price(merchant, "cart/create", shown)
     return cart_json(shown, merchant.options)
 
@@ -26,16 +26,16 @@ def fetch(merchant: Merchant, cart_id: str, *, is_offers_only: bool) -> Any:
 
 
 def update(merchant: Merchant, cart_id: str, body: Json, *, is_offers_only: bool) -> Any:
-    wanted = CartUpdate(shopper(body), coupons(body), lambda: line_items(body))
-    shown = carts.update(merchant, cart_id, wanted, is_offers_only=is_offers_only)
+    change = CartUpdate(shopper(body), coupons(body), lambda: line_items(body))
+    shown = carts.update(merchant, cart_id, change, is_offers_only=is_offers_only)
     return cart_json(shown, merchant.options)
 
 
 def add(merchant: Merchant, cart_id: str, body: Json, *, is_offers_only: bool) -> Any:
     """At Rally's price where one is stated: its own offers."""
     trusts_price = merchant.options.trust_added_price
-    wanted = line_items(body, takes_price=trusts_price)
-    shown = carts.add(merchant, cart_id, wanted, trusts_price=trusts_price, is_offers_only=is_offers_only)
+    lines = line_items(body, takes_price=trusts_price)
+    shown = carts.add(merchant, cart_id, lines, trusts_price=trusts_price, is_offers_only=is_offers_only)
     _note_price(merchant, "cart/add", shown)
     return cart_json(shown, merchant.options)
 

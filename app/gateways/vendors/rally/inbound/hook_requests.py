@@ -132,31 +132,31 @@ def billing_address(body: Json) -> Address | None:
 
 
 def customer(body: Json) -> dict[str, Any]:
-    """What the body says of the customer, by fields of `Customer`."""
+    """What the body states of the customer, by fields of `Customer`."""
     given = mapping(body.get("customer"))
-    said: dict[str, Any] = {
+    stated: dict[str, Any] = {
         name: text(given[name]) for name in ("email", "first_name", "last_name", "phone")
         if given.get(name) is not None
     }  # fmt: skip
     if given.get("external_id") is not None:
-        said["external_id"] = mended(identifier(given["external_id"]))
+        stated["external_id"] = mended(identifier(given["external_id"]))
     consent = mapping(given.get("consent")).get("email")
-    return said | ({"accepts_email": consent} if isinstance(consent, bool) else {})
+    return stated | ({"accepts_email": consent} if isinstance(consent, bool) else {})
 
 
 def chosen_shipping(body: Json) -> str:
-    """The id of the shipping wanted, "" where it is not said."""
+    """The id of the chosen shipping, "" where it is not stated."""
     return identifier(body.get("selected_shipping_line_external_id"))
 
 
 def shopper(body: Json) -> ShopperNews:
-    """What the body says of customer, addresses, shipping and notes."""
+    """What the body states of customer, addresses, shipping and notes."""
     notes = text(body["notes"]) if body.get("notes") is not None else None
     return ShopperNews(customer(body), billing_address(body), shipping_address(body), chosen_shipping(body), notes)
 
 
 def coupons(body: Json) -> list[str] | None:
-    """The coupon codes wanted from now on, or None where the body says nothing about discounts."""
+    """The coupon codes from now on, or None where the body does not mention discounts."""
     if not isinstance(body.get("discounts"), list):
         return None
     codes = [text(row.get("name")) for row in entries(body["discounts"]) if row.get("type") == "coupon"]
@@ -164,7 +164,7 @@ def coupons(body: Json) -> list[str] | None:
 
 
 def is_under_review(body: Json) -> bool | None:
-    """Whether the body puts the order under fraud review or takes it out; None where it says nothing."""
+    """Whether the body puts the order under fraud review or takes it out; None where it does not mention that."""
     if "fraud_review_transaction" not in body:
         return None
     return bool(body["fraud_review_transaction"])

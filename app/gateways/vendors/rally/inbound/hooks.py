@@ -1,8 +1,8 @@
 """The addresses Rally calls: each request is verified before anything is read of it, each answer is signed.
 
 `/rally/merchants/<organization_id>/...` with the paths of `hook_registry`.  An unknown organisation gets an unsigned
-404 before any work, a bad signature one constant 406 (R30); everything else is the error contract 3.8.  Nothing
-but local records is asked, so that a checkout never waits for RetailOps.
+404 before any work, a bad signature one constant 406 (R30); everything else is the error contract 3.8.  Only
+local records are read, so that a checkout never waits for RetailOps.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 log = logging.getLogger(__name__)
 
 
-class Asked:
+class HookRequest:
     """One verified request."""
 
     def __init__(self, merchant: Merchant, raw: bytes, resource_id: str) -> None:
@@ -62,48 +62,46 @@ class Asked:
         return read_body(self.raw)
 
 
-Answering = Callable[[Asked], Any]
+Answering = Callable[[HookRequest], Any]
 
 
-def _search(asked: Asked, id_name: str, find: Callable[..., Any]) -> Any:
+def _search(hook: HookRequest, id_name: str, find: Callable[..., Any]) -> Any:
     """What no search is has no match (contract 3.8)."""
     try:
-        body = asked.body()
+        body = hook.body()
     except BadBody:
         return []
     title = text(body["title"]) if isinstance(body.get("title"), str) else None
-    with asked.merchant.database.read() as connection:
-        return find(connection, asked.merchant.channel, identifier(body.get(id_name)), title, asked.merchant.options)
+    with hook.merchant.database.read() as connection:
+        return find(connection, hook.merchant.channel, identifier(body.get(id_name)), title, hook.merchant.options)
 
 
-def _page(asked: Asked) -> Any:
+def _page(hook: HookRequest) -> Any:
     per_page = request.args.get("per_page", 20, int)
-    return order_hooks.listing(asked.merchant, per_page, request.args.get("current_page", 1, int))
+    return order_hooks.listing(hook.merchant, per_page, request.args.get("current_page", 1, int))
 
 
 def _cart(change: Callable[..., Any]) -> Answering:
-    return lambda asked: change(asked.merchant, asked.resource_id, asked.body(), is_offers_only=asked.is_offers_only)
+    return lambda hook: change(hook.merchant, hook.resource_id, hook.body(), is_offers_only=hook.is_offers_only)
 
 
 ANSWERS: Final[Mapping[str, Answering]] = {
-    "cart/create": lambda asked: cart_hooks.create(asked.merchant, asked.body(), is_offers_only=asked.is_offers_only),
-    "cart/fetch": lambda asked: cart_hooks.fetch(
-        asked.merchant, asked.resource_id, is_offers_only=asked.is_offers_only
-    ),
+    "cart/create": lambda hook: cart_hooks.create(hook.merchant, hook.body(), is_offers_only=hook.is_offers_only),
+    "cart/fetch": lambda hook: cart_hooks.fetch(hook.merchant, hook.resource_id, is_offers_only=hook.is_offers_only),
     "cart/update": _cart(cart_hooks.update),
     "cart/add": _cart(cart_hooks.add),
     "cart/remove": _cart(cart_hooks.remove),
-    "order/create": lambda asked: order_hooks.create(
-        asked.merchant, asked.body(), asked.raw, is_offers_only=asked.is_offers_only
+    "order/create": lambda hook: order_hooks.create(
+        hook.merchant, hook.body(), hook.raw, is_offers_only=hook.is_offers_only
     ),
-    "order/update": lambda asked: order_hooks.update(asked.merchant, asked.resource_id, asked.body(), asked.raw),
-    "order/fetch": lambda asked: order_hooks.fetch(asked.merchant, asked.resource_id),
+    "order/update": lambda hook: order_hooks.update(hook.merchant, hook.resource_id, hook.body(), hook.raw),
+    "order/fetch": lambda hook: order_hooks.fetch(hook.merchant, hook.resource_id),
     "orders/list": _page,
-    "products/fetch": lambda asked: _search(asked, "product_id", search_products),
-    "categories/fetch": lambda asked: _search(asked, "category_id", search_categories),
-    "shipping_zones/fetch": lambda asked: zones_json(asked.merchant.options),
-    "store_information/fetch": lambda asked: store_json(asked.merchant.options),
-    REGISTER: lambda asked: registered_json(asked.merchant.options),
+    "products/fetch": lambda hook: _search(hook, "product_id", search_products),
+    "categories/fetch": lambda hook: _search(hook, "category_id", search_categories),
+    "shipping_zones/fetch": lambda hook: zones_json(hook.merchant.options),
+    "store_information/fetch": lambda hook: store_json(hook.merchant.options),
+    REGISTER: lambda hook: registered_json(hook.merchant.options),
 }
 """What answers each topic; verbs and paths stand in `hook_registry`."""
 
@@ -162,10 +160,10 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
         log.warning("channel %s: a request to %s is not signed by Rally's key", merchant.channel, topic)
         return _reply(406, BAD_SIGNATURE, secrets[0])
     caller.channel.set(merchant.channel)
-    asked = Asked(merchant, raw, resource_id)
+    hook = HookRequest(merchant, raw, resource_id)
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
-        answer = repeated(lambda: answering(asked), time.monotonic() + REPEAT_S)
+        answer = repeated(lambda: answering(hook), time.monotonic() + REPEAT_S)
         return _reply(200, _encode(answer), secret)
     except ShopRefused as refused:
         return _refusal(hook_errors.of_shop(refused, is_placing=topic == "order/create"), secret)
@@ -188,7 +186,7 @@ def _reason(reply: Response) -> str:
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
-def _refuse(asked: Asked) -> Any:
+def _refuse(hook: HookRequest) -> Any:
     """Nothing may begin here that could never be handed out."""
     raise hook_errors.unavailable()
 

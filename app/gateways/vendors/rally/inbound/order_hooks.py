@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) -> Json:
     """Without a payment method nothing is placed, and the answer is what would be, without ids (contract 9)."""
-    wanted = Checkout(
+    checkout = Checkout(
         cart_id=identifier(mapping(body.get("cart")).get("external_id")),
         shopper=shopper(body),
         coupons=coupons(body),
@@ -37,7 +37,7 @@ def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) 
         read_lines=lambda: stated_lines(body),
         read_payment_method=lambda: payment_method(body),
     )
-    shown = orders.create(merchant, wanted)
+    shown = orders.create(merchant, checkout)
     answer = order_json(shown, merchant.options)
     if shown.is_placed:
         return answer | {"payment_created": _recorded(shown)}

@@ -32,7 +32,7 @@ PAGE: Final = 250
 BLOCK: Final = 64 * 1024
 
 LOOK_S: Final = 1.0
-"""How often a process looks whether a build is due."""
+"""How often a process checks whether a build is due."""
 
 KEEP_S: Final = 20.0
 """How often a builder renews its lease."""
@@ -126,7 +126,7 @@ class FeedBuilder:
         return True
 
     def _first_currency(self) -> str:
-        """Where nobody said which currency the store has: that of the goods known longest."""
+        """Where no currency is configured: that of the goods known longest."""
         with self._database.read() as connection:
             known = catalogue.oldest(connection, self._channel, PAGE)
         return next((item.currency for item in known if item.currency and item.price), "")
