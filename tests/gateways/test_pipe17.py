@@ -17,6 +17,7 @@ import pytest
 
 from app.deadline import Deadline
 from app.deliveries.courier import Courier
+from app.domain import moments
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
 from app.domain.events import Event
 from app.domain.orders import Candidate, HeldBack, Order
@@ -26,7 +27,6 @@ from app.gateways import VENDORS
 from app.gateways.calls import Call, Kind
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.connection import moments
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
