@@ -48,7 +48,7 @@ def test_p29_flask_and_requests_stay_where_they_belong() -> None:
 
 
 SQL_HAS_A_HOME = {"records", "storefront"}
-STATEMENTS_TO_BE_MOVED = {"channel/commands.py", "channel/late_events.py", "deliveries/chores.py"}
+STATEMENTS_TO_BE_MOVED = {"deliveries/chores.py"}
 WITHOUT_SQL = {"Connection", "Row", "URL", "make_url"}
 """What other rooms may import of SQLAlchemy besides its exceptions: they hand connections and rows on."""
 

@@ -25,9 +25,9 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (47, 196, 55, 7, 3, 3),
-    "order_shipment_submit to Pipe17 and back": (54, 192, 77, 9, 3, 3),
-    "order_acknowledge to Pipe17 and back": (47, 184, 55, 6, 3, 3),
+    "order_cancel to Pipe17 and back": (47, 164, 39, 7, 3, 1),
+    "order_shipment_submit to Pipe17 and back": (54, 192, 61, 9, 3, 1),
+    "order_acknowledge to Pipe17 and back": (47, 157, 39, 6, 3, 1),
     "inventory_push, the request": (22, 40, 18, 2, 1, 0),
     "inventory_push, the same stock in the background": (34, 115, 22, 16, 8, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 6, 0),
@@ -39,7 +39,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 11_400, "all of app/": 60_740}
+LINES = {"gateways": 12_000, "all of app/": 61_900}
 """Lines of Python at most, `gateways` with all vendors and their commands."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.commands import Plan
+from app.channel.command import Plan
+from app.channel.services import carries_out
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
-from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.records import parcels
 from app.records.handed_out import KnownOrder
@@ -64,7 +64,7 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
     if before is None and any(parcel.key == package.key for parcel in registered):
         message = "the label of this package was replaced by that of a later shipment; nothing was changed"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
-    if before is None or not isinstance(source.commands.verbs.get(VERB), Verb):
+    if before is None or not carries_out(source, VERB):
         message = f"the package was registered before; {source.token} cannot change it any more"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
     events = []
@@ -101,7 +101,7 @@ def replacing(
     Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
     together, in their order, by as many packages of one new shipment.
     """
-    if not shipped.stated or not isinstance(source.commands.verbs.get(VERB), Verb):
+    if not shipped.stated or not carries_out(source, VERB):
         return None
     twins = [
         item

@@ -11,7 +11,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.gateways.calls import Verb
 from app.records import leases, outbox
 from app.records.outbox import Front
@@ -30,22 +30,20 @@ THROTTLED: Final = ("", "RATE_LIMITED")
 _room = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def await_own_throttle(
-    services: Services, request: CallbackRequest, gateway: str, order_refnum: str, verb: str
-) -> None:
+def await_own_throttle(request: CallbackRequest, gateway: str, order_refnum: str, verb: str) -> None:
     """Return when the order's lane is free, when waiting would not free it, or when the budget is nearly over.
 
     `verb` is the command's own: behind another of its kind it is a repeat, which has its own rule (R9).
     Raises `DatabaseUnavailable`.
     """
-    declared = services.gateways[(request.channel.key, gateway)].commands.verbs.get(verb)
+    declared = request.services.gateways[(request.channel.key, gateway)].commands.verbs.get(verb)
     if not isinstance(declared, Verb) or declared.decided_by != "vendor" or not _room.acquire(blocking=False):
         return
     try:
         while (left_s := request.deadline.left_s() - KEPT_S) > 0:
-            with services.database.read() as connection:
+            with request.services.database.read() as connection:
                 front = outbox.front_of_lane(connection, request.channel.key, gateway, order_refnum)
-            now = services.clock()
+            now = request.services.clock()
             if front is None or front.verb == verb or not _is_throttled(front, now, now + timedelta(seconds=left_s)):
                 return
             time.sleep(min(LOOK_EVERY_S, left_s))

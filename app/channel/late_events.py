@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.deadline import Deadline
-from app.domain.events import Association, Event, about
-from app.records import late_news
+from app.domain.events import Event, about
+from app.records import late_news, ledger
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import CONFIRMED, Delivery, Settled
-from app.records.tables.deliveries import commands, deliveries
 
 DONE_AFTER_ALL = "DONE_AFTER_ALL"
 """Code of a call that was dropped, or found not done, and that the vendor has done all the same (R8)."""
@@ -37,21 +36,17 @@ def note(connection: Connection, delivery: Delivery, settled: Settled, now: date
     found = _news(delivery, settled)
     if not found:
         return
-    row = connection.execute(
-        select(commands.c.callback, commands.c.begun_at, deliveries.c.about)
-        .join(commands, commands.c.id == deliveries.c.command_id)
-        .where(deliveries.c.id == delivery.id)
-    ).one()
-    own = msgspec.json.decode(row.about, type=tuple[Association, ...])
-    asked = f"{row.callback} of {row.begun_at:%Y-%m-%d %H:%M} UTC for order {delivery.lane}"
-    for event in found:
+    origin = ledger.origin_of(connection, delivery.id)
+    of_request = f"{origin.callback} of {origin.begun_at:%Y-%m-%d %H:%M} UTC for order {delivery.lane}"
+    for one in found:
+        event = Event("warning", f"LATE_{one.code}", f"{of_request}: {one.message}", one.associations or origin.about)
         late_news.note(
             connection,
             channel=delivery.channel,
             gateway=delivery.gateway,
-            callback=row.callback,
+            callback=origin.callback,
             subject=delivery.lane,
-            event=Event("warning", f"LATE_{event.code}", f"{asked}: {event.message}", event.associations or own),
+            event=event,
             request_id=delivery.request_id,
             now=now,
             delivery_id=delivery.id if settled.state == "parked" else None,
@@ -60,7 +55,6 @@ def note(connection: Connection, delivery: Delivery, settled: Settled, now: date
 
 def note_done_after_all(connection: Connection, delivery: Delivery, now: datetime) -> None:
     """Keep that a call was done although it had been given up; its command may be forgotten by now."""
-    row = connection.execute(select(commands.c.callback).where(commands.c.id == delivery.command_id)).first()
     message = (
         f"{delivery.gateway} has done {delivery.verb} of order {delivery.lane}, which had been given up here as not "
         "done; compare the order at the vendor with what was done since"
@@ -69,7 +63,7 @@ def note_done_after_all(connection: Connection, delivery: Delivery, now: datetim
         connection,
         channel=delivery.channel,
         gateway=delivery.gateway,
-        callback=row.callback if row is not None else delivery.verb,
+        callback=ledger.callback_of(connection, delivery.command_id) or delivery.verb,
         subject=delivery.lane,
         event=Event("warning", f"LATE_{DONE_AFTER_ALL}", message, about("order_refnum", delivery.lane)),
         request_id=delivery.request_id,

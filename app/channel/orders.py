@@ -1,4 +1,4 @@
-"""An order a callback is about, remembered here or found at its source."""
+"""Keeps what later callbacks need of an order: its lines as bought, and its payments in whole minor units."""
 
 from __future__ import annotations
 
@@ -8,31 +8,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel.money import rounded
-from app.channel.services import CallbackRequest, Services
 from app.domain.orders import OrderSketch
 from app.records import handed_out, refunds
-from app.records.handed_out import KnownOrder
-
-
-def find(services: Services, request: CallbackRequest, refnum: str) -> KnownOrder | None:
-    """The order as remembered, or as its source tells; None when neither knows it.
-
-    Raises `GatewayError` when it is not remembered and the source cannot be asked.
-    """
-    channel = request.channel.key
-    with services.database.read() as connection:
-        order = handed_out.known_as_stated(connection, channel, [refnum]).get(refnum)
-    source = services.order_source(request.channel)
-    if order is not None or source is None or source.orders is None:
-        return order
-    sketch = source.orders.find_order(refnum, request.call("question"))
-    if sketch is None:
-        return None
-    with services.database.write(
-        wait_s=max(request.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]
-    ) as connection:
-        remember(connection, channel, sketch)
-        return handed_out.known(connection, channel, [refnum])[refnum]
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:

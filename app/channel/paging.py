@@ -40,10 +40,7 @@ def start(now_ms: int) -> Place:
 def token(place: Place, secret: bytes) -> str:
     """35 characters of A-Za-z0-9-_."""
     packed = _LAYOUT.pack(
-        1 + place.is_second_leg,
-        place.after_ms.to_bytes(6, "big"),
-        place.after_key,
-        place.until_ms.to_bytes(6, "big"),
+        1 + place.is_second_leg, place.after_ms.to_bytes(6, "big"), place.after_key, place.until_ms.to_bytes(6, "big")
     )
     return base64.urlsafe_b64encode(packed + _signature(packed, secret)).decode().rstrip("=")
 

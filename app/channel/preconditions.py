@@ -1,4 +1,4 @@
-"""What a command about one order settles first: is there a source, does it do this, which order is meant."""
+"""What is settled before any command about an order: is there a source, does it do this, which order is meant."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.channel import orders
+from app.channel.command import OrderAtSource
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest, carries_out
 from app.contract.reading import number, opaque
 from app.domain.events import Association, Event, about
 from app.errors import GatewayError
-from app.gateways.calls import NotOurs, Verb
+from app.gateways.calls import NotOurs
 from app.gateways.capabilities import Gateway
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 
-Carry = Callable[[Services, CallbackRequest, Gateway, KnownOrder], CallbackResult]
+Act = Callable[[OrderAtSource], CallbackResult]
 
 
 @dataclass(frozen=True)
@@ -38,58 +39,65 @@ class OrderName:
         return about("order_refnum", self.refnum) or about("order_id", self.retailops_order_id)
 
 
-def for_known_order(
-    services: Services, request: CallbackRequest, verb: str, name: OrderName, carry: Carry
-) -> CallbackResult:
-    """Run `carry` for an order its source knows; otherwise say why nothing was done."""
-    result = CallbackResult()
-    source = services.order_source(request.channel)
-    if declined(services, request, verb, result, name) or source is None:
-        return result
-    return with_order(services, request, source, name, carry)
+def for_known_order(request: CallbackRequest, verb: str, name: OrderName, act: Act) -> CallbackResult:
+    """The result of `act` for an order its source knows; otherwise the event that says why nothing was done."""
+    source = request.order_source
+    if source is None or not carries_out(source, verb):
+        return CallbackResult([declined(source, verb, name)])
+    return with_order(request, source, name, act)
 
 
-def with_order(
-    services: Services, request: CallbackRequest, source: Gateway, name: OrderName, carry: Carry
-) -> CallbackResult:
-    """Run `carry` for the order the callback names; otherwise say why nothing was done.
+def with_order(request: CallbackRequest, source: Gateway, name: OrderName, act: Act) -> CallbackResult:
+    """The result of `act` for the order the callback names; otherwise the event that says why nothing was done.
 
     Where RetailOps' number stands alone, the order is the one acknowledged under it.
     """
     refnum = name.refnum
     if not refnum:
-        with services.database.read() as connection:
+        with request.services.database.read() as connection:
             found = handed_out.numbered(connection, request.channel.key, name.retailops_order_id)
         if len(found) > 1:
             message = "several orders were acknowledged under this RetailOps number; send channel_order_refnum"
             return CallbackResult([Event("error", "ORDER_AMBIGUOUS", message, name.association)])
         refnum = found[0] if found else ""
     try:
-        order = orders.find(services, request, refnum) if refnum else None
+        order = find_order(request, source, refnum) if refnum else None
     except GatewayError as error:
         return CallbackResult([unavailable_event(source, error, name.association)])
     if order is None:
         return CallbackResult([Event("error", "ORDER_UNKNOWN", "no such order on this channel", name.association)])
-    done = carry(services, request, source, order)
+    done = act(OrderAtSource(request, source, order))
     done.order_refnum = done.order_refnum or order.refnum
     return done
 
 
-def declined(
-    services: Services, request: CallbackRequest, verb: str, result: CallbackResult, name: OrderName | None = None
-) -> bool:
-    """True when the channel's order source does not carry the verb out; the event that says so is added."""
-    source = services.order_source(request.channel)
-    declared = source.commands.verbs.get(verb) if source else None
-    if isinstance(declared, Verb):
-        return False
+def find_order(request: CallbackRequest, source: Gateway, refnum: str) -> KnownOrder | None:
+    """The order as remembered, or as its source shows; None when neither knows it.
+
+    Raises `GatewayError` when it is not remembered and the source cannot be asked.
+    """
+    channel = request.channel.key
+    with request.services.database.read() as connection:
+        order = handed_out.known_as_stated(connection, channel, [refnum]).get(refnum)
+    if order is not None or source.orders is None:
+        return order
+    sketch = source.orders.find_order(refnum, request.call("question"))
+    if sketch is None:
+        return None
+    with request.services.database.write(
+        wait_s=max(request.deadline.left_s(), 1.0), serial=[f"{channel}/{refnum}"]
+    ) as connection:
+        orders.remember(connection, channel, sketch)
+        return handed_out.known(connection, channel, [refnum])[refnum]
+
+
+def declined(source: Gateway | None, verb: str, name: OrderName | None = None) -> Event:
+    """The event that says why the channel's order source does not carry this verb out."""
     named = name.association if name else ()
+    declared = source.commands.verbs.get(verb) if source else None
     if isinstance(declared, NotOurs):
-        result.events.append(Event(declared.event_type, declared.code, declared.message, named))
-    else:
-        message = "this channel has no source of orders"
-        result.events.append(Event("error", "NO_ORDER_SOURCE", message, named))
-    return True
+        return Event(declared.event_type, declared.code, declared.message, named)
+    return Event("error", "NO_ORDER_SOURCE", "this channel has no source of orders", named)
 
 
 def unavailable_event(source: Gateway, error: GatewayError, named: tuple[Association, ...]) -> Event:

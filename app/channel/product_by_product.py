@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from app.channel.entry_by_entry import refused_event
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.domain.catalogue_resolution import PushNames
 from app.domain.events import Association, Event, about
 from app.records import cataloguing
@@ -15,7 +15,7 @@ from app.records.database import DatabaseRefused
 
 
 def accept_apart(
-    services: Services, request: CallbackRequest, gateways: Sequence[str], statements: Sequence[Statement],
+    request: CallbackRequest, gateways: Sequence[str], statements: Sequence[Statement],
     names: Callable[[], PushNames] | None,
 ) -> tuple[Accepted, list[Event]]:  # fmt: skip
     """What became of these records, and an error event for each that cannot be kept.
@@ -24,16 +24,16 @@ def accept_apart(
     Raises `DatabaseUnavailable`.
     """
     try:
-        with services.database.write(wait_s=request.deadline.left_s()) as connection:
-            now = services.clock()
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
+            now = request.services.clock()
             return cataloguing.accept(connection, request.channel.key, gateways, statements, now, names), []
     except DatabaseRefused:
         middle = _middle(statements)
         if not middle:
             return Accepted(), [refused_event(named(statement)) for statement in statements]
-    accepted, refused = accept_apart(services, request, gateways, statements[:middle], names)
+    accepted, refused = accept_apart(request, gateways, statements[:middle], names)
     behind = [replace(one, parent=None if one.parent is None else one.parent - middle) for one in statements[middle:]]
-    more_accepted, more_refused = accept_apart(services, request, gateways, behind, names)
+    more_accepted, more_refused = accept_apart(request, gateways, behind, names)
     accepted.add(more_accepted)
     return accepted, [*refused, *more_refused]
 

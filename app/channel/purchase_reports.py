@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from app.channel.services import Services
+from app.channel.services import CallbackRequest
 from app.domain.orders import Order
 from app.domain.purchases import Purchase
 from app.gateways.capabilities import Observer
 from app.records import observed
-from app.settings import Channel
 
 log = logging.getLogger(__name__)
 
 
-def see(connection: Connection, services: Services, channel: Channel, orders: Sequence[Order]) -> None:
+def see(connection: Connection, request: CallbackRequest, orders: Sequence[Order]) -> None:
     """Let each observer of the channel put down what it wants of these orders; it cannot fail the pull.
 
     Orders without money are nothing to report (R20), nor are those that are called off.
     """
-    for gateway in services.gateways_of(channel):
+    channel = request.channel
+    for gateway in request.services.gateways_of(channel):
         observer = gateway.observer
         if observer is None or not observer.reports_at:
             continue
@@ -33,7 +33,7 @@ def see(connection: Connection, services: Services, channel: Channel, orders: Se
             if order.carries_money and not order.is_cancelled and (purchase := _purchase(observer, order, *named))
         ]
         if wanted:
-            observed.see(connection, channel.key, gateway.token, wanted, services.clock())
+            observed.see(connection, channel.key, gateway.token, wanted, request.services.clock())
 
 
 def _purchase(observer: Observer, order: Order, channel: str, token: str) -> Purchase | None:

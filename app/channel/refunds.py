@@ -18,14 +18,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel.money import NEARLY, minor_unit
-from app.channel.services import Services
-from app.domain.commands import PackageLine, Refund, RefundLine
+from app.channel.services import CallbackRequest, carries_out
+from app.domain.commands import PackageLine, Refund, RefundLine, Restatement
 from app.domain.events import Association
-from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
-from app.gateways.stored_commands import command_body
-from app.records import refunds
+from app.records import outbox, refunds
 from app.records.database import DatabaseUnavailable
+from app.records.deliveries import Delivery, Settled
 from app.records.outbox import Owed
 from app.records.outcomes import Outcome
 from app.records.refunds import Charge, Entry
@@ -42,11 +41,6 @@ _MOVERS = {"order_cancel": "refund_payment", "order_complete": "refund_payment",
 def is_same_amount(one: Decimal, other: Decimal) -> bool:
     """True when the two differ by no more than RetailOps' floats may."""
     return abs(one - other) <= max(abs(one), abs(other)) * NEARLY
-
-
-def moves_money(source: Gateway, verb: str) -> bool:
-    """True when the source carries this money verb out."""
-    return isinstance(source.commands.verbs.get(verb), Verb)
 
 
 @dataclass(frozen=True)
@@ -113,17 +107,17 @@ def hold(
     channel: str,
     source: Gateway,
     charges: Sequence[Charge],
-    wanted: Decimal,
+    money: Decimal,
     purpose: Purpose,
     now: datetime,
 ) -> list[Owed]:
-    """Hold `payload` on these payments of one order, the first ones first, and give the calls to be owed.
+    """Hold `money` on these payments of one order, the first ones first, and give the calls to be owed.
 
     Holds less where less is left.  Inside a write transaction that is serial for the order.
     """
     owed: list[Owed] = []
     lines = list(purpose.lines)
-    rest = wanted
+    rest = money
     for charge in charges:
         amount = charge.left if is_same_amount(rest, charge.left) else min(rest, charge.left)
         if amount <= 0:
@@ -139,8 +133,7 @@ def hold(
             to_store_credit=purpose.to_store_credit,
             lines=taken,
             # A cancellation says by itself how the order stands then.
-            is_followed=purpose.callback != "order_cancel"
-            and isinstance(source.commands.verbs.get("update_order"), Verb),
+            is_followed=purpose.callback != "order_cancel" and carries_out(source, "update_order"),
         )
         owed.append(Owed(source.token, purpose.verb, body, purpose.about))
         rest -= amount
@@ -173,7 +166,7 @@ def with_known(entries: Iterable[Entry], source: tuple[str, str], outcomes: Iter
     """The entries of a source as they will read once these known outcomes are recorded; one that is missing is made."""
     found = {entry.key: entry for entry in entries}
     for outcome in outcomes:
-        body = command_body(outcome.delivery.verb, outcome.delivery.body)
+        body = outcome.delivery.command
         if not isinstance(body, Refund):
             continue
         entry = found.get(body.key) or Entry(
@@ -189,20 +182,20 @@ def with_known(entries: Iterable[Entry], source: tuple[str, str], outcomes: Iter
     return list(found.values())
 
 
-def note_told(services: Services, source: tuple[str, str], channel: str, *, is_recorded: bool) -> None:
+def note_told(request: CallbackRequest, source: tuple[str, str], *, is_recorded: bool) -> None:
     """Keep that an answer names the accepted refunds of a source; later where their outcomes are not recorded yet."""
 
     def note() -> None:
-        with services.database.write() as connection:
-            rows = refunds.of_source(connection, channel, *source)
+        with request.services.database.write() as connection:
+            rows = refunds.of_source(connection, request.channel.key, *source)
             untold = [entry.id for entry in rows if entry.state == "accepted" and entry.told_at is None]
-            refunds.note_told(connection, untold, services.clock())
+            refunds.note_told(connection, untold, request.services.clock())
 
     if is_recorded:
         with suppress(DatabaseUnavailable):
             note()
             return
-    services.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
+    request.services.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
 
 
 def left_of(charges: Iterable[Charge]) -> Decimal:
@@ -210,18 +203,18 @@ def left_of(charges: Iterable[Charge]) -> Decimal:
     return sum((charge.left for charge in charges), Decimal(0))
 
 
-def covers(charges: Sequence[Charge], wanted: Decimal, line_count: int) -> bool:
+def covers(charges: Sequence[Charge], money: Decimal, line_count: int) -> bool:
     """True when these payments still bear the amount: all of it, or all but a minor unit for each line (R23)."""
     left = left_of(charges)
     if left <= 0:
         return False
     rounding = minor_unit(charges[0].currency_code) * max(line_count, 1)
-    return wanted <= left + rounding or is_same_amount(wanted, left)
+    return money <= left + rounding or is_same_amount(money, left)
 
 
-def best_first(charges: Sequence[Charge], wanted: Decimal) -> list[Charge]:
+def best_first(charges: Sequence[Charge], money: Decimal) -> list[Charge]:
     """The payments in the order to draw on: the newest that can bear it alone, else newest first."""
-    alone = [charge for charge in charges if charge.left >= wanted or is_same_amount(charge.left, wanted)]
+    alone = [charge for charge in charges if charge.left >= money or is_same_amount(charge.left, money)]
     return [alone[0]] if alone else list(charges)
 
 
@@ -272,3 +265,47 @@ def returned_units(entries: Iterable[Entry], except_for: tuple[str, str] = ("", 
             for line in entry.lines:
                 units[line.line_refnum] = units.get(line.line_refnum, 0) + line.quantity
     return units
+
+
+def note_outcome(connection: Connection, channel: str, refund: Refund, settled: Settled) -> None:
+    """The held amount is paid, or free again once it is sure that it was not and will not be."""
+    match settled.state:
+        case "delivered":
+            refunds.set_state(connection, channel, refund.key, "accepted", settled.refnum or refund.key)
+        case "refused":
+            refunds.set_state(connection, channel, refund.key, "refused")
+        case "parked":
+            refunds.set_state(connection, channel, refund.key, "parked")
+        case _:
+            refunds.set_state(connection, channel, refund.key, "owed")
+
+
+def owe_paid_back(connection: Connection, delivery: Delivery, refund: Refund, now: datetime) -> bool:
+    """Owe the source the call that says that the order has everything back, if this accepted refund is the last of it.
+
+    True when it is owed.
+    """
+    if not refund.is_followed or not _is_paid_back(connection, delivery.channel, refund.order_refnum):
+        return False
+    # It is about nothing RetailOps has requested, so that no answer names it while it waits.
+    placed = outbox.owe(
+        connection,
+        Owed(delivery.gateway, "update_order", Restatement(refund.order_refnum, is_paid_back=True), ()),
+        channel=delivery.channel,
+        lane=delivery.lane,
+        command_id=delivery.command_id,
+        request_id=delivery.request_id,
+        now=now,
+        lease=None,
+    )
+    assert placed is not None
+    outbox.wake(connection, placed.delivery.id, now)
+    return True
+
+
+def _is_paid_back(connection: Connection, channel: str, order_refnum: str) -> bool:
+    """True when something was paid, and all of it has surely gone back."""
+    entries = refunds.of_order(connection, channel, order_refnum)
+    charges = refunds.charges(connection, channel, order_refnum)
+    is_sure = all(entry.state == "accepted" for entry in entries if entry.is_in_effect)
+    return is_sure and any(charge.charged for charge in charges) and not any(charge.left for charge in charges)

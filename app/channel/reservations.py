@@ -10,10 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.channel.services import Services
+from app.channel.services import CallbackRequest
 from app.gateways.capabilities import Gateway
 from app.records import stock
-from app.settings import Channel
 from app.storefront import reservations
 
 
@@ -30,26 +29,26 @@ def called_off(connection: Connection, channel: str, source: Gateway, order_refn
         reservations.release(connection, channel, order_refnum)
 
 
-def moved(connection: Connection, services: Services, channel: Channel, skus: Iterable[str]) -> None:
+def moved(connection: Connection, request: CallbackRequest, skus: Iterable[str]) -> None:
     """An order was handed out or a shipment is sent: vendors that subtract it by themselves have moved these SKUs.
 
     Not a vendor that is sent what is left after the units of orders: its figure stays right (R25).
     """
     moving = [
         gateway.token
-        for gateway in services.gateways_of(channel)
+        for gateway in request.services.gateways_of(request.channel)
         if gateway.stock is not None and gateway.stock.can_move_at_vendor and _grace_s(gateway) is None
     ]
     named = {sku for sku in skus if sku}
-    stock.note_moved(connection, channel.key, named, services.clock(), gateways=moving)
+    stock.note_moved(connection, request.channel.key, named, request.services.clock(), gateways=moving)
 
 
-def stated(connection: Connection, services: Services, channel: Channel, skus: Collection[str]) -> None:
+def stated(connection: Connection, request: CallbackRequest, skus: Collection[str]) -> None:
     """RetailOps stated the stock of these SKUs: what it must have counted by now is no longer subtracted."""
-    source = services.order_source(channel)
+    source = request.order_source
     if source is not None and (grace_s := _grace_s(source)) is not None:
-        freed = reservations.settle(connection, channel.key, skus, services.clock(), grace_s)
-        stock.owe_again(connection, channel.key, source.token, freed)
+        freed = reservations.settle(connection, request.channel.key, skus, request.services.clock(), grace_s)
+        stock.owe_again(connection, request.channel.key, source.token, freed)
 
 
 def _grace_s(gateway: Gateway) -> float | None:

@@ -12,8 +12,7 @@ from typing import Any
 
 from app.channel.money import as_number
 from app.contract.outgoing import Judged
-from app.contract.problems import Problem
-from app.domain.events import Association, Event, IdentifierType, about
+from app.domain.events import Event, IdentifierType, about
 
 
 @dataclass
@@ -40,26 +39,6 @@ class CallbackResult:
     ) -> None:
         """Add one event about at most one object."""
         self.events.append(Event(event_type, code, message, about(identifier_type, identifier)))  # type: ignore[arg-type]
-
-
-def problem_event(problem: Problem, associations: tuple[Association, ...] = ()) -> Event:
-    """A schema fault as an event: the rule in the code, pointer and rule in the message, no value."""
-    return Event("error", f"INVALID_{problem.rule.upper()}", problem.message, associations)
-
-
-def ignored_event(problem: Problem, associations: tuple[Association, ...] = ()) -> Event:
-    """A field that decides nothing and could not be read (R6)."""
-    return Event("warning", "FIELD_IGNORED", problem.message, associations)
-
-
-def more_problems_event(hidden: int) -> Event:
-    """The event that counts what the first twenty leave out (R6)."""
-    return Event("error", "INVALID_MORE", f"{hidden} further faults are not listed")
-
-
-def more_ignored_event(hidden: int) -> Event:
-    """The same where nothing but ignored fields is left out."""
-    return Event("warning", "FIELD_IGNORED", f"{hidden} further fields were ignored and are not listed")
 
 
 def event_json(event: Event) -> dict[str, Any]:
@@ -101,10 +80,7 @@ def _order_pull(events: list[dict[str, Any]], result: CallbackResult) -> dict[st
     """The page as the action had it judged, where it had."""
     if isinstance(result.content, Judged):
         return result.content
-    return {
-        "next_page_token": result.content.get("next_page_token", ""),
-        "orders": result.content.get("orders", []),
-    }
+    return {"next_page_token": result.content.get("next_page_token", ""), "orders": result.content.get("orders", [])}
 
 
 def _order_update(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:

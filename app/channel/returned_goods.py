@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.commands import Command, Plan, run
+from app.channel.command import OrderAtSource, OrderCommand, Plan
+from app.channel.commands import run
 from app.channel.preconditions import OrderName, with_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.return_requests import ReturnRequest
+from app.channel.services import CallbackRequest, carries_out
 from app.channel.shipments import Shipped, where
 from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
-from app.domain.events import Event, about
-from app.domain.line_matching import allot, as_bought, named_lines
+from app.domain.events import Event
+from app.domain.line_matching import allot
 from app.domain.orders import SketchLine
 from app.errors import GatewayError
-from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.records import handed_out, parcels
 from app.records import refunds as ledger
@@ -91,21 +91,6 @@ def came_back(
     return CameBack(found, events, beyond, gone)
 
 
-def as_named(order: KnownOrder, entries: Sequence[RefundLine]) -> list[tuple[str, str, int]]:
-    """Line number, SKU and units of what came back, the same however its lines are named.
-
-    By the lines as bought, so that it stays the same for ever.  An entry without units and money says nothing.
-    """
-    units = as_bought(order.lines, entries, {line.refnum: line.ordered for line in order.lines})
-    without_units: list[tuple[str, str, int]] = []
-    for entry in entries:
-        if entry.quantity < 0 or (entry.quantity == 0 and entry.amount):
-            line = next(iter(named_lines(order.lines, entry.line_refnum, entry.sku)), None)
-            named = (line.refnum, line.sku) if line else (entry.line_refnum.strip(), entry.sku.strip())
-            without_units.append((*named, entry.quantity))
-    return sorted([*((*named, count) for named, count in units.items()), *without_units])
-
-
 def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: Sequence[Shipped]) -> Counter[str]:
     """Units shipped by line: as registered, or as the payload states it where that is more."""
     ordered = {line.refnum: line.quantity for line in order.lines}
@@ -116,32 +101,7 @@ def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: S
     return parcels.shipped_units(parcels.of_order(connection, channel, order.refnum)) | stated
 
 
-class Stated(Protocol):
-    """A return as RetailOps states it."""
-
-    @property
-    def name(self) -> OrderName:
-        """Its order."""
-
-    @property
-    def lines(self) -> Sequence[RefundLine]:
-        """What came back, and what money is for."""
-
-    @property
-    def shipped(self) -> Sequence[Shipped]:
-        """What had shipped by RetailOps' count."""
-
-    def key(self, connection: Connection, channel: str, order: KnownOrder) -> str:
-        """Names the return for ever."""
-
-    def meaning(self, order: KnownOrder) -> object:
-        """What makes two requests the same return."""
-
-    def former_meaning(self, order: KnownOrder) -> object:
-        """What an earlier version took for that."""
-
-
-def record(services: Services, request: CallbackRequest, source: Gateway, stated: Stated) -> CallbackResult:
+def record(request: CallbackRequest, source: Gateway, stated: ReturnRequest) -> CallbackResult:
     """Owe the source the returned units, where it records returns; say where more came back than shipped.
 
     Raises `HttpError` 503 while the same return is being carried out elsewhere.
@@ -149,13 +109,13 @@ def record(services: Services, request: CallbackRequest, source: Gateway, stated
     entries = [line for line in stated.lines if line.kind == "line_item" and line.quantity > 0]
     if not entries:
         return CallbackResult()
-    is_recorded = isinstance(source.commands.verbs.get(VERB), Verb) and _records(source, request)
+    is_recorded = carries_out(source, VERB) and _records(source, request)
 
-    def carry(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        return _carry(services, request, source, order, stated, entries, is_recorded=is_recorded)
+    def act(order: OrderAtSource) -> CallbackResult:
+        return CallbackResult(run(request, [RecordReturn(order, stated, entries, is_recorded=is_recorded)]))
 
-    if is_recorded or _is_remembered(services, request, stated.name):
-        return with_order(services, request, source, stated.name, carry)
+    if is_recorded or _is_remembered(request, stated.name):
+        return with_order(request, source, stated.name, act)
     return CallbackResult()
 
 
@@ -166,61 +126,59 @@ def _records(source: Gateway, request: CallbackRequest) -> bool:
         return True
 
 
-def _is_remembered(services: Services, request: CallbackRequest, name: OrderName) -> bool:
+def _is_remembered(request: CallbackRequest, name: OrderName) -> bool:
     """Whether the order can be looked up without a call to its source."""
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         if not name.refnum:
             return bool(handed_out.numbered(connection, request.channel.key, name.retailops_order_id))
         return bool(handed_out.known(connection, request.channel.key, [name.refnum]))
 
 
-def _carry(
-    services: Services,
-    request: CallbackRequest,
-    source: Gateway,
-    order: KnownOrder,
-    stated: Stated,
-    entries: Sequence[RefundLine],
-    *,
-    is_recorded: bool,
-) -> CallbackResult:
-    channel, callback = request.channel.key, request.callback.name
-    named = about("order_refnum", order.refnum)
-    with services.database.read() as connection:
-        key = stated.key(connection, channel, order)
-    purpose = refunds.Purpose(callback, key, f"ro-return-{key}", named)
+class RecordReturn(OrderCommand):
+    """Keep which units came back, and owe the order's source the record of them where it takes such records."""
 
-    def plan(connection: Connection) -> Plan:
-        ledger_entries = ledger.of_order(connection, channel, order.refnum)
+    callback = "order_returned"
+
+    def __init__(
+        self, order: OrderAtSource, returned: ReturnRequest, entries: Sequence[RefundLine], *, is_recorded: bool
+    ) -> None:
+        with order.request.services.database.read() as connection:
+            self._key = returned.key(connection, order.channel, order.known)
+        # One number of a return may stand on the returns of two orders.
+        super().__init__(order, returned.meaning(order.known), f"{order.refnum}/{self._key}")
+        self.former_meaning = returned.former_meaning(order.known)
+        self._shipped = returned.shipped
+        self._entries = entries
+        self._is_recorded = is_recorded
+
+    def plan(self, connection: Connection) -> Plan:
+        """The units by line of the order, as far as it has such lines."""
+        order, entries = self.order, self._entries
+        purpose = refunds.Purpose(self.callback, self._key, f"ro-return-{self._key}", order.named)
+        ledger_entries = ledger.of_order(connection, order.channel, order.refnum)
         before = Counter(refunds.returned_units(ledger_entries, purpose.source))
-        found = came_back(connection, channel, order, entries, stated.shipped, before)
+        found = came_back(connection, order.channel, order.known, entries, self._shipped, before)
         units = found.by_line
         kept = tuple(
-            PackageLine(line.refnum, line.sku, units[line.refnum]) for line in order.lines if units[line.refnum]
+            PackageLine(line.refnum, line.sku, units[line.refnum]) for line in order.known.lines if units[line.refnum]
         )
-        known = ledger.of_source(connection, channel, *purpose.source)
+        known = ledger.of_source(connection, order.channel, *purpose.source)
         if [entry.lines for entry in known] != [kept]:
-            ledger.put(connection, channel, _noted(purpose, order.refnum, kept), services.clock())
-        goods = ReturnedGoods(order.refnum, key, tuple(_lines(entries, found)))
-        # Money that moves nowhere takes no line; its goods are told by their SKU.
+            ledger.put(connection, order.channel, _noted(purpose, order.refnum, kept), order.clock())
+        goods = ReturnedGoods(order.refnum, self._key, tuple(_lines(entries, found)))
+        # Money that moves nowhere takes no line; its goods go by their SKU.
         found.events.extend(
             Event("warning", "LINE_UNKNOWN", "no such line on the order", where((), entry.line_refnum, entry.sku))
             for entry, part in zip(entries, found.units, strict=True)
             if not part
         )
-        return Plan(found.events, [Owed(source.token, VERB, goods, named)] if is_recorded else [])
+        return Plan(found.events, [Owed(order.source.token, VERB, goods, order.named)] if self._is_recorded else [])
 
-    def correct(connection: Connection) -> Plan:
+    def correct(self, connection: Connection) -> Plan:
+        """The record is replaced."""
         message = "a return of this number was recorded before with other contents; the change is sent on"
-        further = plan(connection)
-        return Plan([Event("info", "RETURN_CORRECTED", message, named), *further.events], further.owed)
-
-    # One number of a return may stand on the returns of two orders.
-    natural_key = f"{order.refnum}/{key}"
-    meaning, former = stated.meaning(order), stated.former_meaning(order)
-    command = Command(callback, natural_key, order.refnum, meaning, plan, correct, former)
-    [events] = run(services, request, [command])
-    return CallbackResult(events)
+        further = self.plan(connection)
+        return Plan([Event("info", "RETURN_CORRECTED", message, self.order.named), *further.events], further.owed)
 
 
 def _noted(purpose: refunds.Purpose, order_refnum: str, units: tuple[PackageLine, ...]) -> Entry:

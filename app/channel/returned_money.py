@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Protocol
 
 import msgspec
 
@@ -18,6 +17,7 @@ from app.channel.already_paid import units_paid
 from app.channel.bought import cost_of, cut, is_known, left_of
 from app.channel.money import minor_unit, rounded, share
 from app.channel.refunds import returned_units
+from app.channel.return_requests import ReturnRequest
 from app.channel.returned_goods import CameBack
 from app.domain.commands import PackageLine, RefundLine
 from app.domain.events import Event, about
@@ -28,27 +28,11 @@ from app.records.handed_out import KnownOrder
 from app.records.refunds import Entry
 
 
-class Stated(Protocol):
-    """The money of a return as RetailOps states it."""
-
-    @property
-    def lines(self) -> Sequence[RefundLine]:
-        """Goods without tax, each entry."""
-
-    @property
-    def tax(self) -> Decimal | None:
-        """None where nothing is stated."""
-
-    @property
-    def shipping(self) -> Decimal | None:
-        """None where nothing is stated."""
-
-
 class ReturnedMoney:
     """One return's goods and money; `entries` are the order's other refunds."""
 
     def __init__(
-        self, order: KnownOrder, entries: Sequence[Entry], stated: Stated, found: CameBack, currency: str
+        self, order: KnownOrder, entries: Sequence[Entry], stated: ReturnRequest, found: CameBack, currency: str
     ) -> None:
         self._order = order
         self._entries = entries

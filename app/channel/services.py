@@ -11,7 +11,7 @@ from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
 from app.deliveries.courier import Courier
 from app.deliveries.keeping import Keeper
-from app.gateways.calls import Call, Kind
+from app.gateways.calls import Call, Kind, Verb
 from app.gateways.capabilities import Gateway
 from app.records.database import Database
 from app.settings import Channel
@@ -43,11 +43,23 @@ class Services:
         """The one gateway that brings this channel's orders and takes its commands (R17)."""
         return next((gateway for gateway in self.gateways_of(channel) if gateway.orders is not None), None)
 
+    def is_vendors_decision(self, channel: str, gateway: str, verb: str) -> bool:
+        """Whether the vendor decides this verb, so that it cannot be owed (R10); `channel` is a key of records."""
+        known = self.gateways.get((channel, gateway))
+        declared = known.commands.verbs.get(verb) if known else None
+        return isinstance(declared, Verb) and declared.decided_by == "vendor"
+
+
+def carries_out(gateway: Gateway, verb: str) -> bool:
+    """True when the gateway carries this verb out."""
+    return isinstance(gateway.commands.verbs.get(verb), Verb)
+
 
 @dataclass(frozen=True)
 class CallbackRequest:
-    """One callback of RetailOps for a configured channel."""
+    """One callback of RetailOps for a configured channel, and what it is answered with."""
 
+    services: Services
     callback: Callback
     body: Mapping[str, Any]
     reading: Reading
@@ -56,6 +68,11 @@ class CallbackRequest:
     deadline: Deadline
     leave_turn: Callable[[], None] = lambda: None
     """Gives up the turn of a large body.  Called where T1 is over and before a vendor is waited for (R14)."""
+
+    @property
+    def order_source(self) -> Gateway | None:
+        """See `Services.order_source`."""
+        return self.services.order_source(self.channel)
 
     def call(self, kind: Kind) -> Call:
         """The circumstances to hand a gateway, which is called now."""

@@ -19,6 +19,7 @@ from app.channel import refunds
 from app.channel.already_paid import COMPLETION, CREDIT, OFF, Earlier, already_paid
 from app.channel.bought import cut, is_known, left_of
 from app.channel.closed_money import Completed, Piece, worked_out
+from app.channel.services import carries_out
 from app.domain.commands import RefundLine
 from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO
@@ -38,7 +39,7 @@ def give_back(
     """
     order = completed.order
     money = source.money
-    if money is None or not money.refunds_unshipped or not refunds.moves_money(source, "refund_payment"):
+    if money is None or not money.refunds_unshipped or not carries_out(source, "refund_payment"):
         return [], []
     payments = ledger.charges(connection, channel, order.refnum)
     currency = payments[0].currency_code if payments else ""

@@ -16,19 +16,20 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import labels, reservations
-from app.channel.commands import Command, Plan
-from app.channel.services import CallbackRequest, Services
+from app.channel.command import Command, OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
 from app.domain.retailops_numbers import canonical
-from app.gateways.capabilities import Gateway
 from app.records import former_keys, handed_out, parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 
 _NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
+
+COUNTED_HERE = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
+"""Reasons why an order is left open that follow from our own count, whatever its source says."""
 
 HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
@@ -135,33 +136,35 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
     return about("orderitem_refnum", "" if line_refnums else line_refnum) or about("sku_number", sku)
 
 
-def package_commands(
-    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, read: Sequence[Shipped]
-) -> list[Command]:
+def package_commands(order: OrderAtSource, read: Sequence[Shipped]) -> list[Command]:
     """The commands that register the packages of one payload."""
     kept: dict[str, str] = {}
-    if order.has_former_keys:
-        with services.database.read() as connection:
-            kept = former_keys.standing(connection, request.channel.key, parcels.CALLBACK, order.refnum, _in_form)
-    registered = {parcel.key for parcel in order.parcels}
-    payload = of_order(order, read, kept, registered)
-    return [package_command(services, request, source, order, item, payload) for item in payload]
+    if order.known.has_former_keys:
+        with order.request.services.database.read() as connection:
+            kept = former_keys.standing(connection, order.channel, parcels.CALLBACK, order.refnum, _in_form)
+    registered = {parcel.key for parcel in order.known.parcels}
+    payload = of_order(order.known, read, kept, registered)
+    return [RegisterPackage(order, item, payload) for item in payload]
 
 
-def package_command(
-    services: Services,
-    request: CallbackRequest,
-    source: Gateway,
-    order: KnownOrder,
-    shipped: Shipped,
-    payload: Sequence[Shipped],
-) -> Command:
-    """Register the package and owe it to the order's source, once.  `payload` holds all packages of the request."""
-    channel, package = request.channel.key, shipped.package
-    named = about("shipment_id", package.retailops_shipment_id) or about("order_refnum", order.refnum)
+class RegisterPackage(OrderCommand):
+    """Register a package and owe it to the order's source, once, whichever callback states it."""
 
-    def plan(connection: Connection) -> Plan:
-        known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
+    callback = parcels.CALLBACK
+
+    def __init__(self, order: OrderAtSource, shipped: Shipped, payload: Sequence[Shipped]) -> None:
+        """`payload` holds all packages of the request."""
+        package = shipped.package
+        meaning = (*labels.meaning(package), sorted(map(_as_tuple, shipped.stated)))
+        super().__init__(order, meaning, parcels.command_key(order.refnum, package.key))
+        self._shipped = shipped
+        self._payload = payload
+
+    def plan(self, connection: Connection) -> Plan:
+        """Its units, cut to what is open; where nothing is, it may be another label of a package that is registered."""
+        order, shipped, package = self.order, self._shipped, self._shipped.package
+        named = about("shipment_id", package.retailops_shipment_id) or order.named
+        known = order.as_of(connection)
         if shipped.is_blank:
             return Plan([Event("info", "EMPTY_PACKAGE", "a package without units and tracking number states nothing")])
         if known.state == "cancelled":
@@ -169,7 +172,7 @@ def package_command(
         open_units = known.open_units
         lines, is_cut, events = _matched(known, open_units, shipped.stated)
         if is_cut:
-            relabelled = labels.replacing(connection, channel, source, known, shipped, payload)
+            relabelled = labels.replacing(connection, order.channel, order.source, known, shipped, self._payload)
             if relabelled is not None:
                 return relabelled
         if not lines:
@@ -178,18 +181,30 @@ def package_command(
             open_units[line.line_refnum] -= line.quantity
         is_last = not any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         if is_last and known.state == "completed":
-            handed_out.note_left_open(connection, channel, order.refnum, "", services.clock())
+            handed_out.note_left_open(connection, order.channel, order.refnum, "", order.clock())
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
-        reservations.moved(connection, services, request.channel, [line.sku for line in lines])
-        parcels.register(connection, channel, filled, labels.digest(package, source), services.clock())
-        return Plan(events, [Owed(source.token, "submit_shipment", filled, named)])
+        reservations.moved(connection, order.request, [line.sku for line in lines])
+        parcels.register(connection, order.channel, filled, labels.digest(package, order.source), order.clock())
+        return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named)])
 
-    def correct(connection: Connection) -> Plan:
-        return labels.correcting(connection, channel, source, order, shipped)
+    def correct(self, connection: Connection) -> Plan:
+        """Its label may change; its units stay as registered."""
+        order = self.order
+        return labels.correcting(connection, order.channel, order.source, order.known, self._shipped)
 
-    meaning = (*labels.meaning(package), sorted(map(_as_tuple, shipped.stated)))
-    natural_key = parcels.command_key(order.refnum, package.key)
-    return Command(parcels.CALLBACK, natural_key, order.refnum, meaning, plan, correct)
+    @staticmethod
+    def accepted(answer: VendorAnswer) -> None:
+        """With the last package of an order the source counts no unit as open any more."""
+        package: Package = answer.body
+        if package.is_last:
+            handed_out.note_nothing_left(
+                answer.connection, answer.channel, package.order_refnum, but=(*COUNTED_HERE, "REJECTION_REFUSED")
+            )
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """Nothing is registered: its units are open again."""
+        parcels.forget(answer.connection, answer.channel, answer.body.order_refnum, answer.body.key)
 
 
 def _matched(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.domain.orders import Candidate, Order
 from app.errors import GatewayError
 from app.gateways.calls import Call
@@ -27,43 +27,43 @@ SHARE = 0.4
 log = logging.getLogger(__name__)
 
 
-def is_any_open(services: Services, request: CallbackRequest) -> bool:
+def is_any_open(request: CallbackRequest) -> bool:
     """Whether RetailOps has any order that is neither cancelled nor completed."""
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         return pulls.is_any_open(connection, request.channel.key)
 
 
-def find_out(services: Services, request: CallbackRequest, source: OrderSource) -> None:
+def find_out(request: CallbackRequest, source: OrderSource) -> None:
     """Ask the source what was called off since the last time, and remember what concerns RetailOps.
 
     A source that cannot be asked is asked again with the next pull.
     """
     channel = request.channel.key
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         since_ms = cancelled_at_source.known_until_ms(connection, channel, source.token)
     request.leave_turn()
     call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
-        found = source.fetch_cancellations(since_ms, int(services.clock().timestamp() * 1000), call)
+        found = source.fetch_cancellations(since_ms, int(request.services.clock().timestamp() * 1000), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
         return
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
     if not fresh and (found.until_ms == since_ms or not found.until_ms):
         return
     serial = [f"{channel}/{refnum}" for refnum in fresh]
-    with services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
-        cancelled_at_source.note(connection, channel, source.token, found, fresh, services.clock())
+    with request.services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
+        cancelled_at_source.note(connection, channel, source.token, found, fresh, request.services.clock())
 
 
-def due(services: Services, request: CallbackRequest, source: OrderSource) -> list[Candidate]:
+def due(request: CallbackRequest, source: OrderSource) -> list[Candidate]:
     """Orders to hand out with `cancel: true` now; none while the source cannot be asked for them.
 
     While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
     """
     channel = request.channel.key
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         refnums = cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
     if not refnums:
         return []
@@ -75,16 +75,16 @@ def due(services: Services, request: CallbackRequest, source: OrderSource) -> li
     is_called_off = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
     revived = [refnum for refnum, is_so in is_called_off.items() if not is_so]
     if revived:
-        with services.database.write(wait_s=request.deadline.left_s()) as connection:
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
             cancelled_at_source.revive(connection, channel, revived)
     return [item for item in found if is_called_off[item.refnum]]
 
 
-def acknowledge(services: Services, request: CallbackRequest, numbers: Mapping[str, str]) -> None:
+def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:
     """RetailOps has acknowledged these orders, of which it was told that they are called off; its number by refnum.
 
     Their source needs no word: it called them off itself.
     """
     if numbers:
-        with services.database.write(wait_s=request.deadline.left_s()) as connection:
-            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, services.clock())
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
+            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, request.services.clock())

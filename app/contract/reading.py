@@ -7,12 +7,14 @@ change meaning (a fraction read as a whole number), and never says what the valu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.domain.retailops_numbers import canonical
-from app.domain.texts import mended
+from app.domain.texts import REPLACEMENT, key_fault, mended
 
 _NO_ID = re.compile(r"-?0(\.0+)?|null|", re.IGNORECASE)
 _EPOCH = re.compile(r"-?[0-9]{9,13}(\.[0-9]+)?")
@@ -101,6 +103,30 @@ def entries(value: object) -> list[Any]:
 def mapping(value: object) -> dict[str, Any]:
     """The object, or an empty one for null and absent."""
     return value if isinstance(value, dict) else {}
+
+
+def shown(value: object) -> str:
+    """A number as an event may name it: "" for what could not be a key."""
+    found = text(value)
+    return "" if key_fault(found) or REPLACEMENT in found else found
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What every callback states beside its own part."""
+
+    pair: tuple[int, int | None]
+    """(client_id, channel_info.id); 0 is a number here, but RetailOps writes "null" for none."""
+    order_refnum: str
+    """The channel's number of the order it is about, "" where it names none that can be shown."""
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Envelope:
+        """From a body whose envelope has no fault."""
+        channel_id, order = text(mapping(body["channel_info"]).get("id")), mapping(body.get("order"))
+        refnum = shown(order.get("channel_order_refnum")) or shown(body.get("channel_order_refnum"))
+        pair = whole(body["client_id"]), whole(channel_id) if channel_id not in ("", "null") else None
+        return cls(pair, refnum)
 
 
 def moment(value: object) -> datetime | None:

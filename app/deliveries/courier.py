@@ -17,7 +17,6 @@ from app.deliveries import transitions
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.gateways.calls import Call, Verb
 from app.gateways.capabilities import Gateway
-from app.gateways.stored_commands import look_up, perform
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
 from app.transport import sent
@@ -85,7 +84,7 @@ class Courier:
             return replace(transitions.parked_as_unknown(delivery, now), late_until=late_until)
         if transitions.must_look_up(delivery, verb):
             try:
-                found = look_up(gateway, delivery.verb, delivery.body, call)
+                found = gateway.commands.look_up(delivery.verb, delivery.command, call)
             except GatewayError as error:
                 failed = transitions.after_look_up_error(delivery, error, now=now, roll=self._roll())
                 return replace(failed, late_until=late_until)
@@ -95,7 +94,7 @@ class Courier:
                 empty = transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
                 return replace(empty, late_until=late_until)
         try:
-            accepted = perform(gateway, delivery.verb, delivery.body, call)
+            accepted = gateway.commands.perform(delivery.verb, delivery.command, call)
         except GatewayError as error:
             return self._after_error(delivery, error, settle_s, is_inline=is_inline)
         return replace(transitions.after_acceptance(delivery, accepted, self._clock()), late_until=late_until)

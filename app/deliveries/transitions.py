@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from app.domain.commands import Restatement
 from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.calls import Accepted, Verb
-from app.gateways.stored_commands import command_body
 from app.records.deliveries import Delivery, Settled, State
 from app.transport.retries import next_try_s
 
@@ -135,7 +134,7 @@ def after_error(
 def _is_taken_back(delivery: Delivery) -> bool:
     """True for a change that our own records undo once it is refused: nothing is left for a person to decide."""
     with suppress(Refused):
-        body = command_body(delivery.verb, delivery.body)
+        body = delivery.command
         return isinstance(body, Restatement) and bool(body.undo)
     return False
 

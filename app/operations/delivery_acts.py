@@ -15,7 +15,6 @@ from app.channel import effects
 from app.errors import Refused
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
-from app.gateways.stored_commands import command_body
 from app.records import delivery_rows
 from app.records.deliveries import CONFIRMED, NEVER_KNOWN, OPEN_STATES, Delivery, Settled
 
@@ -110,6 +109,6 @@ def confirm(
     )  # fmt: skip
     if gateway is not None:
         with suppress(Refused):  # its body no longer fits its verb
-            gateway.commands.on_confirmed(connection, delivery.verb, command_body(delivery.verb, delivery.body))
+            gateway.commands.on_confirmed(connection, delivery.verb, delivery.command)
     effects.apply_late(connection, delivery, settled, now, gateway)
     return True

@@ -414,6 +414,6 @@ def test_p15_a_large_body_has_left_its_place_before_its_vendor_is_waited_for() -
     unused: Any = None
     with LargeBodies().turn(Place(), "A", Deadline.in_s(1)) as turn:
         assert turn is not None
-        request = CallbackRequest(unused, {}, unused, unused, "id", Deadline.in_s(1), turn.leave)
+        request = CallbackRequest(unused, unused, {}, unused, unused, "id", Deadline.in_s(1), turn.leave)
         request.call("question")
         assert left == ["place"]

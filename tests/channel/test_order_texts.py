@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.channel.dispatch import SYNTHETIC_ORDER
+from app.channel.dry_run import SYNTHETIC_ORDER
 from app.channel.order_json import order_json, unfit
 from app.domain.orders import Attribute
 from tests.conftest import Caller

@@ -15,7 +15,7 @@ from rich.console import Console
 from sqlalchemy import func, insert, select, update
 
 from app import cli
-from app.channel.commands import Command, Plan
+from app.channel.command import digest_of
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
 from app.records.tables.catalogue import catalogue_heard
@@ -249,7 +249,7 @@ def test_a_given_up_decision_of_the_vendor_never_reads_as_success(
     """A cancellation that is looked up again and again, as when Pipe17 is away for long."""
     refnum = orders[0]["channel_order_refnum"]
     number = a_delivery(retailops, refnum, "checking", verb="cancel_order", last_code="TIMEOUT")
-    digest = Command("order_cancel", refnum, refnum, ("cancel",), lambda _: Plan(), lambda _: Plan()).digest
+    digest = digest_of(("cancel",))
     is_ours = (commands.c.natural_key == refnum) & (commands.c.callback == "order_returned")
     with retailops.database.write() as connection:
         connection.execute(update(commands).where(is_ours).values(callback="order_cancel", digest=digest))

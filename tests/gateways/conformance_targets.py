@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import requests
 
 from app.domain.commands import (
@@ -60,9 +59,6 @@ class Target:
 
     def gateway(self) -> Gateway:
         return self.make(self.base_url)
-
-    def body(self, verb: str) -> bytes:
-        return msgspec.json.encode(self.commands[verb])
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import EXAMPLE, REGISTRY, VENDORS
 from app.gateways.calls import Accepted, Call, Kind, NotOurs, Verb
-from app.gateways.stored_commands import look_up, perform
 from app.sandbox.faults import serve
 from tests.gateways.conformance_targets import PATIENCE_S, TARGETS, Target
 
@@ -87,10 +86,10 @@ def test_p13_a_failed_write_is_the_right_error_and_says_whether_it_may_be_done(
     target.server.faults.add({**fault, "match": {"method": "POST", "path_prefix": target.api_prefix}})
     began = time.monotonic()
     if target.ignores_bodies and answer in BODIES:
-        assert perform(gateway, target.write, target.body(target.write), call()) == Accepted()
+        assert gateway.commands.perform(target.write, target.commands[target.write], call()) == Accepted()
         return
     with pytest.raises(GatewayError) as caught:
-        perform(gateway, target.write, target.body(target.write), call())
+        gateway.commands.perform(target.write, target.commands[target.write], call())
     assert (type(caught.value), caught.value.outcome_unknown) == (kind, is_unknown)
     assert time.monotonic() - began < 2 * PATIENCE_S + 0.5
     if "retry_after" in fault:
@@ -108,7 +107,7 @@ def test_p13_a_failed_read_is_never_taken_for_work_done(
     reads: list[Callable[[], object]] = [
         lambda: gateway.orders.find_order(target.order_refnum, call("question")),
         lambda: list(gateway.orders.fetch_orders(None, 2**45, call("question"))),
-        lambda: perform(gateway, target.write, target.body(target.write), call()),
+        lambda: gateway.commands.perform(target.write, target.commands[target.write], call()),
     ]
     if target.reads is not None:
         reads = target.reads(gateway)
@@ -127,7 +126,7 @@ def test_p13_a_vendor_that_is_not_there_has_done_nothing(target: Target) -> None
     target.server.stop()
     for verb in target.commands:
         with pytest.raises(Unavailable) as caught:
-            perform(gateway, verb, target.body(verb), call())
+            gateway.commands.perform(verb, target.commands[verb], call())
         assert not caught.value.outcome_unknown
     assert gateway.check(call("question")).state == "unreachable"
 
@@ -147,14 +146,14 @@ def test_p9_every_command_whose_answer_is_lost_is_found_again_where_it_says_so(t
             continue
         with TARGETS[target.gateway().token]() as fresh:
             gateway = fresh.gateway()
-            assert look_up(gateway, verb, fresh.body(verb), call()) is None
+            assert gateway.commands.look_up(verb, fresh.commands[verb], call()) is None
             for method in ("POST", "PUT"):
                 fresh.server.faults.add({"kind": "reset_after", "match": {"method": method}})
             with pytest.raises(GatewayError) as caught:
-                perform(gateway, verb, fresh.body(verb), call())
+                gateway.commands.perform(verb, fresh.commands[verb], call())
             assert caught.value.outcome_unknown
             fresh.server.faults.clear()
-            assert isinstance(look_up(gateway, verb, fresh.body(verb), call()), Accepted), verb
+            assert isinstance(gateway.commands.look_up(verb, fresh.commands[verb], call()), Accepted), verb
 
 
 def test_p8_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(target: Target) -> None:
@@ -172,7 +171,7 @@ def test_p8_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(target: Tar
             gateway = target.gateway()
             for verb in target.commands:
                 with pytest.raises(GatewayError):
-                    perform(gateway, verb, target.body(verb), call())
+                    gateway.commands.perform(verb, target.commands[verb], call())
             with pytest.raises(GatewayError):
                 gateway.stock.push(target.stock, call("fact"))
     assert heard == []
@@ -194,7 +193,10 @@ def test_p20_no_key_and_no_word_of_a_vendor_is_in_an_error_or_a_log(
         for status in ("200 OK", "400 Bad", "401 No", "404 Gone", "409 Twice", "500 Ill"):
             said.append(status)
             attempts: list[Callable[[], object]] = [
-                *(functools.partial(perform, gateway, verb, target.body(verb), call()) for verb in target.commands),
+                *(
+                    functools.partial(gateway.commands.perform, verb, target.commands[verb], call())
+                    for verb in target.commands
+                ),
                 functools.partial(gateway.stock.push, target.stock, call("fact")),
             ]
             for attempt in attempts:

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.gateways.stored_commands import command_body
 from app.operations import delivery_acts
 from app.records import delivery_rows, parcels
 from app.records import handed_out as remembered
+from app.records.deliveries import command_body
 from app.records.delivery_rows import DeliveryFilter
 from app.records.refunds import charges, of_order, release
 from app.storefront import order_store as kept

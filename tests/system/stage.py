@@ -64,7 +64,7 @@ def hurry() -> None:
     Their order is kept: an attempt ends well before its lease does.  A name that is gone is an error.
     """
     import app
-    from app.channel import commands
+    from app.channel import command_claims, commands
     from app.deliveries import dispatcher, facts, transitions
     from app.transport import breaker, retries
 
@@ -75,8 +75,8 @@ def hurry() -> None:
 
     for module, name, value in (
         (app, "BUDGET_S", 4.0),
-        (commands, "BUDGET_S", 4.0),
-        (commands, "PATIENCE_MARGIN_S", 2.0),
+        (command_claims, "BUDGET_S", 4.0),
+        (command_claims, "PATIENCE_MARGIN_S", 2.0),
         (commands, "TWIN_WAIT_S", 1.0),
         (commands, "RECORDING_S", 2.0),
         (dispatcher, "ATTEMPT_S", 3.5),

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
+from app.channel.command import Command
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.schemas import Reading
 
 
@@ -18,7 +19,7 @@ class Action(Protocol):
     def read(self, body: Mapping[str, Any], reading: Reading) -> Any:
         """The callback's own part of the body in our types.  Touches no record and no vendor."""
 
-    def carry_out(self, payload: Any, request: CallbackRequest, services: Services) -> CallbackResult:
+    def carry_out(self, payload: Any, request: CallbackRequest) -> CallbackResult:
         """Do it and say what came of it."""
 
 
@@ -41,3 +42,22 @@ def action(callback: str) -> Action:
 def entry_action(callback: str) -> EntryAction:
     """The same module, where the callback is a list of entries."""
     return cast(EntryAction, action(callback))
+
+
+_OWED_BY: Mapping[str, str] = {
+    "acknowledge_order": "order_acknowledge",
+    "submit_shipment": "order_shipment_submit",
+    "cancel_order": "order_cancel",
+    "complete_order": "order_complete",
+    "settle_payment": "order_settle_payment",
+    "update_order": "order_update",
+}
+"""By verb the callback whose `COMMAND` says what the vendor's answer leaves in the records of orders."""
+
+
+@cache
+def command_of(verb: str) -> type[Command] | None:
+    """The command that owes calls of this verb; None where their answers leave nothing in the records of orders."""
+    callback = _OWED_BY.get(verb)
+    found: type[Command] | None = importlib.import_module(f"{__name__}.{callback}").COMMAND if callback else None
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.schemas import Reading
 
 
@@ -14,6 +14,6 @@ def read(body: Mapping[str, Any], reading: Reading) -> None:
     """The callback has no fields of its own."""
 
 
-def carry_out(payload: None, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: None, request: CallbackRequest) -> CallbackResult:
     """No vendor is asked."""
     return CallbackResult(content={"sku_fanout": request.channel.sku_fanout})

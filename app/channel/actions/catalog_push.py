@@ -15,7 +15,7 @@ from app.channel import catalogue
 from app.channel.catalogue_fields import DEFAULT_PATHS
 from app.channel.product_by_product import accept_apart, named
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.domain.catalogue import Item
@@ -39,14 +39,14 @@ def entry_faults(payload: Mapping[str, Any]) -> list[Event]:
     return found.listed()
 
 
-def carry_out(payload: Mapping[str, Any], request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: Mapping[str, Any], request: CallbackRequest) -> CallbackResult:
     """Keeps every readable record, with one error event for each other one.
 
     Raises `DatabaseUnavailable` when the records cannot be kept; what was kept before is kept again then.
     """
     result = CallbackResult()
     takers = []
-    for gateway in services.gateways_of(request.channel):
+    for gateway in request.services.gateways_of(request.channel):
         declared = gateway.commands.verbs.get("push_catalog")
         if gateway.catalogue is not None:
             takers.append(gateway.token)
@@ -61,11 +61,11 @@ def carry_out(payload: Mapping[str, Any], request: CallbackRequest, services: Se
     names = cache(lambda: catalogue.names(payload, channel.catalog))
     for chunk, is_whole in _chunks(catalogue.read(payload, channel.catalog, channel.shop_url, channel.not_sold_words)):
         if chunk.statements:
-            accepted, refused = accept_apart(services, request, takers, chunk.statements, None if is_whole else names)
+            accepted, refused = accept_apart(request, takers, chunk.statements, None if is_whole else names)
             found.add(refused)
             found.add(_told(accepted, channel.catalog.get("sku", DEFAULT_PATHS["sku"])))
         found.add(chunk.events)
-    services.wake_deliveries()
+    request.services.wake_deliveries()
     return CallbackResult([*result.events, *found.listed()])
 
 

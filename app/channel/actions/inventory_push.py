@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.channel import reservations
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
@@ -133,15 +133,15 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
     return kind, place.strip(), available, total
 
 
-def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
     disagreement = _settle(payload, request.channel)
     # In the order in which a push of products takes their counters, lest the two wait for each other.
-    gateways = sorted(services.gateways_of(request.channel), key=lambda gateway: gateway.token)
+    gateways = sorted(request.services.gateways_of(request.channel), key=lambda gateway: gateway.token)
     hearing = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
     unknown: list[str] = []
     if hearing and payload.by_sku:
-        with services.database.write(wait_s=request.deadline.left_s()) as connection:
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
             if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in hearing.values()):
                 unknown = _unknown(connection, request.channel.key, payload.by_sku)
             for token, sink in hearing.items():
@@ -150,10 +150,10 @@ def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> 
                     request.channel.key,
                     token,
                     payload.by_sku,
-                    now=services.clock(),
+                    now=request.services.clock(),
                     restate_after_s=_restate_after_s(sink, request.channel),
                 )
-            reservations.stated(connection, services, request.channel, payload.by_sku)
+            reservations.stated(connection, request, payload.by_sku)
             if disagreement is not None:
                 stock_disagreements.note(
                     connection,
@@ -162,9 +162,9 @@ def carry_out(payload: Levels, request: CallbackRequest, services: Services) -> 
                     sku=disagreement.sku,
                     stated=disagreement.stated,
                     added_up=disagreement.added_up,
-                    now=services.clock(),
+                    now=request.services.clock(),
                 )
-        services.wake_deliveries()
+        request.services.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(payload.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]

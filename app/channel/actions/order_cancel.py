@@ -13,19 +13,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds, reservations
-from app.channel.commands import Command, Plan, run
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.commands import run
 from app.channel.preconditions import OrderName, for_known_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest, carries_out
 from app.channel.settling import give_back_everything
 from app.contract.reading import mapping
 from app.contract.schemas import Reading
 from app.domain.commands import Cancellation
 from app.domain.events import Event, about
 from app.gateways.calls import Verb
-from app.gateways.capabilities import Gateway
 from app.records import handed_out
-from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 
 
@@ -34,47 +33,63 @@ def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
     return OrderName.read(mapping(body.get("order")))
 
 
-def carry_out(payload: OrderName, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: OrderName, request: CallbackRequest) -> CallbackResult:
     """Raises `HttpError` 503 while the same cancellation is being carried out elsewhere."""
 
-    def cancel(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        return _cancel(services, request, source, order, payload.retailops_order_id)
+    def cancel(order: OrderAtSource) -> CallbackResult:
+        return CallbackResult(run(request, [CancelOrder(order, payload.retailops_order_id)]))
 
-    return for_known_order(services, request, "cancel_order", payload, cancel)
+    return for_known_order(request, "cancel_order", payload, cancel)
 
 
-def _cancel(
-    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, retailops_order_id: str
-) -> CallbackResult:
-    named = about("order_refnum", order.refnum)
+class CancelOrder(OrderCommand):
+    """The whole order is called off, unless something of it has shipped."""
 
-    def plan(connection: Connection) -> Plan:
-        now_known = handed_out.known(connection, request.channel.key, [order.refnum])[order.refnum]
-        if retailops_order_id and now_known.retailops_order_id not in ("", retailops_order_id):
+    callback = "order_cancel"
+    awaits_throttle = True
+
+    def __init__(self, order: OrderAtSource, retailops_order_id: str) -> None:
+        super().__init__(order, ("cancel",))
+        self._retailops_order_id = retailops_order_id
+
+    def plan(self, connection: Connection) -> Plan:
+        """Its money back, then the cancellation; the order is cancelled at once only where the decision is ours."""
+        order, source = self.order, self.order.source
+        known = order.as_of(connection)
+        if self._retailops_order_id and known.retailops_order_id not in ("", self._retailops_order_id):
             message = "the RetailOps number belongs to another order; nothing was changed"
-            return Plan([Event("error", "ORDER_ID_MISMATCH", message, named)])
-        if now_known.parcels:
+            return Plan([Event("error", "ORDER_ID_MISMATCH", message, order.named)])
+        if known.parcels:
             message = "a shipment of this order is registered; nothing was changed"
-            ids = dict.fromkeys(parcel.retailops_shipment_id for parcel in now_known.parcels)
-            return Plan(
-                [Event("error", "ALREADY_SHIPPED", message, about("shipment_id", item) or named) for item in ids]
-            )
-        if now_known.state == "completed":
-            return Plan([Event("error", "ALREADY_COMPLETED", "the order is completed; nothing was changed", named)])
+            shipments = dict.fromkeys(parcel.retailops_shipment_id for parcel in known.parcels)
+            named = [about("shipment_id", shipment) or order.named for shipment in shipments]
+            return Plan([Event("error", "ALREADY_SHIPPED", message, each) for each in named])
+        if known.state == "completed":
+            message = "the order is completed; nothing was changed"
+            return Plan([Event("error", "ALREADY_COMPLETED", message, order.named)])
         verb = source.commands.verbs["cancel_order"]
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
-            handed_out.set_state(connection, request.channel.key, order.refnum, "cancelled")
-            skus = [line.sku for line in order.lines]
-            reservations.called_off(connection, request.channel.key, source, order.refnum, skus)
-        owed = [Owed(source.token, "cancel_order", Cancellation(order.refnum, is_decided=is_ours), named)]
-        if refunds.moves_money(source, "refund_payment"):
-            purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", named)
-            owed[:0] = give_back_everything(
-                connection, request.channel.key, source, now_known, purpose, services.clock()
-            )
+            handed_out.set_state(connection, order.channel, order.refnum, "cancelled")
+            skus = [line.sku for line in order.known.lines]
+            reservations.called_off(connection, order.channel, source, order.refnum, skus)
+        cancellation = Cancellation(order.refnum, is_decided=is_ours)
+        owed = [Owed(source.token, "cancel_order", cancellation, order.named)]
+        if carries_out(source, "refund_payment"):
+            purpose = refunds.Purpose("order_cancel", order.refnum, f"ro-cancel-{order.refnum}", order.named)
+            owed[:0] = give_back_everything(connection, order.channel, source, known, purpose, order.clock())
         return Plan(owed=owed)
 
-    command = Command("order_cancel", order.refnum, order.refnum, ("cancel",), plan, plan, awaits_throttle=True)
-    [events] = run(services, request, [command])
-    return CallbackResult(events)
+    @staticmethod
+    def accepted(answer: VendorAnswer) -> None:
+        """The order is cancelled."""
+        handed_out.set_state(answer.connection, answer.channel, answer.body.order_refnum, "cancelled")
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """An order that was cancelled here is open again; what the vendor decides has changed nothing."""
+        if answer.body.is_decided:
+            handed_out.set_state(answer.connection, answer.channel, answer.body.order_refnum, "open")
+
+
+COMMAND = CancelOrder

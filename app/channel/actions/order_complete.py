@@ -17,23 +17,22 @@ from sqlalchemy import Connection
 
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
-from app.channel.commands import Command, Plan, run
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.commands import run
 from app.channel.preconditions import OrderName, for_known_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.channel.settling import give_back
-from app.channel.shipments import Shipped, package_commands, read_shipments
+from app.channel.shipments import COUNTED_HERE, Shipped, package_commands, read_shipments
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import Completion
-from app.domain.events import Event, about
+from app.domain.events import Event
 from app.domain.line_matching import named_lines
 from app.domain.orders import OrderSketch
 from app.errors import GatewayError
-from app.gateways.capabilities import Gateway
 from app.records import handed_out
-from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 from app.records.parcels import shipped_units
 
@@ -58,72 +57,98 @@ def read(body: Mapping[str, Any], reading: Reading) -> CompletionRequest:
     )
 
 
-def carry_out(payload: CompletionRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: CompletionRequest, request: CallbackRequest) -> CallbackResult:
     """Raises `HttpError` 503 while the same completion is being carried out elsewhere."""
 
-    def complete(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        commands = package_commands(services, request, source, order, payload.shipped)
+    def complete(order: OrderAtSource) -> CallbackResult:
+        commands = package_commands(order, payload.shipped)
         if payload.is_complete:
-            commands.append(_completion(services, request, source, order, payload))
-        result = CallbackResult()
-        for events in run(services, request, commands):
-            result.events.extend(events)
-        return result
+            commands.append(CompleteOrder(order, payload))
+        return CallbackResult(run(request, commands))
 
-    return for_known_order(services, request, "complete_order", payload.name, complete)
+    return for_known_order(request, "complete_order", payload.name, complete)
 
 
-def _completion(
-    services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder, payload: CompletionRequest
-) -> Command:
-    channel = request.channel.key
-    named = about("order_refnum", order.refnum)
-    sketch = OrderSketch(order.refnum, ())
-    is_shipping_refunded = source.money is not None and source.money.refunds_unused_shipping
-    if order.shipping is None and is_shipping_refunded and source.orders is not None:
-        with suppress(GatewayError):  # remembered before shipping was noted
-            sketch = source.orders.find_order(order.refnum, request.call("question")) or sketch
+class CompleteOrder(OrderCommand):
+    """Nothing more of the order will ship: what is open of it is closed, and given back."""
 
-    def plan(connection: Connection) -> Plan:
-        known = handed_out.known(connection, channel, [order.refnum])[order.refnum]
+    callback = COMPLETION
+
+    def __init__(self, order: OrderAtSource, payload: CompletionRequest) -> None:
+        named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
+        # Units taken off since the last completion make it another one, though the request looks the same.
+        removed = [sorted(units.items()) for units in (order.known.removed, order.known.dropped) if units]
+        super().__init__(order, ("complete", named_units, *removed))
+        self._payload = payload
+        self._sketch = OrderSketch(order.refnum, ())
+        money, orders = order.source.money, order.source.orders
+        is_shipping_refunded = money is not None and money.refunds_unused_shipping
+        if order.known.shipping is None and is_shipping_refunded and orders is not None:
+            with suppress(GatewayError):  # remembered before shipping was noted
+                found = orders.find_order(order.refnum, order.request.call("question"))
+                self._sketch = found or self._sketch
+
+    def plan(self, connection: Connection) -> Plan:
+        """Refunds of what is closed, then the completion; units that are left open are a warning, or a failure where
+        the request names none."""
+        order, payload = self.order, self._payload
+        known = order.as_of(connection)
         if known.state == "cancelled":
-            return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", named)])
+            return Plan([Event("error", "ORDER_CANCELLED", "the order is cancelled; nothing was changed", order.named)])
         shipped = shipped_units(known.parcels)
         closing, open_units, events = to_close(known, shipped, payload.unshipped)
         still_open = any(open_units[line.refnum] for line in known.lines if line.needs_shipping)
         names_a_line = any(named_lines(known.lines, item.line_refnum, item.sku) for item in payload.unshipped)
         if still_open and not payload.shipped and not names_a_line:
-            handed_out.note_left_open(connection, channel, order.refnum, "UNITS_UNACCOUNTED", services.clock())
+            handed_out.note_left_open(connection, order.channel, order.refnum, "UNITS_UNACCOUNTED", order.clock())
             message = "units are open and neither shipments nor unshipped_items say what became of them"
-            return Plan([Event("error", "UNITS_UNACCOUNTED", message, named)])
+            return Plan([Event("error", "UNITS_UNACCOUNTED", message, order.named)])
         if still_open:
             message = "by this server's count units are neither shipped nor named as unshipped"
-            events.append(Event("warning", "UNITS_OPEN", message, named))
+            events.append(Event("warning", "UNITS_OPEN", message, order.named))
         if known.shipping is None:
-            known = replace(known, shipping=sketch.shipping, shipping_tax=sketch.shipping_tax)
+            known = replace(known, shipping=self._sketch.shipping, shipping_tax=self._sketch.shipping_tax)
         completed = Completed(known, closing, shipped, is_all_closed=not still_open)
-        owed, told = give_back(connection, channel, source, completed, services.clock())
-        events += told
+        owed, of_money = give_back(connection, order.channel, order.source, completed, order.clock())
+        events += of_money
         if owed is None:
             return Plan(events)
         unshipped = tuple(item.package_line for item in closing)
         removed = tuple(item.package_line for item in closing if item.is_removed)
-        handed_out.set_state(connection, channel, order.refnum, "completed")
-        handed_out.add_rejected(connection, channel, order.refnum, unshipped, removed)
-        handed_out.note_left_open(
-            connection, channel, order.refnum, "UNITS_OPEN" if still_open else "", services.clock()
-        )
+        left_open = "UNITS_OPEN" if still_open else ""
+        handed_out.set_state(connection, order.channel, order.refnum, "completed")
+        handed_out.add_rejected(connection, order.channel, order.refnum, unshipped, removed)
+        handed_out.note_left_open(connection, order.channel, order.refnum, left_open, order.clock())
         completion = Completion(order.refnum, unshipped, known.rejected.times + 1, removed)
-        return Plan(events, [*owed, Owed(source.token, "complete_order", completion, named)])
+        return Plan(events, [*owed, Owed(order.source.token, "complete_order", completion, order.named)])
 
-    def correct(connection: Connection) -> Plan:
+    def correct(self, connection: Connection) -> Plan:
+        """A later completion closes units that no earlier one did."""
         message = "the order was completed before; units that were not closed then are closed now"
-        further = plan(connection)
-        corrected = [Event("info", "COMPLETION_CORRECTED", message, named)] if further.owed else []
+        further = self.plan(connection)
+        corrected = [Event("info", "COMPLETION_CORRECTED", message, self.order.named)] if further.owed else []
         return Plan([*corrected, *further.events], further.owed)
 
-    named_units = sorted((item.line_refnum, item.sku, item.quantity) for item in payload.unshipped)
-    # Units taken off since the last completion make it another one, though the request looks the same.
-    removed = [sorted(units.items()) for units in (order.removed, order.dropped) if units]
-    meaning = ("complete", named_units, *removed)
-    return Command(COMPLETION, order.refnum, order.refnum, meaning, plan, correct)
+    @staticmethod
+    def accepted(answer: VendorAnswer) -> None:
+        """Its warnings say what the source leaves open."""
+        connection, channel, order_refnum = answer.connection, answer.channel, answer.body.order_refnum
+        warned = [event.code for event in answer.settled.events if event.event_type == "warning"]
+        if not warned:
+            # Of two completions in a row the earlier one may have been told that units were open.
+            handed_out.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)
+        elif warned[0] != "ORDER_CANCELLED":
+            handed_out.note_left_open(connection, channel, order_refnum, warned[0], answer.now)
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """Its units are open again, and after the first completion so is the order."""
+        connection, channel, completion = answer.connection, answer.channel, answer.body
+        refnum, code = completion.order_refnum, answer.settled.code or "REFUSED"
+        handed_out.forget_rejected(connection, channel, refnum, completion.unshipped, completion.removed)
+        handed_out.note_left_open(connection, channel, refnum, code, answer.now)
+        if completion.number == 1:
+            handed_out.set_state(connection, channel, refnum, "open")
+
+
+COMMAND = CompleteOrder

@@ -19,7 +19,7 @@ from app.channel import orders, paging, purchase_reports, reservations, source_c
 from app.channel.order_json import order_json, unfit
 from app.channel.paging import Place
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.outgoing import mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
@@ -57,18 +57,14 @@ def read(body: Mapping[str, Any], reading: Reading) -> PageRequest:
     return PageRequest(text(body.get("page_token")), tuple(possible[:PAGE]), bool(named))
 
 
-def carry_out(payload: PageRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: PageRequest, request: CallbackRequest) -> CallbackResult:
     """Raises `HttpError` 503 when the source cannot be read, for an empty page would read as "no orders"."""
-    gateway = services.order_source(request.channel)
+    gateway = request.order_source
     if gateway is None or gateway.orders is None:
         return CallbackResult()
     source = gateway.orders
     try:
-        page = (
-            _named(services, request, source, payload.named)
-            if payload.names_any
-            else _walk(services, request, source, payload)
-        )
+        page = _named(request, source, payload.named) if payload.names_any else _walk(request, source, payload)
     except GatewayError as error:
         retry_after_s = max(int(error.retry_after_s or 0), 30)
         message = f"orders cannot be read from {source.token} now"
@@ -78,7 +74,7 @@ def carry_out(payload: PageRequest, request: CallbackRequest, services: Services
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
     if page.orders or page.held:
-        moved = _note_hand_out(services, request, page, gateway.kept_orders, is_walk=not payload.names_any)
+        moved = _note_hand_out(request, page, gateway.kept_orders, is_walk=not payload.names_any)
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
     return CallbackResult(content=content)
 
@@ -111,48 +107,46 @@ class _Page:
         self.held.append(HeldBack(refnum, reason))
 
 
-def _named(services: Services, request: CallbackRequest, source: OrderSource, refnums: tuple[str, ...]) -> _Page:
+def _named(request: CallbackRequest, source: OrderSource, refnums: tuple[str, ...]) -> _Page:
     """These orders whatever their state, in the order asked for; unknown ones are left out."""
-    with services.database.read() as connection:
+    with request.services.database.read() as connection:
         meant = handed_out.meant(connection, request.channel.key, refnums)
     refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
     found = {item.refnum: item for item in source.fetch_named(refnums, request.call("question"))}
-    page = _Page(_now_ms(services))
+    page = _Page(_now_ms(request))
     for refnum in refnums:
         if refnum in found:
             page.take(found[refnum])
     return page
 
 
-def _walk(services: Services, request: CallbackRequest, source: OrderSource, payload: PageRequest) -> _Page:
+def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -> _Page:
     secret = request.channel.auth_keys[0].encode()
     place = paging.place(payload.page_token, secret) if payload.page_token else None
     if place is None:
         if payload.page_token not in ("", "string"):
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", request.channel.key)
-        place = paging.start(_now_ms(services))
+        place = paging.start(_now_ms(request))
     page = _Page(place.until_ms)
-    has_open = source_cancellations.is_any_open(services, request)
+    has_open = source_cancellations.is_any_open(request)
     if has_open and not payload.page_token:
-        source_cancellations.find_out(services, request, source)
-        for candidate in source_cancellations.due(services, request, source):
+        source_cancellations.find_out(request, source)
+        for candidate in source_cancellations.due(request, source):
             page.take(candidate)
             page.called_off.add(candidate.refnum)
-    while not _filled(services, request, source, place, page, secret):
+    while not _filled(request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
-        if place.is_second_leg or not has_open or not _has_tired(services, request.channel.key, place):
+        if place.is_second_leg or not has_open or not _has_tired(request, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
 
 
-def _filled(
-    services: Services, request: CallbackRequest, source: OrderSource, place: Place, page: _Page, secret: bytes
-) -> bool:
+def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _Page, secret: bytes) -> bool:
     """Take what this leg has to give; True when the page is full, or the source broke off, and a token says where."""
     last: Candidate | None = None
     try:
-        for candidate, is_tired in _from_place(services, request, source, place):
+        for candidate, is_tired in _from_place(request, source, place):
             if len(page.orders) == PAGE:
                 break
             # An order that another pull counts between the two legs stands on both: it is taken once.
@@ -174,14 +168,12 @@ def _after(place: Place, last: Candidate | None) -> Place:
     return Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
 
 
-def _from_place(
-    services: Services, request: CallbackRequest, source: OrderSource, place: Place
-) -> Iterator[tuple[Candidate, bool]]:
+def _from_place(request: CallbackRequest, source: OrderSource, place: Place) -> Iterator[tuple[Candidate, bool]]:
     """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
     since_ms = place.after_ms or None
     for chunk in source.fetch_orders(since_ms, place.until_ms, request.call("question")):
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
-        with services.database.read() as connection:
+        with request.services.database.read() as connection:
             known = [item.refnum for item in ordered if not key_fault(item.refnum)]
             standing = pulls.standing(connection, request.channel.key, known, place.until_ms)
         for candidate in ordered:
@@ -191,14 +183,12 @@ def _from_place(
                 yield candidate, times >= TIRED_AFTER
 
 
-def _has_tired(services: Services, channel: str, place: Place) -> bool:
-    with services.database.read() as connection:
-        return pulls.has_tired(connection, channel, place.until_ms, services.clock())
+def _has_tired(request: CallbackRequest, place: Place) -> bool:
+    with request.services.database.read() as connection:
+        return pulls.has_tired(connection, request.channel.key, place.until_ms, request.services.clock())
 
 
-def _note_hand_out(
-    services: Services, request: CallbackRequest, page: _Page, kept: OrderKeeper | None, *, is_walk: bool
-) -> set[str]:
+def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | None, *, is_walk: bool) -> set[str]:
     """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
 
     A walk counts its hand-outs, once however often its page is asked for; orders that were named are not counted.
@@ -206,14 +196,14 @@ def _note_hand_out(
     channel = request.channel.key
     refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
     serial = [f"{channel}/{refnum}" for refnum in refnums]
-    with services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
+    with request.services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
         moved = kept.moved(connection, page.places) if kept is not None else set()
         page.orders = [order for order in page.orders if order.refnum not in moved]
         given = [order.refnum for order in page.orders]
         known = handed_out.known_refnums(connection, channel, given) if given else set()
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
-        reservations.moved(connection, services, request.channel, {line.sku for order in fresh for line in order.lines})
+        reservations.moved(connection, request, {line.sku for order in fresh for line in order.lines})
         sketches = [
             OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
             if order.refnum in known
@@ -223,12 +213,12 @@ def _note_hand_out(
         orders.remember_all(connection, channel, sketches, known)
         cancelled_at_source.count(connection, channel, page.called_off.intersection(given))
         counted = [refnum for refnum in given if is_walk and refnum not in page.called_off]
-        tired = pulls.count(connection, channel, counted, page.pull_ms, services.clock())
+        tired = pulls.count(connection, channel, counted, page.pull_ms, request.services.clock())
         if tired:
             message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
             log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
-        _note_held_back(connection, services, request, page)
-        purchase_reports.see(connection, services, request.channel, page.orders)
+        _note_held_back(connection, request, page)
+        purchase_reports.see(connection, request, page.orders)
     return moved
 
 
@@ -258,15 +248,15 @@ def _sketch(order: Order) -> OrderSketch:
     )
 
 
-def _note_held_back(connection: Connection, services: Services, request: CallbackRequest, page: _Page) -> None:
+def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page) -> None:
     """The operator sees what is held back, and no longer what could be sent."""
     channel = request.channel.key
     held_orders.let_go(connection, channel, [order.refnum for order in page.orders])
-    unknown = held_orders.hold(connection, channel, page.held, services.clock())
+    unknown = held_orders.hold(connection, channel, page.held, request.services.clock())
     if news := [held for held in page.held if held.refnum in unknown]:
         message = "channel %s: %s more orders are held back, the first: %s"
         log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 
 
-def _now_ms(services: Services) -> int:
-    return int(services.clock().timestamp() * 1000)
+def _now_ms(request: CallbackRequest) -> int:
+    return int(request.services.clock().timestamp() * 1000)

@@ -16,19 +16,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.commands import Command, Plan, run
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.commands import run
 from app.channel.money import rounded
 from app.channel.preconditions import OrderName, for_known_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.reading import amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
-from app.domain.events import Event, about
-from app.gateways.capabilities import Gateway
+from app.domain.events import Event
 from app.records import former_keys
 from app.records import refunds as ledger
-from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 
 CALLBACK = "order_settle_payment"
@@ -87,20 +86,17 @@ def read(body: Mapping[str, Any], reading: Reading) -> SettlementRequest:
     )
 
 
-def carry_out(payload: SettlementRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: SettlementRequest, request: CallbackRequest) -> CallbackResult:
     """Each transaction stands alone.  Raises `HttpError` 503 while one of them is being collected elsewhere."""
 
-    def settle(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        with services.database.read() as connection:
-            keys = _keys(connection, request.channel.key, order.refnum, payload)
+    def settle(order: OrderAtSource) -> CallbackResult:
+        with request.services.database.read() as connection:
+            keys = _keys(connection, order.channel, order.refnum, payload)
         items = zip(payload.transactions, keys, strict=True)
-        commands = [_command(services, request, source, order.refnum, payload, item, key) for item, key in items]
-        result = CallbackResult()
-        for events in run(services, request, commands):
-            result.events.extend(events)
-        return result
+        commands = [SettleTransaction(order, payload.currency_code, item, key) for item, key in items]
+        return CallbackResult(run(request, commands))
 
-    return for_known_order(services, request, "settle_payment", payload.name, settle)
+    return for_known_order(request, "settle_payment", payload.name, settle)
 
 
 def _in_form(key: str) -> str:
@@ -133,50 +129,63 @@ def _spelled(amount: Decimal) -> str:
     return format(rounded(amount).normalize(), "f")
 
 
-def _command(
-    services: Services,
-    request: CallbackRequest,
-    source: Gateway,
-    refnum: str,
-    payload: SettlementRequest,
-    item: Transaction,
-    key: str,
-) -> Command:
-    channel, named = request.channel.key, about("order_refnum", refnum)
-    natural_key = f"{refnum}/{key}"
+class SettleTransaction(OrderCommand):
+    """One transaction is collected: what is only authorised of it is captured."""
 
-    def plan(connection: Connection) -> Plan:
-        payments = ledger.charges(connection, channel, refnum)
+    callback = CALLBACK
+
+    def __init__(self, order: OrderAtSource, currency_code: str, transaction: Transaction, key: str) -> None:
+        super().__init__(order, ("settle", _spelled(transaction.amount)), f"{order.refnum}/{key}")
+        self._currency_code = currency_code
+        self._transaction = transaction
+
+    def plan(self, connection: Connection) -> Plan:
+        """Captures on the payments it names, newest first, until its amount is reached."""
+        order, item = self.order, self._transaction
+        payments = ledger.charges(connection, order.channel, order.refnum)
         currency = payments[0].currency_code if payments else ""
-        if fault := _fault(item, payload.currency_code, currency):
-            return Plan([Event("info" if item.is_blank else "error", *fault, named)])
+        if fault := _fault(item, self._currency_code, currency):
+            return Plan([Event("info" if item.is_blank else "error", *fault, order.named)])
         money = rounded(item.amount, currency)
         meant = [payment for payment in payments if payment.refnum == item.refnum]
         # RetailOps may drop blanks at the ends of a number (R32).
         meant = meant or [payment for payment in payments if payment.refnum.strip() == item.refnum.strip()] or payments
         if item.kind == "auth":
             if money > sum((payment.amount for payment in meant), Decimal(0)):
-                return Plan([Event("error", "NOT_AUTHORISED", "more than this order's payments come to", named)])
+                return Plan([Event("error", "NOT_AUTHORISED", "more than this order's payments come to", order.named)])
             return Plan()
         owed: list[Owed] = []
         rest = money
         for payment in reversed(meant):
             part = min(rest, payment.uncaptured)
             if part > 0:
-                ledger.hold_capture(connection, channel, refnum, payment.refnum, part)
-                key = f"ro-settle-{natural_key}-{len(owed) + 1}"
-                body = Settlement(refnum, key, payment.refnum, part, payment.currency_code)
-                owed.append(Owed(source.token, "settle_payment", body, named))
+                ledger.hold_capture(connection, order.channel, order.refnum, payment.refnum, part)
+                key = f"ro-settle-{self.natural_key}-{len(owed) + 1}"
+                body = Settlement(order.refnum, key, payment.refnum, part, payment.currency_code)
+                owed.append(Owed(order.source.token, "settle_payment", body, order.named))
                 rest -= part
         charged = sum((payment.amount - payment.uncaptured for payment in meant), Decimal(0))
         if rest > charged and not refunds.is_same_amount(rest, charged):
             message = "more than this order's payments come to; what they come to is collected"
-            return Plan([Event("error", "NOT_COVERED", message, named)], owed)
+            return Plan([Event("error", "NOT_COVERED", message, order.named)], owed)
         if not owed:
-            return Plan([Event("info", "ALREADY_COLLECTED", "this money has been collected", named)])
+            return Plan([Event("info", "ALREADY_COLLECTED", "this money has been collected", order.named)])
         return Plan((), owed)
 
-    return Command(CALLBACK, natural_key, refnum, ("settle", _spelled(item.amount)), plan, plan)
+    @staticmethod
+    def accepted(answer: VendorAnswer) -> None:
+        """The amount is charged."""
+        item: Settlement = answer.body
+        ledger.captured(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, item.amount)
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """The amount is held no more."""
+        item: Settlement = answer.body
+        ledger.hold_capture(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, -item.amount)
+
+
+COMMAND = SettleTransaction
 
 
 def _fault(item: Transaction, stated: str, currency: str) -> tuple[str, str] | None:

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.channel.command import OrderAtSource
 from app.channel.commands import run
 from app.channel.preconditions import OrderName, for_known_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
-from app.channel.shipments import Shipped, package_commands, read_shipments
+from app.channel.services import CallbackRequest
+from app.channel.shipments import RegisterPackage, Shipped, package_commands, read_shipments
 from app.contract.reading import mapping, number
 from app.contract.schemas import Reading
-from app.gateways.capabilities import Gateway
-from app.records.handed_out import KnownOrder
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,18 @@ def read(body: Mapping[str, Any], reading: Reading) -> ShipmentRequest:
     return ShipmentRequest(OrderName.read(body), read_shipments([mapping(shipment)]), is_blank)
 
 
-def carry_out(payload: ShipmentRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: ShipmentRequest, request: CallbackRequest) -> CallbackResult:
     """Raises `HttpError` 503 while the same package is being registered elsewhere."""
 
-    def submit(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
+    def submit(order: OrderAtSource) -> CallbackResult:
         result = CallbackResult()
         if not payload.shipped:
             severity = "info" if payload.is_blank else "warning"
             result.add(severity, "NO_PACKAGES", "the shipment has no packages", identifier=order.refnum)
-        for events in run(services, request, package_commands(services, request, source, order, payload.shipped)):
-            result.events.extend(events)
+        result.events += run(request, package_commands(order, payload.shipped))
         return result
 
-    return for_known_order(services, request, "submit_shipment", payload.name, submit)
+    return for_known_order(request, "submit_shipment", payload.name, submit)
+
+
+COMMAND = RegisterPackage

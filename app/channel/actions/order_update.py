@@ -17,12 +17,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.commands import LAST_WAIT_S, Command, Plan, execute
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command_claims import LAST_WAIT_S
+from app.channel.commands import execute
 from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
 from app.channel.preconditions import OrderName, declined, for_known_order, with_order
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.contract.reading import entries, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import LineChange, OrderChange, Restatement
@@ -51,40 +53,130 @@ def read(body: Mapping[str, Any], reading: Reading) -> UpdateRequest:
     return UpdateRequest(OrderName.read(order), read_lines(order), bool(entries(body.get("rmas"))))
 
 
-def carry_out(payload: UpdateRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: UpdateRequest, request: CallbackRequest) -> CallbackResult:
     """Raises `HttpError` 503 while the order is being changed by another request."""
-    source = services.order_source(request.channel)
+    source = request.order_source
     if source is not None and isinstance(source.commands.verbs.get("update_order"), NotOurs):
-        return _note_changes(services, request, source, payload)
+        return _note_changes(request, source, payload)
 
-    def change(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        assert source.kept_orders is not None, "a source that changes an order keeps it here"
-        return _Update(services, request, source, source.kept_orders, order, payload).carry_out()
+    def change(order: OrderAtSource) -> CallbackResult:
+        command = UpdateOrder(order, payload.lines)
+        ran = execute(request, [command])
+        [events] = ran.events
+        if payload.announces_returns:
+            message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
+            events = [*events, Event("info", "RMA_NOTED", message, order.named)]
+        try:
+            return CallbackResult(events, _as_it_stands(order, command.kept, payload.lines))
+        except (DatabaseUnavailable, Unavailable):
+            if not ran.unrecorded:
+                raise
+        return CallbackResult(events)
 
-    return for_known_order(services, request, "update_order", payload.name, change)
+    return for_known_order(request, "update_order", payload.name, change)
 
 
-def _note_changes(
-    services: Services, request: CallbackRequest, source: Gateway, payload: UpdateRequest
-) -> CallbackResult:
+def _note_changes(request: CallbackRequest, source: Gateway, payload: UpdateRequest) -> CallbackResult:
     """At a source that changes nothing: remember what was taken off, and say how the lines stand (R20, R22)."""
-    channel = request.channel.key
-    result = CallbackResult()
-    declined(services, request, "update_order", result, payload.name)
+    events = [declined(source, "update_order", payload.name)]
     if not payload.lines:
-        return result
+        return CallbackResult(events)
 
-    def note(services: Services, request: CallbackRequest, source: Gateway, order: KnownOrder) -> CallbackResult:
-        found = stated(order, payload.lines)
-        serial = [f"{channel}/{order.refnum}"]
-        with services.database.write(wait_s=max(request.deadline.left_s(), LAST_WAIT_S), serial=serial) as connection:
-            handed_out.set_removed(connection, channel, order.refnum, _removed(order, found.changes))
-        return CallbackResult(
-            [*found.events, *_unchanged(source, order, found.changes)], {"line_items": _items(order, found)}
+    def note(order: OrderAtSource) -> CallbackResult:
+        known, found = order.known, stated(order.known, payload.lines)
+        wait_s, serial = max(request.deadline.left_s(), LAST_WAIT_S), [f"{order.channel}/{order.refnum}"]
+        with request.services.database.write(wait_s=wait_s, serial=serial) as connection:
+            handed_out.set_removed(connection, order.channel, order.refnum, _removed(known, found.changes))
+        kept = _unchanged(source, known, found.changes)
+        return CallbackResult([*found.events, *kept], {"line_items": _items(known, found)})
+
+    noted = with_order(request, source, payload.name, note)
+    return CallbackResult([*events, *noted.events], noted.content, noted.order_refnum)
+
+
+class UpdateOrder(OrderCommand):
+    """The order's lines are what RetailOps states.
+
+    An update states the whole order, so its key is the order: the last statement counts, and only a repeat of that one
+    is a repeat.
+    """
+
+    callback = "order_update"
+
+    def __init__(self, order: OrderAtSource, lines: Sequence[Line]) -> None:
+        spelled = sorted((line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in lines)
+        # Units taken off since make it another statement, though it looks the same: it puts them back.
+        removed = [sorted(order.known.removed.items())] if order.known.removed else []
+        assert order.source.kept_orders is not None, "a source that changes an order keeps it here"
+        self.kept = order.source.kept_orders
+        super().__init__(order, ("update", [tuple(map(str, line)) for line in spelled], *removed))
+        self._lines = lines
+
+    def plan(self, connection: Connection) -> Plan:
+        """The lines change here and are sent to the source; once something has shipped, taking off is remembered."""
+        order, source = self.order, self.order.source
+        known = order.as_of(connection)
+        if known.state != "open":
+            message = f"the order is {known.state}; nothing was changed"
+            return Plan([Event("error", f"ORDER_{known.state.upper()}", message, order.named)])
+        found = stated(known, self._lines)
+        shipped = known.parcels
+        if shipped and _only_takes_off(known, found.changes):
+            removed = _removed(known, found.changes)
+            # Lines of an order that has begun to ship stay; what was taken off is closed with the completion (R22).
+            handed_out.set_removed(connection, order.channel, order.refnum, removed)
+            return Plan([*found.events, *_unchanged(source, known, found.changes)])
+        if shipped:
+            message = "a shipment of this order is registered; nothing was changed"
+            named = about("shipment_id", shipped[0].retailops_shipment_id) or order.named
+            return Plan([Event("error", "ALREADY_SHIPPED", message, named)])
+        changes, events = found.changes, found.events
+        changed = self.kept.change_order(connection, OrderChange(order.refnum, tuple(changes)))
+        events.extend(changed.events)
+        if not changed.is_different:
+            return Plan(events)
+        kept = {line.refnum for line in changed.lines}
+        # A line that is gone keeps its name, so that RetailOps can still mean it.
+        gone = (
+            msgspec.structs.replace(line, quantity=0, bought=0, charged=Decimal(0), tax=Decimal(0))
+            for line in known.lines
+            if line.refnum not in kept
         )
+        handed_out.replace_lines(connection, order.channel, order.refnum, (*changed.lines, *gone))
+        before = {line.refnum: line.quantity for line in known.lines}
+        undo = tuple(
+            msgspec.structs.replace(change, quantity=before.get(change.refnum, 0))
+            for change in changes
+            if change.refnum in kept or change.refnum in before
+        )
+        restated = Restatement(order.refnum, change=tuple(changes), undo=undo)
+        return Plan(events, [Owed(source.token, "update_order", restated, order.named)])
 
-    noted = with_order(services, request, source, payload.name, note)
-    return CallbackResult([*result.events, *noted.events], noted.content, noted.order_refnum)
+    def correct(self, connection: Connection) -> Plan:
+        """What was said of another statement is no answer to this one, though it may change nothing."""
+        return replace(self.plan(connection), answers_alone=True)
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """The source refused these changes for good: lines that still stand as changed are as they were before."""
+        connection, channel, restated = answer.connection, answer.channel, answer.body
+        kept = answer.gateway.kept_orders if answer.gateway is not None else None
+        if not restated.undo or kept is None:
+            return
+        known = handed_out.known(connection, channel, [restated.order_refnum]).get(restated.order_refnum)
+        if known is None or known.state != "open":
+            return
+        now = {line.refnum: line.quantity for line in known.lines}
+        sent = {line.refnum: line.quantity for line in restated.change}
+        lines = tuple(line for line in restated.undo if now.get(line.refnum) == sent.get(line.refnum) != line.quantity)
+        if not lines:
+            return
+        changed = kept.change_order(connection, OrderChange(restated.order_refnum, lines))
+        if changed.is_different:
+            handed_out.replace_lines(connection, channel, restated.order_refnum, changed.lines)
+
+
+COMMAND = UpdateOrder
 
 
 def _removed(order: KnownOrder, changes: Sequence[LineChange]) -> dict[str, int]:
@@ -142,112 +234,27 @@ def _price(line: Line) -> tuple[str, ...]:
     return () if line.unit_price is None else (f"{line.unit_price.normalize():f}",)
 
 
-class _Update:
-    """One update being carried out."""
-
-    def __init__(
-        self,
-        services: Services,
-        request: CallbackRequest,
-        source: Gateway,
-        kept: OrderKeeper,
-        order: KnownOrder,
-        payload: UpdateRequest,
-    ) -> None:
-        self._services = services
-        self._request = request
-        self._channel = request.channel.key
-        self._source = source
-        self._kept = kept
-        self._refnum = order.refnum
-        self._removed = order.removed
-        self._payload = payload
-        self._named = about("order_refnum", order.refnum)
-
-    def carry_out(self) -> CallbackResult:
-        lines = sorted(
-            (line.item_id, line.refnum, line.sku, str(line.quantity), *_price(line)) for line in self._payload.lines
-        )
-        # An update states the whole order, so its key is the order: the last statement counts, and only a
-        # repeat of that one is a repeat.
-        # Units taken off since make it another statement, though it looks the same: it puts them back.
-        removed = [sorted(self._removed.items())] if self._removed else []
-        meaning = ("update", [tuple(map(str, line)) for line in lines], *removed)
-        command = Command("order_update", self._refnum, self._refnum, meaning, self._plan, self._restate)
-        ran = execute(self._services, self._request, [command])
-        [events] = ran.events
-        if self._payload.announces_returns:
-            message = "announced returns are noted in RetailOps only; they are paid when order_returned tells of them"
-            events = [*events, Event("info", "RMA_NOTED", message, self._named)]
-        try:
-            return CallbackResult(events, self._as_it_stands())
-        except (DatabaseUnavailable, Unavailable):
-            if not ran.unrecorded:
-                raise
-        return CallbackResult(events)
-
-    def _restate(self, connection: Connection) -> Plan:
-        """What was said of another statement is no answer to this one, though it may change nothing."""
-        return replace(self._plan(connection), answers_alone=True)
-
-    def _plan(self, connection: Connection) -> Plan:
-        known = handed_out.known(connection, self._channel, [self._refnum])[self._refnum]
-        if known.state != "open":
-            message = f"the order is {known.state}; nothing was changed"
-            return Plan([Event("error", f"ORDER_{known.state.upper()}", message, self._named)])
-        found = stated(known, self._payload.lines)
-        shipped = known.parcels
-        if shipped and _only_takes_off(known, found.changes):
-            removed = _removed(known, found.changes)
-            # Lines of an order that has begun to ship stay; what was taken off is closed with the completion (R22).
-            handed_out.set_removed(connection, self._channel, self._refnum, removed)
-            return Plan([*found.events, *_unchanged(self._source, known, found.changes)])
-        if shipped:
-            message = "a shipment of this order is registered; nothing was changed"
-            named = about("shipment_id", shipped[0].retailops_shipment_id) or self._named
-            return Plan([Event("error", "ALREADY_SHIPPED", message, named)])
-        changes, events = found.changes, found.events
-        changed = self._kept.change_order(connection, OrderChange(self._refnum, tuple(changes)))
-        events.extend(changed.events)
-        if not changed.is_different:
-            return Plan(events)
-        kept = {line.refnum for line in changed.lines}
-        # A line that is gone keeps its name, so that RetailOps can still mean it.
-        gone = (
-            msgspec.structs.replace(line, quantity=0, bought=0, charged=Decimal(0), tax=Decimal(0))
-            for line in known.lines
-            if line.refnum not in kept
-        )
-        handed_out.replace_lines(connection, self._channel, self._refnum, (*changed.lines, *gone))
-        before = {line.refnum: line.quantity for line in known.lines}
-        undo = tuple(
-            msgspec.structs.replace(change, quantity=before.get(change.refnum, 0))
-            for change in changes
-            if change.refnum in kept or change.refnum in before
-        )
-        restated = Restatement(self._refnum, change=tuple(changes), undo=undo)
-        return Plan(events, [Owed(self._source.token, "update_order", restated, self._named)])
-
-    def _as_it_stands(self) -> dict[str, Any]:
-        """Lines and amounts as the source has them now, for lines whose number in RetailOps is known (R20)."""
-        order = self._kept.as_it_stands(self._refnum, self._request.call("question"))
-        if order is None:
-            return {}
-        with self._services.database.read() as connection:
-            known = handed_out.known(connection, self._channel, [self._refnum])[self._refnum]
-        now = {line.refnum: line for line in order.lines}
-        items = []
-        for entry, refnums in stated(known, self._payload.lines).meant:
-            for refnum in refnums if entry.number is not None else ():
-                item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
-                if line := now.get(refnum):
-                    item["quantity"] = line.quantity
-                    item["unit_tax"] = as_number(line.unit_tax, order.currency_code, decimals=4)
-                    item["discount_amt"] = as_number(line.discount, order.currency_code)
-                items.append(item)
-        values = {
-            "shipping_amt": as_number(order.shipping_amount, order.currency_code),
-            "tax_amt": as_number(order.tax_amount, order.currency_code),
-            "discount_amt": as_number(order.discount_amount, order.currency_code),
-        }
-        return {"line_items": items, "values": values}
+def _as_it_stands(order: OrderAtSource, kept: OrderKeeper, stated_lines: Sequence[Line]) -> dict[str, Any]:
+    """Lines and amounts as the source has them now, for lines whose number in RetailOps is known (R20)."""
+    found = kept.as_it_stands(order.refnum, order.request.call("question"))
+    if found is None:
+        return {}
+    with order.request.services.database.read() as connection:
+        known = order.as_of(connection)
+    currency = found.currency_code
+    now = {line.refnum: line for line in found.lines}
+    items = []
+    for entry, refnums in stated(known, stated_lines).meant:
+        for refnum in refnums if entry.number is not None else ():
+            item: dict[str, Any] = {"order_item_id": entry.number, "refnum": refnum, "quantity": 0}
+            if line := now.get(refnum):
+                item["quantity"] = line.quantity
+                item["unit_tax"] = as_number(line.unit_tax, currency, decimals=4)
+                item["discount_amt"] = as_number(line.discount, currency)
+            items.append(item)
+    values = {
+        "shipping_amt": as_number(found.shipping_amount, currency),
+        "tax_amt": as_number(found.tax_amount, currency),
+        "discount_amt": as_number(found.discount_amount, currency),
+    }
+    return {"line_items": items, "values": values}

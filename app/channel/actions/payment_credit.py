@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 
 from app.channel import refunds
 from app.channel.bought import left_of
-from app.channel.commands import Command, Plan, Ran, execute
+from app.channel.command import Command, Plan
+from app.channel.commands import Ran, execute
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.preconditions import declined
 from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest, carries_out
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
@@ -72,16 +73,16 @@ def read(body: Mapping[str, Any], reading: Reading) -> CreditRequest:
     )
 
 
-def carry_out(payload: CreditRequest, request: CallbackRequest, services: Services) -> CallbackResult:
+def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResult:
     """Fail with amount 0 where the source moves no money (R24).
 
     Raises `HttpError` 503 while the same credit is being carried out elsewhere.
     """
     result = CallbackResult(content={"payment_type": payload.payment_type or "none"})
-    source = services.order_source(request.channel)
-    if declined(services, request, "credit_payment", result) or source is None:
-        return result
-    with services.database.read() as connection:
+    source = request.order_source
+    if source is None or not carries_out(source, "credit_payment"):
+        return replace(result, events=[declined(source, "credit_payment")])
+    with request.services.database.read() as connection:
         named = ledger.named(connection, request.channel.key, payload.parents)
         homes = {order for order, _ in named}
         if len(homes) != 1:
@@ -92,9 +93,9 @@ def carry_out(payload: CreditRequest, request: CallbackRequest, services: Servic
         spelled = {refnum.strip() for refnum in known}
         strangers = tuple(refnum for refnum in payload.parents if refnum.strip() not in spelled)
         payload = replace(payload, parents=known, strangers=strangers)
-    await_own_throttle(services, request, source.token, order_refnum, "credit_payment")
-    with services.database.read() as connection:
-        credit = _Credit(services, request, source, order_refnum, payload, connection)
+    await_own_throttle(request, source.token, order_refnum, "credit_payment")
+    with request.services.database.read() as connection:
+        credit = CreditPayment(request, source, order_refnum, payload, connection)
     return replace(credit.carry_out(result), order_refnum=order_refnum)
 
 
@@ -114,43 +115,43 @@ def _answered(
     return CallbackResult(events, {**result.content, "status": status, "amount": paid, "refnum": refnum})
 
 
-class _Credit:
-    """One credit being carried out."""
+class CreditPayment(Command):
+    """Money goes back on payments of one order."""
+
+    callback = CALLBACK
 
     def __init__(
         self,
-        services: Services,
         request: CallbackRequest,
         source: Gateway,
         order_refnum: str,
         payload: CreditRequest,
         connection: Connection,
     ) -> None:
-        self._services = services
         self._request = request
         self._channel = request.channel.key
         self._source = source
-        self._order_refnum = order_refnum
+        self.order_refnum = order_refnum
         self._parents = payload.parents
         self._named = about("order_refnum", order_refnum)
         payments = ledger.charges(connection, self._channel, order_refnum)
         self.amount = rounded(payload.amount, payments[0].currency_code)
-        self._natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
+        self.natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
+        self.meaning = (_digest_of(self.natural_key),)
         self._is_new = False
         self._cut_to: Decimal | None = None
         self._payments = {item.refnum: item for item in payments}
 
     def carry_out(self, result: CallbackResult) -> CallbackResult:
+        """The credit's answer: what was given back, or why nothing was."""
         if self.amount <= 0:
             return _answered(result, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
-        meaning = (_digest_of(self._natural_key),)
-        command = Command(CALLBACK, self._natural_key, self._order_refnum, meaning, self._plan, self._plan)
-        ran = execute(self._services, self._request, [command])
+        ran = execute(self._request, [self])
         [events] = ran.events
         if ran.unrecorded:
             return self._from_memory(result, events, ran)
-        with self._services.database.read() as connection:
-            mine = ledger.of_source(connection, self._channel, CALLBACK, self._natural_key)
+        with self._request.services.database.read() as connection:
+            mine = ledger.of_source(connection, self._channel, CALLBACK, self.natural_key)
             matches = [entry for entry in mine if entry.state == "matched"]
             matched = matches[0] if matches else None
             paying = mine
@@ -159,7 +160,7 @@ class _Credit:
                 paying = [entry for source in sources for entry in ledger.of_source(connection, self._channel, *source)]
             if matched and matched.matched[0] in UNREPORTED:
                 paying = [entry for entry in paying if entry.payment_refnum in self._parents]
-            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self._order_refnum)}
+            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self.order_refnum)}
         paying = [entry for entry in paying if entry.is_in_effect]
         accepted = [entry for entry in paying if entry.state == "accepted"]
         if not paying:
@@ -169,13 +170,13 @@ class _Credit:
 
     def _from_memory(self, result: CallbackResult, events: Sequence[Event], ran: Ran) -> CallbackResult:
         """What the vendor answered, which the records will say when the database is back."""
-        source = (CALLBACK, self._natural_key)
+        source = (CALLBACK, self.natural_key)
         paying = [item for item in refunds.with_known((), source, ran.unrecorded) if item.is_in_effect]
         accepted = [entry for entry in paying if entry.state == "accepted"]
         if not paying:
             return self._unpaid(result, events)
         if accepted:
-            refunds.note_told(self._services, source, self._channel, is_recorded=False)
+            refunds.note_told(self._request, source, is_recorded=False)
         return self._paid(result, None, paying, accepted, self._payments)
 
     def _standing_key(self, connection: Connection, digests: tuple[str, str]) -> str:
@@ -186,7 +187,7 @@ class _Credit:
         """
         earlier = [
             entry
-            for entry in ledger.of_order(connection, self._channel, self._order_refnum)
+            for entry in ledger.of_order(connection, self._channel, self.order_refnum)
             if entry.callback == CALLBACK and _digest_of(entry.natural_key) in digests
         ]
         if not earlier:
@@ -198,7 +199,7 @@ class _Credit:
             entry.state in ("owed", "parked") for entry in rows
         )
         # A clock that was set must not let the same credit through again, so only time that passed counts (R36).
-        seen_at = heartbeat.seen_at(connection, self._services.clock())
+        seen_at = heartbeat.seen_at(connection, self._request.services.clock())
         is_over = any(
             entry.released_at is not None
             or ((written := entry.seen or entry.created_at) is not None and written + window <= seen_at)
@@ -208,15 +209,16 @@ class _Credit:
             return f"{_digest_of(last.natural_key)}-{_ordinal(last.natural_key) + 1}"
         return last.natural_key
 
-    def _plan(self, connection: Connection) -> Plan:
-        source = (CALLBACK, self._natural_key)
-        entries = ledger.of_order(connection, self._channel, self._order_refnum)
+    def plan(self, connection: Connection) -> Plan:
+        """Refunds on the payments it names, unless another callback has given back this money already (R23)."""
+        source = (CALLBACK, self.natural_key)
+        entries = ledger.of_order(connection, self._channel, self.order_refnum)
         mine = [entry for entry in entries if entry.source == source]
         if any(entry.is_in_effect for entry in mine):
             return Plan()
         before = next((entry for entry in mine if entry.state == "matched"), None)
-        key = f"ro-credit-{self._natural_key}"
-        purpose = refunds.Purpose(CALLBACK, self._natural_key, key, self._named)
+        key = f"ro-credit-{self.natural_key}"
+        purpose = refunds.Purpose(CALLBACK, self.natural_key, key, self._named)
         piece = self._paid_elsewhere(entries)
         if piece is not None:
             if before is None or before.matched != piece[0].source:
@@ -224,17 +226,17 @@ class _Credit:
                 for number, source_paid in enumerate(dict.fromkeys(entry.source for entry in piece), 1):
                     self._match(connection, purpose.part(number), [e for e in piece if e.source == source_paid])
             return Plan()
-        lane = (self._channel, self._source.token, self._order_refnum)
-        if not outbox.is_lane_free(connection, *lane, self._services.clock()):
+        lane = (self._channel, self._source.token, self.order_refnum)
+        if not outbox.is_lane_free(connection, *lane, self._request.services.clock()):
             message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
             return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
         payments = [
             item
-            for item in ledger.charges(connection, self._channel, self._order_refnum)
+            for item in ledger.charges(connection, self._channel, self.order_refnum)
             if item.refnum in self._parents
         ]
         left = refunds.left_of(payments)
-        known = handed_out.known(connection, self._channel, [self._order_refnum]).get(self._order_refnum)
+        known = handed_out.known(connection, self._channel, [self.order_refnum]).get(self.order_refnum)
         if not refunds.covers(payments, self.amount, len(known.lines) if known else 1):
             message = "more than is left of these payments; nothing was given back"
             return Plan([Event("error", "DECLINED", message, self._named)])
@@ -245,7 +247,9 @@ class _Credit:
         if known is not None:
             purpose = replace(purpose, lines=left_of(known, entries).rows(known, money))
         return Plan(
-            owed=refunds.hold(connection, self._channel, self._source, drawn, money, purpose, self._services.clock())
+            owed=refunds.hold(
+                connection, self._channel, self._source, drawn, money, purpose, self._request.services.clock()
+            )
         )
 
     def _match(self, connection: Connection, purpose: refunds.Purpose, piece: Sequence[Entry]) -> None:
@@ -253,12 +257,12 @@ class _Credit:
         on_payments = {entry.payment_refnum for entry in piece}
         is_part = piece[0].callback != RETURN and len(on_payments) == 1
         entry = replace(
-            purpose.entry(self._order_refnum, None, self.amount, "matched"),
+            purpose.entry(self.order_refnum, None, self.amount, "matched"),
             payment_refnum=on_payments.pop() if is_part else "",
             currency_code=piece[0].currency_code,
             matched=piece[0].source,
         )
-        ledger.put(connection, self._channel, entry, self._services.clock())
+        ledger.put(connection, self._channel, entry, self._request.services.clock())
 
     def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
         """The refund of this amount that another callback has made, so that this credit pays nothing (R23).
@@ -266,7 +270,7 @@ class _Credit:
         A return may have drawn on any payment.  A cancellation or completion could not be reported to
         RetailOps, so a credit on the same payments is taken for the question after it.
         """
-        source = (CALLBACK, self._natural_key)
+        source = (CALLBACK, self.natural_key)
         if self._request.channel.refunds_paid_by == RETURN:
             piece = refunds.same_money(entries, RETURN, self.amount, source)
             if piece is not None:
@@ -280,9 +284,9 @@ class _Credit:
     def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
         """Keep that RetailOps was told, and for the operator that it asked again."""
         for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
-            refunds.note_told(self._services, source, self._channel, is_recorded=True)
+            refunds.note_told(self._request, source, is_recorded=True)
         if is_unpaid:
-            with self._services.database.write() as connection:
+            with self._request.services.database.write() as connection:
                 ledger.note_repeat(connection, mine[0].id)
 
     def _unpaid(self, result: CallbackResult, events: Sequence[Event]) -> CallbackResult:

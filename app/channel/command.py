@@ -1,0 +1,155 @@
+"""What a command is: one thing RetailOps requests of an order, done once however often it is sent (R9).
+
+The callbacks in `actions/` say of each command what it comes to (`plan`), what a repeat with another content means
+(`correct`), and what the vendor's final answer leaves in the records (`accepted`, `refused`).  `commands` carries them
+out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from app.channel.services import CallbackRequest
+from app.domain.events import Association, Event, about
+from app.gateways.capabilities import Gateway
+from app.records import handed_out
+from app.records.deliveries import Delivery, Settled
+from app.records.handed_out import KnownOrder
+from app.records.outbox import Owed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command comes to by our own records: its events, and the calls that are owed for it."""
+
+    events: Sequence[Event] = ()
+    owed: Sequence[Owed] = ()
+    answers_alone: bool = False
+    """True for a correction that is no repeat although it has no events: the events of the first request do not answer
+    it."""
+
+
+@dataclass(frozen=True)
+class VendorAnswer:
+    """A vendor's final answer to a call of a command, read from the call itself.
+
+    It is the same whether the answer came within the callback, minutes later in the background, or after a restart.
+    """
+
+    connection: Connection
+    """A write transaction that is serial for the order."""
+    delivery: Delivery
+    settled: Settled
+    now: datetime
+    gateway: Gateway | None
+    """The vendor's; None once the channel does not have it any more."""
+
+    @property
+    def channel(self) -> str:
+        """The key of the channel's records."""
+        return self.delivery.channel
+
+    @property
+    def body(self) -> Any:
+        """What the vendor was sent: the structure of the verb (`domain.commands`)."""
+        return self.delivery.command
+
+
+class Command(ABC):
+    """One thing RetailOps requests of an order."""
+
+    callback: ClassVar[str]
+    awaits_throttle: ClassVar[bool] = False
+    """Whether it waits for earlier calls of its order that only our own rate delays, where the vendor decides (R14)."""
+
+    natural_key: str
+    """What names it among the commands of its callback for ever."""
+    order_refnum: str
+    meaning: object
+    """The fields that make two requests of this key the same."""
+    former_meaning: object = None
+    """The same as an earlier version took it, for what that has bound; None where it is no other."""
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same meaning, whatever spelling the request used."""
+        return digest_of(self.meaning)
+
+    def is_repeat_of(self, digest: str) -> bool:
+        """Whether what is bound with this digest is the same request."""
+        return digest == self.digest or (self.former_meaning is not None and digest == digest_of(self.former_meaning))
+
+    @abstractmethod
+    def plan(self, connection: Connection) -> Plan:
+        """What is owed the first time.  Called in the transaction that claims the key (T1)."""
+
+    def correct(self, connection: Connection) -> Plan:
+        """What is owed when the key is bound and the meaning is another; T1 again."""
+        return self.plan(connection)
+
+    @staticmethod
+    def accepted(answer: VendorAnswer) -> None:
+        """Bring the records in line with the vendor's acceptance."""
+        return None
+
+    @staticmethod
+    def refused(answer: VendorAnswer) -> None:
+        """Bring the records in line with the vendor's final refusal."""
+        return None
+
+
+def digest_of(meaning: object) -> str:
+    """The digest of a meaning, as the ledger keeps it."""
+    return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
+
+
+@dataclass(frozen=True)
+class OrderAtSource:
+    """An order that a callback is about and its source knows, with all that a command needs to act on it."""
+
+    request: CallbackRequest
+    source: Gateway
+    known: KnownOrder
+    """As it was before the command; `as_of` gives it as it is inside T1."""
+
+    @property
+    def refnum(self) -> str:
+        """The channel's number of the order."""
+        return self.known.refnum
+
+    @property
+    def channel(self) -> str:
+        """The key of the channel's records."""
+        return self.request.channel.key
+
+    @property
+    def named(self) -> tuple[Association, ...]:
+        """What events about the whole order name."""
+        return about("order_refnum", self.refnum)
+
+    def as_of(self, connection: Connection) -> KnownOrder:
+        """The order as it is in this transaction."""
+        return handed_out.known(connection, self.channel, [self.refnum])[self.refnum]
+
+    def clock(self) -> datetime:
+        """Now, by the clock of the records."""
+        return self.request.services.clock()
+
+
+class OrderCommand(Command):
+    """A command about one known order; its key is the order's number unless it says another."""
+
+    def __init__(self, order: OrderAtSource, meaning: object, natural_key: str = "") -> None:
+        self.order = order
+        self.order_refnum = order.refnum
+        self.natural_key = natural_key or order.refnum
+        self.meaning = meaning

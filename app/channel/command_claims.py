@@ -1,0 +1,181 @@
+"""T1 of commands: claims their keys, has them planned and writes the calls they owe, in one transaction (R8, R9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from app.channel.command import Command, Plan
+from app.channel.command_events import busy_event
+from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S, CallbackRequest, Services
+from app.clock import boot_s
+from app.domain.events import Event
+from app.domain.texts import mended
+from app.records import ledger, outbox
+from app.records.deliveries import Delivery, Settled
+from app.records.ledger import Bound, Claim
+from app.records.outbox import CallReport, Owed
+from app.records.outcomes import Outcome
+
+LAST_WAIT_S = 1.0
+"""How long T1 waits for the writer even when the budget is spent: what was found out so far should be kept."""
+
+
+Placed = tuple[Delivery, Owed, bool]
+"""A call that was written, what it was written from, and whether this request may try it at once."""
+
+
+class TwinRunning(Exception):
+    """The same command is being carried out by another request."""
+
+
+@dataclass
+class LaneBusy(Exception):
+    """Earlier calls of the order stand before a command that the vendor decides and that may wait for them."""
+
+    gateway: str
+    order_refnum: str
+    verb: str
+
+
+@dataclass
+class Begun:
+    """What T1 left behind: per command its ledger row and own events, and the deliveries to attempt now."""
+
+    token: str
+    """Of the lease of those attempts."""
+    held_until_s: float
+    """When that lease ends (`clock.boot_s`), or somewhat earlier."""
+    rows: list[tuple[int | None, list[Event]]] = field(default_factory=list)
+    attempts: list[Delivery] = field(default_factory=list)
+    reports: dict[int, list[CallReport]] = field(default_factory=dict)
+    """The calls of each ledger row by what T1 saw."""
+    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Where in `reports` each attempted delivery stands: ledger row and place."""
+
+    @property
+    def row_ids(self) -> list[int]:
+        """The ledger rows of the commands that have one."""
+        return [row_id for row_id, _ in self.rows if row_id is not None]
+
+    def add_calls(self, row_id: int, before: list[CallReport], placed: Sequence[Placed]) -> None:
+        """The calls that were written for a command, behind those it owed before; leased ones are attempted now."""
+        reports = self.reports[row_id] = before
+        for delivery, item, is_leased in placed:
+            if is_leased:
+                self.attempts.append(delivery)
+                self._places[delivery.id] = row_id, len(reports)
+            reports.append(CallReport(delivery.verb, delivery.gateway, "owed", "", "", item.about, ()))
+
+    def outcomes(self, settled: dict[int, Settled]) -> list[Outcome]:
+        """What came of the attempts that were made."""
+        return [Outcome(each, self.token, settled[each.id]) for each in self.attempts if each.id in settled]
+
+    def reports_after(self, settled: dict[int, Settled]) -> dict[int, list[CallReport]]:
+        """The calls of each ledger row after these attempts, as T2 would read them from the records."""
+        reports = {row_id: list(of_row) for row_id, of_row in self.reports.items()}
+        for delivery_id, (row_id, place) in self._places.items():
+            if (item := settled.get(delivery_id)) is not None:
+                reports[row_id][place] = replace(
+                    reports[row_id][place],
+                    state=item.state,
+                    code=item.code,
+                    message=mended(item.error),
+                    events=item.events,
+                )
+        return reports
+
+    @property
+    def owns_all_calls(self) -> bool:
+        """Whether all calls of these commands are this request's own attempts, so that it need not read them again."""
+        count = sum(map(len, self.reports.values()))
+        return set(self.row_ids) == set(self.reports) and len(self._places) == count
+
+
+def begin(request: CallbackRequest, commands: Sequence[Command], *, may_wait: bool) -> Begun:
+    """Claim the commands and write what they owe.
+
+    Raises `TwinRunning`, `LaneBusy` where a command may wait, and what the database raises; then nothing is written.
+    """
+    begun = Begun(outbox.new_lease(), boot_s() + BUDGET_S + PATIENCE_MARGIN_S)
+    serial = [f"{request.channel.key}/{command.order_refnum}" for command in commands]
+    wait_s = max(request.deadline.left_s(), LAST_WAIT_S)
+    with request.services.database.write(wait_s=wait_s, serial=serial) as connection:
+        for command in commands:
+            _begin_one(connection, request, command, begun, may_wait=may_wait)
+    return begun
+
+
+def _begin_one(
+    connection: Connection, request: CallbackRequest, command: Command, begun: Begun, *, may_wait: bool
+) -> None:
+    now = request.services.clock()
+    lease_until = now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)
+    name = command.callback, command.natural_key, command.order_refnum
+    claim = Claim(request.channel.key, *name, command.digest, request.request_id, now, lease_until)
+    claimed_id = ledger.claim(connection, claim)
+    bound = ledger.bound(connection, claim) if claimed_id is None else None
+    if bound is not None and bound.is_running(now):
+        raise TwinRunning
+    row_id = claimed_id if bound is None else bound.id
+    assert row_id is not None
+    plan, base, is_declined = _planned(connection, command, bound)
+    before = outbox.of_commands(connection, [row_id])[row_id] if bound is not None and plan.owed else []
+    placed, busy = _owe(connection, request.services, claim, plan, row_id, begun.token)
+    if busy and command.awaits_throttle and may_wait:
+        raise LaneBusy(busy[0].gateway, command.order_refnum, busy[0].verb)
+    own = [*base, *plan.events, *map(busy_event, busy)]
+    if placed:
+        is_inline = any(is_leased for _, _, is_leased in placed)
+        if bound is not None or own or not is_inline:
+            ledger.bind(connection, row_id, claim, own, is_finished=not is_inline)
+        begun.add_calls(row_id, before, placed)
+    elif bound is None:
+        ledger.forget(connection, row_id)
+    # What vendors said of the earlier request is no answer to one that changed nothing of it.
+    is_kept = bool(placed) or (bound is not None and not is_declined)
+    begun.rows.append((row_id if is_kept else None, own))
+
+
+def _planned(connection: Connection, command: Command, bound: Bound | None) -> tuple[Plan, list[Event], bool]:
+    """What the command comes to now, the earlier request's own events where they still answer it, and whether it is a
+    correction that changes nothing."""
+    if bound is None:
+        return command.plan(connection), [], False
+    if command.is_repeat_of(bound.digest):
+        return Plan(), bound.events, False
+    plan = command.correct(connection)
+    # A correction that says something itself is the news, whether it goes on or is refused.
+    has_news = bool(plan.owed or plan.events)
+    return plan, [] if has_news or plan.answers_alone else bound.events, has_news and not plan.owed
+
+
+def _owe(
+    connection: Connection, services: Services, claim: Claim, plan: Plan, row_id: int, token: str
+) -> tuple[list[Placed], list[Owed]]:
+    """Write the calls that are owed; each may be tried inline if its lane was free before (R12).
+
+    What the vendor decides cannot be owed: behind a waiting lane it is not begun at all (R10), and given back.
+    """
+    placed: list[Placed] = []
+    busy: list[Owed] = []
+    for item in plan.owed:
+        written = outbox.owe(
+            connection,
+            item,
+            channel=claim.channel,
+            lane=claim.order_refnum,
+            command_id=row_id,
+            request_id=claim.request_id,
+            now=claim.begun_at,
+            lease=(token, claim.lease_until),
+            is_kept_behind=not services.is_vendors_decision(claim.channel, item.gateway, item.verb),
+        )
+        if written is None:
+            busy.append(item)
+        else:
+            placed.append((written.delivery, item, written.is_leased))
+    return placed, busy
