@@ -250,7 +250,7 @@ def _read_record(
 
 
 def sku_missing(place: str, path: str) -> str:
-    """What is told of a record that cannot be kept, for nobody could name it again."""
+    """The event about a record that cannot be kept, for nobody could name it again."""
     return f"{place} has no SKU at {path}; nothing of it was kept"
 
 

@@ -101,7 +101,7 @@ class CallbackDispatcher:
         return self._routing.holder(key)
 
     def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
-        """The callback in our types.  Asks no record and no vendor.  Raises `HttpError` (400, 401, 413)."""
+        """The callback in our types.  Reads no record and calls no vendor.  Raises `HttpError` (400, 401, 413)."""
         caller = self._routing.caller(body.pop("integration_auth_token", None))
         if callback.entries and len(entries(body.get(callback.entries))) > MOST_ENTRIES:
             message = f"{callback.entries} has more than {MOST_ENTRIES} entries; send them in several requests"
@@ -131,7 +131,7 @@ class CallbackDispatcher:
         note: Note,
         leave_turn: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """Do what is asked; the body of a 200, encoded.
+        """Do what the callback requests; the body of a 200, encoded.
 
         `leave_turn` is called when a large body is written, or before a vendor is waited for.
 

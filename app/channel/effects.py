@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.channel import late_events, refunds
+from app.channel import late_events, refund_outcomes
 from app.channel.actions import command_of
 from app.channel.command import VendorAnswer
 from app.domain.commands import OBSERVATIONS, CommandBody, Refund
@@ -30,7 +30,7 @@ def apply(
         news.dismiss(connection, now, delivery_ids=[delivery.id])  # an operator has nothing to decide any more
     body = _body(delivery)
     if isinstance(body, Refund):
-        refunds.note_outcome(connection, delivery.channel, body, settled)
+        refund_outcomes.note_outcome(connection, delivery.channel, body, settled)
     elif body is not None and (command := command_of(delivery.verb)) is not None:
         answer = VendorAnswer(connection, delivery, settled, now, gateway)
         if settled.state == "delivered":
@@ -45,7 +45,7 @@ def follow_up(connection: Connection, delivery: Delivery, settled: Settled, now:
     True when there was such a thing.
     """
     body = _body(delivery) if settled.state == "delivered" else None
-    return isinstance(body, Refund) and refunds.owe_paid_back(connection, delivery, body, now)
+    return isinstance(body, Refund) and refund_outcomes.owe_paid_back(connection, delivery, body, now)
 
 
 def apply_late(
@@ -63,12 +63,12 @@ def apply_late(
 
 
 def done_after_all(connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
-    """The vendor's acceptance came when the call had been given up: money that went back counts, people are told."""
+    """The vendor's acceptance came when the call had been given up: money that went back counts, operators see it."""
     if delivery.verb in OBSERVATIONS:
         return
     body = _body(delivery)
     if isinstance(body, Refund):
-        refunds.note_outcome(connection, delivery.channel, body, settled)
+        refund_outcomes.note_outcome(connection, delivery.channel, body, settled)
     late_events.note_done_after_all(connection, delivery, now)
 
 

@@ -1,7 +1,7 @@
 """Makes a command that the vendor decides wait for earlier calls of its order that only our own rate delays (R14).
 
 Such a command cannot be owed (R10), and behind a waiting lane it is not begun at all (R12): without this wait RetailOps
-would hear of a failure that nobody but this server's own rate has caused.
+would be sent a failure that only this server's own rate has caused.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _reason(settled: Settled) -> str:
 
 
 class LateEvents:
-    """Tells each channel's news in its answers; one per process."""
+    """Adds each channel's late events to its answers; one per process."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -112,7 +112,7 @@ class LateEvents:
         return hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
 
     def for_answer(self, channel: str, digest: str, request_id: str, deadline: Deadline) -> list[Event]:
-        """Warnings to add to the answer to a `question`, which is otherwise complete; marked as told.
+        """Warnings to add to the answer to a `question`, which is otherwise complete; marked as sent.
 
         Never raises for the database: news that cannot be read now waits for another answer.
         """

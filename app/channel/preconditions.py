@@ -74,7 +74,7 @@ def with_order(request: CallbackRequest, source: Gateway, name: OrderName, act: 
 def find_order(request: CallbackRequest, source: Gateway, refnum: str) -> KnownOrder | None:
     """The order as remembered, or as its source shows; None when neither knows it.
 
-    Raises `GatewayError` when it is not remembered and the source cannot be asked.
+    Raises `GatewayError` when it is not remembered and the source cannot be read.
     """
     channel = request.channel.key
     with request.services.database.read() as connection:
@@ -101,6 +101,6 @@ def declined(source: Gateway | None, verb: str, name: OrderName | None = None) -
 
 
 def unavailable_event(source: Gateway, error: GatewayError, named: tuple[Association, ...]) -> Event:
-    """The order is not known here and its source cannot be asked: nothing was done."""
+    """The order is not known here and its source cannot be read: nothing was done."""
     message = f"{source.token} cannot be asked about this order now; nothing was done, send again"
     return Event("error", error.code, message, named)

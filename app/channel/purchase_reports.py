@@ -1,4 +1,4 @@
-"""Keeps what observers are to be sent of orders that are handed out, until it is due (R17)."""
+"""Keeps the purchase reports that observers are to be sent of orders that are handed out, until they are due (R17)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.records import observed
 log = logging.getLogger(__name__)
 
 
-def see(connection: Connection, request: CallbackRequest, orders: Sequence[Order]) -> None:
-    """Let each observer of the channel put down what it wants of these orders; it cannot fail the pull.
+def keep(connection: Connection, request: CallbackRequest, orders: Sequence[Order]) -> None:
+    """Keep for each observer of the channel the purchase reports of these orders; it cannot fail the pull.
 
-    Orders without money are nothing to report (R20), nor are those that are called off.
+    Orders without money are nothing to report (R20), nor are those that are cancelled.
     """
     channel = request.channel
     for gateway in request.services.gateways_of(channel):
@@ -27,13 +27,13 @@ def see(connection: Connection, request: CallbackRequest, orders: Sequence[Order
         if observer is None or not observer.reports_at:
             continue
         named = (channel.key, gateway.token)
-        wanted = [
+        purchases = [
             purchase
             for order in orders
             if order.carries_money and not order.is_cancelled and (purchase := _purchase(observer, order, *named))
         ]
-        if wanted:
-            observed.see(connection, channel.key, gateway.token, wanted, request.services.clock())
+        if purchases:
+            observed.see(connection, channel.key, gateway.token, purchases, request.services.clock())
 
 
 def _purchase(observer: Observer, order: Order, channel: str, token: str) -> Purchase | None:

@@ -108,13 +108,13 @@ def _is_kept(channel: Channel, identity: Identity, known: Sequence[Known]) -> bo
     mine = next((item for item in known if item.key == identity.key), None)
     if identity.faults:
         return True
-    wanted = described(channel)
+    stated = described(channel)
     return (
         mine is not None
         and not identity.renewed
-        and mine.pair == wanted.pair
+        and mine.pair == stated.pair
         and channel.name in mine.names
-        and wanted.accounts.items() <= mine.accounts.items()
+        and stated.accounts.items() <= mine.accounts.items()
     )
 
 

@@ -1,6 +1,6 @@
 """Reservations: units of orders that RetailOps' stock does not count yet, and when they end (R25).
 
-Gateways are owed first and rows changed afterwards, always in this order, lest two callbacks wait for each other.
+Gateways are owed first and rows changed afterwards, always in this order, so that no two callbacks wait for each other.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def acknowledged(connection: Connection, channel: str, source: Gateway, order_re
         reservations.note_acknowledged(connection, channel, order_refnum, now)
 
 
-def called_off(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
-    """The order is called off: its units of these SKUs can be sold again."""
+def cancelled(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
+    """The order is cancelled: its units of these SKUs can be sold again."""
     if _grace_s(source) is not None:
         stock.owe_again(connection, channel, source.token, sorted(set(skus)))
         reservations.release(connection, channel, order_refnum)

@@ -26,7 +26,7 @@ class CallbackResult:
 
     @property
     def has_failed(self) -> bool:
-        """True when something asked for was not done."""
+        """True when something requested was not done."""
         return any(event.event_type == "error" for event in self.events)
 
     def add(
@@ -100,7 +100,7 @@ def _order_returned(events: list[dict[str, Any]], result: CallbackResult) -> dic
 
 
 def _payment_credit(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
-    """This answer has no events: the first one's message is all RetailOps can be told."""
+    """This answer has no events: the first one's message is all RetailOps can be sent."""
     return {
         "payment_processing_type": "channel_payment",
         "transaction_type": "credit",

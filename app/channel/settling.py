@@ -57,8 +57,8 @@ def give_back(
         message = "it is being found out whether a credit of the same amount was paid; send this completion again"
         return None, [Event("error", "CREDIT_PENDING", message, about("order_refnum", order.refnum))]
     held.keep(connection, channel, now)
-    wanted, left = off.amount + unshipped.amount + shipping.amount, refunds.left_of(payments)
-    if wanted > left and not refunds.is_same_amount(wanted, left):
+    owed_back, left = off.amount + unshipped.amount + shipping.amount, refunds.left_of(payments)
+    if owed_back > left and not refunds.is_same_amount(owed_back, left):
         message = "the units that will not ship cost more than is left of the payments; what is left goes back"
         held.events.append(Event("warning", "REFUND_CUT", message, about("order_refnum", order.refnum)))
     owed: list[Owed] = []

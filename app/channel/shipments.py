@@ -102,7 +102,7 @@ def of_order(
         key = former if key.startswith(HASHED) and former in registered else kept.get(key, key)
         alike[key] += 1
         if key.startswith(HASHED) and alike[key] > 1:
-            # Without numbers of their own two equal boxes are told apart by their place in the payload.
+            # Without numbers of their own two equal boxes are distinguished by their place in the payload.
             key = f"{key}.{alike[key]}"
         package = msgspec.structs.replace(shipped.package, order_refnum=order.refnum, key=key)
         found[key] = replace(shipped, package=package)

@@ -1,9 +1,9 @@
 """Orders cancelled at their source after they were handed out: RetailOps gets them again with `cancel: true` (R18).
 
-While RetailOps has open orders they are asked for with every `order_pull`, remembered as due, handed out before the
-others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing at the vendor.  The
-first acknowledgement of an order may be one of its first hand-out that came late, so the cancellation is handed out
-once more after it.
+While RetailOps has open orders the source is asked for them with every `order_pull`.  They are remembered as due,
+handed out before the others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing
+at the vendor.  The first acknowledgement of an order may be one of its first hand-out that came late, so the
+cancellation is handed out once more after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.gateways.capabilities import OrderSource
 from app.records import cancelled_at_source, pulls
 
 PER_PAGE = 25
-"""Orders called off on one page, so that fresh ones keep most of it; those told least often go first."""
+"""Cancelled orders on one page, so that fresh ones keep most of it; those handed out least often go first."""
 
 SHARE = 0.4
 """The part of a callback's time that may go into finding out; the orders themselves need the rest."""
@@ -33,10 +33,10 @@ def is_any_open(request: CallbackRequest) -> bool:
         return pulls.is_any_open(connection, request.channel.key)
 
 
-def find_out(request: CallbackRequest, source: OrderSource) -> None:
-    """Ask the source what was called off since the last time, and remember what concerns RetailOps.
+def refresh(request: CallbackRequest, source: OrderSource) -> None:
+    """Read at the source what was cancelled since the last time, and remember what concerns RetailOps.
 
-    A source that cannot be asked is asked again with the next pull.
+    A source that cannot be read now is read again with the next pull.
     """
     channel = request.channel.key
     with request.services.database.read() as connection:
@@ -58,7 +58,7 @@ def find_out(request: CallbackRequest, source: OrderSource) -> None:
 
 
 def due(request: CallbackRequest, source: OrderSource) -> list[Candidate]:
-    """Orders to hand out with `cancel: true` now; none while the source cannot be asked for them.
+    """Orders to hand out with `cancel: true` now; none while the source cannot be read.
 
     While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
     """
@@ -72,18 +72,18 @@ def due(request: CallbackRequest, source: OrderSource) -> list[Candidate]:
     except GatewayError as error:
         log.info("channel %s: orders called off cannot be read from %s (%s)", channel, source.token, error.code)
         return []
-    is_called_off = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
-    revived = [refnum for refnum, is_so in is_called_off.items() if not is_so]
+    is_cancelled = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
+    revived = [refnum for refnum, is_so in is_cancelled.items() if not is_so]
     if revived:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
             cancelled_at_source.revive(connection, channel, revived)
-    return [item for item in found if is_called_off[item.refnum]]
+    return [item for item in found if is_cancelled[item.refnum]]
 
 
 def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:
-    """RetailOps has acknowledged these orders, of which it was told that they are called off; its number by refnum.
+    """RetailOps has acknowledged these orders, which it was sent as cancelled; its number by refnum.
 
-    Their source needs no word: it called them off itself.
+    Their source is sent nothing: it has cancelled them itself.
     """
     if numbers:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:

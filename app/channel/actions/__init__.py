@@ -1,4 +1,4 @@
-"""One module per callback: `read` turns the validated body into our types, `carry_out` does what it asks."""
+"""One module per callback: `read` turns the validated body into our types, `carry_out` does what it requests."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Action(Protocol):
         """The callback's own part of the body in our types.  Touches no record and no vendor."""
 
     def carry_out(self, payload: Any, request: CallbackRequest) -> CallbackResult:
-        """Do it and say what came of it."""
+        """Do it; the events and the content of the answer."""
 
 
 class EntryAction(Action, Protocol):
     """One whose entries each stand alone: `read` takes all of the body that is needed."""
 
     def names(self, payload: Any) -> list[str]:
-        """What the entries are called by."""
+        """What each entry is named by."""
 
     def only(self, payload: Any, names: Collection[str]) -> Any:
         """`payload` with these entries alone."""

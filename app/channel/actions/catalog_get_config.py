@@ -1,4 +1,4 @@
-"""RetailOps asks how it should push the catalogue; the channel's configuration answers."""
+"""RetailOps requests how it should push the catalogue; the channel's configuration answers."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def read(body: Mapping[str, Any], reading: Reading) -> None:
 
 
 def carry_out(payload: None, request: CallbackRequest) -> CallbackResult:
-    """No vendor is asked."""
+    """Calls no vendor."""
     return CallbackResult(content={"sku_fanout": request.channel.sku_fanout})

@@ -290,7 +290,7 @@ def _restate_after_s(sink: StockSink, channel: Channel) -> float | None:
 
 
 def _not_in_catalogue(skus: Sequence[str]) -> list[Event]:
-    """A new product's stock and its catalogue record race: the stock is kept and told with the product."""
+    """A new product's stock and its catalogue record race: the stock is kept and sent with the product."""
     message = "the SKU is not in the catalogue yet; its stock is kept and told with its product"
     events = [Event("warning", "SKU_UNKNOWN", message, about("sku_number", sku)) for sku in skus[:KEPT]]
     if len(skus) > KEPT:

@@ -72,7 +72,7 @@ class CancelOrder(OrderCommand):
         if is_ours:
             handed_out.set_state(connection, order.channel, order.refnum, "cancelled")
             skus = [line.sku for line in order.known.lines]
-            reservations.called_off(connection, order.channel, source, order.refnum, skus)
+            reservations.cancelled(connection, order.channel, source, order.refnum, skus)
         cancellation = Cancellation(order.refnum, is_decided=is_ours)
         owed = [Owed(source.token, "cancel_order", cancellation, order.named)]
         if carries_out(source, "refund_payment"):

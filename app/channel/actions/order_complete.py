@@ -135,7 +135,7 @@ class CompleteOrder(OrderCommand):
         connection, channel, order_refnum = answer.connection, answer.channel, answer.body.order_refnum
         warned = [event.code for event in answer.settled.events if event.event_type == "warning"]
         if not warned:
-            # Of two completions in a row the earlier one may have been told that units were open.
+            # Of two completions in a row the earlier one may have been answered that units were open.
             handed_out.note_nothing_left(connection, channel, order_refnum, but=COUNTED_HERE)
         elif warned[0] != "ORDER_CANCELLED":
             handed_out.note_left_open(connection, channel, order_refnum, warned[0], answer.now)

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which orders RetailOps asks for."""
+    """Which orders RetailOps requests."""
 
     page_token: str
     named: tuple[str, ...]
@@ -86,8 +86,8 @@ class _Page:
     pull_ms: int
     orders: list[Order] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
-    called_off: set[str] = field(default_factory=set)
-    """Those RetailOps had before and is told of as cancelled."""
+    cancelled: set[str] = field(default_factory=set)
+    """Those RetailOps had before and is sent as cancelled."""
     places: dict[str, int] = field(default_factory=dict)
     """Where each stood at its source when it was read."""
     next_token: str = ""
@@ -108,7 +108,7 @@ class _Page:
 
 
 def _named(request: CallbackRequest, source: OrderSource, refnums: tuple[str, ...]) -> _Page:
-    """These orders whatever their state, in the order asked for; unknown ones are left out."""
+    """These orders whatever their state, in the order requested; unknown ones are left out."""
     with request.services.database.read() as connection:
         meant = handed_out.meant(connection, request.channel.key, refnums)
     refnums = tuple(dict.fromkeys(meant[refnum] for refnum in refnums))
@@ -130,10 +130,10 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
     page = _Page(place.until_ms)
     has_open = source_cancellations.is_any_open(request)
     if has_open and not payload.page_token:
-        source_cancellations.find_out(request, source)
+        source_cancellations.refresh(request, source)
         for candidate in source_cancellations.due(request, source):
             page.take(candidate)
-            page.called_off.add(candidate.refnum)
+            page.cancelled.add(candidate.refnum)
     while not _filled(request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
         if place.is_second_leg or not has_open or not _has_tired(request, place):
@@ -156,7 +156,7 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
         else:
             return False
     except GatewayError:
-        if len(page.orders) <= len(page.called_off):
+        if len(page.orders) <= len(page.cancelled):
             raise
     page.next_token = paging.token(_after(place, last), secret)
     return True
@@ -191,7 +191,7 @@ def _has_tired(request: CallbackRequest, place: Place) -> bool:
 def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | None, *, is_walk: bool) -> set[str]:
     """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
 
-    A walk counts its hand-outs, once however often its page is asked for; orders that were named are not counted.
+    A walk counts its hand-outs, once however often its page is requested; orders that were named are not counted.
     """
     channel = request.channel.key
     refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
@@ -211,14 +211,14 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
             for order in page.orders
         ]
         orders.remember_all(connection, channel, sketches, known)
-        cancelled_at_source.count(connection, channel, page.called_off.intersection(given))
-        counted = [refnum for refnum in given if is_walk and refnum not in page.called_off]
+        cancelled_at_source.count(connection, channel, page.cancelled.intersection(given))
+        counted = [refnum for refnum in given if is_walk and refnum not in page.cancelled]
         tired = pulls.count(connection, channel, counted, page.pull_ms, request.services.clock())
         if tired:
             message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
             log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
         _note_held_back(connection, request, page)
-        purchase_reports.see(connection, request, page.orders)
+        purchase_reports.keep(connection, request, page.orders)
     return moved
 
 

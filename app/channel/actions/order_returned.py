@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import refunds, returned_goods
+from app.channel import refund_outcomes, refunds, returned_goods
 from app.channel.already_paid import COMPLETION
 from app.channel.command import OrderAtSource, OrderCommand, Plan
 from app.channel.commands import execute
@@ -72,11 +72,11 @@ def _answered(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
         with request.services.database.read() as connection:
             entries = ledger.of_source(connection, order.channel, *source)
             charges = ledger.charges(connection, order.channel, order.refnum)
-    entries = refunds.with_known(entries, source, ran.unrecorded)
+    entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
     payments = {item.refnum: item for item in charges}
     accepted = [entry for entry in entries if entry.state == "accepted"]
     if any(entry.told_at is None for entry in accepted):
-        refunds.note_told(request, source, is_recorded=not ran.unrecorded)
+        refund_outcomes.note_reported(request, source, is_recorded=not ran.unrecorded)
     credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
     to_payments = [entry for entry in accepted if not entry.is_store_credit]
     transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]

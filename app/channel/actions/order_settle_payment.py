@@ -1,4 +1,4 @@
-"""RetailOps asks the channel to collect money: what is only authorised is captured, and never twice.
+"""RetailOps requests that the channel collects money: what is only authorised is captured, and never twice.
 
 A transaction is known by order, payment series, its amount and its place among those of this amount, so that it stays
 the same beside others, whatever became of them.  At most what is

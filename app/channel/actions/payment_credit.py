@@ -1,4 +1,4 @@
-"""RetailOps asks the channel to give money back; the vendor decides, and the answer says what became of it.
+"""RetailOps requests that the channel gives money back; the vendor decides, and the answer says what became of it.
 
 The answer has no events and no order number: its status and message are all RetailOps learns, and the
 payments it names as parents lead to the order.  The same request again within a day is the same credit,
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from app.channel import refunds
 from app.channel.bought import left_of
 from app.channel.command import Command, Plan
-from app.channel.commands import Ran, execute
+from app.channel.credit_answers import UNREPORTED, answered, carried_out
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import rounded
 from app.channel.preconditions import declined
@@ -32,16 +32,11 @@ from app.domain.events import Event, about
 from app.gateways.capabilities import Gateway
 from app.records import handed_out, heartbeat, outbox
 from app.records import refunds as ledger
-from app.records.refunds import Charge, Entry
+from app.records.refunds import Entry
 
 CALLBACK = "payment_credit"
 
 RETURN = "order_returned"
-
-UNREPORTED = ("order_complete", "order_cancel")
-"""Callbacks that give money back and whose answers have no place to say so."""
-
-Status = Literal["success", "fail", "decline", "timeout"]
 
 
 @dataclass(frozen=True)
@@ -96,23 +91,15 @@ def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResul
     await_own_throttle(request, source.token, order_refnum, "credit_payment")
     with request.services.database.read() as connection:
         credit = CreditPayment(request, source, order_refnum, payload, connection)
-    return replace(credit.carry_out(result), order_refnum=order_refnum)
+    return replace(carried_out(credit, result), order_refnum=order_refnum)
 
 
 def _not_one_order(result: CallbackResult, *, is_found: bool) -> CallbackResult:
     if is_found:
         message = "the parent payments belong to different orders; ask for each order by itself"
-        return _answered(result, "fail", Event("error", "PARENTS_DIFFER", message))
+        return answered(result, "fail", Event("error", "PARENTS_DIFFER", message))
     message = "no payment of this channel has a number among parent_payment_transactions"
-    return _answered(result, "fail", Event("error", "PARENTS_UNKNOWN", message))
-
-
-def _answered(
-    result: CallbackResult, status: Status, event: Event | None, paid: Decimal = Decimal(0), refnum: str = ""
-) -> CallbackResult:
-    """The outcome with these words, which are all the answer holds."""
-    events = [event] if event else []
-    return CallbackResult(events, {**result.content, "status": status, "amount": paid, "refnum": refnum})
+    return answered(result, "fail", Event("error", "PARENTS_UNKNOWN", message))
 
 
 class CreditPayment(Command):
@@ -128,78 +115,41 @@ class CreditPayment(Command):
         payload: CreditRequest,
         connection: Connection,
     ) -> None:
-        self._request = request
-        self._channel = request.channel.key
-        self._source = source
+        self.request = request
+        self.channel = request.channel.key
+        self.source = source
         self.order_refnum = order_refnum
-        self._parents = payload.parents
-        self._named = about("order_refnum", order_refnum)
-        payments = ledger.charges(connection, self._channel, order_refnum)
+        self.parents = payload.parents
+        self.named = about("order_refnum", order_refnum)
+        payments = ledger.charges(connection, self.channel, order_refnum)
         self.amount = rounded(payload.amount, payments[0].currency_code)
         self.natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
         self.meaning = (_digest_of(self.natural_key),)
-        self._is_new = False
-        self._cut_to: Decimal | None = None
-        self._payments = {item.refnum: item for item in payments}
-
-    def carry_out(self, result: CallbackResult) -> CallbackResult:
-        """The credit's answer: what was given back, or why nothing was."""
-        if self.amount <= 0:
-            return _answered(result, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
-        ran = execute(self._request, [self])
-        [events] = ran.events
-        if ran.unrecorded:
-            return self._from_memory(result, events, ran)
-        with self._request.services.database.read() as connection:
-            mine = ledger.of_source(connection, self._channel, CALLBACK, self.natural_key)
-            matches = [entry for entry in mine if entry.state == "matched"]
-            matched = matches[0] if matches else None
-            paying = mine
-            if matches:
-                sources = dict.fromkeys(entry.matched for entry in matches)
-                paying = [entry for source in sources for entry in ledger.of_source(connection, self._channel, *source)]
-            if matched and matched.matched[0] in UNREPORTED:
-                paying = [entry for entry in paying if entry.payment_refnum in self._parents]
-            payments = {item.refnum: item for item in ledger.charges(connection, self._channel, self.order_refnum)}
-        paying = [entry for entry in paying if entry.is_in_effect]
-        accepted = [entry for entry in paying if entry.state == "accepted"]
-        if not paying:
-            return self._unpaid(result, events)
-        self._note(mine, accepted, is_unpaid=not self._is_new)
-        return self._paid(result, matched, paying, accepted, payments)
-
-    def _from_memory(self, result: CallbackResult, events: Sequence[Event], ran: Ran) -> CallbackResult:
-        """What the vendor answered, which the records will say when the database is back."""
-        source = (CALLBACK, self.natural_key)
-        paying = [item for item in refunds.with_known((), source, ran.unrecorded) if item.is_in_effect]
-        accepted = [entry for entry in paying if entry.state == "accepted"]
-        if not paying:
-            return self._unpaid(result, events)
-        if accepted:
-            refunds.note_told(self._request, source, is_recorded=False)
-        return self._paid(result, None, paying, accepted, self._payments)
+        self.is_new = False
+        self.cut_to: Decimal | None = None
+        self.payments = {item.refnum: item for item in payments}
 
     def _standing_key(self, connection: Connection, digests: tuple[str, str]) -> str:
         """The key this request answers to: an earlier one of the same meaning, or the next (R23).
 
-        Without an order or request id in the body, a repeat is told from a second credit by time, and by
+        Without an order or request id in the body, a repeat is distinguished from a second credit by time, and by
         an operator's word.
         """
         earlier = [
             entry
-            for entry in ledger.of_order(connection, self._channel, self.order_refnum)
+            for entry in ledger.of_order(connection, self.channel, self.order_refnum)
             if entry.callback == CALLBACK and _digest_of(entry.natural_key) in digests
         ]
         if not earlier:
             return f"{digests[0]}-1"
         last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
         rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
-        window = timedelta(hours=self._request.channel.credit_repeat_hours)
+        window = timedelta(hours=self.request.channel.credit_repeat_hours)
         is_settled = any(entry.state in ("accepted", "matched", "released") for entry in rows) and not any(
             entry.state in ("owed", "parked") for entry in rows
         )
         # A clock that was set must not let the same credit through again, so only time that passed counts (R36).
-        seen_at = heartbeat.seen_at(connection, self._request.services.clock())
+        seen_at = heartbeat.seen_at(connection, self.request.services.clock())
         is_over = any(
             entry.released_at is not None
             or ((written := entry.seen or entry.created_at) is not None and written + window <= seen_at)
@@ -212,43 +162,41 @@ class CreditPayment(Command):
     def plan(self, connection: Connection) -> Plan:
         """Refunds on the payments it names, unless another callback has given back this money already (R23)."""
         source = (CALLBACK, self.natural_key)
-        entries = ledger.of_order(connection, self._channel, self.order_refnum)
+        entries = ledger.of_order(connection, self.channel, self.order_refnum)
         mine = [entry for entry in entries if entry.source == source]
         if any(entry.is_in_effect for entry in mine):
             return Plan()
         before = next((entry for entry in mine if entry.state == "matched"), None)
         key = f"ro-credit-{self.natural_key}"
-        purpose = refunds.Purpose(CALLBACK, self.natural_key, key, self._named)
+        purpose = refunds.Purpose(CALLBACK, self.natural_key, key, self.named)
         piece = self._paid_elsewhere(entries)
         if piece is not None:
             if before is None or before.matched != piece[0].source:
-                self._is_new = before is None
+                self.is_new = before is None
                 for number, source_paid in enumerate(dict.fromkeys(entry.source for entry in piece), 1):
                     self._match(connection, purpose.part(number), [e for e in piece if e.source == source_paid])
             return Plan()
-        lane = (self._channel, self._source.token, self.order_refnum)
-        if not outbox.is_lane_free(connection, *lane, self._request.services.clock()):
-            message = f"earlier calls for this order are still owed to {self._source.token}; nothing was done"
-            return Plan([Event("error", "EARLIER_CALLS_OWED", message, self._named)])
+        lane = (self.channel, self.source.token, self.order_refnum)
+        if not outbox.is_lane_free(connection, *lane, self.request.services.clock()):
+            message = f"earlier calls for this order are still owed to {self.source.token}; nothing was done"
+            return Plan([Event("error", "EARLIER_CALLS_OWED", message, self.named)])
         payments = [
-            item
-            for item in ledger.charges(connection, self._channel, self.order_refnum)
-            if item.refnum in self._parents
+            item for item in ledger.charges(connection, self.channel, self.order_refnum) if item.refnum in self.parents
         ]
         left = refunds.left_of(payments)
-        known = handed_out.known(connection, self._channel, [self.order_refnum]).get(self.order_refnum)
+        known = handed_out.known(connection, self.channel, [self.order_refnum]).get(self.order_refnum)
         if not refunds.covers(payments, self.amount, len(known.lines) if known else 1):
             message = "more than is left of these payments; nothing was given back"
-            return Plan([Event("error", "DECLINED", message, self._named)])
-        self._is_new = True
+            return Plan([Event("error", "DECLINED", message, self.named)])
+        self.is_new = True
         money = min(self.amount, left)
-        self._cut_to = None if refunds.is_same_amount(money, self.amount) else money
+        self.cut_to = None if refunds.is_same_amount(money, self.amount) else money
         drawn = refunds.best_first(payments, money)
         if known is not None:
             purpose = replace(purpose, lines=left_of(known, entries).rows(known, money))
         return Plan(
             owed=refunds.hold(
-                connection, self._channel, self._source, drawn, money, purpose, self._request.services.clock()
+                connection, self.channel, self.source, drawn, money, purpose, self.request.services.clock()
             )
         )
 
@@ -262,7 +210,7 @@ class CreditPayment(Command):
             currency_code=piece[0].currency_code,
             matched=piece[0].source,
         )
-        ledger.put(connection, self._channel, entry, self._request.services.clock())
+        ledger.put(connection, self.channel, entry, self.request.services.clock())
 
     def _paid_elsewhere(self, entries: Sequence[Entry]) -> list[Entry] | None:
         """The refund of this amount that another callback has made, so that this credit pays nothing (R23).
@@ -271,59 +219,15 @@ class CreditPayment(Command):
         RetailOps, so a credit on the same payments is taken for the question after it.
         """
         source = (CALLBACK, self.natural_key)
-        if self._request.channel.refunds_paid_by == RETURN:
+        if self.request.channel.refunds_paid_by == RETURN:
             piece = refunds.same_money(entries, RETURN, self.amount, source)
             if piece is not None:
                 return piece
         for callback in UNREPORTED:
-            piece = refunds.same_money(entries, callback, self.amount, source, self._parents)
+            piece = refunds.same_money(entries, callback, self.amount, source, self.parents)
             if piece is not None:
                 return piece
         return None
-
-    def _note(self, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
-        """Keep that RetailOps was told, and for the operator that it asked again."""
-        for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
-            refunds.note_told(self._request, source, is_recorded=True)
-        if is_unpaid:
-            with self._request.services.database.write() as connection:
-                ledger.note_repeat(connection, mine[0].id)
-
-    def _unpaid(self, result: CallbackResult, events: Sequence[Event]) -> CallbackResult:
-        event = next((item for item in events if item.event_type == "error"), None)
-        message = f"{self._source.token} has not done it; nothing was given back"
-        event = event or Event("error", "NOT_DONE", message, self._named)
-        return _answered(result, "decline" if event.code == "DECLINED" else "fail", event)
-
-    def _paid(
-        self,
-        result: CallbackResult,
-        matched: Entry | None,
-        paying: Sequence[Entry],
-        accepted: Sequence[Entry],
-        payments: Mapping[str, Charge],
-    ) -> CallbackResult:
-        paid = sum((entry.amount for entry in accepted), Decimal(0))
-        if len(accepted) < len(paying):
-            message = "it is not known yet whether the money went back; it is being found out, ask again to learn it"
-            return _answered(result, "timeout", Event("error", "OUTCOME_UNKNOWN", message, self._named), paid)
-        refnum = accepted[0].refnum
-        payment = payments.get(accepted[0].payment_refnum)
-        content = dict(result.content)
-        if payment is not None and payment.payment_type:
-            content["payment_type"] = payment.payment_type
-        result = CallbackResult(content=content)
-        if matched is not None or not self._is_new:
-            message = f"same as {refnum}, nothing paid again"
-            return _answered(result, "success", Event("info", "SAME_CREDIT", message, self._named), paid, refnum)
-        if paid == self._cut_to:
-            sum_paid = rounded(paid, accepted[0].currency_code)
-            message = f"{sum_paid} was left of these payments and was given back"
-            return _answered(result, "success", Event("warning", "REFUND_CUT", message, self._named), paid, refnum)
-        if paid < self.amount and not refunds.is_same_amount(paid, self.amount):
-            message = "only a part was given back; ask for the rest by itself"
-            return _answered(result, "success", Event("warning", "CREDIT_CUT", message, self._named), paid, refnum)
-        return _answered(result, "success", None, paid, refnum)
 
 
 def _digest_of(natural_key: str) -> str:
