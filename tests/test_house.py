@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app.channel.actions import command_of
+from app.domain.commands import COMMANDS, Refund
 from app.gateways import EXAMPLE, VENDORS
 from tests.conftest import LONGEST
 from tests.seeded_faults import FAULTS
@@ -165,6 +167,12 @@ def test_r35_the_core_keeps_and_finds_everything_by_a_channels_key_and_never_by_
 def test_every_blueprint_of_the_server_gives_every_reply_a_request_id(client) -> None:  # type: ignore[no-untyped-def]
     for path in ("/healthz", "/readyz", "/openapi.json", "/metrics", "/nowhere", "/api/channel/order_pull_v1"):
         assert client.get(path).headers["X-Request-Id"]
+
+
+def test_the_answer_to_every_verb_is_read_by_the_command_that_owes_it() -> None:
+    """All but refunds, whose answers stand in their ledger, and two verbs whose answers leave nothing here."""
+    others = {verb for verb, body in COMMANDS.items() if body is Refund} | {"correct_shipment", "record_return"}
+    assert {verb for verb in COMMANDS if command_of(verb) is None} == others
 
 
 def test_every_seeded_fault_names_tests_that_there_are() -> None:

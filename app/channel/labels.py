@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection
 
-from app.channel.command import Plan
+from app.channel.command import OrderAtSource, Plan
 from app.channel.services import carries_out
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
@@ -55,9 +55,9 @@ def _hash(stated: object, length: int) -> str:
     return hashlib.sha256(msgspec.json.encode(stated)).hexdigest()[:length]
 
 
-def correcting(connection: Connection, channel: str, source: Gateway, order: KnownOrder, shipped: Shipped) -> Plan:
+def correcting(connection: Connection, order: OrderAtSource, shipped: Shipped) -> Plan:
     """The package was registered before and is stated otherwise now."""
-    package = shipped.package
+    package, channel, source = shipped.package, order.channel, order.source
     named = _named(package)
     registered = parcels.of_order(connection, channel, order.refnum)
     before = next((parcel for parcel in registered if parcel.current_key == package.key), None)
@@ -68,7 +68,7 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
         message = f"the package was registered before; {source.token} cannot change it any more"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
     events = []
-    if not _holds(order, before, shipped.stated):
+    if not _holds(order.known, before, shipped.stated):
         message = "the package was registered with other units; which units it holds cannot be changed"
         events.append(Event("warning", "CANNOT_CORRECT", message, named))
     label = digest(package, source)
@@ -89,28 +89,24 @@ def correcting(connection: Connection, channel: str, source: Gateway, order: Kno
 
 
 def replacing(
-    connection: Connection,
-    channel: str,
-    source: Gateway,
-    order: KnownOrder,
-    shipped: Shipped,
-    payload: Sequence[Shipped],
+    connection: Connection, order: OrderAtSource, known: KnownOrder, shipped: Shipped, payload: Sequence[Shipped]
 ) -> Plan | None:
     """Give a registered package this one's label, where this one can only be a new label for it; else None.
 
     Its units equal those of exactly one registered package.  Several equal packages of one shipment are replaced
     together, in their order, by as many packages of one new shipment.
     """
+    channel, source = order.channel, order.source
     if not shipped.stated or not carries_out(source, VERB):
         return None
     twins = [
         item
         for item in payload
         if item.package.retailops_shipment_id == shipped.package.retailops_shipment_id
-        and _units(order, item.stated) == _units(order, shipped.stated)
+        and _units(known, item.stated) == _units(known, shipped.stated)
     ]
     others = {item.package.key for item in twins} - {shipped.package.key}
-    alike = [parcel for parcel in order.parcels if _holds(order, parcel, shipped.stated)]
+    alike = [parcel for parcel in known.parcels if _holds(known, parcel, shipped.stated)]
     candidates = [parcel for parcel in alike if parcel.label_key not in others]
     is_one_shipment = len({parcel.retailops_shipment_id for parcel in alike}) == 1
     if not candidates or not is_one_shipment or len(twins) != len(alike):

@@ -172,7 +172,7 @@ class RegisterPackage(OrderCommand):
         open_units = known.open_units
         lines, is_cut, events = _matched(known, open_units, shipped.stated)
         if is_cut:
-            relabelled = labels.replacing(connection, order.channel, order.source, known, shipped, self._payload)
+            relabelled = labels.replacing(connection, order, known, shipped, self._payload)
             if relabelled is not None:
                 return relabelled
         if not lines:
@@ -189,8 +189,7 @@ class RegisterPackage(OrderCommand):
 
     def correct(self, connection: Connection) -> Plan:
         """Its label may change; its units stay as registered."""
-        order = self.order
-        return labels.correcting(connection, order.channel, order.source, order.known, self._shipped)
+        return labels.correcting(connection, self.order, self._shipped)
 
     @staticmethod
     def accepted(answer: VendorAnswer) -> None:
