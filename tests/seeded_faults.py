@@ -1000,7 +1000,7 @@ FAULTS = (
     Fault(
         "skus-of-the-catalogue-trimmed",
         "P35",
-        "app/channel/catalogue_fields.py",
+        "app/channel/catalogue_values.py",
         "        found = value\n    elif value is None",
         "        found = value.strip()\n    elif value is None",
         (
@@ -1057,7 +1057,7 @@ FAULTS = (
     Fault(
         "sale-price-below-zero-kept",
         "P36",
-        "app/channel/catalogue_fields.py",
+        "app/channel/catalogue_values.py",
         '("sale_price", _sale_price)',
         '("sale_price", _price)',
         ("tests/channel/test_catalogue_reading.py::test_p36_a_sale_price_below_zero_ends_the_sale_and_is_named",),
@@ -1352,7 +1352,7 @@ FAULTS = (
     Fault(
         "address-not-encoded",
         "P36",
-        "app/channel/catalogue_fields.py",
+        "app/channel/catalogue_values.py",
         "    return web_addresses.read(found, context.shop_url) if found else None\n",
         "    return found or None\n",
         ("tests/gateways/test_one_reading.py::test_p36_what_every_vendor_is_told_of_a_sku_agrees",),
@@ -1510,10 +1510,10 @@ FAULTS = (
     Fault(
         "unread-options-become-none",
         "P34",
-        "app/channel/catalogue_fields.py",
+        "app/channel/catalogue_values.py",
         "    if faults and not found:\n        raise ValueError(faults[0][1])\n    for below, rule in faults:\n"
-        "        context.ignore(below, rule)\n    return tuple(found)\n\n\n_READERS",
-        "    for below, rule in faults:\n        context.ignore(below, rule)\n    return tuple(found)\n\n\n_READERS",
+        "        context.ignore(below, rule)\n    return tuple(found)\n\n\nREADERS",
+        "    for below, rule in faults:\n        context.ignore(below, rule)\n    return tuple(found)\n\n\nREADERS",
         ("tests/channel/test_catalogue_reading.py::test_p34_a_field_that_cannot_be_read_keeps_its_value_and_is_named",),
     ),
     Fault(

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.channel.catalogue_fields import ABSENT, Paths, at_path, key, read_fields, split_paths
+from app.channel.catalogue_fields import ABSENT, Paths, at_path, read_fields, split_paths
+from app.channel.catalogue_values import key
 from app.contract.reading import identifier, mapping, text
 from app.domain import texts
 from app.domain.catalogue import with_options

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 
 import msgspec
 from sqlalchemy import Connection
 
 from app.channel.money import rounded
-from app.domain.orders import OrderSketch
+from app.domain.orders import Order, OrderSketch, SketchLine
 from app.records import handed_out, refunds
 
 
@@ -34,4 +35,30 @@ def _rounded(sketch: OrderSketch) -> OrderSketch:
         ),
         shipping=rounded(sketch.shipping, currency),
         shipping_tax=rounded(sketch.shipping_tax, currency),
+    )
+
+
+def sketch_of(order: Order) -> OrderSketch:
+    """The lines as bought, for all that is computed of the order later."""
+    lines = tuple(
+        SketchLine(
+            line.refnum,
+            line.sku,
+            line.quantity,
+            line.source_sku,
+            needs_shipping=line.item_type == "ship",
+            charged=line.unit_price * line.quantity - line.discount,
+            tax=line.all_tax,
+            tax_rates=line.tax_rates,
+            unit_price=line.unit_price if order.carries_money else None,
+        )
+        for line in order.lines
+    )
+    return OrderSketch(
+        order.refnum,
+        lines,
+        order.currency_code,
+        order.payments,
+        shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
+        shipping_tax=order.shipping_tax,
     )

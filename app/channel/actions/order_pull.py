@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
@@ -23,7 +22,7 @@ from app.channel.services import CallbackRequest
 from app.contract.outgoing import mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
-from app.domain.orders import Candidate, HeldBack, Order, OrderSketch, SketchLine
+from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, HttpError
 from app.gateways.capabilities import OrderKeeper, OrderSource
@@ -207,7 +206,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
         sketches = [
             OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
             if order.refnum in known
-            else _sketch(order)
+            else orders.sketch_of(order)
             for order in page.orders
         ]
         orders.remember_all(connection, channel, sketches, known)
@@ -220,32 +219,6 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
         _note_held_back(connection, request, page)
         purchase_reports.keep(connection, request, page.orders)
     return moved
-
-
-def _sketch(order: Order) -> OrderSketch:
-    """The lines as bought, for all that is computed of the order later."""
-    lines = tuple(
-        SketchLine(
-            line.refnum,
-            line.sku,
-            line.quantity,
-            line.source_sku,
-            needs_shipping=line.item_type == "ship",
-            charged=line.unit_price * line.quantity - line.discount,
-            tax=line.all_tax,
-            tax_rates=line.tax_rates,
-            unit_price=line.unit_price if order.carries_money else None,
-        )
-        for line in order.lines
-    )
-    return OrderSketch(
-        order.refnum,
-        lines,
-        order.currency_code,
-        order.payments,
-        shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
-        shipping_tax=order.shipping_tax,
-    )
 
 
 def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page) -> None:
