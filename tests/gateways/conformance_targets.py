@@ -1,37 +1,21 @@
 """How each vendor of the registry is set up against its sandbox, so that one suite can judge them all.
 
-A new vendor adds a function here; `test_conformance.py` fails until it does.
+A vendor has `target_<token>.py` beside this file; `test_conformance.py` fails until it does.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import requests
-
-from app.domain.commands import (
-    Acknowledgement,
-    Cancellation,
-    CommandBody,
-    Completion,
-    Package,
-    PackageLine,
-    ReturnedGoods,
-    ReturnedLine,
-)
-from app.domain.stock import StockChange, StockDetail, StockLevel
+from app.domain.commands import CommandBody
+from app.domain.stock import StockChange
 from app.domain.traffic import VendorCall
-from app.gateways import VENDORS
 from app.gateways.capabilities import Gateway
-from app.gateways.vendor import Tools
 from app.sandbox.faults import RunningServer
-from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
-from app.sandbox.vendors.pipe17.samples import DALLAS
 
 PATIENCE_S = 0.5
 
@@ -61,65 +45,11 @@ class Target:
         return self.make(self.base_url)
 
 
-@contextmanager
-def _pipe17() -> Iterator[Target]:
-    with serve_pipe17(shipments=0) as server:
-        made, shipped = _ask(server, "shipments", {"count": 2})["shipments"]
-        lines = tuple(PackageLine(line["uniqueId"], line["sku"], line["quantity"]) for line in made["lineItems"])
-        refnum = made["shipmentId"]
-        first, key = shipped["lineItems"][0], {"X-Pipe17-Key": LEGACY_KEY}
-        parcel = {
-            "shipmentId": shipped["shipmentId"],
-            "extFulfillmentId": f"{shipped['shipmentId']}-400-1",
-            "lineItems": [{"uniqueId": first["uniqueId"], "sku": first["sku"], "quantity": 1}],
-        }
-        assert requests.post(f"{server.url}{BASE_PATH}/fulfillments", json=parcel, headers=key, timeout=10).ok
-        calls: list[VendorCall] = []
-
-        def make(base_url: str) -> Gateway:
-            pipe17 = VENDORS["pipe17"]
-            options = pipe17.options(
-                api_key=LEGACY_KEY,
-                base_url=base_url,
-                patience_s=PATIENCE_S,
-                requests_per_s=0.0,
-                create_returns=True,
-            )
-            return pipe17.create(options, Tools("conformance", 8, calls.append))
-
-        yield Target(
-            server=server,
-            make=make,
-            base_url=server.url + BASE_PATH,
-            api_prefix=BASE_PATH,
-            order_refnum=refnum,
-            commands={
-                "acknowledge_order": Acknowledgement(refnum, "9001"),
-                "submit_shipment": Package(refnum, "501-1", lines, "501", "UPS", "Ground", tracking_number="1Z1"),
-                "correct_shipment": Package(
-                    shipped["shipmentId"], "400-1", (), "400", "UPS", "Ground", tracking_number="1Z2"
-                ),
-                "cancel_order": Cancellation(refnum),
-                "complete_order": Completion(refnum, lines),
-                "record_return": ReturnedGoods(refnum, "600", (ReturnedLine("1", lines[0].sku, 1),)),
-            },
-            write="submit_shipment",
-            stock=[StockChange("MUG-RED", StockLevel(5, (StockDetail("internal", DALLAS, 5, 5),)))],
-            secrets=(LEGACY_KEY,),
-            calls=calls,
-        )
-
-
-def _ask(server: RunningServer, path: str, body: Any) -> Any:
-    with requests.Session() as session:
-        return session.post(f"{server.url}/sandbox/{path}", json=body, timeout=10).json()
-
-
-def _beside() -> dict[str, Callable[[], AbstractContextManager[Target]]]:
-    """Targets in files of their own, `target_<token>.py`, as `channel new-gateway` writes them."""
+def _targets() -> dict[str, Callable[[], AbstractContextManager[Target]]]:
+    """`target` of each `target_<token>.py` beside this file."""
     files = sorted(Path(__file__).parent.glob("target_*.py"))
     modules = {file.stem.removeprefix("target_"): f"{__package__}.{file.stem}" for file in files}
     return {token: importlib.import_module(name).target for token, name in modules.items()}
 
 
-TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = {**_beside(), "pipe17": _pipe17}
+TARGETS: Mapping[str, Callable[[], AbstractContextManager[Target]]] = _targets()

@@ -51,7 +51,7 @@ Control API (no key; never hit by faults)
                                               query filters: merchant, direction (received, sent), method,
                                               path, status; `counts` are never filtered
     DELETE /sandbox/journal                   forgets calls, counts and warnings, for exact counts afterwards
-    POST   /sandbox/merchants/{org}/steps/{topic}        one hook call; body is a wish (below), answer a step
+    POST   /sandbox/merchants/{org}/steps/{topic}        one hook call; body as below, answer a step
     POST   /sandbox/merchants/{org}/checkouts            a whole checkout; body is a checkout (below)
 
 A request that a fault swallowed before the work (`hang`, `status`, `reset_before`, ...) is not journalled.
@@ -74,10 +74,10 @@ earlier_lines}`.
 `good` (200, rightly signed, right shape; warnings allowed), `refused` (a rightly signed answer of error
 contract 3.8), `faulty` (signature or shape is wrong, or a status nobody expects) or `unreachable` (no answer in
 time, or no hook registered); `error` says why in one line, null when good.  Only a good answer changes Rally's
-copies.  The control API itself answers 200 for every step that was tried, 400 for a wish it cannot read, 404
+copies.  The control API itself answers 200 for every step that was tried, 400 for a body it cannot read, 404
 for an unknown merchant, cart or order, 409 when nothing can be bought, each `{message, errors}`.
 
-*A wish*, all optional; what is missing is made up from what Rally knows:
+*A step*, all optional; what is missing is made up from what Rally knows:
 
     cart, order                 external ids; default: the merchant's newest
     line_items                  as the hook's body wants them (cart/create, cart/add, cart/remove)
@@ -106,7 +106,7 @@ for an unknown merchant, cart or order, 409 when nothing can be bought, each `{m
 
 Topics: the 13 of contract 3.1 and `register/callback`.  `status` "paid" sends a payment_method, too.
 
-*A checkout* takes of a wish: cart (a known cart: no cart/create), line_items, skus, customer, address,
+*A checkout* takes of a step: cart (a known cart: no cart/create), line_items, skus, customer, address,
 billing_address, coupon, notes, shipping, offers, offer_skus, offer_shipping, transactions, repeat_transactions,
 is_held, mentions_review, names_payment, shows_earlier_lines, key, offers_only, patience_s; and: `session` (a
 checkout_session_id to begin from), `add_skus` and `add` (order bump), `remove` ([{external_id, quantity}] or

@@ -18,8 +18,8 @@ from app.sandbox.vendors.rally.answers import topic_named
 from app.sandbox.vendors.rally.checkout import Checkout, run_checkout, take_step
 from app.sandbox.vendors.rally.fields import look_at
 from app.sandbox.vendors.rally.state import Copies, Merchant, State
+from app.sandbox.vendors.rally.step_requests import StepRequest
 from app.sandbox.vendors.rally.webhooks import upsert_product
-from app.sandbox.vendors.rally.wishes import Wish
 
 _MERCHANT = "/sandbox/merchants/<organization_id>"
 
@@ -79,9 +79,9 @@ def add_admin(app: Flask, state: State, add_fault: Callable[[Json], None]) -> No
     def step(organization_id: str, topic: str) -> Response:
         if topic_named(topic) is None:
             raise Failure(404, "no such topic")
-        wish = converted(object_body(), Wish)
+        requested = converted(object_body(), StepRequest)
         _require_merchant(state, organization_id)
-        return json_answer(take_step(state, organization_id, topic, wish))
+        return json_answer(take_step(state, organization_id, topic, requested))
 
     @app.post(f"{_MERCHANT}/checkouts")
     def checkout(organization_id: str) -> Response:

@@ -26,7 +26,7 @@ from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_ho
 
 BASE_PATH = "/connector-api/v1"
 
-_session_wish = record(
+_session_body = record(
     {"client_id": filled},
     {
         "cart_id": text,
@@ -193,7 +193,7 @@ def _caller(state: State) -> str:
 def _begin_session(state: State) -> Json:
     """The storefront's call (contract 5).  Raises `Failure` 401 or 422."""
     body = readable(request.get_data())
-    found = look_at(body, _session_wish)
+    found = look_at(body, _session_body)
     if found.problems or not isinstance(body, dict):
         raise Failure(422, "The given data was invalid.", found.problems)
     merchant = next((one for one in state.merchants.values() if one.client_id == body["client_id"]), None)

@@ -1,4 +1,4 @@
-"""Rally's calls of a connector's hooks: signed, timed, and the answer judged before anything is believed."""
+"""Rally's calls of a connector's hooks: signed, timed, and each answer is judged before it is used."""
 
 from __future__ import annotations
 

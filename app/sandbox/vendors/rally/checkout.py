@@ -13,8 +13,8 @@ from app.sandbox.vendors.rally.answers import REGISTER
 from app.sandbox.vendors.rally.calling import Call, Step, call_hook, names_payment
 from app.sandbox.vendors.rally.fields import Findings
 from app.sandbox.vendors.rally.state import Copies, State
+from app.sandbox.vendors.rally.step_requests import Shopping, StepRequest, make_call, wanted_lines
 from app.sandbox.vendors.rally.webhooks import add_refund, set_status, upsert_product
-from app.sandbox.vendors.rally.wishes import Shopping, Wish, make_call, wanted_lines
 
 
 class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
@@ -33,11 +33,16 @@ class Checkout(Shopping, forbid_unknown_fields=True, kw_only=True):
     faults: list[Json] = msgspec.field(default_factory=list)
 
 
-def take_step(state: State, organization_id: str, topic: str, wish: Wish) -> Step:
+def take_step(state: State, organization_id: str, topic: str, requested: StepRequest) -> Step:
     """One hook call and what Rally makes of the answer.  Raises `Failure`."""
     with state.lock:
-        call = make_call(state, organization_id, topic, wish)
-        if wish.status.lower() == "refunded" and wish.body is None and wish.raw is None and wish.sign == "right":
+        call = make_call(state, organization_id, topic, requested)
+        if (
+            requested.status.lower() == "refunded"
+            and requested.body is None
+            and requested.raw is None
+            and requested.sign == "right"
+        ):
             _refund_the_rest(state, state.copies[organization_id].orders[call.resource_id])
     step = call_hook(state, organization_id, call)
     if step.is_good:
@@ -52,8 +57,8 @@ def run_checkout(state: State, organization_id: str, checkout: Checkout) -> Json
     cart_id, order_id = _beginning(state, organization_id, checkout), ""
     for topic, changes in _plan(state, organization_id, checkout, cart_id):
         sign = "wrong" if topic == checkout.wrong_signature_at else "right"
-        wish = _wish(checkout, {"cart": cart_id, "order": order_id, "sign": sign, **changes})
-        step = take_step(state, organization_id, topic, wish)
+        requested = _requested(checkout, {"cart": cart_id, "order": order_id, "sign": sign, **changes})
+        step = take_step(state, organization_id, topic, requested)
         steps.append(step)
         if not step.is_good:
             break
@@ -127,11 +132,11 @@ def _plan(state: State, organization_id: str, checkout: Checkout, cart_id: str) 
         yield "order/update", {"status": "paid"}
 
 
-def _wish(checkout: Checkout, changes: dict[str, Any]) -> Wish:
+def _requested(checkout: Checkout, changes: dict[str, Any]) -> StepRequest:
     """The shopper's part of the checkout, without what belongs to single steps."""
     of_one_step = ("line_items", "skus", "offers", "offer_skus", "offer_shipping", "transactions")
     shared = {name: getattr(checkout, name) for name in Shopping.__struct_fields__ if name not in of_one_step}
-    return Wish(**{**shared, **changes})
+    return StepRequest(**{**shared, **changes})
 
 
 def _believe(state: State, copies: Copies, call: Call, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""What a connector sends to Rally's webhooks (contract 2.3 to 2.10), examined before Rally believes any of it."""
+"""What a connector sends to Rally's webhooks (contract 2.3 to 2.10), checked before Rally takes any of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person can play on Rally's page: a shopper buys what Rally was told of, through the merchant's own hooks."""
+"""What a person can play on Rally's page: a shopper buys what Rally was sent, through the merchant's own hooks."""
 
 from __future__ import annotations
 

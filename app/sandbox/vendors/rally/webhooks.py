@@ -1,4 +1,4 @@
-"""What a connector tells Rally, and what Rally makes of it (contract 2.2 to 2.10 and A.3, A.5, A.6)."""
+"""What a connector sends to Rally, and what Rally makes of it (contract 2.2 to 2.10 and A.3, A.5, A.6)."""
 
 from __future__ import annotations
 

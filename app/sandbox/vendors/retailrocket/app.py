@@ -1,4 +1,4 @@
-"""The Retail Rocket sandbox over HTTP: a path prefix for each vendor host, and `/sandbox` for whoever looks on.
+"""The Retail Rocket sandbox over HTTP: a path prefix for each vendor host, and `/sandbox` for people and tests.
 
 `/apptracking/1.0`, `/tracking/1.0`, `/api/api`, `/cdn/api` and `/externalapi/api/3.0` behave as the hosts of those
 names; `/sandbox` needs no key and is no part of the vendor.  Answers are `{}`, for no body is documented.  Choices

@@ -1,4 +1,4 @@
-"""What a test or a person wants Rally to do next, and the request bodies Rally would send for it (contract 3)."""
+"""Steps requested of the Rally sandbox by a test or a person, and the bodies that Rally would send (contract 3)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Shopping(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     patience_s: float | None = None
 
 
-class Wish(Shopping, forbid_unknown_fields=True, kw_only=True):
+class StepRequest(Shopping, forbid_unknown_fields=True, kw_only=True):
     """One step; what is missing is made up from Rally's copies."""
 
     order: str = ""
@@ -81,52 +81,56 @@ class Wish(Shopping, forbid_unknown_fields=True, kw_only=True):
     url: str = ""
 
 
-def make_call(state: State, organization_id: str, topic: str, wish: Wish) -> Call:
-    """The call that fulfils a wish.  Raises `Failure` 400, 404 or 409; hold the state's lock."""
+def make_call(state: State, organization_id: str, topic: str, requested: StepRequest) -> Call:
+    """The call for a requested step.  Raises `Failure` 400, 404 or 409; hold the state's lock."""
     copies = state.copies[organization_id]
     call = Call(
         topic,
-        sign=wish.sign,
-        key=wish.key,
-        is_offers_only=wish.offers_only,
-        url=wish.url,
-        patience_s=wish.patience_s,
+        sign=requested.sign,
+        key=requested.key,
+        is_offers_only=requested.offers_only,
+        url=requested.url,
+        patience_s=requested.patience_s,
     )
-    if wish.key and wish.key not in state.merchant(organization_id).api_keys:
+    if requested.key and requested.key not in state.merchant(organization_id).api_keys:
         raise Failure(400, "key is none of the merchant's api_keys")
     made: Json | None = None
     match topic.partition("/")[0]:
         case "cart":
-            call.resource_id = "" if topic == "cart/create" else _newest(copies.carts, wish.cart, "cart")
-            made = _cart_body(copies, topic, call.resource_id, wish)
+            call.resource_id = "" if topic == "cart/create" else _newest(copies.carts, requested.cart, "cart")
+            made = _cart_body(copies, topic, call.resource_id, requested)
         case "order" if topic == "order/create":
-            call.resource_id = _newest(copies.carts, wish.cart, "cart")
-            if _is_made_up(wish):
-                made = _order_body(state, _known(copies.carts, call.resource_id, "cart"), wish)
+            call.resource_id = _newest(copies.carts, requested.cart, "cart")
+            if _is_made_up(requested):
+                made = _order_body(state, _known(copies.carts, call.resource_id, "cart"), requested)
         case "order":
-            call.resource_id = _newest(copies.orders, wish.order, "order")
-            if topic == "order/update" and _is_made_up(wish):
-                made = _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), wish)
+            call.resource_id = _newest(copies.orders, requested.order, "order")
+            if topic == "order/update" and _is_made_up(requested):
+                made = _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), requested)
         case "orders":
-            asked = {"per_page": wish.per_page, "current_page": wish.current_page}
+            asked = {"per_page": requested.per_page, "current_page": requested.current_page}
             call.query = {name: number for name, number in asked.items() if number is not None}
         case "products":
-            made = {"product_id": wish.external_product_id} if wish.external_product_id else {"title": wish.title or ""}
+            made = (
+                {"product_id": requested.external_product_id}
+                if requested.external_product_id
+                else {"title": requested.title or ""}
+            )
         case "categories":
-            made = {"category_id": wish.category_id} if wish.category_id else {"title": wish.title or ""}
+            made = {"category_id": requested.category_id} if requested.category_id else {"title": requested.title or ""}
         case "register":
             made = {"organization_id": organization_id}
-    if wish.raw is not None:
-        call.body = wish.raw.encode()
-    elif wish.body is not None:
-        call.body = as_body(wish.body)
+    if requested.raw is not None:
+        call.body = requested.raw.encode()
+    elif requested.body is not None:
+        call.body = as_body(requested.body)
     elif made is not None:
-        call.body = as_body({**made, **wish.more})
+        call.body = as_body({**made, **requested.more})
     return call
 
 
-def _is_made_up(wish: Wish) -> bool:
-    return wish.body is None and wish.raw is None
+def _is_made_up(requested: StepRequest) -> bool:
+    return requested.body is None and requested.raw is None
 
 
 def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
@@ -145,7 +149,7 @@ def _newest(known: dict[str, Json], wanted: str, what: str) -> str:
 
 
 def wanted_lines(copies: Copies, line_items: list[Json], skus: Mapping[str, int]) -> list[Json]:
-    """Lines for a cart; without any wish one unit of the first product in stock.  Raises `Failure` 409."""
+    """Lines for a cart; without any requested one unit of the first product in stock.  Raises `Failure` 409."""
     if line_items:
         return line_items
     if skus:
@@ -169,19 +173,19 @@ def _line(copies: Copies, sku: str, quantity: int) -> Json:
     raise Failure(409, "skus: Rally knows no such product; fetch products first")
 
 
-def _cart_body(copies: Copies, topic: str, cart_id: str, wish: Wish) -> Json:
+def _cart_body(copies: Copies, topic: str, cart_id: str, requested: StepRequest) -> Json:
     cart = copies.carts.get(cart_id, {}).get("answer")
     match topic:
         case "cart/create" | "cart/add":
-            return {"line_items": wanted_lines(copies, wish.line_items, wish.skus)}
+            return {"line_items": wanted_lines(copies, requested.line_items, requested.skus)}
         case "cart/remove":
-            return {"line_items": wish.line_items or _lines_of_skus(cart, wish.skus)}
+            return {"line_items": requested.line_items or _lines_of_skus(cart, requested.skus)}
         case "cart/update":
-            return _shopper(cart_id, wish) | {
-                "line_items": wish.line_items,
-                "discounts": _discounts(cart, wish),
-                "selected_shipping_line_external_id": wish.shipping or _chosen_shipping(cart),
-                "notes": wish.notes,
+            return _shopper(cart_id, requested) | {
+                "line_items": requested.line_items,
+                "discounts": _discounts(cart, requested),
+                "selected_shipping_line_external_id": requested.shipping or _chosen_shipping(cart),
+                "notes": requested.notes,
             }
     return {}
 
@@ -193,23 +197,23 @@ def _lines_of_skus(cart: Json | None, skus: Mapping[str, int]) -> list[Json]:
     ]
 
 
-def _shopper(cart_id: str, wish: Wish) -> Json:
+def _shopper(cart_id: str, requested: StepRequest) -> Json:
     """Who buys and where it goes, in the two places a connector may look."""
-    customer = {"external_id": f"guest-{cart_id}", **SHOPPER, "consent": {"email": True}, **wish.customer}
-    if not wish.is_address_known:
+    customer = {"external_id": f"guest-{cart_id}", **SHOPPER, "consent": {"email": True}, **requested.customer}
+    if not requested.is_address_known:
         return {"customer": customer}
-    shipping = {**ADDRESS, **wish.address}
-    billing = shipping if wish.billing_address is None else {**ADDRESS, **wish.billing_address}
+    shipping = {**ADDRESS, **requested.address}
+    billing = shipping if requested.billing_address is None else {**ADDRESS, **requested.billing_address}
     addresses = {"billing_address": billing, "shipping_address": shipping}
     is_same = {"is_billing_equal_shipping": billing == shipping}
     return {"customer": {**customer, **addresses, **is_same}, **addresses}
 
 
-def _discounts(cart: Json | None, wish: Wish) -> list[Json]:
-    """The coupons wanted from now on; what the cart has stays unless the wish says otherwise."""
-    if wish.coupon is None:
+def _discounts(cart: Json | None, requested: StepRequest) -> list[Json]:
+    """The coupons from now on; what the cart has stays unless the request says otherwise."""
+    if requested.coupon is None:
         return [row for row in cart["discounts"] if row["type"] == "coupon"] if cart else []
-    return [{"type": "coupon", "name": wish.coupon}] if wish.coupon else []
+    return [{"type": "coupon", "name": requested.coupon}] if requested.coupon else []
 
 
 def _chosen_shipping(cart: Json | None) -> str | None:
@@ -223,57 +227,57 @@ def _chosen_shipping(cart: Json | None) -> str | None:
     return cheapest
 
 
-def _order_body(state: State, cart: Json, wish: Wish) -> Json:
+def _order_body(state: State, cart: Json, requested: StepRequest) -> Json:
     """A repeat for the same cart brings the same charge: the shopper has paid once."""
     answer = cart["answer"]
-    if wish.transactions is not None:
-        cart["transactions"] = wish.transactions
+    if requested.transactions is not None:
+        cart["transactions"] = requested.transactions
     elif not cart["transactions"]:
         cart["transactions"] = [charge(state, answer["total"], answer["currency"])]
-    shown = (cart.get("earlier_lines") if wish.shows_earlier_lines else []) or answer["line_items"]
-    payment = {"payment_method": PAYMENT_METHOD} if wish.names_payment else {}
-    return _shopper(answer["external_id"], wish) | {
+    shown = (cart.get("earlier_lines") if requested.shows_earlier_lines else []) or answer["line_items"]
+    payment = {"payment_method": PAYMENT_METHOD} if requested.names_payment else {}
+    return _shopper(answer["external_id"], requested) | {
         "cart": {"external_id": answer["external_id"]},
-        "line_items": wish.line_items or shown,
-        "selected_shipping_line_external_id": wish.shipping or _chosen_shipping(answer),
-        "discounts": _discounts(answer, wish),
-        "notes": wish.notes if wish.notes is not None else answer["notes"],
+        "line_items": requested.line_items or shown,
+        "selected_shipping_line_external_id": requested.shipping or _chosen_shipping(answer),
+        "discounts": _discounts(answer, requested),
+        "notes": requested.notes if requested.notes is not None else answer["notes"],
         **payment,
         "transactions": cart["transactions"],
-        **_review(wish),
+        **_review(requested),
         "device_information": {"device_ip_address": SHOPPER_IP},
         "meta": {"autoCreateCustomers": False},
         "status": "pending",
     }
 
 
-def _update_body(state: State, copies: Copies, order: Json, wish: Wish) -> Json:
-    offers = wish.offers or [_line(copies, sku, quantity) for sku, quantity in wish.offer_skus.items()]
-    fresh = wish.transactions
+def _update_body(state: State, copies: Copies, order: Json, requested: StepRequest) -> Json:
+    offers = requested.offers or [_line(copies, sku, quantity) for sku, quantity in requested.offer_skus.items()]
+    fresh = requested.transactions
     if fresh is None:
         extra = sum((Decimal(offer["price"]) * offer["quantity"] for offer in offers), Decimal())
-        extra += Decimal((wish.offer_shipping or {}).get("total", 0))
+        extra += Decimal((requested.offer_shipping or {}).get("total", 0))
         fresh = [charge(state, extra, order["currency"])] if extra else []
     body: Json = {
         "external_id": order["external_id"],
-        "transactions": [*(order["transactions"] if wish.repeat_transactions else []), *fresh],
+        "transactions": [*(order["transactions"] if requested.repeat_transactions else []), *fresh],
     }
     if offers:
         body["line_items"] = offers
-    if wish.offer_shipping is not None:
-        body["shipping_costs"] = {"new": wish.offer_shipping}
-    if wish.status:
-        body["status"] = wish.status
-        body |= _review(wish)
-    if wish.status.lower() == "paid":
+    if requested.offer_shipping is not None:
+        body["shipping_costs"] = {"new": requested.offer_shipping}
+    if requested.status:
+        body["status"] = requested.status
+        body |= _review(requested)
+    if requested.status.lower() == "paid":
         body["payment_method"] = PAYMENT_METHOD
     return body
 
 
-def _review(wish: Wish) -> Json:
-    if wish.is_held:
+def _review(requested: StepRequest) -> Json:
+    if requested.is_held:
         return {"fraud_review_transaction": {"external_id": "fraud-review", "status": "pending_review"}}
-    return {"fraud_review_transaction": {}} if wish.mentions_review else {}
+    return {"fraud_review_transaction": {}} if requested.mentions_review else {}
 
 
 def charge(state: State, amount: Any, currency: str) -> Json:
