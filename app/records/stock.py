@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 
 from app.clock import utc_now
 from app.domain.stock import StockLevel
-from app.records import streams
+from app.records import sync_state
 from app.records.obstacles import parts
-from app.records.stock_batches import TRIES, note_in, of_gateway, owe
+from app.records.stock_batches import TRIES, of_gateway, owe
 from app.records.tables.stock import stock
 
 _STOCK = stock.c
@@ -86,7 +86,7 @@ def accept(
     elif restate_after_s > 0:
         merge = _MERGE.format(seq=_SEQ.format(news=f"({_NEWS} or coalesce(stock.sent_at, 0) <= :before)"))
     if connection.dialect.name == "sqlite":
-        seq = streams.next_seq(connection, channel, gateway)
+        seq = sync_state.next_seq(connection, channel, gateway)
         # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
         connection.exec_driver_sql(
             "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
@@ -140,7 +140,7 @@ def owe_again(connection: Connection, channel: str, gateway: str | None, skus: C
     for which in named:
         receiving |= set(connection.execute(select(_STOCK.gateway).where(*which).distinct()).scalars())
     for token in sorted(receiving):
-        seq = streams.next_seq(connection, channel, token)
+        seq = sync_state.next_seq(connection, channel, token)
         for which in named:
             own = (*which, _STOCK.gateway == token)
             owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
@@ -164,7 +164,7 @@ def note_moved(
     """
     if not skus or (gateways is not None and not gateways):
         return
-    streams.hold(connection, channel, gateways)
+    sync_state.hold(connection, channel, gateways)
     among = [] if gateways is None else [_STOCK.gateway.in_(sorted(gateways))]
     for some in parts(skus):
         connection.execute(
@@ -179,7 +179,7 @@ def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collec
     """
     if not skus:
         return False
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     count = 0
     for some in parts(skus):
         refused = (*of_gateway(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
@@ -192,7 +192,7 @@ def owe_unmoved(connection: Connection, channel: str, gateway: str, skus: Collec
     """Owe these SKUs again by ourselves, after others; what has been moved is shown as STOCK_STALE.  False: none."""
     if not skus:
         return False
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     count = 0
     for some in parts(skus):
         which = (*of_gateway(channel, gateway), _STOCK.sku.in_(some))
@@ -228,7 +228,7 @@ def send_again(
     unknown = tuple(sorted(set(skus or ()) - found.keys()))
     if not is_dry_run and found:
         at = now or utc_now()
-        seq = streams.next_seq(connection, channel, gateway)
+        seq = sync_state.next_seq(connection, channel, gateway)
         may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
         for some in [None] if skus is None else parts(found):
             which = (*of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
@@ -313,7 +313,7 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
         rows = connection.execute(
             select(_STOCK.sku, _STOCK.sent).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some))
         )
-        found |= {row.sku: note_in(row.sent) for row in rows}
+        found |= {row.sku: row.sent for row in rows}
     return found
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
-from app.records import obstacles, streams
+from app.records import obstacles, sync_state
 from app.records.obstacles import parts
 from app.records.tables.stock import stock
 
@@ -34,11 +34,8 @@ SKIPPED: Final = "skipped"
 TRIES: Final = 3
 """How often a SKU whose obstacle is gone is sent again after a refusal, for what is created appears late."""
 
-_DOUBTS: Final = b"\0"
-"""In the column `sent` it parts a gateway's note from what is in doubt; no JSON holds it."""
-
 _STOCK = stock.c
-Batch = streams.Batch[StockChange]
+Batch = sync_state.Batch[StockChange]
 
 
 def claim(
@@ -49,53 +46,38 @@ def claim(
     One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
     these SKUs is in doubt, whatever becomes of the sender.
     """
-    attempts = streams.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
+    attempts = sync_state.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
     if attempts is None:
         return None
     _owe_due(connection, channel, gateway, now)
-    owed: list[Row[Any]] = []
-    for is_changed in (True, False):
-        owed += connection.execute(
-            select(stock)
-            .where(*of_gateway(channel, gateway), _STOCK.seq > _STOCK.sent_seq, _STOCK.is_changed.is_(is_changed))
-            .order_by(_STOCK.turn, _STOCK.sku)
-            .limit(limit - len(owed))
-        ).all()
-        if len(owed) == limit:
-            break
+    owed = sync_state.next_rows(connection, stock, _STOCK.sku, channel, gateway, limit)
     seqs, levels = {item.sku: item.seq for item in owed}, {item.sku: item.level for item in owed}
     changes = tuple(map(_change, owed))
     batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs, levels, now)
     if not owed:
-        streams.release(connection, batch)
+        sync_state.release(connection, batch)
         return None
-    _doubt(connection, batch)
+    _note_uncertain(connection, batch)
     return batch
 
 
 def _change(row: Row[Any]) -> StockChange:
     level = msgspec.json.decode(row.level, type=StockLevel)
-    _, is_doubted, sources = (row.sent or b"").partition(_DOUBTS)
-    doubted = msgspec.json.decode(sources, type=tuple[StockDetail, ...]) if is_doubted else None
-    note = note_in(row.sent) if is_doubted else row.sent
-    return StockChange(row.sku, level, note, doubted, row.is_uncertain, row.refusal != "", row.sent_at)
+    uncertain = None if row.uncertain is None else msgspec.json.decode(row.uncertain, type=tuple[StockDetail, ...])
+    return StockChange(row.sku, level, row.sent, uncertain, row.is_uncertain, row.refusal != "", row.sent_at)
 
 
-def note_in(sent: bytes | None) -> bytes | None:
-    return (sent or b"").partition(_DOUBTS)[0] or None
-
-
-def _doubt(connection: Connection, batch: Batch) -> None:
+def _note_uncertain(connection: Connection, batch: Batch) -> None:
     """These levels are about to be sent."""
     rows = []
     for change in batch.changes:
         named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
-        sources = tuple(dict.fromkeys((*(change.doubted or ()), *named)))
-        if sources != change.doubted:
-            sent = (change.sent or b"") + _DOUBTS + msgspec.json.encode(sources)
-            rows.append({"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku, "was": sent})
+        sources = tuple(dict.fromkeys((*(change.uncertain or ()), *named)))
+        if sources != change.uncertain:
+            own = {"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku}
+            rows.append(own | {"sources": msgspec.json.encode(sources)})
     if rows:
-        connection.execute(_DOUBT, rows)
+        connection.execute(_NOTE_UNCERTAIN, rows)
 
 
 def record(
@@ -108,7 +90,7 @@ def record(
     the end of is owed once more after `settle_s`, for that attempt may still arrive.  False, and nothing written,
     when somebody else holds the stream now.
     """
-    if not streams.release(connection, batch):
+    if not sync_state.release(connection, batch):
         return False
     if not sent:
         return True
@@ -122,7 +104,7 @@ def record(
              "was": item.sent, "claimed_seq": batch.seqs[item.sku], "claimed_level": batch.levels[item.sku],
              "because": SKIPPED if item.is_skipped else item.refusal, "is_refused": bool(item.refusal),
              "at": now if item.was_sent else changes[item.sku].sent_at, "now": now,
-             "later": None if changes[item.sku].doubted is None else settled_at, "note": item.attention}
+             "later": None if changes[item.sku].uncertain is None else settled_at, "note": item.attention}
             for item in sent
         ],
     )  # fmt: skip
@@ -145,14 +127,9 @@ def _try_later(connection: Connection, batch: Batch, skus: Collection[str], now:
             )
 
 
-def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """True when the gateway has levels to receive and may be tried now; costs no write lock."""
-    is_open = ~streams.is_waiting("stock", channel, gateway, now)
-    for which in (_STOCK.seq > _STOCK.sent_seq, _is_due(now)):
-        found = select(_STOCK.sku).where(*of_gateway(channel, gateway), which, is_open).limit(1)
-        if connection.execute(found).first() is not None:
-            return True
-    return False
+def is_due(channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:
+    """SQL: the gateway has levels to receive and may be tried now."""
+    return sync_state.is_due(stock, "stock", channel, gateway, _is_due(now), now)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
@@ -163,7 +140,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 def _owe_due(connection: Connection, channel: str, gateway: str, now: datetime) -> None:
     due = (*of_gateway(channel, gateway), _is_due(now))
     if connection.execute(select(_STOCK.sku).where(*due).limit(1)).first() is not None:
-        owe(connection, due, streams.next_seq(connection, channel, gateway), goes_first=_STOCK.refusal != "")
+        owe(connection, due, sync_state.next_seq(connection, channel, gateway), goes_first=_STOCK.refusal != "")
 
 
 def owe(
@@ -197,7 +174,7 @@ _OF_ONE = update(stock).where(
     _STOCK.gateway == bindparam("of_gateway"),
     _STOCK.sku == bindparam("of_sku"),
 )
-_DOUBT = _OF_ONE.values(sent=bindparam("was"))
+_NOTE_UNCERTAIN = _OF_ONE.values(uncertain=bindparam("sources"))
 _IS_NEWEST = _STOCK.seq == bindparam("claimed_seq")
 _NOW_MS = type_coerce(bindparam("now", type_=_STOCK.sent_at.type), BigInteger)
 # What was stated or owed anew while this was under way counts as changed only where it differs from what was sent.
@@ -206,6 +183,7 @@ _IS_CHANGED_SINCE = case(
 )
 _RECORD = _OF_ONE.values(
     sent=bindparam("was"),
+    uncertain=None,
     sent_seq=bindparam("claimed_seq"),
     sent_at=bindparam("at"),
     refusal=bindparam("because"),
