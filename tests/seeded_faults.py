@@ -607,7 +607,7 @@ FAULTS = (
         "forget-what-changed-while-sending",
         "P27",
         "app/records/stock_batches.py",
-        'sent_seq=bindparam("claimed_seq")',
+        'sent_seq=sa.bindparam("claimed_seq")',
         "sent_seq=stock.c.seq",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
     ),
@@ -826,9 +826,9 @@ FAULTS = (
     Fault(
         "changed-not-first",
         "P33",
-        "app/records/sync_state.py",
-        "    for is_changed in (True, False):\n",
-        "    for is_changed in (False, True):\n",
+        "app/records/synced_facts.py",
+        "        for is_changed in (True, False):\n",
+        "        for is_changed in (False, True):\n",
         (
             "tests/records/test_restating.py"
             "::test_p33_changed_levels_go_first_in_the_order_they_changed_and_the_others_longest_unsent_first",

@@ -30,6 +30,7 @@ from app.records import (
     due_facts,
     late_news,
     obstacles,
+    polls,
     refused,
     stock,
     stock_batches,
@@ -183,9 +184,7 @@ class Syncer:
         lease = self._new_lease()
         now, every_s = lease.now, poll.every_s
         with self._database.write() as connection:
-            turn = sync_state.take_poll(
-                connection, channel, token, token=lease.token, every_s=every_s, now=now, lease_s=LEASE_S
-            )
+            turn = polls.take(connection, channel, token, token=lease.token, every_s=every_s, now=now, lease_s=LEASE_S)
         if turn is None:
             return False
         with self._database.read() as connection:
@@ -195,7 +194,7 @@ class Syncer:
         has_more = not polled.is_all and (polled.until_ms or 0) > (turn.since_ms or 0)
         next_at = now if has_more else now + timedelta(seconds=every_s)
         with self._database.write() as connection:
-            if not sync_state.end_poll(connection, turn, until_ms=polled.until_ms, next_at=next_at):
+            if not polls.end(connection, turn, until_ms=polled.until_ms, next_at=next_at):
                 return False
             are_due = [
                 catalogue_sync.owe_again(connection, channel, token, polled.skus),
@@ -205,7 +204,7 @@ class Syncer:
             return any(are_due) or has_more
 
     def _result(
-        self, poll: Poll, turn: sync_state.PollTurn, waiting: Mapping[str, Sequence[str]], lease: Lease
+        self, poll: Poll, turn: polls.PollTurn, waiting: Mapping[str, Sequence[str]], lease: Lease
     ) -> PollResult:
         """Nothing where the vendor cannot be asked."""
         call = Call(lease.deadline, f"wishes-{turn.token}", "fact")

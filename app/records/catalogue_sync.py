@@ -15,15 +15,17 @@ from sqlalchemy import (
     Row,
     bindparam,
     case,
+    false,
     func,
     literal,
     select,
+    true,
     type_coerce,
     update,
 )
 
 from app.records import sync_state
-from app.records.catalogue_batches import of_gateway, owe
+from app.records.catalogue_batches import CATALOGUE
 from app.records.statements import chunked, upsert
 from app.records.stock import SendAgain
 from app.records.tables.catalogue import catalogue, catalogue_sync
@@ -41,12 +43,12 @@ def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roo
     for some in chunked(sorted(set(roots))):
         connection.execute(
             update(catalogue_sync)
-            .where(*of_gateway(channel, gateway), _SYNC.root_key.in_(some), _SYNC.refusal != "")
+            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some), _SYNC.refusal != "")
             .values(seq=seq, turn=turn)
         )
         known = set(
             connection.execute(
-                select(_SYNC.root_key).where(*of_gateway(channel, gateway), _SYNC.root_key.in_(some))
+                select(_SYNC.root_key).where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some))
             ).scalars()
         )
         if never_sent := [root for root in some if root not in known]:
@@ -63,7 +65,9 @@ def owe_anew(connection: Connection, channel: str, gateway: str, keys: Collectio
         return False
     seq = sync_state.next_seq(connection, channel, gateway)
     counts = [
-        owe(connection, (*of_gateway(channel, gateway), _SYNC.root_key.in_(some)), seq, goes_first=True)
+        CATALOGUE.owe(
+            connection, (*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some)), seq, goes_first=true()
+        )
         for some in chunked(sorted(set(keys)))
     ]
     return sum(counts) > 0
@@ -96,26 +100,31 @@ def send_again(
         seq = sync_state.next_seq(connection, channel, gateway)
         for some in [None] if skus is None else chunked(sorted(set(found.values()))):
             named = [] if some is None else [_SYNC.root_key.in_(some)]
-            owe(connection, (*of_gateway(channel, gateway), *named), seq, goes_first=skus is not None)
+            CATALOGUE.owe(
+                connection,
+                (*CATALOGUE.of_gateway(channel, gateway), *named),
+                seq,
+                goes_first=false() if skus is None else true(),
+            )
     return SendAgain(owed=tuple(found), unknown=tuple(sorted(set(skus or ()) - found.keys())))
 
 
 def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> bool:
-    """The gateway is to hear the products of these SKUs anew; False when it never heard of any of them."""
+    """The gateway is sent the products of these SKUs anew; False when it never received any of them."""
     seq = sync_state.next_seq(connection, channel, gateway) if skus else 0
     count = 0
     for some in chunked(sorted(skus)):
         roots = select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
         count += connection.execute(
             update(catalogue_sync)
-            .where(*of_gateway(channel, gateway), _SYNC.root_key.in_(roots))
+            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(roots))
             .values(seq=seq, turn=case((_SYNC.is_changed, _SYNC.turn), else_=seq), is_changed=True)
         ).rowcount
     return count > 0
 
 
 def sent_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
-    """The gateway's own notes about these products; those it never heard of are left out."""
+    """The gateway's own notes about these products; those it never received are left out."""
     rows = _sync_rows(connection, channel, gateway, keys, _SYNC.sent.is_not(None))
     return {row.root_key: row.sent for row in rows}
 
@@ -126,7 +135,7 @@ def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) 
         place = func.instr(_SYNC.sent, literal(part, LargeBinary))
     else:
         place = func.position(literal(part, LargeBinary).op("in")(_SYNC.sent))
-    found = select(_SYNC.sent).where(*of_gateway(channel, gateway), _SYNC.sent.is_not(None), place > 0)
+    found = select(_SYNC.sent).where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.sent.is_not(None), place > 0)
     return [bytes(sent) for sent in connection.execute(found).scalars() if sent is not None]
 
 
@@ -173,14 +182,14 @@ def _sync_rows(
     for some in chunked(sorted(keys)):
         yield from connection.execute(
             select(_SYNC.root_key, _SYNC.sent, _SYNC.refusal).where(
-                *of_gateway(channel, gateway), _SYNC.root_key.in_(some), which
+                *CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some), which
             )
         )
 
 
 def refused_count(connection: Connection, channel: str, gateway: str) -> int:
     """How many products the gateway could not tell as they are."""
-    is_refused = (*of_gateway(channel, gateway), _SYNC.refusal != "")
+    is_refused = (*CATALOGUE.of_gateway(channel, gateway), _SYNC.refusal != "")
     return int(connection.execute(select(func.count()).select_from(catalogue_sync).where(*is_refused)).scalar_one())
 
 

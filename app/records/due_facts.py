@@ -7,7 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, false, select
 
-from app.records import catalogue_batches, stock_batches, sync_state
+from app.records import polls
+from app.records.catalogue_batches import CATALOGUE
+from app.records.stock_batches import STOCK
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ def due(connection: Connection, channel: str, gateway: str, now: datetime, *, po
     """`poll_every_s`: seconds between two polls, 0 where the gateway is never polled."""
     found = connection.execute(
         select(
-            sync_state.is_poll_due(channel, gateway, poll_every_s, now) if poll_every_s else false(),
-            catalogue_batches.is_due(channel, gateway, now),
-            stock_batches.is_due(channel, gateway, now),
+            polls.is_due(channel, gateway, poll_every_s, now) if poll_every_s else false(),
+            CATALOGUE.is_due(channel, gateway, now),
+            STOCK.is_due(channel, gateway, now),
         )
     ).one()
     return Due(*map(bool, found))

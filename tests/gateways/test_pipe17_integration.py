@@ -30,7 +30,7 @@ from app.gateways.vendors.pipe17.connection.connector_settings import (
 from app.gateways.vendors.pipe17.connection.permissions import TICKS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
-from app.records import due_facts, sync_state
+from app.records import due_facts, polls
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import fact_streams
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -476,7 +476,7 @@ def test_a_flood_of_webhooks_is_no_flood_of_calls_and_the_last_one_counts(empty:
         fetch(gateway)
     reads = {f"GET /{name}": empty.calls(f"GET /{name}") for name in ("integrations/{id}", "locations")}
     assert set(reads.values()) == {2}
-    clock.now += sync_state.HINTS_APART
+    clock.now += polls.HINTS_APART
     for _ in range(5):
         fetch(gateway)
     assert {name: empty.calls(name) for name in reads} == {name: 3 for name in reads}
@@ -514,7 +514,7 @@ def test_a_look_for_clicks_that_is_under_way_swallows_no_webhook(empty: Sandbox,
     def is_taken() -> bool:
         own = {"token": "t", "every_s": gateway.poll.every_s, "now": clock.now, "lease_s": 30.0}
         with retailops.database.write() as connection:
-            return sync_state.take_poll(connection, "other", "pipe17", **own) is not None
+            return polls.take(connection, "other", "pipe17", **own) is not None
 
     with retailops.database.write() as connection:
         connection.execute(insert(fact_streams), look)

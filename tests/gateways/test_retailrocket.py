@@ -757,11 +757,11 @@ def test_p16_observers_take_no_thread_from_the_deliveries_of_orders(open_shop: C
     for number in range(6):
         shop.sell(f"WEB-{number}")
     works = shop.caller.app.extensions["works"]
-    turns = works.dispatcher._turns
-    eventually(lambda: turns._inside[("shop", "retailrocket")] == 1)
-    room = turns.room([("shop", "retailrocket"), ("shop", "till")])
-    assert room.of(("shop", "till")) == (works.dispatcher._threads // 2, 0)
-    assert room.streams == [("shop", "till")]
+    slots = works.dispatcher._slots
+    eventually(lambda: slots._inside[("shop", "retailrocket")] == 1)
+    budget = slots.budget([("shop", "retailrocket"), ("shop", "till")])
+    assert budget.of(("shop", "till")) == (works.dispatcher._threads // 2, 0)
+    assert budget.streams == [("shop", "till")]
 
 
 def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.records import sync_state
+from app.records import polls
 from app.records.database import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class Hints:
             return self._forget()
         now = self._clock()
         with self._database.read() as connection:
-            if sync_state.is_hint_coming(sync_state.hinted_at(connection, *self._place), now):
+            if polls.is_hint_coming(polls.hinted_at(connection, *self._place), now):
                 return
         with self._database.write() as connection:
-            sync_state.note_hint(connection, *self._place, now)
+            polls.note_hint(connection, *self._place, now)
 
     def heed(self) -> None:
         """Before anything read earlier is used: a hint since then makes it out of date."""
@@ -57,5 +57,5 @@ class Hints:
         if self._database is None:
             return None
         with self._database.read() as connection:
-            hint = sync_state.hinted_at(connection, *self._place)
+            hint = polls.hinted_at(connection, *self._place)
         return hint if hint is not None and hint <= self._clock() else None

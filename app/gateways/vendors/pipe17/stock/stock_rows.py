@@ -141,8 +141,8 @@ class StockRows:
         note = _read_note(change.sent)
         if change.uncertain is None:
             return note
-        doubted = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
-        return {location_id: [] for location_id in (*note, *doubted)}
+        uncertain = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
+        return {location_id: [] for location_id in (*note, *uncertain)}
 
     def _nothing(self, sending: Sending, location_id: str) -> Level:
         was_future = location_id == self._options.inflight_location or len(sending.note.get(location_id, ())) > 2
