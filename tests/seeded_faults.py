@@ -152,7 +152,7 @@ FAULTS = (
     Fault(
         "log-a-failed-call-without-its-order",
         "P25",
-        "app/deliveries/troubles.py",
+        "app/deliveries/failure_log.py",
         '| ({"order": order} if order else {})',
         '| ({"order": order} if not order else {})',
         ("tests/deliveries/test_troubles.py::test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background",),
@@ -251,7 +251,7 @@ FAULTS = (
     Fault(
         "leave-facts-of-a-lost-lease",
         "P44",
-        "app/deliveries/facts.py",
+        "app/deliveries/sync.py",
         "was_tried=was_tried, error=str(error)):\n",
         "was_tried=was_tried, error=str(error)) and False:\n",
         (
@@ -607,7 +607,7 @@ FAULTS = (
         "forget-what-changed-while-sending",
         "P27",
         "app/records/stock_batches.py",
-        'sent_seq=bindparam("claimed_seq")',
+        'sent_seq=sa.bindparam("claimed_seq")',
         "sent_seq=stock.c.seq",
         ("tests/records/test_stock.py::test_p27_a_value_that_changed_while_it_was_sent_is_sent_again",),
     ),
@@ -673,7 +673,7 @@ FAULTS = (
         "forget-what-a-lost-attempt-told",
         "P27",
         "app/records/stock_batches.py",
-        "    _doubt(connection, batch)\n",
+        "    _note_uncertain(connection, batch)\n",
         "",
         ("tests/records/test_stock.py::test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next",),
     ),
@@ -826,9 +826,9 @@ FAULTS = (
     Fault(
         "changed-not-first",
         "P33",
-        "app/records/stock_batches.py",
-        "    for is_changed in (True, False):\n",
-        "    for is_changed in (False, True):\n",
+        "app/records/synced_facts.py",
+        "        for is_changed in (True, False):\n",
+        "        for is_changed in (False, True):\n",
         (
             "tests/records/test_restating.py"
             "::test_p33_changed_levels_go_first_in_the_order_they_changed_and_the_others_longest_unsent_first",
@@ -849,8 +849,8 @@ FAULTS = (
     Fault(
         "refused-never-again",
         "P33",
-        "app/deliveries/facts.py",
-        "                refused.obstacles_gone(connection, channel, token, wished.gone, now),\n",
+        "app/deliveries/sync.py",
+        "                refused.obstacles_gone(connection, channel, token, polled.gone, now),\n",
         "",
         (
             "tests/gateways/test_pipe17_restated.py::test_p33_what_people_unlock_is_sent_by_itself",
@@ -872,9 +872,9 @@ FAULTS = (
     Fault(
         "created-never-tried-again",
         "P33",
-        "app/deliveries/facts.py",
-        "                refused.products_made(connection, channel, token, _accepted_skus(batch, sent), at)\n",
-        "                pass\n",
+        "app/deliveries/sync.py",
+        "    refused.products_made(connection, batch.channel, batch.gateway, skus, at)\n",
+        "",
         ("tests/gateways/test_pipe17_restated.py::test_p33_stock_of_a_product_that_we_create_arrives_by_itself",),
     ),
     Fault(
@@ -903,7 +903,7 @@ FAULTS = (
         "lost-attempt-not-sent-again",
         "P44",
         "app/records/stock_batches.py",
-        "None if changes[item.sku].doubted is None else settled_at",
+        "None if changes[item.sku].uncertain is None else settled_at",
         "None",
         (
             "tests/records/test_restating.py"
@@ -1105,7 +1105,7 @@ FAULTS = (
     Fault(
         "refused-facts-are-not-counted",
         "P14",
-        "app/deliveries/troubles.py",
+        "app/deliveries/failure_log.py",
         "(count + len(refused), subject, reason)",
         "(len(refused), subject, reason)",
         ("tests/deliveries/test_troubles.py::test_p14_many_refused_facts_are_one_line_that_counts",),

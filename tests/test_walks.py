@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.deliveries.facts import FactSender
+from app.deliveries.sync import Syncer
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, Sandbox, channel_table
@@ -28,10 +28,10 @@ LIMITS = {
     "order_cancel to Pipe17 and back": (47, 164, 39, 7, 3, 1),
     "order_shipment_submit to Pipe17 and back": (54, 192, 61, 9, 3, 1),
     "order_acknowledge to Pipe17 and back": (47, 157, 39, 6, 3, 1),
-    "inventory_push, the request": (22, 40, 18, 2, 1, 0),
-    "inventory_push, the same stock in the background": (34, 115, 22, 16, 8, 0),
-    "order_pull, a page of 100, the first time": (None, None, None, 12, 6, 0),
-    "order_pull, a page of 100, again": (54, None, None, 13, 9, 0),
+    "inventory_push, the request": (22, 34, 12, 2, 1, 0),
+    "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),
+    "order_pull, a page of 100, the first time": (None, None, None, 10, 5, 0),
+    "order_pull, a page of 100, again": (54, None, None, 11, 8, 0),
     "Rally order/create": (36, 88, 29, 10, 2, 0),
 }
 """At most so many of each.  None: not limited; without a limit of files no call is followed, for that is slow."""
@@ -129,7 +129,7 @@ def test_how_far_an_orders_callbacks_travel(retailops: Caller, walk: Walking) ->
 
 def test_how_far_stock_travels(retailops: Caller, walk: Walking) -> None:
     works = retailops.app.extensions["works"]
-    sender = FactSender(works.database, works.gateways, works.database.clock, lambda: False)
+    sender = Syncer(works.database, works.gateways, works.database.clock, lambda: False)
 
     def state(units: int) -> None:
         detail = {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": units,

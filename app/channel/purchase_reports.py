@@ -11,7 +11,7 @@ from app.channel.services import CallbackRequest
 from app.domain.orders import Order
 from app.domain.purchases import Purchase
 from app.gateways.capabilities import Observer
-from app.records import observed
+from app.records import purchase_reports
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def keep(connection: Connection, request: CallbackRequest, orders: Sequence[Orde
             if order.carries_money and not order.is_cancelled and (purchase := _purchase(observer, order, *named))
         ]
         if purchases:
-            observed.see(connection, channel.key, gateway.token, purchases, request.services.clock())
+            purchase_reports.see(connection, channel.key, gateway.token, purchases, request.services.clock())
 
 
 def _purchase(observer: Observer, order: Order, channel: str, token: str) -> Purchase | None:

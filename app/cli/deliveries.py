@@ -16,7 +16,7 @@ from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.record_options import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.work import work
 from app.domain.events import Association
-from app.records import delivery_rows, late_news, story, streams
+from app.records import delivery_rows, late_news, story, sync_state
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.delivery_rows import DeliveryFilter
@@ -68,7 +68,7 @@ def _show_list(
     shown: list[dict[str, Any]],
     total: int,
     news: list[dict[str, Any]],
-    unheard: list[streams.Owed],
+    unheard: list[sync_state.Owed],
     *,
     is_default: bool,
 ) -> None:
@@ -249,15 +249,15 @@ def _open_news(database: Database, wanted: DeliveryFilter) -> list[dict[str, Any
         return [_news(row) for row in found]
 
 
-def _unheard(database: Database, wanted: DeliveryFilter) -> list[streams.Owed]:
+def _unheard(database: Database, wanted: DeliveryFilter) -> list[sync_state.Owed]:
     if wanted.order:
         return []
     with database.read() as connection:
-        owed = streams.owed(connection)
+        owed = sync_state.owed(connection)
     return [item for item in owed if wanted.channel in ("", item.channel) and wanted.gateway in ("", item.gateway)]
 
 
-def _unheard_json(item: streams.Owed) -> dict[str, Any]:
+def _unheard_json(item: sync_state.Owed) -> dict[str, Any]:
     unit = "skus" if item.kind == "stock" else "products"
     return {
         "channel": shown_channel(item.channel),

@@ -22,7 +22,7 @@ from app.clock import utc_now
 from app.domain.findings import Finding
 from app.errors import ChannelError, SettingsFault
 from app.gateways import VENDORS
-from app.records import attention, callback_log, channels, stock, streams
+from app.records import attention, callback_log, channels, stock, sync_state
 from app.records.database import Database, DatabaseUnavailable
 from app.records.database_errors import in_words
 from app.records.pulls import TIRED_AFTER
@@ -223,7 +223,7 @@ def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> N
     for row in attention.calls_failed_with(connection, KEY_REFUSED):
         count = f"{row.number} calls to {row.gateway} wait" if row.number > 1 else f"1 call to {row.gateway} waits"
         found[row.channel].append(Finding(row.verb, "attention", f"{count} until its key may make them: {row.said}"))
-    for owed in streams.owed(connection):
+    for owed in sync_state.owed(connection):
         if any(code in owed.last_error for code in KEY_REFUSED):
             unit = "SKU" if owed.kind == "stock" else "product"
             count = f"{owed.count} {unit}s wait" if owed.count > 1 else f"1 {unit} waits"

@@ -18,7 +18,7 @@ WORDS = {
     "called_off_cursors": "marks of how far cancellations were read",
     "carts": "carts of shoppers",
     "catalogue": "products and variants, as RetailOps stated them",
-    "catalogue_heard": "marks of which product each vendor has",
+    "catalogue_sync": "marks of which product each vendor has",
     "categories": "categories and their numbers",
     "channel_accounts": "names of the vendors' accounts",
     "deliveries": "calls to vendors, made or owed",

@@ -1,7 +1,7 @@
 """The background half of the outbox: claims due calls, has them attempted, and records the outcomes.
 
 One thread does all database work (a claim and all outcomes since the last one share a transaction);
-a pool of threads waits for vendors, and `Turns` says who has one.  It runs inside the web process or alone
+a pool of threads waits for vendors, and `SlotScheduler` says who has one.  It runs inside the web process or alone
 as `channel deliveries work`.
 """
 
@@ -18,14 +18,14 @@ from datetime import datetime
 from app import caller
 from app.clock import boot_s, utc_now
 from app.deadline import Deadline
-from app.deliveries.chores import Chores
+from app.deliveries.background_work import BackgroundWork
 from app.deliveries.courier import Courier
-from app.deliveries.facts import FactSender
+from app.deliveries.failure_log import FailureLog
 from app.deliveries.keeping import Keeper
 from app.deliveries.recording import Apply, Recorder
+from app.deliveries.slots import Claimed, SlotScheduler, Stream
+from app.deliveries.sync import Syncer
 from app.deliveries.transitions import UNTRIED_CODES
-from app.deliveries.troubles import Troubles
-from app.deliveries.turns import Claimed, Stream, Turns
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.logs import Repeats
@@ -92,16 +92,16 @@ class Dispatcher:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ending = threading.Event()
-        self._troubles = Troubles()
+        self._failures = FailureLog()
         self._waits = Repeats()
-        self._facts = FactSender(database, gateways, clock, self._stopping.is_set)
-        self._chores = Chores(database, gateways, clock, self._stopping.is_set)
+        self._syncer = Syncer(database, gateways, clock, self._stopping.is_set)
+        self._background_work = BackgroundWork(database, gateways, clock, self._stopping.is_set)
         self._observers = {
             stream for stream, gateway in gateways.items() if gateway.observer and gateway.observer.reports_at
         }
         """What they are owed goes out in threads of its own, one each, so that it never takes one from orders (R14)."""
-        self._streams = [*self._facts.streams, *sorted(self._observers - set(self._facts.streams))]
-        self._turns = Turns(threads, self._observers, self._begin)
+        self._streams = [*self._syncer.streams, *sorted(self._observers - set(self._syncer.streams))]
+        self._slots = SlotScheduler(threads, self._observers, self._begin)
         self._never_ahead = {
             stream: [
                 name
@@ -169,7 +169,7 @@ class Dispatcher:
             else:
                 self._wake.wait(IDLE_S)
             self._wake.clear()
-        for call in self._turns.take_back():
+        for call in self._slots.take_back():
             self._recorder.put(call, None)
         self._recorder.record_apart()
         self._pool.shutdown(wait=True)
@@ -178,18 +178,18 @@ class Dispatcher:
     def _turn(self) -> bool:
         """Record, claim, hand to the pool.  True when something was claimed."""
         streams = self._open_streams()
-        room = self._turns.room(streams)
+        budget = self._slots.budget(streams)
         at_once: list[Claimed] = []
         ahead: list[Claimed] = []
         # Without an outcome a look that needs no writer's lock comes first: most turns find nothing due.
-        if self._recorder.has_any() or self._is_any_due(room.streams):
+        if self._recorder.has_any() or self._is_any_due(budget.streams):
             with self._recorder.writing() as connection:
                 # Known when the transaction has begun, for it may have waited long; what is recorded now is not due.
                 known = self._keeper.known
-                due = claims.due_streams(connection, room.streams, self._clock())
+                due = claims.due_streams(connection, budget.streams, self._clock())
                 random.shuffle(due)  # when threads are few, no stream is always the last
-                for stream in room.in_order(due):
-                    free, more = room.of(stream)
+                for stream in budget.in_order(due):
+                    free, more = budget.of(stream)
                     if free + more == 0:
                         continue
                     # Most of what a lease is longer than an attempt stays for recording what came of it.
@@ -199,10 +199,10 @@ class Dispatcher:
                         connection, *stream, now=self._clock(), lease_s=LEASE_S,
                         limit=free, ahead=more, never_ahead=self._never_ahead.get(stream, ()), except_for=known,
                     )  # fmt: skip
-                    room.take(stream, len(found[:free]), len(found[free:]))
+                    budget.take(stream, len(found[:free]), len(found[free:]))
                     at_once += [Claimed(delivery, token, held_until_s=held_until_s) for delivery in found[:free]]
                     ahead += [Claimed(delivery, token, begin_by_s, held_until_s) for delivery in found[free:]]
-        self._turns.begin(at_once, ahead)
+        self._slots.begin(at_once, ahead)
         self._look_for_facts()
         return bool(at_once or ahead)
 
@@ -248,7 +248,7 @@ class Dispatcher:
         begun_s = time.monotonic()
         if boot_s() > call.begin_by_s:
             self._recorder.put(call, None)
-            self._turns.end(call, is_quick=False)
+            self._slots.end(call, is_quick=False)
             return
         delivery = call.delivery
         caller.channel.set(delivery.channel)
@@ -261,9 +261,9 @@ class Dispatcher:
                 extra={"channel": delivery.channel, "gateway": delivery.gateway, "order": delivery.lane},
             )  # fmt: skip
         elif settled.state == "delivered":
-            self._troubles.succeeded(*call.stream, delivery.verb)
+            self._failures.succeeded(*call.stream, delivery.verb)
         elif settled.state == "owed":
-            self._troubles.failed(
+            self._failures.failed(
                 *call.stream, delivery.verb, settled.code, settled.error, order=delivery.lane, delivery=delivery.id
             )
         self._recorder.put(call, settled)
@@ -274,14 +274,14 @@ class Dispatcher:
             longest_s = LONGEST_REST_S if settled.code == "BREAKER_OPEN" else BUSY_REST_S
             with self._lock:
                 self._resting[call.stream] = time.monotonic() + min(max(pause_s, 0.0), longest_s)
-        self._turns.end(call, is_quick=was_tried and time.monotonic() - begun_s < QUICK_S)
+        self._slots.end(call, is_quick=was_tried and time.monotonic() - begun_s < QUICK_S)
         self._wake.set()
 
     def _send_facts(self, stream: Stream) -> None:
         caller.channel.set(stream[0])
         try:
-            self._facts.send(*stream)
-            if self._chores.do(*stream):
+            self._syncer.send(*stream)
+            if self._background_work.do(*stream):
                 self._wake.set()
         finally:
             with self._lock:

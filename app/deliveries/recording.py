@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.deliveries import transitions
 from app.deliveries.keeping import persistent
-from app.deliveries.turns import Claimed
+from app.deliveries.slots import Claimed
 from app.records import claims, outbox
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import OPEN_STATES, Delivery, Settled

@@ -118,9 +118,9 @@ def _priced(item: Item) -> Item:
 
 
 class ProductChange(msgspec.Struct, frozen=True):
-    """A product a gateway has not heard as it is now; `product` is None when it is no product any more.
+    """A product a gateway has not received as it is now; `product` is None when it is no product any more.
 
-    `sent` is the gateway's own note (its JSON) of what it last told, None before the first time.
+    `sent` is the gateway's own note (its JSON) of what it last sent, None before the first time.
     """
 
     key: str

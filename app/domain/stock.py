@@ -41,9 +41,9 @@ class StockChange(msgspec.Struct, frozen=True):
     sku: str
     level: StockLevel
     sent: bytes | None = None
-    doubted: tuple[StockDetail, ...] | None = None
+    uncertain: tuple[StockDetail, ...] | None = None
     """After attempts, here or in another process, of which nobody knows how they ended: what they named, without
-    units.  The vendor may have been told anything of that."""
+    units.  The vendor may have been sent anything of that."""
     is_uncertain: bool = False
     """True when the vendor may have another figure than `sent` says: an equal figure is sent all the same."""
     was_refused: bool = False

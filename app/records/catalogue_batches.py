@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Row,
-    and_,
-    bindparam,
-    case,
-    false,
-    func,
-    select,
-    type_coerce,
-    update,
-)
+import sqlalchemy as sa
 
 from app.domain.catalogue import ProductChange, ProductSent
-from app.records import obstacles, streams
+from app.records import obstacles, sync_state
 from app.records.catalogue import of_roots
 from app.records.statements import chunked
-from app.records.tables.catalogue import catalogue_heard
+from app.records.synced_facts import SyncedFacts
+from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.columns import Moment
 
-Batch = streams.Batch[ProductChange]
+Batch = sync_state.Batch[ProductChange]
 
 
 def claim(
-    connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
+    connection: sa.Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
 ) -> Batch | None:
     """Take the stream and the products whose turn it is; None when nothing is owed, due or free.
 
     Until `record` what the vendor has of these products is in doubt, whatever becomes of the sender.
     """
-    attempts = streams.take(connection, "catalogue", channel, gateway, token=token, now=now, lease_s=lease_s)
-    if attempts is None:
+    claimed = CATALOGUE.claim(connection, channel, gateway, token=token, limit=limit, now=now, lease_s=lease_s)
+    if claimed is None:
         return None
-    _owe_due(connection, channel, gateway, now)
-    owed: list[Row[Any]] = []
-    for is_changed in (True, False):
-        owed += connection.execute(
-            select(catalogue_heard)
-            .where(*of_gateway(channel, gateway), _HEARD.seq > _HEARD.sent_seq, _HEARD.is_changed.is_(is_changed))
-            .order_by(_HEARD.turn, _HEARD.root_key)
-            .limit(limit - len(owed))
-        ).all()
-        if len(owed) == limit:
-            break
+    attempts, owed = claimed
     products = of_roots(connection, channel, [row.root_key for row in owed])
     changes = tuple(
         ProductChange(
@@ -66,17 +44,14 @@ def claim(
     )
     seqs = {row.root_key: row.seq for row in owed}
     batch = Batch(channel, gateway, "catalogue", token, attempts, changes, seqs, claimed_at=now)
-    if not owed:
-        streams.release(connection, batch)
-        return None
     for some in chunked(sorted(seqs)):
-        which = (*of_gateway(channel, gateway), _HEARD.root_key.in_(some))
-        connection.execute(update(catalogue_heard).where(*which).values(is_in_flight=True))
+        which = (*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some))
+        connection.execute(sa.update(catalogue_sync).where(*which).values(is_in_flight=True))
     return batch
 
 
 def record(
-    connection: Connection, batch: Batch, sent: Sequence[ProductSent], *, now: datetime | None = None,
+    connection: sa.Connection, batch: Batch, sent: Sequence[ProductSent], *, now: datetime | None = None,
     settle_s: float = 60.0,
 ) -> bool:  # fmt: skip
     """The vendor answered for these products at `now` (None: when they were claimed).
@@ -85,7 +60,7 @@ def record(
     knows the end of is owed once more after `settle_s`.  False, and nothing written, when somebody else holds the
     stream now.
     """
-    if not streams.release(connection, batch):
+    if not sync_state.release(connection, batch):
         return False
     if not sent:
         return True
@@ -108,66 +83,36 @@ def record(
     return True
 
 
-_HEARD = catalogue_heard.c
-_IS_NEWEST = _HEARD.seq == bindparam("claimed_seq")
-_IS_CHANGED_SINCE = and_(_HEARD.seq != bindparam("claimed_seq"), _HEARD.is_changed)
+_SYNC = catalogue_sync.c
+_IS_NEWEST = _SYNC.seq == sa.bindparam("claimed_seq")
+_IS_CHANGED_SINCE = sa.and_(_SYNC.seq != sa.bindparam("claimed_seq"), _SYNC.is_changed)
+_AT = sa.bindparam("at", type_=Moment)
 _RECORD = (
-    update(catalogue_heard)
+    sa.update(catalogue_sync)
     .where(
-        _HEARD.channel == bindparam("of_channel"),
-        _HEARD.gateway == bindparam("of_gateway"),
-        _HEARD.root_key == bindparam("of_root"),
+        _SYNC.channel == sa.bindparam("of_channel"),
+        _SYNC.gateway == sa.bindparam("of_gateway"),
+        _SYNC.root_key == sa.bindparam("of_root"),
     )
     .values(
-        sent=bindparam("was"),
-        sent_seq=bindparam("claimed_seq"),
-        sent_at=bindparam("at"),
-        refusal=bindparam("because"),
+        sent=sa.bindparam("was"),
+        sent_seq=sa.bindparam("claimed_seq"),
+        sent_at=sa.bindparam("at"),
+        refusal=sa.bindparam("because"),
         is_in_flight=False,
-        is_uncertain=case((_IS_NEWEST, false()), else_=_HEARD.is_uncertain),
+        is_uncertain=sa.case((_IS_NEWEST, sa.false()), else_=_SYNC.is_uncertain),
         is_changed=_IS_CHANGED_SINCE,
-        turn=case((_IS_CHANGED_SINCE, _HEARD.seq), else_=type_coerce(bindparam("at", type_=Moment), BigInteger)),
-        again_at=func.coalesce(
-            bindparam("later", type_=Moment), case((_HEARD.again_at > bindparam("at", type_=Moment), _HEARD.again_at))
+        turn=sa.case((_IS_CHANGED_SINCE, _SYNC.seq), else_=sa.type_coerce(_AT, sa.BigInteger)),
+        again_at=sa.func.coalesce(
+            sa.bindparam("later", type_=Moment),
+            sa.case((_SYNC.again_at > _AT, _SYNC.again_at)),
         ),
     )
 )
 
 
-def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """True when the gateway has products to hear and may be tried now; costs no write lock."""
-    is_open = ~streams.is_waiting("catalogue", channel, gateway, now)
-    for which in (_HEARD.seq > _HEARD.sent_seq, _is_due(now)):
-        found = select(_HEARD.root_key).where(*of_gateway(channel, gateway), which, is_open).limit(1)
-        if connection.execute(found).first() is not None:
-            return True
-    return False
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    return _SYNC.again_at.is_not(None) & (_SYNC.again_at <= now)
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return _HEARD.again_at.is_not(None) & (_HEARD.again_at <= now)
-
-
-def _owe_due(connection: Connection, channel: str, gateway: str, now: datetime) -> None:
-    due = (*of_gateway(channel, gateway), _is_due(now))
-    if connection.execute(select(_HEARD.root_key).where(*due).limit(1)).first() is not None:
-        owe(connection, due, streams.next_seq(connection, channel, gateway), goes_first=False)
-
-
-def owe(connection: Connection, which: Iterable[ColumnElement[bool]], seq: int, *, goes_first: bool) -> int:
-    """Owe these products anew, equal or not; those that go first count as changed now.  Returns how many."""
-    keeps_turn = _HEARD.seq > _HEARD.sent_seq
-    last_sent = func.coalesce(type_coerce(_HEARD.sent_at, BigInteger), 0)
-    turn = case(
-        (_HEARD.is_changed & keeps_turn, _HEARD.turn),
-        else_=seq if goes_first else case((keeps_turn, _HEARD.turn), else_=last_sent),
-    )
-    changed = {"is_changed": True} if goes_first else {}
-    return connection.execute(
-        update(catalogue_heard).where(*which).values(seq=seq, turn=turn, is_uncertain=True, again_at=None, **changed)
-    ).rowcount
-
-
-def of_gateway(channel: str, gateway: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Restricts a statement to the products of one gateway."""
-    return _HEARD.channel == channel, _HEARD.gateway == gateway
+CATALOGUE: Final = SyncedFacts("catalogue", catalogue_sync, _SYNC.root_key, _is_due, goes_first=sa.false())

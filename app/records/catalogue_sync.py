@@ -15,20 +15,22 @@ from sqlalchemy import (
     Row,
     bindparam,
     case,
+    false,
     func,
     literal,
     select,
+    true,
     type_coerce,
     update,
 )
 
-from app.records import streams
-from app.records.catalogue_batches import of_gateway, owe
+from app.records import sync_state
+from app.records.catalogue_batches import CATALOGUE
 from app.records.statements import chunked, upsert
 from app.records.stock import SendAgain
-from app.records.tables.catalogue import catalogue, catalogue_heard
+from app.records.tables.catalogue import catalogue, catalogue_sync
 
-_HEARD = catalogue_heard.c
+_SYNC = catalogue_sync.c
 
 
 def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roots: Collection[str]) -> None:
@@ -36,22 +38,22 @@ def owe_stated(connection: Connection, channel: str, gateway: str, seq: int, roo
 
     They keep their turn when they are stated again before they are sent.
     """
-    keeps_turn = _HEARD.seq > _HEARD.sent_seq
-    turn = case((keeps_turn, _HEARD.turn), else_=func.coalesce(type_coerce(_HEARD.sent_at, BigInteger), 0))
+    keeps_turn = _SYNC.seq > _SYNC.sent_seq
+    turn = case((keeps_turn, _SYNC.turn), else_=func.coalesce(type_coerce(_SYNC.sent_at, BigInteger), 0))
     for some in chunked(sorted(set(roots))):
         connection.execute(
-            update(catalogue_heard)
-            .where(*of_gateway(channel, gateway), _HEARD.root_key.in_(some), _HEARD.refusal != "")
+            update(catalogue_sync)
+            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some), _SYNC.refusal != "")
             .values(seq=seq, turn=turn)
         )
         known = set(
             connection.execute(
-                select(_HEARD.root_key).where(*of_gateway(channel, gateway), _HEARD.root_key.in_(some))
+                select(_SYNC.root_key).where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some))
             ).scalars()
         )
         if never_sent := [root for root in some if root not in known]:
             row = {"channel": channel, "gateway": gateway, "seq": seq, "turn": seq}
-            upsert(connection, catalogue_heard, [{**row, "root_key": root} for root in never_sent])
+            upsert(connection, catalogue_sync, [{**row, "root_key": root} for root in never_sent])
 
 
 def owe_anew(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> bool:
@@ -61,9 +63,11 @@ def owe_anew(connection: Connection, channel: str, gateway: str, keys: Collectio
     """
     if not keys:
         return False
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     counts = [
-        owe(connection, (*of_gateway(channel, gateway), _HEARD.root_key.in_(some)), seq, goes_first=True)
+        CATALOGUE.owe(
+            connection, (*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some)), seq, goes_first=true()
+        )
         for some in chunked(sorted(set(keys)))
     ]
     return sum(counts) > 0
@@ -83,56 +87,61 @@ def send_again(
             select(catalogue.c.sku, catalogue.c.root_key)
             .join_from(
                 catalogue,
-                catalogue_heard,
-                (_HEARD.channel == catalogue.c.channel)
-                & (_HEARD.gateway == gateway)
-                & (_HEARD.root_key == catalogue.c.root_key),
+                catalogue_sync,
+                (_SYNC.channel == catalogue.c.channel)
+                & (_SYNC.gateway == gateway)
+                & (_SYNC.root_key == catalogue.c.root_key),
             )
             .where(catalogue.c.channel == channel, *named)
             .order_by(catalogue.c.sku)
         )
         found |= {row.sku: row.root_key for row in rows}
     if not is_dry_run and (found or skus is None):
-        seq = streams.next_seq(connection, channel, gateway)
+        seq = sync_state.next_seq(connection, channel, gateway)
         for some in [None] if skus is None else chunked(sorted(set(found.values()))):
-            named = [] if some is None else [_HEARD.root_key.in_(some)]
-            owe(connection, (*of_gateway(channel, gateway), *named), seq, goes_first=skus is not None)
+            named = [] if some is None else [_SYNC.root_key.in_(some)]
+            CATALOGUE.owe(
+                connection,
+                (*CATALOGUE.of_gateway(channel, gateway), *named),
+                seq,
+                goes_first=false() if skus is None else true(),
+            )
     return SendAgain(owed=tuple(found), unknown=tuple(sorted(set(skus or ()) - found.keys())))
 
 
 def owe_again(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> bool:
-    """The gateway is to hear the products of these SKUs anew; False when it never heard of any of them."""
-    seq = streams.next_seq(connection, channel, gateway) if skus else 0
+    """The gateway is sent the products of these SKUs anew; False when it never received any of them."""
+    seq = sync_state.next_seq(connection, channel, gateway) if skus else 0
     count = 0
     for some in chunked(sorted(skus)):
         roots = select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
         count += connection.execute(
-            update(catalogue_heard)
-            .where(*of_gateway(channel, gateway), _HEARD.root_key.in_(roots))
-            .values(seq=seq, turn=case((_HEARD.is_changed, _HEARD.turn), else_=seq), is_changed=True)
+            update(catalogue_sync)
+            .where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(roots))
+            .values(seq=seq, turn=case((_SYNC.is_changed, _SYNC.turn), else_=seq), is_changed=True)
         ).rowcount
     return count > 0
 
 
-def heard_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
-    """The gateway's own notes about these products; those it never heard of are left out."""
-    rows = _heard(connection, channel, gateway, keys, _HEARD.sent.is_not(None))
+def sent_notes(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, bytes]:
+    """The gateway's own notes about these products; those it never received are left out."""
+    rows = _sync_rows(connection, channel, gateway, keys, _SYNC.sent.is_not(None))
     return {row.root_key: row.sent for row in rows}
 
 
 def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) -> list[bytes]:
     """The gateway's own notes that hold these bytes, of whatever products; reads them all: for rare questions."""
     if connection.dialect.name == "sqlite":
-        place = func.instr(_HEARD.sent, literal(part, LargeBinary))
+        place = func.instr(_SYNC.sent, literal(part, LargeBinary))
     else:
-        place = func.position(literal(part, LargeBinary).op("in")(_HEARD.sent))
-    found = select(_HEARD.sent).where(*of_gateway(channel, gateway), _HEARD.sent.is_not(None), place > 0)
+        place = func.position(literal(part, LargeBinary).op("in")(_SYNC.sent))
+    found = select(_SYNC.sent).where(*CATALOGUE.of_gateway(channel, gateway), _SYNC.sent.is_not(None), place > 0)
     return [bytes(sent) for sent in connection.execute(found).scalars() if sent is not None]
 
 
 def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
     """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
-    rows = _heard(connection, channel, gateway, keys, _HEARD.refusal != "")
+    rows = _sync_rows(connection, channel, gateway, keys, _SYNC.refusal != "")
     return {row.root_key: row.refusal for row in rows}
 
 
@@ -153,38 +162,38 @@ class StatedProduct:
 def stated(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, StatedProduct]:
     """By root key; a product the gateway was never to receive is neither owed nor sent."""
     found: dict[str, StatedProduct] = {}
-    of_gateway = (_HEARD.channel == channel) & (_HEARD.gateway == gateway) & (_HEARD.root_key == catalogue.c.key)
+    of_gateway = (_SYNC.channel == channel) & (_SYNC.gateway == gateway) & (_SYNC.root_key == catalogue.c.key)
     for some in chunked(sorted(set(keys))):
         for row in connection.execute(
             select(
-                catalogue.c.key, catalogue.c.changed_at, _HEARD.sent, _HEARD.sent_at, _HEARD.refusal,
-                (_HEARD.seq > _HEARD.sent_seq).label("is_owed"),
+                catalogue.c.key, catalogue.c.changed_at, _SYNC.sent, _SYNC.sent_at, _SYNC.refusal,
+                (_SYNC.seq > _SYNC.sent_seq).label("is_owed"),
             )
-            .join_from(catalogue, catalogue_heard, of_gateway, isouter=True)
+            .join_from(catalogue, catalogue_sync, of_gateway, isouter=True)
             .where(catalogue.c.channel == channel, catalogue.c.key.in_(some))
         ):  # fmt: skip
             found[row.key] = StatedProduct(row.sent, row.changed_at, row.sent_at, bool(row.is_owed), row.refusal or "")
     return found
 
 
-def _heard(
+def _sync_rows(
     connection: Connection, channel: str, gateway: str, keys: Collection[str], which: ColumnElement[bool]
 ) -> Iterator[Row[Any, Any, Any]]:
     for some in chunked(sorted(keys)):
         yield from connection.execute(
-            select(_HEARD.root_key, _HEARD.sent, _HEARD.refusal).where(
-                *of_gateway(channel, gateway), _HEARD.root_key.in_(some), which
+            select(_SYNC.root_key, _SYNC.sent, _SYNC.refusal).where(
+                *CATALOGUE.of_gateway(channel, gateway), _SYNC.root_key.in_(some), which
             )
         )
 
 
 def refused_count(connection: Connection, channel: str, gateway: str) -> int:
     """How many products the gateway could not tell as they are."""
-    is_refused = (*of_gateway(channel, gateway), _HEARD.refusal != "")
-    return int(connection.execute(select(func.count()).select_from(catalogue_heard).where(*is_refused)).scalar_one())
+    is_refused = (*CATALOGUE.of_gateway(channel, gateway), _SYNC.refusal != "")
+    return int(connection.execute(select(func.count()).select_from(catalogue_sync).where(*is_refused)).scalar_one())
 
 
-def note_heard(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:
+def note_sent(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:
     """The gateway's own notes about products it is going to tell; each is owed as before."""
     if notes:
         connection.execute(
@@ -197,11 +206,11 @@ def note_heard(connection: Connection, channel: str, gateway: str, notes: Mappin
 
 
 _NOTE = (
-    update(catalogue_heard)
+    update(catalogue_sync)
     .where(
-        _HEARD.channel == bindparam("of_channel"),
-        _HEARD.gateway == bindparam("of_gateway"),
-        _HEARD.root_key == bindparam("of_root"),
+        _SYNC.channel == bindparam("of_channel"),
+        _SYNC.gateway == bindparam("of_gateway"),
+        _SYNC.root_key == bindparam("of_root"),
     )
     .values(sent=bindparam("was"))
 )

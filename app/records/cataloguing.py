@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, case, insert, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.catalogue_resolution import PushNames
-from app.records import streams
+from app.records import sync_state
 from app.records.catalogue import SEARCHED, roots_after
 from app.records.catalogue_rows import Looker, Row, Work
 from app.records.catalogue_statements import (
@@ -25,7 +25,7 @@ from app.records.catalogue_statements import (
 )
 from app.records.catalogue_sync import owe_stated
 from app.records.statements import MANY
-from app.records.tables.catalogue import catalogue, catalogue_heard, categories, sku_numbers
+from app.records.tables.catalogue import catalogue, catalogue_sync, categories, sku_numbers
 
 
 def accept(
@@ -37,7 +37,7 @@ def accept(
     `names` gives what the whole push states of SKUs and parents, where these are only a piece of it, so that no record
     counts for a moment as what a later piece says it is not.  Pushes of one channel follow one another.
     """
-    seqs = {gateway: streams.next_seq(connection, channel, gateway) for gateway in sorted(gateways)}
+    seqs = {gateway: sync_state.next_seq(connection, channel, gateway) for gateway in sorted(gateways)}
     work = Work()
     accepted = Accepted()
     looker = Looker(connection, channel, work)
@@ -137,11 +137,11 @@ def _values(row: Row, now: datetime) -> dict[str, Any]:
 
 
 def owe_page(connection: Connection, channel: str, gateway: str, after: str, limit: int, *, forgets_notes: bool) -> str:
-    """Owe a gateway the next products after a root key ("" is the beginning), whatever it heard of them.
+    """Make the next products after a root key ("" is the beginning) due for a gateway, whatever it received of them.
 
     Returns the key to go on from, "" at the end.  `forgets_notes`: what the gateway noted of them holds no more.
     """
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     roots = roots_after(connection, channel, after, limit)
     _owe(connection, channel, gateway, seq, roots, forgets_notes=forgets_notes)
     return roots[-1] if len(roots) == limit else ""
@@ -152,13 +152,13 @@ def _owe(
 ) -> None:
     if not roots:
         return
-    statement = _insert(connection, catalogue_heard)
+    statement = _insert(connection, catalogue_sync)
     statement = statement.on_conflict_do_update(
-        index_elements=[catalogue_heard.c.channel, catalogue_heard.c.gateway, catalogue_heard.c.root_key],
+        index_elements=[catalogue_sync.c.channel, catalogue_sync.c.gateway, catalogue_sync.c.root_key],
         # A product that changes again before it is sent keeps its turn.
         set_={
             "seq": statement.excluded.seq,
-            "turn": case((catalogue_heard.c.is_changed, catalogue_heard.c.turn), else_=statement.excluded.turn),
+            "turn": case((catalogue_sync.c.is_changed, catalogue_sync.c.turn), else_=statement.excluded.turn),
             "is_changed": True,
         }
         | ({"sent": None} if forgets_notes else {}),

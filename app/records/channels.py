@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, i
 from app.domain.channel_identity import Known, Pair, numbered
 from app.records import tables
 from app.records.statements import upsert
-from app.records.tables.catalogue import catalogue, catalogue_heard
+from app.records.tables.catalogue import catalogue, catalogue_sync
 from app.records.tables.channels import channel_accounts, channel_names, channels
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
 from app.records.tables.gateways import feed_pieces, feeds, observed_orders, told_lines
@@ -24,7 +24,7 @@ LOCK = "channels"
 """What `Database.write(serial=...)` needs where channels are registered or forgotten."""
 
 GOODS = (
-    "stock", "stock_disagreements", "catalogue", "sku_numbers", "catalogue_heard", "categories", "fact_streams",
+    "stock", "stock_disagreements", "catalogue", "sku_numbers", "catalogue_sync", "categories", "fact_streams",
     "feeds", "feed_pieces",
 )  # fmt: skip
 """The tables of what RetailOps stated of goods and stock, and of what gateways were sent of it."""
@@ -189,13 +189,13 @@ def take_goods_along(connection: Connection, key: str, leaves: str) -> None:
 def send_all_again(connection: Connection, key: str, gateway: str) -> None:
     """A gateway has another account: to that nothing of the goods and the stock was ever sent (R13)."""
     unsent = {"sent": None, "sent_seq": 0, "is_changed": True, "refusal": "", "is_uncertain": False, "sent_at": None}
-    of_stock = {"turn": stock.c.seq, "moved_at": None, "tries": 0, "attention": "", "again_at": None}
-    of_goods = {"turn": catalogue_heard.c.seq, "is_in_flight": False, "again_at": None}
+    of_stock = {"turn": stock.c.seq, "moved_at": None, "tries": 0, "attention": "", "again_at": None, "uncertain": None}
+    of_goods = {"turn": catalogue_sync.c.seq, "is_in_flight": False, "again_at": None}
     connection.execute(update(stock).where(_of(stock, key, gateway)).values(**unsent, **of_stock))
-    connection.execute(update(catalogue_heard).where(_of(catalogue_heard, key, gateway)).values(**unsent, **of_goods))
+    connection.execute(update(catalogue_sync).where(_of(catalogue_sync, key, gateway)).values(**unsent, **of_goods))
     for table in (fact_obstacles, feeds, feed_pieces, observed_orders, told_lines):
         connection.execute(delete(table).where(_of(table, key, gateway)))
-    rested = {"attempts": 0, "next_try_at": None, "last_error": "", "wishes_until_ms": None}
+    rested = {"attempts": 0, "next_try_at": None, "last_error": "", "poll_until_ms": None}
     of_catalogue = {"catalogue_attempts": 0, "catalogue_next_try_at": None, "catalogue_last_error": ""}
     connection.execute(update(fact_streams).where(_of(fact_streams, key, gateway)).values(**rested, **of_catalogue))
 

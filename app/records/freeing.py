@@ -16,7 +16,7 @@ from app.records.tables.stock import fact_streams
 
 _STREAM: Final = fact_streams.c
 _CALL: Final = deliveries.c
-_PAUSES: Final = (_STREAM.next_try_at, _STREAM.catalogue_next_try_at, _STREAM.wishes_next_look_at)
+_PAUSES: Final = (_STREAM.next_try_at, _STREAM.catalogue_next_try_at, _STREAM.poll_due_at)
 
 
 @dataclass(frozen=True)

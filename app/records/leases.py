@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, or_, text, type_coerce, update
 
-from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.gateways import feeds
 from app.records.tables.stock import fact_streams, stock
@@ -71,6 +71,6 @@ def wake_after_step_back(connection: Connection, now: datetime, step: timedelta)
         .values(late_until=late_ms + int(step.total_seconds() * 1000))
     )
     streams = fact_streams.c
-    for column in (streams.next_try_at, streams.catalogue_next_try_at, streams.wishes_next_look_at,
-                   stock.c.again_at, catalogue_heard.c.again_at):  # fmt: skip
+    for column in (streams.next_try_at, streams.catalogue_next_try_at, streams.poll_due_at,
+                   stock.c.again_at, catalogue_sync.c.again_at):  # fmt: skip
         connection.execute(update(column.table).where(column > furthest).values({column: now}))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.facts import Obstacle
-from app.records.streams import Kind
+from app.records.sync_state import Kind
 from app.records.tables.stock import fact_obstacles
 
 MANY = 500

@@ -179,7 +179,7 @@ KEPT: Mapping[str, str] = {
     "stock_disagreements": "counts and one SKU, one row for each channel",
     "catalogue": "goods, not people, one row each",
     "sku_numbers": "SKUs; each keeps its number for ever because vendors know it by that",
-    "catalogue_heard": "keys of goods, one row each for each gateway",
+    "catalogue_sync": "keys of goods, one row each for each gateway",
     "fact_obstacles": "what refused goods wait for, one row each until they are sent again",
     "reservations": "SKUs, order numbers and units; gone with their order at the latest",
     "categories": "names of goods' categories, numbered for ever",

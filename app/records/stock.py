@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, Connection, false, func, select, true, upd
 
 from app.clock import utc_now
 from app.domain.stock import StockLevel
-from app.records import streams
+from app.records import sync_state
 from app.records.obstacles import parts
-from app.records.stock_batches import TRIES, note_in, of_gateway, owe
+from app.records.stock_batches import STOCK, TRIES
 from app.records.tables.stock import stock
 
 _STOCK = stock.c
@@ -86,7 +86,7 @@ def accept(
     elif restate_after_s > 0:
         merge = _MERGE.format(seq=_SEQ.format(news=f"({_NEWS} or coalesce(stock.sent_at, 0) <= :before)"))
     if connection.dialect.name == "sqlite":
-        seq = streams.next_seq(connection, channel, gateway)
+        seq = sync_state.next_seq(connection, channel, gateway)
         # Numbers that are the same in every row stand in the statement: binding them 10,000 times would cost a tenth.
         connection.exec_driver_sql(
             "insert into stock (channel, gateway, sku, level, seq, stated_at, turn)"
@@ -140,17 +140,17 @@ def owe_again(connection: Connection, channel: str, gateway: str | None, skus: C
     for which in named:
         receiving |= set(connection.execute(select(_STOCK.gateway).where(*which).distinct()).scalars())
     for token in sorted(receiving):
-        seq = streams.next_seq(connection, channel, token)
+        seq = sync_state.next_seq(connection, channel, token)
         for which in named:
             own = (*which, _STOCK.gateway == token)
-            owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
+            STOCK.owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
 
 
 def note_uncertain(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
     """The gateway's next call may replace what the vendor has of these SKUs; none is owed for that."""
     for some in parts(skus):
         connection.execute(
-            update(stock).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some)).values(is_uncertain=True)
+            update(stock).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some)).values(is_uncertain=True)
         )
 
 
@@ -164,7 +164,7 @@ def note_moved(
     """
     if not skus or (gateways is not None and not gateways):
         return
-    streams.hold(connection, channel, gateways)
+    sync_state.hold(connection, channel, gateways)
     among = [] if gateways is None else [_STOCK.gateway.in_(sorted(gateways))]
     for some in parts(skus):
         connection.execute(
@@ -179,11 +179,11 @@ def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collec
     """
     if not skus:
         return False
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     count = 0
     for some in parts(skus):
-        refused = (*of_gateway(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
-        count += owe(connection, (*refused, _STOCK.moved_at.is_(None)), seq, goes_first=true(), tries=TRIES)
+        refused = (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
+        count += STOCK.owe(connection, (*refused, _STOCK.moved_at.is_(None)), seq, goes_first=true(), tries=TRIES)
         _await_statement(connection, refused, now)
     return count > 0
 
@@ -192,11 +192,11 @@ def owe_unmoved(connection: Connection, channel: str, gateway: str, skus: Collec
     """Owe these SKUs again by ourselves, after others; what has been moved is shown as STOCK_STALE.  False: none."""
     if not skus:
         return False
-    seq = streams.next_seq(connection, channel, gateway)
+    seq = sync_state.next_seq(connection, channel, gateway)
     count = 0
     for some in parts(skus):
-        which = (*of_gateway(channel, gateway), _STOCK.sku.in_(some))
-        count += owe(connection, (*which, _STOCK.moved_at.is_(None)), seq, goes_first=false())
+        which = (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
+        count += STOCK.owe(connection, (*which, _STOCK.moved_at.is_(None)), seq, goes_first=false())
         _await_statement(connection, which, now)
     return count > 0
 
@@ -219,7 +219,7 @@ def send_again(
     for some in [None] if skus is None else parts(skus):
         named = [] if some is None else [_STOCK.sku.in_(some)]
         rows = connection.execute(
-            select(_STOCK.sku, _STOCK.moved_at).where(*of_gateway(channel, gateway), *named).order_by(_STOCK.sku)
+            select(_STOCK.sku, _STOCK.moved_at).where(*STOCK.of_gateway(channel, gateway), *named).order_by(_STOCK.sku)
         )
         found |= {row.sku: row.moved_at is not None for row in rows}
     moved = () if even_if_moved else tuple(sku for sku, is_moved in found.items() if is_moved)
@@ -228,11 +228,11 @@ def send_again(
     unknown = tuple(sorted(set(skus or ()) - found.keys()))
     if not is_dry_run and found:
         at = now or utc_now()
-        seq = streams.next_seq(connection, channel, gateway)
+        seq = sync_state.next_seq(connection, channel, gateway)
         may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
         for some in [None] if skus is None else parts(found):
-            which = (*of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
-            owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
+            which = (*STOCK.of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
+            STOCK.owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
             if not even_if_moved:
                 _await_statement(connection, which, at)
     return SendAgain(owed, moved, unknown)
@@ -248,7 +248,7 @@ def _await_statement(connection: Connection, which: Iterable[ColumnElement[bool]
 
 def stated(connection: Connection, channel: str, gateway: str, *, after: str, limit: int) -> list[StatedLevel]:
     """The next SKUs after this one ("" is the beginning), in their order."""
-    return _stated(connection, (*of_gateway(channel, gateway), _STOCK.sku > after), limit)
+    return _stated(connection, (*STOCK.of_gateway(channel, gateway), _STOCK.sku > after), limit)
 
 
 def stated_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> list[StatedLevel]:
@@ -256,7 +256,7 @@ def stated_of(connection: Connection, channel: str, gateway: str, skus: Collecti
     return [
         level
         for some in parts(skus)
-        for level in _stated(connection, (*of_gateway(channel, gateway), _STOCK.sku.in_(some)), len(some))
+        for level in _stated(connection, (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some)), len(some))
     ]
 
 
@@ -300,7 +300,7 @@ def levels_of(connection: Connection, channel: str, gateway: str, skus: Collecti
     found: dict[str, StockLevel] = {}
     for some in parts(skus):
         rows = connection.execute(
-            select(_STOCK.sku, _STOCK.level).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some))
+            select(_STOCK.sku, _STOCK.level).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
         )
         found |= {row.sku: msgspec.json.decode(row.level, type=StockLevel) for row in rows}
     return found
@@ -311,9 +311,9 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
     found: dict[str, bytes | None] = {}
     for some in parts(skus):
         rows = connection.execute(
-            select(_STOCK.sku, _STOCK.sent).where(*of_gateway(channel, gateway), _STOCK.sku.in_(some))
+            select(_STOCK.sku, _STOCK.sent).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
         )
-        found |= {row.sku: note_in(row.sent) for row in rows}
+        found |= {row.sku: row.sent for row in rows}
     return found
 
 

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Row,
-    bindparam,
-    case,
-    false,
-    func,
-    or_,
-    select,
-    true,
-    type_coerce,
-    update,
-)
+import sqlalchemy as sa
 
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
-from app.records import obstacles, streams
+from app.records import obstacles, sync_state
 from app.records.obstacles import parts
+from app.records.synced_facts import SyncedFacts
 from app.records.tables.stock import stock
 
 SKIPPED: Final = "skipped"
@@ -34,72 +21,50 @@ SKIPPED: Final = "skipped"
 TRIES: Final = 3
 """How often a SKU whose obstacle is gone is sent again after a refusal, for what is created appears late."""
 
-_DOUBTS: Final = b"\0"
-"""In the column `sent` it parts a gateway's note from what is in doubt; no JSON holds it."""
-
 _STOCK = stock.c
-Batch = streams.Batch[StockChange]
+Batch = sync_state.Batch[StockChange]
 
 
 def claim(
-    connection: Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
+    connection: sa.Connection, channel: str, gateway: str, *, token: str, limit: int, now: datetime, lease_s: float
 ) -> Batch | None:
     """Take the stream and the levels whose turn it is; None when nothing is owed, due or free.
 
     One sender per (channel, gateway), so no two calls for one SKU overlap.  Until `record` what the vendor has of
     these SKUs is in doubt, whatever becomes of the sender.
     """
-    attempts = streams.take(connection, "stock", channel, gateway, token=token, now=now, lease_s=lease_s)
-    if attempts is None:
+    claimed = STOCK.claim(connection, channel, gateway, token=token, limit=limit, now=now, lease_s=lease_s)
+    if claimed is None:
         return None
-    _owe_due(connection, channel, gateway, now)
-    owed: list[Row[Any]] = []
-    for is_changed in (True, False):
-        owed += connection.execute(
-            select(stock)
-            .where(*of_gateway(channel, gateway), _STOCK.seq > _STOCK.sent_seq, _STOCK.is_changed.is_(is_changed))
-            .order_by(_STOCK.turn, _STOCK.sku)
-            .limit(limit - len(owed))
-        ).all()
-        if len(owed) == limit:
-            break
+    attempts, owed = claimed
     seqs, levels = {item.sku: item.seq for item in owed}, {item.sku: item.level for item in owed}
     changes = tuple(map(_change, owed))
     batch = Batch(channel, gateway, "stock", token, attempts, changes, seqs, levels, now)
-    if not owed:
-        streams.release(connection, batch)
-        return None
-    _doubt(connection, batch)
+    _note_uncertain(connection, batch)
     return batch
 
 
-def _change(row: Row[Any]) -> StockChange:
+def _change(row: sa.Row[Any]) -> StockChange:
     level = msgspec.json.decode(row.level, type=StockLevel)
-    _, is_doubted, sources = (row.sent or b"").partition(_DOUBTS)
-    doubted = msgspec.json.decode(sources, type=tuple[StockDetail, ...]) if is_doubted else None
-    note = note_in(row.sent) if is_doubted else row.sent
-    return StockChange(row.sku, level, note, doubted, row.is_uncertain, row.refusal != "", row.sent_at)
+    uncertain = None if row.uncertain is None else msgspec.json.decode(row.uncertain, type=tuple[StockDetail, ...])
+    return StockChange(row.sku, level, row.sent, uncertain, row.is_uncertain, row.refusal != "", row.sent_at)
 
 
-def note_in(sent: bytes | None) -> bytes | None:
-    return (sent or b"").partition(_DOUBTS)[0] or None
-
-
-def _doubt(connection: Connection, batch: Batch) -> None:
+def _note_uncertain(connection: sa.Connection, batch: Batch) -> None:
     """These levels are about to be sent."""
     rows = []
     for change in batch.changes:
         named = (StockDetail(item.quantity_type, item.place, 0, 0) for item in change.level.details)
-        sources = tuple(dict.fromkeys((*(change.doubted or ()), *named)))
-        if sources != change.doubted:
-            sent = (change.sent or b"") + _DOUBTS + msgspec.json.encode(sources)
-            rows.append({"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku, "was": sent})
+        sources = tuple(dict.fromkeys((*(change.uncertain or ()), *named)))
+        if sources != change.uncertain:
+            own = {"of_channel": batch.channel, "of_gateway": batch.gateway, "of_sku": change.sku}
+            rows.append(own | {"sources": msgspec.json.encode(sources)})
     if rows:
-        connection.execute(_DOUBT, rows)
+        connection.execute(_NOTE_UNCERTAIN, rows)
 
 
 def record(
-    connection: Connection, batch: Batch, sent: Sequence[StockSent], *, now: datetime | None = None,
+    connection: sa.Connection, batch: Batch, sent: Sequence[StockSent], *, now: datetime | None = None,
     settle_s: float = 60.0,
 ) -> bool:  # fmt: skip
     """The vendor answered for these SKUs at `now` (None: when they were claimed).
@@ -108,7 +73,7 @@ def record(
     the end of is owed once more after `settle_s`, for that attempt may still arrive.  False, and nothing written,
     when somebody else holds the stream now.
     """
-    if not streams.release(connection, batch):
+    if not sync_state.release(connection, batch):
         return False
     if not sent:
         return True
@@ -122,7 +87,7 @@ def record(
              "was": item.sent, "claimed_seq": batch.seqs[item.sku], "claimed_level": batch.levels[item.sku],
              "because": SKIPPED if item.is_skipped else item.refusal, "is_refused": bool(item.refusal),
              "at": now if item.was_sent else changes[item.sku].sent_at, "now": now,
-             "later": None if changes[item.sku].doubted is None else settled_at, "note": item.attention}
+             "later": None if changes[item.sku].uncertain is None else settled_at, "note": item.attention}
             for item in sent
         ],
     )  # fmt: skip
@@ -133,94 +98,51 @@ def record(
     return True
 
 
-def _try_later(connection: Connection, batch: Batch, skus: Collection[str], now: datetime, settle_s: float) -> None:
+def _try_later(connection: sa.Connection, batch: Batch, skus: Collection[str], now: datetime, settle_s: float) -> None:
     """Those whose obstacle was said to be gone are sent again after `settle_s`, then after twice that, and again."""
     for some in parts(skus):
         for tries in range(1, TRIES + 1):
             wait_s = settle_s * 2 ** (TRIES - tries)
             connection.execute(
-                update(stock)
-                .where(*of_gateway(batch.channel, batch.gateway), _STOCK.sku.in_(some), _STOCK.tries == tries)
+                sa.update(stock)
+                .where(*STOCK.of_gateway(batch.channel, batch.gateway), _STOCK.sku.in_(some), _STOCK.tries == tries)
                 .values(again_at=now + timedelta(seconds=wait_s), tries=tries - 1)
             )
 
 
-def is_owed(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """True when the gateway has levels to receive and may be tried now; costs no write lock."""
-    is_open = ~streams.is_waiting("stock", channel, gateway, now)
-    for which in (_STOCK.seq > _STOCK.sent_seq, _is_due(now)):
-        found = select(_STOCK.sku).where(*of_gateway(channel, gateway), which, is_open).limit(1)
-        if connection.execute(found).first() is not None:
-            return True
-    return False
-
-
-def _is_due(now: datetime) -> ColumnElement[bool]:
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
     """Owed again by itself; what has been moved since it was stated waits for the next statement."""
     return _STOCK.again_at.is_not(None) & (_STOCK.again_at <= now) & _STOCK.moved_at.is_(None)
 
 
-def _owe_due(connection: Connection, channel: str, gateway: str, now: datetime) -> None:
-    due = (*of_gateway(channel, gateway), _is_due(now))
-    if connection.execute(select(_STOCK.sku).where(*due).limit(1)).first() is not None:
-        owe(connection, due, streams.next_seq(connection, channel, gateway), goes_first=_STOCK.refusal != "")
+STOCK: Final = SyncedFacts("stock", stock, _STOCK.sku, _is_due, goes_first=_STOCK.refusal != "")
 
 
-def owe(
-    connection: Connection,
-    which: Iterable[ColumnElement[bool]],
-    seq: int,
-    *,
-    goes_first: ColumnElement[bool],
-    is_uncertain: bool = True,
-    **values: Any,
-) -> int:
-    """Owe these rows anew; those that go first count as changed now.  Returns how many there were."""
-    keeps_turn = _STOCK.seq > _STOCK.sent_seq
-    last_sent = func.coalesce(_sent_ms(), 0)
-    turn = case(
-        (_STOCK.is_changed & keeps_turn, _STOCK.turn), (goes_first, seq), (keeps_turn, _STOCK.turn), else_=last_sent
-    )
-    uncertain = {"is_uncertain": True} if is_uncertain else {}
-    statement = update(stock).where(*which)
-    changed = {"seq": seq, "turn": turn, "is_changed": or_(_STOCK.is_changed, goes_first), "again_at": None}
-    return connection.execute(statement.values(**changed, **uncertain, **values)).rowcount
-
-
-def _sent_ms() -> ColumnElement[Any]:
-    """`sent_at` as it is kept, in milliseconds."""
-    return type_coerce(_STOCK.sent_at, BigInteger)
-
-
-_OF_ONE = update(stock).where(
-    _STOCK.channel == bindparam("of_channel"),
-    _STOCK.gateway == bindparam("of_gateway"),
-    _STOCK.sku == bindparam("of_sku"),
+_OF_ONE = sa.update(stock).where(
+    _STOCK.channel == sa.bindparam("of_channel"),
+    _STOCK.gateway == sa.bindparam("of_gateway"),
+    _STOCK.sku == sa.bindparam("of_sku"),
 )
-_DOUBT = _OF_ONE.values(sent=bindparam("was"))
-_IS_NEWEST = _STOCK.seq == bindparam("claimed_seq")
-_NOW_MS = type_coerce(bindparam("now", type_=_STOCK.sent_at.type), BigInteger)
+_NOTE_UNCERTAIN = _OF_ONE.values(uncertain=sa.bindparam("sources"))
+_IS_NEWEST = _STOCK.seq == sa.bindparam("claimed_seq")
+_NOW_MS = sa.type_coerce(sa.bindparam("now", type_=_STOCK.sent_at.type), sa.BigInteger)
 # What was stated or owed anew while this was under way counts as changed only where it differs from what was sent.
-_IS_CHANGED_SINCE = case(
-    (_IS_NEWEST, false()), (_STOCK.level != bindparam("claimed_level"), true()), else_=_STOCK.is_uncertain
+_IS_CHANGED_SINCE = sa.case(
+    (_IS_NEWEST, sa.false()), (_STOCK.level != sa.bindparam("claimed_level"), sa.true()), else_=_STOCK.is_uncertain
 )
 _RECORD = _OF_ONE.values(
-    sent=bindparam("was"),
-    sent_seq=bindparam("claimed_seq"),
-    sent_at=bindparam("at"),
-    refusal=bindparam("because"),
-    attention=bindparam("note"),
+    sent=sa.bindparam("was"),
+    uncertain=None,
+    sent_seq=sa.bindparam("claimed_seq"),
+    sent_at=sa.bindparam("at"),
+    refusal=sa.bindparam("because"),
+    attention=sa.bindparam("note"),
     is_changed=_IS_CHANGED_SINCE,
-    turn=case((_IS_CHANGED_SINCE, _STOCK.seq), else_=_NOW_MS),
-    is_uncertain=case((_IS_NEWEST, bindparam("is_refused")), else_=_STOCK.is_uncertain),
-    again_at=func.coalesce(
-        bindparam("later", type_=_STOCK.again_at.type),
-        case((_STOCK.again_at > bindparam("now", type_=_STOCK.sent_at.type), _STOCK.again_at)),
+    turn=sa.case((_IS_CHANGED_SINCE, _STOCK.seq), else_=_NOW_MS),
+    is_uncertain=sa.case((_IS_NEWEST, sa.bindparam("is_refused")), else_=_STOCK.is_uncertain),
+    again_at=sa.func.coalesce(
+        sa.bindparam("later", type_=_STOCK.again_at.type),
+        sa.case((_STOCK.again_at > sa.bindparam("now", type_=_STOCK.sent_at.type), _STOCK.again_at)),
     ),
-    tries=case((bindparam("is_refused"), _STOCK.tries), else_=0),
+    tries=sa.case((sa.bindparam("is_refused"), _STOCK.tries), else_=0),
 )
-
-
-def of_gateway(channel: str, gateway: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """The rows of one gateway of a channel."""
-    return _STOCK.channel == channel, _STOCK.gateway == gateway

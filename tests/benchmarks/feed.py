@@ -19,7 +19,7 @@ import psutil
 from app import settings
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import cataloguing, stock, streams
+from app.records import cataloguing, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import FeedStore
@@ -105,7 +105,7 @@ def await_calm(url: str) -> None:
     give_up_at = time.monotonic() + 300
     while True:
         with database.read() as connection:
-            is_owed = bool(streams.owed(connection))
+            is_owed = bool(sync_state.owed(connection))
         if not (is_owed or store.report()[2]):
             break
         assert time.monotonic() < give_up_at, "the feed is never done"

@@ -18,7 +18,7 @@ from app import cli
 from app.channel.command import digest_of
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
-from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries, late_news
 from app.records.tables.operations import journal
 from app.settings import ENVIRONMENT_HELP
@@ -106,9 +106,7 @@ def test_what_a_vendor_has_not_heard_is_listed_with_what_it_said(
     retailops.app.extensions["works"].dispatcher.stop()
     owed = {"channel": "first", "vendor": "pipe17"}
     with retailops.database.write() as connection:
-        connection.execute(
-            insert(catalogue_heard), {"channel": "first", "gateway": "pipe17", "root_key": "r", "seq": 1}
-        )
+        connection.execute(insert(catalogue_sync), {"channel": "first", "gateway": "pipe17", "root_key": "r", "seq": 1})
     listed = said(channel("deliveries", "list", "--json"))
     assert listed["catalogue"] == [{**owed, "products": 1, "last_error": ""}]
     assert [item["skus"] for item in listed["stock"]] == [1]

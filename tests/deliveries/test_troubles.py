@@ -12,7 +12,7 @@ from tests.conftest import Caller, Sandbox, eventually, shipment_of
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "app.deliveries.troubles"]
+    return [record.getMessage() for record in caplog.records if record.name == "app.deliveries.failure_log"]
 
 
 def push(retailops: Caller, quantity: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.deliveries.turns import AHEAD, Claimed, Stream, Turns
+from app.deliveries.slots import AHEAD, Claimed, SlotScheduler, Stream
 from app.records.deliveries import Delivery
 
 FIRST, SECOND, OBSERVER = ("one", "rally"), ("two", "pipe17"), ("one", "retailrocket")
@@ -13,10 +13,10 @@ class Desk:
 
     def __init__(self) -> None:
         self.begun: list[Claimed] = []
-        self.turns = Turns(4, {OBSERVER}, self.begun.append)
+        self.turns = SlotScheduler(4, {OBSERVER}, self.begun.append)
 
     def claim(self, *streams: Stream, due: int = 100) -> None:
-        room = self.turns.room(streams)
+        room = self.turns.budget(streams)
         for stream in room.in_order(stream for stream in streams if stream in room.streams):
             at_once, ahead = room.of(stream)
             ahead = min(due, at_once + ahead) - min(due, at_once)
@@ -40,14 +40,14 @@ def test_r14_one_vendor_has_half_of_the_threads_and_an_observer_one_of_its_own()
     assert (desk.inside(FIRST), desk.inside(OBSERVER)) == (2, 1)
     desk.claim(FIRST, SECOND, OBSERVER)
     assert (desk.inside(FIRST), desk.inside(SECOND), desk.inside(OBSERVER)) == (2, 2, 1)
-    assert desk.turns.room([FIRST, SECOND, OBSERVER]).streams == []
+    assert desk.turns.budget([FIRST, SECOND, OBSERVER]).streams == []
 
 
 def test_r14_what_is_claimed_ahead_for_a_quick_vendor_waits_for_its_turn() -> None:
     desk = Desk()
     desk.claim(FIRST)
     desk.end(FIRST, is_quick=True)
-    assert desk.turns.room([FIRST]).of(FIRST) == (1, 2 * AHEAD)
+    assert desk.turns.budget([FIRST]).of(FIRST) == (1, 2 * AHEAD)
     desk.claim(FIRST)
     assert desk.inside(FIRST) == 2, "however many wait"
     for _ in range(2 * AHEAD):
@@ -63,10 +63,10 @@ def test_r14_nothing_is_claimed_ahead_for_a_slow_vendor_and_all_of_it_can_be_giv
     desk.end(FIRST, is_quick=True)
     desk.claim(FIRST)
     desk.end(FIRST, is_quick=False)
-    assert desk.inside(FIRST) == 2 and desk.turns.room([FIRST]).of(FIRST) == (0, 0)
+    assert desk.inside(FIRST) == 2 and desk.turns.budget([FIRST]).of(FIRST) == (0, 0)
     assert len(desk.turns.take_back()) == 2 * AHEAD - 1 and desk.turns.take_back() == []
     desk.end(FIRST, is_quick=False)
-    assert desk.inside(FIRST) == 1 and desk.turns.room([FIRST]).of(FIRST) == (1, 0)
+    assert desk.inside(FIRST) == 1 and desk.turns.budget([FIRST]).of(FIRST) == (1, 0)
 
 
 def test_r14_two_quick_vendors_with_much_to_do_leave_a_third_its_part_of_the_threads() -> None:

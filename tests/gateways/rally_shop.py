@@ -18,7 +18,7 @@ from app.gateways.calls import Call
 from app.gateways.vendors.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry, listing
-from app.records.tables.catalogue import catalogue_heard
+from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import stock
 from app.sandbox.faults import RunningServer, serve
@@ -224,7 +224,7 @@ class Shop:
                     select(deliveries.c.id).where(waiting, deliveries.c.lane.not_in(parked)).limit(1)
                 ).first()
                 stock_left = connection.execute(select(stock.c.sku).where(stock.c.seq > stock.c.sent_seq)).first()
-                heard = catalogue_heard.c
+                heard = catalogue_sync.c
                 goods_left = connection.execute(select(heard.root_key).where(heard.seq > heard.sent_seq)).first()
             self.retailops.app.extensions["works"].dispatcher.wake()
             return left is None and stock_left is None and goods_left is None

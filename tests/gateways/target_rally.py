@@ -46,7 +46,7 @@ def target() -> Iterator[Target]:
             refnum = stage.checkout(skus={"TEE": 2})["order_id"]
             told = {stage.key("TEE"): msgspec.json.encode(ProductNote("told"))}
             with database.write() as connection:  # Rally has heard of the product, so that its stock is told
-                catalogue_sync.note_heard(connection, stage.shop.channel, GATEWAY, told)
+                catalogue_sync.note_sent(connection, stage.shop.channel, GATEWAY, told)
             document = stage.document(refnum)
             [line], [paid] = document.lines, document.transactions
             lines = (PackageLine(line.external_id, line.sku, line.quantity),)

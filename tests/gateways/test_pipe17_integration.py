@@ -30,7 +30,8 @@ from app.gateways.vendors.pipe17.connection.connector_settings import (
 from app.gateways.vendors.pipe17.connection.permissions import TICKS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
-from app.records import hints
+from app.records import due_facts, polls
+from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import fact_streams
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import RENO, SETTINGS
@@ -475,7 +476,7 @@ def test_a_flood_of_webhooks_is_no_flood_of_calls_and_the_last_one_counts(empty:
         fetch(gateway)
     reads = {f"GET /{name}": empty.calls(f"GET /{name}") for name in ("integrations/{id}", "locations")}
     assert set(reads.values()) == {2}
-    clock.now += hints.LEAST
+    clock.now += polls.HINTS_APART
     for _ in range(5):
         fetch(gateway)
     assert {name: empty.calls(name) for name in reads} == {name: 3 for name in reads}
@@ -488,7 +489,7 @@ def test_what_is_clicked_is_seen_at_once_where_a_webhook_comes(
 
     def next_look() -> object:
         with retailops.database.read() as connection:
-            return connection.execute(select(fact_streams.c.wishes_next_look_at)).scalar()
+            return connection.execute(select(fact_streams.c.poll_due_at)).scalar()
 
     record = {"object_data": {"id": 1, "source_type": "product"}, "feed_data": {"General": {"SKU": "BULB"}}}
     retailops.ask("catalog_push", template_output={"data": {"Product": [record]}})
@@ -503,22 +504,27 @@ def test_a_look_for_clicks_that_is_under_way_swallows_no_webhook(empty: Sandbox,
     tools = Tools("other", 16, database=retailops.database, clock=clock)
     gateway = connect(empty, tools, webhook_path_key=PATH_KEY)
     begun_at = clock.now - timedelta(seconds=1)
-    after = {"wishes_next_look_at": begun_at + timedelta(seconds=gateway.poll.every_s)}
+    after = {"poll_due_at": begun_at + timedelta(seconds=gateway.poll.every_s)}
     look = {"channel": "other", "gateway": "pipe17", "lease_until": clock.now + timedelta(seconds=30), **after}
 
-    def next_look() -> object:
-        gateway.background(lambda: False)
+    def is_due() -> bool:
         with retailops.database.read() as connection:
-            place = fact_streams.c.channel == "other"
-            return connection.execute(select(fact_streams.c.wishes_next_look_at).where(place)).scalar()
+            return due_facts.due(connection, "other", "pipe17", clock.now, poll_every_s=gateway.poll.every_s).poll
+
+    def is_taken() -> bool:
+        own = {"token": "t", "every_s": gateway.poll.every_s, "now": clock.now, "lease_s": 30.0}
+        with retailops.database.write() as connection:
+            return polls.take(connection, "other", "pipe17", **own) is not None
 
     with retailops.database.write() as connection:
         connection.execute(insert(fact_streams), look)
+        connection.execute(insert(catalogue_sync), {"channel": "other", "gateway": "pipe17", "root_key": "A", "seq": 1})
+    assert not is_due()
     gateway.hints.give()
-    assert next_look() == after["wishes_next_look_at"]
+    assert is_due() and not is_taken()
     with retailops.database.write() as connection:
         connection.execute(update(fact_streams).values(lease_until=None))
-    assert next_look() == clock.now
+    assert is_due() and is_taken()
 
 
 def test_p20_the_path_key_is_shown_nowhere(empty: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refu
 from app.errors import BrokenReply, Misconfigured, Unavailable
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.products import catalogue, channel_skus
-from app.records import streams
+from app.records import sync_state
 from app.records.tables.stock import fact_streams
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import (
@@ -389,10 +389,10 @@ def test_p14_a_pipe17_that_fails_on_every_product_is_not_asked_for_all_of_them(e
     assert times - rule["times"] == catalogue.MOST_FAILURES
 
 
-def _owed(retailops: Caller) -> list[streams.Owed]:
+def _owed(retailops: Caller) -> list[sync_state.Owed]:
     """What is owed and was tried."""
     with retailops.database.read() as connection:
-        return [item for item in streams.owed(connection) if item.last_error]
+        return [item for item in sync_state.owed(connection) if item.last_error]
 
 
 def test_r13_a_catalogue_that_cannot_be_told_holds_up_no_stock_and_the_operator_sees_why(

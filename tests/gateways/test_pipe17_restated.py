@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from app.cli import findings
-from app.deliveries.facts import FactSender
+from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockLevel
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records import catalogue, catalogue_sync, cataloguing, stock
@@ -51,7 +51,7 @@ class Merchant:
 
     def connect(self, **options: Any) -> Pipe17Gateway:
         gateway = connect(self.sandbox, **options)
-        self._sender = FactSender(self.database, {("first", "pipe17"): gateway}, lambda: self.now, lambda: False)
+        self._sender = Syncer(self.database, {("first", "pipe17"): gateway}, lambda: self.now, lambda: False)
         return gateway
 
     def state(self, **levels: StockLevel) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import requests
 
-from app.deliveries.facts import FactSender
+from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
 from app.records import stock
@@ -217,7 +217,7 @@ class Merchant:
         """What is owed, by a process that knows nothing but the records."""
         self._now += timedelta(hours=1)
         gateway = connect(self._sandbox, **options)
-        sender = FactSender(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False)
+        sender = Syncer(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False)
         sender.send("first", "pipe17")
 
     def owed(self) -> int:

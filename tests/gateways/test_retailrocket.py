@@ -22,7 +22,7 @@ from app import gateways, settings
 from app.cli import cli
 from app.contract.schemas import Contract
 from app.deadline import Deadline
-from app.deliveries.facts import FactSender
+from app.deliveries.sync import Syncer
 from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused, SettingsFault, Unavailable
@@ -32,7 +32,7 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
-from app.records import catalogue, catalogue_batches, cataloguing, stock, stock_batches, streams
+from app.records import catalogue, cataloguing, due_facts, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.tables.orders import handed_out
@@ -111,10 +111,8 @@ class Shop:
 
     def has_nothing_owed(self) -> bool:
         with self.caller.database.read() as connection:
-            return not any(
-                kind.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
-                for kind in (catalogue_batches, stock_batches)
-            )
+            due = due_facts.due(connection, "shop", "retailrocket", datetime.now(UTC))
+        return not (due.catalogue or due.stock)
 
     def products(self) -> dict[str, dict[str, Any]]:
         return {item["name"]: item for item in self.rocket.state()["products"].values()}
@@ -297,7 +295,7 @@ class Desk:
         before = len(self.rocket.state()["calls"])
         stream = ("shop", "retailrocket")
         self.gateway.background(lambda: False)
-        FactSender(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False).send(*stream)
+        Syncer(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False).send(*stream)
         return {int(call["path"].rpartition("/")[2]) for call in self.rocket.state()["calls"][before:]}
 
     def there(self) -> dict[int, bool]:
@@ -501,7 +499,7 @@ def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once
     assert desk.tell() == set()
     Desk(database, rocket, mode="product_api").gateway.background(lambda: False)
     with database.read() as connection:
-        assert not catalogue_batches.is_owed(connection, "shop", "retailrocket", datetime.now(UTC)), (
+        assert not due_facts.due(connection, "shop", "retailrocket", datetime.now(UTC)).catalogue, (
             "a restart owes nothing"
         )
 
@@ -593,7 +591,7 @@ def test_a_product_that_lacks_something_is_for_the_operator_and_holds_up_no_othe
 
     def refusals() -> list[str]:
         with shop.caller.database.read() as connection:
-            return sorted(connection.exec_driver_sql("select refusal from catalogue_heard").scalars())
+            return sorted(connection.exec_driver_sql("select refusal from catalogue_sync").scalars())
 
     eventually(lambda: refusals() == ["", "without picture"])
     assert codes(shop.caller.ask("inventory_push", inventory_updates=[])) == [], "RetailOps hears nothing of it (R17)"
@@ -711,10 +709,10 @@ def test_p26_a_push_of_goods_and_one_of_stock_never_wait_for_each_other(
     with ThreadPoolExecutor(1) as other:
         with caller.database.write() as connection:
             # What a push of products does, with a push of stock between its two counters.
-            streams.next_seq(connection, "shop", "pipe17")
+            sync_state.next_seq(connection, "shop", "pipe17")
             answer = other.submit(caller.ask, "inventory_push", inventory_updates=rows)
             time.sleep(0.5)
-            streams.next_seq(connection, "shop", "retailrocket")
+            sync_state.next_seq(connection, "shop", "retailrocket")
         assert "events" in answer.result(10)
 
 
@@ -759,11 +757,11 @@ def test_p16_observers_take_no_thread_from_the_deliveries_of_orders(open_shop: C
     for number in range(6):
         shop.sell(f"WEB-{number}")
     works = shop.caller.app.extensions["works"]
-    turns = works.dispatcher._turns
-    eventually(lambda: turns._inside[("shop", "retailrocket")] == 1)
-    room = turns.room([("shop", "retailrocket"), ("shop", "till")])
-    assert room.of(("shop", "till")) == (works.dispatcher._threads // 2, 0)
-    assert room.streams == [("shop", "till")]
+    slots = works.dispatcher._slots
+    eventually(lambda: slots._inside[("shop", "retailrocket")] == 1)
+    budget = slots.budget([("shop", "retailrocket"), ("shop", "till")])
+    assert budget.of(("shop", "till")) == (works.dispatcher._threads // 2, 0)
+    assert budget.streams == [("shop", "till")]
 
 
 def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(

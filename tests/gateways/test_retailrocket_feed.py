@@ -27,7 +27,7 @@ from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
 from app.gateways.vendors.retailrocket.feed.draft import Numbers
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.records import cataloguing, stock, stock_batches
+from app.records import cataloguing, due_facts, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import BuildLost
@@ -267,7 +267,7 @@ def test_only_a_coming_or_going_of_stock_makes_a_new_feed(shop: Shop) -> None:
 
     def is_owed() -> bool:
         with works.database.read() as connection:
-            return stock_batches.is_owed(connection, "shop", "retailrocket", datetime.now(UTC))
+            return due_facts.due(connection, "shop", "retailrocket", datetime.now(UTC)).stock
 
     eventually(lambda: not is_owed())
     eventually(lambda: not store.report()[2])

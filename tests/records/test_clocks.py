@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app import clock
 from app.operations import acts
-from app.records import claims, freeing, heartbeat, leases, outbox, streams
+from app.records import claims, freeing, heartbeat, leases, outbox, sync_state
 from app.records.database import Database
 from app.records.tables.deliveries import deliveries
 from app.records.tables.server import heartbeat as heartbeats
@@ -120,8 +120,8 @@ def test_p45_a_lease_further_ahead_than_any_can_be_is_over(database: Database) -
             sa.insert(fact_streams),
             {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": now + DAY},
         )
-        assert streams.take(connection, "stock", *STREAM, token="u", now=now, lease_s=30) is not None
-        assert streams.take(connection, "stock", *STREAM, token="v", now=now, lease_s=30) is None
+        assert sync_state.take(connection, "stock", *STREAM, token="u", now=now, lease_s=30) is not None
+        assert sync_state.take(connection, "stock", *STREAM, token="v", now=now, lease_s=30) is None
 
 
 def test_p45_nothing_waits_for_a_time_that_the_clock_has_left(database: Database) -> None:
@@ -138,7 +138,7 @@ def test_p45_nothing_waits_for_a_time_that_the_clock_has_left(database: Database
     at = now + timedelta(seconds=1)
     with database.write() as connection:
         assert claims.due_streams(connection, [STREAM], at) == [STREAM]
-        assert streams.take(connection, "stock", *STREAM, token="u", now=at, lease_s=30) is not None
+        assert sync_state.take(connection, "stock", *STREAM, token="u", now=at, lease_s=30) is not None
 
 
 def test_p44_p45_orders_wait_for_a_late_call_as_long_as_before_when_the_clock_goes_back(database: Database) -> None:

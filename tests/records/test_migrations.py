@@ -237,3 +237,23 @@ def test_a_closed_database_opens_no_connection_any_more(database: Database) -> N
     database.upgrade()
     database.close()
     eventually(lambda: not database.is_ready())
+
+
+def test_p26_what_an_unrecorded_attempt_sent_is_carried_over_to_a_column_of_its_own(database: Database) -> None:
+    database.upgrade("0026")
+    kept = {"CLEAN": b"7", "NEVER": None, "BOTH": b'{"a":1}\0[["internal","A",0,0]]', "FIRST": b"\0[]"}
+    with database.write() as connection:
+        insert = sa.text(
+            "insert into stock (channel, gateway, sku, level, seq, sent) values ('c', 'g', :sku, :level, 1, :sent)"
+        )
+        connection.execute(insert, [{"sku": sku, "level": b"[1]", "sent": sent} for sku, sent in kept.items()])
+    database.upgrade()
+    with database.read() as connection:
+        rows = connection.execute(sa.text("select sku, sent, uncertain from stock"))
+        found = {row.sku: (row.sent and bytes(row.sent), row.uncertain and bytes(row.uncertain)) for row in rows}
+    assert found == {
+        "CLEAN": (b"7", None),
+        "NEVER": (None, None),
+        "BOTH": (b'{"a":1}', b'[["internal","A",0,0]]'),
+        "FIRST": (None, b"[]"),
+    }

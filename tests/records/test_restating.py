@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from app.deliveries.facts import FactSender
+from app.deliveries.sync import Syncer
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Unavailable
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import CommandTarget, Gateway, StockSink
-from app.records import obstacles, refused, stock, stock_batches
+from app.records import due_facts, obstacles, refused, stock, stock_batches
 from app.records.database import Database
 from tests.records.test_migrations import open_database
 
@@ -205,7 +205,7 @@ def test_p33_p44_after_an_attempt_of_unknown_outcome_the_present_level_is_sent_o
     assert records.claim(), "nobody learns how this ended"
     records.later(31).state(A=2)
     batch = records.claim()
-    assert batch and batch.changes[0].doubted is not None
+    assert batch and batch.changes[0].uncertain is not None
     records.record(batch)
     assert records.later(59).send() == []
     assert records.later(2).send() == ["A"]
@@ -288,7 +288,7 @@ def test_p33_ten_thousand_refused_levels_are_never_owed_again_by_a_look_that_fin
     assert not records.gone("ELSE") and records.claim() is None
     with records.database.read() as connection:
         assert len(obstacles.subjects(connection, *STREAM)["product"]) == 10_000
-        assert not stock_batches.is_owed(connection, *STREAM, records.now)
+        assert not due_facts.due(connection, *STREAM, records.now).stock
     assert records.gone(skus[77]) and records.send() == [skus[77]]
 
 
@@ -298,7 +298,7 @@ def test_p27_p33_a_place_of_a_lost_attempt_stays_in_doubt_until_an_answer(record
         stock.accept(connection, *STREAM, {"A": stated}, now=records.now)
     assert records.claim()
     batch = records.later(31).claim()
-    assert batch and [item.place for item in batch.changes[0].doubted or ()] == ["Dallas"]
+    assert batch and [item.place for item in batch.changes[0].uncertain or ()] == ["Dallas"]
 
 
 class Overtaken(StockSink):
@@ -328,7 +328,7 @@ def test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more(
 ) -> None:
     sink = Overtaken(records, breaks_off=breaks_off)
     gateway = Gateway("pipe17", lambda call: Health("connected"), CommandTarget(), stock=sink)
-    sender = FactSender(records.database, {STREAM: gateway}, lambda: records.now, lambda: False)
+    sender = Syncer(records.database, {STREAM: gateway}, lambda: records.now, lambda: False)
     records.state(A=1)
     for _ in range(3):
         sender.send(*STREAM)

@@ -99,14 +99,14 @@ def test_p27_p26_what_a_sender_that_died_may_have_told_is_known_to_the_next(data
     for number in (1, 2):
         alive = claim(database, f"alive{number}", START + timedelta(seconds=31 * number))
         assert alive and alive.changes[0].sent is None
-        named = [source.place for source in alive.changes[0].doubted or ()]
+        named = [source.place for source in alive.changes[0].uncertain or ()]
         assert named == ["Dallas", "Reno"][:number], "the one before died as well"
     assert alive and record(database, alive)
     with database.read() as connection:
         assert stock.notes_of(connection, *STREAM, ["A"]) == {"A": level(5)}
     state("Reno", 6)
     later = claim(database, "later", START + timedelta(hours=1))
-    assert later and later.changes[0].doubted is None and later.changes[0].sent == level(5)
+    assert later and later.changes[0].uncertain is None and later.changes[0].sent == level(5)
     with database.read() as connection:
         assert stock.notes_of(connection, *STREAM, ["A"]) == {"A": level(5)}
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from app.domain.stock import StockSent
-from app.records import stock, stock_batches
+from app.records import due_facts, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.retention import Retention, Terms
 from app.records.tables.orders import handed_out
@@ -132,7 +132,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         stock.accept(connection, "first", "rally", {"TEE": b"[5,[]]"})
         batch = stock_batches.claim(connection, "first", "rally", token="t", limit=9, now=NOW, lease_s=9)
         assert batch and stock_batches.record(connection, batch, [StockSent("TEE", b"4")])
-        assert not stock_batches.is_owed(connection, "first", "rally", NOW)
+        assert not due_facts.due(connection, "first", "rally", NOW).stock
     late = NOW + timedelta(days=2)
     retention = Retention(database, Terms(), lambda: late, clocks=CLOCKS)
     while retention.turn():
@@ -140,7 +140,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
     with database.read() as connection:
         assert orders.get(connection, "first", "old") is None and orders.get(connection, "first", "new") is not None
         assert reservations.reserved_units(connection, "first", ["TEE"]) == {"TEE": 1}
-        assert stock_batches.is_owed(connection, "first", "rally", late), "a unit is for sale again"
+        assert due_facts.due(connection, "first", "rally", late).stock, "a unit is for sale again"
         assert carts.get(connection, "first", "c-old", NOW) is None
         assert carts.get(connection, "first", "c-new", NOW) == b"2"
         assert carts.get(connection, "first", "c-new", FAR + timedelta(seconds=1)) is None

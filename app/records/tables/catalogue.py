@@ -64,8 +64,8 @@ sku_numbers = sa.Table(
 
 index(sku_numbers, "ix_sku_numbers_key", "channel", "key")
 
-catalogue_heard = sa.Table(
-    "catalogue_heard",
+catalogue_sync = sa.Table(
+    "catalogue_sync",
     metadata,
     sa.Column("channel", sa.String(63), primary_key=True),
     sa.Column("gateway", sa.String(32), primary_key=True),
@@ -87,8 +87,8 @@ The columns mean what they mean in `stock`; `is_in_flight`: an attempt began who
 """
 
 index(
-    catalogue_heard,
-    "ix_catalogue_heard_owed",
+    catalogue_sync,
+    "ix_catalogue_sync_owed",
     "channel",
     "gateway",
     "is_changed",
@@ -96,7 +96,7 @@ index(
     "root_key",
     where=IS_OWED_FACT,
 )
-index(catalogue_heard, "ix_catalogue_heard_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
+index(catalogue_sync, "ix_catalogue_sync_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
 
 categories = sa.Table(
     "categories",

@@ -12,6 +12,7 @@ stock = sa.Table(
     sa.Column("sku", sa.Text, primary_key=True),
     sa.Column("level", sa.LargeBinary, nullable=False),
     sa.Column("sent", sa.LargeBinary),
+    sa.Column("uncertain", sa.LargeBinary),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("sent_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("refusal", FreeText, nullable=False, server_default=""),
@@ -30,7 +31,8 @@ stock = sa.Table(
 
 `is_changed`: the level differs from what the vendor was last sent; those rows go first, by `turn`, the `seq` at which
 they changed.  Of the others `turn` is when they were last sent, in milliseconds.  `is_uncertain`: the vendor may have
-another figure than the one in `sent`.  `sent_at` is when the vendor last answered for the SKU, `moved_at` when a
+another figure than the one in `sent`.  `uncertain`: as JSON, the sources of the levels that attempts began to send
+and whose outcome was never recorded.  `sent_at` is when the vendor last answered for the SKU, `moved_at` when a
 shipment or an order last moved its figure since `stated_at`.  At `again_at` it is owed again by itself, `tries` times
 more after a refusal.  `attention` is a sentence for the operator.
 """
@@ -71,14 +73,15 @@ fact_streams = sa.Table(
     sa.Column("catalogue_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("catalogue_next_try_at", Moment),
     sa.Column("catalogue_last_error", FreeText, nullable=False, server_default=""),
-    sa.Column("wishes_until_ms", sa.BigInteger),
-    sa.Column("wishes_next_look_at", Moment),
+    sa.Column("poll_until_ms", sa.BigInteger),
+    sa.Column("poll_due_at", Moment),
+    sa.Column("hinted_at", Moment),
 )
-"""One row per (channel, gateway) that hears facts: the counter of `seq`, and who sends just now (R13).
+"""One row per (channel, gateway) that receives facts: the counter of `seq`, and who sends just now (R13).
 
 `attempts`, `next_try_at` and `last_error` are stock's; the catalogue has its own, for one kind of fact that cannot be
-told must not hold up the other.  `wishes_until_ms` says up to when, by the vendor's clock, it is known what its people
-want to hear again.
+sent must not hold up the other.  `poll_until_ms` says up to when, by the vendor's clock, it is known what its people
+changed, and `poll_due_at` when the next poll is due; a hint of the vendor counts from `hinted_at` on.
 """
 
 stock_disagreements = sa.Table(

@@ -78,7 +78,6 @@ def create_gateway(options: Pipe17Options, client: VendorClient, tools: Tools) -
         poll=poll,
         holdings=Pipe17Holdings(options, api, integration, locations, known, stock),
         permissions=integration.permissions,
-        background=lambda is_stopping: hints.bring_look_forward(poll.every_s),
         settle_s=options.settle_seconds,
         api=api,
         integration=integration,

@@ -196,8 +196,8 @@ class Pipe17Commands(CommandTarget):
         """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
         try:
             with self.integration.using("returns", call) as settings:
-                told = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
-                return Accepted() if self._returns.is_written(told, call) else None
+                written = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
+                return Accepted() if self._returns.is_written(written, call) else None
         except GatewayError as error:
             if not self._is_unwanted(error):
                 raise

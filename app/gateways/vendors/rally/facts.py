@@ -65,7 +65,7 @@ class Products(CatalogueSink):
         with self._database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
             stock.note_uncertain(connection, self._channel, GATEWAY, skus)
-            catalogue_sync.note_heard(connection, self._channel, GATEWAY, _in_doubt(changes))
+            catalogue_sync.note_sent(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
         results: list[ProductSent] = []
         for change in changes:
@@ -135,7 +135,7 @@ class Stock(StockSink):
             found = catalogue.of_skus(connection, self._channel, skus)
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
             keys = {product.item.key for product, _ in found.values()}
-            notes = catalogue_sync.heard_notes(connection, self._channel, GATEWAY, keys)
+            notes = catalogue_sync.sent_notes(connection, self._channel, GATEWAY, keys)
         results: list[StockSent] = []
         due: list[tuple[StockChange, StockNote]] = []
         for change in changes:
@@ -162,7 +162,7 @@ class Stock(StockSink):
 
     def _is_fresh(self, change: StockChange) -> bool:
         """Whether Rally surely has what the note says, and was sent it lately."""
-        if change.is_uncertain or change.was_refused or change.doubted is not None or change.sent_at is None:
+        if change.is_uncertain or change.was_refused or change.uncertain is not None or change.sent_at is None:
             return False
         return self._clock() - change.sent_at < timedelta(hours=self._options.restate_every)
 

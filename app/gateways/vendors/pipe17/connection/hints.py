@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.records import hints
+from app.records import polls
 from app.records.database import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class Hints:
             return self._forget()
         now = self._clock()
         with self._database.read() as connection:
-            if hints.is_coming(hints.last(connection, *self._place), now):
+            if polls.is_hint_coming(polls.hinted_at(connection, *self._place), now):
                 return
         with self._database.write() as connection:
-            hints.give(connection, *self._place, now)
+            polls.note_hint(connection, *self._place, now)
 
     def heed(self) -> None:
         """Before anything read earlier is used: a hint since then makes it out of date."""
@@ -52,27 +52,10 @@ class Hints:
             self._forget()
             self._heeded = hint
 
-    def bring_look_forward(self, every_s: float) -> None:
-        """Poll for publish requests now, if a hint came since the last poll.
-
-        Raises `DatabaseUnavailable`.
-        """
-        if self._database is None or not every_s:
-            return
-        hint = self._last()
-        if hint is None:
-            return
-        now = self._clock()
-        with self._database.read() as connection:
-            if not hints.is_look_older(connection, *self._place, hint, every_s, now):
-                return
-        with self._database.write() as connection:
-            hints.bring_look_forward(connection, *self._place, hint, every_s, now)
-
     def _last(self) -> datetime | None:
         """Since when the last hint counts, or None where none does by now."""
         if self._database is None:
             return None
         with self._database.read() as connection:
-            hint = hints.last(connection, *self._place)
+            hint = polls.hinted_at(connection, *self._place)
         return hint if hint is not None and hint <= self._clock() else None

@@ -139,10 +139,10 @@ class StockRows:
     def _note(self, change: StockChange, served: Served) -> Note:
         """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
         note = _read_note(change.sent)
-        if change.doubted is None:
+        if change.uncertain is None:
             return note
-        doubted = self._by_location(Sending(change.sku, "", {}), change.doubted, served)
-        return {location_id: [] for location_id in (*note, *doubted)}
+        uncertain = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
+        return {location_id: [] for location_id in (*note, *uncertain)}
 
     def _nothing(self, sending: Sending, location_id: str) -> Level:
         was_future = location_id == self._options.inflight_location or len(sending.note.get(location_id, ())) > 2

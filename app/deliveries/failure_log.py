@@ -30,7 +30,7 @@ class RefusedFacts:
         self._lock = threading.Lock()
 
     def add(self, channel: str, gateway: str, refused: Sequence[RefusedFact]) -> None:
-        """They are told with the next line."""
+        """They stand in the next line."""
         if not refused:
             return
         key, first = (channel, gateway), refused[0]
@@ -50,7 +50,7 @@ class RefusedFacts:
         log.warning("%s refuses %s facts, the first: %s", gateway, count, reason, extra=extra)
 
 
-class Troubles:
+class FailureLog:
     """One process's.  `what` is the verb, or the kind of fact."""
 
     def __init__(self) -> None:

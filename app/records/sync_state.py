@@ -1,6 +1,6 @@
-"""One sender at a time for the facts of each (channel, gateway): the lease, the counter, the pauses (R13).
+"""One syncer at a time for the facts of each (channel, gateway): the lease, the counter, the pauses (R13).
 
-The sender is one for both kinds of fact, but each kind has its own pause: products a vendor fails on must not
+The syncer is one for both kinds of fact, but each kind has its own pause: products a vendor fails on must not
 hold up stock.
 """
 
@@ -11,12 +11,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from app.records import leases
-from app.records.tables.catalogue import catalogue_heard
-from app.records.tables.stock import fact_obstacles, fact_streams, stock
+from app.records.statements import upsert
+from app.records.tables.catalogue import catalogue_sync
+from app.records.tables.stock import fact_streams, stock
 
 Change = TypeVar("Change")
 Kind = Literal["catalogue", "stock"]
@@ -24,7 +34,7 @@ Kind = Literal["catalogue", "stock"]
 
 @dataclass(frozen=True)
 class Batch(Generic[Change]):
-    """Changed facts one sender holds the stream for; `seqs` says which statement of each it read."""
+    """Changed facts one syncer holds the stream for; `seqs` says which statement of each it read."""
 
     channel: str
     gateway: str
@@ -39,19 +49,8 @@ class Batch(Generic[Change]):
 
 
 @dataclass(frozen=True)
-class Look:
-    """A look at what a vendor's people wish of products, for which one sender holds the stream."""
-
-    channel: str
-    gateway: str
-    token: str
-    since_ms: int | None
-    """Up to when, by the vendor's clock, their wishes are known; None before the first look."""
-
-
-@dataclass(frozen=True)
 class Owed:
-    """How many facts of a kind a gateway has not heard, and what it said when it was told them last."""
+    """How many facts of a kind a gateway has not received, and why the last attempt failed."""
 
     channel: str
     gateway: str
@@ -85,12 +84,8 @@ _PAUSES: Final[Mapping[Kind, _Pause]] = {
 
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(fact_streams).values(channel=channel, gateway=gateway, seq=1)
-    statement = statement.on_conflict_do_update(
-        index_elements=[_STREAMS.channel, _STREAMS.gateway], set_={"seq": _STREAMS.seq + 1}
-    )
-    return int(connection.execute(statement.returning(_STREAMS.seq)).scalar_one())
+    row, next_one = {"channel": channel, "gateway": gateway, "seq": 1}, {"seq": _STREAMS.seq + 1}
+    return int(upsert(connection, fact_streams, row, next_one, returning=[_STREAMS.seq]).scalar_one())
 
 
 def hold(connection: Connection, channel: str, gateways: Collection[str] | None = None) -> None:
@@ -114,16 +109,17 @@ def take(
     the vendor by a newer one.
     """
     pause = _PAUSES[kind]
-    row = _lease(connection, channel, gateway, pause.next_try_at, pause.attempts, token, now, lease_s)
+    is_open = or_(pause.next_try_at.is_(None), pause.next_try_at <= now)
+    row = lease(connection, channel, gateway, is_open, pause.attempts, token, now, lease_s)
     return None if row is None else int(row[0])
 
 
-def _lease(
+def lease(
     connection: Connection,
     channel: str,
     gateway: str,
-    due_at: Column[Any],
-    told: Column[Any],
+    is_due: ColumnElement[bool],
+    wanted: Column[Any],
     token: str,
     now: datetime,
     lease_s: float,
@@ -134,26 +130,26 @@ def _lease(
             _STREAMS.channel == channel,
             _STREAMS.gateway == gateway,
             leases.is_free(_STREAMS.lease_until, now),
-            or_(due_at.is_(None), due_at <= now),
+            is_due,
         )
         .values(lease_token=token, lease_until=now + timedelta(seconds=lease_s))
-        .returning(told)
+        .returning(wanted)
     ).first()
 
 
 def release(connection: Connection, batch: Batch[Change]) -> bool:
-    """The vendor answered, or there was nothing to tell; False when somebody else holds the stream now."""
-    return _end_lease(connection, batch.channel, batch.gateway, batch.token, _PAUSES[batch.kind].values(0, None, ""))
+    """The vendor answered, or there was nothing to send; False when somebody else holds the stream now."""
+    return end_lease(connection, batch.channel, batch.gateway, batch.token, _PAUSES[batch.kind].values(0, None, ""))
 
 
 def postpone(connection: Connection, batch: Batch[Change], *, until: datetime, was_tried: bool, error: str) -> bool:
-    """Nothing of this kind could be told now; what holds then is sent later.  False when somebody else holds the
+    """Nothing of this kind could be sent now; what holds then is sent later.  False when somebody else holds the
     stream now."""
     pause = _PAUSES[batch.kind].values(batch.attempts + was_tried, until, error)
-    return _end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
+    return end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
 
 
-def _end_lease(
+def end_lease(
     connection: Connection, channel: str, gateway: str, token: str, values: Mapping[str, object | None]
 ) -> bool:
     result = connection.execute(
@@ -165,48 +161,14 @@ def _end_lease(
 
 
 def is_waiting(kind: Kind, channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:
-    """Whether this kind failed lately and is not due yet."""
+    """SQL: this kind failed lately and is not due yet."""
     return exists().where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _PAUSES[kind].next_try_at > now)
 
 
-def is_look_due(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
-    """Whether the vendor is to be polled now for what its people changed: where it received products or where a
-    refused fact waits for something they may do."""
-    due_at = _STREAMS.wishes_next_look_at
-    heard = catalogue_heard.c
-    found = connection.execute(
-        select(_STREAMS.channel).where(
-            _STREAMS.channel == channel,
-            _STREAMS.gateway == gateway,
-            or_(due_at.is_(None), due_at <= now),
-            or_(
-                exists().where(heard.channel == channel, heard.gateway == gateway),
-                exists().where(fact_obstacles.c.channel == channel, fact_obstacles.c.gateway == gateway),
-            ),
-        )
-    ).first()
-    return found is not None
-
-
-def take_look(
-    connection: Connection, channel: str, gateway: str, *, token: str, now: datetime, lease_s: float
-) -> Look | None:
-    """Lease the stream for a look at the vendor's wishes; None when it is another's or the look not due."""
-    due_at, until_ms = _STREAMS.wishes_next_look_at, _STREAMS.wishes_until_ms
-    row = _lease(connection, channel, gateway, due_at, until_ms, token, now, lease_s)
-    return None if row is None else Look(channel, gateway, token, row[0])
-
-
-def end_look(connection: Connection, look: Look, *, until_ms: int | None, next_at: datetime) -> bool:
-    """The look is over; False when somebody else holds the stream now."""
-    values = {"wishes_until_ms": until_ms, "wishes_next_look_at": next_at}
-    return _end_lease(connection, look.channel, look.gateway, look.token, values)
-
-
 def owed(connection: Connection) -> list[Owed]:
-    """What every gateway has not heard yet."""
+    """What every gateway has not received yet."""
     found = []
-    kinds: tuple[tuple[Kind, Any], ...] = (("catalogue", catalogue_heard.c), ("stock", stock.c))
+    kinds: tuple[tuple[Kind, Any], ...] = (("catalogue", catalogue_sync.c), ("stock", stock.c))
     for kind, facts in kinds:
         error = _PAUSES[kind].last_error
         rows = connection.execute(

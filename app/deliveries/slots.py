@@ -36,7 +36,7 @@ class Claimed:
         return self.delivery.channel, self.delivery.gateway
 
 
-class Room:
+class ClaimBudget:
     """How many calls may be claimed in one turn; `take` tells what was taken of it."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Room:
             self._left -= at_once + ahead
 
 
-class Turns:
+class SlotScheduler:
     """The threads of one process.  `begin` is handed each call whose turn has come, and must not wait."""
 
     def __init__(self, threads: int, observers: Collection[Stream], begin: Callable[[Claimed], object]) -> None:
@@ -99,7 +99,7 @@ class Turns:
         self._quick: set[Stream] = set()
         self._lock = threading.Lock()
 
-    def room(self, streams: Iterable[Stream]) -> Room:
+    def budget(self, streams: Iterable[Stream]) -> ClaimBudget:
         """What may be claimed of these now."""
         with self._lock:
             waiting = Counter({stream: len(calls) for stream, calls in self._waiting.items()})
@@ -110,7 +110,7 @@ class Turns:
                 stream: free[stream] + AHEAD * self._share - waiting[stream] for stream in free if stream in self._quick
             }
             held = self._inside + waiting
-            return Room(self._threads, idle, left, held, free, most, self._observers)
+            return ClaimBudget(self._threads, idle, left, held, free, most, self._observers)
 
     def begin(self, at_once: Iterable[Claimed], ahead: Iterable[Claimed]) -> None:
         """Give these a thread, and those one as soon as one is free."""

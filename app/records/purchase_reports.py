@@ -1,4 +1,4 @@
-"""Orders that observers get a report of, and which of these reports are due (R17)."""
+"""Purchases to report to observers: kept when an order is handed out, and commands once their moment has come (R17)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 
+from app.domain.events import about
 from app.domain.purchases import Purchase
+from app.records import outbox
 from app.records.deliveries import OPEN_STATES
+from app.records.former_keys import KEY_FORM
+from app.records.outbox import Owed
 from app.records.statements import upsert
-from app.records.tables.deliveries import deliveries
+from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.gateways import observed_orders
 from app.records.tables.orders import handed_out
 
 AT_A_TIME = 100
+
+VERB = "report_purchase"
 
 _STEPS = {"acknowledgement": "acknowledge_order", "completion": "complete_order"}
 """The verb the order's own source has to have taken first, for only what is committed is reported."""
@@ -38,7 +44,7 @@ class _Rejected(msgspec.Struct):
 
 
 def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[Purchase], now: datetime) -> None:
-    """Keep what is to be told of these orders; of one seen again the newest holds."""
+    """Keep what is to be reported of these orders; of one seen again the newest holds."""
     rows = {
         purchase.order_refnum: {
             "channel": channel,
@@ -100,7 +106,7 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
 
 
 def forget(connection: Connection, channel: str, gateway: str, refnums: Sequence[str]) -> None:
-    """They are owed now, or will never be."""
+    """They are commands now, or will never be."""
     connection.execute(
         delete(observed_orders).where(
             observed_orders.c.channel == channel,
@@ -108,3 +114,62 @@ def forget(connection: Connection, channel: str, gateway: str, refnums: Sequence
             observed_orders.c.refnum.in_(refnums),
         )
     )
+
+
+def queue_ripe(connection: Connection, channel: str, gateway: str, moment: str, now: datetime) -> bool:
+    """Make commands of the reports whose moment has come; False when there are none.
+
+    Each is made once for ever: the ledger of commands knows it by observer and order (R9).  Its lane is not the
+    order's: one shopper's reports follow one another, whatever else befalls the order.
+    """
+    found = ripe(connection, channel, gateway, moment)
+    for item in found:
+        purchase = _as_reported(item, moment)
+        if not item.is_void and purchase.lines:
+            _queue(connection, channel, gateway, purchase, now)
+    forget(connection, channel, gateway, [item.purchase.order_refnum for item in found])
+    return bool(found)
+
+
+def _queue(connection: Connection, channel: str, gateway: str, purchase: Purchase, now: datetime) -> None:
+    command = {
+        "channel": channel,
+        "callback": VERB,
+        "natural_key": f"{gateway}/{purchase.order_refnum}",
+        "order_refnum": purchase.order_refnum,
+        "key_form": KEY_FORM,
+        "digest": "",
+        "events": msgspec.json.encode(()),
+        "request_id": f"report-{outbox.new_lease()}",
+        "begun_at": now,
+        "lease_until": now,
+        "finished_at": now,
+    }
+    key = ("channel", "callback", "natural_key")
+    command_id = upsert(connection, commands, command, key=key, returning=[commands.c.id]).scalar()
+    if command_id is None:
+        return
+    placed = outbox.owe(
+        connection,
+        Owed(gateway, VERB, purchase, about("order_refnum", purchase.order_refnum)),
+        channel=channel,
+        lane=f"shopper {purchase.shopper}",
+        command_id=command_id,
+        request_id=str(command["request_id"]),
+        now=now,
+        lease=None,
+    )
+    assert placed is not None
+    outbox.wake(connection, placed.delivery.id, now)
+
+
+def _as_reported(item: Ripe, moment: str) -> Purchase:
+    """At completion without the units that never ship."""
+    if moment != "completion":
+        return item.purchase
+    lines = tuple(
+        msgspec.structs.replace(line, quantity=left)
+        for line in item.purchase.lines
+        if (left := line.quantity - item.unshipped.get(line.line_refnum, 0)) > 0
+    )
+    return msgspec.structs.replace(item.purchase, lines=lines)
