@@ -19,7 +19,7 @@ from rich.text import Text
 from app import gateways, shared_rates
 from app import settings as configuration
 from app.channel import registration
-from app.cli import channel_findings, findings, stock_findings
+from app.cli import public_address
 from app.cli.vendors import build
 from app.deadline import Deadline
 from app.domain.findings import Finding
@@ -28,6 +28,9 @@ from app.errors import Misconfigured, SettingsFault
 from app.gateways import VENDORS
 from app.gateways.calls import Call, Health
 from app.gateways.vendor import Tools
+from app.operations.health_checks import channels as channel_checks
+from app.operations.health_checks import server as server_checks
+from app.operations.health_checks import stock_figures, waiting
 from app.records.database import Database, DatabaseUnavailable
 from app.settings import Channel, Settings
 from app.terminal import console, json_option, new_table, print_json
@@ -124,8 +127,10 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
 
 def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
     address: queue.SimpleQueue[Finding] = queue.SimpleQueue()
-    threading.Thread(target=lambda: address.put(findings.of_public_url(configured.public_url)), daemon=True).start()
-    about_database, database = findings.open_database(configured.database_url)
+    threading.Thread(
+        target=lambda: address.put(public_address.of_public_url(configured.public_url)), daemon=True
+    ).start()
+    about_database, database = server_checks.open_database(configured.database_url)
     if database is not None:
         try:
             configured = registration.resolve(configured, database)
@@ -139,18 +144,18 @@ def _report(configured: Settings, channels: Sequence[Channel]) -> Report:
         gone: list[Finding] = []
         if database is not None:
             try:
-                told = findings.of_records(database, [channel.name for channel in configured.channels], database.now())
-                gone = [*findings.of_clock(database), *channel_findings.of_gone_channels(configured, database)]
-                figures = stock_findings.of_channels(database, channels, build(configured, database))
+                told = waiting.of_records(database, [channel.name for channel in configured.channels], database.now())
+                gone = [*server_checks.of_clock(database), *channel_checks.of_gone_channels(configured, database)]
+                figures = stock_figures.of_channels(database, channels, build(configured, database))
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
-    server = [about_database, address.get(), *findings.of_settings(configured), *told.get("", []), *gone]
+    server = [about_database, address.get(), *server_checks.of_settings(configured), *told.get("", []), *gone]
     parts = [
         OfChannel(
             channel.name,
             *channel.pair,
             [checked[(channel.name, token)] for token in channel.gateways],
-            [*findings.of_channel(channel), *told.get(channel.name, []), *figures.get(channel.name, [])],
+            [*channel_checks.of_channel(channel), *told.get(channel.name, []), *figures.get(channel.name, [])],
         )
         for channel in channels
     ]
@@ -260,16 +265,16 @@ def _ask(
         state, health = "unreachable", Health("unreachable", f"the check itself failed: {type(error).__name__}")
     ms = round((time.monotonic() - begun) * 1000)
     told = (
-        *map(findings.of_address, health.findings),
+        *map(public_address.of_address, health.findings),
         *_flows(flows),
         *_clock(token, calls),
-        *map(findings.of_rate, limits),
+        *map(server_checks.of_rate, limits),
     )
     arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, told)))
 
 
 def _flows(flows: Mapping[str, str]) -> Iterator[Finding]:
-    """What is switched on and what rests; whether a key may also write shows only in what waits (`findings`)."""
+    """What is switched on and what rests; whether a key may also write shows only in what waits (`waiting`)."""
     for flow, why in flows.items():
         yield Finding(flow, "off" if why else "ok", why or "it is switched on")
 

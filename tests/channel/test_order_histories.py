@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.cli import findings
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.operations.health_checks import waiting
 from app.records import handed_out as remembered
 from app.records import parcels
 from app.records.tables.deliveries import deliveries
@@ -147,7 +147,7 @@ def test_p34_every_order_ends_closed_on_both_sides_or_named_by_check(
     with retailops.database.read() as connection:
         left_open = dict(connection.execute(select(handed_out.c.refnum, handed_out.c.left_open)).all())
     named = [refnum for refnum, code in left_open.items() if code]
-    found = findings.of_records(retailops.database, ["first"], utc_now())
+    found = waiting.of_records(retailops.database, ["first"], utc_now())
     sentences = [item.sentence for item in found["first"] if item.name == "left open"]
     assert len(sentences) == bool(named)
     for history in histories:

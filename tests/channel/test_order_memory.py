@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.cli import findings
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.operations.health_checks import waiting
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
 from tests.gateways.test_pipe17 import Start, request
@@ -65,7 +65,7 @@ def status(empty: Sandbox, order: dict[str, Any]) -> str:
 
 def left_open(retailops: Caller) -> list[str]:
     """What `channel check` says of orders whose completion left something open."""
-    found = findings.of_records(retailops.database, ["first"], utc_now())
+    found = waiting.of_records(retailops.database, ["first"], utc_now())
     return [finding.sentence for finding in found["first"] if finding.name == "left open"]
 
 

@@ -12,9 +12,9 @@ import requests
 from flask import Flask
 from sqlalchemy import insert, select
 
-from app.cli import findings
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.operations.health_checks import waiting
 from app.records.database import Database
 from app.records.retention import Retention, Terms
 from app.records.tables import metadata
@@ -278,7 +278,7 @@ def test_r28_a_paid_order_that_retailops_does_not_have_is_held_at_its_date_and_t
     with street.database.read() as connection:
         assert [row.paid_at is not None for row in connection.execute(select(orders.c.paid_at))] == [True, True]
     for now, is_told in ((utc_now() + timedelta(days=6), False), (later, True)):
-        told = findings.of_records(street.database, ["shop"], now)["shop"]
+        told = waiting.of_records(street.database, ["shop"], now)["shop"]
         assert any(refnum in item.sentence for item in told if item.name == "not handed over") is is_told
     long_after = utc_now() + timedelta(days=400)
     assert _purged(street.database, long_after) == {refnum}

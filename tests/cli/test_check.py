@@ -357,7 +357,7 @@ storefront_client_id = "{merchant.client_id}"
 
 
 def test_what_others_fetch_from_here_is_tried() -> None:
-    from app.cli.findings import of_address
+    from app.cli.public_address import of_address
 
     def feed(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         start("200 OK" if environ["PATH_INFO"] == "/feeds/a.xml" else "404 Gone", [])

@@ -1,11 +1,11 @@
-"""What `channel check` says of a channel's stock figures."""
+"""Health of a channel's stock figures: whether what RetailOps states adds up (R13)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.cli.vendors import Built
 from app.domain.findings import Finding
+from app.gateways.capabilities import Gateway
 from app.records import stock_disagreements
 from app.records.database import Database
 from app.records.stock_disagreements import StockDisagreement
@@ -18,23 +18,26 @@ _COUNTS: Mapping[str, str] = {
 }
 
 
+Gateways = Mapping[tuple[str, str], Gateway]
+"""By key of a channel's records and vendor."""
+
 _BY_LOCATION = "every vendor of this channel is sent stock by location, so the details count"
 
 
-def of_channels(database: Database, channels: Iterable[Channel], built: Built) -> dict[str, list[Finding]]:
+def of_channels(database: Database, channels: Iterable[Channel], gateways: Gateways) -> dict[str, list[Finding]]:
     """Channels whose pushes contradicted themselves, with an example.  Raises `DatabaseUnavailable`."""
     found: dict[str, list[Finding]] = {}
     with database.read() as connection:
         for channel in channels:
             noted = stock_disagreements.of_channel(connection, channel.key)
             if noted is not None:
-                found[channel.name] = [_finding(channel, noted, is_by_location=_is_by_location(channel, built))]
+                found[channel.name] = [_finding(channel, noted, is_by_location=_is_by_location(channel, gateways))]
     return found
 
 
-def _is_by_location(channel: Channel, built: Built) -> bool:
+def _is_by_location(channel: Channel, gateways: Gateways) -> bool:
     """Whether no vendor of the channel is sent one figure a SKU; a vendor that cannot be built may be one."""
-    found = [built.get((channel.key, token)) for token in channel.gateways]
+    found = [gateways.get((channel.key, token)) for token in channel.gateways]
     return all(gateway is not None and (gateway.stock is None or gateway.stock.by_location) for gateway in found)
 
 

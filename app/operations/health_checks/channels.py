@@ -1,4 +1,4 @@
-"""What `channel check` says of channels as a whole: gone ones, unknown accounts, orders not taken (R28, R35)."""
+"""Health of channels as a whole: their settings, gone ones, unknown accounts, orders not taken (R28, R35)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from app import gateways
 from app.channel import registration
 from app.domain.findings import Finding
+from app.gateways import VENDORS
 from app.records import inbound
 from app.records.database import Database
-from app.settings import Settings
+from app.settings import Channel, Settings
 from app.storefront import order_store
 
 NAMED = 3
@@ -20,6 +21,16 @@ NAMED = 3
 
 NOT_HANDED_OVER_FOR = timedelta(days=7)
 """How long after its payment an order that RetailOps does not have is named."""
+
+
+def of_channel(channel: Channel) -> list[Finding]:
+    """What its settings alone say of one channel."""
+    found = [
+        Finding("set aside", "attention", f"{fault}; until then its callbacks get 503") for fault in channel.set_aside
+    ]
+    if not any(VENDORS[token].brings_orders(options) for token, options in channel.vendors.items()):
+        found.append(Finding("orders", "note", "no gateway of this channel brings orders: order_pull is always empty"))
+    return found
 
 
 def of_gone_channels(configured: Settings, database: Database) -> list[Finding]:
