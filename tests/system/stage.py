@@ -65,7 +65,7 @@ def hurry() -> None:
     """
     import app
     from app.channel import command_claims, commands
-    from app.deliveries import dispatcher, facts, transitions
+    from app.deliveries import dispatcher, sync, transitions
     from app.transport import breaker, retries
 
     own_next_try_s = retries.next_try_s
@@ -81,9 +81,9 @@ def hurry() -> None:
         (commands, "RECORDING_S", 2.0),
         (dispatcher, "ATTEMPT_S", 3.5),
         (dispatcher, "LEASE_S", HURRIED_LEASE_S),
-        (facts, "ATTEMPT_S", 3.5),
-        (facts, "LEASE_S", HURRIED_LEASE_S),
-        (facts, "next_try_s", soon),
+        (sync, "ATTEMPT_S", 3.5),
+        (sync, "LEASE_S", HURRIED_LEASE_S),
+        (sync, "next_try_s", soon),
         (transitions, "next_try_s", soon),
     ):
         if not hasattr(module, name):
