@@ -52,8 +52,7 @@ def inbound(token: str, gateways: Mapping[str, Gateway], set_aside: Collection[s
 
     It is made by `create` of the folder `inbound` in the vendor's own.  `gateways` are this vendor's by channel name,
     former names too, for addresses that have one in them; the blueprint brings its whole paths and its own checks, and
-    refuses what belongs to a channel whose name is in
-    `set_aside`: a fault of its configuration stops it (R35).
+    refuses what belongs to a channel whose name is in `set_aside`: a fault of its configuration stops it (R35).
     """
     package = importlib.import_module(REGISTRY[token])
     if all(found.name != "inbound" for found in pkgutil.iter_modules(getattr(package, "__path__", ()))):
