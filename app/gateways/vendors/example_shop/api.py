@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from app.errors import Refused
+from app.errors import Refused, only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
-from app.gateways.vendor_calls import only_reading, send, unreadable
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import Reply, VendorClient, raise_for
+from app.transport.client import Reply, VendorClient, raise_for, unreadable
 
 TOKEN: Final = "example_shop"
 
@@ -43,7 +42,7 @@ class Api:
     def read(self, path: str, call: Call, *, order: str = "", params: Params | None = None) -> Json:
         """The object that a GET answers; whatever goes wrong, surely nothing was done."""
         with only_reading():
-            reply = send(self._client, "GET", path, call, ids={"order": order}, params=params)
+            reply = self._client.send("GET", path, call, ids={"order": order}, params=params)
             raise_for(reply)
             return reply.json_object()
 
@@ -79,7 +78,7 @@ class Api:
         return [_error_of(result, answer) for result in results]
 
     def _answer(self, method: str, path: str, body: Any, call: Call, order: str = "") -> Reply:
-        reply = send(self._client, method, path, call, ids={"order": order}, body=encode(body))
+        reply = self._client.send(method, path, call, ids={"order": order}, body=encode(body))
         raise_for(reply)
         return reply
 

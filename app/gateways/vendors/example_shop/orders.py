@@ -13,10 +13,10 @@ from app.domain.moments import moment_text, to_ms
 from app.domain.orders import Candidate, HeldBack, OrderSketch, SketchLine
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
-from app.gateways.vendor_calls import unreadable
 from app.gateways.vendors.example_shop.api import TOKEN, Api
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Figure, Id, Moment, Part, Parts, Text, read, wire
+from app.transport.client import unreadable
 
 ORDERS: Final = "/orders"
 ORDER: Final = "/orders/{order}"

@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from app.errors import only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
-from app.gateways.vendor_calls import only_reading, send
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.transport.client import Reply, VendorClient, raise_for
@@ -93,7 +93,7 @@ class Api:
 
     def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
         signature = own_header(self._options.hmac_secrets, body)
-        return send(self._client, method, path, call, ids=ids, body=body, headers=signature)
+        return self._client.send(method, path, call, ids=ids, body=body, headers=signature)
 
 
 def _id_of(hook: Json) -> str:

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from app.errors import Misconfigured, Refused
+from app.errors import Misconfigured, Refused, only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
-from app.gateways.vendor_calls import only_reading, send
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
@@ -62,14 +61,13 @@ class Api:
         patience_s = self._options.batch_call_s
         body = encode(events)
         _understood(
-            send(self._tracking, "POST", "/visitorEvents", call, params=params, body=body, patience_s=patience_s)
+            self._tracking.send("POST", "/visitorEvents", call, params=params, body=body, patience_s=patience_s)
         )
 
     def upload_orders(self, rows: bytes, call: Call) -> None:
         """A file of sales history (contract 2.8).  Raises a `GatewayError`."""
         _understood(
-            send(
-                self._uploads,
+            self._uploads.send(
                 "POST",
                 "/2.0/partner/{partner}/transaction",
                 call,
@@ -88,7 +86,7 @@ class Api:
             params["stockId"] = stock_id
         path, ids = f"/1.0/partner/{{partner}}/{kind}/{{id}}", {"partner": self._options.partner_id, "id": str(number)}
         try:
-            _understood(send(self._products, "POST", path, call, ids=ids, params=params, body=body))
+            _understood(self._products.send("POST", path, call, ids=ids, params=params, body=body))
         except Refused as error:
             if error.code == "HTTP_404":
                 raise Misconfigured("WRONG_ADDRESS", f"{error.message}: correct cdn_url or partner_id") from error
@@ -98,7 +96,7 @@ class Api:
         """A read without effect (contract 2.3).  Raises a `GatewayError`."""
         path, ids = "/1.0/partner/{partner}/items/", {"partner": self._options.partner_id}
         with only_reading():
-            reply = send(self._uploads, "GET", path, call, ids=ids, params={"itemsIds": 0, "format": "json"})
+            reply = self._uploads.send("GET", path, call, ids=ids, params={"itemsIds": 0, "format": "json"})
             raise_for(reply)
             if reply.status != NOTHING_FOUND:
                 reply.json()

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
-from app.gateways import vendor_calls
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
 from app.gateways.calls import Call
-from app.gateways.vendor_calls import only_reading, send
 from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire
+from app.transport import client
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
@@ -67,7 +66,7 @@ class Api:
     ) -> Json:
         """The body of a successful GET.  Raises a `GatewayError`; a read surely changes nothing."""
         with only_reading():
-            return _understood(send(self._client, "GET", path, call, ids=ids, params=params))
+            return _understood(self._client.send("GET", path, call, ids=ids, params=params))
 
     def read_one(self, path: str, key: str, object_id: str, call: Call) -> Any | None:
         """The object under `key`, or None when Pipe17 has no such object."""
@@ -113,7 +112,7 @@ class Api:
 
     def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
         """The body of a successful PUT or POST.  Raises a `GatewayError`."""
-        return _understood(send(self._client, method, path, call, ids=ids, body=encode(body)))
+        return _understood(self._client.send(method, path, call, ids=ids, body=encode(body)))
 
 
 def _understood(reply: Reply) -> Json:
@@ -148,5 +147,5 @@ def _is_enveloped(reply: Reply) -> bool:
 
 
 def unreadable(path: str) -> BrokenReply:
-    """See `vendor_calls.unreadable`."""
-    return vendor_calls.unreadable("pipe17", path)
+    """See `client.unreadable`."""
+    return client.unreadable("pipe17", path)
