@@ -8,6 +8,9 @@ follows (an event, a repeat, a look-up, a parked delivery) depends on it.  What 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 SWITCHED_OFF = "SWITCHED_OFF"
 """Code of an `Unavailable` raised before anything was sent, because somebody at the vendor switched us off: what is
 owed waits, without counting tries, until it is switched on again."""
@@ -93,3 +96,13 @@ class BrokenReply(GatewayError):
     """The vendor answered something that is not its contract; the work may have been done."""
 
     outcome_unknown = True
+
+
+@contextmanager
+def only_reading() -> Iterator[None]:
+    """A `GatewayError` raised inside says that surely nothing was done at the vendor."""
+    try:
+        yield
+    except GatewayError as error:
+        error.outcome_unknown = False
+        raise

@@ -183,6 +183,26 @@ def test_p43_a_contracts_unverified_facts_name_the_settings_that_the_vendors_own
     assert named(page) <= named(full.read_text(encoding="utf-8")), "the vendor's list does not have this"
 
 
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "app" / "gateways").rglob("UNVERIFIED.md")), ids=lambda p: p.parent.name
+)
+def test_p43_an_unverified_fact_names_code_that_there_is(page: Path) -> None:
+    """Of names after a module the next ones stand in it, up to a semicolon: behind that come settings."""
+    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.count(" | ") >= 3]
+    lost = []
+    for place in (part for row in rows for part in row[2].split(";")):
+        code = ""
+        for name in re.findall(r"`([^`]+)`", place):
+            if name.endswith(".py"):
+                found = [*page.parent.rglob(Path(name).name), ROOT / "app" / name, ROOT / name]
+                found = [path for path in found if path.is_file() and str(path).endswith(name)]
+                code = found[0].read_text() if found else ""
+                lost += [] if found else [name]
+            elif code and re.fullmatch(r"\w+(\(\))?", name) and not re.search(rf"\b{name.removesuffix('()')}\b", code):
+                lost.append(name)
+    assert lost == []
+
+
 def test_p43_nothing_needs_a_file_that_is_not_in_the_project() -> None:
     outside = [
         str(path.relative_to(ROOT))

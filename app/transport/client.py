@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -149,6 +149,13 @@ def judge(reply: Reply) -> GatewayError | None:
     return BrokenReply("REDIRECTED" if status in (302, 303) else f"HTTP_{status}", said)
 
 
+def unreadable(vendor: str, path: str) -> BrokenReply:
+    """The error for a read whose answer is not of the documented form; surely nothing was done."""
+    error = BrokenReply("UNEXPECTED_FORM", f"{vendor} answered GET {path} without what it should hold")
+    error.outcome_unknown = False
+    return error
+
+
 def raise_for(reply: Reply) -> None:
     """Raises what `judge` finds."""
     error = judge(reply)
@@ -174,6 +181,19 @@ def _ahead_s(reply: Reply) -> float | None:
     """How far the vendor's clock is before this machine's, by its Date header; None where that cannot be read."""
     theirs = _said_at(reply)
     return None if theirs is None else (theirs - utc_now()).total_seconds()
+
+
+class Circumstances(Protocol):
+    """How long a use of a vendor may take, how urgent it is, and which request it serves."""
+
+    @property
+    def deadline(self) -> Deadline: ...
+
+    @property
+    def kind(self) -> CallKind: ...
+
+    @property
+    def request_id(self) -> str: ...
 
 
 class VendorClient:
@@ -293,6 +313,24 @@ class VendorClient:
                 status, ahead_s = (None, None) if reply is None else (reply.status, _ahead_s(reply))
                 took_s = time.monotonic() - started
                 self._tell(VendorCall(self.vendor, method, shown, status, outcome, took_s, request_id, ahead_s))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        call: Circumstances,
+        *,
+        ids: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience_s: float | None = None,
+    ) -> Reply:
+        """As `call`, in the circumstances of a gateway's use."""
+        return self.call(
+            method, path, ids=ids, params=params, json_body=body, headers=headers, patience_s=patience_s,
+            deadline=call.deadline, kind=call.kind, request_id=call.request_id,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Closes every idle connection.  The client stays usable."""

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.gateways.vendors.example_shop.gateway import TOKEN
+from app.gateways.vendors.example_shop.api import TOKEN
 from app.sandbox.vendors.example_shop import ACCOUNT_ID, API_KEY, BASE_PATH, State, serve_example_shop
 from tests.conftest import KEY, PAIR, Caller, codes, eventually
 

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from app.errors import BrokenReply, GatewayError, Refused
+from app.errors import Refused, only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import Reply, VendorClient, raise_for
+from app.transport.client import Reply, VendorClient, raise_for, unreadable
+
+TOKEN: Final = "example_shop"
 
 Params = Mapping[str, str | int]
 
 
-def client_of(token: str, options: ExampleShopOptions, tools: Tools) -> VendorClient:
+def client_of(options: ExampleShopOptions, tools: Tools) -> VendorClient:
     """The client of one account.  Raises `Misconfigured` when no key may be sent to the address."""
     digest = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
     return VendorClient(
-        token,
+        TOKEN,
         options.base_url,
         headers={"X-Api-Key": options.api_key},
         patience_s=options.patience_s,
         secrets=(options.api_key,),
-        limiter=tools.limiter(token, digest, learned_rate.plan_of(options)),
+        limiter=tools.limiter(TOKEN, digest, learned_rate.plan_of(options)),
         observe=tools.observe,
     )
 
@@ -39,11 +41,10 @@ class Api:
 
     def read(self, path: str, call: Call, *, order: str = "", params: Params | None = None) -> Json:
         """The object that a GET answers; whatever goes wrong, surely nothing was done."""
-        try:
-            return self._answer("GET", path, call, order=order, params=params).json_object()
-        except GatewayError as error:
-            error.outcome_unknown = False
-            raise
+        with only_reading():
+            reply = self._client.send("GET", path, call, ids={"order": order}, params=params)
+            raise_for(reply)
+            return reply.json_object()
 
     def read_if_any(self, path: str, call: Call, *, order: str) -> Json | None:
         """As `read`; None where there is no such object."""
@@ -61,41 +62,23 @@ class Api:
             page = self.read(path, call, params={**params, "after": after})
             rows, after = page.get(name), page.get("next")
             if not isinstance(rows, list) or not isinstance(after, str | None):
-                raise unreadable(path)
+                raise unreadable(TOKEN, path)
             yield rows
 
     def write(self, method: str, path: str, body: Any, call: Call, *, order: str = "") -> Json:
         """The object that a POST or PUT answers."""
-        return self._answer(method, path, call, order=order, body=encode(body)).json_object()
+        return self._answer(method, path, body, call, order).json_object()
 
     def write_each(self, path: str, rows: list[Json], call: Call) -> list[str]:
         """PUT a list; for each row why it was refused, "" where it was taken."""
-        answer = self._answer("PUT", path, call, body=encode(rows))
+        answer = self._answer("PUT", path, rows, call)
         results = answer.json_object().get("results")
         if not isinstance(results, list) or len(results) != len(rows):
             raise answer.broken("UNEXPECTED_FORM", "not one result for each row")
         return [_error_of(result, answer) for result in results]
 
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        call: Call,
-        *,
-        order: str = "",
-        params: Params | None = None,
-        body: bytes | None = None,
-    ) -> Reply:
-        reply = self._client.call(
-            method,
-            path,
-            ids={"order": order},
-            params=params,
-            json_body=body,
-            deadline=call.deadline,
-            kind=call.kind,
-            request_id=call.request_id,
-        )
+    def _answer(self, method: str, path: str, body: Any, call: Call, order: str = "") -> Reply:
+        reply = self._client.send(method, path, call, ids={"order": order}, body=encode(body))
         raise_for(reply)
         return reply
 
@@ -105,11 +88,4 @@ def _error_of(result: Any, answer: Reply) -> str:
     error = result.get("error", "") if isinstance(result, dict) else None
     if not isinstance(error, str) or (error and not error.replace("_", "").isalnum()):
         raise answer.broken("UNEXPECTED_FORM", "a result that is neither taken nor refused with a code")
-    return error
-
-
-def unreadable(path: str) -> BrokenReply:
-    """The error for a read whose answer is not of the documented form; surely nothing was done."""
-    error = BrokenReply("UNEXPECTED_FORM", f"the answer to GET {path} is not of the documented form")
-    error.outcome_unknown = False
     return error

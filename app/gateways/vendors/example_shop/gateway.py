@@ -8,25 +8,23 @@ from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
-from app.gateways.vendors.example_shop.api import Api, client_of
+from app.gateways.vendors.example_shop.api import TOKEN, Api, client_of
 from app.gateways.vendors.example_shop.facts import Products, Stock
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.vendors.example_shop.order_commands import OrderCommands
 from app.gateways.vendors.example_shop.orders import Orders
-
-TOKEN: Final = "example_shop"
 
 ACCOUNT: Final = "/account"
 
 
 def create_gateway(options: ExampleShopOptions, tools: Tools) -> Gateway:
     """Raises `Misconfigured` when no key may be sent to the address."""
-    api = Api(client_of(TOKEN, options, tools))
+    api = Api(client_of(options, tools))
     return Gateway(
         token=TOKEN,
         check=lambda call: _health(api, options.account_id, call),
         commands=OrderCommands(api),
-        orders=Orders(TOKEN, options, api) if options.orders else None,
+        orders=Orders(options, api) if options.orders else None,
         stock=Stock(api),
         catalogue=Products(api),
     )

@@ -13,9 +13,10 @@ from app.domain.moments import moment_text, to_ms
 from app.domain.orders import Candidate, HeldBack, OrderSketch, SketchLine
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
-from app.gateways.vendors.example_shop.api import Api, unreadable
+from app.gateways.vendors.example_shop.api import TOKEN, Api
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Figure, Id, Moment, Part, Parts, Text, read, wire
+from app.transport.client import unreadable
 
 ORDERS: Final = "/orders"
 ORDER: Final = "/orders/{order}"
@@ -79,8 +80,9 @@ class Order:
 class Orders(OrderSource):
     """The orders of one account."""
 
-    def __init__(self, token: str, options: ExampleShopOptions, api: Api) -> None:
-        self.token = token
+    token = TOKEN
+
+    def __init__(self, options: ExampleShopOptions, api: Api) -> None:
         self._options = options
         self._api = api
 
@@ -149,5 +151,5 @@ def checked(row: Any) -> Order:
     """An order that was asked for by its number.  Raises `BrokenReply`, surely nothing done."""
     order = read(Order, row)
     if order is None:
-        raise unreadable(ORDER)
+        raise unreadable(TOKEN, ORDER)
     return order

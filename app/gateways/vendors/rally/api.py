@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from app.errors import GatewayError
+from app.errors import only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
@@ -70,16 +70,13 @@ class Api:
 
     def hooks(self, call: Call) -> list[Json]:
         """Every hook registered for this key.  Raises a `GatewayError`; nothing is changed."""
-        try:
+        with only_reading():
             reply = self._send("GET", HOOKS, READING, call)
             raise_for(reply)
             data = reply.json_object().get("data")
             if not isinstance(data, list) or not all(isinstance(hook, dict) and _id_of(hook) for hook in data):
                 raise reply.broken("UNEXPECTED_FORM", "no list of hooks with ids")
-        except GatewayError as error:
-            error.outcome_unknown = False
-            raise
-        return data
+            return data
 
     def add_hook(self, topic: str, url: str, method: str, call: Call) -> str:
         """Register one hook and give its id.  Raises a `GatewayError`."""
@@ -95,16 +92,8 @@ class Api:
         raise_for(self._send("DELETE", HOOK, READING, call, ids={"id": hook_id}))
 
     def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
-        return self._client.call(
-            method,
-            path,
-            ids=ids,
-            json_body=body,
-            headers=own_header(self._options.hmac_secrets, body),
-            deadline=call.deadline,
-            kind=call.kind,
-            request_id=call.request_id,
-        )
+        signature = own_header(self._options.hmac_secrets, body)
+        return self._client.send(method, path, call, ids=ids, body=body, headers=signature)
 
 
 def _id_of(hook: Json) -> str:

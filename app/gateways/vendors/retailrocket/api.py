@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import Misconfigured, Refused, only_reading
 from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
@@ -57,32 +57,24 @@ class Api:
 
     def send_events(self, events: list[Mapping[str, Any]], call: Call) -> None:
         """One batch, in this order (contract 2.5).  Raises a `GatewayError`; a success means all of it."""
+        params = {"apiKey": self._options.api_key, "partnerId": self._options.partner_id}
+        patience_s = self._options.batch_call_s
+        body = encode(events)
         _understood(
-            self._tracking.call(
-                "POST",
-                "/visitorEvents",
-                params={"apiKey": self._options.api_key, "partnerId": self._options.partner_id},
-                json_body=encode(events),
-                deadline=call.deadline,
-                kind=call.kind,
-                request_id=call.request_id,
-                patience_s=self._options.batch_call_s,
-            )
+            self._tracking.send("POST", "/visitorEvents", call, params=params, body=body, patience_s=patience_s)
         )
 
     def upload_orders(self, rows: bytes, call: Call) -> None:
         """A file of sales history (contract 2.8).  Raises a `GatewayError`."""
         _understood(
-            self._uploads.call(
+            self._uploads.send(
                 "POST",
                 "/2.0/partner/{partner}/transaction",
+                call,
                 ids={"partner": self._options.partner_id},
                 params={"apikey": self._options.api_key},
-                json_body=rows,
+                body=rows,
                 headers={"Content-Type": CSV},
-                deadline=call.deadline,
-                kind=call.kind,
-                request_id=call.request_id,
                 patience_s=self._options.batch_call_s,
             )
         )
@@ -92,19 +84,9 @@ class Api:
         params: dict[str, str | int] = {"contentHash": content_hash(body.decode())}
         if stock_id:
             params["stockId"] = stock_id
+        path, ids = f"/1.0/partner/{{partner}}/{kind}/{{id}}", {"partner": self._options.partner_id, "id": str(number)}
         try:
-            _understood(
-                self._products.call(
-                    "POST",
-                    f"/1.0/partner/{{partner}}/{kind}/{{id}}",
-                    ids={"partner": self._options.partner_id, "id": str(number)},
-                    params=params,
-                    json_body=body,
-                    deadline=call.deadline,
-                    kind=call.kind,
-                    request_id=call.request_id,
-                )
-            )
+            _understood(self._products.send("POST", path, call, ids=ids, params=params, body=body))
         except Refused as error:
             if error.code == "HTTP_404":
                 raise Misconfigured("WRONG_ADDRESS", f"{error.message}: correct cdn_url or partner_id") from error
@@ -112,22 +94,12 @@ class Api:
 
     def read_nothing(self, call: Call) -> None:
         """A read without effect (contract 2.3).  Raises a `GatewayError`."""
-        try:
-            reply = self._uploads.call(
-                "GET",
-                "/1.0/partner/{partner}/items/",
-                ids={"partner": self._options.partner_id},
-                params={"itemsIds": 0, "format": "json"},
-                deadline=call.deadline,
-                kind=call.kind,
-                request_id=call.request_id,
-            )
+        path, ids = "/1.0/partner/{partner}/items/", {"partner": self._options.partner_id}
+        with only_reading():
+            reply = self._uploads.send("GET", path, call, ids=ids, params={"itemsIds": 0, "format": "json"})
             raise_for(reply)
             if reply.status != NOTHING_FOUND:
                 reply.json()
-        except GatewayError as error:
-            error.outcome_unknown = False
-            raise
 
 
 def content_hash(body: str) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from app.errors import BrokenReply, GatewayError, Misconfigured, Refused
+from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
 from app.gateways.calls import Call
 from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire
+from app.transport import client
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
@@ -64,11 +65,8 @@ class Api:
         self, path: str, call: Call, *, ids: Mapping[str, str] | None = None, params: Params | None = None
     ) -> Json:
         """The body of a successful GET.  Raises a `GatewayError`; a read surely changes nothing."""
-        try:
-            return _understood(self._send("GET", path, call, ids=ids, params=params))
-        except GatewayError as error:
-            error.outcome_unknown = False
-            raise
+        with only_reading():
+            return _understood(self._client.send("GET", path, call, ids=ids, params=params))
 
     def read_one(self, path: str, key: str, object_id: str, call: Call) -> Any | None:
         """The object under `key`, or None when Pipe17 has no such object."""
@@ -114,28 +112,7 @@ class Api:
 
     def write(self, method: str, path: str, body: Any, call: Call, *, ids: Mapping[str, str] | None = None) -> Json:
         """The body of a successful PUT or POST.  Raises a `GatewayError`."""
-        return _understood(self._send(method, path, call, ids=ids, body=encode(body)))
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        call: Call,
-        *,
-        ids: Mapping[str, str] | None = None,
-        params: Params | None = None,
-        body: bytes | None = None,
-    ) -> Reply:
-        return self._client.call(
-            method,
-            path,
-            ids=ids,
-            params=params,
-            json_body=body,
-            deadline=call.deadline,
-            kind=call.kind,
-            request_id=call.request_id,
-        )
+        return _understood(self._client.send(method, path, call, ids=ids, body=encode(body)))
 
 
 def _understood(reply: Reply) -> Json:
@@ -170,7 +147,5 @@ def _is_enveloped(reply: Reply) -> bool:
 
 
 def unreadable(path: str) -> BrokenReply:
-    """The error for a read whose answer is not of the documented form; surely nothing was done."""
-    error = BrokenReply("UNEXPECTED_FORM", f"pipe17 answered GET {path} without what it should hold")
-    error.outcome_unknown = False
-    return error
+    """See `client.unreadable`."""
+    return client.unreadable("pipe17", path)
