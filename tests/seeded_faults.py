@@ -1312,7 +1312,7 @@ FAULTS = (
     Fault(
         "zeros-cost-the-command",
         "P34",
-        "app/channel/shipments.py",
+        "app/contract/packages.py",
         "stated = tuple(item for item in items if item.quantity > 0)",
         "stated = tuple(items)",
         ("tests/channel/test_order_memory.py::test_p34_packages_of_zeros_are_info_and_cost_no_neighbour",),
@@ -1429,7 +1429,7 @@ FAULTS = (
         "which-figure-asked-of-everybody",
         "P36",
         "app/channel/actions/inventory_push.py",
-        "    if disagreement is not None and not all(sink.by_location for sink in hearing.values()):\n",
+        "    if disagreement is not None and not all(sink.by_location for sink in sinks.values()):\n",
         "    if disagreement is not None:\n",
         (
             "tests/channel/test_stock_figures.py::"

@@ -25,8 +25,8 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (47, 164, 39, 7, 3, 1),
-    "order_shipment_submit to Pipe17 and back": (54, 192, 61, 9, 3, 1),
+    "order_cancel to Pipe17 and back": (47, 161, 37, 7, 3, 1),
+    "order_shipment_submit to Pipe17 and back": (54, 192, 45, 9, 3, 1),
     "order_acknowledge to Pipe17 and back": (47, 157, 39, 6, 3, 1),
     "inventory_push, the request": (22, 34, 12, 2, 1, 0),
     "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from app.channel.command import OrderAtSource, Plan
 from app.channel.services import carries_out
+from app.contract.packages import StatedPackage
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot
@@ -23,9 +24,6 @@ from app.records import parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 from app.records.parcels import Parcel
-
-if TYPE_CHECKING:
-    from app.channel.shipments import Shipped
 
 VERB = "correct_shipment"
 
@@ -55,7 +53,7 @@ def _hash(stated: object, length: int) -> str:
     return hashlib.sha256(msgspec.json.encode(stated)).hexdigest()[:length]
 
 
-def correcting(connection: Connection, order: OrderAtSource, shipped: Shipped) -> Plan:
+def correcting(connection: Connection, order: OrderAtSource, shipped: StatedPackage) -> Plan:
     """The package was registered before and is stated otherwise now."""
     package, channel, source = shipped.package, order.channel, order.source
     named = _named(package)
@@ -89,7 +87,11 @@ def correcting(connection: Connection, order: OrderAtSource, shipped: Shipped) -
 
 
 def replacing(
-    connection: Connection, order: OrderAtSource, known: KnownOrder, shipped: Shipped, payload: Sequence[Shipped]
+    connection: Connection,
+    order: OrderAtSource,
+    known: KnownOrder,
+    shipped: StatedPackage,
+    payload: Sequence[StatedPackage],
 ) -> Plan | None:
     """Give a registered package this one's label, where this one can only be a new label for it; else None.
 

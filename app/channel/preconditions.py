@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 from app.channel import orders
 from app.channel.command import OrderAtSource
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest, carries_out
-from app.contract.reading import number, opaque
-from app.domain.events import Association, Event, about
+from app.contract.reading import OrderName
+from app.domain.events import Association, Event
 from app.errors import GatewayError
 from app.gateways.calls import NotOurs
 from app.gateways.capabilities import Gateway
@@ -19,24 +17,6 @@ from app.records import handed_out
 from app.records.handed_out import KnownOrder
 
 Act = Callable[[OrderAtSource], CallbackResult]
-
-
-@dataclass(frozen=True)
-class OrderName:
-    """How a callback names its order: by the channel's number, by RetailOps', or by both; "" where not stated."""
-
-    refnum: str
-    retailops_order_id: str = ""
-
-    @classmethod
-    def read(cls, stated: Mapping[str, Any]) -> OrderName:
-        """From the object of the payload that names the order."""
-        return cls(opaque(stated.get("channel_order_refnum")), number(stated.get("retailops_order_id")))
-
-    @property
-    def association(self) -> tuple[Association, ...]:
-        """What events about the order name, as far as the callback does."""
-        return about("order_refnum", self.refnum) or about("order_id", self.retailops_order_id)
 
 
 def for_known_order(request: CallbackRequest, verb: str, name: OrderName, act: Act) -> CallbackResult:

@@ -13,9 +13,8 @@ from sqlalchemy import Connection
 
 from app.channel.already_paid import RETURN
 from app.channel.money import rounded
-from app.channel.preconditions import OrderName
-from app.channel.shipments import Shipped, read_shipments
-from app.contract.reading import amount, entries, mapping, number, opaque, optional_amount, text, whole
+from app.contract.packages import StatedPackage, read_shipments
+from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.commands import RefundLine
 from app.domain.line_matching import as_bought, named_lines
 from app.domain.retailops_numbers import canonical
@@ -42,7 +41,7 @@ class ReturnRequest:
     tax: Decimal | None
     """None where neither the return nor an item says anything of it; so is `shipping`."""
     shipping: Decimal | None
-    shipped: list[Shipped]
+    shipped: list[StatedPackage]
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> ReturnRequest:
@@ -57,7 +56,7 @@ class ReturnRequest:
             tuple(map(_line, items)),
             _stated(returned, items, "tax"),
             _stated(returned, items, "shipping"),
-            read_shipments(entries(order.get("shipments"))),
+            read_shipments(order.get("shipments")),
         )
 
     def meaning(self, order: KnownOrder) -> object:

@@ -12,11 +12,13 @@ from sqlalchemy import Connection
 from app.channel import refunds
 from app.channel.command import OrderAtSource, OrderCommand, Plan
 from app.channel.commands import run
-from app.channel.preconditions import OrderName, with_order
+from app.channel.preconditions import with_order
 from app.channel.result import CallbackResult
 from app.channel.return_requests import ReturnRequest
 from app.channel.services import CallbackRequest, carries_out
-from app.channel.shipments import Shipped, where
+from app.channel.shipments import where
+from app.contract.packages import StatedPackage
+from app.contract.reading import OrderName
 from app.domain.commands import PackageLine, RefundLine, ReturnedGoods, ReturnedLine
 from app.domain.events import Event
 from app.domain.line_matching import allot
@@ -59,7 +61,7 @@ def came_back(
     channel: str,
     order: KnownOrder,
     entries: Sequence[RefundLine],
-    shipped: Sequence[Shipped],
+    shipped: Sequence[StatedPackage],
     before: Counter[str],
 ) -> CameBack:
     """Which lines the returned units are of; `shipped` as the payload states it, `before` came back by other returns.
@@ -91,7 +93,7 @@ def came_back(
     return CameBack(found, events, beyond, gone)
 
 
-def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: Sequence[Shipped]) -> Counter[str]:
+def _shipped(connection: Connection, channel: str, order: KnownOrder, payload: Sequence[StatedPackage]) -> Counter[str]:
     """Units shipped by line: as registered, or as the payload states it where that is more."""
     ordered = {line.refnum: line.quantity for line in order.lines}
     stated: Counter[str] = Counter()

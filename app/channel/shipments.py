@@ -9,15 +9,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import Connection
 
 from app.channel import labels, reservations
 from app.channel.command import Command, OrderAtSource, OrderCommand, Plan, VendorAnswer
-from app.contract.reading import entries, mapping, moment, number, opaque, optional_amount, text, whole
+from app.contract.packages import StatedPackage
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
@@ -35,51 +34,6 @@ HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """A package as the payload states it: its order is not resolved and its lines are not matched yet."""
-
-    package: Package
-    stated: tuple[PackageLine, ...]
-    """Its items, those without units left out."""
-    package_id: str = ""
-
-    @property
-    def is_blank(self) -> bool:
-        """True for a package of zeros, as an old caller sends them beside good ones: it holds and names nothing."""
-        return not self.stated and not self.package.tracking_number
-
-
-def read_shipments(shipments: Iterable[Any]) -> list[Shipped]:
-    """Every package of the payload, in its order."""
-    return [
-        _read_package(number(shipment.get("retailops_shipment_id")), raw)
-        for shipment in map(mapping, shipments)
-        for raw in map(mapping, entries(shipment.get("packages")))
-    ]
-
-
-def _read_package(shipment_id: str, raw: Mapping[str, Any]) -> Shipped:
-    items = [
-        PackageLine(opaque(item.get("channel_item_refnum")), opaque(item.get("sku")), whole(item.get("quantity")))
-        for item in map(mapping, entries(raw.get("package_items")))
-    ]
-    package = Package(
-        order_refnum="",
-        key="",
-        lines=(),
-        retailops_shipment_id=shipment_id,
-        carrier_name=text(raw.get("carrier_name")),
-        carrier_class_name=text(raw.get("carrier_class_name")),
-        channel_ship_code=text(raw.get("channel_ship_code")),
-        tracking_number=text(raw.get("tracking_number")),
-        weight_kg=optional_amount(raw.get("weight_kg")),
-        shipped_at=moment(raw.get("date_shipped")),
-    )
-    stated = tuple(item for item in items if item.quantity > 0)
-    return Shipped(package, stated, number(raw.get("retailops_package_id")))
-
-
 def _in_form(key: str) -> str:
     """A key without its order, with RetailOps' numbers of shipment and package in the form of today."""
     numbers = _NUMBERED.fullmatch(key)
@@ -87,8 +41,8 @@ def _in_form(key: str) -> str:
 
 
 def of_order(
-    order: KnownOrder, read: Iterable[Shipped], kept: Mapping[str, str], registered: Collection[str]
-) -> list[Shipped]:
+    order: KnownOrder, read: Iterable[StatedPackage], kept: Mapping[str, str], registered: Collection[str]
+) -> list[StatedPackage]:
     """The packages under the key of this order, each once; of a package named twice the last one counts.
 
     `kept`: keys that earlier packages are registered under, by key in the form of today; `registered`: all of these.
@@ -109,7 +63,7 @@ def of_order(
     return list(found.values())
 
 
-def _key(order: KnownOrder, shipped: Shipped) -> str:
+def _key(order: KnownOrder, shipped: StatedPackage) -> str:
     """RetailOps' shipment and package number; where one is 0 the contents stand for it (R24)."""
     shipment_id = shipped.package.retailops_shipment_id
     if shipment_id and shipped.package_id:
@@ -118,7 +72,7 @@ def _key(order: KnownOrder, shipped: Shipped) -> str:
     return _hashed(order, shipped, sorted((*named, count) for named, count in units.items()))
 
 
-def _hashed(order: KnownOrder, shipped: Shipped, stated: Sequence[tuple[str, str, int]]) -> str:
+def _hashed(order: KnownOrder, shipped: StatedPackage, stated: Sequence[tuple[str, str, int]]) -> str:
     package = shipped.package
     contents = (order.refnum, package.retailops_shipment_id, shipped.package_id, package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
@@ -136,7 +90,7 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
     return about("orderitem_refnum", "" if line_refnums else line_refnum) or about("sku_number", sku)
 
 
-def package_commands(order: OrderAtSource, read: Sequence[Shipped]) -> list[Command]:
+def package_commands(order: OrderAtSource, read: Sequence[StatedPackage]) -> list[Command]:
     """The commands that register the packages of one payload."""
     kept: dict[str, str] = {}
     if order.known.has_former_keys:
@@ -152,7 +106,7 @@ class RegisterPackage(OrderCommand):
 
     callback = parcels.CALLBACK
 
-    def __init__(self, order: OrderAtSource, shipped: Shipped, payload: Sequence[Shipped]) -> None:
+    def __init__(self, order: OrderAtSource, shipped: StatedPackage, payload: Sequence[StatedPackage]) -> None:
         """`payload` holds all packages of the request."""
         package = shipped.package
         meaning = (*labels.meaning(package), sorted(map(_as_tuple, shipped.stated)))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from app.domain.events import Association, about
 from app.domain.retailops_numbers import canonical
 from app.domain.texts import REPLACEMENT, key_fault, mended
 
@@ -127,6 +128,25 @@ class Envelope:
         refnum = shown(order.get("channel_order_refnum")) or shown(body.get("channel_order_refnum"))
         pair = whole(body["client_id"]), whole(channel_id) if channel_id not in ("", "null") else None
         return cls(pair, refnum)
+
+
+@dataclass(frozen=True)
+class OrderName:
+    """How a callback names its order: by the channel's number, by RetailOps', or by both; "" where not stated."""
+
+    refnum: str
+    retailops_order_id: str = ""
+
+    @classmethod
+    def read(cls, value: object) -> OrderName:
+        """From the object of the payload that names the order."""
+        stated = mapping(value)
+        return cls(opaque(stated.get("channel_order_refnum")), number(stated.get("retailops_order_id")))
+
+    @property
+    def association(self) -> tuple[Association, ...]:
+        """What events about the order name, as far as the callback does."""
+        return about("order_refnum", self.refnum) or about("order_id", self.retailops_order_id)
 
 
 def moment(value: object) -> datetime | None:

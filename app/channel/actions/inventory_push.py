@@ -136,15 +136,15 @@ def _detail(item: Mapping[str, Any]) -> tuple[str, str, int, int]:
 def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     """Raises `DatabaseUnavailable` when the levels cannot be kept."""
     disagreement = _settle(payload, request.channel)
-    # In the order in which a push of products takes their counters, lest the two wait for each other.
+    # In the order in which a push of products takes their counters, so that no two wait for each other.
     gateways = sorted(request.services.gateways_of(request.channel), key=lambda gateway: gateway.token)
-    hearing = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
+    sinks = {gateway.token: gateway.stock for gateway in gateways if gateway.stock is not None}
     unknown: list[str] = []
-    if hearing and payload.by_sku:
+    if sinks and payload.by_sku:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
-            if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in hearing.values()):
+            if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
                 unknown = _unknown(connection, request.channel.key, payload.by_sku)
-            for token, sink in hearing.items():
+            for token, sink in sinks.items():
                 stock.accept(
                     connection,
                     request.channel.key,
@@ -169,10 +169,10 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
     repeated = dict.fromkeys(payload.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     # A vendor that is sent stock by location is never sent the total, so nobody has to decide whether it counts.
-    if disagreement is not None and not all(sink.by_location for sink in hearing.values()):
+    if disagreement is not None and not all(sink.by_location for sink in sinks.values()):
         events.append(disagreement.event(request.channel))
     events += _negative(list(payload.below_zero))
-    if any(sink.needs_catalogue for sink in hearing.values()):
+    if any(sink.needs_catalogue for sink in sinks.values()):
         events += _not_in_catalogue(unknown)
     return CallbackResult(events)
 

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from app.channel import refunds, reservations
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
-from app.channel.preconditions import OrderName, for_known_order
+from app.channel.preconditions import for_known_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest, carries_out
 from app.channel.settling import give_back_everything
-from app.contract.reading import mapping
+from app.contract.reading import OrderName
 from app.contract.schemas import Reading
 from app.domain.commands import Cancellation
 from app.domain.events import Event, about
@@ -30,7 +30,7 @@ from app.records.outbox import Owed
 
 def read(body: Mapping[str, Any], reading: Reading) -> OrderName:
     """The order to be cancelled."""
-    return OrderName.read(mapping(body.get("order")))
+    return OrderName.read(body.get("order"))
 
 
 def carry_out(payload: OrderName, request: CallbackRequest) -> CallbackResult:

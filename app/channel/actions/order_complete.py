@@ -19,13 +19,14 @@ from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
-from app.channel.preconditions import OrderName, for_known_order
+from app.channel.preconditions import for_known_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
 from app.channel.settling import give_back
-from app.channel.shipments import COUNTED_HERE, Shipped, package_commands, read_shipments
+from app.channel.shipments import COUNTED_HERE, package_commands
 from app.channel.unshipped import Unshipped, read_unshipped, to_close
-from app.contract.reading import entries, mapping
+from app.contract.packages import StatedPackage, read_shipments
+from app.contract.reading import OrderName, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import Completion
 from app.domain.events import Event
@@ -42,7 +43,7 @@ class CompletionRequest:
     """The completion as RetailOps states it."""
 
     name: OrderName
-    shipped: list[Shipped]
+    shipped: list[StatedPackage]
     unshipped: tuple[Unshipped, ...]
     is_complete: bool = True
     """False where what will not ship cannot be read: then shipments alone are registered (R6)."""
@@ -51,7 +52,7 @@ class CompletionRequest:
 def read(body: Mapping[str, Any], reading: Reading) -> CompletionRequest:
     """Order, shipments and what will not ship."""
     order = mapping(body.get("order"))
-    shipped = read_shipments(entries(order.get("shipments")))
+    shipped = read_shipments(order.get("shipments"))
     return CompletionRequest(
         OrderName.read(order), shipped, read_unshipped(order), is_complete=not reading.closes_nothing
     )

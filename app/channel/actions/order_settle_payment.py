@@ -19,10 +19,10 @@ from app.channel import refunds
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
 from app.channel.money import rounded
-from app.channel.preconditions import OrderName, for_known_order
+from app.channel.preconditions import for_known_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
-from app.contract.reading import amount, entries, mapping, number, opaque, text
+from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
 from app.domain.events import Event
@@ -79,7 +79,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> SettlementRequest:
         if item is not None and text(item.get("status")) in ("", "success")
     )
     return SettlementRequest(
-        OrderName.read(mapping(body.get("order"))),
+        OrderName.read(body.get("order")),
         number(payment.get("payment_series_id")),
         text(payment.get("currency_code")),
         transactions,

@@ -12,11 +12,12 @@ from typing import Any
 
 from app.channel.command import OrderAtSource
 from app.channel.commands import run
-from app.channel.preconditions import OrderName, for_known_order
+from app.channel.preconditions import for_known_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
-from app.channel.shipments import RegisterPackage, Shipped, package_commands, read_shipments
-from app.contract.reading import mapping, number
+from app.channel.shipments import RegisterPackage, package_commands
+from app.contract.packages import StatedPackage, read_shipments
+from app.contract.reading import OrderName, number
 from app.contract.schemas import Reading
 
 
@@ -25,7 +26,7 @@ class ShipmentRequest:
     """The packages of one shipment of an order."""
 
     name: OrderName
-    shipped: list[Shipped]
+    shipped: list[StatedPackage]
     is_blank: bool
     """True for a shipment of zeros, as an old caller sends it."""
 
@@ -34,7 +35,7 @@ def read(body: Mapping[str, Any], reading: Reading) -> ShipmentRequest:
     """The order and the packages."""
     shipment = body.get("shipment")
     is_blank = isinstance(shipment, dict) and not number(shipment.get("retailops_shipment_id"))
-    return ShipmentRequest(OrderName.read(body), read_shipments([mapping(shipment)]), is_blank)
+    return ShipmentRequest(OrderName.read(body), read_shipments([shipment]), is_blank)
 
 
 def carry_out(payload: ShipmentRequest, request: CallbackRequest) -> CallbackResult:

@@ -22,10 +22,10 @@ from app.channel.command_claims import LAST_WAIT_S
 from app.channel.commands import execute
 from app.channel.line_changes import Line, Stated, read_lines, stated
 from app.channel.money import as_number
-from app.channel.preconditions import OrderName, declined, for_known_order, with_order
+from app.channel.preconditions import declined, for_known_order, with_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
-from app.contract.reading import entries, mapping
+from app.contract.reading import OrderName, entries, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import LineChange, OrderChange, Restatement
 from app.domain.events import Event, about
