@@ -93,8 +93,9 @@ def record(
     )  # fmt: skip
     refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
     known = [item.sku for item in sent if changes[item.sku].was_refused]
-    obstacles.replace(connection, "stock", batch.channel, batch.gateway, refused, known)
-    _try_later(connection, batch, refused, now, settle_s)
+    if refused or known:
+        obstacles.replace(connection, "stock", batch.channel, batch.gateway, refused, known)
+        _try_later(connection, batch, refused, now, settle_s)
     return True
 
 
