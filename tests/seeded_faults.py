@@ -891,7 +891,7 @@ FAULTS = (
     Fault(
         "send-again-what-was-moved",
         "P33",
-        "app/records/stock.py",
+        "app/records/stock_sync.py",
         ".values(moved_at=at)",
         ".values(moved_at=None)",
         (

@@ -33,6 +33,11 @@ LIMITS = {
     "order_pull, a page of 100, the first time": (None, None, None, 10, 5, 0),
     "order_pull, a page of 100, again": (54, None, None, 11, 8, 0),
     "Rally order/create": (36, 88, 29, 10, 2, 0),
+    "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 9, 3, 1),
+    "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 12, 3, 1),
+    "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
+    "order_pull, a page of 100, the first time, PostgreSQL": (None, None, None, 13, 6, 0),
+    "order_pull, a page of 100, again, PostgreSQL": (None, None, None, 14, 9, 0),
 }
 """At most so many of each.  None: not limited; without a limit of files no call is followed, for that is slow."""
 
@@ -74,6 +79,7 @@ def walk(monkeypatch: pytest.MonkeyPatch) -> Walking:
     """Counts what this thread does in each of the tries, until one is within the limits."""
 
     def walk(name: str, caller: Caller, *tries: Callable[[], object]) -> None:
+        name = name if caller.database.is_sqlite else f"{name}, PostgreSQL"
         walks: list[Walk] = []
         for act in tries:
             with traced(caller.database, monkeypatch, follows_calls=LIMITS[name][0] is not None) as walked:
@@ -93,6 +99,7 @@ def retailops(build_app: Callable[..., Flask], start_pipe17: Callable[..., Sandb
     return Caller(build_app(channel_table(sandbox.url), DELIVERIES="worker"), contract)
 
 
+@pytest.mark.both_databases
 def test_how_far_an_orders_callbacks_travel(retailops: Caller, walk: Walking) -> None:
     orders: list[dict[str, Any]] = []
     walk("order_pull, a page of 100, the first time", retailops, lambda: orders.extend(retailops.pull()))

@@ -11,8 +11,10 @@ from app.channel.commands import Ran, execute
 from app.channel.money import rounded
 from app.channel.result import CallbackResult
 from app.domain.events import Event
+from app.records import payment_ledger
 from app.records import refunds as ledger
-from app.records.refunds import Charge, Entry
+from app.records.payment_ledger import Charge
+from app.records.refunds import Entry
 
 if TYPE_CHECKING:
     from app.channel.actions.payment_credit import CreditPayment
@@ -49,7 +51,9 @@ def carried_out(credit: CreditPayment, result: CallbackResult) -> CallbackResult
             paying = [entry for source in sources for entry in ledger.of_source(connection, credit.channel, *source)]
         if matched and matched.matched[0] in UNREPORTED:
             paying = [entry for entry in paying if entry.payment_refnum in credit.parents]
-        payments = {item.refnum: item for item in ledger.charges(connection, credit.channel, credit.order_refnum)}
+        payments = {
+            item.refnum: item for item in payment_ledger.charges(connection, credit.channel, credit.order_refnum)
+        }
     paying = [entry for entry in paying if entry.is_in_effect]
     accepted = [entry for entry in paying if entry.state == "accepted"]
     if not paying:

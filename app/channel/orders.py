@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.channel.money import rounded
 from app.domain.orders import Order, OrderSketch, SketchLine
-from app.records import handed_out, refunds
+from app.records import handed_out, payment_ledger
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
@@ -22,7 +22,7 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
 def remember_all(connection: Connection, channel: str, sketches: Sequence[OrderSketch], known: Collection[str]) -> None:
     """The same of many orders, of which those of the numbers `known` are kept already."""
     kept = [_rounded(sketch) for sketch in sketches]
-    refunds.remember_payments(connection, channel, kept)
+    payment_ledger.remember_payments(connection, channel, kept)
     handed_out.add(connection, channel, [sketch for sketch in kept if sketch.refnum not in known])
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.channel.services import CallbackRequest
 from app.domain.commands import Refund, Restatement
-from app.records import outbox, refunds
+from app.records import outbox, payment_ledger, refunds
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
 from app.records.outbox import Owed
@@ -94,6 +94,6 @@ def owe_paid_back(connection: Connection, delivery: Delivery, refund: Refund, no
 def _is_paid_back(connection: Connection, channel: str, order_refnum: str) -> bool:
     """True when something was paid, and all of it has surely gone back."""
     entries = refunds.of_order(connection, channel, order_refnum)
-    charges = refunds.charges(connection, channel, order_refnum)
+    charges = payment_ledger.charges(connection, channel, order_refnum)
     is_sure = all(entry.state == "accepted" for entry in entries if entry.is_in_effect)
     return is_sure and any(charge.charged for charge in charges) and not any(charge.left for charge in charges)

@@ -23,7 +23,8 @@ from app.domain.events import Association
 from app.gateways.capabilities import Gateway
 from app.records import refunds
 from app.records.outbox import Owed
-from app.records.refunds import Charge, Entry
+from app.records.payment_ledger import Charge
+from app.records.refunds import Entry
 
 PROCESSING_TYPES = ("channel_payment", "channel_giftcert")
 """What an answer may say of who processes a payment (SDK contract, block P)."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.channel.services import CallbackRequest
 from app.gateways.capabilities import Gateway
-from app.records import stock
+from app.records import stock_sync
 from app.storefront import reservations
 
 
@@ -25,7 +25,7 @@ def acknowledged(connection: Connection, channel: str, source: Gateway, order_re
 def cancelled(connection: Connection, channel: str, source: Gateway, order_refnum: str, skus: Iterable[str]) -> None:
     """The order is cancelled: its units of these SKUs can be sold again."""
     if _grace_s(source) is not None:
-        stock.owe_again(connection, channel, source.token, sorted(set(skus)))
+        stock_sync.owe_again(connection, channel, source.token, sorted(set(skus)))
         reservations.release(connection, channel, order_refnum)
 
 
@@ -40,7 +40,7 @@ def moved(connection: Connection, request: CallbackRequest, skus: Iterable[str])
         if gateway.stock is not None and gateway.stock.can_move_at_vendor and _grace_s(gateway) is None
     ]
     named = {sku for sku in skus if sku}
-    stock.note_moved(connection, request.channel.key, named, request.services.clock(), gateways=moving)
+    stock_sync.note_moved(connection, request.channel.key, named, request.services.clock(), gateways=moving)
 
 
 def stated(connection: Connection, request: CallbackRequest, skus: Collection[str]) -> None:
@@ -48,7 +48,7 @@ def stated(connection: Connection, request: CallbackRequest, skus: Collection[st
     source = request.order_source
     if source is not None and (grace_s := _grace_s(source)) is not None:
         freed = reservations.settle(connection, request.channel.key, skus, request.services.clock(), grace_s)
-        stock.owe_again(connection, request.channel.key, source.token, freed)
+        stock_sync.owe_again(connection, request.channel.key, source.token, freed)
 
 
 def _grace_s(gateway: Gateway) -> float | None:

@@ -24,6 +24,7 @@ from app.domain.commands import RefundLine
 from app.domain.events import Event, about
 from app.domain.order_arithmetic import ZERO
 from app.gateways.capabilities import Gateway
+from app.records import payment_ledger
 from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
@@ -41,7 +42,7 @@ def give_back(
     money = source.money
     if money is None or not money.refunds_unshipped or not carries_out(source, "refund_payment"):
         return [], []
-    payments = ledger.charges(connection, channel, order.refnum)
+    payments = payment_ledger.charges(connection, channel, order.refnum)
     currency = payments[0].currency_code if payments else ""
     entries = ledger.of_order(connection, channel, order.refnum)
     sums = worked_out(completed, entries, currency)
@@ -79,7 +80,7 @@ def give_back_everything(
 
     What it is for is said where it is known what the order cost; else its source finds that out.
     """
-    payments = ledger.charges(connection, channel, order.refnum)
+    payments = payment_ledger.charges(connection, channel, order.refnum)
     money = refunds.left_of(payments)
     if is_known(order) and order.shipping is not None:
         left = left_of(order, ledger.of_order(connection, channel, order.refnum))

@@ -13,10 +13,11 @@ from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.operations import acts
 from app.operations.acts import Operator
-from app.records import catalogue_sync
+from app.records import catalogue_sync, stock_sync
 from app.records import stock as levels
 from app.records.database import Database
-from app.records.stock import SendAgain, StatedLevel
+from app.records.stock import StatedLevel
+from app.records.stock_sync import SendAgain
 from app.settings import Channel
 from app.terminal import console, json_option, new_table, print_json
 
@@ -170,7 +171,7 @@ def _would(
     with database.read() as connection:
         if subject == "catalogue":
             return catalogue_sync.send_again(connection, channel, token, skus, is_dry_run=True)
-        return levels.send_again(connection, channel, token, skus, even_if_moved=even_if_moved, is_dry_run=True)
+        return stock_sync.send_again(connection, channel, token, skus, even_if_moved=even_if_moved, is_dry_run=True)
 
 
 def _do(

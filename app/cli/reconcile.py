@@ -23,7 +23,7 @@ from app.operations import acts
 from app.operations.acts import Operator
 from app.operations.reconcile import Difference, Progressed, Reconciliation, Result
 from app.records.database import Database
-from app.records.stock import SendAgain
+from app.records.stock_sync import SendAgain
 from app.terminal import console, is_wide, json_option, new_table, print_json, reason_options, shortened
 
 NOTES = {

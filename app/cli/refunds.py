@@ -11,6 +11,7 @@ from app.channel.money import rounded
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import key_of, remember_names, shown_channel
 from app.operations import acts
+from app.records import refund_releases
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.refunds import Entry
@@ -148,7 +149,7 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
         remember_names(database)
         with database.read() as connection:
             entry = ledger.find(connection, refund_id)
-            outcome: str = ledger.release_outcome(connection, entry) if entry else "unknown"
+            outcome: str = refund_releases.release_outcome(connection, entry) if entry else "unknown"
         if outcome in RELEASED and not dry_run:
             assert entry is not None
             if not yes:

@@ -17,7 +17,7 @@ from app import settings
 from app.cli.env_file import ENV_FILE, read_env_file, set_variable
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
-from app.records.database import posix_locks
+from app.records.private_files import posix_locks
 from app.settings import Settings
 from app.terminal import console, new_table, stop_signal
 

@@ -32,8 +32,8 @@ from app.records import (
     obstacles,
     polls,
     refused,
-    stock,
     stock_batches,
+    stock_sync,
     sync_state,
 )
 from app.records.database import Database, DatabaseUnavailable
@@ -125,7 +125,9 @@ STOCK = FactKind(
     stock_batches.record,
     _refused_levels,
     lambda connection, batch, sent, at: None,
-    lambda connection, batch, at: stock.owe_unmoved(connection, batch.channel, batch.gateway, list(batch.seqs), at),
+    lambda connection, batch, at: stock_sync.owe_unmoved(
+        connection, batch.channel, batch.gateway, list(batch.seqs), at
+    ),
 )
 
 
@@ -199,7 +201,7 @@ class Syncer:
             are_due = [
                 catalogue_sync.owe_again(connection, channel, token, polled.skus),
                 refused.obstacles_gone(connection, channel, token, polled.gone, now),
-                stock.owe_unmoved(connection, channel, token, polled.stock, now),
+                stock_sync.owe_unmoved(connection, channel, token, polled.stock, now),
             ]
             return any(are_due) or has_more
 

@@ -17,14 +17,25 @@ from sqlalchemy import Connection, Row
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.operations import delivery_acts
-from app.records import catalogue_sync, channels, delivery_rows, forgetting, freeing, late_news, operations, stock
+from app.records import (
+    catalogue_sync,
+    channels,
+    delivery_rows,
+    forgetting,
+    freeing,
+    late_news,
+    operations,
+    refund_releases,
+    stock_sync,
+)
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.freeing import HeldUp
 from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
-from app.records.refunds import Entry, Release
+from app.records.refund_releases import Release
+from app.records.refunds import Entry
 from app.records.statements import chunked
-from app.records.stock import SendAgain
+from app.records.stock_sync import SendAgain
 
 AT_ONCE = 500
 """SKUs sent again in one transaction."""
@@ -147,7 +158,7 @@ def release(
         now_held = ledger.find(connection, refund_id)
         if now_held is None or _standing(now_held) != _standing(expected):
             return "changed"
-        outcome = ledger.release(connection, refund_id, now)
+        outcome = refund_releases.release(connection, refund_id, now)
         if outcome in ("pays_next", "given_free"):
             targets = [Target("refund", str(refund_id)), Target("order", entry.order_refnum)]
             _keep(connection, operator, "refunds.release", entry.channel, "", outcome, targets, now)
@@ -178,7 +189,7 @@ def send_stock(
     """
 
     def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
-        return stock.send_again(
+        return stock_sync.send_again(
             connection, channel, gateway, some, even_if_moved=even_if_moved, is_dry_run=False, now=now
         )
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from app.records import sync_state
 from app.records.catalogue_batches import CATALOGUE
 from app.records.statements import chunked, upsert
-from app.records.stock import SendAgain
+from app.records.stock_sync import SendAgain
 from app.records.tables.catalogue import catalogue, catalogue_sync
 
 _SYNC = catalogue_sync.c

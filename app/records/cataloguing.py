@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, case, insert, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.catalogue_resolution import PushNames
 from app.records import sync_state
-from app.records.catalogue import SEARCHED, roots_after
+from app.records.catalogue import SEARCHED, number_categories, roots_after
 from app.records.catalogue_rows import Looker, Row, Work
 from app.records.catalogue_statements import (
     MOST_OF_A_PIECE,
@@ -24,8 +23,8 @@ from app.records.catalogue_statements import (
     sku_of,
 )
 from app.records.catalogue_sync import owe_stated
-from app.records.statements import MANY
-from app.records.tables.catalogue import catalogue, catalogue_sync, categories, sku_numbers
+from app.records.statements import MANY, upsert
+from app.records.tables.catalogue import catalogue, catalogue_sync, sku_numbers
 
 
 def accept(
@@ -78,12 +77,7 @@ def _write(connection: Connection, channel: str, rows: Sequence[Row], now: datet
             update(catalogue).where(catalogue.c.number == bindparam("of_number")).values(columns),
             [{"of_number": row["of_number"]} | {f"to_{name}": row[name] for name in columns} for row in known],
         )
-    paths = {path for row in rows for path in row.item.categories or ()}
-    if paths:
-        connection.execute(
-            _insert(connection, categories).on_conflict_do_nothing(),
-            [{"channel": channel, "path": path} for path in sorted(paths)],
-        )
+    number_categories(connection, channel, {path for row in rows for path in row.item.categories or ()})
 
 
 def _number(connection: Connection, channel: str, rows: Sequence[Row]) -> None:
@@ -91,12 +85,13 @@ def _number(connection: Connection, channel: str, rows: Sequence[Row]) -> None:
     keys = {row.name: row.key for row in rows}
     if not keys:
         return
-    statement = _insert(connection, sku_numbers)
-    statement = statement.on_conflict_do_update(
-        index_elements=[sku_numbers.c.channel, sku_numbers.c.name], set_={"key": statement.excluded.key}
-    ).returning(sku_numbers.c.name, sku_numbers.c.number)
-    named = connection.execute(
-        statement, [{"channel": channel, "name": name, "key": key} for name, key in keys.items()]
+    named = upsert(
+        connection,
+        sku_numbers,
+        [{"channel": channel, "name": name, "key": key} for name, key in keys.items()],
+        lambda added: {"key": added.key},
+        key=("channel", "name"),
+        returning=(sku_numbers.c.name, sku_numbers.c.number),
     )
     numbers = {row.name: row.number for row in named}
     for row in rows:
@@ -152,22 +147,12 @@ def _owe(
 ) -> None:
     if not roots:
         return
-    statement = _insert(connection, catalogue_sync)
-    statement = statement.on_conflict_do_update(
-        index_elements=[catalogue_sync.c.channel, catalogue_sync.c.gateway, catalogue_sync.c.root_key],
+
+    def due(added: Any) -> dict[str, Any]:
         # A product that changes again before it is sent keeps its turn.
-        set_={
-            "seq": statement.excluded.seq,
-            "turn": case((catalogue_sync.c.is_changed, catalogue_sync.c.turn), else_=statement.excluded.turn),
-            "is_changed": True,
-        }
-        | ({"sent": None} if forgets_notes else {}),
-    )
-    connection.execute(
-        statement,
-        [{"channel": channel, "gateway": gateway, "root_key": root, "seq": seq, "turn": seq} for root in roots],
-    )
+        turn = case((catalogue_sync.c.is_changed, catalogue_sync.c.turn), else_=added.turn)
+        forgotten = {"sent": None} if forgets_notes else {}
+        return {"seq": added.seq, "turn": turn, "is_changed": True, **forgotten}
 
-
-def _insert(connection: Connection, table: Any) -> Any:
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    row = {"channel": channel, "gateway": gateway, "seq": seq, "turn": seq}
+    upsert(connection, catalogue_sync, [{**row, "root_key": root} for root in roots], due)

@@ -14,31 +14,21 @@ from __future__ import annotations
 import logging
 import math
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
-from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import (
-    DBAPIError,
-    InvalidatePoolError,
-    InvalidRequestError,
-    PendingRollbackError,
-    SQLAlchemyError,
-)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, PendingRollbackError, SQLAlchemyError
 
 from app import caller
-from app.clock import SharedClock, boot_s
-from app.errors import ChannelError, SettingsFault
+from app.clock import SharedClock
 from app.fair_turns import FairTurns, TurnTimeout
-from app.logs import Tally
 from app.records import compatibility, heartbeat, migrating, private_files
-from app.records.compatibility import LACKS_MIGRATIONS, MIGRATION_LOCK, Form, UnfitDatabase
+from app.records.compatibility import LACKS_MIGRATIONS, Form, UnfitDatabase
 from app.records.connections import KeptConnections, patiently
 from app.records.database_errors import (
     DatabaseBusy,
@@ -48,8 +38,19 @@ from app.records.database_errors import (
     DatabaseUnavailable,
     family,
     in_words,
+    refuse_what_no_driver_takes,
+    refused,
 )
-from app.watchdog import WATCHDOG
+from app.records.engines import (
+    CONNECT_S,
+    LEAST_WAIT_S,
+    LOCK_S,
+    SQLITE_CONNECTIONS,
+    as_folder_fault,
+    postgresql_engine,
+    sqlite_engine,
+)
+from app.records.prerequisite import Prerequisite
 
 __all__ = [
     "Database",
@@ -62,36 +63,13 @@ __all__ = [
     "repeated",
 ]
 
-LOCK_S = 4
-"""How long PostgreSQL lets a transaction wait for a row, an order or a table."""
-
-STATEMENT_S = 6
-"""How long PostgreSQL works on one statement."""
-
-TRANSACTION_S = 7.0
-"""How long a connection may be in use before it is cut off; a server that hangs enforces no limit of its own."""
-
-CONNECT_S = 2
-"""How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
-
 CONNECTIONS = 2
 """Connections to PostgreSQL at most of a process that names no other number, such as a command on the terminal."""
-
-SQLITE_CONNECTIONS = 64
-"""Files have no bound of their own: more than any process has threads at the same time in the database."""
 
 WAIT_S = 10.0
 """How long a free connection is waited for in the background; a request waits until its answer must stand."""
 
-LEAST_WAIT_S = 1.0
-"""How long a request waits even when its time is over: what was found out so far should be kept."""
-
-LATE_S = 1.5
-"""How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
-callback's budget is 10 s."""
-
 log = logging.getLogger(__name__)
-
 
 T = TypeVar("T")
 
@@ -113,89 +91,13 @@ class Database:
         self.served_at_s = -math.inf
         """When it served this process last (monotonic seconds)."""
         self._is_closed = False
-        self._demand: Callable[[], None] | None = None
-        self._demanding = threading.RLock()
-        self._is_demanding = False
-        self._unmet: tuple[float, str] = (0.0, "")
-        """When the demand failed last (monotonic), and why."""
+        self._prerequisite: Prerequisite | None = None
         self._usable_revision: str | None = None
         """The last migration this code was found to be able to live with; None until `prepare` has looked."""
-        self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
-        event.listen(self.engine, "handle_error", _refuse_what_no_driver_takes)
-
-    def _sqlite(self) -> Engine:
-        if self.url.database:
-            with _as_folder_fault():
-                private_files.make_folder(Path(self.url.database).parent)
-        engine = create_engine(
-            self.url,
-            hide_parameters=True,
-            pool_size=8,
-            max_overflow=SQLITE_CONNECTIONS - 8,
-            connect_args={"timeout": 5.0},
-        )
-
-        @event.listens_for(engine, "do_connect")
-        def _keep_private(*_: object) -> None:
-            if private_files.is_path(self.url.database):
-                private_files.make_private(Path(str(self.url.database)))
-
-        @event.listens_for(engine, "connect")
-        def _configure(connection: Any, _record: Any) -> None:
-            connection.isolation_level = None  # the driver must not begin transactions by itself
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            options = connection.get_execution_options()
-            if not options.get("is_write"):
-                connection.exec_driver_sql("BEGIN")
-                return
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={options['busy_ms']}")
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-        return engine
-
-    def _postgresql(self) -> Engine:
-        limits = {
-            "statement_timeout": STATEMENT_S * 1000,
-            "lock_timeout": LOCK_S * 1000,
-            "idle_in_transaction_session_timeout": int(TRANSACTION_S * 1000),
-        }
-        engine = create_engine(
-            self.url,
-            hide_parameters=True,
-            poolclass=KeptConnections,
-            connect_args={
-                "connect_timeout": CONNECT_S,
-                "tcp_user_timeout": int(TRANSACTION_S * 1000),
-                "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-                "application_name": "retailops-channel",
-            },
-        )
-
-        @event.listens_for(engine, "checkout")
-        def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
-            try:
-                record.info["watched"] = WATCHDOG.begin(connection.fileno(), _longest_use_s())
-                record.info["form"] = _look(connection, self.clock)
-            except engine.dialect.loaded_dbapi.Error as error:
-                # The server may have been away, and then every connection is dead; the pool connects anew.
-                if "watched" in record.info:
-                    record.info.pop("watched").finish()
-                raise InvalidatePoolError from error
-            except OSError as error:
-                raise DatabaseBusy("this process has too many files open") from error
-
-        @event.listens_for(engine, "checkin")
-        def _end_use(_connection: Any, record: Any) -> None:
-            if "watched" in record.info:
-                record.info.pop("watched").finish()
-
-        return engine
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgresql_engine(self.url, self.clock)
+        if self.is_sqlite:
+            event.listen(self.engine, "begin", _begin_on_sqlite)
+        event.listen(self.engine, "handle_error", refuse_what_no_driver_takes)
 
     @contextmanager
     def write(
@@ -235,36 +137,18 @@ class Database:
         except TurnTimeout:
             raise DatabaseBusy("another writer of this process holds it") from None
 
-    def before_use(self, demand: Callable[[], None]) -> None:
-        """Call `demand` before anything is read or written, again each time until it returns.
+    def before_use(self, work: Callable[[], None]) -> None:
+        """Call `work` before anything is read or written, again each time until it returns.
 
         What it raises is told as `DatabaseUnavailable` to whoever wanted the database; it may use the database itself.
         """
-        self._demand = demand
-
-    def _meet_demand(self) -> None:
-        asked_at = time.monotonic()
-        with self._demanding:  # threads that come meanwhile wait; what the demand itself reads goes on
-            if self._demand is None or self._is_demanding:
-                return
-            if asked_at < self._unmet[0]:  # it failed meanwhile; else each would wait for the database in turn
-                raise DatabaseUnavailable(self._unmet[1])
-            self._is_demanding = True
-            try:
-                self._demand()
-                self._demand = None
-            except ChannelError as error:
-                reason = error.reason if isinstance(error, UnfitDatabase) else str(error)
-                self._unmet = (time.monotonic(), reason)
-                raise DatabaseUnavailable(reason) from error
-            finally:
-                self._is_demanding = False
+        self._prerequisite = Prerequisite(work)
 
     def _begin_use(self) -> None:
         if self._is_closed:
             raise DatabaseUnavailable("this process is about to end")
-        if self._demand is not None:
-            self._meet_demand()
+        if self._prerequisite is not None and not self._prerequisite.is_met:
+            self._prerequisite.meet()
 
     @contextmanager
     def _connection(self, wait_s: float | None = None) -> Iterator[Connection]:
@@ -401,8 +285,8 @@ class Database:
     def alone(self) -> Iterator[Connection]:
         """A write transaction no other process migrates or registers channels beside; it may take long."""
         if self.is_sqlite:
-            fcntl = posix_locks()
-            with _as_folder_fault():
+            fcntl = private_files.posix_locks()
+            with as_folder_fault():
                 lock = private_files.open_lock(f"{self.url.database}.migrating")
             with lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -435,85 +319,25 @@ def _patience_s() -> float:
     return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
 
 
-def _longest_use_s() -> float:
-    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
-    deadline = caller.deadline.get()
-    if deadline is None:
-        return TRANSACTION_S
-    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
-
-
-def posix_locks() -> Any:
-    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
-    try:
-        import fcntl
-    except ImportError as error:
-        raise SettingsFault(
-            [
-                "the server and its database need a POSIX system (Linux, macOS, WSL); "
-                "verify, send, certify and auth-key run on this one"
-            ]
-        ) from error
-    return fcntl
-
-
 _LOCK_NAMES = text(
     "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
 )
 
 
-_NOW = "extract(epoch from clock_timestamp())::float8"
-
-_LOOK = (
-    f"select {_NOW}, pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), "
-    "(select version_num from alembic_version limit 1)"
-)
-
-
-def _look(connection: Any, clock: SharedClock) -> tuple[bool, str | None]:
-    """Begin the transaction that will use a connection of psycopg, which shows as well that it is alive.
-
-    Whether no migration that wants to be alone is under way, and the last migration that has run; the shared clock
-    learns the time.  The lock is given back with the transaction's end.  Raises the driver's errors.
-    """
-    asked_s = boot_s()
-    try:
-        now_s, is_free, revision = connection.execute(_LOOK).fetchone()
-    except Exception as error:
-        if getattr(error, "sqlstate", None) != "42P01":
-            raise
-        connection.rollback()  # no migration has run
-        asked_s = boot_s()
-        [now_s] = connection.execute(f"select {_NOW}").fetchone()
-        is_free, revision = True, None
-    clock.learn(now_s, asked_s, boot_s())
-    return is_free, revision
+def _begin_on_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("is_write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={options['busy_ms']}")
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _revision_of_sqlite(connection: Connection) -> str | None:
     driver: Any = connection.connection.dbapi_connection
     row = driver.execute("select version_num from alembic_version").fetchone()
     return None if row is None else row[0]
-
-
-@contextmanager
-def _unless_missing() -> Iterator[None]:
-    """Passes over a table that no migration has made yet.  Raises `DatabaseUnavailable` for all else that fails."""
-    try:
-        with _as_unavailable():
-            yield
-    except DBAPIError as error:
-        if "no such table" not in str(error.orig):
-            raise
-
-
-@contextmanager
-def _as_folder_fault() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        kind = type(error).__name__
-        raise SettingsFault([f"DATABASE_URL: the database's folder cannot be made or written: {kind}"]) from error
 
 
 def repeated(work: Callable[[], T], give_up_at: float) -> T:
@@ -532,21 +356,6 @@ def repeated(work: Callable[[], T], give_up_at: float) -> T:
             pause_s = min(2 * pause_s, 0.5)
 
 
-def _refuse_what_no_driver_takes(context: ExceptionContext) -> None:
-    """A text that is no Unicode, or a number beyond the database's, fails in the driver before any SQL is sent."""
-    if isinstance(context.original_exception, UnicodeEncodeError | OverflowError):
-        raise _refused(type(context.original_exception).__name__) from context.original_exception
-
-
-_REFUSALS = Tally()
-
-
-def _refused(kind: str) -> DatabaseRefused:
-    if count := _REFUSALS.add(kind):
-        log.error("the database cannot keep a value, %s so far: %s", count, kind)
-    return DatabaseRefused(f"the database cannot keep a value: {kind}")
-
-
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
     """Trouble of the database becomes one of its errors; a fault in our SQL stays a fault of ours."""
@@ -561,7 +370,7 @@ def _as_unavailable() -> Iterator[None]:
             case "conflict":
                 raise DatabaseConflict("two transactions met") from error
             case "refused":
-                raise _refused(type(cause).__name__) from error
+                raise refused(type(cause).__name__) from error
         log.warning("database trouble: %s", words)
         raise _TROUBLES[kind](words) from error
     except PendingRollbackError as error:
@@ -573,3 +382,14 @@ def _as_unavailable() -> Iterator[None]:
 
 
 _TROUBLES = {"busy": DatabaseBusy, "rejects": DatabaseRejects, "away": DatabaseUnavailable}
+
+
+@contextmanager
+def _unless_missing() -> Iterator[None]:
+    """Passes over a table that no migration has made yet.  Raises `DatabaseUnavailable` for all else that fails."""
+    try:
+        with _as_unavailable():
+            yield
+    except DBAPIError as error:
+        if "no such table" not in str(error.orig):
+            raise

@@ -5,9 +5,15 @@ The words are ours alone: a driver's own text may hold an address, a user or a v
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
+from sqlalchemy.engine import ExceptionContext
+
 from app.errors import ChannelError
+from app.logs import Tally
+
+log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailable(ChannelError):
@@ -155,3 +161,19 @@ def _known(error: BaseException) -> tuple[Family, str] | None:
     if 'role "' in said and "does not exist" in said:
         return "rejects", "it does not know the user"
     return next(((family, words) for text, family, words in _BY_TEXT if text in said), None)
+
+
+def refuse_what_no_driver_takes(context: ExceptionContext) -> None:
+    """A text that is no Unicode, or a number beyond the database's, fails in the driver before any SQL is sent."""
+    if isinstance(context.original_exception, UnicodeEncodeError | OverflowError):
+        raise refused(type(context.original_exception).__name__) from context.original_exception
+
+
+_REFUSALS = Tally()
+
+
+def refused(kind: str) -> DatabaseRefused:
+    """The error for a value that the database cannot keep; `kind` is the driver's name of it, which is counted."""
+    if count := _REFUSALS.add(kind):
+        log.error("the database cannot keep a value, %s so far: %s", count, kind)
+    return DatabaseRefused(f"the database cannot keep a value: {kind}")

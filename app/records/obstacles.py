@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.facts import Obstacle
+from app.records.statements import chunked, upsert
 from app.records.sync_state import Kind
 from app.records.tables.stock import fact_obstacles
-
-MANY = 500
-"""How many facts one statement names."""
 
 LONGEST: Final = 2000
 """Bytes of a fact and its subject that an index of PostgreSQL holds; a longer one is not kept and waits for its next
@@ -28,12 +25,11 @@ def replace(
 ) -> None:  # fmt: skip
     """Keep for each fact what stands in its way now; `known` are the facts that may have had any before."""
     stream = {"channel": channel, "gateway": gateway, "kind": kind}
-    gone = sorted(set(known))
-    for at in range(0, len(gone), MANY):
+    for some in chunked(sorted(set(known))):
         connection.execute(
             delete(fact_obstacles).where(
                 _OBSTACLES.channel == channel, _OBSTACLES.gateway == gateway, _OBSTACLES.kind == kind,
-                _OBSTACLES.fact.in_(gone[at : at + MANY]),
+                _OBSTACLES.fact.in_(some),
             )
         )  # fmt: skip
     rows = [
@@ -43,8 +39,7 @@ def replace(
         if len(fact.encode()) + len(item.subject.encode()) <= LONGEST
     ]
     if rows:
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(insert(fact_obstacles).on_conflict_do_nothing(), rows)
+        upsert(connection, fact_obstacles, rows)
 
 
 def subjects(connection: Connection, channel: str, gateway: str) -> dict[str, tuple[str, ...]]:
@@ -67,7 +62,7 @@ def behind(connection: Connection, kind: Kind, channel: str, gateway: str, gone:
         by_code.setdefault(item.code, []).append(item.subject)
     facts: set[str] = set()
     for code, named in by_code.items():
-        for some in parts(named):
+        for some in chunked(sorted(set(named))):
             facts |= set(
                 connection.execute(
                     select(_OBSTACLES.fact).where(
@@ -83,7 +78,7 @@ def behind(connection: Connection, kind: Kind, channel: str, gateway: str, gone:
 def lacking_product(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> list[str]:
     """Those of these SKUs whose stock was refused because the vendor had no such product."""
     found: set[str] = set()
-    for some in parts(skus):
+    for some in chunked(sorted(set(skus))):
         found |= set(
             connection.execute(
                 select(_OBSTACLES.fact).where(
@@ -113,9 +108,3 @@ _REMOVE = delete(fact_obstacles).where(
     _OBSTACLES.code == bindparam("of_code"),
     _OBSTACLES.subject == bindparam("of_subject"),
 )
-
-
-def parts(values: Collection[str]) -> Sequence[list[str]]:
-    """So many of these as one statement may name."""
-    wanted = sorted(set(values))
-    return [wanted[at : at + MANY] for at in range(0, len(wanted), MANY)]

@@ -15,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     and_,
     bindparam,
     case,
@@ -138,30 +137,23 @@ def owe(
 def is_lane_free(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> bool:
     """True when nothing is open for this order at this gateway and nothing may still arrive there, so that an inline
     attempt keeps the order."""
-    row = connection.execute(_open_in_lane(channel, gateway, lane).limit(1)).first()
-    return row is None and late_until(connection, channel, gateway, lane, now) is None
+    front = front_of_lane(connection, channel, gateway, lane)
+    return front is None and late_until(connection, channel, gateway, lane, now) is None
 
 
 def late_until(connection: Connection, channel: str, gateway: str, lane: str, now: datetime) -> datetime | None:
     """Until when an attempt for this order that was given up without an answer may still arrive; None: none can."""
-    of = deliveries.c
-    found: datetime | None = connection.execute(
-        select(func.max(of.late_until)).where(
-            of.channel == channel, of.gateway == gateway, of.lane == lane, of.late_until > now
-        )
-    ).scalar()
+    late = select(func.max(deliveries.c.late_until)).where(*in_lane(deliveries), deliveries.c.late_until > now)
+    found: datetime | None = connection.execute(late, lane_names(channel, gateway, lane)).scalar()
     return found
 
 
 def front_of_lane(connection: Connection, channel: str, gateway: str, lane: str) -> Front | None:
     """None where nothing is open for this order at this gateway."""
     of = deliveries.c
-    row = connection.execute(
-        _open_in_lane(channel, gateway, lane)
-        .with_only_columns(of.verb, of.state, of.attempts, of.last_code, of.next_try_at, of.lease_until)
-        .order_by(of.id)
-        .limit(1)
-    ).first()
+    columns = select(of.verb, of.state, of.attempts, of.last_code, of.next_try_at, of.lease_until)
+    first = columns.where(*in_lane(deliveries), is_in(deliveries, OPEN_STATES)).order_by(of.id).limit(1)
+    row = connection.execute(first, lane_names(channel, gateway, lane)).first()
     return None if row is None else Front(*row)
 
 
@@ -173,18 +165,17 @@ def wake(connection: Connection, delivery_id: int, now: datetime) -> None:
 def wake_lanes(connection: Connection, lanes: Mapping[tuple[str, str, str], datetime]) -> None:
     """A call was closed in each (channel, gateway, lane): the next one there need not wait longer than until then."""
     if lanes:
-        names = ("of_channel", "of_gateway", "of_lane")
-        rows = [{**dict(zip(names, lane, strict=True)), "now": free_at} for lane, free_at in lanes.items()]
-        connection.execute(_WAKE, rows)
+        connection.execute(_WAKE, [{**lane_names(*lane), "now": free_at} for lane, free_at in lanes.items()])
 
 
-def _open_in_lane(channel: str, gateway: str, lane: str) -> Select[tuple[int]]:
-    return select(deliveries.c.id).where(
-        deliveries.c.channel == channel,
-        deliveries.c.gateway == gateway,
-        deliveries.c.lane == lane,
-        is_in(deliveries, OPEN_STATES),
-    )
+def in_lane(table: FromClause) -> list[ColumnElement[bool]]:
+    """The deliveries of the lane that the parameters of `lane_names` name."""
+    return [table.c[name] == bindparam(f"of_{name}") for name in ("channel", "gateway", "lane")]
+
+
+def lane_names(channel: str, gateway: str, lane: str) -> dict[str, str]:
+    """The parameters of `in_lane`."""
+    return {"of_channel": channel, "of_gateway": gateway, "of_lane": lane}
 
 
 def is_in(table: FromClause, states: Sequence[str]) -> ColumnElement[bool]:
@@ -193,21 +184,12 @@ def is_in(table: FromClause, states: Sequence[str]) -> ColumnElement[bool]:
 
 
 _NEXT = deliveries.alias("next")
+_IS_OPEN = is_in(_NEXT, OPEN_STATES)
 _NOW = bindparam("now", type_=Moment)
 # Written even where it is due already: who is just putting it off has to be waited for, or it would win.
 _WAKE = (
     update(deliveries)
-    .where(
-        deliveries.c.id
-        == select(func.min(_NEXT.c.id))
-        .where(
-            _NEXT.c.channel == bindparam("of_channel"),
-            _NEXT.c.gateway == bindparam("of_gateway"),
-            _NEXT.c.lane == bindparam("of_lane"),
-            is_in(_NEXT, OPEN_STATES),
-        )
-        .scalar_subquery()
-    )
+    .where(deliveries.c.id == select(func.min(_NEXT.c.id)).where(*in_lane(_NEXT), _IS_OPEN).scalar_subquery())
     .values(next_try_at=case((deliveries.c.next_try_at > _NOW, _NOW), else_=deliveries.c.next_try_at))
 )
 

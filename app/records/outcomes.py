@@ -13,7 +13,7 @@ from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
 from app.records import late_news
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
-from app.records.outbox import is_in, wake_lanes
+from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import commands, deliveries
 
@@ -36,13 +36,7 @@ _HELD = (
 )  # fmt: skip
 _LATER = (
     select(deliveries.c.verb)
-    .where(
-        deliveries.c.channel == bindparam("of_channel"),
-        deliveries.c.gateway == bindparam("of_gateway"),
-        deliveries.c.lane == bindparam("of_lane"),
-        deliveries.c.id > bindparam("of_id"),
-        deliveries.c.state == "delivered",
-    )
+    .where(*in_lane(deliveries), deliveries.c.id > bindparam("of_id"), deliveries.c.state == "delivered")
     .order_by(deliveries.c.id.desc())
     .limit(1)
 )
@@ -52,13 +46,7 @@ _WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
 _WAITING = deliveries.alias("waiting")
 _WRITE_HELD = _WRITE.where(deliveries.c.lease_token == bindparam("of_token")).returning(
     exists()
-    .where(
-        _WAITING.c.channel == bindparam("of_channel"),
-        _WAITING.c.gateway == bindparam("of_gateway"),
-        _WAITING.c.lane == bindparam("of_lane"),
-        _WAITING.c.id != bindparam("of_id"),
-        is_in(_WAITING, OPEN_STATES),
-    )
+    .where(*in_lane(_WAITING), _WAITING.c.id != bindparam("of_id"), is_in(_WAITING, OPEN_STATES))
     .label("is_waited_for")
 )
 
@@ -127,9 +115,8 @@ def _is_recorded_under_lease(connection: Connection, outcome: Outcome, now: date
 
     False, and nothing is written, where the lease is lost.
     """
-    channel, gateway, lane = _lane_of(outcome.delivery)
-    names = {"of_channel": channel, "of_gateway": gateway, "of_lane": lane, "of_token": outcome.token}
-    row = connection.execute(_WRITE_HELD, {**_written(outcome, now), **names}).first()
+    names = lane_names(*_lane_of(outcome.delivery))
+    row = connection.execute(_WRITE_HELD, {**_written(outcome, now), **names, "of_token": outcome.token}).first()
     if row is None:
         return False
     if row.is_waited_for and outcome.settled.state not in OPEN_STATES:
@@ -184,8 +171,7 @@ def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime
     Its process stood still while sending; another made the call and the later ones, whose bodies are gone (R28).
     """
     channel, gateway, lane = _lane_of(delivery)
-    names = {"of_channel": channel, "of_gateway": gateway, "of_lane": lane, "of_id": delivery.id}
-    later = connection.execute(_LATER, names).scalar()
+    later = connection.execute(_LATER, {**lane_names(channel, gateway, lane), "of_id": delivery.id}).scalar()
     if later is None or delivery.verb in OBSERVATIONS:
         return
     callback = connection.execute(select(commands.c.callback).where(commands.c.id == delivery.command_id)).scalar()

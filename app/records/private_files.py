@@ -7,7 +7,9 @@ import logging
 import os
 import stat
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from app.errors import SettingsFault
 
 BESIDE = ("", "-wal", "-shm", "-journal", ".migrating")
 """Endings of the files that belong to a database; SQLite makes them with the rights of the database itself."""
@@ -60,3 +62,17 @@ def _tighten(path: Path) -> None:
         return
     except OSError as error:
         log.warning("%s can be read by others, and its rights cannot be changed: %s", path.name, error.strerror)
+
+
+def posix_locks() -> Any:
+    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
+    try:
+        import fcntl
+    except ImportError as error:
+        raise SettingsFault(
+            [
+                "the server and its database need a POSIX system (Linux, macOS, WSL); "
+                "verify, send, certify and auth-key run on this one"
+            ]
+        ) from error
+    return fcntl

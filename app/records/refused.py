@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.domain.facts import Obstacle
-from app.records import catalogue_sync, obstacles, stock
+from app.records import catalogue_sync, obstacles, stock_sync
 
 
 def obstacles_gone(
@@ -20,7 +20,7 @@ def obstacles_gone(
     skus = obstacles.behind(connection, "stock", channel, gateway, gone)
     keys = obstacles.behind(connection, "catalogue", channel, gateway, gone)
     are_any = [
-        stock.owe_refused(connection, channel, gateway, skus, now),
+        stock_sync.owe_refused(connection, channel, gateway, skus, now),
         catalogue_sync.owe_anew(connection, channel, gateway, keys),
     ]
     obstacles.remove(connection, channel, gateway, gone)
@@ -30,4 +30,4 @@ def obstacles_gone(
 def products_made(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:
     """The vendor has accepted the products of these SKUs: stock it refused for want of them is owed again."""
     lacking = obstacles.lacking_product(connection, channel, gateway, skus) if skus else []
-    return stock.owe_refused(connection, channel, gateway, lacking, now)
+    return stock_sync.owe_refused(connection, channel, gateway, lacking, now)

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, false, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.clock import utc_now
 from app.domain.stock import StockLevel
 from app.records import sync_state
-from app.records.obstacles import parts
-from app.records.stock_batches import STOCK, TRIES
+from app.records.statements import chunked
+from app.records.stock_batches import STOCK
 from app.records.tables.stock import stock
 
 _STOCK = stock.c
@@ -41,15 +41,6 @@ class StatedLevel:
 
 
 @dataclass(frozen=True)
-class SendAgain:
-    """Facts owed again because a person wants it; `moved` are left until RetailOps states them anew."""
-
-    owed: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Attention:
     """How many SKUs of a gateway concern the operator, and one of them with its sentence."""
 
@@ -58,9 +49,6 @@ class Attention:
     count: int
     sku: str
     sentence: str = ""
-
-
-# What RetailOps states
 
 
 def accept(
@@ -125,127 +113,6 @@ _ACCEPT_ARRAYS: Final = """
 """
 
 
-# What makes a level owed besides a statement
-
-
-def owe_again(connection: Connection, channel: str, gateway: str | None, skus: Collection[str]) -> None:
-    """What this server itself knows of these SKUs has changed (a reservation, R25): their stock is sent anew.
-
-    To the gateway whose orders they are (None: nobody knows any more), whose own figure may have moved by that, and
-    to every other that receives their stock; their counters are taken in the order of their names, as by every push,
-    so that two transactions never wait for each other.
-    """
-    named = [(_STOCK.channel == channel, _STOCK.sku.in_(some)) for some in parts(skus)]
-    receiving = {gateway} if gateway and named else set()
-    for which in named:
-        receiving |= set(connection.execute(select(_STOCK.gateway).where(*which).distinct()).scalars())
-    for token in sorted(receiving):
-        seq = sync_state.next_seq(connection, channel, token)
-        for which in named:
-            own = (*which, _STOCK.gateway == token)
-            STOCK.owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
-
-
-def note_uncertain(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:
-    """The gateway's next call may replace what the vendor has of these SKUs; none is owed for that."""
-    for some in parts(skus):
-        connection.execute(
-            update(stock).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some)).values(is_uncertain=True)
-        )
-
-
-def note_moved(
-    connection: Connection, channel: str, skus: Collection[str], at: datetime, *,
-    gateways: Collection[str] | None = None,
-) -> None:  # fmt: skip
-    """A shipment was sent or an order handed out: what was stated of these SKUs before is not said again by itself.
-
-    Concerns all gateways of the channel, or these.
-    """
-    if not skus or (gateways is not None and not gateways):
-        return
-    sync_state.hold(connection, channel, gateways)
-    among = [] if gateways is None else [_STOCK.gateway.in_(sorted(gateways))]
-    for some in parts(skus):
-        connection.execute(
-            update(stock).where(_STOCK.channel == channel, *among, _STOCK.sku.in_(some)).values(moved_at=at)
-        )
-
-
-def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:
-    """The vendor may accept these SKUs now: those it refused are owed again, and tried `TRIES` times more.
-
-    What has been moved since it was stated waits for the next statement.  False when none was refused.
-    """
-    if not skus:
-        return False
-    seq = sync_state.next_seq(connection, channel, gateway)
-    count = 0
-    for some in parts(skus):
-        refused = (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some), _STOCK.refusal != "")
-        count += STOCK.owe(connection, (*refused, _STOCK.moved_at.is_(None)), seq, goes_first=true(), tries=TRIES)
-        _await_statement(connection, refused, now)
-    return count > 0
-
-
-def owe_unmoved(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:
-    """Owe these SKUs again by ourselves, after others; what has been moved is shown as STOCK_STALE.  False: none."""
-    if not skus:
-        return False
-    seq = sync_state.next_seq(connection, channel, gateway)
-    count = 0
-    for some in parts(skus):
-        which = (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
-        count += STOCK.owe(connection, (*which, _STOCK.moved_at.is_(None)), seq, goes_first=false())
-        _await_statement(connection, which, now)
-    return count > 0
-
-
-def send_again(
-    connection: Connection,
-    channel: str,
-    gateway: str,
-    skus: Collection[str] | None,
-    *,
-    even_if_moved: bool,
-    is_dry_run: bool,
-    now: datetime | None = None,
-) -> SendAgain:
-    """Owe the present levels again; of SKUs that are named, before others.  None: all that were ever stated.
-
-    What has been moved since it was stated is left, and shown as STOCK_STALE from `now` on, unless `even_if_moved`.
-    """
-    found: dict[str, bool] = {}
-    for some in [None] if skus is None else parts(skus):
-        named = [] if some is None else [_STOCK.sku.in_(some)]
-        rows = connection.execute(
-            select(_STOCK.sku, _STOCK.moved_at).where(*STOCK.of_gateway(channel, gateway), *named).order_by(_STOCK.sku)
-        )
-        found |= {row.sku: row.moved_at is not None for row in rows}
-    moved = () if even_if_moved else tuple(sku for sku, is_moved in found.items() if is_moved)
-    left = set(moved)
-    owed = tuple(sku for sku in found if sku not in left)
-    unknown = tuple(sorted(set(skus or ()) - found.keys()))
-    if not is_dry_run and found:
-        at = now or utc_now()
-        seq = sync_state.next_seq(connection, channel, gateway)
-        may = [] if even_if_moved else [_STOCK.moved_at.is_(None)]
-        for some in [None] if skus is None else parts(found):
-            which = (*STOCK.of_gateway(channel, gateway), *([] if some is None else [_STOCK.sku.in_(some)]))
-            STOCK.owe(connection, (*which, *may), seq, goes_first=false() if skus is None else true())
-            if not even_if_moved:
-                _await_statement(connection, which, at)
-    return SendAgain(owed, moved, unknown)
-
-
-def _await_statement(connection: Connection, which: Iterable[ColumnElement[bool]], now: datetime) -> None:
-    """Those of these that have been moved since they were stated are shown as STOCK_STALE."""
-    connection.execute(update(stock).where(*which, _STOCK.moved_at.is_not(None)).values(again_at=now))
-
-
-# What is known
-
-
 def stated(connection: Connection, channel: str, gateway: str, *, after: str, limit: int) -> list[StatedLevel]:
     """The next SKUs after this one ("" is the beginning), in their order."""
     return _stated(connection, (*STOCK.of_gateway(channel, gateway), _STOCK.sku > after), limit)
@@ -255,7 +122,7 @@ def stated_of(connection: Connection, channel: str, gateway: str, skus: Collecti
     """These SKUs, in their order; those RetailOps never stated are left out."""
     return [
         level
-        for some in parts(skus)
+        for some in chunked(sorted(set(skus)))
         for level in _stated(connection, (*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some)), len(some))
     ]
 
@@ -298,7 +165,7 @@ def noted(connection: Connection) -> list[Attention]:
 def levels_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, StockLevel]:
     """What RetailOps stated last; a SKU it never named is left out."""
     found: dict[str, StockLevel] = {}
-    for some in parts(skus):
+    for some in chunked(sorted(set(skus))):
         rows = connection.execute(
             select(_STOCK.sku, _STOCK.level).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
         )
@@ -309,7 +176,7 @@ def levels_of(connection: Connection, channel: str, gateway: str, skus: Collecti
 def notes_of(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> dict[str, bytes | None]:
     """What the gateway noted of each SKU when the vendor last answered; a SKU RetailOps never named is left out."""
     found: dict[str, bytes | None] = {}
-    for some in parts(skus):
+    for some in chunked(sorted(set(skus))):
         rows = connection.execute(
             select(_STOCK.sku, _STOCK.sent).where(*STOCK.of_gateway(channel, gateway), _STOCK.sku.in_(some))
         )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.records import obstacles, sync_state
-from app.records.obstacles import parts
+from app.records.statements import chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.stock import stock
 
@@ -93,14 +93,15 @@ def record(
     )  # fmt: skip
     refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
     known = [item.sku for item in sent if changes[item.sku].was_refused]
-    obstacles.replace(connection, "stock", batch.channel, batch.gateway, refused, known)
-    _try_later(connection, batch, refused, now, settle_s)
+    if refused or known:
+        obstacles.replace(connection, "stock", batch.channel, batch.gateway, refused, known)
+        _try_later(connection, batch, refused, now, settle_s)
     return True
 
 
 def _try_later(connection: sa.Connection, batch: Batch, skus: Collection[str], now: datetime, settle_s: float) -> None:
     """Those whose obstacle was said to be gone are sent again after `settle_s`, then after twice that, and again."""
-    for some in parts(skus):
+    for some in chunked(sorted(set(skus))):
         for tries in range(1, TRIES + 1):
             wait_s = settle_s * 2 ** (TRIES - tries)
             connection.execute(

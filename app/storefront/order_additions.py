@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import Connection
 
-from app.records import stock
+from app.records import stock_sync
 from app.storefront import reservations
 from app.storefront.cart_changes import check_stock
 from app.storefront.digests import digest
@@ -65,14 +65,14 @@ def reserve(
     Owed first and held afterwards, as everywhere, or two transactions would wait for each other.
     """
     more = _units(after) - _units(before)
-    stock.owe_again(connection, shop.channel, shop.source, sorted(more))
+    stock_sync.owe_again(connection, shop.channel, shop.source, sorted(more))
     reservations.reserve(connection, shop.channel, refnum, more)
     return more
 
 
 def release(connection: Connection, shop: Shop, document: OrderDocument) -> None:
     """The order holds nothing any more, and the vendor is owed the stock that leaves (R25)."""
-    stock.owe_again(connection, shop.channel, shop.source, sorted(_units(document.lines)))
+    stock_sync.owe_again(connection, shop.channel, shop.source, sorted(_units(document.lines)))
     reservations.release(connection, shop.channel, document.refnum)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.domain.orders import OrderSketch
-from app.records import refunds
+from app.records import payment_ledger
 from app.storefront.order_document import OrderDocument, Transaction
 from app.storefront.order_store import Standing, State, StoredOrder
 from app.storefront.requests import OrderUpdate
@@ -54,10 +54,10 @@ def with_news(document: OrderDocument, news: OrderUpdate, shop: Shop) -> OrderDo
 def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, document: OrderDocument) -> None:
     """Money that comes when RetailOps has the order already: it has to go back with the rest all the same."""
     refnum = document.refnum
-    if document.transactions != before.transactions and refunds.charges(connection, shop.channel, refnum):
+    if document.transactions != before.transactions and payment_ledger.charges(connection, shop.channel, refnum):
         log.warning("money came for an order that had been handed out", extra={"order": refnum})
         stated = OrderSketch(refnum, (), document.currency, to_payments(document, shop.source))
-        refunds.remember_payments(connection, shop.channel, [stated])
+        payment_ledger.remember_payments(connection, shop.channel, [stated])
 
 
 def changes_of(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
-from app.records import stock
+from app.records import stock_sync
 from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
@@ -243,7 +243,7 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
     """
     for channel in sorted({channel for channel, _ in keys}):
         refnums = [refnum for of_channel, refnum in keys if of_channel == channel]
-        stock.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
+        stock_sync.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
     for channel, refnum in keys:
         gone = connection.execute(
             delete(orders).where(

@@ -16,7 +16,7 @@ from app.cli import findings
 from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockLevel
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.records import catalogue, catalogue_sync, cataloguing, stock
+from app.records import catalogue, catalogue_sync, cataloguing, stock, stock_sync
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -365,8 +365,8 @@ def test_p33_a_figure_that_moved_is_not_said_again_by_ourselves_but_named_to_the
 ) -> None:
     merchant.state(BOWL=in_dallas(6), LAMP=in_dallas(2))
     with merchant.database.write() as connection:
-        stock.note_moved(connection, "first", ["BOWL"], merchant.now)
-        found = stock.send_again(
+        stock_sync.note_moved(connection, "first", ["BOWL"], merchant.now)
+        found = stock_sync.send_again(
             connection, "first", "pipe17", None, even_if_moved=False, is_dry_run=False, now=merchant.now
         )
     assert (found.owed, found.moved) == (("LAMP",), ("BOWL",))

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from app import cli
 from app.contract.schemas import Contract
-from app.records.refunds import release
+from app.records.refund_releases import release
 from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import held_back
 from app.records.tables.storefront import orders as orders_table

@@ -19,7 +19,9 @@ from app.records import delivery_rows, parcels
 from app.records import handed_out as remembered
 from app.records.deliveries import command_body
 from app.records.delivery_rows import DeliveryFilter
-from app.records.refunds import charges, of_order, release
+from app.records.payment_ledger import charges
+from app.records.refund_releases import release
+from app.records.refunds import of_order
 from app.storefront import order_store as kept
 from app.storefront.order_document import read_document
 from tests.gateways.rally_shop import MUG, TEE, Shop, money, opened

@@ -21,7 +21,7 @@ from app.domain.stock import StockChange
 from app.gateways.calls import Call
 from app.gateways.holdings import Holdings, OrderThere, Page, ProductDifference, StockCompared, StockDifference
 from app.operations.reconcile import Reconciliation
-from app.records import operations, stock
+from app.records import operations, stock, stock_sync
 from app.records.database import Database
 from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock as stock_table
@@ -160,7 +160,7 @@ def test_p33_a_figure_that_something_known_here_has_moved_is_left_unless_it_is_w
     shop.state(BOWL=(3, 1))
     shop.count("BOWL", DALLAS, 2)
     with shop.retailops.database.write() as connection:
-        stock.note_moved(connection, "first", ["BOWL"], utc_now() + timedelta(seconds=1))
+        stock_sync.note_moved(connection, "first", ["BOWL"], utc_now() + timedelta(seconds=1))
     found = shop.reconcile("--send", "--yes", exit_code=1)
     assert [item["note"] for item in found["differences"]] == ["moved"]
     assert (found["sent"]["stock"]["pending"], found["sent"]["stock"]["moved"]) == ([], ["BOWL"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.records import operations, stock
+from app.records import operations, stock, stock_sync
 from app.sandbox.vendors.pipe17.samples import DALLAS
 from tests.conftest import eventually
 from tests.operations.test_reconcile import Shop
@@ -43,7 +43,7 @@ def test_p33_stock_sent_by_hand_reaches_the_vendor_and_is_kept_with_who_and_why(
 def test_p33_moved_figures_are_named_and_left_whoever_sends_them(shop: Shop) -> None:
     shop.state(BOWL=(3, 1), LAMP=(4, 0))
     with shop.retailops.database.write() as connection:
-        stock.note_moved(connection, "first", ["BOWL"], utc_now() + timedelta(seconds=1))
+        stock_sync.note_moved(connection, "first", ["BOWL"], utc_now() + timedelta(seconds=1))
     shop.count("BOWL", DALLAS, 2)
     assert not shop.stale()
     for choice in (["BOWL"], ["--all"]):

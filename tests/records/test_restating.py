@@ -16,7 +16,7 @@ from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Unavailable
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import CommandTarget, Gateway, StockSink
-from app.records import due_facts, obstacles, refused, stock, stock_batches
+from app.records import due_facts, obstacles, refused, stock, stock_batches, stock_sync
 from app.records.database import Database
 from tests.records.test_migrations import open_database
 
@@ -80,7 +80,7 @@ class Records:
 
     def moved(self, *skus: str) -> None:
         with self.database.write() as connection:
-            stock.note_moved(connection, STREAM[0], skus, self.now)
+            stock_sync.note_moved(connection, STREAM[0], skus, self.now)
 
     def stated(self, sku: str) -> stock.StatedLevel:
         with self.database.read() as connection:
@@ -90,9 +90,9 @@ class Records:
         with self.database.read() as connection:
             return [item.sku for item in stock.stale(connection, self.now)]
 
-    def send_again(self, *skus: str, is_dry_run: bool = False, even_if_moved: bool = False) -> stock.SendAgain:
+    def send_again(self, *skus: str, is_dry_run: bool = False, even_if_moved: bool = False) -> stock_sync.SendAgain:
         with self.database.write() as connection:
-            return stock.send_again(
+            return stock_sync.send_again(
                 connection,
                 *STREAM,
                 skus or None,
@@ -152,7 +152,7 @@ def test_p33_an_equal_level_is_owed_again_only_as_often_as_the_vendor_of_one_sku
     records.later(day / 2).state(day, A=1, B=2)
     assert records.send() == ["A"]
     with records.database.write() as connection:
-        stock.owe_again(connection, *STREAM, ["A"])
+        stock_sync.owe_again(connection, *STREAM, ["A"])
     batch = records.claim()
     assert batch and batch.changes[0].is_uncertain, "a hook came"
     records.record(batch, StockSent("A", b"{}", "no"))

@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.contract.schemas import Contract
-from app.records import database as database_module
+from app.records import engines
+from app.records.database import DatabaseUnavailable
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
 from app.records.tables.orders import packages
@@ -282,8 +283,8 @@ def test_p7_a_postgresql_that_hangs_is_given_up_in_time(beside: Caller, own_post
 
 @pytest.mark.postgresql
 def test_p10_a_write_that_is_cut_off_leaves_nothing(beside: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "TRANSACTION_S", 0.5)
-    with pytest.raises(database_module.DatabaseUnavailable), beside.database.write() as connection:
+    monkeypatch.setattr(engines, "TRANSACTION_S", 0.5)
+    with pytest.raises(DatabaseUnavailable), beside.database.write() as connection:
         connection.execute(sa.insert(journal), [_line("half")])
         connection.execute(sa.text("select pg_sleep(5)"))
     with beside.database.read() as connection:

@@ -27,8 +27,10 @@ from app.channel.returned_money import ReturnedMoney
 from app.channel.services import CallbackRequest, carries_out
 from app.contract.schemas import Reading
 from app.domain.events import Event
+from app.records import payment_ledger
 from app.records import refunds as ledger
-from app.records.refunds import Charge, Entry
+from app.records.payment_ledger import Charge
+from app.records.refunds import Entry
 
 REFUND, STORE_CREDIT = "refund", "storecredit"
 
@@ -71,7 +73,7 @@ def _answered(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
     if not ran.unrecorded:
         with request.services.database.read() as connection:
             entries = ledger.of_source(connection, order.channel, *source)
-            charges = ledger.charges(connection, order.channel, order.refnum)
+            charges = payment_ledger.charges(connection, order.channel, order.refnum)
     entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
     payments = {item.refnum: item for item in charges}
     accepted = [entry for entry in entries if entry.state == "accepted"]
@@ -113,7 +115,7 @@ class ReturnOrder(OrderCommand):
         before = ledger.of_source(connection, order.channel, *source)
         if any(entry.is_in_effect or entry.order_refnum != order.refnum for entry in before):
             return self.correct(connection)
-        payments = self.payments = ledger.charges(connection, order.channel, order.refnum)
+        payments = self.payments = payment_ledger.charges(connection, order.channel, order.refnum)
         currency = payments[0].currency_code if payments else ""
         money = rounded(payload.amount, currency)
         goods = self._goods(connection, entries, currency)

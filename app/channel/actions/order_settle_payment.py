@@ -26,8 +26,7 @@ from app.contract.reading import OrderName, amount, entries, mapping, number, op
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
 from app.domain.events import Event
-from app.records import former_keys
-from app.records import refunds as ledger
+from app.records import former_keys, payment_ledger
 from app.records.outbox import Owed
 
 CALLBACK = "order_settle_payment"
@@ -142,7 +141,7 @@ class SettleTransaction(OrderCommand):
     def plan(self, connection: Connection) -> Plan:
         """Captures on the payments it names, newest first, until its amount is reached."""
         order, item = self.order, self._transaction
-        payments = ledger.charges(connection, order.channel, order.refnum)
+        payments = payment_ledger.charges(connection, order.channel, order.refnum)
         currency = payments[0].currency_code if payments else ""
         if fault := _fault(item, self._currency_code, currency):
             return Plan([Event("info" if item.is_blank else "error", *fault, order.named)])
@@ -159,7 +158,7 @@ class SettleTransaction(OrderCommand):
         for payment in reversed(meant):
             part = min(rest, payment.uncaptured)
             if part > 0:
-                ledger.hold_capture(connection, order.channel, order.refnum, payment.refnum, part)
+                payment_ledger.hold_capture(connection, order.channel, order.refnum, payment.refnum, part)
                 key = f"ro-settle-{self.natural_key}-{len(owed) + 1}"
                 body = Settlement(order.refnum, key, payment.refnum, part, payment.currency_code)
                 owed.append(Owed(order.source.token, "settle_payment", body, order.named))
@@ -176,13 +175,15 @@ class SettleTransaction(OrderCommand):
     def accepted(answer: VendorAnswer) -> None:
         """The amount is charged."""
         item: Settlement = answer.body
-        ledger.captured(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, item.amount)
+        payment_ledger.captured(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, item.amount)
 
     @staticmethod
     def refused(answer: VendorAnswer) -> None:
         """The amount is held no more."""
         item: Settlement = answer.body
-        ledger.hold_capture(answer.connection, answer.channel, item.order_refnum, item.payment_refnum, -item.amount)
+        payment_ledger.hold_capture(
+            answer.connection, answer.channel, item.order_refnum, item.payment_refnum, -item.amount
+        )
 
 
 COMMAND = SettleTransaction

@@ -30,7 +30,7 @@ from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
 from app.gateways.capabilities import Gateway
-from app.records import handed_out, heartbeat, outbox
+from app.records import handed_out, heartbeat, outbox, payment_ledger
 from app.records import refunds as ledger
 from app.records.refunds import Entry
 
@@ -78,7 +78,7 @@ def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResul
     if source is None or not carries_out(source, "credit_payment"):
         return replace(result, events=[declined(source, "credit_payment")])
     with request.services.database.read() as connection:
-        named = ledger.named(connection, request.channel.key, payload.parents)
+        named = payment_ledger.named(connection, request.channel.key, payload.parents)
         homes = {order for order, _ in named}
         if len(homes) != 1:
             return _not_one_order(result, is_found=bool(homes))
@@ -121,7 +121,7 @@ class CreditPayment(Command):
         self.order_refnum = order_refnum
         self.parents = payload.parents
         self.named = about("order_refnum", order_refnum)
-        payments = ledger.charges(connection, self.channel, order_refnum)
+        payments = payment_ledger.charges(connection, self.channel, order_refnum)
         self.amount = rounded(payload.amount, payments[0].currency_code)
         self.natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
         self.meaning = (_digest_of(self.natural_key),)
@@ -181,7 +181,9 @@ class CreditPayment(Command):
             message = f"earlier calls for this order are still owed to {self.source.token}; nothing was done"
             return Plan([Event("error", "EARLIER_CALLS_OWED", message, self.named)])
         payments = [
-            item for item in ledger.charges(connection, self.channel, self.order_refnum) if item.refnum in self.parents
+            item
+            for item in payment_ledger.charges(connection, self.channel, self.order_refnum)
+            if item.refnum in self.parents
         ]
         left = refunds.left_of(payments)
         known = handed_out.known(connection, self.channel, [self.order_refnum]).get(self.order_refnum)

@@ -23,7 +23,7 @@ from app.gateways.vendors.rally.api import Api, Json
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import category_json, product_json
-from app.records import catalogue, catalogue_sync, stock
+from app.records import catalogue, catalogue_sync, stock_sync
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
 
@@ -64,7 +64,7 @@ class Products(CatalogueSink):
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
         with self._database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
-            stock.note_uncertain(connection, self._channel, GATEWAY, skus)
+            stock_sync.note_uncertain(connection, self._channel, GATEWAY, skus)
             catalogue_sync.note_sent(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
         results: list[ProductSent] = []

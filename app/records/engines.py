@@ -1,0 +1,156 @@
+"""How this server connects to SQLite and PostgreSQL: settings of a connection, and what happens as its use begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
+
+from app import caller
+from app.clock import SharedClock, boot_s
+from app.errors import SettingsFault
+from app.records import private_files
+from app.records.compatibility import MIGRATION_LOCK
+from app.records.connections import KeptConnections
+from app.records.database_errors import DatabaseBusy
+from app.watchdog import WATCHDOG
+
+LOCK_S = 4
+"""How long PostgreSQL lets a transaction wait for a row, an order or a table."""
+
+STATEMENT_S = 6
+"""How long PostgreSQL works on one statement."""
+
+TRANSACTION_S = 7.0
+"""How long a connection may be in use before it is cut off; a server that hangs enforces no limit of its own."""
+
+CONNECT_S = 2
+"""How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
+
+SQLITE_CONNECTIONS = 64
+"""Files have no bound of their own: more than any process has threads at the same time in the database."""
+
+LEAST_WAIT_S = 1.0
+"""How long a request waits even when its time is over: what was found out so far should be kept."""
+
+LATE_S = 1.5
+"""How much later than its answer must stand a request may end with the database: RetailOps waits for 12 s, and a
+callback's budget is 10 s."""
+
+
+def sqlite_engine(url: URL) -> Engine:
+    """Files in WAL mode, readable by their owner alone.  Raises `SettingsFault` where their folder cannot be made."""
+    if url.database:
+        with as_folder_fault():
+            private_files.make_folder(Path(url.database).parent)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=SQLITE_CONNECTIONS - 8,
+        connect_args={"timeout": 5.0},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _keep_private(*_: object) -> None:
+        if private_files.is_path(url.database):
+            private_files.make_private(Path(str(url.database)))
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
+    """Connections that are cut off when a use lasts too long; `clock` learns the time at the begin of each use."""
+    limits = {
+        "statement_timeout": STATEMENT_S * 1000,
+        "lock_timeout": LOCK_S * 1000,
+        "idle_in_transaction_session_timeout": int(TRANSACTION_S * 1000),
+    }
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        poolclass=KeptConnections,
+        connect_args={
+            "connect_timeout": CONNECT_S,
+            "tcp_user_timeout": int(TRANSACTION_S * 1000),
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+            "application_name": "retailops-channel",
+        },
+    )
+
+    @event.listens_for(engine, "checkout")
+    def _begin_use(connection: Any, record: Any, _proxy: Any) -> None:
+        try:
+            record.info["watched"] = WATCHDOG.begin(connection.fileno(), longest_use_s())
+            record.info["form"] = _look(connection, clock)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # The server may have been away, and then every connection is dead; the pool connects anew.
+            if "watched" in record.info:
+                record.info.pop("watched").finish()
+            raise InvalidatePoolError from error
+        except OSError as error:
+            raise DatabaseBusy("this process has too many files open") from error
+
+    @event.listens_for(engine, "checkin")
+    def _end_use(_connection: Any, record: Any) -> None:
+        if "watched" in record.info:
+            record.info.pop("watched").finish()
+
+    return engine
+
+
+def longest_use_s() -> float:
+    """How long it may use one: a request's answer must not come too late because of a server that hangs."""
+    deadline = caller.deadline.get()
+    if deadline is None:
+        return TRANSACTION_S
+    return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
+
+
+_NOW = "extract(epoch from clock_timestamp())::float8"
+
+_LOOK = (
+    f"select {_NOW}, pg_try_advisory_xact_lock_shared({MIGRATION_LOCK}), "
+    "(select version_num from alembic_version limit 1)"
+)
+
+
+def _look(connection: Any, clock: SharedClock) -> tuple[bool, str | None]:
+    """Begin the transaction that will use a connection of psycopg, which shows as well that it is alive.
+
+    Whether no migration that wants to be alone is under way, and the last migration that has run; the shared clock
+    learns the time.  The lock is given back with the transaction's end.  Raises the driver's errors.
+    """
+    asked_s = boot_s()
+    try:
+        now_s, is_free, revision = connection.execute(_LOOK).fetchone()
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "42P01":
+            raise
+        connection.rollback()  # no migration has run
+        asked_s = boot_s()
+        [now_s] = connection.execute(f"select {_NOW}").fetchone()
+        is_free, revision = True, None
+    clock.learn(now_s, asked_s, boot_s())
+    return is_free, revision
+
+
+@contextmanager
+def as_folder_fault() -> Iterator[None]:
+    """An `OSError` about the database's folder becomes a `SettingsFault` in words."""
+    try:
+        yield
+    except OSError as error:
+        kind = type(error).__name__
+        raise SettingsFault([f"DATABASE_URL: the database's folder cannot be made or written: {kind}"]) from error
