@@ -12,10 +12,10 @@ import msgspec
 import pytest
 import requests
 
-from app.cli import findings
 from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockLevel
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
+from app.operations.health_checks import waiting
 from app.records import catalogue, catalogue_sync, cataloguing, stock, stock_sync
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -77,7 +77,7 @@ class Merchant:
             ].refusal
 
     def attention(self) -> list[str]:
-        found = findings.of_records(self.database, ["first"], self.now)["first"]
+        found = waiting.of_records(self.database, ["first"], self.now)["first"]
         return [item.sentence for item in found if item.state == "attention" and "stock" in item.name]
 
 
