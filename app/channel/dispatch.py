@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from app.channel.actions import action, entry_action
+from app.channel.actions import action, answer_shape, entry_action
 from app.channel.dry_run import answer_unreal
 from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_events import LateEvents
@@ -160,7 +160,7 @@ class CallbackDispatcher:
         note.outcome = _summary(result)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*received.envelope.pair)
-        given = answer(callback.name, result)
+        given = answer(callback, result, answer_shape(callback.name))
         if channel is not None and "events" in given:
             late = self._late_events.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))

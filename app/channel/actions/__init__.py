@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 from app.channel.command import Command
-from app.channel.result import CallbackResult
+from app.channel.result import CallbackResult, Shape
 from app.channel.services import CallbackRequest
 from app.contract.schemas import Reading
 
@@ -37,6 +37,12 @@ class EntryAction(Action, Protocol):
 def action(callback: str) -> Action:
     """The module named like the callback."""
     return cast(Action, importlib.import_module(f"{__name__}.{callback}"))
+
+
+@cache
+def answer_shape(callback: str) -> Shape | None:
+    """The module's `answer_json`, which it has where its answer holds more than events and a status."""
+    return getattr(action(callback), "answer_json", None)
 
 
 def entry_action(callback: str) -> EntryAction:

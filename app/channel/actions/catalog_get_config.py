@@ -17,3 +17,8 @@ def read(body: Mapping[str, Any], reading: Reading) -> None:
 def carry_out(payload: None, request: CallbackRequest) -> CallbackResult:
     """Calls no vendor."""
     return CallbackResult(content={"sku_fanout": request.channel.sku_fanout})
+
+
+def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    """The setting; this answer has no events."""
+    return {"sku_fanout": result.content.get("sku_fanout", "no_fanout")}

@@ -51,7 +51,7 @@ def carry_out(payload: Mapping[str, Any], request: CallbackRequest) -> CallbackR
         if gateway.catalogue is not None:
             takers.append(gateway.token)
         elif isinstance(declared, NotOurs):
-            result.add(declared.event_type, declared.code, declared.message)
+            result.events.append(Event(declared.event_type, declared.code, declared.message))
     if not takers:
         return CallbackResult([*result.events, *entry_faults(payload)])
     found = _Events()

@@ -19,7 +19,7 @@ from app.channel.order_json import order_json, unfit
 from app.channel.paging import Place
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
-from app.contract.outgoing import mend_page
+from app.contract.outgoing import Judged, mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
@@ -233,3 +233,10 @@ def _note_held_back(connection: Connection, request: CallbackRequest, page: _Pag
 
 def _now_ms(request: CallbackRequest) -> int:
     return int(request.services.clock().timestamp() * 1000)
+
+
+def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    """The page as it was judged, where there is one; this answer has no events."""
+    if isinstance(result.content, Judged):
+        return result.content
+    return {"next_page_token": result.content.get("next_page_token", ""), "orders": result.content.get("orders", [])}

@@ -262,3 +262,12 @@ def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:
         "status": "success",
         "refnum": entry.refnum,
     }
+
+
+def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    """The refunds that the source has accepted."""
+    return {
+        "events": events,
+        "payment_transactions": result.content.get("payment_transactions", []),
+        "return": {"channel_store_credit_amount": as_number(result.content.get("store_credit", 0))},
+    }

@@ -19,6 +19,7 @@ from app.channel.shipments import RegisterPackage, package_commands
 from app.contract.packages import StatedPackage, read_shipments
 from app.contract.reading import OrderName, number
 from app.contract.schemas import Reading
+from app.domain.events import Event, EventType
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,11 @@ def carry_out(payload: ShipmentRequest, request: CallbackRequest) -> CallbackRes
     """Raises `HttpError` 503 while the same package is being registered elsewhere."""
 
     def submit(order: OrderAtSource) -> CallbackResult:
-        result = CallbackResult()
+        events = []
         if not payload.shipped:
-            severity = "info" if payload.is_blank else "warning"
-            result.add(severity, "NO_PACKAGES", "the shipment has no packages", identifier=order.refnum)
-        result.events += run(request, package_commands(order, payload.shipped))
-        return result
+            severity: EventType = "info" if payload.is_blank else "warning"
+            events.append(Event(severity, "NO_PACKAGES", "the shipment has no packages", order.named))
+        return CallbackResult([*events, *run(request, package_commands(order, payload.shipped))])
 
     return for_known_order(request, "submit_shipment", payload.name, submit)
 

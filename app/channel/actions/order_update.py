@@ -258,3 +258,9 @@ def _as_it_stands(order: OrderAtSource, kept: OrderKeeper, stated_lines: Sequenc
         "discount_amt": as_number(found.discount_amount, currency),
     }
     return {"line_items": items, "values": values}
+
+
+def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    """The lines and amounts as they stand."""
+    line_items, values = result.content.get("line_items", []), result.content.get("values", {})
+    return {"events": events, "line_items": line_items, "values": values}

@@ -22,7 +22,7 @@ from app.channel.bought import left_of
 from app.channel.command import Command, Plan
 from app.channel.credit_answers import UNREPORTED, answered, carried_out
 from app.channel.lane_waiting import await_own_throttle
-from app.channel.money import rounded
+from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest, carries_out
@@ -238,3 +238,16 @@ def _digest_of(natural_key: str) -> str:
 
 def _ordinal(natural_key: str) -> int:
     return int(natural_key.rpartition("-")[2])
+
+
+def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:
+    """This answer has no events: the first one's message is all RetailOps can be sent."""
+    return {
+        "payment_processing_type": "channel_payment",
+        "transaction_type": "credit",
+        "payment_type": result.content.get("payment_type", "none"),
+        "amount": as_number(result.content.get("amount", 0)),
+        "message": result.events[0].message if result.events else "",
+        "status": result.content.get("status", "fail" if result.has_failed else "success"),
+        "refnum": result.content.get("refnum", ""),
+    }
