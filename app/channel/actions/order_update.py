@@ -9,7 +9,7 @@ returns (`rmas`) are paid when the goods are there (`order_returned`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -17,24 +17,24 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from app.channel import line_removals
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.command_claims import LAST_WAIT_S
 from app.channel.commands import execute
-from app.channel.line_changes import Line, Stated, read_lines, stated
+from app.channel.line_changes import Line, read_lines, stated
 from app.channel.money import as_number
 from app.channel.preconditions import declined, for_known_order, with_order
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest
 from app.contract.reading import OrderName, entries, mapping
 from app.contract.schemas import Reading
-from app.domain.commands import LineChange, OrderChange, Restatement
+from app.domain.commands import OrderChange, Restatement
 from app.domain.events import Event, about
 from app.errors import Unavailable
 from app.gateways.calls import NotOurs
 from app.gateways.capabilities import Gateway, OrderKeeper
 from app.records import handed_out
 from app.records.database import DatabaseUnavailable
-from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 
 
@@ -86,9 +86,9 @@ def _note_changes(request: CallbackRequest, source: Gateway, payload: UpdateRequ
         known, found = order.known, stated(order.known, payload.lines)
         wait_s, serial = max(request.deadline.left_s(), LAST_WAIT_S), [f"{order.channel}/{order.refnum}"]
         with request.services.database.write(wait_s=wait_s, serial=serial) as connection:
-            handed_out.set_removed(connection, order.channel, order.refnum, _removed(known, found.changes))
-        kept = _unchanged(source, known, found.changes)
-        return CallbackResult([*found.events, *kept], {"line_items": _items(known, found)})
+            handed_out.set_removed(connection, order.channel, order.refnum, line_removals.removed(known, found.changes))
+        kept = line_removals.unchanged(source, known, found.changes)
+        return CallbackResult([*found.events, *kept], {"line_items": line_removals.items(known, found)})
 
     noted = with_order(request, source, payload.name, note)
     return CallbackResult([*events, *noted.events], noted.content, noted.order_refnum)
@@ -121,11 +121,11 @@ class UpdateOrder(OrderCommand):
             return Plan([Event("error", f"ORDER_{known.state.upper()}", message, order.named)])
         found = stated(known, self._lines)
         shipped = known.parcels
-        if shipped and _only_takes_off(known, found.changes):
-            removed = _removed(known, found.changes)
+        if shipped and line_removals.only_takes_off(known, found.changes):
+            removed = line_removals.removed(known, found.changes)
             # Lines of an order that has begun to ship stay; what was taken off is closed with the completion (R22).
             handed_out.set_removed(connection, order.channel, order.refnum, removed)
-            return Plan([*found.events, *_unchanged(source, known, found.changes)])
+            return Plan([*found.events, *line_removals.unchanged(source, known, found.changes)])
         if shipped:
             message = "a shipment of this order is registered; nothing was changed"
             named = about("shipment_id", shipped[0].retailops_shipment_id) or order.named
@@ -177,56 +177,6 @@ class UpdateOrder(OrderCommand):
 
 
 COMMAND = UpdateOrder
-
-
-def _removed(order: KnownOrder, changes: Sequence[LineChange]) -> dict[str, int]:
-    """Units taken off each line of the order that is named; 0 where none is."""
-    units = {line.refnum: line.quantity for line in order.lines}
-    return {
-        change.refnum: max(units[change.refnum] - change.quantity, 0) for change in changes if change.refnum in units
-    }
-
-
-def _only_takes_off(order: KnownOrder, changes: Sequence[LineChange]) -> bool:
-    """True when units are taken off lines of the order, or such units are restored, and nothing else changes."""
-    units = {line.refnum: line.quantity for line in order.lines}
-    removed = _removed(order, changes)
-    is_less = all(change.quantity <= units.get(change.refnum, 0) for change in changes)
-    return is_less and any(count or order.removed.get(refnum) for refnum, count in removed.items())
-
-
-def _unchanged(source: Gateway, order: KnownOrder, changes: Sequence[LineChange]) -> Iterator[Event]:
-    """The warnings for changes that stay in RetailOps alone."""
-    units = {line.refnum: line.quantity for line in order.lines}
-    for change in changes:
-        kept = units.get(change.refnum, 0)
-        named = about("orderitem_refnum", change.refnum)
-        if change.refnum not in units and change.quantity:
-            message = "the line was added in RetailOps only; the order cannot take it"
-            yield Event("warning", "LINE_NOT_ADDED", message, about("sku_number", change.sku) or named)
-        elif change.quantity != kept and order.state != "open":
-            message = f"the line stays at {kept} units; the order is {order.state}"
-            yield Event("warning", "LINE_NOT_CHANGED", message, named)
-        elif change.quantity > kept:
-            message = f"the line stays at {kept} units; the order cannot be changed"
-            yield Event("warning", "LINE_NOT_CHANGED", message, named)
-        elif change.quantity < kept:
-            message = (
-                f"the line stays at {kept} units at {source.token}; the units taken off are closed there when the "
-                "order is completed"
-            )
-            yield Event("warning", "LINE_NOT_CHANGED", message, named)
-
-
-def _items(order: KnownOrder, found: Stated) -> list[dict[str, Any]]:
-    """The lines as they stay, for entries with a number in RetailOps."""
-    lines = {line.refnum: line for line in order.lines}
-    return [
-        {"order_item_id": entry.number, "refnum": refnum, "quantity": lines[refnum].quantity}
-        for entry, refnums in found.meant
-        for refnum in refnums
-        if refnum in lines and entry.number is not None
-    ]
 
 
 def _price(line: Line) -> tuple[str, ...]:
