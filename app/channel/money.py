@@ -13,10 +13,14 @@ NEARLY = Decimal("1e-7")
 """RetailOps' caller has used 32-bit floats, which keep 24 bits of an amount (R7)."""
 
 
+_UNITS = {places: Decimal(1).scaleb(-places) for places in (0, 2, 4)}
+"""The smallest amount with so many decimals."""
+
+
 def rounded(amount: Decimal, currency_code: str = "", *, decimals: int = 2) -> Decimal:
     """Half up to the currency's decimals (2, or 0 for JPY); `decimals` 4 for a tax per unit."""
     places = 0 if currency_code in _WITHOUT_DECIMALS else decimals
-    return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return amount.quantize(_UNITS[places], rounding=ROUND_HALF_UP)
 
 
 def as_number(amount: Decimal | int, currency_code: str = "", *, decimals: int = 2) -> int | float:

@@ -6,14 +6,13 @@ values and then refuses the whole page for them (SDK contract 1.6).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from app.channel.money import CURRENCIES, as_number, line_tolerance
-from app.domain.attributes import numbered
-from app.domain.orders import Address, Attribute, Order, OrderLine, Payment
+from app.domain.attributes import pieces
+from app.domain.orders import Address, Order, OrderLine, Payment
 from app.domain.texts import key_fault
 
 MOST_TAGS = 100
@@ -94,7 +93,11 @@ def order_json(order: Order) -> dict[str, Any]:
         },
         "order_items": [_line(line, currency) for line in order.lines],
         "payment_transactions": [_payment(payment, currency) for payment in order.payments],
-        "attributes": [part for item in order.attributes for part in _attributes(item)],
+        "attributes": [
+            {"attribute_type": item.attribute_type, "handle": handle, "value": value}
+            for item in order.attributes
+            for handle, value in pieces(item.handle, item.value)
+        ],
         "tags": list(dict.fromkeys(order.tags)),
         "gift_message": order.gift_message,
         "ip_address": order.ip_address,
@@ -141,9 +144,3 @@ def _payment(payment: Payment, currency: str) -> dict[str, Any]:
         "amount": as_number(payment.amount, currency),
         "refnum": payment.refnum,
     }
-
-
-def _attributes(attribute: Attribute) -> Iterator[dict[str, str]]:
-    """The attribute over as many as its text needs."""
-    for handle, value in numbered({attribute.handle: attribute.value}):
-        yield {"attribute_type": attribute.attribute_type, "handle": handle, "value": value}

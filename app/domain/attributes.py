@@ -13,19 +13,23 @@ SHORTEST: Final = 2
 
 
 def numbered(named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Handle and value of each attribute; blank texts have none.
+    """Handle and value of each attribute (`pieces`)."""
+    for handle, value in named.items():
+        yield from pieces(handle, value)
+
+
+def pieces(handle: str, value: str) -> list[tuple[str, str]]:
+    """The attributes, by handle and value, that this text needs; a blank one needs none.
 
     A text too long for one goes over several, `note`, `note_2`, `note_3` ..., which give it back when joined.  One
     that is too short says its name: `note: 7`.
     """
-    for handle, value in named.items():
-        value = texts.mended(value)
-        if not value.strip():
-            continue
-        if len(value) < SHORTEST:
-            value = f"{handle}: {value}"
-        if len(value) <= LONGEST:
-            yield handle, value
-            continue
-        for number, part in enumerate(texts.split(value, LONGEST, shortest=SHORTEST), 1):
-            yield (handle if number == 1 else f"{handle}_{number}"), part
+    value = texts.mended(value)
+    if not value.strip():
+        return []
+    if len(value) < SHORTEST:
+        value = f"{handle}: {value}"
+    if len(value) <= LONGEST:
+        return [(handle, value)]
+    parts = enumerate(texts.split(value, LONGEST, shortest=SHORTEST), 1)
+    return [(handle if number == 1 else f"{handle}_{number}", part) for number, part in parts]
