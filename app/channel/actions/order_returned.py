@@ -15,13 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.channel import refund_outcomes, refunds, returned_goods
+from app.channel import refunds, returned_goods
 from app.channel.already_paid import COMPLETION
 from app.channel.command import OrderAtSource, OrderCommand, Plan
-from app.channel.commands import execute
 from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined, for_known_order
 from app.channel.result import CallbackResult
+from app.channel.return_answers import carried_out
 from app.channel.return_requests import ReturnRequest
 from app.channel.returned_money import ReturnedMoney
 from app.channel.services import CallbackRequest, carries_out
@@ -56,33 +56,9 @@ def carry_out(payload: ReturnRequest, request: CallbackRequest) -> CallbackResul
         return CallbackResult([event, *recorded.events], order_refnum=recorded.order_refnum)
 
     def give_back(order: OrderAtSource) -> CallbackResult:
-        return _answered(order, ReturnOrder(order, payload))
+        return carried_out(order, ReturnOrder(order, payload))
 
     return for_known_order(request, "return_order", payload.name, give_back)
-
-
-def _answered(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
-    """Carry the return out; its answer names the refunds that the source has accepted."""
-    request = order.request
-    ran = execute(request, [command])
-    [events] = ran.events
-    if command.is_altered:
-        return CallbackResult(events)
-    source, charges = (CALLBACK, command.natural_key), command.payments
-    entries: list[Entry] = []
-    if not ran.unrecorded:
-        with request.services.database.read() as connection:
-            entries = ledger.of_source(connection, order.channel, *source)
-            charges = payment_ledger.charges(connection, order.channel, order.refnum)
-    entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
-    payments = {item.refnum: item for item in charges}
-    accepted = [entry for entry in entries if entry.state == "accepted"]
-    if any(entry.told_at is None for entry in accepted):
-        refund_outcomes.note_reported(request, source, is_recorded=not ran.unrecorded)
-    credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
-    to_payments = [entry for entry in accepted if not entry.is_store_credit]
-    transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
-    return CallbackResult(events, {"payment_transactions": transactions, "store_credit": credit})
 
 
 class ReturnOrder(OrderCommand):
@@ -248,20 +224,6 @@ class ReturnOrder(OrderCommand):
         payload = self._payload
         found = returned_goods.came_back(connection, self.order.channel, order, payload.lines, payload.shipped, before)
         return ReturnedMoney(order, entries, payload, found, currency)
-
-
-def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:
-    """A refund as RetailOps reads it (SDK contract, block P)."""
-    processing_type = payment.processing_type if payment else ""
-    is_known = processing_type in refunds.PROCESSING_TYPES
-    return {
-        "payment_processing_type": processing_type if is_known else refunds.PROCESSING_TYPES[0],
-        "transaction_type": "credit",
-        "payment_type": payment.payment_type if payment else "none",
-        "amount": as_number(entry.amount, entry.currency_code),
-        "status": "success",
-        "refnum": entry.refnum,
-    }
 
 
 def answer_json(events: list[dict[str, Any]], result: CallbackResult) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""The answer of `order_returned`: it names the refunds that the order's source has accepted (R22)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from app.channel import refund_outcomes, refunds
+from app.channel.command import OrderAtSource
+from app.channel.commands import execute
+from app.channel.money import as_number
+from app.channel.result import CallbackResult
+from app.records import payment_ledger
+from app.records import refunds as ledger
+from app.records.payment_ledger import Charge
+from app.records.refunds import Entry
+
+if TYPE_CHECKING:
+    from app.channel.actions.order_returned import ReturnOrder
+
+
+def carried_out(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
+    """Carry the return out; its answer names the refunds that the source has accepted."""
+    request = order.request
+    ran = execute(request, [command])
+    [events] = ran.events
+    if command.is_altered:
+        return CallbackResult(events)
+    source, charges = (command.callback, command.natural_key), command.payments
+    entries: list[Entry] = []
+    if not ran.unrecorded:
+        with request.services.database.read() as connection:
+            entries = ledger.of_source(connection, order.channel, *source)
+            charges = payment_ledger.charges(connection, order.channel, order.refnum)
+    entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
+    payments = {item.refnum: item for item in charges}
+    accepted = [entry for entry in entries if entry.state == "accepted"]
+    if any(entry.told_at is None for entry in accepted):
+        refund_outcomes.note_reported(request, source, is_recorded=not ran.unrecorded)
+    credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
+    to_payments = [entry for entry in accepted if not entry.is_store_credit]
+    transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]
+    return CallbackResult(events, {"payment_transactions": transactions, "store_credit": credit})
+
+
+def _transaction(entry: Entry, payment: Charge | None) -> dict[str, Any]:
+    """A refund as RetailOps reads it (SDK contract, block P)."""
+    processing_type = payment.processing_type if payment else ""
+    is_known = processing_type in refunds.PROCESSING_TYPES
+    return {
+        "payment_processing_type": processing_type if is_known else refunds.PROCESSING_TYPES[0],
+        "transaction_type": "credit",
+        "payment_type": payment.payment_type if payment else "none",
+        "amount": as_number(entry.amount, entry.currency_code),
+        "status": "success",
+        "refnum": entry.refnum,
+    }
