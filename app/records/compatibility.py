@@ -56,6 +56,13 @@ class Form:
 
 LACKS_MIGRATIONS = "the database lacks migrations; run `channel db upgrade` first"
 
+BEFORE_FIRST_RELEASE = (
+    "the database is of a version before the first release (migration {}) and cannot be brought to this one: let the "
+    "version that made it finish what is open, then set DATABASE_URL to a new database, run `channel db upgrade`, and "
+    "have RetailOps send catalogue and stock again"
+)
+"""Its tables have other names and forms; only the migrations of that version know them."""
+
 
 def config() -> alembic.config.Config:
     """Alembic's configuration; its migrations run on the connection in `attributes`."""
@@ -92,10 +99,12 @@ def judged(connection: Connection, revision: str | None) -> Form:
         return Form(None, pending=known)
     if revision in known:
         return Form(revision, pending=known[known.index(revision) + 1 :])
-    said: dict[str, str] = {}
+    kept: dict[str, str] = {}
     if inspect(connection).has_table(schema_compatibility.name):
-        rows = connection.execute(select(schema_compatibility)).all()
-        said = {row.revision: row.usable_from for row in rows if row.revision not in known}
+        kept = {row.revision: row.usable_from for row in connection.execute(select(schema_compatibility))}
+    if known[0] not in kept:
+        return Form(revision, fault=BEFORE_FIRST_RELEASE.format(revision))
+    said = {name: usable_from for name, usable_from in kept.items() if name not in known}
     newer = tuple(sorted({*said, revision}))
     # Each of them has to be lived with; one that names a migration this code does not have wants newer code.
     too_new = sorted(name for name in newer if said.get(name) not in known)
@@ -112,12 +121,11 @@ def judged(connection: Connection, revision: str | None) -> Form:
 def keep(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args: object) -> None:
     """Alembic's hook after each migration: keeps what it says, in the same transaction.
 
-    One that says nothing can be used only by code that has it.  Before the migration that makes the table there was
-    no code that would read it.
+    One that says nothing can be used only by code that has it.
     """
     connection = ctx.connection
     script = step.up_revision
-    if connection is None or script is None or not inspect(connection).has_table(schema_compatibility.name):
+    if connection is None or script is None:
         return
     connection.execute(
         schema_compatibility.insert(), {"revision": script.revision, "usable_from": usable_from(script.revision)}

@@ -54,7 +54,7 @@ def test_db_upgrade_needs_only_the_database_and_names_what_it_ran(tmp_path: Path
     address = f"sqlite:///{tmp_path}/records/channel.db"
     first = run(tmp_path, "db", "upgrade", DATABASE_URL=address)
     assert first.returncode == 0, first.stderr
-    assert "ran migration 0001" in first.stdout
+    assert "ran migration 0100" in first.stdout
     again = run(tmp_path, "db", "upgrade", "--json", DATABASE_URL=address)
     assert msgspec.json.decode(again.stdout) == {"migrations": []}
 
