@@ -76,8 +76,6 @@ class Command(ABC):
     order_refnum: str
     meaning: object
     """The fields that make two requests of this key the same."""
-    former_meaning: object = None
-    """The same as an earlier version took it, for what that has bound; None where it is no other."""
 
     @cached_property
     def digest(self) -> str:
@@ -86,7 +84,7 @@ class Command(ABC):
 
     def is_repeat_of(self, digest: str) -> bool:
         """Whether what is bound with this digest is the same request."""
-        return digest == self.digest or (self.former_meaning is not None and digest == digest_of(self.former_meaning))
+        return digest == self.digest
 
     @abstractmethod
     def plan(self, connection: Connection) -> Plan:

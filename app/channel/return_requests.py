@@ -9,16 +9,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection
 
-from app.channel.already_paid import RETURN
 from app.channel.money import rounded
 from app.contract.packages import StatedPackage, read_shipments
 from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, optional_amount, text, whole
 from app.domain.commands import RefundLine
 from app.domain.line_matching import as_bought, named_lines
-from app.domain.retailops_numbers import canonical
-from app.records import former_keys
 from app.records.handed_out import KnownOrder
 
 _BY_ITEM: Mapping[Literal["tax", "shipping"], tuple[str, ...]] = {
@@ -64,22 +60,9 @@ class ReturnRequest:
         money = rounded(self.amount, "")
         return (order.refnum, self.action, str(money.normalize()), as_named(order, self.lines))
 
-    def former_meaning(self, order: KnownOrder) -> object:
-        """The same as it was once, when it went by how goods and money were stated."""
-        units = sorted((line.line_refnum, line.sku, line.quantity) for line in self.lines)
-        return (order.refnum, self.action, str(self.amount.normalize()), units)
-
-    def key(self, connection: Connection, channel: str, order: KnownOrder) -> str:
-        """The return's number as it was kept first; one without is known by its contents."""
-        if self.number:
-            kept = former_keys.standing(connection, channel, RETURN, order.refnum, canonical)
-            return kept.get(self.number, self.number)
-        today, former = (
-            f"h-{hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]}"
-            for meaning in (self.meaning(order), self.former_meaning(order))
-        )
-        is_former = former != today and former_keys.is_bound(connection, channel, RETURN, order.refnum, former)
-        return former if is_former else today
+    def key(self, order: KnownOrder) -> str:
+        """The return's number; one without is known by its contents."""
+        return self.number or f"h-{hashlib.sha256(msgspec.json.encode(self.meaning(order))).hexdigest()[:24]}"
 
 
 def _line(item: Mapping[str, Any]) -> RefundLine:

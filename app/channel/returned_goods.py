@@ -144,11 +144,9 @@ class RecordReturn(OrderCommand):
     def __init__(
         self, order: OrderAtSource, returned: ReturnRequest, entries: Sequence[RefundLine], *, is_recorded: bool
     ) -> None:
-        with order.request.services.database.read() as connection:
-            self._key = returned.key(connection, order.channel, order.known)
+        self._key = returned.key(order.known)
         # One number of a return may stand on the returns of two orders.
         super().__init__(order, returned.meaning(order.known), f"{order.refnum}/{self._key}")
-        self.former_meaning = returned.former_meaning(order.known)
         self._shipped = returned.shipped
         self._entries = entries
         self._is_recorded = is_recorded

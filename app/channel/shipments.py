@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -20,12 +19,9 @@ from app.contract.packages import StatedPackage
 from app.domain.commands import Package, PackageLine
 from app.domain.events import Association, Event, about
 from app.domain.line_matching import allot, as_bought
-from app.domain.retailops_numbers import canonical
-from app.records import former_keys, handed_out, parcels
+from app.records import handed_out, parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
-
-_NUMBERED = re.compile(r"([+-]?[0-9]+(?:\.0*)?)-([+-]?[0-9]+(?:\.0*)?)")
 
 COUNTED_HERE = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
 """Reasons why an order is left open that follow from our own count, whatever its source says."""
@@ -34,26 +30,12 @@ HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
 
 
-def _in_form(key: str) -> str:
-    """A key without its order, with RetailOps' numbers of shipment and package in the form of today."""
-    numbers = _NUMBERED.fullmatch(key)
-    return f"{canonical(numbers[1])}-{canonical(numbers[2])}" if numbers else key
-
-
-def of_order(
-    order: KnownOrder, read: Iterable[StatedPackage], kept: Mapping[str, str], registered: Collection[str]
-) -> list[StatedPackage]:
-    """The packages under the key of this order, each once; of a package named twice the last one counts.
-
-    `kept`: keys that earlier packages are registered under, by key in the form of today; `registered`: all of these.
-    """
+def of_order(order: KnownOrder, read: Iterable[StatedPackage]) -> list[StatedPackage]:
+    """The packages under the key of this order, each once; of a package named twice the last one counts."""
     found = {}
     alike: Counter[str] = Counter()
     for shipped in read:
         key = _key(order, shipped)
-        former = _hashed(order, shipped, sorted(map(_as_tuple, shipped.stated)))
-        # Its contents went by how they were stated once.
-        key = former if key.startswith(HASHED) and former in registered else kept.get(key, key)
         alike[key] += 1
         if key.startswith(HASHED) and alike[key] > 1:
             # Without numbers of their own two equal boxes are distinguished by their place in the payload.
@@ -69,12 +51,8 @@ def _key(order: KnownOrder, shipped: StatedPackage) -> str:
     if shipment_id and shipped.package_id:
         return f"{shipment_id}-{shipped.package_id}"
     units = as_bought(order.lines, shipped.stated, {line.refnum: line.ordered for line in order.lines})
-    return _hashed(order, shipped, sorted((*named, count) for named, count in units.items()))
-
-
-def _hashed(order: KnownOrder, shipped: StatedPackage, stated: Sequence[tuple[str, str, int]]) -> str:
-    package = shipped.package
-    contents = (order.refnum, package.retailops_shipment_id, shipped.package_id, package.tracking_number, stated)
+    stated = sorted((*named, count) for named, count in units.items())
+    contents = (order.refnum, shipment_id, shipped.package_id, shipped.package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
 
 
@@ -92,12 +70,7 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
 
 def package_commands(order: OrderAtSource, read: Sequence[StatedPackage]) -> list[Command]:
     """The commands that register the packages of one payload."""
-    kept: dict[str, str] = {}
-    if order.known.has_former_keys:
-        with order.request.services.database.read() as connection:
-            kept = former_keys.standing(connection, order.channel, parcels.CALLBACK, order.refnum, _in_form)
-    registered = {parcel.key for parcel in order.known.parcels}
-    payload = of_order(order.known, read, kept, registered)
+    payload = of_order(order.known, read)
     return [RegisterPackage(order, item, payload) for item in payload]
 
 

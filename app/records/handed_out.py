@@ -10,20 +10,13 @@ from decimal import Decimal
 from itertools import groupby
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
-from app.records.former_keys import KEY_FORM
 from app.records.parcels import Parcel, parcel_of, shipped_units
-from app.records.tables.deliveries import commands
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
-
-
-def _has_former_keys(table: Table) -> ColumnElement[bool]:
-    is_its = (table.c.channel == handed_out.c.channel) & (table.c.order_refnum == handed_out.c.refnum)
-    return exists().where(is_its, table.c.key_form < KEY_FORM)
 
 
 class UnshippedUnits(msgspec.Struct):
@@ -54,8 +47,6 @@ class KnownOrder:
     """Number of the newest refund of the order when units were first taken off; None while none ever were."""
     parcels: tuple[Parcel, ...] = ()
     """The packages registered for it, oldest first."""
-    has_former_keys: bool = False
-    """Whether anything of it is bound under a key of an earlier form (`former_keys`)."""
     called_off_times: int = 0
     """How often RetailOps was told that its source cancelled it."""
 
@@ -78,8 +69,7 @@ class KnownOrder:
 
 _ORDER_AND_PACKAGE = (
     select(handed_out, packages.c.key, packages.c.retailops_shipment_id, packages.c.lines.label("package_lines"),
-           packages.c.label, packages.c.label_key,
-           or_(*(_has_former_keys(table) for table in (commands, refund_rows))).label("has_former_keys"))
+           packages.c.label, packages.c.label_key)
     .outerjoin(
         packages, and_(packages.c.channel == handed_out.c.channel, packages.c.order_refnum == handed_out.c.refnum)
     )
@@ -111,7 +101,6 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
                 parcel_of(each.key, each.retailops_shipment_id, each.package_lines, each.label, each.label_key)
                 for each in registered
             ),
-            bool(row.has_former_keys),
             row.called_off_times,
         )
     return found

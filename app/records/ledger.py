@@ -15,7 +15,6 @@ from sqlalchemy import Connection, delete, select, update
 
 from app.domain.events import Association, Event
 from app.records import leases
-from app.records.former_keys import KEY_FORM
 from app.records.statements import upsert
 from app.records.tables.deliveries import commands, deliveries
 
@@ -65,7 +64,7 @@ class Origin:
 
 def claim(connection: Connection, claim: Claim) -> int | None:
     """Bind the key before the command is looked at further: the id of its row, None where the key is bound already."""
-    row = {**vars(claim), "key_form": KEY_FORM, "events": msgspec.json.encode(())}
+    row = {**vars(claim), "events": msgspec.json.encode(())}
     claimed = upsert(connection, commands, row, key=("channel", "callback", "natural_key"), returning=[commands.c.id])
     found: int | None = claimed.scalar()
     return found

@@ -14,7 +14,6 @@ from app.domain.events import about
 from app.domain.purchases import Purchase
 from app.records import outbox
 from app.records.deliveries import OPEN_STATES
-from app.records.former_keys import KEY_FORM
 from app.records.outbox import Owed
 from app.records.statements import upsert
 from app.records.tables.deliveries import commands, deliveries
@@ -137,7 +136,6 @@ def _queue(connection: Connection, channel: str, gateway: str, purchase: Purchas
         "callback": VERB,
         "natural_key": f"{gateway}/{purchase.order_refnum}",
         "order_refnum": purchase.order_refnum,
-        "key_form": KEY_FORM,
         "digest": "",
         "events": msgspec.json.encode(()),
         "request_id": f"report-{outbox.new_lease()}",

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat
-from app.records.former_keys import KEY_FORM
 from app.records.tables.money import refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
@@ -116,7 +115,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         .values(**values)
     )
     if written.rowcount == 0:
-        connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key, key_form=KEY_FORM))
+        connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key))
 
 
 def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:

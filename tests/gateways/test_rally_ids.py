@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -10,14 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
 from app.contract.schemas import Contract
-from app.records.tables.deliveries import commands
-from app.records.tables.money import refunds
 from app.records.tables.orders import packages
 from tests.conftest import codes
 from tests.gateways.rally_shop import MUG, TEE, Shop, opened
@@ -96,19 +92,6 @@ def body_of(callback: str, order: dict[str, Any]) -> dict[str, Any]:
     return bodies[callback]
 
 
-def kept_before(shop: Shop, refnum: str, former: dict[str, str]) -> None:
-    """What is kept of the order has the keys an earlier version would have kept."""
-    with shop.database.write() as connection:
-        for table, name in ((commands, "natural_key"), (refunds, "natural_key"), (packages, "key")):
-            column, of_order = table.c[name], table.c.order_refnum == refnum
-            for key in connection.execute(select(column).where(of_order).distinct()).scalars().all():
-                head = f"{refnum}/" if key.startswith(f"{refnum}/") else ""
-                values: dict[str, Any] = {name: head + former.get(key.removeprefix(head), key.removeprefix(head))}
-                if "key_form" in table.c:
-                    values["key_form"] = 1
-                connection.execute(update(table).where(of_order, column == key).values(**values))
-
-
 def orders_told(shop: Shop) -> list[str]:
     """Calls Rally got about orders since `forget`."""
     return [call["path"] for call in shop.told() if "order" in call["path"]]
@@ -137,9 +120,6 @@ def test_p10_a_callback_is_the_same_however_it_spells_retailops_ids(shop: Shop) 
         shop.forget()
         for number in others:
             assert shop.retailops.ask(callback, **spelled(body, places, number)) == answer, f"{callback}: {number!r}"
-        kept_before(shop, refnum, {"7": "007.0", "7-7": "7.0-07", "7/0/3": "07.0/0/3"})
-        for number in SPELLINGS:
-            assert shop.retailops.ask(callback, **spelled(body, places, number)) == answer, f"{callback}: {number!r}"
         assert shop.at_rally(refnum) == held and not orders_told(shop), callback
         # The next order is acknowledged under the same number, which has to be its alone.
         shop.retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 8}])
@@ -165,13 +145,6 @@ def test_p19_a_credit_does_not_change_with_parents_nobody_knows(shop: Shop) -> N
         is_known = payment in parents
         assert again["status"] == ("success" if is_known else "fail"), parents
         assert again["refnum"] == (first["refnum"] if is_known else ""), parents
-    # Once, numbers nobody knows counted, too.
-    now, former = (
-        hashlib.sha256(msgspec.json.encode((refnum, "5", sorted(parents)))).hexdigest()[:24]
-        for parents in ([payment], [payment, "X"])
-    )
-    kept_before(shop, refnum, {f"{now}-1": f"{former}-1"})
-    assert shop.credit(5, "X", payment)["refnum"] == first["refnum"]
     assert len(shop.at_rally(refnum)["refunds"]) == 1
 
 
@@ -206,28 +179,6 @@ def test_p10_p19_a_return_is_the_same_however_its_goods_and_money_are_stated(sho
     assert codes(give_back(7, [half]), "error") == ["REFUND_ALTERED"]
 
 
-def test_p10_p19_a_return_that_an_earlier_version_took_as_it_was_stated_is_the_same(shop: Shop) -> None:
-    order = shop.buy_and_pull(skus={TEE: 3})
-    refnum = order["channel_order_refnum"]
-    body = {"refund_amt": 7.5, "refund_action": "refund", "items": [{"sku": TEE, "quantity": 1, "subtotal_amt": 7.5}]}
-    former = msgspec.json.encode((refnum, "refund", "7.5", [("", TEE, 1)]))
-    for count, number in enumerate((0, 7), 1):
-        returned = {"order": {"channel_order_refnum": refnum}, "return": {**body, "retailops_return_id": number}}
-        first = shop.retailops.ask("order_returned", **returned)
-        key = f"h-{hashlib.sha256(former).hexdigest()[:24]}" if not number else "7"
-        with shop.database.write() as connection:
-            of_return = commands.c.callback == "order_returned"
-            newest = select(func.max(commands.c.id)).where(of_return).scalar_subquery()
-            was = connection.execute(select(commands.c.natural_key).where(commands.c.id == newest)).scalar_one()
-            for table in (commands, refunds):
-                column = table.c.natural_key
-                connection.execute(update(table).where(column == was).values(natural_key=key))
-            digest = hashlib.sha256(former).hexdigest()
-            connection.execute(update(commands).where(commands.c.natural_key == key).values(digest=digest))
-        assert shop.retailops.ask("order_returned", **returned) == first
-        assert len(shop.at_rally(refnum)["refunds"]) == count
-
-
 def test_p10_a_package_without_numbers_is_the_same_however_its_contents_are_stated(shop: Shop) -> None:
     order = shop.buy_and_pull(skus={TEE: 9, MUG: 3})
     refnum, tee = order["channel_order_refnum"], order["order_items"][0]["channel_item_refnum"]
@@ -253,10 +204,5 @@ def test_p10_a_package_without_numbers_is_the_same_however_its_contents_are_stat
     )  # fmt: skip
     for items in spelled:
         assert submit(items)["events"] == [] and kept() == first, items
-    # Once, contents went by how they were stated.
-    stated = msgspec.json.encode((refnum, "", "", "1Z1", [("", TEE, 2)]))
-    former = f"h-{hashlib.sha256(stated).hexdigest()[:24]}"
-    kept_before(shop, refnum, {first[0][0]: former})
-    assert submit([{"sku": TEE, "quantity": 2}])["events"] == [] and kept() == [(former, first[0][1])]
     submit([item], "1Z2")
     assert len(kept()) == 2, "another box"

@@ -67,10 +67,7 @@ class ReturnOrder(OrderCommand):
     callback = CALLBACK
 
     def __init__(self, order: OrderAtSource, payload: ReturnRequest) -> None:
-        with order.request.services.database.read() as connection:
-            key = payload.key(connection, order.channel, order.known)
-        super().__init__(order, payload.meaning(order.known), key)
-        self.former_meaning = payload.former_meaning(order.known)
+        super().__init__(order, payload.meaning(order.known), payload.key(order.known))
         self._payload = payload
         self.is_altered = False
         """Whether it was refused because a return of this number has other contents."""

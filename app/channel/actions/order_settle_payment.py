@@ -26,7 +26,7 @@ from app.contract.reading import OrderName, amount, entries, mapping, number, op
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement
 from app.domain.events import Event
-from app.records import former_keys, payment_ledger
+from app.records import payment_ledger
 from app.records.outbox import Owed
 
 CALLBACK = "order_settle_payment"
@@ -41,7 +41,6 @@ COLLECTS = ("charge", "capture", "")
 class Transaction:
     """One payment to be collected."""
 
-    position: int
     kind: str
     processing_type: str
     amount: Decimal
@@ -68,13 +67,12 @@ def read(body: Mapping[str, Any], reading: Reading) -> SettlementRequest:
     payment = mapping(body.get("payment"))
     transactions = tuple(
         Transaction(
-            position,
             text(item.get("transaction_type")),
             text(item.get("payment_processing_type")),
             amount(item.get("amount")),
             opaque(item.get("refnum")),
         )
-        for position, item in enumerate(entries(payment.get("payment_transactions")))
+        for item in entries(payment.get("payment_transactions"))
         if item is not None and text(item.get("status")) in ("", "success")
     )
     return SettlementRequest(
@@ -89,38 +87,21 @@ def carry_out(payload: SettlementRequest, request: CallbackRequest) -> CallbackR
     """Each transaction stands alone.  Raises `HttpError` 503 while one of them is being collected elsewhere."""
 
     def settle(order: OrderAtSource) -> CallbackResult:
-        with request.services.database.read() as connection:
-            keys = _keys(connection, order.channel, order.refnum, payload)
-        items = zip(payload.transactions, keys, strict=True)
+        items = zip(payload.transactions, _keys(payload), strict=True)
         commands = [SettleTransaction(order, payload.currency_code, item, key) for item, key in items]
         return CallbackResult(run(request, commands))
 
     return for_known_order(request, "settle_payment", payload.name, settle)
 
 
-def _in_form(key: str) -> str:
-    """A key without its order, with RetailOps' number of the series in the form of today."""
-    series, _, rest = key.partition("/")
-    return f"{number(series) or NO_SERIES}/{rest}"
-
-
-def _keys(connection: Connection, channel: str, order_refnum: str, payload: SettlementRequest) -> list[str]:
-    """The key of each transaction, without the order's number; the one it was bound under first."""
-    kept = former_keys.standing(connection, channel, CALLBACK, order_refnum, _in_form)
-    series = payload.series or NO_SERIES
+def _keys(payload: SettlementRequest) -> list[str]:
+    """The key of each transaction without the order's number: series, place among equal amounts, amount."""
     alike: Counter[str] = Counter()
     found = []
     for item in payload.transactions:
         spelled = _spelled(item.amount)
-        today, former = f"{series}/{alike[spelled]}/{spelled}", f"{series}/{item.position}/{spelled}"
+        found.append(f"{payload.series or NO_SERIES}/{alike[spelled]}/{spelled}")
         alike[spelled] += 1
-
-        def is_bound(key: str) -> bool:
-            return former_keys.is_bound(connection, channel, CALLBACK, order_refnum, kept.get(key, key))
-
-        # Once it was known by its place among all.
-        key = former if former != today and not is_bound(today) and is_bound(former) else today
-        found.append(kept.get(key, key))
     return found
 
 

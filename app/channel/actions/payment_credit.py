@@ -47,15 +47,12 @@ class CreditRequest:
     payment_type: str
     """How the first parent was paid; an answer has to repeat it."""
     parents: tuple[str, ...]
-    strangers: tuple[str, ...] = ()
-    """Numbers stated as parents that no payment has."""
+    """Numbers stated as parents; once the payments are known, theirs alone."""
 
-    def digests(self, order_refnum: str, amount: Decimal) -> tuple[str, str]:
-        """What names this credit, and what named it while unknown numbers counted as well and blanks did not (R7)."""
-        former = sorted({refnum.strip() for refnum in (*self.parents, *self.strangers)})
-        found = ((order_refnum, str(amount.normalize()), refnums) for refnums in (self.parents, former))
-        one, other = (hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24] for meaning in found)
-        return one, other
+    def digest(self, order_refnum: str, amount: Decimal) -> str:
+        """What names this credit (R7)."""
+        meaning = (order_refnum, str(amount.normalize()), self.parents)
+        return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()[:24]
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> CreditRequest:
@@ -84,10 +81,7 @@ def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResul
             return _not_one_order(result, is_found=bool(homes))
         [order_refnum] = homes
         # Numbers nobody knows make no other credit of it.
-        known = tuple(sorted(refnum for _, refnum in named))
-        spelled = {refnum.strip() for refnum in known}
-        strangers = tuple(refnum for refnum in payload.parents if refnum.strip() not in spelled)
-        payload = replace(payload, parents=known, strangers=strangers)
+        payload = replace(payload, parents=tuple(sorted(refnum for _, refnum in named)))
     await_own_throttle(request, source.token, order_refnum, "credit_payment")
     with request.services.database.read() as connection:
         credit = CreditPayment(request, source, order_refnum, payload, connection)
@@ -123,13 +117,13 @@ class CreditPayment(Command):
         self.named = about("order_refnum", order_refnum)
         payments = payment_ledger.charges(connection, self.channel, order_refnum)
         self.amount = rounded(payload.amount, payments[0].currency_code)
-        self.natural_key = self._standing_key(connection, payload.digests(order_refnum, self.amount))
+        self.natural_key = self._standing_key(connection, payload.digest(order_refnum, self.amount))
         self.meaning = (_digest_of(self.natural_key),)
         self.is_new = False
         self.cut_to: Decimal | None = None
         self.payments = {item.refnum: item for item in payments}
 
-    def _standing_key(self, connection: Connection, digests: tuple[str, str]) -> str:
+    def _standing_key(self, connection: Connection, digest: str) -> str:
         """The key this request answers to: an earlier one of the same meaning, or the next (R23).
 
         Without an order or request id in the body, a repeat is distinguished from a second credit by time, and by
@@ -138,10 +132,10 @@ class CreditPayment(Command):
         earlier = [
             entry
             for entry in ledger.of_order(connection, self.channel, self.order_refnum)
-            if entry.callback == CALLBACK and _digest_of(entry.natural_key) in digests
+            if entry.callback == CALLBACK and _digest_of(entry.natural_key) == digest
         ]
         if not earlier:
-            return f"{digests[0]}-1"
+            return f"{digest}-1"
         last = max(earlier, key=lambda entry: _ordinal(entry.natural_key))
         rows = [entry for entry in earlier if entry.natural_key == last.natural_key]
         window = timedelta(hours=self.request.channel.credit_repeat_hours)
@@ -156,7 +150,7 @@ class CreditPayment(Command):
             for entry in rows
         )
         if is_settled and is_over:
-            return f"{_digest_of(last.natural_key)}-{_ordinal(last.natural_key) + 1}"
+            return f"{digest}-{_ordinal(last.natural_key) + 1}"
         return last.natural_key
 
     def plan(self, connection: Connection) -> Plan:

@@ -18,12 +18,9 @@ commands = sa.Table(
     sa.Column("begun_at", Moment, nullable=False),
     sa.Column("lease_until", Moment, nullable=False),
     sa.Column("finished_at", Moment),
-    sa.Column("key_form", sa.Integer, nullable=False, server_default="1"),
     sa.UniqueConstraint("channel", "callback", "natural_key"),
 )
-"""The ledger of natural keys: a command with an effect binds its key for ever (R9).
-
-`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
+"""The ledger of natural keys: a command with an effect binds its key for ever (R9)."""
 
 index(commands, "ix_commands_order_refnum", "channel", "order_refnum")
 

@@ -47,14 +47,12 @@ refunds = sa.Table(
     sa.Column("told_at", Moment),
     sa.Column("released_at", Moment),
     sa.Column("seen", Moment),
-    sa.Column("key_form", sa.Integer, nullable=False, server_default="1"),
     sa.UniqueConstraint("channel", "key"),
 )
 """Money given back or held for it, payment by payment, and what was only recorded; never purged (R9, R23).
 
 `seen`: when it was written, by the time that was seen passing (`heartbeat`).  `lines`: the units it is for.  `rows`:
-what part of the amount is for which line, for tax and for shipping; null where that was not worked out here.
-`key_form`: how `natural_key` spells RetailOps' numbers (`former_keys`)."""
+what part of the amount is for which line, for tax and for shipping; null where that was not worked out here."""
 
 index(refunds, "ix_refunds_order_refnum", "channel", "order_refnum")
 index(refunds, "ix_refunds_natural_key", "channel", "callback", "natural_key")

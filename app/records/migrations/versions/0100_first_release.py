@@ -140,7 +140,6 @@ def upgrade() -> None:
         sa.Column("begun_at", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("key_form", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_commands")),
         sa.UniqueConstraint(
             "channel", "callback", "natural_key", name=op.f("uq_commands_channel_callback_natural_key")
@@ -428,7 +427,6 @@ def upgrade() -> None:
         sa.Column("told_at", sa.BigInteger(), nullable=True),
         sa.Column("released_at", sa.BigInteger(), nullable=True),
         sa.Column("seen", sa.BigInteger(), nullable=True),
-        sa.Column("key_form", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refunds")),
         sa.UniqueConstraint("channel", "key", name=op.f("uq_refunds_channel_key")),
     )
