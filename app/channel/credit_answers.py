@@ -76,7 +76,7 @@ def _from_memory(credit: CreditPayment, result: CallbackResult, events: Sequence
 
 def _note(credit: CreditPayment, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
     """Keep that the answer reports these refunds, and for the operator that the request was repeated."""
-    for source in dict.fromkeys(entry.source for entry in accepted if entry.told_at is None):
+    for source in dict.fromkeys(entry.source for entry in accepted if entry.answered_at is None):
         refund_outcomes.note_reported(credit.request, source, is_recorded=True)
     if is_unpaid:
         with credit.request.services.database.write() as connection:

@@ -16,7 +16,7 @@ from app.channel.command import VendorAnswer
 from app.domain.commands import OBSERVATIONS, CommandBody, Refund
 from app.errors import Refused
 from app.gateways.capabilities import Gateway
-from app.records import late_news as news
+from app.records import late_events as news
 from app.records.deliveries import Delivery, Settled
 
 

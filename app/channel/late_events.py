@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.deadline import Deadline
 from app.domain.events import Event, about
-from app.records import late_news, ledger
+from app.records import late_events, ledger
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import CONFIRMED, Delivery, Settled
 
@@ -40,7 +40,7 @@ def note(connection: Connection, delivery: Delivery, settled: Settled, now: date
     of_request = f"{origin.callback} of {origin.begun_at:%Y-%m-%d %H:%M} UTC for order {delivery.lane}"
     for one in found:
         event = Event("warning", f"LATE_{one.code}", f"{of_request}: {one.message}", one.associations or origin.about)
-        late_news.note(
+        late_events.note(
             connection,
             channel=delivery.channel,
             gateway=delivery.gateway,
@@ -59,7 +59,7 @@ def note_done_after_all(connection: Connection, delivery: Delivery, now: datetim
         f"{delivery.gateway} has done {delivery.verb} of order {delivery.lane}, which had been given up here as not "
         "done; compare the order at the vendor with what was done since"
     )
-    late_news.note(
+    late_events.note(
         connection,
         channel=delivery.channel,
         gateway=delivery.gateway,
@@ -120,10 +120,10 @@ class LateEvents:
             return []
         try:
             with self._database.read() as connection:
-                if not late_news.is_any_for(connection, channel, digest, self._clock()):
+                if not late_events.is_any_for(connection, channel, digest, self._clock()):
                     return []
             with self._database.write(wait_s=0.5) as connection:
-                return late_news.tell(connection, channel, digest, request_id, self._clock())
+                return late_events.tell(connection, channel, digest, request_id, self._clock())
         except DatabaseUnavailable as error:
             log.warning("channel %s: late news waits for the database: %s", channel, error)
             return []
@@ -135,7 +135,7 @@ class LateEvents:
         try:
             self._look_at_s = time.monotonic() + LOOK_EVERY_S
             with self._database.read() as connection:
-                self._channels = late_news.channels_with_news(connection, self._clock())
+                self._channels = late_events.channels_with_news(connection, self._clock())
         except DatabaseUnavailable:
             self._channels = set()
             self._look_at_s = time.monotonic() + 5 * LOOK_EVERY_S

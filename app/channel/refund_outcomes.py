@@ -45,7 +45,7 @@ def note_reported(request: CallbackRequest, source: tuple[str, str], *, is_recor
     def note() -> None:
         with request.services.database.write() as connection:
             rows = refunds.of_source(connection, request.channel.key, *source)
-            untold = [entry.id for entry in rows if entry.state == "accepted" and entry.told_at is None]
+            untold = [entry.id for entry in rows if entry.state == "accepted" and entry.answered_at is None]
             refunds.note_told(connection, untold, request.services.clock())
 
     if is_recorded:

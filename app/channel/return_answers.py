@@ -35,7 +35,7 @@ def carried_out(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
     entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
     payments = {item.refnum: item for item in charges}
     accepted = [entry for entry in entries if entry.state == "accepted"]
-    if any(entry.told_at is None for entry in accepted):
+    if any(entry.answered_at is None for entry in accepted):
         refund_outcomes.note_reported(request, source, is_recorded=not ran.unrecorded)
     credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
     to_payments = [entry for entry in accepted if not entry.is_store_credit]

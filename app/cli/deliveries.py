@@ -16,7 +16,7 @@ from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.record_options import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.work import work
 from app.domain.events import Association
-from app.records import delivery_rows, late_news, story, sync_state
+from app.records import delivery_rows, late_events, story, sync_state
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.delivery_rows import DeliveryFilter
@@ -130,7 +130,7 @@ def show(delivery_id: int, as_json: bool) -> None:
         command = delivery_rows.command_of(connection, row)
         last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
         lines = story.lines_of(connection, row.request_id, row.created_at, last)
-        news = late_news.of_delivery(connection, row.id, row.request_id)
+        news = late_events.of_delivery(connection, row.id, row.request_id)
     full = {
         **_brief(row, holder, database.clock()),
         "callback": command.callback,
@@ -235,7 +235,7 @@ def _news(row: Row[Any]) -> dict[str, Any]:
         "code": row.code,
         "message": row.message,
         "at": iso(row.at),
-        "told_at": iso(row.told_at),
+        "told_at": iso(row.sent_at),
         "dismissed_at": iso(row.dismissed_at),
         "delivery": row.delivery_id,
     }
@@ -243,7 +243,7 @@ def _news(row: Row[Any]) -> dict[str, Any]:
 
 def _open_news(database: Database, wanted: DeliveryFilter) -> list[dict[str, Any]]:
     with database.read() as connection:
-        found = late_news.open_ones(
+        found = late_events.open_ones(
             connection, subject=wanted.order, channel=wanted.channel, gateway=wanted.gateway, limit=100
         )
         return [_news(row) for row in found]

@@ -15,7 +15,7 @@ from app.records.database import Database
 from app.terminal import console, json_option, new_table, print_json, reason_options
 
 WORDS = {
-    "called_off_cursors": "marks of how far cancellations were read",
+    "source_cancellation_cursors": "marks of how far cancellations were read",
     "carts": "carts of shoppers",
     "catalogue": "products and variants, as RetailOps stated them",
     "catalogue_sync": "marks of which product each vendor has",
@@ -23,22 +23,22 @@ WORDS = {
     "channel_accounts": "names of the vendors' accounts",
     "deliveries": "calls to vendors, made or owed",
     "fact_obstacles": "reasons why a vendor refused goods or stock",
-    "fact_streams": "marks of what goes to each vendor next",
+    "sync_states": "marks of what goes to each vendor next",
     "feed_pieces": "pieces of the feed's text",
     "feeds": "feeds",
     "handed_out": "marks of which orders RetailOps got",
     "held_back": "orders that could not be handed out",
     "inbound_requests": "counts of requests from vendors",
     "journal": "lines of the journal",
-    "late_news": "events found after an answer",
-    "observed_orders": "orders a vendor is yet to be told of",
+    "late_events": "events found after an answer",
+    "pending_reports": "orders a vendor is yet to be told of",
     "orders": "orders of shoppers",
     "packages": "parcels",
     "reservations": "units reserved for orders",
     "sku_numbers": "numbers of SKUs",
     "stock": "stock figures, as RetailOps stated them",
     "stock_disagreements": "counts of stock figures that contradict themselves",
-    "told_lines": "goods of orders a vendor was told of",
+    "reported_lines": "goods of orders a vendor was told of",
 }
 """What the rows of each table are, for people."""
 

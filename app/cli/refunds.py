@@ -117,7 +117,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "same_as": " ".join(entry.matched).strip(),
         "asked_again": entry.repeats,
         "created_at": _moment(entry.created_at),
-        "told_at": _moment(entry.told_at),
+        "told_at": _moment(entry.answered_at),
         "released_at": _moment(entry.released_at),
     }
 

@@ -46,9 +46,9 @@ class BackgroundWork:
                 gateway.background(self._is_stopping)
             return is_due
         except DatabaseUnavailable as error:
-            log.warning("chores for %s/%s wait for the database: %s", channel, token, error)
+            log.warning("periodic_work for %s/%s wait for the database: %s", channel, token, error)
         except Exception:
-            log.exception("chores for %s/%s failed", channel, token)
+            log.exception("periodic_work for %s/%s failed", channel, token)
         return False
 
     def _queue_reports(self, channel: str, token: str, reports_at: str) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from app.deliveries.transitions import UNTRIED_CODES
-from app.records.late_news import RefusedFact
+from app.records.late_events import RefusedFact
 
 log = logging.getLogger(__name__)
 

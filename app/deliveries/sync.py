@@ -28,7 +28,7 @@ from app.records import (
     catalogue_batches,
     catalogue_sync,
     due_facts,
-    late_news,
+    late_events,
     obstacles,
     polls,
     refused,
@@ -37,7 +37,7 @@ from app.records import (
     sync_state,
 )
 from app.records.database import Database, DatabaseUnavailable
-from app.records.late_news import RefusedFact
+from app.records.late_events import RefusedFact
 from app.records.outbox import new_lease
 from app.transport.retries import next_try_s
 
@@ -245,7 +245,7 @@ class Syncer:
                     return False
                 kind.after(connection, batch, sent, at)
                 if gateway.observer is None:
-                    late_news.note_refused(
+                    late_events.note_refused(
                         connection, channel, token, kind.callback, refusals, call.request_id, lease.now
                     )
             return True

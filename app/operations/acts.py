@@ -23,7 +23,7 @@ from app.records import (
     delivery_rows,
     forgetting,
     freeing,
-    late_news,
+    late_events,
     operations,
     refund_releases,
     stock_sync,
@@ -123,7 +123,7 @@ def _decide(
     with database.write(serial=[delivery_rows.order_of(row)]) as connection:
         if not change(connection):
             return False
-        late_news.dismiss(connection, now, delivery_ids=[row.id])
+        late_events.dismiss(connection, now, delivery_ids=[row.id])
         targets = [Target("delivery", str(row.id)), Target("order", row.lane)]
         _keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)
     return True
@@ -132,8 +132,8 @@ def _decide(
 def dismiss(database: Database, operator: Operator, event_ids: Collection[int], now: datetime) -> set[int]:
     """The operator knows these late events: RetailOps is sent none of them any more.  Returns those that were open."""
     with database.write() as connection:
-        dismissed = late_news.dismiss(connection, now, news_ids=event_ids)
-        for event in late_news.named(connection, dismissed):
+        dismissed = late_events.dismiss(connection, now, news_ids=event_ids)
+        for event in late_events.named(connection, dismissed):
             targets = [Target("late_event", str(event.id))]
             _keep(connection, operator, "late.dismiss", event.channel, event.gateway, "dismissed", targets, now)
     return dismissed

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from app.records.deliveries import DUE_STATES, OPEN_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
-from app.records.tables.deliveries import deliveries, late_news
+from app.records.tables.deliveries import deliveries, late_events
 from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
 
 _NUMBER = func.count().label("number")
@@ -68,10 +68,10 @@ def left_open(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
     return connection.execute(chosen).all()
 
 
-def late_events(connection: Connection) -> Sequence[Row[Any]]:
+def open_late_events(connection: Connection) -> Sequence[Row[Any]]:
     """Late events nobody has dismissed: `channel`, their `number`, and how many of them were `told` to RetailOps."""
     return connection.execute(
-        select(late_news.c.channel, _NUMBER, func.count(late_news.c.told_at).label("told"))
-        .where(late_news.c.dismissed_at.is_(None))
-        .group_by(late_news.c.channel)
+        select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("told"))
+        .where(late_events.c.dismissed_at.is_(None))
+        .group_by(late_events.c.channel)
     ).all()

@@ -11,8 +11,8 @@ from app.domain.orders import SourceCancellations
 from app.records.deliveries import OPEN_STATES
 from app.records.statements import chunked, upsert
 from app.records.tables.deliveries import deliveries
-from app.records.tables.orders import called_off_cursors as cursors
 from app.records.tables.orders import handed_out
+from app.records.tables.orders import source_cancellation_cursors as cursors
 
 
 def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | None:
@@ -32,7 +32,7 @@ def concerning(connection: Connection, channel: str, refnums: Collection[str]) -
                 handed_out.c.refnum.in_(some),
                 or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
                 handed_out.c.state == "open",
-                handed_out.c.called_off_at.is_(None),
+                handed_out.c.source_cancelled_at.is_(None),
             )
         ).scalars()
     return found
@@ -48,7 +48,7 @@ def note(
 ) -> None:
     """RetailOps is to be told of the `fresh` ones; all up to `found.until_ms` is known."""
     for some in chunked(sorted(fresh)):
-        _change(connection, channel, some, called_off_at=now)
+        _change(connection, channel, some, source_cancelled_at=now)
     row = {"channel": channel, "gateway": gateway, "until_ms": found.until_ms}
     upsert(connection, cursors, row, {"until_ms": found.until_ms})  # two pulls may be the first one
 
@@ -67,24 +67,24 @@ def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[
     )
     wanted = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel,
-        handed_out.c.called_off_at.is_not(None),
-        handed_out.c.called_off_told_at.is_(None),
+        handed_out.c.source_cancelled_at.is_not(None),
+        handed_out.c.cancellation_known_at.is_(None),
         handed_out.c.state == "open",
         ~is_being_cancelled,
     )
-    by_times = wanted.order_by(handed_out.c.called_off_times, handed_out.c.called_off_at)
+    by_times = wanted.order_by(handed_out.c.cancellation_times, handed_out.c.source_cancelled_at)
     return list(connection.execute(by_times.limit(limit)).scalars())
 
 
 def revive(connection: Connection, channel: str, refnums: Collection[str]) -> None:
     """The source has them as orders again."""
-    _change(connection, channel, refnums, called_off_at=None, called_off_times=0)
+    _change(connection, channel, refnums, source_cancelled_at=None, cancellation_times=0)
 
 
 def count(connection: Connection, channel: str, refnums: Collection[str]) -> None:
     """These orders were handed out with `cancel: true`."""
     if refnums:
-        _change(connection, channel, refnums, called_off_times=handed_out.c.called_off_times + 1)
+        _change(connection, channel, refnums, cancellation_times=handed_out.c.cancellation_times + 1)
 
 
 def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str], now: datetime) -> None:
@@ -94,12 +94,16 @@ def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str]
     """
     for refnum, number in sorted(numbers.items()):
         place = (handed_out.c.channel == channel, handed_out.c.refnum == refnum)
-        columns = (handed_out.c.acknowledged_at, handed_out.c.retailops_order_id, handed_out.c.called_off_told_at)
+        columns = (
+            handed_out.c.acknowledged_at,
+            handed_out.c.retailops_order_id,
+            handed_out.c.cancellation_known_at,
+        )
         row = connection.execute(select(*columns).where(*place)).one()
         if row.acknowledged_at is None:
-            told_now = {"acknowledged_at": now, "called_off_times": 0}
+            told_now = {"acknowledged_at": now, "cancellation_times": 0}
         else:
-            told_now = {"called_off_told_at": row.called_off_told_at or now}
+            told_now = {"cancellation_known_at": row.cancellation_known_at or now}
         _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told_now)
 
 

@@ -15,16 +15,16 @@ from app.records.statements import upsert
 from app.records.tables.catalogue import catalogue, catalogue_sync
 from app.records.tables.channels import channel_accounts, channel_names, channels
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
-from app.records.tables.gateways import feed_pieces, feeds, observed_orders, told_lines
+from app.records.tables.gateways import feed_pieces, feeds, pending_reports, reported_lines
 from app.records.tables.orders import IS_OPEN_ORDER, handed_out
-from app.records.tables.stock import fact_obstacles, fact_streams, stock
+from app.records.tables.stock import fact_obstacles, stock, sync_states
 from app.records.tables.storefront import IS_PAID_FOR, orders
 
 LOCK = "channels"
 """What `Database.write(serial=...)` needs where channels are registered or forgotten."""
 
 GOODS = (
-    "stock", "stock_disagreements", "catalogue", "sku_numbers", "catalogue_sync", "categories", "fact_streams",
+    "stock", "stock_disagreements", "catalogue", "sku_numbers", "catalogue_sync", "categories", "sync_states",
     "feeds", "feed_pieces",
 )  # fmt: skip
 """The tables of what RetailOps stated of goods and stock, and of what gateways were sent of it."""
@@ -112,7 +112,7 @@ def _open_orders(key: str) -> ColumnElement[bool]:
 def _taken_orders(key: str) -> ColumnElement[bool]:
     """Orders of other sources that RetailOps has and that nobody has cancelled or completed."""
     is_kept_here = exists().where(orders.c.channel == handed_out.c.channel, orders.c.refnum == handed_out.c.refnum)
-    is_taken = handed_out.c.acknowledged_at.is_not(None) & handed_out.c.called_off_at.is_(None)
+    is_taken = handed_out.c.acknowledged_at.is_not(None) & handed_out.c.source_cancelled_at.is_(None)
     return (handed_out.c.channel == key) & IS_OPEN_ORDER & is_taken & ~is_kept_here
 
 
@@ -193,11 +193,11 @@ def send_all_again(connection: Connection, key: str, gateway: str) -> None:
     of_goods = {"turn": catalogue_sync.c.seq, "is_in_flight": False, "again_at": None}
     connection.execute(update(stock).where(_of(stock, key, gateway)).values(**unsent, **of_stock))
     connection.execute(update(catalogue_sync).where(_of(catalogue_sync, key, gateway)).values(**unsent, **of_goods))
-    for table in (fact_obstacles, feeds, feed_pieces, observed_orders, told_lines):
+    for table in (fact_obstacles, feeds, feed_pieces, pending_reports, reported_lines):
         connection.execute(delete(table).where(_of(table, key, gateway)))
     rested = {"attempts": 0, "next_try_at": None, "last_error": "", "poll_until_ms": None}
     of_catalogue = {"catalogue_attempts": 0, "catalogue_next_try_at": None, "catalogue_last_error": ""}
-    connection.execute(update(fact_streams).where(_of(fact_streams, key, gateway)).values(**rested, **of_catalogue))
+    connection.execute(update(sync_states).where(_of(sync_states, key, gateway)).values(**rested, **of_catalogue))
 
 
 def leave_calls(connection: Connection, key: str, gateway: str, now: datetime) -> None:

@@ -12,9 +12,9 @@ from app.records.leases import LONGEST, LONGEST_PAUSE, LONGEST_SETTLING
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
 from app.records.tables.gateways import feeds
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 
-_STREAM: Final = fact_streams.c
+_STREAM: Final = sync_states.c
 _CALL: Final = deliveries.c
 _PAUSES: Final = (_STREAM.next_try_at, _STREAM.catalogue_next_try_at, _STREAM.poll_due_at)
 
@@ -41,7 +41,7 @@ class HeldUp:
 
 def held_up(connection: Connection, channel: str, gateway: str, now: datetime) -> HeldUp:
     """As it stands; nothing is written."""
-    stream = connection.execute(select(fact_streams).where(*_of(fact_streams, channel, gateway))).first()
+    stream = connection.execute(select(sync_states).where(*_of(sync_states, channel, gateway))).first()
     feed = connection.execute(select(feeds.c.lease_until).where(*_of(feeds, channel, gateway))).scalar()
     is_any = or_(and_(*_stuck(now)), _is_late_for_ever(now))
     of_these = (*_of(deliveries, channel, gateway), is_any)
@@ -58,8 +58,8 @@ def free(connection: Connection, channel: str, gateway: str, now: datetime) -> H
     found = held_up(connection, channel, gateway, now)
     no_pause = {column.name: None for column in _PAUSES}
     connection.execute(
-        update(fact_streams)
-        .where(*_of(fact_streams, channel, gateway))
+        update(sync_states)
+        .where(*_of(sync_states, channel, gateway))
         .values(lease_token=None, lease_until=None, **no_pause)
     )
     connection.execute(update(feeds).where(*_of(feeds, channel, gateway)).values(lease_token=None, lease_until=None))

@@ -47,7 +47,7 @@ class KnownOrder:
     """Number of the newest refund of the order when units were first taken off; None while none ever were."""
     parcels: tuple[Parcel, ...] = ()
     """The packages registered for it, oldest first."""
-    called_off_times: int = 0
+    cancellation_times: int = 0
     """How often RetailOps was told that its source cancelled it."""
 
     @property
@@ -101,7 +101,7 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
                 parcel_of(each.key, each.retailops_shipment_id, each.package_lines, each.label, each.label_key)
                 for each in registered
             ),
-            row.called_off_times,
+            row.cancellation_times,
         )
     return found
 

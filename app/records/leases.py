@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, or_, text, type_co
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.gateways import feeds
-from app.records.tables.stock import fact_streams, stock
+from app.records.tables.stock import stock, sync_states
 
 LONGEST: Final = timedelta(seconds=180)
 """Every lease is shorter.  One that ends later than that from now was given by a wrong clock, and is over."""
@@ -48,7 +48,7 @@ def end_leases(connection: Connection, now: datetime) -> None:
     for column, also in (
         (deliveries.c.lease_until, _IS_DUE_STATE),
         (commands.c.lease_until, commands.c.finished_at.is_(None)),
-        (fact_streams.c.lease_until, fact_streams.c.lease_token.is_not(None)),
+        (sync_states.c.lease_until, sync_states.c.lease_token.is_not(None)),
         (feeds.c.lease_until, feeds.c.lease_token.is_not(None)),
     ):
         connection.execute(update(column.table).where(also, column.is_not(None)).values({column: now}))
@@ -70,7 +70,7 @@ def wake_after_step_back(connection: Connection, now: datetime, step: timedelta)
         .where(deliveries.c.late_until > now + LONGEST_SETTLING)
         .values(late_until=late_ms + int(step.total_seconds() * 1000))
     )
-    streams = fact_streams.c
+    streams = sync_states.c
     for column in (streams.next_try_at, streams.catalogue_next_try_at, streams.poll_due_at,
                    stock.c.again_at, catalogue_sync.c.again_at):  # fmt: skip
         connection.execute(update(column.table).where(column > furthest).values({column: now}))

@@ -65,8 +65,8 @@ def _standings(connection: Connection, channel: str, rows: Sequence[Row[Any]]) -
             row.state,
             row.acknowledged_at or row.last_handed_at,
             _is_shipped(row.lines, shipped.get(row.refnum, Counter())),
-            row.called_off_at is not None,
-            row.called_off_told_at is not None,
+            row.source_cancelled_at is not None,
+            row.cancellation_known_at is not None,
             row.refnum in pending,
         )
         for row in rows

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
-from app.records import late_news
+from app.records import late_events
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
 from app.records.tables.columns import Moment
@@ -180,7 +180,7 @@ def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime
         "process of this server stood still; compare the order there with what was said last"
     )
     event = Event("warning", "LATE_SENT_AGAIN", message, about("order_refnum", lane))
-    late_news.note(
+    late_events.note(
         connection, channel=channel, gateway=gateway, callback=callback or delivery.verb, subject=lane, event=event,
         request_id=delivery.request_id, now=now,
     )  # fmt: skip

@@ -11,12 +11,12 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, exists, or_, selec
 from app.records import sync_state
 from app.records.statements import upsert
 from app.records.tables.catalogue import catalogue_sync
-from app.records.tables.stock import fact_obstacles, fact_streams
+from app.records.tables.stock import fact_obstacles, sync_states
 
 HINTS_APART: Final = timedelta(seconds=10)
 """Hints of a vendor count at most once in so long."""
 
-_STREAMS = fact_streams.c
+_STREAMS = sync_states.c
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ def note_hint(connection: Connection, channel: str, gateway: str, now: datetime)
         return
     # One that lies further ahead is of a clock that was set back since.
     at = now if before is None or before > now else max(now, before + HINTS_APART)
-    upsert(connection, fact_streams, {"channel": channel, "gateway": gateway, "hinted_at": at}, {"hinted_at": at})
+    upsert(connection, sync_states, {"channel": channel, "gateway": gateway, "hinted_at": at}, {"hinted_at": at})

@@ -17,7 +17,7 @@ from app.records.deliveries import OPEN_STATES
 from app.records.outbox import Owed
 from app.records.statements import upsert
 from app.records.tables.deliveries import commands, deliveries
-from app.records.tables.gateways import observed_orders
+from app.records.tables.gateways import pending_reports
 from app.records.tables.orders import handed_out
 
 AT_A_TIME = 100
@@ -54,7 +54,7 @@ def see(connection: Connection, channel: str, gateway: str, purchases: Sequence[
         }
         for purchase in purchases
     }
-    upsert(connection, observed_orders, list(rows.values()), _as_seen_now)
+    upsert(connection, pending_reports, list(rows.values()), _as_seen_now)
 
 
 def _as_seen_now(row: Any) -> dict[str, Any]:
@@ -71,28 +71,28 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
         "acknowledgement": handed_out.c.acknowledged_at.is_not(None),
         "completion": handed_out.c.state == "completed",
     }[moment]
-    is_void = or_(handed_out.c.state == "cancelled", handed_out.c.called_off_told_at.is_not(None))
+    is_void = or_(handed_out.c.state == "cancelled", handed_out.c.cancellation_known_at.is_not(None))
     is_under_way = exists().where(
         deliveries.c.channel == channel,
-        deliveries.c.lane == observed_orders.c.refnum,
+        deliveries.c.lane == pending_reports.c.refnum,
         deliveries.c.gateway != gateway,
         deliveries.c.verb == _STEPS[moment],
         deliveries.c.state.in_(OPEN_STATES),
     )
     rows = connection.execute(
-        select(observed_orders.c.body, is_void.label("is_void"), handed_out.c.rejected)
+        select(pending_reports.c.body, is_void.label("is_void"), handed_out.c.rejected)
         .join(
             handed_out,
-            and_(handed_out.c.channel == observed_orders.c.channel, handed_out.c.refnum == observed_orders.c.refnum),
+            and_(handed_out.c.channel == pending_reports.c.channel, handed_out.c.refnum == pending_reports.c.refnum),
         )
         .where(
-            observed_orders.c.channel == channel,
-            observed_orders.c.gateway == gateway,
-            or_(is_void, and_(has_come, handed_out.c.called_off_at.is_(None), ~is_under_way)),
+            pending_reports.c.channel == channel,
+            pending_reports.c.gateway == gateway,
+            or_(is_void, and_(has_come, handed_out.c.source_cancelled_at.is_(None), ~is_under_way)),
         )
-        .order_by(handed_out.c.acknowledged_at, observed_orders.c.refnum)
+        .order_by(handed_out.c.acknowledged_at, pending_reports.c.refnum)
         .limit(AT_A_TIME)
-        .with_for_update(skip_locked=True, of=observed_orders)
+        .with_for_update(skip_locked=True, of=pending_reports)
     )
     return [
         Ripe(
@@ -107,10 +107,10 @@ def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> lis
 def forget(connection: Connection, channel: str, gateway: str, refnums: Sequence[str]) -> None:
     """They are commands now, or will never be."""
     connection.execute(
-        delete(observed_orders).where(
-            observed_orders.c.channel == channel,
-            observed_orders.c.gateway == gateway,
-            observed_orders.c.refnum.in_(refnums),
+        delete(pending_reports).where(
+            pending_reports.c.channel == channel,
+            pending_reports.c.gateway == gateway,
+            pending_reports.c.refnum.in_(refnums),
         )
     )
 

@@ -52,7 +52,7 @@ class Entry:
     channel: str = ""
     repeats: int = 0
     created_at: datetime | None = None
-    told_at: datetime | None = None
+    answered_at: datetime | None = None
     released_at: datetime | None = None
     seen: datetime | None = None
     """When it was written, by the time that was seen passing."""
@@ -106,7 +106,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         "matched_key": entry.matched[1],
         "created_at": now,
         "seen": heartbeat.seen(),
-        "told_at": None,
+        "answered_at": None,
         "released_at": None,
     }
     written = connection.execute(
@@ -130,7 +130,9 @@ def set_state(connection: Connection, channel: str, key: str, state: State, refn
 
 def note_told(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     """RetailOps is being told that these were accepted."""
-    connection.execute(update(refunds).where(refunds.c.id.in_(ids), refunds.c.told_at.is_(None)).values(told_at=now))
+    connection.execute(
+        update(refunds).where(refunds.c.id.in_(ids), refunds.c.answered_at.is_(None)).values(answered_at=now)
+    )
 
 
 def note_repeat(connection: Connection, refund_id: int) -> None:
@@ -188,7 +190,7 @@ def _entry(row: Row[Any]) -> Entry:
         channel=row.channel,
         repeats=row.repeats,
         created_at=row.created_at,
-        told_at=row.told_at,
+        answered_at=row.answered_at,
         released_at=row.released_at,
         seen=row.seen,
     )

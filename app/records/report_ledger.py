@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from app.errors import Unavailable
 from app.records.database import Database, DatabaseUnavailable
 from app.records.statements import upsert
-from app.records.tables.gateways import told_lines
+from app.records.tables.gateways import reported_lines
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +26,18 @@ class ReportLedger:
         self._gateway = gateway
         self._unwritten: dict[tuple[str, int], datetime] = {}
         """Goods the vendor has, which the database could not take yet."""
-        self._is_ours = (told_lines.c.channel == channel) & (told_lines.c.gateway == gateway)
+        self._is_ours = (reported_lines.c.channel == channel) & (reported_lines.c.gateway == gateway)
 
     def open(self, order_refnum: str, products: Collection[int]) -> dict[int, int]:
         """Those not reported yet, and how many attempts in a row left it unknown whether they were."""
         with self._database.read() as connection:
             rows = connection.execute(
-                select(told_lines).where(self._is_ours, told_lines.c.order_refnum == order_refnum)
+                select(reported_lines).where(self._is_ours, reported_lines.c.order_refnum == order_refnum)
             ).all()
-        done = {int(row.product) for row in rows if row.told_at is not None}
+        done = {int(row.product) for row in rows if row.reported_at is not None}
         done |= {product for refnum, product in list(self._unwritten) if refnum == order_refnum}
-        doubts = {int(row.product): row.doubts for row in rows}
-        return {product: doubts.get(product, 0) for product in products if product not in done}
+        uncertain = {int(row.product): row.uncertain for row in rows}
+        return {product: uncertain.get(product, 0) for product in products if product not in done}
 
     def begin(self, order_refnum: str, products: Collection[int]) -> None:
         """About to be sent: until the outcome is known it is in doubt, also if this process dies.
@@ -45,10 +45,10 @@ class ReportLedger:
         Raises `Unavailable`, nothing done, without the database.
         """
         key = {**self._keys, "order_refnum": order_refnum}
-        rows = [{**key, "product": str(product), "doubts": 1} for product in products]
+        rows = [{**key, "product": str(product), "uncertain": 1} for product in products]
         try:
             with self._database.write() as connection:
-                upsert(connection, told_lines, rows, {"doubts": told_lines.c.doubts + 1})
+                upsert(connection, reported_lines, rows, {"uncertain": reported_lines.c.uncertain + 1})
         except DatabaseUnavailable as error:
             message = f"{self._gateway} was not called: this server's database is away"
             raise Unavailable("RECORDS_UNAVAILABLE", message) from error
@@ -59,7 +59,7 @@ class ReportLedger:
         try:
             for refnum, at in {(refnum, at) for (refnum, _), at in self._unwritten.items()}:
                 known = [key for key, known_at in self._unwritten.items() if (key[0], known_at) == (refnum, at)]
-                self._set(refnum, [product for _, product in known], doubts=0, told_at=at)
+                self._set(refnum, [product for _, product in known], uncertain=0, reported_at=at)
                 for key in known:
                     del self._unwritten[key]
         except DatabaseUnavailable as error:
@@ -68,14 +68,14 @@ class ReportLedger:
     def not_done(self, order_refnum: str, products: Collection[int]) -> None:
         """Surely not: as if it had never been tried; where the database is away it stays in doubt."""
         with suppress(DatabaseUnavailable):
-            self._set(order_refnum, products, doubts=told_lines.c.doubts - 1)
+            self._set(order_refnum, products, uncertain=reported_lines.c.uncertain - 1)
 
     def settle(self, order_refnum: str, products: Collection[int]) -> None:
         """The operator decides from here on: whoever sends it again begins anew."""
-        self._set(order_refnum, products, doubts=0)
+        self._set(order_refnum, products, uncertain=0)
 
     def _set(self, order_refnum: str, products: Collection[int], **values: object) -> None:
-        is_meant = told_lines.c.product.in_([str(product) for product in products])
-        is_of_order = told_lines.c.order_refnum == order_refnum
+        is_meant = reported_lines.c.product.in_([str(product) for product in products])
+        is_of_order = reported_lines.c.order_refnum == order_refnum
         with self._database.write() as connection:
-            connection.execute(update(told_lines).where(self._is_ours, is_of_order, is_meant).values(**values))
+            connection.execute(update(reported_lines).where(self._is_ours, is_of_order, is_meant).values(**values))

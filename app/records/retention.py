@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, sele
 
 from app.records import inbound
 from app.records.database import Database
-from app.records.tables.deliveries import IS_OPEN, deliveries, late_news
-from app.records.tables.gateways import observed_orders
+from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
+from app.records.tables.gateways import pending_reports
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back
-from app.records.tables.server import chores
+from app.records.tables.server import periodic_work
 
 BATCH = 500
 """Rows of one purging transaction."""
@@ -114,20 +114,20 @@ def _delete_held_back(connection: Connection, rows: Sequence[Any], now: datetime
 
 
 def _dismissed_news(now: datetime, terms: Terms) -> Select[Any]:
-    return select(late_news.c.id).where(late_news.c.dismissed_at < now - terms.journal)
+    return select(late_events.c.id).where(late_events.c.dismissed_at < now - terms.journal)
 
 
 def _delete_news(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
-    return connection.execute(delete(late_news).where(late_news.c.id.in_([row.id for row in rows])))
+    return connection.execute(delete(late_events).where(late_events.c.id.in_([row.id for row in rows])))
 
 
 def _forgotten_observed(now: datetime, terms: Terms) -> Select[Any]:
-    table = observed_orders
+    table = pending_reports
     return select(table.c.channel, table.c.gateway, table.c.refnum).where(table.c.seen_at < now - terms.bodies)
 
 
 def _delete_observed(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
-    table = observed_orders
+    table = pending_reports
     keys = [(row.channel, row.gateway, row.refnum) for row in rows]
     named = tuple_(table.c.channel, table.c.gateway, table.c.refnum).in_(keys)
     return connection.execute(delete(table).where(named, table.c.seen_at < now - terms.bodies))
@@ -156,20 +156,20 @@ CLOCKS: tuple[Clock, ...] = (
         _delete_held_back,
     ),
     Clock(
-        "observed_orders",
+        "pending_reports",
         "a row goes when its observer is owed the report or the order is cancelled, at the latest after 180 days",
         _forgotten_observed,
         _delete_observed,
     ),
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
-    Clock("late_news", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
+    Clock("late_events", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
 )
 
 KEPT: Mapping[str, str] = {
     "channels": "one row for each channel there ever was: what is kept for ever hangs on its key",
     "channel_names": "names of channels, former ones too",
     "channel_accounts": "one row for each gateway of a channel: ids of merchants' accounts, not of people",
-    "called_off_cursors": "one row for each source of orders",
+    "source_cancellation_cursors": "one row for each source of orders",
     "handed_out": "order numbers, lines as ids and quantities: an order must never be handed out again (R18)",
     "packages": "shipment numbers, units, label digests: what shipped must not be cancelled or refunded (R21, R22)",
     "payments": "payment numbers and amounts: nothing may be refunded beyond them",
@@ -183,11 +183,11 @@ KEPT: Mapping[str, str] = {
     "fact_obstacles": "what refused goods wait for, one row each until they are sent again",
     "reservations": "SKUs, order numbers and units; gone with their order at the latest",
     "categories": "names of goods' categories, numbered for ever",
-    "fact_streams": "one row for each gateway",
+    "sync_states": "one row for each gateway",
     "feeds": "goods, not people; one row for each feed",
     "feed_pieces": "goods, not people; the last two builds of each feed",
-    "told_lines": "order numbers and numbers of goods: what was counted must not be counted again",
-    "chores": "one row for each chore",
+    "reported_lines": "order numbers and numbers of goods: what was counted must not be counted again",
+    "periodic_work": "one row for each chore",
     "heartbeat": "one row of times",
     "schema_compatibility": "one row for each migration",
     "write_probes": "random bytes, a row for each process that has tried lately whether the database takes anything",
@@ -245,7 +245,9 @@ class Retention:
     def _take_turn(self, now: datetime) -> bool:
         self._look_at = now + LOOK_EVERY
         with self._database.read() as connection:
-            due_at = connection.execute(select(chores.c.due_at).where(chores.c.name == "retention")).scalar()
+            due_at = connection.execute(
+                select(periodic_work.c.due_at).where(periodic_work.c.name == "retention")
+            ).scalar()
         if due_at is None or now < due_at <= now + EVERY + LEASE:  # further ahead only after a clock was set
             return False
         self._due_at, self._position, self._purged = due_at, 0, 0
@@ -269,8 +271,8 @@ class Retention:
     def _move_on(self, connection: Connection, due_at: datetime) -> bool:
         """Keep the turn, or learn that another process has taken it over."""
         kept = connection.execute(
-            update(chores)
-            .where(and_(chores.c.name == "retention", chores.c.due_at == self._due_at))
+            update(periodic_work)
+            .where(and_(periodic_work.c.name == "retention", periodic_work.c.due_at == self._due_at))
             .values(due_at=due_at)
         )
         self._due_at = due_at if kept.rowcount == 1 else None

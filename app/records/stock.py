@@ -104,8 +104,8 @@ _MERGE: Final = """
 # take as long as all the rest.
 _ACCEPT_ARRAYS: Final = """
     with counter as (
-        insert into fact_streams (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
-        on conflict (channel, gateway) do update set seq = fact_streams.seq + 1 returning seq
+        insert into sync_states (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
+        on conflict (channel, gateway) do update set seq = sync_states.seq + 1 returning seq
     )
     insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
     select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq, %(now)s::bigint, counter.seq

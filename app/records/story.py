@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, or_, select
 
 from app.domain.events import Event
 from app.records.statements import chunked
-from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back, packages
 
@@ -284,15 +284,17 @@ def _tries(count: int) -> str:
 def _news(connection: Connection, channel: str, refnum: str, gathered: _Gathered) -> list[str]:
     now = []
     rows = connection.execute(
-        select(late_news).where(late_news.c.channel == channel, late_news.c.subject == refnum).order_by(late_news.c.id)
+        select(late_events)
+        .where(late_events.c.channel == channel, late_events.c.subject == refnum)
+        .order_by(late_events.c.id)
     )
     for row in rows:
         gathered.add(
             row.at, "this server", f"learns after the answer: {row.code} (late news n{row.id})", row.request_id
         )
-        if row.told_request_id:
+        if row.sent_request_id:
             gathered.add(
-                row.told_at, "this server", f"tells RetailOps {row.code} in a later answer", row.told_request_id
+                row.sent_at, "this server", f"tells RetailOps {row.code} in a later answer", row.sent_request_id
             )
         elif row.dismissed_at is None:
             now.append(f"RetailOps does not know yet: {row.code} (told with the channel's next answer).")

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from app.records import leases
 from app.records.statements import upsert
 from app.records.tables.catalogue import catalogue_sync
-from app.records.tables.stock import fact_streams, stock
+from app.records.tables.stock import stock, sync_states
 
 Change = TypeVar("Change")
 Kind = Literal["catalogue", "stock"]
@@ -75,7 +75,7 @@ class _Pause:
         }
 
 
-_STREAMS: Final = fact_streams.c
+_STREAMS: Final = sync_states.c
 _PAUSES: Final[Mapping[Kind, _Pause]] = {
     "catalogue": _Pause(_STREAMS.catalogue_attempts, _STREAMS.catalogue_next_try_at, _STREAMS.catalogue_last_error),
     "stock": _Pause(_STREAMS.attempts, _STREAMS.next_try_at, _STREAMS.last_error),
@@ -85,7 +85,7 @@ _PAUSES: Final[Mapping[Kind, _Pause]] = {
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
     row, next_one = {"channel": channel, "gateway": gateway, "seq": 1}, {"seq": _STREAMS.seq + 1}
-    return int(upsert(connection, fact_streams, row, next_one, returning=[_STREAMS.seq]).scalar_one())
+    return int(upsert(connection, sync_states, row, next_one, returning=[_STREAMS.seq]).scalar_one())
 
 
 def hold(connection: Connection, channel: str, gateways: Collection[str] | None = None) -> None:
@@ -125,7 +125,7 @@ def lease(
     lease_s: float,
 ) -> Row[Any] | None:
     return connection.execute(
-        update(fact_streams)
+        update(sync_states)
         .where(
             _STREAMS.channel == channel,
             _STREAMS.gateway == gateway,
@@ -153,7 +153,7 @@ def end_lease(
     connection: Connection, channel: str, gateway: str, token: str, values: Mapping[str, object | None]
 ) -> bool:
     result = connection.execute(
-        update(fact_streams)
+        update(sync_states)
         .where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _STREAMS.lease_token == token)
         .values(lease_token=None, lease_until=None, **values)
     )
@@ -175,7 +175,7 @@ def owed(connection: Connection) -> list[Owed]:
             select(facts.channel, facts.gateway, func.count(), error)
             .join_from(
                 facts.seq.table,
-                fact_streams,
+                sync_states,
                 (facts.channel == _STREAMS.channel) & (facts.gateway == _STREAMS.gateway),
             )
             .where(facts.seq > facts.sent_seq)

@@ -19,7 +19,7 @@ from app import gateways
 from app.channel import command_claims, effects
 from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
-from app.records.tables.deliveries import deliveries, late_news
+from app.records.tables.deliveries import deliveries, late_events
 from app.sandbox.faults import RunningServer
 from tests.channel.money_gateway import Till, serve_till
 from tests.channel.test_refunds import CHANNEL, Shop
@@ -114,7 +114,7 @@ def test_p44_answers_heard_while_the_database_is_away_are_told_as_they_are_and_r
     assert shop.credit("10.00", "A1-p1")["refnum"] == answers[0]["refnum"]
     assert answers[0]["refnum"] in {entry.refnum for entry in shop.ledger() if entry.order_refnum == "A1"}
     assert shop.give_back(71, "7.50", "A2")["payment_transactions"] == [transaction]
-    assert all(entry.told_at is not None for entry in shop.ledger() if entry.order_refnum != "A3")
+    assert all(entry.answered_at is not None for entry in shop.ledger() if entry.order_refnum != "A3")
     assert [len(order.paid_out) for order in shop.till.orders.values()] == [1, 1, 1]
 
 
@@ -190,6 +190,6 @@ def test_p44_what_was_given_up_and_is_done_all_the_same_is_told_to_people_and_it
             connection.execute(update(deliveries).values(state="dropped", lease_token=None, lease_until=None))
         answer.result()
     with database.read() as connection:
-        [news] = connection.execute(select(late_news)).all()
+        [news] = connection.execute(select(late_events)).all()
     assert (news.code, news.subject, news.dismissed_at) == ("LATE_DONE_AFTER_ALL", "A1", None)
     assert shop.states() == ["accepted"]

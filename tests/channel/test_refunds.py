@@ -542,14 +542,6 @@ def test_p10_what_stands_beside_a_transaction_collects_none_of_it_again(shop: Sh
         assert settle(*stated) == [] and order.money_in == Decimal("15.30"), stated
     settle(other, other)
     assert order.money_in == Decimal("20.30"), "two of one amount are two"
-    # Once a transaction was known by its place among all.
-    with shop.retailops.database.write() as connection:
-        bound = connection.execute(select(commands.c.natural_key).where(commands.c.natural_key.like("%/0/10.3")))
-        [key] = bound.scalars()
-        moved = {"natural_key": key.replace("/0/", "/3/")}
-        connection.execute(update(commands).where(commands.c.natural_key == key).values(moved))
-    settle(failed, other, other, one)
-    assert order.money_in == Decimal("20.30")
 
 
 @pytest.mark.parametrize("token", sorted(gateways.REGISTRY))

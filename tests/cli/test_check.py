@@ -22,10 +22,10 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.findings import Finding
 from app.records.database import Database
-from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 from app.sandbox.faults import RunningServer, serve
 from app.sandbox.vendors import rally
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
@@ -160,7 +160,7 @@ def test_what_waits_for_a_grant_is_pointed_at_as_long_as_it_waits(
     grant()
     with retailops.database.write() as connection:
         connection.execute(update(deliveries).values(next_try_at=utc_now()))
-        connection.execute(update(fact_streams).values(next_try_at=None))
+        connection.execute(update(sync_states).values(next_try_at=None))
     eventually(lambda: check(table).exit_code == 0)
 
 
@@ -245,8 +245,8 @@ def fill(database: Database) -> None:
             "channel": "first", "gateway": "pipe17", "callback": "order_shipment_submit", "subject": "A1",
             "code": "LATE_X", "message": "m", "about": b"[]", "request_id": "r", "at": now,
         }  # fmt: skip
-        connection.execute(insert(late_news), news)
-        connection.execute(insert(late_news), {**news, "subject": "A2", "dismissed_at": now})
+        connection.execute(insert(late_events), news)
+        connection.execute(insert(late_events), {**news, "subject": "A2", "dismissed_at": now})
 
 
 def test_what_waits_for_an_operator_is_counted_by_channel(check: Check, pipe17: Sandbox, retailops: Caller) -> None:

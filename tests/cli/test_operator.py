@@ -19,7 +19,7 @@ from app.channel.command import digest_of
 from app.clock import utc_now
 from app.records.deliveries import OPEN_STATES
 from app.records.tables.catalogue import catalogue_sync
-from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.settings import ENVIRONMENT_HELP
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
@@ -145,7 +145,7 @@ def test_a_parked_call_is_listed_explained_and_put_back(
     assert value(retailops, select(deliveries.c.state).where(deliveries.c.id == number)) == "parked"
     assert channel("deliveries", "retry", "--state", "parked", "--since", "1h").exit_code == 0
     eventually(lambda: len(pipe17.fulfilments(refnum)) == 1)
-    assert value(retailops, select(late_news.c.dismissed_at)) is not None
+    assert value(retailops, select(late_events.c.dismissed_at)) is not None
     assert "late_news" in said(channel("deliveries", "list", "--json"))
 
 
@@ -266,7 +266,7 @@ def test_late_news_is_dismissed_by_its_number_and_then_told_to_nobody(
     assert said(channel("deliveries", "drop", name, "--yes", "--reason", "why", "--json"))["done"][0]["id"] == name
     assert said(channel("deliveries", "list", "--json"))["late_news"] == []
     assert channel("deliveries", "drop", name, "--yes", "--reason", "why").exit_code == 1
-    assert value(retailops, select(late_news.c.told_at)) is not None
+    assert value(retailops, select(late_events.c.sent_at)) is not None
     assert codes(retailops.ask("order_update", order={"channel_order_refnum": "another"}), "warning") == [
         "UPDATE_NOT_PASSED_ON"
     ]

@@ -218,7 +218,7 @@ class Shop:
             with self.database.write() as connection:
                 waiting = deliveries.c.state.in_(("owed", "checking"))
                 connection.execute(update(deliveries).where(waiting).values(next_try_at=deliveries.c.created_at))
-                connection.exec_driver_sql("update fact_streams set next_try_at = null, catalogue_next_try_at = null")
+                connection.exec_driver_sql("update sync_states set next_try_at = null, catalogue_next_try_at = null")
                 parked = select(deliveries.c.lane).where(deliveries.c.state == "parked")
                 left = connection.execute(
                     select(deliveries.c.id).where(waiting, deliveries.c.lane.not_in(parked)).limit(1)

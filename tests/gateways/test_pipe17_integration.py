@@ -32,7 +32,7 @@ from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import due_facts, polls
 from app.records.tables.catalogue import catalogue_sync
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 from app.sandbox.vendors.pipe17 import BASE_PATH, DEFAULT_KEYS, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import RENO, SETTINGS
 from tests.conftest import Caller, Sandbox, channel_table, codes, eventually
@@ -489,7 +489,7 @@ def test_what_is_clicked_is_seen_at_once_where_a_webhook_comes(
 
     def next_look() -> object:
         with retailops.database.read() as connection:
-            return connection.execute(select(fact_streams.c.poll_due_at)).scalar()
+            return connection.execute(select(sync_states.c.poll_due_at)).scalar()
 
     record = {"object_data": {"id": 1, "source_type": "product"}, "feed_data": {"General": {"SKU": "BULB"}}}
     retailops.ask("catalog_push", template_output={"data": {"Product": [record]}})
@@ -517,13 +517,13 @@ def test_a_look_for_clicks_that_is_under_way_swallows_no_webhook(empty: Sandbox,
             return polls.take(connection, "other", "pipe17", **own) is not None
 
     with retailops.database.write() as connection:
-        connection.execute(insert(fact_streams), look)
+        connection.execute(insert(sync_states), look)
         connection.execute(insert(catalogue_sync), {"channel": "other", "gateway": "pipe17", "root_key": "A", "seq": 1})
     assert not is_due()
     gateway.hints.give()
     assert is_due() and not is_taken()
     with retailops.database.write() as connection:
-        connection.execute(update(fact_streams).values(lease_until=None))
+        connection.execute(update(sync_states).values(lease_until=None))
     assert is_due() and is_taken()
 
 

@@ -16,7 +16,7 @@ from app.errors import BrokenReply, Misconfigured, Unavailable
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.gateways.vendors.pipe17.products import catalogue, channel_skus
 from app.records import sync_state
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import (
     BASE_PATH,
@@ -412,7 +412,7 @@ def test_r13_a_catalogue_that_cannot_be_told_holds_up_no_stock_and_the_operator_
     assert (owed.kind, owed.count) == ("catalogue", 1) and owed.last_error.startswith("HTTP_500: ")
     empty.heal()
     with retailops.database.write() as connection:
-        connection.execute(update(fact_streams).values(catalogue_next_try_at=None))
+        connection.execute(update(sync_states).values(catalogue_next_try_at=None))
     eventually(lambda: own(empty, "BULB").get("status") == "published")
 
 

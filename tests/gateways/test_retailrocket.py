@@ -191,7 +191,7 @@ def test_at_completion_what_never_ships_is_not_reported_and_a_cancelled_order_is
     assert [item["quantity"] for item in found] == [2]
     assert shop.purchases("WEB-2") == []
     with shop.caller.database.read() as connection:
-        assert connection.exec_driver_sql("select count(*) from observed_orders").scalar() == 0
+        assert connection.exec_driver_sql("select count(*) from pending_reports").scalar() == 0
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "hang"])
@@ -235,12 +235,12 @@ def test_an_order_called_off_at_its_source_is_no_purchase_though_retailops_ackno
     shop.caller.pull()
     for _ in range(2):  # the first acknowledgement may be one of the order itself, come late
         with shop.caller.database.write() as connection:  # as `order_pull` keeps it once it has told of that (R18)
-            connection.execute(update(handed_out).values(called_off_at=datetime.now(UTC), called_off_times=1))
+            connection.execute(update(handed_out).values(source_cancelled_at=datetime.now(UTC), cancellation_times=1))
         shop.caller.acknowledge("WEB-1")
 
     def is_forgotten() -> bool:
         with shop.caller.database.read() as connection:
-            return connection.exec_driver_sql("select count(*) from observed_orders").scalar() == 0
+            return connection.exec_driver_sql("select count(*) from pending_reports").scalar() == 0
 
     eventually(is_forgotten, 60)  # after a look that took long the next one comes late
     assert shop.deliveries() == [] and shop.rocket.state()["events"] == []
@@ -782,7 +782,7 @@ def test_p20_neither_the_key_nor_a_shopper_is_in_a_log_the_journal_or_an_error(
         shown.append(repr(gateway.check(Call(Deadline.in_s(2), "r", "question"))))
         works.journal.flush()
     with shop.caller.database.read() as connection:
-        for table in ("journal", "late_news", "deliveries", "commands", "fact_streams", "told_lines", "feeds"):
+        for table in ("journal", "late_events", "deliveries", "commands", "sync_states", "reported_lines", "feeds"):
             shown += [repr(tuple(row)) for row in connection.exec_driver_sql(f"select * from {table}")]
     everything = "\n".join([*shown, caplog.text])
     assert "retailrocket" in everything and API_KEY not in everything

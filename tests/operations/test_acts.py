@@ -17,11 +17,11 @@ from app.domain.commands import Package
 from app.domain.events import Event
 from app.gateways.calls import Verb
 from app.operations import acts
-from app.records import delivery_rows, late_news, operations
+from app.records import delivery_rows, late_events, operations
 from app.records.delivery_rows import DeliveryFilter
 from app.records.operations import Operation
 from app.records.tables.deliveries import commands, deliveries
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.operations.stage import CommandLine
 
@@ -51,7 +51,7 @@ def a_parked_call(retailops: Caller, order: str, **more: Any) -> int:
             "request_id": "r", "created_at": now, "attempts": 7, **more,
         }  # fmt: skip
         delivery_id = int(connection.execute(insert(deliveries).returning(deliveries.c.id), row).scalar_one())
-        late_news.note(
+        late_events.note(
             connection, channel="first", gateway="pipe17", callback="order_cancel", subject=order,
             event=Event("warning", "LATE_X", "it is parked", ()), request_id="r", now=now, delivery_id=delivery_id,
         )  # fmt: skip
@@ -151,7 +151,7 @@ def test_p39_p45_a_stuck_stream_is_freed_by_command_once(channel: CommandLine, r
     far = retailops.database.now() + timedelta(days=1)
     stuck = {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": far, "next_try_at": far}
     with retailops.database.write() as connection:
-        connection.execute(insert(fact_streams), stuck)
+        connection.execute(insert(sync_states), stuck)
     free = ("streams", "free", "first", "pipe17")
     assert channel(*free, "--yes").exit_code == 2, "an act needs a reason"
     assert channel.json(*free, "--dry-run")["was_held_up"]

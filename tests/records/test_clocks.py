@@ -15,7 +15,7 @@ from app.records import claims, freeing, heartbeat, leases, outbox, sync_state
 from app.records.database import Database
 from app.records.tables.deliveries import deliveries
 from app.records.tables.server import heartbeat as heartbeats
-from app.records.tables.stock import fact_streams
+from app.records.tables.stock import sync_states
 from tests.records.test_migrations import open_database
 from tests.records.test_outbox import fill
 
@@ -117,7 +117,7 @@ def test_p45_a_lease_further_ahead_than_any_can_be_is_over(database: Database) -
         _, [taken] = claims.claim(connection, *STREAM, now=now, lease_s=30, limit=9)
         assert taken.id == 1 and taken.is_possibly_done and taken.last_attempt_at == now
         connection.execute(
-            sa.insert(fact_streams),
+            sa.insert(sync_states),
             {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": now + DAY},
         )
         assert sync_state.take(connection, "stock", *STREAM, token="u", now=now, lease_s=30) is not None
@@ -131,7 +131,7 @@ def test_p45_nothing_waits_for_a_time_that_the_clock_has_left(database: Database
     fill(database, lanes=2, calls=1, next_try_at=far)
     with database.write() as connection:
         connection.execute(
-            sa.insert(fact_streams), {"channel": "first", "gateway": "pipe17", "next_try_at": far, "lease_until": far}
+            sa.insert(sync_states), {"channel": "first", "gateway": "pipe17", "next_try_at": far, "lease_until": far}
         )
         assert claims.due_streams(connection, [STREAM], now) == []
     assert beat(database, now + timedelta(seconds=1)) is not None
@@ -183,7 +183,7 @@ def test_p39_p45_an_operator_frees_a_stream_that_is_stuck_and_does_no_harm_twice
         ended |= {"channel": "first", "gateway": "pipe17", "request_id": "q", "created_at": now, "next_try_at": now}
         connection.execute(sa.insert(deliveries), {**ended, "late_until": now + DAY})
         connection.execute(
-            sa.insert(fact_streams),
+            sa.insert(sync_states),
             {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": now + DAY,
              "next_try_at": now + DAY},
         )  # fmt: skip

@@ -24,7 +24,7 @@ from tests.conftest import eventually
 pytestmark = [pytest.mark.both_databases, pytest.mark.unmigrated]
 
 
-BEGUN_WITH = ("alembic_version", "schema_compatibility", "heartbeat", "chores")
+BEGUN_WITH = ("alembic_version", "schema_compatibility", "heartbeat", "periodic_work")
 """Tables that have rows from the beginning."""
 
 

@@ -20,7 +20,7 @@ from app.records import claims, outbox
 from app.records.database import Database
 from app.records.deliveries import Delivery
 from app.records.outcomes import Outcome, record_outcomes
-from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_events
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -317,4 +317,4 @@ def test_p44_a_call_that_was_over_before_later_ones_of_its_order_began_is_not_to
 def late_codes(database: Database) -> list[str]:
     """The codes of all late news."""
     with database.read() as connection:
-        return list(connection.execute(sa.select(late_news.c.code)).scalars())
+        return list(connection.execute(sa.select(late_events.c.code)).scalars())

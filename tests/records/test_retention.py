@@ -15,10 +15,10 @@ from app.records import claims
 from app.records.database import Database
 from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
 from app.records.tables import metadata
-from app.records.tables.deliveries import commands, deliveries, late_news
+from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
 from app.records.tables.orders import handed_out, held_back, packages
-from app.records.tables.server import chores
+from app.records.tables.server import periodic_work
 from app.settings import load
 from app.storefront.retention import CLOCKS as shop_clocks
 from tests.conftest import eventually
@@ -114,7 +114,7 @@ def test_p32_journal_held_back_rows_and_dismissed_news_go_and_the_rest_stays(dat
     line = {"kind": "callback", "channel": "first", "name": "order_pull", "order_refnum": "496", "status": 200,
             "outcome": "success", "duration_ms": 1, "request_id": "r"}  # fmt: skip
     news = {"channel": "first", "gateway": "pipe17", "callback": "order_cancel", "subject": "496", "code": "LATE_X",
-            "message": "m", "about": b"[]", "request_id": "r", "at": START, "told_at": START}  # fmt: skip
+            "message": "m", "about": b"[]", "request_id": "r", "at": START, "sent_at": START}  # fmt: skip
     with database.write() as connection:
         connection.execute(insert(journal), [{**line, "at": START} for _ in range(2 * BATCH + 3)])
         connection.execute(insert(journal), {**line, "at": START + timedelta(days=50)})
@@ -135,12 +135,12 @@ def test_p32_journal_held_back_rows_and_dismissed_news_go_and_the_rest_stays(dat
             {"channel": "first", "order_refnum": "sent", "key": "1", "retailops_shipment_id": "1", "lines": b"[]",
              "registered_at": START},
         )  # fmt: skip
-        connection.execute(insert(late_news), [{**news, "dismissed_at": START}, {**news, "dismissed_at": None}])
+        connection.execute(insert(late_events), [{**news, "dismissed_at": START}, {**news, "dismissed_at": None}])
     clock.now = START + timedelta(days=91)
     purge(Retention(database, Terms(), clock))
     assert [row.at for row in rows(database, select(journal))] == [START + timedelta(days=50)]
     assert [row.refnum for row in rows(database, select(held_back))] == ["waits"]
-    assert [row.dismissed_at for row in rows(database, select(late_news))] == [None]
+    assert [row.dismissed_at for row in rows(database, select(late_events))] == [None]
     assert len(rows(database, select(handed_out))) == 2 and len(rows(database, select(packages))) == 1
 
 
@@ -182,4 +182,4 @@ def test_p32_every_table_names_its_clock_or_why_it_is_kept() -> None:
 def test_the_purge_needs_no_scheduler(build_app: Any) -> None:
     app: Flask = build_app()
     database: Database = app.extensions["works"].database
-    eventually(lambda: rows(database, select(chores.c.due_at))[0].due_at > START)
+    eventually(lambda: rows(database, select(periodic_work.c.due_at))[0].due_at > START)

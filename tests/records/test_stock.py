@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from app.domain.stock import StockDetail, StockLevel, StockSent
 from app.records import stock, stock_batches
 from app.records.database import Database
-from app.records.tables.stock import fact_streams
 from app.records.tables.stock import stock as stock_table
+from app.records.tables.stock import sync_states
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -180,7 +180,7 @@ def test_p27_p26_with_many_senders_and_pushes_the_vendor_never_goes_back_in_time
             row.sku: msgspec.json.decode(row.level, type=StockLevel).quantity_available
             for row in connection.execute(sa.select(stock_table))
         }
-        assert connection.execute(sa.select(fact_streams.c.lease_token)).scalar() is None
+        assert connection.execute(sa.select(sync_states.c.lease_token)).scalar() is None
     assert vendor == kept
     for own in databases:
         own.close()

@@ -59,7 +59,7 @@ def carry_out(payload: list[Acknowledgement], request: CallbackRequest) -> Callb
         remembered = handed_out.known_as_stated(connection, request.channel.key, stated)
     entries = [_of_order(item, remembered.get(item.order_refnum)) for item in payload]
     known = {order.refnum: order for order in remembered.values()}
-    cancelled = {order.refnum for order in remembered.values() if order.called_off_times}
+    cancelled = {order.refnum for order in remembered.values() if order.cancellation_times}
     numbers = {item.order_refnum: item.retailops_order_id for item in entries if item.order_refnum in cancelled}
     source_cancellations.acknowledge(request, numbers)
     events: list[Event] = []

@@ -69,8 +69,8 @@ index(deliveries, "ix_deliveries_command_id", "command_id")
 index(deliveries, "ix_deliveries_late", "channel", "gateway", "lane", "late_until", where="late_until is not null")
 """Few rows: calls of which an attempt may still arrive at the vendor, so that later ones of the lane wait (R11)."""
 
-late_news = sa.Table(
-    "late_news",
+late_events = sa.Table(
+    "late_events",
     metadata,
     sa.Column("id", Serial, primary_key=True),
     sa.Column("channel", sa.String(63), nullable=False),
@@ -83,12 +83,12 @@ late_news = sa.Table(
     sa.Column("delivery_id", sa.BigInteger),
     sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("at", Moment, nullable=False),
-    sa.Column("told_at", Moment),
-    sa.Column("told_to", sa.String(64), nullable=False, server_default=""),
-    sa.Column("told_request_id", sa.String(64), nullable=False, server_default=""),
+    sa.Column("sent_at", Moment),
+    sa.Column("sent_to", sa.String(64), nullable=False, server_default=""),
+    sa.Column("sent_request_id", sa.String(64), nullable=False, server_default=""),
     sa.Column("dismissed_at", Moment),
 )
 """What turned out after a callback was answered, until RetailOps and the operator know it (R15)."""
 
-index(late_news, "ix_late_news_told_at", "told_at")
-index(late_news, "ix_late_news_subject", "channel", "subject")
+index(late_events, "ix_late_events_sent_at", "sent_at")
+index(late_events, "ix_late_events_subject", "channel", "subject")

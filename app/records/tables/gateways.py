@@ -1,4 +1,4 @@
-"""What gateways keep: feeds, what observers are told, learned rates, and counted requests of vendors."""
+"""What gateways keep: feeds, what observers are sent, learned rates, and counted requests of vendors."""
 
 import sqlalchemy as sa
 
@@ -42,8 +42,8 @@ feed_pieces = sa.Table(
 )
 """The text of each feed, compressed, in pieces, so that nobody holds all of it."""
 
-observed_orders = sa.Table(
-    "observed_orders",
+pending_reports = sa.Table(
+    "pending_reports",
     metadata,
     sa.Column("channel", sa.String(63), primary_key=True),
     sa.Column("gateway", sa.String(32), primary_key=True),
@@ -51,22 +51,22 @@ observed_orders = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("seen_at", Moment, nullable=False),
 )
-"""What an observer will be told of an order that was handed out, until its moment comes (R17, R28)."""
+"""Purchases that observers will be sent once the order is acknowledged or completed (R17, R28)."""
 
-index(observed_orders, "ix_observed_orders_seen_at", "seen_at")
+index(pending_reports, "ix_pending_reports_seen_at", "seen_at")
 
-told_lines = sa.Table(
-    "told_lines",
+reported_lines = sa.Table(
+    "reported_lines",
     metadata,
     sa.Column("channel", sa.String(63), primary_key=True),
     sa.Column("gateway", sa.String(32), primary_key=True),
     sa.Column("order_refnum", sa.Text, primary_key=True),
     sa.Column("product", sa.Text, primary_key=True),
-    sa.Column("doubts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("told_at", Moment),
+    sa.Column("uncertain", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("reported_at", Moment),
 )
-"""Which goods of which order an observer has been told of, so that none is counted twice; `doubts` counts the
-attempts in a row whose outcome nobody knows."""
+"""Which goods of which order an observer was sent, so that none is counted twice; `uncertain` counts the attempts in a
+row whose outcome nobody knows."""
 
 inbound_requests = sa.Table(
     "inbound_requests",

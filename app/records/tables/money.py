@@ -44,7 +44,7 @@ refunds = sa.Table(
     sa.Column("matched_key", sa.Text, nullable=False, server_default=""),
     sa.Column("repeats", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", Moment, nullable=False),
-    sa.Column("told_at", Moment),
+    sa.Column("answered_at", Moment),
     sa.Column("released_at", Moment),
     sa.Column("seen", Moment),
     sa.UniqueConstraint("channel", "key"),

@@ -21,9 +21,9 @@ handed_out = sa.Table(
     sa.Column("last_handed_at", Moment),
     sa.Column("acknowledged_at", Moment),
     sa.Column("retailops_order_id", sa.Text, nullable=False, server_default=""),
-    sa.Column("called_off_at", Moment),
-    sa.Column("called_off_times", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("called_off_told_at", Moment),
+    sa.Column("source_cancelled_at", Moment),
+    sa.Column("cancellation_times", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancellation_known_at", Moment),
     sa.Column("trimmed_refnum", sa.Text),
     sa.Column("shipping", Amount),
     sa.Column("shipping_tax", Amount),
@@ -34,8 +34,8 @@ handed_out = sa.Table(
 `lines`: with their units as bought and as RetailOps has them.  `shipping`, `shipping_tax`: what was paid for shipping,
 null where it was not noted.  `taken_off_after`: the newest refund of the order when units were first taken off.
 `removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
-which a completion left units open, "" for none.  `called_off_*`: when its source was found to have called it off, how
-often RetailOps was told, and when RetailOps acknowledged that."""
+which a completion left units open, "" for none.  `source_cancelled_at`: when its source was found to have cancelled it;
+`cancellation_times`: how often RetailOps was sent that; `cancellation_known_at`: when RetailOps acknowledged it."""
 
 HAS_TRIMMED = handed_out.c.trimmed_refnum.is_not(None)
 """Orders whose number has blanks at its ends, which RetailOps may drop: `trimmed_refnum` is the number without them."""
@@ -53,14 +53,14 @@ index(handed_out, "ix_handed_out_left_open", "channel", where=IS_LEFT_OPEN)
 index(handed_out, "ix_handed_out_open", "channel", where=IS_OPEN_ORDER)
 index(
     handed_out,
-    "ix_handed_out_called_off",
+    "ix_handed_out_source_cancelled",
     "channel",
-    "called_off_at",
-    where="called_off_at is not null and called_off_told_at is null",
+    "source_cancelled_at",
+    where="source_cancelled_at is not null and cancellation_known_at is null",
 )
 
-called_off_cursors = sa.Table(
-    "called_off_cursors",
+source_cancellation_cursors = sa.Table(
+    "source_cancellation_cursors",
     metadata,
     sa.Column("channel", sa.String(63), primary_key=True),
     sa.Column("gateway", sa.String(32), primary_key=True),

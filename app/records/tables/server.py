@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from app.records.tables.columns import Moment, Serial, metadata
 
-chores = sa.Table(
-    "chores",
+periodic_work = sa.Table(
+    "periodic_work",
     metadata,
     sa.Column("name", sa.String(32), primary_key=True),
     sa.Column("due_at", Moment, nullable=False),

@@ -59,8 +59,8 @@ the catalogue; `code` and `subject` name the product, location or lock.  A fact 
 
 index(fact_obstacles, "ix_fact_obstacles_subject", "channel", "gateway", "code", "subject")
 
-fact_streams = sa.Table(
-    "fact_streams",
+sync_states = sa.Table(
+    "sync_states",
     metadata,
     sa.Column("channel", sa.String(63), primary_key=True),
     sa.Column("gateway", sa.String(32), primary_key=True),

@@ -16,13 +16,6 @@ usable_from = "0100"
 def upgrade() -> None:
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     op.create_table(
-        "called_off_cursors",
-        sa.Column("channel", sa.String(length=63), nullable=False),
-        sa.Column("gateway", sa.String(length=32), nullable=False),
-        sa.Column("until_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("channel", "gateway", name=op.f("pk_called_off_cursors")),
-    )
-    op.create_table(
         "carts",
         sa.Column("channel", sa.String(length=63), nullable=False),
         sa.Column("cart_id", sa.Text(), nullable=False),
@@ -122,12 +115,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_channels")),
     )
     op.create_table(
-        "chores",
-        sa.Column("name", sa.String(length=32), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_chores")),
-    )
-    op.create_table(
         "commands",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("channel", sa.String(length=63), nullable=False),
@@ -159,24 +146,6 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_fact_obstacles_subject", "fact_obstacles", ["channel", "gateway", "code", "subject"])
-    op.create_table(
-        "fact_streams",
-        sa.Column("channel", sa.String(length=63), nullable=False),
-        sa.Column("gateway", sa.String(length=32), nullable=False),
-        sa.Column("seq", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("next_try_at", sa.BigInteger(), nullable=True),
-        sa.Column("lease_token", sa.String(length=32), nullable=True),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
-        sa.Column("catalogue_attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("catalogue_next_try_at", sa.BigInteger(), nullable=True),
-        sa.Column("catalogue_last_error", sa.Text(), server_default="", nullable=False),
-        sa.Column("poll_until_ms", sa.BigInteger(), nullable=True),
-        sa.Column("poll_due_at", sa.BigInteger(), nullable=True),
-        sa.Column("hinted_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("channel", "gateway", name=op.f("pk_fact_streams")),
-    )
     op.create_table(
         "feed_pieces",
         sa.Column("channel", sa.String(length=63), nullable=False),
@@ -223,26 +192,26 @@ def upgrade() -> None:
         sa.Column("last_handed_at", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("retailops_order_id", sa.Text(), server_default="", nullable=False),
-        sa.Column("called_off_at", sa.BigInteger(), nullable=True),
-        sa.Column("called_off_times", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("called_off_told_at", sa.BigInteger(), nullable=True),
+        sa.Column("source_cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("cancellation_times", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cancellation_known_at", sa.BigInteger(), nullable=True),
         sa.Column("trimmed_refnum", sa.Text(), nullable=True),
         sa.Column("shipping", sa.BigInteger(), nullable=True),
         sa.Column("shipping_tax", sa.BigInteger(), nullable=True),
         sa.Column("taken_off_after", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("channel", "refnum", name=op.f("pk_handed_out")),
     )
-    op.create_index(
-        "ix_handed_out_called_off",
-        "handed_out",
-        ["channel", "called_off_at"],
-        **_where("called_off_at is not null and called_off_told_at is null"),
-    )
     op.create_index("ix_handed_out_left_open", "handed_out", ["channel"], **_where("left_open != ''"))
     op.create_index(
         "ix_handed_out_number", "handed_out", ["channel", "retailops_order_id"], **_where("retailops_order_id != ''")
     )
     op.create_index("ix_handed_out_open", "handed_out", ["channel"], **_where("state = 'open'"))
+    op.create_index(
+        "ix_handed_out_source_cancelled",
+        "handed_out",
+        ["channel", "source_cancelled_at"],
+        **_where("source_cancelled_at is not null and cancellation_known_at is null"),
+    )
     op.create_index(
         "ix_handed_out_trimmed", "handed_out", ["channel", "trimmed_refnum"], **_where("trimmed_refnum is not null")
     )
@@ -293,7 +262,7 @@ def upgrade() -> None:
     op.create_index("ix_journal_at", "journal", ["at"])
     op.create_index("ix_journal_order_refnum", "journal", ["channel", "order_refnum"])
     op.create_table(
-        "late_news",
+        "late_events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("channel", sa.String(length=63), nullable=False),
         sa.Column("gateway", sa.String(length=32), nullable=False),
@@ -305,24 +274,14 @@ def upgrade() -> None:
         sa.Column("delivery_id", sa.BigInteger(), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("told_at", sa.BigInteger(), nullable=True),
-        sa.Column("told_to", sa.String(length=64), server_default="", nullable=False),
-        sa.Column("told_request_id", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("sent_to", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("sent_request_id", sa.String(length=64), server_default="", nullable=False),
         sa.Column("dismissed_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_late_news")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_late_events")),
     )
-    op.create_index("ix_late_news_subject", "late_news", ["channel", "subject"])
-    op.create_index("ix_late_news_told_at", "late_news", ["told_at"])
-    op.create_table(
-        "observed_orders",
-        sa.Column("channel", sa.String(length=63), nullable=False),
-        sa.Column("gateway", sa.String(length=32), nullable=False),
-        sa.Column("refnum", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("seen_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("channel", "gateway", "refnum", name=op.f("pk_observed_orders")),
-    )
-    op.create_index("ix_observed_orders_seen_at", "observed_orders", ["seen_at"])
+    op.create_index("ix_late_events_sent_at", "late_events", ["sent_at"])
+    op.create_index("ix_late_events_subject", "late_events", ["channel", "subject"])
     op.create_table(
         "operations",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -388,6 +347,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_payments_refnum", "payments", ["channel", "refnum"])
     op.create_table(
+        "pending_reports",
+        sa.Column("channel", sa.String(length=63), nullable=False),
+        sa.Column("gateway", sa.String(length=32), nullable=False),
+        sa.Column("refnum", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "gateway", "refnum", name=op.f("pk_pending_reports")),
+    )
+    op.create_index("ix_pending_reports_seen_at", "pending_reports", ["seen_at"])
+    op.create_table(
+        "periodic_work",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_periodic_work")),
+    )
+    op.create_table(
         "rates",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("setting", sa.Float(), nullable=False),
@@ -424,7 +399,7 @@ def upgrade() -> None:
         sa.Column("matched_key", sa.Text(), server_default="", nullable=False),
         sa.Column("repeats", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.Column("answered_at", sa.BigInteger(), nullable=True),
         sa.Column("released_at", sa.BigInteger(), nullable=True),
         sa.Column("seen", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refunds")),
@@ -432,6 +407,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_refunds_natural_key", "refunds", ["channel", "callback", "natural_key"])
     op.create_index("ix_refunds_order_refnum", "refunds", ["channel", "order_refnum"])
+    op.create_table(
+        "reported_lines",
+        sa.Column("channel", sa.String(length=63), nullable=False),
+        sa.Column("gateway", sa.String(length=32), nullable=False),
+        sa.Column("order_refnum", sa.Text(), nullable=False),
+        sa.Column("product", sa.Text(), nullable=False),
+        sa.Column("uncertain", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("reported_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("channel", "gateway", "order_refnum", "product", name=op.f("pk_reported_lines")),
+    )
     op.create_table(
         "reservations",
         sa.Column("channel", sa.String(length=63), nullable=False),
@@ -458,6 +443,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("channel", "name", name=op.f("uq_sku_numbers_channel_name")),
     )
     op.create_index("ix_sku_numbers_key", "sku_numbers", ["channel", "key"])
+    op.create_table(
+        "source_cancellation_cursors",
+        sa.Column("channel", sa.String(length=63), nullable=False),
+        sa.Column("gateway", sa.String(length=32), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "gateway", name=op.f("pk_source_cancellation_cursors")),
+    )
     op.create_table(
         "stock",
         sa.Column("channel", sa.String(length=63), nullable=False),
@@ -498,14 +490,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", name=op.f("pk_stock_disagreements")),
     )
     op.create_table(
-        "told_lines",
+        "sync_states",
         sa.Column("channel", sa.String(length=63), nullable=False),
         sa.Column("gateway", sa.String(length=32), nullable=False),
-        sa.Column("order_refnum", sa.Text(), nullable=False),
-        sa.Column("product", sa.Text(), nullable=False),
-        sa.Column("doubts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("told_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("channel", "gateway", "order_refnum", "product", name=op.f("pk_told_lines")),
+        sa.Column("seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=True),
+        sa.Column("lease_token", sa.String(length=32), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("catalogue_attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("catalogue_next_try_at", sa.BigInteger(), nullable=True),
+        sa.Column("catalogue_last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("poll_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("poll_due_at", sa.BigInteger(), nullable=True),
+        sa.Column("hinted_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("channel", "gateway", name=op.f("pk_sync_states")),
     )
     op.create_table(
         "unseen_steps",
@@ -581,7 +581,7 @@ def upgrade() -> None:
     )
     now = "(extract(epoch from clock_timestamp()) * 1000)::bigint" if is_postgresql else str(int(time.time() * 1000))
     op.execute(f"insert into heartbeat (id, at, seen) values (1, {now}, {now})")
-    op.execute("insert into chores (name, due_at) values ('retention', 0)")
+    op.execute("insert into periodic_work (name, due_at) values ('retention', 0)")
 
 
 def _where(condition: str) -> dict[str, Any]:

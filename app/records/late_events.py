@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, liter
 
 from app.domain.events import Association, Event
 from app.records.tables.columns import Moment
-from app.records.tables.deliveries import late_news
+from app.records.tables.deliveries import late_events
 
 DONE = "LATE_DONE"
 """The one code that is no failure: once RetailOps knows it, nobody has to do anything."""
@@ -50,7 +50,7 @@ def note(
 ) -> None:
     """Keep one piece of news.  `subject` is the order or SKU; `delivery_id` the parked delivery it is about."""
     connection.execute(
-        insert(late_news),
+        insert(late_events),
         {
             "channel": channel,
             "gateway": gateway,
@@ -89,16 +89,16 @@ def note_refused(
     if not by_subject:
         return
     code = REFUSED[callback]
-    of_kind = and_(late_news.c.channel == channel, late_news.c.gateway == gateway, late_news.c.code == code)
+    of_kind = and_(late_events.c.channel == channel, late_events.c.gateway == gateway, late_events.c.code == code)
     known = set(
         connection.execute(
-            select(late_news.c.subject).where(
-                of_kind, late_news.c.subject.in_(by_subject), late_news.c.dismissed_at.is_(None)
+            select(late_events.c.subject).where(
+                of_kind, late_events.c.subject.in_(by_subject), late_events.c.dismissed_at.is_(None)
             )
         ).scalars()
     )
     waiting = connection.execute(
-        select(func.count()).select_from(late_news).where(of_kind, late_news.c.told_at.is_(None))
+        select(func.count()).select_from(late_events).where(of_kind, late_events.c.sent_at.is_(None))
     ).scalar_one()
     fresh = [fact for subject, fact in by_subject.items() if subject not in known]
     for fact in fresh[: max(REFUSED_FACTS_KEPT - int(waiting), 0)]:
@@ -117,34 +117,34 @@ def note_refused(
 
 def channels_with_news(connection: Connection, now: datetime) -> set[str]:
     """The channels whose next answer may have something to tell."""
-    may_be_told = or_(late_news.c.told_at.is_(None), late_news.c.told_at > now - REPEATABLE_FOR)
-    return set(connection.execute(select(late_news.c.channel).where(may_be_told).distinct()).scalars())
+    may_be_told = or_(late_events.c.sent_at.is_(None), late_events.c.sent_at > now - REPEATABLE_FOR)
+    return set(connection.execute(select(late_events.c.channel).where(may_be_told).distinct()).scalars())
 
 
 def is_any_for(connection: Connection, channel: str, asked: str, now: datetime) -> bool:
     """True when `tell` would find something for this request; costs no write lock."""
-    row = connection.execute(select(late_news.c.id).where(_to_be_told(channel, asked, now)).limit(1)).first()
+    row = connection.execute(select(late_events.c.id).where(_to_be_told(channel, asked, now)).limit(1)).first()
     return row is not None
 
 
 def tell(connection: Connection, channel: str, asked: str, request_id: str, now: datetime) -> list[Event]:
     """The oldest news for this answer, marked as told.  `asked` is a digest of the request's content."""
     rows = connection.execute(
-        select(late_news)
+        select(late_events)
         .where(_to_be_told(channel, asked, now))
-        .order_by(late_news.c.id)
+        .order_by(late_events.c.id)
         .limit(TOLD_AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
-    fresh = [row.id for row in rows if row.told_at is None]
+    fresh = [row.id for row in rows if row.sent_at is None]
     if fresh:
         connection.execute(
-            update(late_news)
-            .where(late_news.c.id.in_(fresh))
-            .values(told_at=now, told_to=asked, told_request_id=request_id)
+            update(late_events)
+            .where(late_events.c.id.in_(fresh))
+            .values(sent_at=now, sent_to=asked, sent_request_id=request_id)
         )
         connection.execute(
-            update(late_news).where(late_news.c.id.in_(fresh), late_news.c.code == DONE).values(dismissed_at=now)
+            update(late_events).where(late_events.c.id.in_(fresh), late_events.c.code == DONE).values(dismissed_at=now)
         )
     return [event_of(row) for row in rows]
 
@@ -163,25 +163,27 @@ def dismiss(
 ) -> set[int]:
     """The operator knows: nothing of it is told any more.  Returns the ids that were open."""
     rows = connection.execute(
-        update(late_news)
+        update(late_events)
         .where(
-            or_(late_news.c.id.in_(news_ids), late_news.c.delivery_id.in_(delivery_ids)),
-            late_news.c.dismissed_at.is_(None),
+            or_(late_events.c.id.in_(news_ids), late_events.c.delivery_id.in_(delivery_ids)),
+            late_events.c.dismissed_at.is_(None),
         )
-        .values(dismissed_at=now, told_at=func.coalesce(late_news.c.told_at, literal(now, Moment)))
-        .returning(late_news.c.id)
+        .values(dismissed_at=now, sent_at=func.coalesce(late_events.c.sent_at, literal(now, Moment)))
+        .returning(late_events.c.id)
     )
     return set(rows.scalars())
 
 
 def named(connection: Connection, news_ids: Collection[int]) -> Sequence[Row[Any]]:
     """These, oldest first."""
-    return connection.execute(select(late_news).where(late_news.c.id.in_(news_ids)).order_by(late_news.c.id)).all()
+    return connection.execute(
+        select(late_events).where(late_events.c.id.in_(news_ids)).order_by(late_events.c.id)
+    ).all()
 
 
 def of_delivery(connection: Connection, delivery_id: int, request_id: str) -> Sequence[Row[Any]]:
     """What is noted of a call that this request owed."""
-    query = select(late_news).where(late_news.c.delivery_id == delivery_id, late_news.c.request_id == request_id)
+    query = select(late_events).where(late_events.c.delivery_id == delivery_id, late_events.c.request_id == request_id)
     return connection.execute(query).all()
 
 
@@ -189,15 +191,15 @@ def open_ones(
     connection: Connection, *, subject: str = "", channel: str = "", gateway: str = "", limit: int
 ) -> Sequence[Row[Any]]:
     """Those nobody has dismissed, newest first; what is empty does not restrict."""
-    query = select(late_news).where(late_news.c.dismissed_at.is_(None))
+    query = select(late_events).where(late_events.c.dismissed_at.is_(None))
     for name, value in (("subject", subject), ("channel", channel), ("gateway", gateway)):
         if value:
-            query = query.where(late_news.c[name] == value)
-    return connection.execute(query.order_by(late_news.c.id.desc()).limit(limit)).all()
+            query = query.where(late_events.c[name] == value)
+    return connection.execute(query.order_by(late_events.c.id.desc()).limit(limit)).all()
 
 
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
     # What has come right is dismissed by being told; what an operator dismissed is not told again.
-    is_open = or_(late_news.c.dismissed_at.is_(None), late_news.c.code == DONE)
-    is_repeat = and_(late_news.c.told_to == asked, late_news.c.told_at > now - REPEATABLE_FOR, is_open)
-    return and_(late_news.c.channel == channel, or_(late_news.c.told_at.is_(None), is_repeat))
+    is_open = or_(late_events.c.dismissed_at.is_(None), late_events.c.code == DONE)
+    is_repeat = and_(late_events.c.sent_to == asked, late_events.c.sent_at > now - REPEATABLE_FOR, is_open)
+    return and_(late_events.c.channel == channel, or_(late_events.c.sent_at.is_(None), is_repeat))

@@ -15,8 +15,8 @@ from sqlalchemy import event, select, update
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.events import Event, about
-from app.records import late_news as records
-from app.records.tables.deliveries import late_news
+from app.records import late_events as records
+from app.records.tables.deliveries import late_events
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from app.settings import TEST_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually
@@ -79,7 +79,7 @@ def test_r15_a_call_parked_after_the_answer_is_told_once_and_names_callback_and_
     time.sleep(1.1)
     assert late(update_order(retailops, 2000)) == []
     with retailops.database.read() as connection:
-        [row] = connection.execute(select(late_news)).all()
+        [row] = connection.execute(select(late_events)).all()
     assert row.dismissed_at is None, "the operator keeps it"
 
 
@@ -162,13 +162,13 @@ def test_r15_a_repeat_of_the_request_that_heard_it_hears_it_again_for_a_while(re
     assert update_order(retailops, 1) == first
     assert late(update_order(retailops, 2)) == []
     with retailops.database.write() as connection:
-        connection.execute(update(late_news).values(dismissed_at=utc_now()))
+        connection.execute(update(late_events).values(dismissed_at=utc_now()))
     assert late(update_order(retailops, 1)) == [], "an operator has dismissed it"
     with retailops.database.write() as connection:
-        connection.execute(update(late_news).values(dismissed_at=None))
+        connection.execute(update(late_events).values(dismissed_at=None))
     assert update_order(retailops, 1) == first
     with retailops.database.write() as connection:
-        connection.execute(update(late_news).values(told_at=utc_now() - timedelta(hours=1)))
+        connection.execute(update(late_events).values(sent_at=utc_now() - timedelta(hours=1)))
     assert late(update_order(retailops, 1)) == []
 
 
@@ -177,7 +177,7 @@ def test_r15_without_news_an_answer_costs_no_query(retailops: Caller) -> None:
     statements: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "late_news" in statement:
+        if "late_events" in statement:
             statements.append(statement)
 
     event.listen(retailops.database.engine, "before_cursor_execute", count)
