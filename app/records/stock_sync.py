@@ -12,9 +12,10 @@ from app.clock import utc_now
 from app.records import sync_state
 from app.records.statements import chunked
 from app.records.stock_batches import STOCK, TRIES
-from app.records.tables.stock import stock
+from app.records.tables.stock import stock, sync_states
 
 _STOCK = stock.c
+_COUNTER = sync_states.c
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,19 @@ def note_moved(
 ) -> None:  # fmt: skip
     """A shipment was sent or an order handed out: what was stated of these SKUs before is not said again by itself.
 
-    Concerns all gateways of the channel, or these.
+    Concerns all gateways of the channel, or these.  A SKU that a push under way states for the first time counts as
+    stated afterwards.
     """
     if not skus or (gateways is not None and not gateways):
         return
-    sync_state.hold(connection, channel, gateways)
-    among = [] if gateways is None else [_STOCK.gateway.in_(sorted(gateways))]
+    # A row is changed only once the counter of its gateway is locked, and counters are locked in the order of their
+    # names, as by pushes and senders: so two transactions never wait for each other.
+    among = [] if gateways is None else [_COUNTER.gateway.in_(sorted(gateways))]
+    counters = select(_COUNTER.gateway).where(_COUNTER.channel == channel, *among).order_by(_COUNTER.gateway)
+    held = counters.with_for_update().cte("held")
     for some in chunked(sorted(set(skus))):
-        connection.execute(
-            update(stock).where(_STOCK.channel == channel, *among, _STOCK.sku.in_(some)).values(moved_at=at)
-        )
+        which = _STOCK.channel == channel, _STOCK.gateway == held.c.gateway, _STOCK.sku.in_(some)
+        connection.execute(update(stock).where(*which).values(moved_at=at))
 
 
 def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:

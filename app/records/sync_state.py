@@ -6,7 +6,7 @@ hold up stock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -86,18 +86,6 @@ def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
     row, next_one = {"channel": channel, "gateway": gateway, "seq": 1}, {"seq": _STREAMS.seq + 1}
     return int(upsert(connection, sync_states, row, next_one, returning=[_STREAMS.seq]).scalar_one())
-
-
-def hold(connection: Connection, channel: str, gateways: Collection[str] | None = None) -> None:
-    """Wait for pushes and senders of these gateways (None: all of the channel), and let none begin until the end of
-    the transaction: their rows are changed in one order, so that two transactions never wait for each other.
-
-    SQLite has one writer at a time: nothing has to be waited for."""
-    if connection.dialect.name == "sqlite":
-        return
-    among = [] if gateways is None else [_STREAMS.gateway.in_(sorted(gateways))]
-    rows = select(_STREAMS.gateway).where(_STREAMS.channel == channel, *among).order_by(_STREAMS.gateway)
-    connection.execute(rows.with_for_update()).all()
 
 
 def take(
