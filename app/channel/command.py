@@ -110,19 +110,31 @@ def digest_of(meaning: object) -> str:
     return hashlib.sha256(msgspec.json.encode(meaning)).hexdigest()
 
 
+class OrderUnknown(Exception):
+    """The records do not know the order, or not under this number."""
+
+
 @dataclass(frozen=True)
 class OrderAtSource:
-    """An order that a callback is about and its source knows, with all that a command needs to act on it."""
+    """An order that a callback is about, with all that a command needs to act on it."""
 
     request: CallbackRequest
     source: Gateway
-    known: KnownOrder
-    """As it was before the command; `as_of` gives it as it is inside T1."""
+    refnum: str
+    """The channel's number of the order."""
+    read_before: KnownOrder | None = None
+    """The order where it was read already."""
 
-    @property
-    def refnum(self) -> str:
-        """The channel's number of the order."""
-        return self.known.refnum
+    @cached_property
+    def known(self) -> KnownOrder:
+        """The order before the command, for use outside of a transaction; `as_of` gives it inside T1.
+
+        Raises `OrderUnknown`.
+        """
+        if self.read_before is not None:
+            return self.read_before
+        with self.request.services.database.read() as connection:
+            return self.as_of(connection)
 
     @property
     def channel(self) -> str:
@@ -135,8 +147,11 @@ class OrderAtSource:
         return about("order_refnum", self.refnum)
 
     def as_of(self, connection: Connection) -> KnownOrder:
-        """The order as it is in this transaction."""
-        return handed_out.known(connection, self.channel, [self.refnum])[self.refnum]
+        """The order as it is in this transaction.  Raises `OrderUnknown`."""
+        found = handed_out.known(connection, self.channel, [self.refnum]).get(self.refnum)
+        if found is None:
+            raise OrderUnknown
+        return found
 
     def clock(self) -> datetime:
         """Now, by the clock of the records."""

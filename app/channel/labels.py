@@ -57,16 +57,16 @@ def correcting(connection: Connection, order: OrderAtSource, shipped: StatedPack
     """The package was registered before and is stated otherwise now."""
     package, channel, source = shipped.package, order.channel, order.source
     named = _named(package)
-    registered = parcels.of_order(connection, channel, order.refnum)
-    before = next((parcel for parcel in registered if parcel.current_key == package.key), None)
-    if before is None and any(parcel.key == package.key for parcel in registered):
+    ordered = order.as_of(connection)
+    before = next((parcel for parcel in ordered.parcels if parcel.current_key == package.key), None)
+    if before is None and any(parcel.key == package.key for parcel in ordered.parcels):
         message = "the label of this package was replaced by that of a later shipment; nothing was changed"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
     if before is None or not carries_out(source, VERB):
         message = f"the package was registered before; {source.token} cannot change it any more"
         return Plan([Event("warning", "CANNOT_CORRECT", message, named)])
     events = []
-    if not _holds(order.known, before, shipped.stated):
+    if not _holds(ordered, before, shipped.stated):
         message = "the package was registered with other units; which units it holds cannot be changed"
         events.append(Event("warning", "CANNOT_CORRECT", message, named))
     label = digest(package, source)

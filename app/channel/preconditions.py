@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from app.channel import orders
-from app.channel.command import OrderAtSource
+from app.channel.command import OrderAtSource, OrderUnknown
 from app.channel.result import CallbackResult
 from app.channel.services import CallbackRequest, carries_out
 from app.contract.reading import OrderName
@@ -19,15 +20,23 @@ from app.records.handed_out import KnownOrder
 Act = Callable[[OrderAtSource], CallbackResult]
 
 
-def for_known_order(request: CallbackRequest, verb: str, name: OrderName, act: Act) -> CallbackResult:
-    """The result of `act` for an order its source knows; otherwise the event that says why nothing was done."""
+def for_known_order(
+    request: CallbackRequest, verb: str, name: OrderName, act: Act, *, commands_read_it: bool = False
+) -> CallbackResult:
+    """The result of `act` for an order its source knows; otherwise the event that says why nothing was done.
+
+    `commands_read_it`: all that `act` does is to carry out commands, of which each reads the order in its own T1.  Then
+    it is read, and its source asked for it, before them only where one of them does not find it.
+    """
     source = request.order_source
     if source is None or not carries_out(source, verb):
         return CallbackResult([declined(source, verb, name)])
-    return with_order(request, source, name, act)
+    return with_order(request, source, name, act, commands_read_it=commands_read_it)
 
 
-def with_order(request: CallbackRequest, source: Gateway, name: OrderName, act: Act) -> CallbackResult:
+def with_order(
+    request: CallbackRequest, source: Gateway, name: OrderName, act: Act, *, commands_read_it: bool = False
+) -> CallbackResult:
     """The result of `act` for the order the callback names; otherwise the event that says why nothing was done.
 
     Where RetailOps' number stands alone, the order is the one acknowledged under it.
@@ -40,13 +49,20 @@ def with_order(request: CallbackRequest, source: Gateway, name: OrderName, act: 
             message = "several orders were acknowledged under this RetailOps number; send channel_order_refnum"
             return CallbackResult([Event("error", "ORDER_AMBIGUOUS", message, name.association)])
         refnum = found[0] if found else ""
+    if refnum and commands_read_it:
+        with suppress(OrderUnknown):
+            return _done(act, OrderAtSource(request, source, refnum))
     try:
         order = find_order(request, source, refnum) if refnum else None
     except GatewayError as error:
         return CallbackResult([unavailable_event(source, error, name.association)])
     if order is None:
         return CallbackResult([Event("error", "ORDER_UNKNOWN", "no such order on this channel", name.association)])
-    done = act(OrderAtSource(request, source, order))
+    return _done(act, OrderAtSource(request, source, order.refnum, order))
+
+
+def _done(act: Act, order: OrderAtSource) -> CallbackResult:
+    done = act(order)
     done.order_refnum = done.order_refnum or order.refnum
     return done
 

@@ -30,7 +30,7 @@ HASHED = "h-"
 """How the key of a package begins that is known by its contents."""
 
 
-def of_order(order: KnownOrder, read: Iterable[StatedPackage]) -> list[StatedPackage]:
+def of_order(order: OrderAtSource, read: Iterable[StatedPackage]) -> list[StatedPackage]:
     """The packages under the key of this order, each once; of a package named twice the last one counts."""
     found = {}
     alike: Counter[str] = Counter()
@@ -45,12 +45,13 @@ def of_order(order: KnownOrder, read: Iterable[StatedPackage]) -> list[StatedPac
     return list(found.values())
 
 
-def _key(order: KnownOrder, shipped: StatedPackage) -> str:
+def _key(order: OrderAtSource, shipped: StatedPackage) -> str:
     """RetailOps' shipment and package number; where one is 0 the contents stand for it (R24)."""
     shipment_id = shipped.package.retailops_shipment_id
     if shipment_id and shipped.package_id:
         return f"{shipment_id}-{shipped.package_id}"
-    units = as_bought(order.lines, shipped.stated, {line.refnum: line.ordered for line in order.lines})
+    lines = order.known.lines
+    units = as_bought(lines, shipped.stated, {line.refnum: line.ordered for line in lines})
     stated = sorted((*named, count) for named, count in units.items())
     contents = (order.refnum, shipment_id, shipped.package_id, shipped.package.tracking_number, stated)
     return f"{HASHED}{hashlib.sha256(msgspec.json.encode(contents)).hexdigest()[:24]}"
@@ -70,7 +71,7 @@ def where(line_refnums: Sequence[str], line_refnum: str, sku: str) -> tuple[Asso
 
 def package_commands(order: OrderAtSource, read: Sequence[StatedPackage]) -> list[Command]:
     """The commands that register the packages of one payload."""
-    payload = of_order(order.known, read)
+    payload = of_order(order, read)
     return [RegisterPackage(order, item, payload) for item in payload]
 
 

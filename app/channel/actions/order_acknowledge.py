@@ -79,7 +79,7 @@ def carry_out(payload: list[Acknowledgement], request: CallbackRequest) -> Callb
         if order is None:
             events.append(Event("warning", "ORDER_UNKNOWN", "no such order on this channel", named))
         else:
-            commands.append(AcknowledgeOrder(OrderAtSource(request, source, order), item))
+            commands.append(AcknowledgeOrder(OrderAtSource(request, source, order.refnum, order), item))
     return CallbackResult([*events, *run(request, commands)])
 
 

@@ -39,7 +39,7 @@ def carry_out(payload: OrderName, request: CallbackRequest) -> CallbackResult:
     def cancel(order: OrderAtSource) -> CallbackResult:
         return CallbackResult(run(request, [CancelOrder(order, payload.retailops_order_id)]))
 
-    return for_known_order(request, "cancel_order", payload, cancel)
+    return for_known_order(request, "cancel_order", payload, cancel, commands_read_it=True)
 
 
 class CancelOrder(OrderCommand):
@@ -71,7 +71,7 @@ class CancelOrder(OrderCommand):
         is_ours = isinstance(verb, Verb) and verb.decided_by == "us"
         if is_ours:
             handed_out.set_state(connection, order.channel, order.refnum, "cancelled")
-            skus = [line.sku for line in order.known.lines]
+            skus = [line.sku for line in known.lines]
             reservations.cancelled(connection, order.channel, source, order.refnum, skus)
         cancellation = Cancellation(order.refnum, is_decided=is_ours)
         owed = [Owed(source.token, "cancel_order", cancellation, order.named)]

@@ -49,7 +49,7 @@ def carry_out(payload: ShipmentRequest, request: CallbackRequest) -> CallbackRes
             events.append(Event(severity, "NO_PACKAGES", "the shipment has no packages", order.named))
         return CallbackResult([*events, *run(request, package_commands(order, payload.shipped))])
 
-    return for_known_order(request, "submit_shipment", payload.name, submit)
+    return for_known_order(request, "submit_shipment", payload.name, submit, commands_read_it=bool(payload.shipped))
 
 
 COMMAND = RegisterPackage
