@@ -51,6 +51,8 @@ class Begun:
     """When that lease ends (`clock.boot_s`), or somewhat earlier."""
     rows: list[tuple[int | None, list[Event]]] = field(default_factory=list)
     attempts: list[Delivery] = field(default_factory=list)
+    changing_nothing: set[int] = field(default_factory=set)
+    """Those of the attempts whose acceptance changes nothing in the records (`Owed.changes_nothing`)."""
     reports: dict[int, list[CallReport]] = field(default_factory=dict)
     """The calls of each ledger row by what T1 saw."""
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class Begun:
             if is_leased:
                 self.attempts.append(delivery)
                 self._places[delivery.id] = row_id, len(reports)
+                if item.changes_nothing:
+                    self.changing_nothing.add(delivery.id)
             reports.append(CallReport(delivery.verb, delivery.gateway, "owed", "", "", item.about, ()))
 
     def outcomes(self, settled: dict[int, Settled]) -> list[Outcome]:

@@ -203,7 +203,8 @@ def _finish(services: Services, begun: Begun, settled: dict[int, Settled], *, is
         for outcome in recorded.applied if not is_bare else ():
             delivery = outcome.delivery
             gateway = services.gateways.get((delivery.channel, delivery.gateway))
-            effects.apply(connection, delivery, outcome.settled, now, gateway)
+            changes_nothing = delivery.id in begun.changing_nothing
+            effects.apply(connection, delivery, outcome.settled, now, gateway, changes_nothing=changes_nothing)
         for outcome in recorded.after_all:
             effects.done_after_all(connection, outcome.delivery, outcome.settled, now)
         if begun.owns_all_calls and len(recorded.applied) == len(begun.attempts):

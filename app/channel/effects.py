@@ -21,9 +21,18 @@ from app.records.deliveries import Delivery, Settled
 
 
 def apply(
-    connection: Connection, delivery: Delivery, settled: Settled, now: datetime, gateway: Gateway | None = None
+    connection: Connection,
+    delivery: Delivery,
+    settled: Settled,
+    now: datetime,
+    gateway: Gateway | None = None,
+    *,
+    changes_nothing: bool = False,
 ) -> None:
-    """Bring the records in line with a delivery whose state was just written; `gateway` is the one it went to."""
+    """Bring the records in line with a delivery whose state was just written.
+
+    `gateway` is the one it went to; `changes_nothing`: an acceptance has nothing to bring in line (`Owed`).
+    """
     if settled.note is not None:
         settled.note(connection)
     if settled.state == "delivered" and delivery.state == "parked":
@@ -33,7 +42,7 @@ def apply(
         refund_outcomes.note_outcome(connection, delivery.channel, body, settled)
     elif body is not None and (command := command_of(delivery.verb)) is not None:
         answer = VendorAnswer(connection, delivery, settled, now, gateway)
-        if settled.state == "delivered":
+        if settled.state == "delivered" and not changes_nothing:
             command.accepted(answer)
         elif settled.state == "refused":
             command.refused(answer)

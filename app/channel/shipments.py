@@ -113,7 +113,9 @@ class RegisterPackage(OrderCommand):
         filled = msgspec.structs.replace(package, lines=lines, is_last=is_last)
         reservations.moved(connection, order.request, [line.sku for line in lines])
         parcels.register(connection, order.channel, filled, labels.digest(package, order.source), order.clock())
-        return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named)])
+        # Only calls before it in its lane can leave something open until it is accepted (see `accepted`).
+        changes_nothing = not (is_last and known.left_open)
+        return Plan(events, [Owed(order.source.token, "submit_shipment", filled, named, changes_nothing)])
 
     def correct(self, connection: Connection) -> Plan:
         """Its label may change; its units stay as registered."""

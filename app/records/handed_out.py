@@ -49,6 +49,8 @@ class KnownOrder:
     """The packages registered for it, oldest first."""
     cancellation_times: int = 0
     """How often RetailOps was told that its source cancelled it."""
+    left_open: str = ""
+    """Why a completion left units open; "" where none did."""
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -102,6 +104,7 @@ def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[
                 for each in registered
             ),
             row.cancellation_times,
+            row.left_open,
         )
     return found
 

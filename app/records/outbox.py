@@ -48,6 +48,8 @@ class Owed:
     verb: str
     body: CommandBody
     about: tuple[Association, ...]
+    changes_nothing: bool = False
+    """True where its acceptance changes nothing in the records, as long as no call before it in its lane is open."""
 
 
 @dataclass(frozen=True)
