@@ -52,7 +52,7 @@ def boot_id() -> str:
 class SharedClock:
     """The time that all processes of an installation agree on.  Called, it gives now: aware, in UTC.
 
-    Until the database was asked once it is this machine's own.  Thread-safe.
+    Until the database was read once it is this machine's own.  Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class SharedClock:
 
     @property
     def is_known(self) -> bool:
-        """False until the database was asked."""
+        """False until the database was read."""
         return self._booted_s is not None
 
     def learn(self, shared_s: float, asked_s: float, answered_s: float) -> None:

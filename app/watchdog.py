@@ -48,7 +48,7 @@ class Watched:
     def cut(self) -> None:
         """For the watchdog: wakes the thread that waits for this socket, whose closing then resets it.
 
-        What is told as not done must not be done later: nothing more of it is sent, whoever closes it.
+        What was reported as not done must not be done later: nothing more of it is sent, whoever closes it.
         """
         with self._lock:
             if self.is_finished:

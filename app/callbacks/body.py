@@ -164,7 +164,7 @@ def _streamed(content: LargeContent, holder_of: Callable[[str], str]) -> Body:
                 continue
             is_object = kept.lstrip()[:1] == b"{"
             piece, kept = bytes(kept), bytearray()
-        # To the end even where no key can be found any more: a body too large, or broken, is told so.
+        # To the end even where no key can be found any more: a body too large, or broken, gets that answer.
         if holder := search.feed(piece):
             return Body(b"", content, holder)
     if is_large:

@@ -33,7 +33,7 @@ class Connection:
         self.server = server
         self.receiver: Receiver  # set by whoever makes the connection, for it calls back
         self.watched = 0
-        """The events the loop is told of."""
+        """The events that wake the loop."""
         self.since_s = time.monotonic()
         """When the present state began; who is in the way longest goes first."""
         self.expires_s = arrive_by_s
@@ -53,7 +53,7 @@ class Connection:
         self._looked_s = 0.0
 
     def watch(self, selector: selectors.BaseSelector, events: int) -> None:
-        """Have the loop told of these events and no others; 0 for none."""
+        """Have the loop woken by these events and no others; 0 for none."""
         if self.watched == events:
             return
         if not events:
@@ -119,7 +119,7 @@ class Connection:
         return sum(map(len, self.rest))
 
     def is_late(self, now_s: float) -> bool:
-        """True when the client's time is over; to be asked every second or so."""
+        """True when the client's time is over; checked every second or so."""
         if self.progress is not None:
             self.progress.waited(now_s - self._looked_s)
             self._looked_s = now_s

@@ -130,7 +130,7 @@ class Loop:
             else:
                 self._await_next(connection)
         connection.is_in_hand = False
-        # Nearly always the loop need not even wake up: it is told when the client sends more, or has gone.
+        # Nearly always the loop need not even wake up: an event comes when the client sends more, or has gone.
         if not connection.watched or rest or has_pending or connection.is_handed_over or self._stop_s is not None:
             self._returned.put(connection)
 

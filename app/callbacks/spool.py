@@ -85,7 +85,7 @@ class Spool:
         return self._file
 
     def close(self) -> None:
-        """Forget the body; harmless twice, and on a full disk, which is told of what was not written."""
+        """Forget the body; harmless twice, and on a full disk, where closing the file reports what was not written."""
         with contextlib.suppress(OSError):
             self._file.close()
         taken, self._taken = self._taken, 0

@@ -33,7 +33,7 @@ from app.errors import overloaded
 from app.gateways.vendor import LONG_BODY
 
 BEAT_S: Final = 1.0
-"""How often the master hears of this process, and this process looks whether the master lives."""
+"""How often this process reports to the master, and checks whether the master lives."""
 
 RECORD_S: Final = 3.0
 """What is left of the time to stop for recording what runs in the background."""
@@ -105,7 +105,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             raise SystemExit("this server speaks plain HTTP/1.1: leave TLS, HTTP/2 and PROXY to the platform's proxy")
 
     def run(self) -> None:
-        """Serve until told to stop; then see every begun request answered, and let downloads have a moment to end."""
+        """Serve until the signal to stop; then see begun requests answered, and let downloads have a moment to end."""
         self._settings = PlainSettings(self.cfg)
         self._threads = Threads(self.cfg.threads, self._serve)
         self._downloads = Downloads()

@@ -22,7 +22,7 @@ MOST_TAGS = 100
 def unfit(order: Order) -> str:
     """Why this order must be held back, as a sentence without values; "" when it may go.
 
-    One that was called off goes whatever its sums are: nothing is booked of it (R18).
+    One that was cancelled goes whatever its sums are: nothing is booked of it (R18).
     """
     if order.currency_code not in CURRENCIES:
         return "its currency is not one RetailOps knows"

@@ -1,6 +1,6 @@
 """Orders cancelled at their source after they were handed out: RetailOps gets them again with `cancel: true` (R18).
 
-While RetailOps has open orders the source is asked for them with every `order_pull`.  They are remembered as due,
+While RetailOps has open orders the source is queried for them with every `order_pull`.  They are remembered as due,
 handed out before the others, and due until RetailOps acknowledges that hand-out; the acknowledgement changes nothing
 at the vendor.  The first acknowledgement of an order may be one of its first hand-out that came late, so the
 cancellation is handed out once more after it.

@@ -34,7 +34,7 @@ def operator_of(by: str, reason: str, *, needs_reason: bool = False) -> Operator
 
 
 def ask(question: str) -> None:
-    """Go on only if a person agrees.  Raises `ClickException` where nobody can be asked, `Abort` for a no."""
+    """Go on only if a person agrees.  Raises `ClickException` where no person can answer, `Abort` for a no."""
     if not is_terminal():
         raise click.ClickException(f"{question} There is no terminal to ask on, so nothing was done: add --yes.")
     click.confirm(question, abort=True)

@@ -1,4 +1,4 @@
-"""What RetailOps is asked at certification, what it can carry, and what its answer means (SDK contract 1.8)."""
+"""What RetailOps is sent at certification, what it can carry, and what its answer means (SDK contract 1.8)."""
 
 from __future__ import annotations
 

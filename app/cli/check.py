@@ -47,7 +47,7 @@ SKEW_S = 60.0
 """Clocks further apart than this need somebody: windows of time and signatures depend on them."""
 
 THREADS = 2
-"""As many threads as one vendor is told this process has; a check calls from one."""
+"""How many threads of this process are stated to one vendor; a check calls from one."""
 
 State = Literal["connected", "not configured", "refused", "unreachable"]
 
@@ -101,7 +101,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     Exit codes: 0 all is well, 1 something is refused, unreachable or needs an operator, 2 the configuration
     is wrong.
     """
-    # Whatever is worth knowing is told below; the same as a log line on standard error would only confuse.
+    # Whatever is worth knowing is shown below; the same as a log line on standard error would only confuse.
     logging.getLogger("app").addHandler(logging.NullHandler())
     try:
         configured = configuration.load(vendors=VENDORS)

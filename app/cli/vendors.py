@@ -16,7 +16,7 @@ from app.records.database import Database
 from app.settings import Channel, Settings
 
 THREADS = 2
-"""As many threads as a vendor is told this process has: a command calls from one."""
+"""How many threads of this process are stated to a vendor: a command calls from one."""
 
 Built = dict[tuple[str, str], Gateway]
 

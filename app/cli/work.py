@@ -63,7 +63,7 @@ def work(as_json: bool) -> None:
 
 
 def _once_database_is_there(configured: Settings, database: Database, stopping: threading.Event) -> Settings | None:
-    """The settings with the keys of the channels' records; None when told to stop while the database is away.
+    """The settings with the keys of the channels' records; None when signalled to stop while the database is away.
 
     Raises `SettingsFault` and `DatabaseRejects`, which no waiting mends.
     """

@@ -128,7 +128,7 @@ def _may_be_absent(field: Field, rules: Schema) -> bool:
 def _encoded(field: Field, value: Any, pointer: str, problems: list[Problem]) -> Any:
     """The value as the caller has it after parsing and encoding again.
 
-    What cannot be parsed is a problem here and left out, so that it is not told a second time.
+    What cannot be parsed is a problem here and left out, so that it is not reported a second time.
     """
     if value is None and field.kind != "object":
         value = _ZERO[field.kind]

@@ -136,7 +136,7 @@ _BESIDE: Mapping[str, Callable[[Mapping[str, Any]], bool]] = MappingProxyType(
 """Fields that decide only beside certain others of the same object."""
 
 _ALWAYS = frozenset({("order_cancel", "order.retailops_order_id")})
-"""Here the number is compared with the one known, so that no other order is called off."""
+"""Here the number is compared with the one known, so that no other order is cancelled."""
 
 
 def condition(callback: str, place: str) -> Callable[[Mapping[str, Any]], bool] | None:

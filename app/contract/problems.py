@@ -1,4 +1,4 @@
-"""What is wrong with a value and where, told without repeating the value, in bounded time and memory.
+"""What is wrong with a value and where, stated without repeating the value, in bounded time and memory.
 
 jsonschema-rs collects every error before it hands out the first one, which for a body with a million
 bad rows is fifteen seconds and a million objects.  A `Shape` therefore cuts a schema at its lists: the
@@ -18,7 +18,7 @@ from app.contract.formats import OUTGOING
 Schema = dict[str, Any]
 
 KEPT = 20
-"""How many problems are told one by one (rule R6); the rest is only counted."""
+"""How many problems are listed one by one (rule R6); the rest is only counted."""
 
 _KINDS = {
     "object": "an object",

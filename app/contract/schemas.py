@@ -1,4 +1,4 @@
-"""The folder `schemas/` is the list of callbacks; here it is read, compiled once, and asked."""
+"""The folder `schemas/` is the list of callbacks; here it is read and compiled once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Callback:
     def check_answer(self, answer: dict[str, Any]) -> tuple[Problem, ...]:
         """What is wrong with an answer: first by our own narrow schema, then for RetailOps' caller.
 
-        At most 40 problems are told.  Nothing means RetailOps takes it (SDK contract 1.6 and 2.14).
+        At most 40 problems are listed.  Nothing means RetailOps takes it (SDK contract 1.6 and 2.14).
         """
         is_own = self._answer.is_valid(answer)
         if is_own and self._caller.takes(answer):

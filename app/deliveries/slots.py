@@ -1,6 +1,6 @@
 """Decides which claimed calls get a thread, which wait for one, and how many more may be claimed.
 
-At most half of the threads are inside one vendor (R14).  Lest those of a quick vendor wait for the database
+At most half of the threads are inside one vendor (R14).  So that those of a quick vendor never wait for the database
 too, calls are claimed ahead for them.  What an observer is owed goes out in a thread of its own, one each,
 so that it never takes one from orders.
 """

@@ -208,7 +208,7 @@ class Syncer:
     def _result(
         self, poll: Poll, turn: polls.PollTurn, waiting: Mapping[str, Sequence[str]], lease: Lease
     ) -> PollResult:
-        """Nothing where the vendor cannot be asked."""
+        """Nothing where the vendor cannot be read."""
         call = Call(lease.deadline, f"wishes-{turn.token}", "fact")
         try:
             return poll.since(turn.since_ms, int(lease.now.timestamp() * 1000), waiting, call)

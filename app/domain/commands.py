@@ -21,7 +21,7 @@ from app.domain.purchases import Purchase
 class Acknowledgement(msgspec.Struct, frozen=True):
     """RetailOps has the order; its own number may be unknown ("").
 
-    A correction tells the number of an order acknowledged before, and which one was told then.
+    A correction states the number of an order acknowledged before, and which one was sent then.
     """
 
     order_refnum: str
@@ -58,9 +58,9 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class Cancellation(msgspec.Struct, frozen=True):
-    """The whole order is called off before anything shipped.
+    """The whole order is cancelled before anything shipped.
 
-    `is_decided`: it is cancelled here already, and its source is only told.
+    `is_decided`: it is cancelled here already, and its source is only notified.
     """
 
     order_refnum: str
@@ -106,7 +106,7 @@ class Refund(msgspec.Struct, frozen=True):
     to_store_credit: bool = False
     lines: tuple[RefundLine, ...] = ()
     is_followed: bool = False
-    """True where the source wants to hear by itself that an order has got everything back."""
+    """True where the source is sent a call of its own once an order has got everything back."""
 
 
 class LineChange(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ class LineChange(msgspec.Struct, frozen=True):
 
 
 class Restatement(msgspec.Struct, frozen=True):
-    """The order's source is told again how the order stands; by then more may have changed.
+    """The order's source is sent again how the order stands; by then more may have changed.
 
     `is_paid_back`: nothing of what was paid for it remains.  `change` are the lines this is about, and `undo` the same
     lines as they were before: where the source refuses, those that still stand as changed go back to that.
@@ -158,7 +158,7 @@ class ReturnedLine(msgspec.Struct, frozen=True):
 
 
 class ReturnedGoods(msgspec.Struct, frozen=True):
-    """Goods RetailOps took back, told without money; `key` names the return for ever, at us and at the vendor."""
+    """Goods RetailOps took back, sent without money; `key` names the return for ever, at us and at the vendor."""
 
     order_refnum: str
     key: str
@@ -201,4 +201,4 @@ who decides (R10): a return, a credit, and what a cancellation or completion lea
 """
 
 OBSERVATIONS: Mapping[str, type[CommandBody]] = {"report_purchase": Purchase}
-"""What observers can be owed; only they carry it out, and nothing of it is ever told to RetailOps (R17)."""
+"""What observers can be owed; only they carry it out, and nothing of it is ever reported to RetailOps (R17)."""

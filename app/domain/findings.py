@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a check found out, told in a sentence without secrets and without customer data.
+    """One thing a check found out, stated in a sentence without secrets and without customer data.
 
     ok: as it should be; off: at rest because somebody wants it so; note: worth knowing, nobody has to act;
     attention: an operator has to act.

@@ -14,7 +14,7 @@ _TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """Every text, to the end of the body where it is not closed; each byte is passed once."""
 
 _NAMES = re.compile(rb'[,{][ \t\r\n]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\r\n]*+:', re.DOTALL)
-"""Names in objects, from anywhere inside a JSON text; what is passed over for one is never looked at for another."""
+"""Names in objects, from anywhere inside a JSON text; what is skipped for one is never searched for another."""
 
 _MARKS = (b",", b"{", b"[")
 

@@ -93,7 +93,7 @@ class Order(msgspec.Struct, frozen=True):
     attributes: tuple[Attribute, ...] = ()
     tags: tuple[str, ...] = ()
     is_cancelled: bool = False
-    """True when it was called off at its source; RetailOps is told so with the order itself (R18)."""
+    """True when it was cancelled at its source; RetailOps is sent that with the order itself (R18)."""
     carries_money: bool = True
     """False for a source that knows quantities only; then sums are not checked (R20)."""
 

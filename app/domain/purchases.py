@@ -18,7 +18,7 @@ class PurchaseLine(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """What an observer is told of an order (R17), as the observer itself put it when the order was handed out.
+    """What an observer is sent of an order (R17), as the observer itself put it when the order was handed out.
 
     `shopper` keeps the reports of one shopper in order; it is no name.  `email` stands only where the shop has
     consent for it, and goes with the report (R28).

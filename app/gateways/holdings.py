@@ -1,6 +1,6 @@
 """What a vendor holds of what it was sent, where it can be read, so that `reconcile` can compare it with ours.
 
-A capability of its own: a gateway whose vendor can be asked carries a `Holdings`, any other None.  Every method is a
+A capability of its own: a gateway whose vendor can be read carries a `Holdings`, any other None.  Every method is a
 read; it raises a `GatewayError` and may be called again then.
 """
 

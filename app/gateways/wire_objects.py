@@ -136,7 +136,7 @@ def read_id(value: object) -> str:
 
 
 def is_possible_id(text: str) -> bool:
-    """Whether the vendor can be asked for it: an address cannot hold two ids that are dots only."""
+    """Whether the vendor can be sent a request for it: an address cannot hold two ids that are dots only."""
     return 0 < len(text) <= LONGEST_ID and text not in (".", "..") and not _CONTROL.search(text)
 
 

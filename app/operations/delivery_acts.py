@@ -46,7 +46,7 @@ def why_not_retried(row: Row[Any], verb: Verb | None, now: datetime, *, even_if_
 def retry(connection: Connection, row: Row[Any], verb: Verb, now: datetime) -> bool:
     """Make an open call due now; a parked one gets all its tries anew.  False when it changed meanwhile.
 
-    What may have been done is still looked up first where the vendor can be asked.
+    What may have been done is still looked up first where the vendor can be read.
     """
     values: dict[str, Any] = {"next_try_at": now}
     if row.state == "parked":

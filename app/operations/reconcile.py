@@ -34,7 +34,7 @@ CALL_S: Final = 60.0
 """How long one page may take with all its calls: each of them waits for its turn behind the server's own."""
 
 TRIES: Final = 8
-"""How often in a row a page is asked for that the vendor does not answer."""
+"""How often in a row a page is requested that the vendor does not answer."""
 
 SUBJECTS: Final = ("products", "stock", "orders")
 
@@ -119,7 +119,7 @@ class Reconciliation:
         """SKUs as the vendor names them that RetailOps has stated."""
 
     def run(self) -> Result:
-        """Raises `GatewayError` when the vendor cannot be asked; what was found until then stands in `result`."""
+        """Raises `GatewayError` when the vendor cannot be read; what was found until then stands in `result`."""
         takes = {
             "products": self._gateway.catalogue is not None,
             "stock": self._gateway.stock is not None,
@@ -170,7 +170,7 @@ class Reconciliation:
             return stock.stated(connection, self._channel, self._token, after=after, limit=self._holdings.stock_batch)
 
     def _compare_stock(self, levels: Sequence[StatedLevel], *, is_again: bool) -> None:
-        """What was stated or sent while the vendor was asked is compared once more, or an old figure would differ."""
+        """What was stated or sent while the vendor was read is compared once more, or an old figure would differ."""
         skus = [level.sku for level in levels]
         with self._database.read() as connection:
             notes = stock.notes_of(connection, self._channel, self._token, skus)
@@ -300,6 +300,6 @@ def _closed_there(ours: Sequence[Standing], theirs: Any) -> Iterator[Difference]
 
 
 def _order_difference(kind: Kind, order: Standing, theirs: str | None) -> Difference:
-    # A cancellation at the source that is known here is told to RetailOps with its next pull.
+    # A cancellation at the source that is known here is sent to RetailOps with its next pull.
     note: Note = "pending" if order.is_pending or order.is_called_off else ""
     return Difference(kind, order.refnum, order.state, theirs, stated_at=order.since, note=note)

@@ -1,1 +1,1 @@
-"""What outlives a process: tables, migrations, and the few questions asked of them."""
+"""What outlives a process: tables, migrations, and every statement of the core that reads or writes them."""

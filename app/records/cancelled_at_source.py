@@ -23,7 +23,7 @@ def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | 
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
-    """Of these cancelled orders those RetailOps was given and has neither cancelled itself nor been told of."""
+    """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled."""
     found: list[str] = []
     for some in chunked(refnums):
         found += connection.execute(
@@ -46,7 +46,7 @@ def note(
     fresh: Collection[str],
     now: datetime,
 ) -> None:
-    """RetailOps is to be told of the `fresh` ones; all up to `found.until_ms` is known."""
+    """RetailOps is to be sent the `fresh` ones; all up to `found.until_ms` is known."""
     for some in chunked(sorted(fresh)):
         _change(connection, channel, some, source_cancelled_at=now)
     row = {"channel": channel, "gateway": gateway, "until_ms": found.until_ms}
@@ -54,7 +54,7 @@ def note(
 
 
 def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[str]:
-    """Orders to hand out as cancelled now, those told least often first.
+    """Orders to hand out as cancelled now, those sent least often first.
 
     Not while a cancellation of RetailOps' own has no outcome, for it may be that one that shows at the source.
     """
@@ -88,7 +88,7 @@ def count(connection: Connection, channel: str, refnums: Collection[str]) -> Non
 
 
 def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str], now: datetime) -> None:
-    """RetailOps has acknowledged these orders (its number by refnum) after it was told that they are cancelled.
+    """RetailOps has acknowledged these orders (its number by refnum) after it was sent that they are cancelled.
 
     The first acknowledgement of an order may be one of its first hand-out that came late.
     """

@@ -133,7 +133,7 @@ def claim(
         behind = [row.id for row in seen if row.is_behind]
         if not behind:
             break
-        # Asked again, for between the two statements the one in front may have been closed.
+        # Read again, for between the two statements the one in front may have been closed.
         connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND, "now": now})
     first = [row for row in seen if not row.is_behind and row.id not in except_for][:wanted]
     rows = first[:limit] + [row for row in first[limit:] if row.verb not in never_ahead]

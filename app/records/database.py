@@ -78,7 +78,7 @@ class Database:
     """All access to the records.  Threads share one instance; a forked process makes its own.
 
     A thread that uses the database must not use it a second time meanwhile: with all connections in such hands
-    everybody would wait for ever.  It is told so by an error of ours (`NestedTurn`).
+    everybody would wait for ever.  It gets an error of ours (`NestedTurn`).
     """
 
     def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
@@ -140,7 +140,7 @@ class Database:
     def before_use(self, work: Callable[[], None]) -> None:
         """Call `work` before anything is read or written, again each time until it returns.
 
-        What it raises is told as `DatabaseUnavailable` to whoever wanted the database; it may use the database itself.
+        What it raises reaches whoever needs the database as `DatabaseUnavailable`; it may use the database itself.
         """
         self._prerequisite = Prerequisite(work)
 
@@ -277,7 +277,7 @@ class Database:
         self._usable_revision = self.form().revision
 
     def close(self) -> None:
-        """Give back every connection; a thread that still wants one is told that there is none."""
+        """Give back every connection; a thread that still needs one gets an error."""
         self._is_closed = True
         self.engine.dispose()
 

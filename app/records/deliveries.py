@@ -26,7 +26,7 @@ DUE_STATES = ("owed", "checking")
 STATES = ("owed", "checking", "parked", "delivered", "refused", "dropped")
 
 NEVER_KNOWN = "NEVER_KNOWN"
-"""Code of a dropped call that the vendor decides: RetailOps was told "unknown", and must not read success now."""
+"""Code of a dropped call that the vendor decides: RetailOps was sent "unknown", and must not read success now."""
 
 CONFIRMED = "CONFIRMED"
 """Code of a call that counts as delivered on an operator's word."""

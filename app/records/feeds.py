@@ -170,7 +170,7 @@ class FeedStore:
         return None if row is None else str(row.form)
 
     def begin_feed(self) -> None:
-        """The vendor fetches a feed from now on: nobody can say what is left of what its Product API was told."""
+        """The vendor fetches a feed from now on: nobody can say what is left of what its Product API was sent."""
         if not (self.form() or "").startswith(NO_FEED):
             return
         with self.database.write() as connection:

@@ -48,7 +48,7 @@ class KnownOrder:
     parcels: tuple[Parcel, ...] = ()
     """The packages registered for it, oldest first."""
     cancellation_times: int = 0
-    """How often RetailOps was told that its source cancelled it."""
+    """How often RetailOps was sent the cancellation by its source."""
     left_open: str = ""
     """Why a completion left units open; "" where none did."""
 

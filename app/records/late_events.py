@@ -1,6 +1,6 @@
 """Failures found after a callback was answered: kept for the operator, sent to RetailOps once (R15).
 
-A row is told to the first answer that can carry it.  For a while after that it is told again to the same
+A row goes with the first answer that can carry it.  For a while after that it goes again with the answer to the same
 request only, because the answer that carried it may have been lost on its way.
 """
 
@@ -28,10 +28,10 @@ TOLD_AT_ONCE = 20
 """Most late news in one answer."""
 
 REPEATABLE_FOR = timedelta(minutes=10)
-"""How long a repeat of the request that heard it hears it again."""
+"""How long a repeat of the request whose answer carried it gets it again."""
 
 REFUSED_FACTS_KEPT = 100
-"""Refused SKUs of one gateway that wait to be told; beyond that only the log and the stock rows tell."""
+"""Refused SKUs of one gateway that wait to be sent; beyond that only the log and the stock rows show them."""
 
 _ABOUT = tuple[Association, ...]
 
@@ -68,7 +68,7 @@ def note(
 
 @dataclass(frozen=True)
 class RefusedFact:
-    """A SKU or product a vendor finally refused to hear about; `reason` holds no value."""
+    """A SKU or product a vendor finally refused; `reason` holds no value."""
 
     subject: str
     reason: str
@@ -128,7 +128,7 @@ def is_any_for(connection: Connection, channel: str, asked: str, now: datetime) 
 
 
 def tell(connection: Connection, channel: str, asked: str, request_id: str, now: datetime) -> list[Event]:
-    """The oldest news for this answer, marked as told.  `asked` is a digest of the request's content."""
+    """The oldest news for this answer, marked as sent.  `asked` is a digest of the request's content."""
     rows = connection.execute(
         select(late_events)
         .where(_to_be_told(channel, asked, now))
@@ -161,7 +161,7 @@ def dismiss(
     news_ids: Collection[int] = (),
     delivery_ids: Collection[int] = (),
 ) -> set[int]:
-    """The operator knows: nothing of it is told any more.  Returns the ids that were open."""
+    """The operator knows: nothing of it is sent any more.  Returns the ids that were open."""
     rows = connection.execute(
         update(late_events)
         .where(
@@ -199,7 +199,7 @@ def open_ones(
 
 
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
-    # What has come right is dismissed by being told; what an operator dismissed is not told again.
+    # What has come right is dismissed by being sent; what an operator dismissed is not sent again.
     is_open = or_(late_events.c.dismissed_at.is_(None), late_events.c.code == DONE)
     is_repeat = and_(late_events.c.sent_to == asked, late_events.c.sent_at > now - REPEATABLE_FOR, is_open)
     return and_(late_events.c.channel == channel, or_(late_events.c.sent_at.is_(None), is_repeat))

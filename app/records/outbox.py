@@ -54,7 +54,7 @@ class Owed:
 
 @dataclass(frozen=True)
 class CallReport:
-    """What RetailOps may be told of one delivery of a command."""
+    """What RetailOps may be sent about one delivery of a command."""
 
     verb: str
     gateway: str
@@ -258,7 +258,7 @@ def release_unbound(connection: Connection, command_ids: Iterable[int]) -> set[i
 
 
 def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[int, list[CallReport]]:
-    """What can be told of every delivery of these commands, in the order they were owed."""
+    """What can be reported of every delivery of these commands, in the order they were owed."""
     told: dict[int, list[CallReport]] = {command_id: [] for command_id in command_ids}
     if not told:
         return told

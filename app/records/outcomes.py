@@ -156,7 +156,7 @@ def _written(outcome: Outcome, now: datetime) -> dict[str, object]:
 def _may_be_later(settled: Settled, delivered_at: datetime | None) -> bool:
     """True for an attempt that may have arrived after the call was delivered, when later ones of its order began.
 
-    One that was answered before that did not; nor did the attempt that is recorded twice, for its process never heard
+    One that was answered before that did not; nor did the attempt that is recorded twice, for its process never learned
     that the database had taken it.
     """
     is_done = settled.state == "delivered"

@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
 def make_private(path: Path) -> None:
     """Make the file for this user alone, before SQLite would make it for all; take others' rights on one that is there.
 
-    What cannot be done is logged, or told by SQLite when it opens the file.
+    What cannot be done is logged, or reported by SQLite when it opens the file.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -64,7 +64,7 @@ def _as_seen_now(row: Any) -> dict[str, Any]:
 def ripe(connection: Connection, channel: str, gateway: str, moment: str) -> list[Ripe]:
     """Orders whose source has taken the step that counts, and those that were cancelled.
 
-    One that its source has called off waits until RetailOps knows (R18): its acknowledgement of that is none of
+    One that its source has cancelled waits until RetailOps knows (R18): its acknowledgement of that is none of
     the order.
     """
     has_come = {

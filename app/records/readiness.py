@@ -39,7 +39,7 @@ LEAST_FREE_BYTES: Final = 4 * 1024 * 1024
 
 
 class Readiness:
-    """Asked by the platform every few seconds, at times by several threads at once."""
+    """Called by the platform every few seconds, at times by several threads at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,7 +83,7 @@ class Readiness:
         try:
             found = os.statvfs(Path(str(path)).parent)
         except OSError:
-            return False  # what is wrong is told by the write
+            return False  # the write reports what is wrong
         return found.f_bavail * found.f_frsize < LEAST_FREE_BYTES
 
     def _write(self) -> None:

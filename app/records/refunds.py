@@ -129,7 +129,7 @@ def set_state(connection: Connection, channel: str, key: str, state: State, refn
 
 
 def note_told(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    """RetailOps is being told that these were accepted."""
+    """RetailOps is being sent that these were accepted."""
     connection.execute(
         update(refunds).where(refunds.c.id.in_(ids), refunds.c.answered_at.is_(None)).values(answered_at=now)
     )

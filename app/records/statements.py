@@ -14,7 +14,7 @@ MANY = 500
 T = TypeVar("T")
 
 Change = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
-"""New values by column, or what gives them when it is told the row that was to be added (SQL's `excluded`)."""
+"""New values by column, or what gives them when it is passed the row that was to be added (SQL's `excluded`)."""
 
 
 def chunked(values: Collection[T], size: int = MANY) -> Iterator[Sequence[T]]:

@@ -65,7 +65,7 @@ def sum_mark(cart: CartDocument, charged: Sequence[Transaction]) -> str:
 
 
 def was_refused(cart: CartDocument) -> bool:
-    """True when the checkout was told already that the cart stands as it does now, whatever it had stated."""
+    """True when the checkout was sent already that the cart stands as it does now, whatever it had stated."""
     return any(mark.startswith(_state(cart)) for mark in cart.refused)
 
 

@@ -124,7 +124,7 @@ class KeptOrders:
         return OrderChanged(to_sketch(document, self._shop.source).lines, tuple(events), is_different)
 
     def _of_money(self, document: OrderDocument) -> list[Event]:
-        """No money moves with a change itself, so that the difference is told."""
+        """No money moves with a change itself, so that the difference is reported."""
         named = about("order_refnum", document.refnum)
         if document.total > document.paid:
             message = f"the order comes to more than the shopper paid; {self._shop.vendor} cannot charge the rest"

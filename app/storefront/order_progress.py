@@ -1,7 +1,7 @@
-"""How far an order is: its money and review, when it is paid, may be handed out, or was called off.
+"""How far an order is: its money and review, when it is paid, may be handed out, or was cancelled.
 
 A checkout calls an order paid and names the payment method with that; a fraud review that is open overrides it (Rally
-contract 3.2, 3.5) until RetailOps has the order.  A checkout has no request for an order that was called off; one that
+contract 3.2, 3.5) until RetailOps has the order.  A checkout has no request for an order that was cancelled; one that
 is called refunded is taken so, unless something has shipped.
 """
 
@@ -63,7 +63,7 @@ def note_late_money(connection: Connection, shop: Shop, before: OrderDocument, d
 def changes_of(
     shop: Shop, stored: StoredOrder, document: OrderDocument, news: OrderUpdate, standing: Standing, now: datetime
 ) -> dict[str, Any]:
-    """What becomes of the order: its new state, from when it may be handed out, that it was called off."""
+    """What becomes of the order: its new state, from when it may be handed out, that it was cancelled."""
     if news.is_called_refunded:
         # The merchant gave the money back at the checkout; no request says so otherwise (Rally contract 6.3).
         if stored.state in ("cancelled", "refunded"):
@@ -73,7 +73,7 @@ def changes_of(
                 "the merchant refunded an order at %s that has shipped", shop.vendor, extra={"order": document.refnum}
             )
             return {"state": "refunded"}
-        # Whoever was given it has to hear of it, though a review has taken it back since (R18).
+        # Whoever was given it has to be sent that, though a review has taken it back since (R18).
         is_away = standing != "unknown" and stored.exportable_at is None
         return {"state": "refunded", "cancelled_at": now} | ({"exportable_at": now} if is_away else {})
     if stored.state not in ("pending", "review", "paid"):

@@ -27,7 +27,7 @@ class OrderSource:
         self._shop = shop
 
     def chunks(self, since_ms: int | None, until_ms: int) -> Iterator[list[Candidate]]:
-        """By the time from which they may go; those called off at the checkout only come by name (R18)."""
+        """By the time from which they may go; those cancelled at the checkout only come by name (R18)."""
         since = None if since_ms is None else _moment(since_ms)
         while True:
             with self._shop.database.read() as connection:
@@ -81,7 +81,7 @@ class OrderSource:
             is_cancelled=stored.cancelled_at is not None or stored.state == "cancelled",
         )
         out_at = stored.exportable_at or stored.created_at
-        # What was called off goes whatever it was doubted for: nothing is booked of it (R18).
+        # What was cancelled goes whatever it was held back for: nothing is booked of it (R18).
         is_held = bool(document.doubt) and not order.is_cancelled
         offered = HeldBack(stored.refnum, document.doubt) if is_held else order
         return Candidate(stored.refnum, int(out_at.timestamp() * 1000), offered)

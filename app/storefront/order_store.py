@@ -44,7 +44,7 @@ class StoredOrder:
     exportable_at: datetime | None
     """From when it may be handed out; may lie ahead.  None: not yet."""
     cancelled_at: datetime | None
-    """When it was called off at its source."""
+    """When it was cancelled at its source."""
     changed_at: datetime
     purge_after: datetime
     paid_at: datetime | None
@@ -163,7 +163,7 @@ def exportable_since(
     """Orders RetailOps has not acknowledged, by (exportable_at, refnum), from `since` to `until` inclusive.
 
     About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
-    millisecond later.  Orders called off before RetailOps had them are among them, for it may have seen them.
+    millisecond later.  Orders cancelled before RetailOps had them are among them, for it may have seen them.
     """
     wanted = (
         _of(channel)
@@ -181,7 +181,7 @@ def exportable_since(
 
 
 def called_off(connection: Connection, channel: str, since: datetime | None, until: datetime) -> Sequence[str]:
-    """The numbers of orders that were called off at their source in this time, both ends included."""
+    """The numbers of orders that were cancelled at their source in this time, both ends included."""
     wanted = select(orders.c.refnum).where(
         orders.c.channel == channel, orders.c.cancelled_at.is_not(None), orders.c.cancelled_at <= until
     )

@@ -17,7 +17,7 @@ from app.storefront.pricing import rounded
 def to_order(document: OrderDocument, source: str, *, default_ship_code: str, is_cancelled: bool = False) -> Order:
     """The order RetailOps gets; `source` is the token of its vendor, `default_ship_code` for one without shipping.
 
-    A row's tax is told by the unit with four decimals, cut off; what that leaves of it stands with the order's.
+    A row's tax is stated by the unit with four decimals, cut off; what that leaves of it stands with the order's.
     """
     shipping, rates = document.shipping, goods_rates(document.as_bought)
     lines = tuple(_to_line(line, rates, document.currency) for line in document.lines)

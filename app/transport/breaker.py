@@ -66,5 +66,5 @@ def after_failure(state: Breaker, now: float) -> Breaker:
 
 
 def after_nothing(state: Breaker) -> Breaker:
-    """The call told nothing about the vendor's health; another probe may go out."""
+    """The call showed nothing about the vendor's health; another probe may go out."""
     return replace(state, probe_until=None) if state.probe_until is not None else state

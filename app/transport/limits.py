@@ -195,7 +195,7 @@ class CallLimiter:
             now, left_s = self._clock(), deadline.left_s()
             pause_s = self._paused_until - now
             if pause_s > 0.0:
-                # Its own wish, not our throttle: there is no use in waiting for a moment beyond the deadline.
+                # The vendor's pause, not our throttle: there is no use in waiting for a moment beyond the deadline.
                 if pause_s >= left_s:
                     raise self._refusal("RATE_LIMITED", "it has asked for a pause", pause_s)
                 self._turn.wait(pause_s)

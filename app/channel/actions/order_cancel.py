@@ -43,7 +43,7 @@ def carry_out(payload: OrderName, request: CallbackRequest) -> CallbackResult:
 
 
 class CancelOrder(OrderCommand):
-    """The whole order is called off, unless something of it has shipped."""
+    """The whole order is cancelled, unless something of it has shipped."""
 
     callback = "order_cancel"
     awaits_throttle = True

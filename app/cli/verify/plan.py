@@ -23,7 +23,7 @@ class NoPlan(ChannelError):
 
 @dataclass(eq=False)
 class Link:
-    """One address of a schema file and what both sides must satisfy, compiled when first asked."""
+    """One address of a schema file and what both sides must satisfy, compiled when first used."""
 
     href: str
     request_schema: Schema
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases in the order they run, the callbacks that nothing would test, and what else is to be told."""
+    """The cases in the order they run, the callbacks that nothing would test, and what else is to be reported."""
 
     cases: tuple[Case, ...]
     without_fixture: tuple[str, ...]

@@ -84,7 +84,7 @@ def _flaw(schema: bytes) -> str:
 
 
 class Reference:
-    """One schema, checked once, and asked about many bodies.
+    """One schema, checked once, that judges many bodies.
 
     `formats`: what is held to a format (R7).  An answer is held to full dates, a request to none.
     `numbers`: the validator's reading of numbers.  Raises `BadSchema`.  No address is ever opened.

@@ -23,7 +23,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True, order=True):
-    """Something the server told RetailOps in a valid answer: an event, or the status of a credit."""
+    """Something the server reported to RetailOps in a valid answer: an event, or the status of a credit."""
 
     event_type: str
     code: str

@@ -74,7 +74,7 @@ def is_its_date_time(value: object) -> bool:
 
 
 def collect(schema_path: Path | None, tests_path: Path | None, actions: str) -> list[Example]:
-    """What it would run: unknown actions are passed over, a callback that two of them match is tried twice.
+    """What it would run: unknown actions are skipped, a callback that two of them match is tried twice.
 
     A path that is None stands for the SDK's own files: the callbacks and the rules it has published, and one
     fixture for each.  Raises `NoPlan` where there is nothing to run.

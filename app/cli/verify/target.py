@@ -67,7 +67,7 @@ def is_address(url: str) -> bool:
 
 
 class Target:
-    """A server under test, for any number of threads.  Cookies are not kept, proxies not asked.
+    """A server under test, for any number of threads.  Cookies are not kept, proxies not used.
 
     Redirects are followed only where `follows_redirects` says so.  `flag` is the option the address came
     from: errors name it and never the address, which may hold a key.

@@ -73,7 +73,7 @@ class Examiner:
         probes = (WITH_A_WRONG_KEY, *(ONCE_PER_CALLBACK if case.is_first_of_callback else ()))
         good, body = self._good(case, fixture, RIGHT_KEY, self.target.path(case.link.href))
         checks, untried = [good], 0
-        if good.status is None:  # a server that hangs is not asked ten times more
+        if good.status is None:  # a server that hangs is not called ten times more
             untried = len(probes)
         else:
             for probe in probes:

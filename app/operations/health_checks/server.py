@@ -27,7 +27,7 @@ TOO_MANY = "; DATABASE_PROCESSES has to count the web and worker processes of al
 
 
 def of_settings(configured: Settings) -> list[Finding]:
-    """What is allowed, but not wanted for long."""
+    """What is allowed, but should not stay so for long."""
     if configured.verify_key and configured.app_env == "production":
         sentence = "VERIFY_KEY is on in production: anybody may call with the SDK's public test key, as a dry run"
         return [Finding("test key", "attention", sentence)]

@@ -28,7 +28,7 @@ feeds = sa.Table(
 """What a vendor fetches here: which build holds, how much has changed since, and who builds just now.
 
 `listed` is which numbers stand in it, `report` what was left out of it and what is about to leave it.  Of a vendor
-that is told products instead only `form` is kept: what decided, besides the goods, what it was told.
+that is sent products instead only `form` is kept: what decided, besides the goods, what it was sent.
 """
 
 feed_pieces = sa.Table(

@@ -66,7 +66,7 @@ source_cancellation_cursors = sa.Table(
     sa.Column("gateway", sa.String(32), primary_key=True),
     sa.Column("until_ms", sa.BigInteger, nullable=False),
 )
-"""Up to when, by each source's own clock, it is known which orders it called off (R18)."""
+"""Up to when, by each source's own clock, it is known which orders it cancelled (R18)."""
 
 held_back = sa.Table(
     "held_back",

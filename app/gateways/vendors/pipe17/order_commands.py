@@ -170,7 +170,7 @@ class Pipe17Commands(CommandTarget):
         return isinstance(error, Misconfigured) and error.code == FORBIDDEN
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
-        """Within the flow of the verb, so nothing is asked either while that is off."""
+        """Within the flow of the verb, so nothing is read either while that is off."""
         match body:
             case Package() if verb == "correct_shipment":
                 with self.integration.using("trackings", call):

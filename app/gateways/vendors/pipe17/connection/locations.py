@@ -136,7 +136,7 @@ class Locations:
         return self._served_among(locations)
 
     def _ask(self, call: Call, before: Served | None) -> Served:
-        # No lock while Pipe17 is asked: two threads may ask at once, and what was asked for last counts.
+        # No lock while Pipe17 is called: two threads may call at once, and what was requested last counts.
         asked_at = self._api.now()
         try:
             found = self.every(call)

@@ -54,7 +54,7 @@ class Completions:
     def _what_is_open(self, completion: Completion, call: Call, *, may_fail: bool) -> tuple[Event, ...]:
         """Nothing when Pipe17 waits for nothing more.
 
-        Raises a `GatewayError` when it cannot be asked and `may_fail`; after a write that would send the
+        Raises a `GatewayError` when it cannot be read and `may_fail`; after a write that would send the
         same write again.
         """
         named = about("order_refnum", completion.order_refnum)

@@ -64,7 +64,7 @@ def _problem(shipment: Shipment) -> str:
     if shipment.created_at is None and shipment.order_created_at is None:
         return "the shipping request has no time of creation"
     address = shipment.address or NOWHERE
-    # A request that is called off goes nowhere, and privacy rules may have blanked where it was to go.
+    # A cancelled request goes nowhere, and privacy rules may have blanked where it was to go.
     if shipment.status not in CANCELLED and not (address.address1 or address.city or address.postal_code):
         return "the shipping request has no address"
     if any(line.quantity != line.quantity.to_integral_value() for line in shipment.lines):

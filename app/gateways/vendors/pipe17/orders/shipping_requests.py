@@ -114,7 +114,7 @@ class ShippingRequests:
     def cancelled(
         self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call
     ) -> SourceCancellations:
-        """Our requests that Pipe17's people called off (contract 2.6, second poll).
+        """Our requests that Pipe17's people cancelled (contract 2.6, second poll).
 
         Also those at a location that is not served any more: RetailOps has them, and would ship them.
         """
@@ -129,7 +129,7 @@ class ShippingRequests:
         return self._api.pages(self._path, params, call, key="shipments")
 
     def _changed(self, row: Any) -> tuple[str, int | None, str] | None:
-        """Its id, when it changed, and its id again if it is one of ours that is called off."""
+        """Its id, when it changed, and its id again if it is one of ours that is cancelled."""
         shipment = read(Shipment, row)
         if shipment is None:
             return None

@@ -50,7 +50,7 @@ class ProductCache:
     def find(self, skus: Sequence[str], call: Call, *, is_fresh: bool = False) -> dict[str, Product | None]:
         """Each product by its SKU, None where there is none; `is_fresh` asks again for all of them.
 
-        A SKU that cannot be asked for is left out.  Raises a `GatewayError` when Pipe17 cannot be asked.
+        A SKU that cannot be requested is left out.  Raises a `GatewayError` when Pipe17 cannot be read.
         """
         wanted = dict.fromkeys(skus)
         with self._lock:
@@ -97,7 +97,7 @@ def _believed_until(sku: str, answer: _Answer, now: float) -> float:
 
 
 def batches(skus: Sequence[str]) -> Iterator[list[str]]:
-    """Lists of SKUs that fit an address.  One with a comma cannot be asked for, so it reads as unknown."""
+    """Lists of SKUs that fit an address.  One with a comma cannot be requested, so it reads as unknown."""
     batch: list[str] = []
     length = 0
     for sku in skus:

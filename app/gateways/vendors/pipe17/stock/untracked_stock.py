@@ -43,7 +43,7 @@ class UntrackedStock:
     def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         """(SKU, location id) of each locked record; none where the key may not read stock.
 
-        Raises a `GatewayError` when Pipe17 cannot be asked.
+        Raises a `GatewayError` when Pipe17 cannot be read.
         """
         places = frozenset(location_ids)
         now = self._api.now()
