@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
@@ -38,10 +38,8 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
         known = tuple(findings_of(merchant))
         try:
             found = registry.finding(call)
-        except (Misconfigured, Refused) as error:
-            return Health("refused", error.message, known)
         except GatewayError as error:
-            return Health("unreachable", error.message, known)
+            return Health.after(error, known)
         return Health("connected", "", (found, *known))
 
     return RallyGateway(

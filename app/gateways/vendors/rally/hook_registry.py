@@ -9,9 +9,10 @@ from typing import Final, Literal
 from app.domain.findings import Finding
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call
-from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import shop_info_json
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 
 ROOT: Final = "/rally/merchants/:orgId"
 """Where Rally finds this server's hooks; it fills in `:orgId` and `:resourceId` itself (contract 2.2)."""
