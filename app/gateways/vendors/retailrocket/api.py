@@ -13,12 +13,11 @@ from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
+from app.gateways.wire_objects import encode
 from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
 
 TOKEN: Final = "retailrocket"
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
 
 CSV: Final = "text/plain; charset=utf-8"
 """What a public client of the sister upload sends; the vendor names no type (contract 2.8)."""

@@ -22,6 +22,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import ProductApi
 from app.gateways.vendors.retailrocket.purchases import Purchases
 from app.records.feeds import FeedStore
+from app.records.report_ledger import ReportLedger
 
 _NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part in orders")
 
@@ -68,7 +69,8 @@ def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGa
     builder = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
     feed = builder.store if builder else None
     products = ProductApi(options, api, *own)
-    reports = PurchaseReports(options, Purchases(options, api, *own, tools.clock))
+    purchases = Purchases(options, api, tools.database, ReportLedger(*own), tools.channel, tools.clock)
+    reports = PurchaseReports(options, purchases)
     # In Product API mode the whole catalogue is sent again after a change of form.
     background = builder.build_if_due if builder else FullResync(options, *own, tools.clock).schedule_if_due
     return RetailRocketGateway(

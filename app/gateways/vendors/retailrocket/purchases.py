@@ -7,6 +7,7 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -16,9 +17,10 @@ from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.retailrocket import csv_orders
-from app.gateways.vendors.retailrocket.api import Api, encode
+from app.gateways.vendors.retailrocket.api import Api
 from app.gateways.vendors.retailrocket.offers import clean, plain
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.wire_objects import encode
 from app.records import catalogue
 from app.records.database import Database
 from app.records.report_ledger import ReportLedger
@@ -42,24 +44,16 @@ Lines = dict[int, tuple[int, Decimal]]
 """Product number -> units and unit price."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Purchases:
     """Used by one delivery of a shopper at a time (contract 2.5: one call in flight for each visitor)."""
 
-    def __init__(
-        self,
-        options: RetailRocketOptions,
-        api: Api,
-        database: Database,
-        channel: str,
-        gateway: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._options = options
-        self._api = api
-        self._database = database
-        self._ledger = ReportLedger(database, channel, gateway)
-        self._channel = channel
-        self._clock = clock
+    _options: RetailRocketOptions
+    _api: Api
+    _database: Database
+    _ledger: ReportLedger
+    _channel: str
+    _clock: Callable[[], datetime]
 
     def of(self, order: Order) -> Purchase | None:
         """What is to be reported of the order; None where the store's currency is another."""

@@ -35,10 +35,8 @@ def health(options: Pipe17Options, api: Api, integration: Integration, locations
             found = (*found, *_ship_codes(options, integration.last_settings), *_grants(options, api, call))
         if call.deadline.left_s() >= SPARE_S:
             found = (*found, *_locations(options, integration, locations, call), INVENTORY_ENGINE)
-    except (Misconfigured, Refused) as error:
-        return Health("refused", error.message)
     except GatewayError as error:
-        return Health("unreachable", error.message)
+        return Health.after(error)
     return Health("connected", "", found)
 
 

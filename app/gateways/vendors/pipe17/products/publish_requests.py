@@ -4,6 +4,7 @@ the way of a refused fact (contract 4.1, R13)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,26 +23,19 @@ from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
 
 
+@dataclass(eq=False, repr=False)
 class PublishRequests(Poll):
     """Reads the products that changed; what RetailOps never said it has stays as it is."""
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        known: KnownProducts,
-        obstacles: Obstacles,
-        *,
-        takes_catalogue: bool,
-    ) -> None:
-        self._api = api
-        self._integration = integration
-        self._integration_id = options.integration_id
-        self._known = known
-        self._obstacles = obstacles
-        self._takes_catalogue = takes_catalogue
-        self.every_s = options.product_poll_minutes * 60.0
+    _options: Pipe17Options
+    _api: Api
+    _integration: Integration
+    _known: KnownProducts
+    _obstacles: Obstacles
+    _takes_catalogue: bool
+
+    def __post_init__(self) -> None:
+        self.every_s = self._options.product_poll_minutes * 60.0
 
     def since(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
@@ -67,7 +61,7 @@ class PublishRequests(Poll):
         """
 
         def read(row: Any) -> tuple[str, int | None, tuple[str, Product]] | None:
-            product = read_product(row, self._integration_id)
+            product = read_product(row, self._options.integration_id)
             if product is None:
                 return None
             name = ""

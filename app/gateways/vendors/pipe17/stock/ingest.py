@@ -58,30 +58,23 @@ class Expected:
     is_skipped: bool
 
 
+@dataclass(eq=False, repr=False)
 class Stock(StockSink):
     """Sends levels.  Used by one sender at a time (R13)."""
 
+    _options: Pipe17Options
+    _api: Api
+    integration: Integration
+    _locations: Locations
+    _known: KnownProducts
+    _untracked: UntrackedStock
+    _is_blind: bool = False
+    _missing_read_at: float = float("-inf")
+
     by_location = True
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        locations: Locations,
-        known: KnownProducts,
-        untracked: UntrackedStock,
-    ) -> None:
-        self._options = options
-        self.integration = integration
-        self._rows = StockRows(options, locations)
-        self._api = api
-        self._locations = locations
-        self._known = known
-        self._untracked = untracked
-        self._batch = options.ingest_batch if options.bulk_post == "array" else None
-        self._is_blind = False
-        self._missing_read_at = float("-inf")
+    def __post_init__(self) -> None:
+        self._rows = StockRows(self._options, self._locations)
 
     @using("inventory")
     def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -187,8 +180,8 @@ class Stock(StockSink):
 
     def _send(self, rows: Sequence[Row], call: Call) -> None:
         events = [self._event(row) for row in rows]
-        names = ("sku", "locationId")
-        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
+        names, batch = ("sku", "locationId"), self._options.bulk_batch
+        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=batch):
             rows[place].settle(reason)
 
     def _event(self, row: Row) -> Json:
