@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from app.errors import Misconfigured, Refused
+from app.errors import Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 from app.gateways.wire_objects import read_all
 
@@ -62,8 +62,6 @@ class UntrackedStock:
                 if number == MOST_PAGES:
                     self._is_all = False
                     break
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused) as error:
             log.info("pipe17 does not show which stock records are locked (%s)", error.code)
         return frozenset(found)
