@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from app.domain.commands import COMMANDS
 from app.domain.orders import Order
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused
-from app.gateways.calls import Accepted, Call
+from app.gateways.calls import Accepted, Call, NotOurs, Verb
+from app.gateways.capabilities import CommandTarget, Observer
 from app.gateways.vendors.retailrocket import csv_orders
 from app.gateways.vendors.retailrocket.api import Api
 from app.gateways.vendors.retailrocket.offers import clean, plain
@@ -33,6 +35,8 @@ MOST_BYTES: Final = 256 * 1024
 MOST_SENDS: Final = 2
 """With `purchase_repeat = "once"`: attempts of unknown outcome after which an operator has to look."""
 
+_NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part in orders")
+
 _SESSION: Final = re.compile(r"[0-9A-Za-z]{1,50}")
 _EMAIL: Final = re.compile(r"[^\s@,\"]{1,64}@[^\s@,\"]{1,190}")
 _OLD: Final = timedelta(hours=24)
@@ -44,8 +48,8 @@ Lines = dict[int, tuple[int, Decimal]]
 """Product number -> units and unit price."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Purchases:
+@dataclass(eq=False, repr=False)
+class Purchases(CommandTarget, Observer):
     """Used by one delivery of a shopper at a time (contract 2.5: one call in flight for each visitor)."""
 
     _options: RetailRocketOptions
@@ -55,8 +59,17 @@ class Purchases:
     _channel: str
     _clock: Callable[[], datetime]
 
-    def of(self, order: Order) -> Purchase | None:
+    def __post_init__(self) -> None:
+        if self._options.reports_purchases:
+            self.reports_at = "completion" if self._options.when == "completion" else "acknowledgement"
+        # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
+        report = Verb("safe" if self._options.purchase_repeat == "once" else "never")
+        self.verbs = dict.fromkeys((*COMMANDS, "push_catalog"), _NOT_OURS) | {"report_purchase": report}
+
+    def purchase_of(self, order: Order) -> Purchase | None:
         """What is to be reported of the order; None where the store's currency is another."""
+        if not self.reports_at:
+            return None
         if order.currency_code.upper() != self._options.currency:
             log.warning("an order is not reported to retailrocket: its currency is not the store's",
                         extra={"channel": self._channel, "order": order.refnum})  # fmt: skip
@@ -73,7 +86,7 @@ class Purchases:
             email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
         )
 
-    def report(self, purchase: Purchase, call: Call) -> Accepted:
+    def report_purchase(self, purchase: Purchase, call: Call) -> Accepted:
         """Send what has not been reported of the order.
 
         Raises a `GatewayError`; `Refused` OUTCOME_UNKNOWN when it may have been counted and may not be sent again.
