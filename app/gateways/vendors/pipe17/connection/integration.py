@@ -105,20 +105,22 @@ class Integration:
 
     def is_switched_off(self) -> bool:
         """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
-        with self._lock:
-            return self._read is not None and bool(self._read.why_all_off)
+        return bool(self._last.why_all_off)
 
     def permissions(self) -> dict[str, str]:
         """By flow why it is off, "" where it is on, by what was read last; no call is made."""
-        with self._lock:
-            current = self._read or IntegrationState(self._local)
+        current = self._last
         return {flow: self._why(flow, current) for flow in TICKS}
 
     @property
     def last_settings(self) -> IntegrationSettings:
         """What counted when it was read last; no call is made."""
+        return self._last.settings
+
+    @property
+    def _last(self) -> IntegrationState:
         with self._lock:
-            return (self._read or IntegrationState(self._local)).settings
+            return self._read or IntegrationState(self._local)
 
     def look(self, call: Call) -> IntegrationState:
         """Read it now and report nothing to Pipe17; its `record` is None where it is not shown.
@@ -157,7 +159,16 @@ class Integration:
             return
         if (record.status, record.error_text if problem else "") == (status, problem):
             return
-        self._report(record, status, problem, call)
+        try:
+            self._api.write("PUT", PATH, {"status": status, "errorText": problem}, call, ids={"id": self._id})
+        except GatewayError as error:
+            with self._lock:
+                self._may_report = False
+            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
+            return
+        with self._lock:
+            if self._read is not None and self._read.record is record:
+                self._read = replace(self._read, record=replace(record, status=status, error_text=problem))
 
     # Reading
 
@@ -235,27 +246,13 @@ class Integration:
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)
-        self._log_flows(self._read or IntegrationState(self._local))
+        self._log_flows(self._last)
 
     # Saying what is so
 
     def _log_flows(self, current: IntegrationState) -> None:
         for flow in TICKS:
             self._log.flow(flow, self._why(flow, current), is_on_trial=flow in self._on_trial)
-
-    def _report(self, record: IntegrationRecord, status: str, problem: str, call: Call) -> None:
-        body = {"status": status, "errorText": problem}
-        try:
-            self._api.write("PUT", PATH, body, call, ids={"id": self._id})
-        except GatewayError as error:
-            with self._lock:
-                self._may_report = False
-            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
-            return
-        with self._lock:
-            if self._read is not None and self._read.record is record:
-                reported = replace(record, status=status, error_text=problem)
-                self._read = replace(self._read, record=reported)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
         if call.deadline.left_s() < SPARE_S or not self._log.is_news("mappings " + " ".join(record.mappings.values())):

@@ -189,7 +189,5 @@ class Stock(StockSink):
 
 def _has(held: StockRecord | None, figure: Level) -> bool:
     """Whether Pipe17 shows just this; what is not sent may be anything."""
-    if held is None:
-        return False
-    pairs = zip(held.figures, figure.figures, strict=True)
-    return all(own is None or shown == own for shown, own in pairs)
+    pairs = zip(held.figures, figure.figures, strict=True) if held is not None else ()
+    return held is not None and all(own is None or shown == own for shown, own in pairs)
