@@ -30,20 +30,17 @@ READING: Final = b'{"method":"get"}'
 
 def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
     """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
+    # Which merchant's key at which address, without showing either.
+    account = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
     return VendorClient(
         "rally",
         options.base_url,
         headers={"X-API-KEY": options.api_key},
         patience_s=options.patience_s,
         secrets=(options.api_key, *options.hmac_secrets),
-        limiter=tools.limiter("rally", account_of(options), learned_rate.plan_of(options), options.parallel_calls),
+        limiter=tools.limiter("rally", account, learned_rate.plan_of(options), options.parallel_calls),
         observe=tools.observe,
     )
-
-
-def account_of(options: RallyOptions) -> str:
-    """Which merchant's key at which address, without showing either."""
-    return hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
 
 
 class Api:

@@ -83,7 +83,7 @@ class Purchases(CommandTarget, Observer):
             currency_code=self._options.currency,
             lines=_priced(order),
             session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
-            email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
+            email=email if self._options.consent and _EMAIL.fullmatch(email) else "",
         )
 
     def report_purchase(self, purchase: Purchase, call: Call) -> Accepted:
