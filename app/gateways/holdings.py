@@ -1,6 +1,6 @@
 """What a vendor holds of what it was sent, where it can be read, so that `reconcile` can compare it with ours.
 
-A capability of its own: a gateway whose vendor can be asked carries a `Holdings`, any other None.  Every method is a
+A capability of its own: a gateway whose vendor can be read carries a `Holdings`, any other None.  Every method is a
 read; it raises a `GatewayError` and may be called again then.
 """
 
@@ -39,8 +39,8 @@ class StockDifference(msgspec.Struct, frozen=True):
 class StockCompared(msgspec.Struct, frozen=True):
     """`theirs`: every SKU as the vendor names it, so that those RetailOps never stated can be counted.
 
-    `skipped` are SKUs that the vendor does not take stock of just now (locked, not tracked), `unreadable` SKUs the
-    vendor cannot be asked for.
+    `skipped` are SKUs that the vendor does not take stock of just now (locked, not tracked), `unreadable` SKUs that
+    cannot be requested.
     """
 
     differences: tuple[StockDifference, ...] = ()

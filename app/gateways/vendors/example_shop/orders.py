@@ -148,7 +148,7 @@ class Orders(OrderSource):
 
 
 def checked(row: Any) -> Order:
-    """An order that was asked for by its number.  Raises `BrokenReply`, surely nothing done."""
+    """An order that was requested by its number.  Raises `BrokenReply`, surely nothing done."""
     order = read(Order, row)
     if order is None:
         raise unreadable(TOKEN, ORDER)

@@ -1,6 +1,6 @@
 """What Pipe17 holds: stock by SKU and location, our rows of its products, the states of shipping requests.
 
-Everything is asked for by SKU or id, a hundred at a time, because rows of an unfiltered list shift between pages while
+Everything is requested by SKU or id, a hundred at a time, because rows of an unfiltered list shift between pages while
 the server beside us writes.
 """
 

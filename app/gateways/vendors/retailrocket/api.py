@@ -114,7 +114,7 @@ def _understood(reply: Reply) -> None:
     """Only the code says what became of a call, for no body is documented; but a page is no answer of an API.
 
     200 alone means that something was stored.  204 says that nothing was found for the call (contract 9): it is
-    surely not done.  What another code of success means nobody has said.
+    surely not done.  What another code of success means is unknown.
     """
     raise_for(reply)
     if reply.status == NOTHING_FOUND:

@@ -56,10 +56,3 @@ def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGa
         feed=feed,
         feed_token=options.feed_token,
     )
-
-
-def feed_of(gateway: Gateway) -> tuple[FeedStore, str] | None:
-    """The feed of a gateway of this vendor, and the secret part of its address."""
-    if not isinstance(gateway, RetailRocketGateway) or gateway.feed is None:
-        return None
-    return gateway.feed, gateway.feed_token

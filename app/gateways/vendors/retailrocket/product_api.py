@@ -34,7 +34,7 @@ class _Sending:
     product: Product
     offers: tuple[Offer, ...]
     former: tuple[Offer, ...]
-    """Under numbers of SKUs its units had and nobody has now: not to be had."""
+    """Under numbers of SKUs its units had and no product has now: unavailable."""
     refusals: tuple[Refusal, ...]
 
     @property

@@ -14,7 +14,10 @@ from app.transport import client
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
-"""Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
+"""Rows requested at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
+
+KEPT_S: Final = 600.0
+"""How long what was read of products, locations and locked records is used."""
 
 LONGEST_KEPT_S: Final = 86_400.0
 """Nothing that was read is used for longer."""
@@ -92,7 +95,7 @@ class Api:
         if not isinstance(rows, list):
             raise unreadable(path)
         pagination = read(_Pagination, body.get("pagination")) or _Pagination()
-        # A vendor that gives fewer rows than asked for says so in `pageSize`: its short pages are not the last ones.
+        # A vendor that gives fewer rows than requested says so in `pageSize`: its short pages are not the last ones.
         step = max(pagination.page_size or 0, 0) or count
         is_last = pagination.is_last or len(rows) < min(step, count)
         return Page(rows, None if is_last else skip + step)

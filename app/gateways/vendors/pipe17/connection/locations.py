@@ -11,14 +11,11 @@ from typing import Final
 
 from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import Id, Text, wire
-
-KEPT_S: Final = 600.0
-"""How long Pipe17's list of locations is used."""
 
 NEVER: Final = float("-inf")
 
@@ -68,7 +65,7 @@ class Served:
 
 
 class Locations:
-    """Asks Pipe17 at most every ten minutes, and not at all when the operator named the locations."""
+    """Reads the list at most every ten minutes, and never when the operator named the locations."""
 
     def __init__(self, options: Pipe17Options, api: Api, integration: Integration, channel: str) -> None:
         self._api = api
@@ -121,7 +118,7 @@ class Locations:
         return self.known is not None and self.known.find(facility) is not None
 
     def forget(self) -> None:
-        """What is known may be stale: the next use asks again."""
+        """What is known may be stale: the next use reads it again."""
         with self._lock:
             self._asked_at = NEVER
 
@@ -145,7 +142,7 @@ class Locations:
         return Served(tuple(sorted(item.location_id for item in active)), *self.paired(active))
 
     def _ask(self, call: Call, before: Served | None) -> Served:
-        # No lock while Pipe17 is asked: two threads may ask at once, and what was asked for last counts.
+        # No lock during the call: two threads may read at once, and the later request counts.
         asked_at = self._api.now()
         try:
             found = self.every(call)

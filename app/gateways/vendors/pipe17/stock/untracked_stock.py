@@ -8,12 +8,9 @@ from typing import Final
 
 from app.errors import Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, NoGrant
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 from app.gateways.wire_objects import read_all
-
-KEPT_S: Final = 600.0
-"""How long the list of locked records is used."""
 
 MOST_PAGES: Final = 20
 """Pages of locked records read at a time; of any others Pipe17 itself refuses the ingest."""
@@ -43,7 +40,7 @@ class UntrackedStock:
     def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         """(SKU, location id) of each locked record; none where the key may not read stock.
 
-        Raises a `GatewayError` when Pipe17 cannot be asked.
+        Raises a `GatewayError`.
         """
         places = frozenset(location_ids)
         now = self._api.now()

@@ -63,7 +63,7 @@ class FeedBuilder:
         self._form = _form(self._options)
 
     def build_if_due(self, is_stopping: Callable[[], bool]) -> bool:
-        """Build when it is time and nobody else does; True when a build was made.  Raises `DatabaseUnavailable`."""
+        """Build when it is due and no other process does; True when a build was made.  Raises `DatabaseUnavailable`."""
         if time.monotonic() < self._look_at_s:
             return False
         self._look_at_s = time.monotonic() + LOOK_S
