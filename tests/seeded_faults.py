@@ -973,8 +973,8 @@ FAULTS = (
         "half-a-correction-unsaid",
         "P11",
         "app/gateways/vendors/pipe17/fulfilments/tracking.py",
-        "        if is_sent:\n",
-        "        if is_sent and not reason:\n",
+        "    if is_sent:\n",
+        "    if is_sent and not reason:\n",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
     ),
     Fault(

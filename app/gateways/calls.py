@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from app.deadline import Deadline
 from app.domain.events import Event, EventType
 from app.domain.findings import Finding
+from app.errors import GatewayError, Misconfigured, Refused
 
 Kind = Literal["question", "command", "fact"]
 Repeat = Literal["safe", "lookup", "never"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,28 @@ class Health:
     detail: str = ""
     findings: tuple[Finding, ...] = ()
     """What else was seen: permissions, grants, settings, hooks, a feed."""
+
+    @classmethod
+    def after(cls, error: GatewayError, findings: tuple[Finding, ...] = ()) -> Health:
+        """What the failure of the read says of the account."""
+        return cls("refused" if isinstance(error, Misconfigured | Refused) else "unreachable", error.message, findings)
+
+
+def until_failure(results: Iterable[T], known: Iterable[T] = ()) -> list[T]:
+    """The known results and those that come before the vendor fails; raises its `GatewayError` where there is none."""
+    found = list(known)
+    try:
+        for result in results:
+            found.append(result)
+    except GatewayError:
+        if not found:
+            raise
+    return found
+
+
+def read_note(sent: bytes | None, kind: type[T]) -> T | None:
+    """The note of what was sent of a fact; None where there is none, or in a form that this version does not write."""
+    try:
+        return msgspec.json.decode(sent, type=kind) if sent else None
+    except msgspec.DecodeError:
+        return None

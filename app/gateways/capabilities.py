@@ -136,7 +136,7 @@ class MoneyMover(ABC):
         return self.refund_payment(refund, call)
 
     @abstractmethod
-    def settle_payment(self, wanted: Settlement, call: Call) -> Accepted:
+    def settle_payment(self, settlement: Settlement, call: Call) -> Accepted:
         """Collect a payment."""
 
 

@@ -39,8 +39,8 @@ class StockDifference(msgspec.Struct, frozen=True):
 class StockCompared(msgspec.Struct, frozen=True):
     """`theirs`: every SKU as the vendor names it, so that those RetailOps never stated can be counted.
 
-    `skipped` are SKUs that the vendor does not take stock of just now (locked, not tracked), `unreadable` SKUs the
-    vendor cannot be asked for.
+    `skipped` are SKUs that the vendor does not take stock of just now (locked, not tracked), `unreadable` SKUs that
+    cannot be requested.
     """
 
     differences: tuple[StockDifference, ...] = ()

@@ -86,7 +86,7 @@ class Tools:
     wake: Callable[[], None] = lambda: None
     """Tells the deliveries that something may be due."""
     public_url: str = ""
-    """Where others reach this server; "" when nobody has said."""
+    """Where others reach this server; "" when it is not set."""
     channel_name: str = ""
     """The channel's name, for addresses and people; "" where it is the key of its records."""
 

@@ -1,6 +1,6 @@
 """How vendors' objects are declared, once for both directions: frozen dataclasses whose fields are made with `wire()`.
 
-Reading is tolerant, because an order must not be lost for a field nobody needs: null is the same as absent, what is
+Reading is tolerant, because an order must not be lost for an unneeded field: null is the same as absent, what is
 not declared is left alone, and a value of a wrong kind is as if it were absent.  Names that public sources leave open
 stand in these declarations and nowhere else (UNVERIFIED.md).
 """
@@ -136,7 +136,7 @@ def read_id(value: object) -> str:
 
 
 def is_possible_id(text: str) -> bool:
-    """Whether the vendor can be sent a request for it: an address cannot hold two ids that are dots only."""
+    """Whether it can be requested: an address cannot hold two ids that are dots only."""
     return 0 < len(text) <= LONGEST_ID and text not in (".", "..") and not _CONTROL.search(text)
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from app.deadline import Deadline
 from app.gateways.calls import Call
+from app.gateways.vendors.pipe17.connection.api import KEPT_S
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfillment, Tracking
 from app.gateways.vendors.pipe17.orders.shipments import Line, RequestState, Shipment
-from app.gateways.vendors.pipe17.products.product_cache import KEPT_S, MISSING_KEPT_S, ProductCache
+from app.gateways.vendors.pipe17.products.product_cache import MISSING_KEPT_S, ProductCache
 from app.gateways.vendors.pipe17.returns import GoodsLine, Return
 from app.gateways.vendors.pipe17.stock.held_stock import StockRecord
 from app.gateways.vendors.pipe17.stock.ingest import Ingest

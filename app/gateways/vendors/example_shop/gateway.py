@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
@@ -34,10 +34,8 @@ def _health(api: Api, account_id: str, call: Call) -> Health:
     """Reads the account's own name."""
     try:
         account = api.read(ACCOUNT, call)
-    except (Misconfigured, Refused) as error:
-        return Health("refused", error.message)
     except GatewayError as error:
-        return Health("unreachable", error.message)
+        return Health.after(error)
     if account.get("id") != account_id:
         return Health("refused", "the key belongs to another account than account_id")
     return Health("connected")

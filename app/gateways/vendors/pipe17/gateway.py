@@ -64,9 +64,7 @@ def create_gateway(options: Pipe17Options, client: VendorClient, tools: Tools) -
     stock = Stock(options, api, integration, locations, known, untracked)
     # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
     takes_catalogue = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
-    poll = PublishRequests(
-        options, api, integration, known, Obstacles(locations, untracked), takes_catalogue=takes_catalogue
-    )
+    poll = PublishRequests(options, api, integration, known, Obstacles(locations, untracked), takes_catalogue)
     products = Products(options, api, integration, known, partial(_notes_with, tools))
     return Pipe17Gateway(
         token=TOKEN,

@@ -1,19 +1,20 @@
 """What Pipe17 holds: stock by SKU and location, our rows of its products, the states of shipping requests.
 
-Everything is asked for by SKU or id, a hundred at a time, because rows of an unfiltered list shift between pages while
+Everything is requested by SKU or id, a hundred at a time, because rows of an unfiltered list shift between pages while
 the server beside us writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.catalogue import Item, ProductChange
 from app.domain.stock import StockChange
 from app.errors import Unavailable
-from app.gateways.calls import Call
+from app.gateways.calls import Call, read_note
 from app.gateways.holdings import (
     Figures,
     Holdings,
@@ -34,7 +35,7 @@ from app.gateways.vendors.pipe17.products.known_products import KnownProducts, M
 from app.gateways.vendors.pipe17.products.product_cache import PATH as PRODUCTS
 from app.gateways.vendors.pipe17.products.product_cache import batches
 from app.gateways.vendors.pipe17.products.product_rows import fields_of
-from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, row_change, status_for
 from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
 from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
@@ -51,24 +52,16 @@ OPEN: Final = (
 _FLOWS: Final[Mapping[str, Flow]] = {"stock": "inventory", "products": "catalog", "orders": "orders"}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Pipe17Holdings(Holdings):
     """One key's view.  Used by one thread."""
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        locations: Locations,
-        known: KnownProducts,
-        stock: Stock,
-    ) -> None:
-        self._options = options
-        self._api = api
-        self.integration = integration
-        self._locations = locations
-        self._known = known
-        self._stock = stock
+    _options: Pipe17Options
+    _api: Api
+    integration: Integration
+    _locations: Locations
+    _known: KnownProducts
+    _stock: Stock
 
     def why_not(self, what: str, call: Call) -> str:
         if what == "products" and not self._options.integration_id:
@@ -123,7 +116,7 @@ class Pipe17Holdings(Holdings):
             (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
             for change in changes
             if change.product is not None
-            for note in [read_note(change.sent)]
+            for note in [read_note(change.sent, Note) or {}]
             for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
         ]
         matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)

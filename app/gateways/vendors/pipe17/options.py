@@ -199,3 +199,8 @@ class Pipe17Options:
         "Calls with this key under way at a time; 0 is no cap.",
         default=1,
     )
+
+    @property
+    def bulk_batch(self) -> int | None:
+        """Records in one POST of many; None where each is posted by itself."""
+        return self.ingest_batch if self.bulk_post == "array" else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from app.domain.commands import (
     Acknowledgement,
@@ -17,66 +19,61 @@ from app.domain.commands import (
 )
 from app.domain.events import Event, about
 from app.domain.purchases import Purchase
-from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.errors import SWITCHED_OFF, GatewayError, Refused, Unavailable
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
+from app.gateways.vendors.pipe17.connection.api import NoGrant
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.fulfilments import tracking
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
-from app.gateways.vendors.pipe17.fulfilments.tracking import TrackingCorrections
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
 
+VERBS: Final[Mapping[str, Verb | NotOurs]] = {
+    "acknowledge_order": Verb("safe"),
+    "submit_shipment": Verb("lookup"),
+    "correct_shipment": Verb("lookup"),
+    "cancel_order": Verb("lookup", decided_by="vendor"),
+    "complete_order": Verb("lookup"),
+    "settle_payment": NotOurs("info", "NOT_APPLICABLE", "Pipe17 sees no payments; the selling channel settles them"),
+    "return_order": NotOurs(
+        "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds this return"
+    ),
+    "record_return": Verb("lookup"),
+    "credit_payment": NotOurs(
+        "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
+    ),
+    "refund_payment": NotOurs(
+        "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
+    ),
+    "update_order": NotOurs(
+        "warning",
+        "UPDATE_NOT_PASSED_ON",
+        "Pipe17's shipping requests cannot be edited; the change stays in RetailOps",
+    ),
+    "push_catalog": NotOurs(
+        "warning",
+        "CATALOG_NOT_PASSED_ON",
+        "the catalogue was not passed on: only an integration of Pipe17's can say which products it has",
+    ),
+}
+"""How each command behaves here, or why it is not carried out."""
 
+
+@dataclass(frozen=True, eq=False)
 class Pipe17Commands(CommandTarget):
     """The commands of one key."""
 
-    verbs: Mapping[str, Verb | NotOurs] = {
-        "acknowledge_order": Verb("safe"),
-        "submit_shipment": Verb("lookup"),
-        "correct_shipment": Verb("lookup"),
-        "cancel_order": Verb("lookup", decided_by="vendor"),
-        "complete_order": Verb("lookup"),
-        "settle_payment": NotOurs(
-            "info", "NOT_APPLICABLE", "Pipe17 sees no payments; the selling channel settles them"
-        ),
-        "return_order": NotOurs(
-            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds this return"
-        ),
-        "record_return": Verb("lookup"),
-        "credit_payment": NotOurs(
-            "error", "CREDIT_NOT_HERE", "Pipe17 moves no money; the selling channel has to refund this"
-        ),
-        "refund_payment": NotOurs(
-            "warning", "NO_MONEY_MOVED", "Pipe17 moves no money; the selling channel refunds what will not ship"
-        ),
-        "update_order": NotOurs(
-            "warning", "UPDATE_NOT_PASSED_ON",
-            "Pipe17's shipping requests cannot be edited; the change stays in RetailOps",
-        ),
-        "push_catalog": NotOurs(
-            "warning", "CATALOG_NOT_PASSED_ON",
-            "the catalogue was not passed on: only an integration of Pipe17's can say which products it has",
-        ),
-    }  # fmt: skip
+    integration: Integration
+    _requests: ShippingRequests
+    _fulfilments: Fulfilments
+    _completions: Completions
+    _returns: Returns
 
-    def __init__(
-        self,
-        integration: Integration,
-        requests: ShippingRequests,
-        fulfilments: Fulfilments,
-        completions: Completions,
-        returns: Returns,
-    ) -> None:
-        self.integration = integration
-        self._requests = requests
-        self._fulfilments = fulfilments
-        self._corrections = TrackingCorrections(integration, fulfilments)
-        self._completions = completions
-        self._returns = returns
+    verbs = VERBS
 
     @using("states")
     def acknowledge_order(self, settings: IntegrationSettings, acknowledged: Acknowledgement, call: Call) -> Accepted:
@@ -117,8 +114,8 @@ class Pipe17Commands(CommandTarget):
         return Accepted() if is_new else already
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
-        """See `TrackingCorrections.correct`."""
-        return self._corrections.correct(package, call)
+        """See `tracking.correct`."""
+        return tracking.correct(package, self.integration, self._fulfilments, call)
 
     @using("states")
     def cancel_order(self, settings: IntegrationSettings, cancellation: Cancellation, call: Call) -> Accepted:
@@ -167,7 +164,7 @@ class Pipe17Commands(CommandTarget):
         """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
         if isinstance(error, Unavailable):
             return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
-        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
+        return isinstance(error, NoGrant)
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Within the flow of the verb, so nothing is read either while that is off."""

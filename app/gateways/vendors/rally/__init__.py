@@ -27,11 +27,8 @@ class RallyVendor(Vendor):
     def not_carried(self, options: RallyOptions) -> list[str]:
         return options.not_carried()
 
-    def account_marks(self, options: RallyOptions) -> list[Any]:
-        """Rally's calls name the organisation, so it says which channel is meant (R5)."""
-        return [options.organization_id]
-
     def account(self, options: RallyOptions) -> str:
+        """Rally's calls name the organisation, so it says which channel is meant (R5)."""
         return options.organization_id
 
     def address_parts(self, options: RallyOptions, names: Sequence[str]) -> list[str]:

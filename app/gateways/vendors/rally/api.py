@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, Literal
-
-import msgspec
+from typing import Final, Literal
 
 from app.errors import only_reading
 from app.gateways import learned_rate
@@ -14,9 +12,8 @@ from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
+from app.gateways.wire_objects import Json, encode
 from app.transport.client import Reply, VendorClient, raise_for
-
-Json = dict[str, Any]
 
 HOOKS: Final = "hooks"
 HOOK: Final = "hooks/{id}"
@@ -30,25 +27,20 @@ Topic = Literal[
 READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where a call has no content (contract 1.3)."""
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
 
 def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
     """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
+    # Which merchant's key at which address, without showing either.
+    account = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
     return VendorClient(
         "rally",
         options.base_url,
         headers={"X-API-KEY": options.api_key},
         patience_s=options.patience_s,
         secrets=(options.api_key, *options.hmac_secrets),
-        limiter=tools.limiter("rally", account_of(options), learned_rate.plan_of(options), options.parallel_calls),
+        limiter=tools.limiter("rally", account, learned_rate.plan_of(options), options.parallel_calls),
         observe=tools.observe,
     )
-
-
-def account_of(options: RallyOptions) -> str:
-    """Which merchant's key at which address, without showing either."""
-    return hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
 
 
 class Api:
@@ -64,7 +56,7 @@ class Api:
 
     def send_to(self, path: str, body: Json, call: Call) -> None:
         """One call to a path, such as one the operator has set.  Raises a `GatewayError`."""
-        reply = self._send("POST", path, _encode(body), call)
+        reply = self._send("POST", path, encode(body), call)
         raise_for(reply)
         _check_yes(reply)
 
@@ -80,7 +72,7 @@ class Api:
 
     def add_hook(self, topic: str, url: str, method: str, call: Call) -> str:
         """Register one hook and give its id.  Raises a `GatewayError`."""
-        reply = self._send("POST", HOOKS, _encode({"type": topic, "url": url, "method": method}), call)
+        reply = self._send("POST", HOOKS, encode({"type": topic, "url": url, "method": method}), call)
         raise_for(reply)
         data = reply.json_object().get("data")
         if not isinstance(data, dict) or not data:

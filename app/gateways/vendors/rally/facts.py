@@ -16,13 +16,14 @@ import msgspec
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
-from app.errors import GatewayError, Refused
-from app.gateways.calls import Call
+from app.errors import Refused
+from app.gateways.calls import Call, until_failure
 from app.gateways.capabilities import CatalogueSink, StockSink
-from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.products import category_json, product_json
+from app.gateways.wire_objects import Json
 from app.records import catalogue, catalogue_sync, stock_sync
 from app.storefront.goods import is_buyable
 from app.storefront.reservations import sellable
@@ -67,18 +68,10 @@ class Products(CatalogueSink):
             stock_sync.note_uncertain(connection, self._channel, GATEWAY, skus)
             catalogue_sync.note_sent(connection, self._channel, GATEWAY, _in_doubt(changes))
             on_hand = sellable(connection, self._channel, GATEWAY, skus)
-        results: list[ProductSent] = []
-        for change in changes:
-            try:
-                results.append(self._send_product(change, on_hand, call))
-            except GatewayError:
-                if not results:
-                    raise
-                break
-        return results
+        return until_failure(self._send_product(change, on_hand, call) for change in changes)
 
     def _send_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
-        known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
+        known = _noted(change)
         product = change.product
         body = product_json(product, on_hand, self._options) if product else None
         refusals = _not_for_sale(product, self._options) if product else ()
@@ -149,16 +142,7 @@ class Stock(StockSink):
                 results.append(StockSent(change.sku, encoded, was_sent=False))
             else:
                 due.append((change, note))
-        for change, note in due:
-            try:
-                refusal = self._tell_stock(note, call)
-            except GatewayError:
-                if not results:
-                    raise
-                break
-            lacks = (Obstacle("product", change.sku),) if refusal else ()
-            results.append(StockSent(change.sku, msgspec.json.encode(note), refusal, obstacles=lacks))
-        return results
+        return until_failure((self._send_stock(change.sku, note, call) for change, note in due), results)
 
     def _is_fresh(self, change: StockChange) -> bool:
         """Whether Rally surely has what the note says, and was sent it lately."""
@@ -169,11 +153,10 @@ class Stock(StockSink):
     def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
         """True when Rally sells the unit; a product it was never sent comes with its stock."""
         note = notes.get(product.item.key)
-        is_told = note is not None and bool(msgspec.json.decode(note, type=ProductNote).digest)
-        return is_told and product.item.is_enabled is not False and is_buyable(unit, self._options)
+        is_known = note is not None and bool(msgspec.json.decode(note, type=ProductNote).digest)
+        return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
-    def _tell_stock(self, note: StockNote, call: Call) -> str:
-        """Why Rally refused, or ""."""
+    def _send_stock(self, sku: str, note: StockNote, call: Call) -> StockSent:
         body = {
             "organization_id": self._options.organization_id,
             "external_product_id": note.product,
@@ -184,17 +167,17 @@ class Stock(StockSink):
         try:
             self._api.send("product-inventory-update", body, call)
         except Refused as error:
-            return error.message
-        return ""
+            return StockSent(sku, msgspec.json.encode(note), error.message, obstacles=(Obstacle("product", sku),))
+        return StockSent(sku, msgspec.json.encode(note))
 
 
 def _in_doubt(changes: Sequence[ProductChange]) -> dict[str, bytes]:
     """Notes that hold while these are being sent, and where the outcome stays unknown."""
-    notes = {}
-    for change in changes:
-        known = msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
-        notes[change.key] = msgspec.json.encode(ProductNote(DOUBTFUL, known.categories))
-    return notes
+    return {item.key: msgspec.json.encode(ProductNote(DOUBTFUL, _noted(item).categories)) for item in changes}
+
+
+def _noted(change: ProductChange) -> ProductNote:
+    return msgspec.json.decode(change.sent, type=ProductNote) if change.sent else ProductNote()
 
 
 def _not_for_sale(product: Product, options: RallyOptions) -> tuple[Refusal, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
@@ -37,11 +37,9 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
     def check(call: Call) -> Health:
         known = tuple(findings_of(merchant))
         try:
-            found = registry.finding(call)
-        except (Misconfigured, Refused) as error:
-            return Health("refused", error.message, known)
+            found = registry.finding_of(registry.listing(call))
         except GatewayError as error:
-            return Health("unreachable", error.message, known)
+            return Health.after(error, known)
         return Health("connected", "", (found, *known))
 
     return RallyGateway(

@@ -9,9 +9,10 @@ from typing import Final, Literal
 from app.domain.findings import Finding
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call
-from app.gateways.vendors.rally.api import Api, Json
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import shop_info_json
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 
 ROOT: Final = "/rally/merchants/:orgId"
 """Where Rally finds this server's hooks; it fills in `:orgId` and `:resourceId` itself (contract 2.2)."""
@@ -76,10 +77,6 @@ class HookRegistry:
         """What Rally has.  Raises a `GatewayError`."""
         return self._api.hooks(call)
 
-    def finding(self, call: Call) -> Finding:
-        """Whether exactly the thirteen are registered and lead here.  Raises a `GatewayError`."""
-        return self.finding_of(self._api.hooks(call))
-
     def finding_of(self, known: Sequence[Json]) -> Finding:
         """Whether these are exactly the thirteen and lead here."""
         topics = [str(hook.get("type") or "") for hook in known]
@@ -122,10 +119,7 @@ class HookRegistry:
             except GatewayError as error:
                 report.added.append(Step(topic, "failed", url, error.message))
                 may_go_on = isinstance(error, Refused)
-        try:
-            report.registered = len(self._api.hooks(call))
-        except GatewayError as error:
-            report.trouble = error.message
+        if not self._count(report, call):
             return report
         try:
             self._api.send("shop-info-update", shop_info_json(self._options), call)
@@ -137,11 +131,15 @@ class HookRegistry:
         """Take every hook away: Rally's checkout does not work any more."""
         report = Report()
         if self._remove_all(report, call):
-            try:
-                report.registered = len(self._api.hooks(call))
-            except GatewayError as error:
-                report.trouble = error.message
+            self._count(report, call)
         return report
+
+    def _count(self, report: Report, call: Call) -> bool:
+        try:
+            report.registered = len(self._api.hooks(call))
+        except GatewayError as error:
+            report.trouble = error.message
+        return not report.trouble
 
     def _remove_all(self, report: Report, call: Call) -> bool:
         """True when nothing is left; one that is gone already is as good as removed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 from app.storefront.carts import ShownCart
 from app.storefront.order_document import Address, Customer, DiscountRow, Line, ShippingLine, TaxRow
 from app.storefront.order_store import State
@@ -24,7 +25,11 @@ RALLY_STATUS: Final[Mapping[State, Status]] = {
 }
 """Rally's word for each state of an order (contract 4.2 [code:M2])."""
 
-Json = dict[str, Any]
+_LINE: Final = (
+    "external_id", "quantity", "title", "sku", "image", "requires_shipping", "taxable", "price", "discounted_price",
+    "tax_rate", "tax_amount", "subtotal", "discount_amount", "total",
+)  # fmt: skip
+"""What a line is called by both."""
 
 
 def status_of(state: State, options: RallyOptions) -> str:
@@ -95,25 +100,12 @@ def order_json(shown: ShownOrder, options: RallyOptions) -> Json:
 def line_json(line: Line, position: int, units: int) -> Json:
     """LineItem (contract 4.3) without what only carts or only orders have."""
     return {
-        "external_id": line.external_id,
+        **_named(line, _LINE),
         "external_product_id": line.product_key,
         "external_variant_id": line.variant_key,
-        "quantity": line.quantity,
-        "title": line.title,
         "external_vendor": line.vendor,
-        "sku": line.sku,
-        "image": line.image,
         "inventory_quantity": units,
-        "requires_shipping": line.requires_shipping,
-        "taxable": line.taxable,
         "position": position,
-        "price": line.price,
-        "discounted_price": line.discounted_price,
-        "tax_rate": line.tax_rate,
-        "tax_amount": line.tax_amount,
-        "subtotal": line.subtotal,
-        "discount_amount": line.discount_amount,
-        "total": line.total,
         "options": [
             {"external_id": name, "name": name, "value": value, "position": at}
             for at, (name, value) in enumerate(line.options, 1)
@@ -144,28 +136,22 @@ def address_json(address: Address | None) -> Json | None:
 def shipping_json(line: ShippingLine) -> Json:
     """ShippingLine; `total` is with tax and before discounts, which stand among the discounts."""
     return {
-        "external_id": line.external_id,
-        "title": line.title,
+        **_named(line, ("external_id", "title", "subtotal", "tax_rate", "tax_amount", "total")),
         "carrier_identifier": line.external_id,
         "code": line.ship_code,
         "description": line.description or None,
         "price": line.subtotal,
-        "subtotal": line.subtotal,
-        "tax_rate": line.tax_rate,
-        "tax_amount": line.tax_amount,
-        "total": line.total,
     }
 
 
 def discount_json(row: DiscountRow) -> Json:
-    return {
-        "external_id": row.external_id,
-        "type": row.type,
-        "subtype": row.subtype,
-        "name": row.name,
-        "amount": row.amount,
-    }
+    return _named(row, ("external_id", "type", "subtype", "name", "amount"))
 
 
 def tax_json(row: TaxRow) -> Json:
-    return {"title": row.title, "tax_rate": row.tax_rate, "tax_amount": row.tax_amount, "meta": None}
+    return _named(row, ("title", "tax_rate", "tax_amount")) | {"meta": None}
+
+
+def _named(row: Line | ShippingLine | DiscountRow | TaxRow, names: Sequence[str]) -> Json:
+    """What has the same name at Rally."""
+    return {name: getattr(row, name) for name in names}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 from app.storefront.shop import Shop
-
-Json = dict[str, Any]
 
 GATEWAY = "rally"
 """The vendor's token, under which stock and catalogue are kept for it."""

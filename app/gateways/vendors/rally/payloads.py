@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.gateways.vendors.rally.api import Json
 from app.gateways.vendors.rally.hook_responses import address_json, customer_json, discount_json, line_json, tax_json
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 from app.storefront.order_document import Fulfillment, OrderDocument, PaymentMethod, Refunded, RefundRow
 
 ZERO = Decimal(0)

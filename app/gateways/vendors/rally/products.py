@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.domain.catalogue import Item, Product
 from app.gateways.vendors.rally.merchant import GATEWAY
 from app.gateways.vendors.rally.options import RallyOptions
+from app.gateways.wire_objects import Json
 from app.storefront.goods import discounted_price, find_categories, find_products, is_buyable
 from app.storefront.pricing import rounded
 from app.storefront.reservations import sellable
-
-Json = dict[str, Any]
 
 
 def product_json(product: Product, sellable_units: Mapping[str, int], options: RallyOptions) -> Json | None:

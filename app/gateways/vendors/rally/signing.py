@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -47,18 +47,9 @@ def message_of(body: bytes, query: str) -> bytes:
     """
     if body or not query:
         return body
-    parameters = _parameters(query)
+    # Values as texts in order of appearance; of a name given twice the last value counts, as in PHP.
+    parameters = {name: value for name, value in parse_qsl(query, keep_blank_values=True) if name}
     return _php_json(parameters) if parameters else b""
-
-
-def _parameters(query: str) -> dict[str, str]:
-    """Values as texts in order of appearance; of a name given twice the last value counts, as in PHP."""
-    found: dict[str, str] = {}
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        if name:
-            found[unquote_plus(name)] = unquote_plus(value)
-    return found
 
 
 def _php_json(parameters: dict[str, str]) -> bytes:

@@ -30,11 +30,8 @@ class RetailRocketVendor(Vendor):
             found.append('purchase_route = "csv" needs consent = true: the upload subscribes shoppers to mailings')
         return found
 
-    def account_marks(self, options: RetailRocketOptions) -> list[Any]:
-        """Two channels would overwrite each other's goods, whose numbers they share."""
-        return [options.partner_id]
-
     def account(self, options: RetailRocketOptions) -> str:
+        """Two channels of one store would overwrite each other's goods, whose numbers they share (R5)."""
         return options.partner_id
 
     def address_parts(self, options: RetailRocketOptions, names: Sequence[str]) -> list[str]:

@@ -13,12 +13,11 @@ from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
+from app.gateways.wire_objects import encode
 from app.transport.client import Reply, VendorClient, raise_for
 from app.transport.limits import CallLimiter
 
 TOKEN: Final = "retailrocket"
-
-encode = msgspec.json.Encoder(decimal_format="number").encode
 
 CSV: Final = "text/plain; charset=utf-8"
 """What a public client of the sister upload sends; the vendor names no type (contract 2.8)."""
@@ -115,7 +114,7 @@ def _understood(reply: Reply) -> None:
     """Only the code says what became of a call, for no body is documented; but a page is no answer of an API.
 
     200 alone means that something was stored.  204 says that nothing was found for the call (contract 9): it is
-    surely not done.  What another code of success means nobody has said.
+    surely not done.  What another code of success means is unknown.
     """
     raise_for(reply)
     if reply.status == NOTHING_FOUND:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from app.domain.catalogue import ProductChange, ProductSent
 from app.domain.stock import StockChange, StockSent
-from app.gateways.calls import Call
+from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink, StockSink
-from app.gateways.vendors.retailrocket.api import encode
 from app.gateways.vendors.retailrocket.offers import Availability
-from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi, read_flags
+from app.gateways.vendors.retailrocket.product_api import Flags, ProductApi
+from app.gateways.wire_objects import encode
 from app.records.database import Database
 from app.records.feeds import FeedStore
 from app.storefront import reservations
@@ -21,14 +22,16 @@ FACTS_AT_A_TIME: Final = 2000
 """In feed mode a change is only noted, so that many may be at once."""
 
 
+@dataclass(eq=False, repr=False)
 class Goods(CatalogueSink):
-    """The catalogue of one store; `feed` is None in Product API mode."""
+    """The catalogue of one store; `_feed` is None in Product API mode."""
 
-    def __init__(self, products: ProductApi, feed: FeedStore | None, clock: Callable[[], datetime]) -> None:
-        self._products = products
-        self._feed = feed
-        self._clock = clock
-        if feed is not None:
+    _products: ProductApi
+    _feed: FeedStore | None
+    _clock: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        if self._feed is not None:
             self.batch = FACTS_AT_A_TIME
 
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
@@ -39,28 +42,22 @@ class Goods(CatalogueSink):
         return [ProductSent(change.key, b"{}") for change in changes]
 
 
+@dataclass(eq=False, repr=False)
 class StockFlags(StockSink):
-    """What can be had of the goods of one store; `feed` is None in Product API mode."""
+    """What can be had of the goods of one store; `_feed` is None in Product API mode."""
+
+    _products: ProductApi
+    _availability: Availability
+    _feed: FeedStore | None
+    _database: Database
+    _channel: str
+    _clock: Callable[[], datetime]
 
     can_move_at_vendor = False
     shows_with_catalogue = True
 
-    def __init__(
-        self,
-        products: ProductApi,
-        availability: Availability,
-        feed: FeedStore | None,
-        database: Database,
-        channel: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._products = products
-        self._availability = availability
-        self._feed = feed
-        self._database = database
-        self._channel = channel
-        self._clock = clock
-        if feed is not None:
+    def __post_init__(self) -> None:
+        if self._feed is not None:
             self.batch = FACTS_AT_A_TIME
 
     def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -68,7 +65,7 @@ class StockFlags(StockSink):
         flags = self._flags(changes)
         if self._feed is None:
             return self._products.push_inventory(changes, flags, call)
-        if any(flags[change.sku] != read_flags(change.sent) for change in changes):
+        if any(flags[change.sku] != read_note(change.sent, Flags) for change in changes):
             self._feed.mark(self._clock())
         return [StockSent(change.sku, encode(flags[change.sku])) for change in changes]
 

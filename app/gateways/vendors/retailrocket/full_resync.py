@@ -10,6 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -29,29 +30,26 @@ LOOK_S: Final = 1.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class FullResync:
     """One channel's, in one process: once, for a change of settings comes with a start."""
 
-    def __init__(
-        self,
-        options: RetailRocketOptions,
-        database: Database,
-        channel: str,
-        gateway: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._store = FeedStore(database, channel, gateway)
-        self._database = database
-        self._channel = channel
-        self._gateway = gateway
-        self._clock = clock
+    _options: RetailRocketOptions
+    _database: Database
+    _channel: str
+    _gateway: str
+    _clock: Callable[[], datetime]
+    _look_at_s: float = 0.0
+    _is_done: bool = False
+
+    def __post_init__(self) -> None:
+        options = self._options
+        self._store = FeedStore(self._database, self._channel, self._gateway)
         # What was noted as sent holds for a store in this mode; the rest shows in what is sent.
         self._sent_to = f"{NO_FEED} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
         self._form = self._sent_to + _digest(
             options.shop_url, options.category_separator, options.currency, sorted(options.stock_ids.items())
         )
-        self._look_at_s = 0.0
-        self._is_done = False
 
     def schedule_if_due(self, is_stopping: Callable[[], bool]) -> None:
         """Schedule every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""

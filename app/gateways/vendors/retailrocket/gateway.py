@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
-from app.domain.commands import COMMANDS
-from app.domain.orders import Order
-from app.domain.purchases import Purchase
 from app.errors import Misconfigured
-from app.gateways.calls import Accepted, Call, NotOurs, Verb
-from app.gateways.capabilities import CommandTarget, Gateway, Observer
+from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
 from app.gateways.vendors.retailrocket.facts import Goods, StockFlags
@@ -22,41 +17,19 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.vendors.retailrocket.product_api import ProductApi
 from app.gateways.vendors.retailrocket.purchases import Purchases
 from app.records.feeds import FeedStore
-
-_NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part in orders")
+from app.records.report_ledger import ReportLedger
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RetailRocketGateway(Gateway):
     """One store of one channel, with what its feed's address needs besides."""
 
-    observer: PurchaseReports
+    observer: Purchases
     api: Api
     feed: FeedStore | None
     """What is served; None in Product API mode."""
     feed_token: str = field(repr=False)
     """The secret part of the feed's address; "" where it has none."""
-
-
-class PurchaseReports(CommandTarget, Observer):
-    """The one command of an observer: a purchase is reported to it."""
-
-    def __init__(self, options: RetailRocketOptions, purchases: Purchases) -> None:
-        self._purchases = purchases
-        if options.reports_purchases:
-            self.reports_at = "completion" if options.when == "completion" else "acknowledgement"
-        # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
-        report = Verb("safe" if options.purchase_repeat == "once" else "never")
-        self.verbs = {
-            **dict.fromkeys(COMMANDS, _NOT_OURS), "push_catalog": _NOT_OURS, "report_purchase": report,
-        }  # fmt: skip
-
-    def purchase_of(self, order: Order) -> Purchase | None:
-        return self._purchases.of(order) if self.reports_at else None
-
-    def report_purchase(self, purchase: Purchase, call: Call) -> Accepted:
-        """See `Purchases.report`."""
-        return self._purchases.report(purchase, call)
 
 
 def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGateway:
@@ -68,25 +41,18 @@ def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGa
     builder = FeedBuilder(options, *own, tools.clock) if options.mode == "feed" else None
     feed = builder.store if builder else None
     products = ProductApi(options, api, *own)
-    reports = PurchaseReports(options, Purchases(options, api, *own, tools.clock))
+    purchases = Purchases(options, api, tools.database, ReportLedger(*own), tools.channel, tools.clock)
     # In Product API mode the whole catalogue is sent again after a change of form.
     background = builder.build_if_due if builder else FullResync(options, *own, tools.clock).schedule_if_due
     return RetailRocketGateway(
         token=TOKEN,
-        check=StoreHealth(options, api, feed, tools.database, tools, reports.reports_at).check,
-        commands=reports,
+        check=StoreHealth(options, api, feed, tools.database, tools, purchases.reports_at).check,
+        commands=purchases,
         stock=StockFlags(products, Availability(options), feed, tools.database, tools.channel, tools.clock),
         catalogue=Goods(products, feed, tools.clock),
-        observer=reports,
+        observer=purchases,
         background=background,
         api=api,
         feed=feed,
         feed_token=options.feed_token,
     )
-
-
-def feed_of(gateway: Gateway) -> tuple[FeedStore, str] | None:
-    """The feed of a gateway of this vendor, and the secret part of its address."""
-    if not isinstance(gateway, RetailRocketGateway) or gateway.feed is None:
-        return None
-    return gateway.feed, gateway.feed_token

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 from app.domain.findings import Finding
-from app.errors import GatewayError, Misconfigured, Refused
+from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
@@ -13,46 +16,36 @@ from app.records import catalogue, catalogue_sync
 from app.records.database import Database
 from app.records.feeds import FeedStore
 
+NO_PURCHASES: Final = Finding("purchases", "off", "order_source is site: this server reports none")
 
+
+@dataclass(frozen=True, eq=False, repr=False)
 class StoreHealth:
-    """One store's; `feed` is None in Product API mode."""
+    """One store's; `_feed` is None in Product API mode, `_reports_at` is "" where no purchases are reported."""
 
-    def __init__(
-        self,
-        options: RetailRocketOptions,
-        api: Api,
-        feed: FeedStore | None,
-        database: Database,
-        tools: Tools,
-        reports_at: str,
-    ) -> None:
-        self._api = api
-        self._feed = feed
-        self._database = database
-        self._channel = tools.channel
-        self._reports_at = reports_at
-        self._feed_delay_s = options.feed_delay_s
-        self._feed_token = options.feed_token
-        self._feed_path = options.feed_path(tools.shown_channel)
-        self._true_feed_path = options.feed_path(tools.shown_channel, is_masked=False)
-        self._public_url = tools.public_url
+    _options: RetailRocketOptions
+    _api: Api
+    _feed: FeedStore | None
+    _database: Database
+    _tools: Tools
+    _reports_at: str
 
     def check(self, call: Call) -> Health:
         findings = self._findings()
         try:
             self._api.read_nothing(call)
-        except (Misconfigured, Refused) as error:
-            return Health("refused", error.message, findings)
         except GatewayError as error:
-            return Health("unreachable", error.message, findings)
+            return Health.after(error, findings)
         return Health("connected", "", findings)
 
     def _findings(self) -> tuple[Finding, ...]:
-        purchases = Finding("purchases", "ok" if self._reports_at else "off", _said_of_purchases(self._reports_at))
+        said = f"reported at {self._reports_at}"
+        purchases = Finding("purchases", "ok", said) if self._reports_at else NO_PURCHASES
         if self._feed is None:
             return purchases, *self._refused()
         report, built_at, is_waiting = self._feed.report()
-        address = f"{self._public_url or '<PUBLIC_URL>'}{self._feed_path}"
+        channel, public_url = self._tools.shown_channel, self._tools.public_url
+        address = f"{public_url or '<PUBLIC_URL>'}{self._options.feed_path(channel)}"
         if built_at is None:
             why = "the catalogue is empty: RetailOps' first catalog_push starts the first build"
             if self._has_products():
@@ -60,9 +53,9 @@ class StoreHealth:
             return purchases, Finding("feed", "off", f"{address} answers 503, for it is not built yet; {why}")
         said = f"{address}: {report.offers} offers, built {built_at:%Y-%m-%d %H:%M} UTC"
         if is_waiting:
-            said += f", later changes are built {self._feed_delay_s:g} s after the first of them"
-        true_address = f"{self._public_url}{self._true_feed_path}" if self._public_url else ""
-        found = [purchases, Finding("feed", "ok", said, true_address, self._feed_token)]
+            said += f", later changes are built {self._options.feed_delay_s:g} s after the first of them"
+        true_address = f"{public_url}{self._options.feed_path(channel, is_masked=False)}" if public_url else ""
+        found = [purchases, Finding("feed", "ok", said, true_address, self._options.feed_token)]
         if report.shortened_count:
             said = f"{report.shortened_count} names are longer than {LONGEST_NAME} characters and end in an ellipsis"
             found.append(Finding("shortened names", "ok", said))
@@ -74,16 +67,12 @@ class StoreHealth:
 
     def _has_products(self) -> bool:
         with self._database.read() as connection:
-            return bool(catalogue.roots_after(connection, self._channel, "", 1))
+            return bool(catalogue.roots_after(connection, self._tools.channel, "", 1))
 
     def _refused(self) -> tuple[Finding, ...]:
         with self._database.read() as connection:
-            count = catalogue_sync.refused_count(connection, self._channel, TOKEN)
+            count = catalogue_sync.refused_count(connection, self._tools.channel, TOKEN)
         if not count:
             return ()
         message = f"{count} products lack something or are refused; see `channel retailrocket products --refused`"
         return (Finding("refused", "attention", message),)
-
-
-def _said_of_purchases(observes: str) -> str:
-    return f"reported at {observes}" if observes else "order_source is site: this server reports none"

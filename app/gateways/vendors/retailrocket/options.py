@@ -182,8 +182,3 @@ class RetailRocketOptions:
     def reports_purchases(self) -> bool:
         """True when this server is the store's one order source (contract 4)."""
         return self.order_source == "server"
-
-    @property
-    def keeps_addresses(self) -> bool:
-        """True when e-mail addresses may be kept until they are sent."""
-        return self.consent

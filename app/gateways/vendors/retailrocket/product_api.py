@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.stock import StockChange, StockSent
-from app.errors import GatewayError, Refused
-from app.gateways.calls import Call
-from app.gateways.vendors.retailrocket.api import Api, encode
+from app.errors import Refused
+from app.gateways.calls import Call, read_note, until_failure
+from app.gateways.vendors.retailrocket.api import Api
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.wire_objects import encode
 from app.records import catalogue, stock
 from app.records.database import Database
 from app.storefront import reservations
@@ -35,7 +34,7 @@ class _Sending:
     product: Product
     offers: tuple[Offer, ...]
     former: tuple[Offer, ...]
-    """Under numbers of SKUs its units had and nobody has now: not to be had."""
+    """Under numbers of SKUs its units had and no product has now: unavailable."""
     refusals: tuple[Refusal, ...]
 
     @property
@@ -72,15 +71,7 @@ class ProductApi:
 
     def push_catalog(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """Raises a `GatewayError` when not one product could be settled."""
-        sent: list[ProductSent] = []
-        for change in changes:
-            try:
-                sent.append(self._send_change(change, call))
-            except GatewayError:
-                if not sent:
-                    raise
-                break
-        return sent
+        return until_failure(self._send_change(change, call) for change in changes)
 
     def push_inventory(self, changes: Sequence[StockChange], flags: Mapping[str, Flags], call: Call) -> list[StockSent]:
         """Sends the products of SKUs that came or went; quantities alone are no news (contract 5).
@@ -88,34 +79,31 @@ class ProductApi:
         `flags` are what can be had of each SKU now.  Raises a `GatewayError` when not one SKU could be settled.
         """
         turned = [
-            change.sku for change in changes if change.is_uncertain or flags[change.sku] != read_flags(change.sent)
+            change.sku
+            for change in changes
+            if change.is_uncertain or flags[change.sku] != read_note(change.sent, Flags)
         ]
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, turned)
-        refusals_by_product: dict[str, str] = {}
-        sent: list[StockSent] = []
-        for change in changes:
-            found = known.get(change.sku)
-            refusal = ""
-            if found is not None:
-                product, _ = found
-                try:
-                    if product.item.key not in refusals_by_product:
-                        refusals_by_product[product.item.key] = self._send_flags(product, flags, call)
-                except GatewayError:
-                    if not sent:
-                        raise
-                    break
-                refusal = refusals_by_product[product.item.key]
-            sent.append(StockSent(change.sku, encode(flags[change.sku]), refusal))
-        return sent
+        refusals: dict[str, str] = {}
+
+        def send(change: StockChange) -> StockSent:
+            key = ""
+            if change.sku in known:
+                product, _ = known[change.sku]
+                key = product.item.key
+                if key not in refusals:
+                    refusals[key] = self._send_flags(product, flags, call)
+            return StockSent(change.sku, encode(flags[change.sku]), refusals.get(key, ""))
+
+        return until_failure(map(send, changes))
 
     def _send_change(self, change: ProductChange, call: Call) -> ProductSent:
         if change.product is None:
             return ProductSent(change.key, encode({}))  # Its goods are another product's now, which is sent.
         item = change.product.item
         sending = self._to_send(change.product, {})
-        note = _read_note(change.sent)
+        note = read_note(change.sent, Note) or {}
         refusals = list(sending.refusals)
         now: Note = {}
         for stock_id in sending.stock_ids:
@@ -145,7 +133,9 @@ class ProductApi:
         others = [unit.sku for unit in units if unit.sku not in flags]
         with self._database.read() as connection:
             notes = stock.notes_of(connection, self._channel, self._gateway, others)
-            noted = {sku: flagged for sku in others if self._availability.fits(flagged := read_flags(notes.get(sku)))}
+            noted = {
+                sku: flagged for sku in others if self._availability.fits(flagged := read_note(notes.get(sku), Flags))
+            }
             unnoted = [sku for sku in others if sku not in noted]
             levels = stock.levels_of(connection, self._channel, self._gateway, unnoted)
             held = reservations.reserved_units(connection, self._channel, unnoted)
@@ -244,18 +234,3 @@ def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:
     paths = ["/".join(level.replace("/", "-") for level in offers.levels(path)) for path in offer.categories]
     deepest = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
     return {"categoryPaths": list(dict.fromkeys(deepest))}
-
-
-def read_flags(sent: bytes | None) -> Flags | None:
-    """What was sent of a SKU; None when nothing was, or in a form that is not ours any more."""
-    try:
-        return msgspec.json.decode(sent, type=Flags) if sent else None
-    except msgspec.DecodeError:
-        return None
-
-
-def _read_note(sent: bytes | None) -> Note:
-    try:
-        return msgspec.json.decode(sent, type=Note) if sent else {}
-    except msgspec.DecodeError:
-        return {}

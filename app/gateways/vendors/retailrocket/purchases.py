@@ -7,18 +7,22 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from app.domain.commands import COMMANDS
 from app.domain.orders import Order
 from app.domain.purchases import Purchase, PurchaseLine
 from app.errors import GatewayError, Refused
-from app.gateways.calls import Accepted, Call
+from app.gateways.calls import Accepted, Call, NotOurs, Verb
+from app.gateways.capabilities import CommandTarget, Observer
 from app.gateways.vendors.retailrocket import csv_orders
-from app.gateways.vendors.retailrocket.api import Api, encode
+from app.gateways.vendors.retailrocket.api import Api
 from app.gateways.vendors.retailrocket.offers import clean, plain
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.gateways.wire_objects import encode
 from app.records import catalogue
 from app.records.database import Database
 from app.records.report_ledger import ReportLedger
@@ -31,6 +35,8 @@ MOST_BYTES: Final = 256 * 1024
 MOST_SENDS: Final = 2
 """With `purchase_repeat = "once"`: attempts of unknown outcome after which an operator has to look."""
 
+_NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part in orders")
+
 _SESSION: Final = re.compile(r"[0-9A-Za-z]{1,50}")
 _EMAIL: Final = re.compile(r"[^\s@,\"]{1,64}@[^\s@,\"]{1,190}")
 _OLD: Final = timedelta(hours=24)
@@ -42,27 +48,28 @@ Lines = dict[int, tuple[int, Decimal]]
 """Product number -> units and unit price."""
 
 
-class Purchases:
+@dataclass(eq=False, repr=False)
+class Purchases(CommandTarget, Observer):
     """Used by one delivery of a shopper at a time (contract 2.5: one call in flight for each visitor)."""
 
-    def __init__(
-        self,
-        options: RetailRocketOptions,
-        api: Api,
-        database: Database,
-        channel: str,
-        gateway: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._options = options
-        self._api = api
-        self._database = database
-        self._ledger = ReportLedger(database, channel, gateway)
-        self._channel = channel
-        self._clock = clock
+    _options: RetailRocketOptions
+    _api: Api
+    _database: Database
+    _ledger: ReportLedger
+    _channel: str
+    _clock: Callable[[], datetime]
 
-    def of(self, order: Order) -> Purchase | None:
+    def __post_init__(self) -> None:
+        if self._options.reports_purchases:
+            self.reports_at = "completion" if self._options.when == "completion" else "acknowledgement"
+        # "once" is kept by the ledger of lines, which knows how often; the outbox only knows ever or never.
+        report = Verb("safe" if self._options.purchase_repeat == "once" else "never")
+        self.verbs = dict.fromkeys((*COMMANDS, "push_catalog"), _NOT_OURS) | {"report_purchase": report}
+
+    def purchase_of(self, order: Order) -> Purchase | None:
         """What is to be reported of the order; None where the store's currency is another."""
+        if not self.reports_at:
+            return None
         if order.currency_code.upper() != self._options.currency:
             log.warning("an order is not reported to retailrocket: its currency is not the store's",
                         extra={"channel": self._channel, "order": order.refnum})  # fmt: skip
@@ -76,10 +83,10 @@ class Purchases:
             currency_code=self._options.currency,
             lines=_priced(order),
             session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
-            email=email if self._options.keeps_addresses and _EMAIL.fullmatch(email) else "",
+            email=email if self._options.consent and _EMAIL.fullmatch(email) else "",
         )
 
-    def report(self, purchase: Purchase, call: Call) -> Accepted:
+    def report_purchase(self, purchase: Purchase, call: Call) -> Accepted:
         """Send what has not been reported of the order.
 
         Raises a `GatewayError`; `Refused` OUTCOME_UNKNOWN when it may have been counted and may not be sent again.

@@ -14,14 +14,15 @@ from app.transport import client
 from app.transport.client import Reply, VendorClient, judge
 
 PAGE: Final = 100
-"""Rows asked for at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
+"""Rows requested at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
+
+KEPT_S: Final = 600.0
+"""How long what was read of products, locations and locked records is used."""
 
 LONGEST_KEPT_S: Final = 86_400.0
 """Nothing that was read is used for longer."""
 
 FORBIDDEN: Final = "HTTP_403"
-"""No grant, whatever the object."""
-
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
 NOT_PIPE17: Final = "NOT_PIPE17"
@@ -44,6 +45,10 @@ class Page:
 
     rows: list[Any]
     next_skip: int | None
+
+
+class NoGrant(Misconfigured):
+    """The key has no grant for this (403)."""
 
 
 class Api:
@@ -90,7 +95,7 @@ class Api:
         if not isinstance(rows, list):
             raise unreadable(path)
         pagination = read(_Pagination, body.get("pagination")) or _Pagination()
-        # A vendor that gives fewer rows than asked for says so in `pageSize`: its short pages are not the last ones.
+        # A vendor that gives fewer rows than requested says so in `pageSize`: its short pages are not the last ones.
         step = max(pagination.page_size or 0, 0) or count
         is_last = pagination.is_last or len(rows) < min(step, count)
         return Page(rows, None if is_last else skip + step)
@@ -116,7 +121,10 @@ class Api:
 
 
 def _understood(reply: Reply) -> Json:
-    """The body of a success; any other status and `success: false` are both failures (contract 1.3)."""
+    """The body of a success; any other status and `success: false` are both failures (contract 1.3).
+
+    Raises `NoGrant` for a 403, whatever the object.
+    """
     error = judge(reply)
     if error is None:
         body = reply.json_object()
@@ -126,7 +134,7 @@ def _understood(reply: Reply) -> Json:
     elif reply.status == 404 and not _is_enveloped(reply):
         said = f"pipe17 answered 404 to {reply.method} {reply.path}"
         raise Misconfigured(NOT_PIPE17, f"{said} in a form that is not Pipe17's: correct base_url")
-    raise error
+    raise NoGrant(error.code, error.message) if error.code == FORBIDDEN else error
 
 
 def _said_no(reply: Reply, body: Json) -> GatewayError:

@@ -124,18 +124,7 @@ class Facilities:
             return Step(facility, wanted_id, "", "failed", problem)
         if location is None:
             return self._create(facility, address, call, is_dry)
-        if not location.is_active:
-            note = f"the location is {location.status or 'not active'} in Pipe17; make it active there"
-            return Step(facility, location.location_id, location.name, "failed", note)
-        if not self._integration_id:
-            note = "with a bare key there is no integration to route to; set integration_id"
-            return Step(facility, location.location_id, location.name, "ready", note)
-        if location.fulfillment_integration_id == self._integration_id:
-            return Step(facility, location.location_id, location.name, "ready")
-        if location.fulfillment_integration_id and not takes_over:
-            note = "its 3PL integration is another one; use --take-over if it is to be ours"
-            return Step(facility, location.location_id, location.name, "failed", note)
-        return self._link(facility, location, call, is_dry)
+        return Step(facility, location.location_id, location.name, *self._link(location, call, is_dry, takes_over))
 
     def _find(self, facility: str, wanted_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
         """The location meant: by the configured id, by the same name, by the configured name."""
@@ -166,14 +155,23 @@ class Facilities:
             return Step(facility, "", name, "failed", "Pipe17's answer names no location; run it again to look")
         return Step(facility, made.location_id, made.name or name, "created")
 
-    def _link(self, facility: str, location: Location, call: Call, is_dry: bool) -> Step:
+    def _link(self, location: Location, call: Call, is_dry: bool, takes_over: bool) -> tuple[Done, str]:
+        """What was done for a location that is there, and what a person has to do."""
+        if not location.is_active:
+            return "failed", f"the location is {location.status or 'not active'} in Pipe17; make it active there"
+        if not self._integration_id:
+            return "ready", "with a bare key there is no integration to route to; set integration_id"
+        if location.fulfillment_integration_id == self._integration_id:
+            return "ready", ""
+        if location.fulfillment_integration_id and not takes_over:
+            return "failed", "its 3PL integration is another one; use --take-over if it is to be ours"
         if is_dry:
-            return Step(facility, location.location_id, location.name, "would link")
+            return "would link", ""
         try:
             self._api.write("PUT", ONE, self._owned, call, ids={"id": location.location_id})
         except GatewayError as error:
-            return Step(facility, location.location_id, location.name, "failed", _by_hand(error))
-        return Step(facility, location.location_id, location.name, "linked")
+            return "failed", _by_hand(error)
+        return "linked", ""
 
 
 def _by_hand(error: GatewayError) -> str:

@@ -43,19 +43,15 @@ class Hints:
 
     def heed(self) -> None:
         """Before anything read earlier is used: a hint since then makes it out of date."""
+        if self._database is None:
+            return
         try:
-            hint = self._last()
+            with self._database.read() as connection:
+                hint = polls.hinted_at(connection, *self._place)
         except DatabaseUnavailable as error:
             log.info("channel %s: hints of %s cannot be read now (%s)", *self._place, error)
             return
-        if hint is not None and hint != self._heeded:
+        # A hint counts from its own time on, which may be a moment ahead.
+        if hint is not None and hint != self._heeded and hint <= self._clock():
             self._forget()
             self._heeded = hint
-
-    def _last(self) -> datetime | None:
-        """Since when the last hint counts, or None where none does by now."""
-        if self._database is None:
-            return None
-        with self._database.read() as connection:
-            hint = polls.hinted_at(connection, *self._place)
-        return hint if hint is not None and hint <= self._clock() else None

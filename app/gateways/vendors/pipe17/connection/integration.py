@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
+from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, NoGrant
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
 from app.gateways.vendors.pipe17.connection.once_log import OnceLog
@@ -90,8 +90,8 @@ class Integration:
             raise Unavailable(SWITCHED_OFF, message, retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
         try:
             yield current.settings
-        except Misconfigured as error:
-            if error.code == FORBIDDEN and self._id:
+        except NoGrant as error:
+            if self._id:
                 self._switch_off(flow, error)
             raise
         if flow in self._on_trial:
@@ -105,20 +105,22 @@ class Integration:
 
     def is_switched_off(self) -> bool:
         """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
-        with self._lock:
-            return self._read is not None and bool(self._read.why_all_off)
+        return bool(self._last.why_all_off)
 
     def permissions(self) -> dict[str, str]:
         """By flow why it is off, "" where it is on, by what was read last; no call is made."""
-        with self._lock:
-            current = self._read or IntegrationState(self._local)
+        current = self._last
         return {flow: self._why(flow, current) for flow in TICKS}
 
     @property
     def last_settings(self) -> IntegrationSettings:
         """What counted when it was read last; no call is made."""
+        return self._last.settings
+
+    @property
+    def _last(self) -> IntegrationState:
         with self._lock:
-            return (self._read or IntegrationState(self._local)).settings
+            return self._read or IntegrationState(self._local)
 
     def look(self, call: Call) -> IntegrationState:
         """Read it now and report nothing to Pipe17; its `record` is None where it is not shown.
@@ -157,7 +159,16 @@ class Integration:
             return
         if (record.status, record.error_text if problem else "") == (status, problem):
             return
-        self._report(record, status, problem, call)
+        try:
+            self._api.write("PUT", PATH, {"status": status, "errorText": problem}, call, ids={"id": self._id})
+        except GatewayError as error:
+            with self._lock:
+                self._may_report = False
+            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
+            return
+        with self._lock:
+            if self._read is not None and self._read.record is record:
+                self._read = replace(self._read, record=replace(record, status=status, error_text=problem))
 
     # Reading
 
@@ -230,32 +241,18 @@ class Integration:
     def _why(self, flow: Flow, current: IntegrationState) -> str:
         return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
 
-    def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
+    def _switch_off(self, flow: Flow, error: NoGrant) -> None:
         why = f"Pipe17 gave no grant ({error.code}): {error.message}"
         with self._lock:
             self._no_grant[flow] = why
             self._on_trial.discard(flow)
-        self._log_flows(self._read or IntegrationState(self._local))
+        self._log_flows(self._last)
 
     # Saying what is so
 
     def _log_flows(self, current: IntegrationState) -> None:
         for flow in TICKS:
             self._log.flow(flow, self._why(flow, current), is_on_trial=flow in self._on_trial)
-
-    def _report(self, record: IntegrationRecord, status: str, problem: str, call: Call) -> None:
-        body = {"status": status, "errorText": problem}
-        try:
-            self._api.write("PUT", PATH, body, call, ids={"id": self._id})
-        except GatewayError as error:
-            with self._lock:
-                self._may_report = False
-            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
-            return
-        with self._lock:
-            if self._read is not None and self._read.record is record:
-                reported = replace(record, status=status, error_text=problem)
-                self._read = replace(self._read, record=reported)
 
     def _log_mappings(self, record: IntegrationRecord, call: Call) -> None:
         if call.deadline.left_s() < SPARE_S or not self._log.is_news("mappings " + " ".join(record.mappings.values())):

@@ -11,14 +11,11 @@ from typing import Final
 
 from app.errors import GatewayError, Misconfigured
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import Id, Text, wire
-
-KEPT_S: Final = 600.0
-"""How long Pipe17's list of locations is used."""
 
 NEVER: Final = float("-inf")
 
@@ -68,7 +65,7 @@ class Served:
 
 
 class Locations:
-    """Asks Pipe17 at most every ten minutes, and not at all when the operator named the locations."""
+    """Reads the list at most every ten minutes, and never when the operator named the locations."""
 
     def __init__(self, options: Pipe17Options, api: Api, integration: Integration, channel: str) -> None:
         self._api = api
@@ -76,37 +73,37 @@ class Locations:
         self._channel = channel
         self._integration_id = options.integration_id
         self._facilities = options.facilities
-        self._is_configured = bool(options.locations)
         self._lock = threading.Lock()
-        self._served: Served | None = None
+        self._listed: Served | None = None
         self._asked_at = NEVER
-        if self._is_configured:
+        self._configured: Served | None = None
+        if options.locations:
             by_facility = {name_key(name): location_id for name, location_id in options.locations.items()}
             facility_of = {location_id: name for name, location_id in reversed(list(options.locations.items()))}
-            self._served = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
+            self._configured = Served(tuple(sorted(set(by_facility.values()))), by_facility, facility_of)
 
     @property
     def known(self) -> Served | None:
         """What was found last, without a call."""
-        return self._served
+        return self._configured or self._listed
 
     def is_ours(self, shipment: Shipment) -> bool:
         """Whether a request, in whatever state, was routed to this channel; decided without a call."""
-        if self._is_configured and self._served is not None:
-            return shipment.location_id in self._served.ids
+        if self._configured is not None:
+            return shipment.location_id in self._configured.ids
         return not self._integration_id or shipment.fulfillment_integration_id in ("", self._integration_id)
 
     @property
     def own_filter(self) -> Mapping[str, str]:
         """Parameters of a list that shall leave out none that `is_ours`."""
-        return {"locationId": ",".join(self._served.ids)} if self._is_configured and self._served is not None else {}
+        return {"locationId": ",".join(self._configured.ids)} if self._configured is not None else {}
 
     def served(self, call: Call) -> Served:
         """Raises `Misconfigured` when there is none, for a list without a filter would be everybody's."""
         wanted = self._integration.settings(call).location_filter
         with self._lock:
-            served, age_s = self._served, self._api.now() - self._asked_at
-        if served is None or (not self._is_configured and age_s > KEPT_S):
+            served, age_s = self.known, self._api.now() - self._asked_at
+        if served is None or (self._configured is None and age_s > KEPT_S):
             served = self._ask(call, served)
         served = served.only(wanted)
         if not served.ids:
@@ -118,10 +115,10 @@ class Locations:
 
     def is_filtered_out(self, facility: str) -> bool:
         """Whether a facility has a location that only the filter of the settings leaves out; no call is made."""
-        return self._served is not None and self._served.find(facility) is not None
+        return self.known is not None and self.known.find(facility) is not None
 
     def forget(self) -> None:
-        """What is known may be stale: the next use asks again."""
+        """What is known may be stale: the next use reads it again."""
         with self._lock:
             self._asked_at = NEVER
 
@@ -131,26 +128,8 @@ class Locations:
 
     def served_among(self, locations: Sequence[Location]) -> Served:
         """Which of these locations this channel serves, by its own settings; no call is made."""
-        if self._is_configured and self._served is not None:
-            return self._served
-        return self._served_among(locations)
-
-    def _ask(self, call: Call, before: Served | None) -> Served:
-        # No lock while Pipe17 is called: two threads may call at once, and what was requested last counts.
-        asked_at = self._api.now()
-        try:
-            found = self.every(call)
-        except GatewayError:
-            if before is None:
-                raise
-            return before
-        served = self._served_among(found)
-        with self._lock:
-            if asked_at >= self._asked_at:
-                self._served, self._asked_at = served, asked_at
-        return served
-
-    def _served_among(self, locations: Sequence[Location]) -> Served:
+        if self._configured is not None:
+            return self._configured
         active = [location for location in locations if location.is_active]
         if self._integration_id:
             active = [item for item in active if item.fulfillment_integration_id == self._integration_id]
@@ -161,6 +140,21 @@ class Locations:
                 self._channel,
             )
         return Served(tuple(sorted(item.location_id for item in active)), *self.paired(active))
+
+    def _ask(self, call: Call, before: Served | None) -> Served:
+        # No lock during the call: two threads may read at once, and the later request counts.
+        asked_at = self._api.now()
+        try:
+            found = self.every(call)
+        except GatewayError:
+            if before is None:
+                raise
+            return before
+        served = self.served_among(found)
+        with self._lock:
+            if asked_at >= self._asked_at:
+                self._listed, self._asked_at = served, asked_at
+        return served
 
     def paired(self, locations: Sequence[Location]) -> tuple[dict[str, str], dict[str, str]]:
         """Location id by facility, and facility by location id: by the same name, else by the configured one.

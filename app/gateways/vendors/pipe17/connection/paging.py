@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 from app.domain.moments import moment_text
@@ -43,10 +44,10 @@ def in_order(pages: Iterable[list[Any]], until_ms: int) -> Iterator[list[Placed]
         complete = [item for item in waiting if item[0] < newest_ms]
         waiting = [item for item in waiting if item[0] >= newest_ms]
         if complete:
-            yield sorted(complete, key=_moment)
+            yield sorted(complete, key=itemgetter(0))
     rest = [item for item in waiting if item[0] <= until_ms]
     if rest:
-        yield sorted(rest, key=_moment)
+        yield sorted(rest, key=itemgetter(0))
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,3 @@ def _is_new(item: Placed, seen: set[str]) -> bool:
         return False
     seen.add(shipment_id)
     return True
-
-
-def _moment(item: Placed) -> int:
-    return item[0]

@@ -49,15 +49,9 @@ class IntegrationState:
 
     def why_off(self, flow: Flow, directions: str) -> str:
         """Why the flow may not run, or ""; `directions` says whose side the ticks are seen from."""
-        switches: Mapping[Flow, bool] = {
-            "orders": self.settings.orders,
-            "inventory": self.settings.inventory,
-            "catalog": self.settings.catalog,
-            "returns": self.settings.returns,
-        }
         if why := self.why_all_off:
             return why
-        if not switches.get(flow, True):
+        if not getattr(self.settings, flow, True):  # Not every flow has a switch.
             return f"it is switched off in the settings (enabled_flows.{flow})"
         if self.record and not _is_ticked(flow, self.record.entities, directions):
             return f"the entity {TICKS[flow][0]} is not ticked for it in Pipe17"

@@ -92,20 +92,14 @@ def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
     Pipe17 has mapped the method already (contract 4.1); a code that our table lacks is passed on as it is, so
     that RetailOps shows it, unless the table has a "*".
     """
-    method = ship_code(shipment)
+    method = shipment.shipping_code
+    # Carrier and class count only together (contract 4.1).
+    if not method and shipment.carrier and shipment.carrier_class:
+        method = f"{shipment.carrier} {shipment.carrier_class}"
     if not method:
         return defaults.ship_code
     by_name = {name.casefold(): code for name, code in defaults.methods.items()}
     return by_name.get(method.casefold()) or by_name.get(ANY_METHOD) or method
-
-
-def ship_code(shipment: Shipment) -> str:
-    """The method: the code first, else carrier and class, which count only together (contract 4.1)."""
-    if shipment.shipping_code:
-        return shipment.shipping_code
-    if shipment.carrier and shipment.carrier_class:
-        return f"{shipment.carrier} {shipment.carrier_class}"
-    return ""
 
 
 def to_address(address: Address) -> OrderAddress:

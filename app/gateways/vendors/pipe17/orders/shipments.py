@@ -92,7 +92,7 @@ class Shipment(RequestState):
 
     @property
     def is_sale(self) -> bool:
-        """False for a transfer between warehouses, which is nobody's order."""
+        """False for a transfer between warehouses, which is no order."""
         return self.order_type.lower() in SALES
 
     @property

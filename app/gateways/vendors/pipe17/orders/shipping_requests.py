@@ -22,7 +22,7 @@ from app.gateways.vendors.pipe17.products.product_cache import ProductCache, bat
 from app.gateways.wire_objects import is_possible_id, read, read_all
 
 FEW: Final = 3
-"""Up to so many named orders are read one by one, which is proven to work; more are asked for as a list."""
+"""Up to so many named orders are read one by one, which is proven to work; more are requested as a list."""
 
 UNREADABLE: Final = "the shipping request cannot be read"
 
@@ -74,7 +74,7 @@ class ShippingRequests:
             log.info("channel %s: transfers of pipe17 are not orders: %s", self._channel, ids)
 
     def _is_due(self, shipment: Shipment, served: Served, now_ms: int) -> bool:
-        """Checked here too, for it is unproven that every filter of the list works as asked."""
+        """Checked here too, for it is unproven that every filter of the list works."""
         is_ready = shipment.status in ("", READY)
         is_held = shipment.hold_until is not None and moments.to_ms(shipment.hold_until) > now_ms
         is_here = not shipment.location_id or shipment.location_id in served.ids

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from app.domain.catalogue import ProductChange, ProductSent
 from app.errors import GatewayError, Refused, Unavailable
-from app.gateways.calls import Call
+from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink
 from app.gateways.vendors.pipe17.connection.api import Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
@@ -20,7 +21,7 @@ from app.gateways.vendors.pipe17.products.catalogue_units import Sending, Unit, 
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.products.publishing import LastSent, read_note, row_change, status_for
+from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, row_change, status_for
 from app.gateways.wire_objects import Json
 
 ONE: Final = "/products/{id}"
@@ -29,26 +30,18 @@ MOST_FAILURES: Final = 3
 """Products in a row that Pipe17 may fail on before the others wait: more of them are no fault of one product."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Products(CatalogueSink):
     """Sends products.  Used by one sender at a time (R13); what is so already at Pipe17 is not sent again."""
 
-    batch = 100
+    _options: Pipe17Options
+    _api: Api
+    integration: Integration
+    _known: KnownProducts
+    _notes_with: Callable[[bytes], list[bytes]]
+    """Finds the notes of other products that hold these bytes."""
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        known: KnownProducts,
-        notes_with: Callable[[bytes], list[bytes]] = lambda part: [],
-    ) -> None:
-        """`notes_with` finds the notes of other products that hold these bytes."""
-        self._api = api
-        self.integration = integration
-        self._known = known
-        self._notes_with = notes_with
-        self._integration_id = options.integration_id
-        self._batch = options.ingest_batch if options.bulk_post == "array" else None
+    batch = 100
 
     @using("catalog")
     def push(self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
@@ -56,7 +49,7 @@ class Products(CatalogueSink):
 
         Raises a `GatewayError` when not one product could be settled.
         """
-        sendings = [Sending(change, read_note(change.sent)) for change in changes]
+        sendings = [Sending(change, read_note(change.sent, Note) or {}) for change in changes]
         units = list(units_of(sendings))
         for unit in units:
             unit.sending.is_open = True
@@ -122,7 +115,7 @@ class Products(CatalogueSink):
         if last is None and own is not None and own.status == UNPUBLISHED and unit.is_enabled:
             last = self._sent_elsewhere(unit.sku)
         status, state = status_for(own, last, unit.product_id, is_enabled=unit.is_enabled)
-        change = row_change(self._integration_id, unit.sku, match, own, status, unit.product_id)
+        change = row_change(self._options.integration_id, unit.sku, match, own, status, unit.product_id)
         fields, mark = self._own_fields(unit, product.owner, last, settings)
         if change or fields:
             try:
@@ -137,7 +130,7 @@ class Products(CatalogueSink):
     def _sent_elsewhere(self, sku: str) -> LastSent | None:
         """What is noted of a SKU with the product that had it before, and gave it up."""
         for note in self._notes_with(msgspec.json.encode(sku) + b":["):
-            last = read_note(note).get(sku)
+            last = (read_note(note, Note) or {}).get(sku)
             if last is not None and last.state == "off":
                 return last
         return None
@@ -146,7 +139,8 @@ class Products(CatalogueSink):
         self, unit: Unit, owner: str, last: LastSent | None, settings: IntegrationSettings
     ) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
-        if unit.item is None or not unit.is_enabled or owner != self._integration_id or not settings.creates_products:
+        is_ours = owner == self._options.integration_id and settings.creates_products
+        if unit.item is None or not unit.is_enabled or not is_ours:
             return {}, last.fields if last else ""
         fields = fields_of(unit.item, unit.parent_id)
         mark = digest(fields)
@@ -178,11 +172,12 @@ class Products(CatalogueSink):
             assert unit.item is not None
             name = settings.sku_mapping.pipe17_sku(unit.sku)
             fields = fields_of(unit.item, unit.parent_id)
-            row = mapped(self._integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
+            row = mapped(self._options.integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
             bodies.append({"sku": name, **fields, MAPPED: row})
         refused: dict[Unit, str] = {}
+        batch = self._options.bulk_batch
         try:
-            for place, reason in post_each(self._api, PATH, "product", bodies, ["sku"], call, batch=self._batch):
+            for place, reason in post_each(self._api, PATH, "product", bodies, ["sku"], call, batch=batch):
                 unit, body = units[place], bodies[place]
                 if reason:
                     refused[unit] = reason

@@ -7,8 +7,8 @@ from typing import Final
 from app.domain import moments
 from app.errors import GatewayError
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.products.product_cache import KEPT_S, PATH, ProductCache
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api
+from app.gateways.vendors.pipe17.products.product_cache import PATH, ProductCache
 from app.gateways.vendors.pipe17.products.product_rows import Product, read_product
 
 WALK_PAGE: Final = 500
@@ -22,11 +22,7 @@ OVERLAP_S: Final = 600.0
 
 
 class ChannelSkus:
-    """Every product that has another name on our side.
-
-    No list of Pipe17's can be asked by it, so all products are read once, some pages at a time, and later
-    only what has changed.
-    """
+    """Every product that has another name on our side: read once, some pages at a time, and later what has changed."""
 
     def __init__(self, api: Api, integration_id: str, cache: ProductCache) -> None:
         self._api = api

@@ -55,7 +55,7 @@ class KnownProducts:
     ) -> dict[str, Match]:
         """Each SKU's match: by a pair of the setting, else by the product's own row, else by the same name.
 
-        `others`: also the further products that carry each SKU.  Raises a `GatewayError` when Pipe17 cannot be read.
+        `others`: also the further products that carry each SKU.  Raises a `GatewayError`.
         """
         is_searched = others and bool(self._integration_id) and self._is_searched(call, may_fail=False)
         named = {sku: _named(sku, mapping) for sku in skus}

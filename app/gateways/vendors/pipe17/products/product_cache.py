@@ -10,13 +10,10 @@ from urllib.parse import quote
 from cachetools import TLRUCache
 
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api, unreadable
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, unreadable
 from app.gateways.vendors.pipe17.products.product_rows import Product, read_product, spelling
 
 PATH: Final = "/products"
-
-KEPT_S: Final = 600.0
-"""How long a product that was read is used."""
 
 MISSING_KEPT_S: Final = 60.0
 """How long a SKU without a product counts as such: it may be created at any time."""
@@ -50,7 +47,7 @@ class ProductCache:
     def find(self, skus: Sequence[str], call: Call, *, is_fresh: bool = False) -> dict[str, Product | None]:
         """Each product by its SKU, None where there is none; `is_fresh` asks again for all of them.
 
-        A SKU that cannot be requested is left out.  Raises a `GatewayError` when Pipe17 cannot be read.
+        A SKU that cannot stand in a request is left out.  Raises a `GatewayError` when a request fails.
         """
         wanted = dict.fromkeys(skus)
         with self._lock:
@@ -67,7 +64,7 @@ class ProductCache:
         return found
 
     def keep(self, products: Iterable[Product], asked_at: float) -> None:
-        """What was read of these elsewhere, asked at a moment of the API's clock."""
+        """What was read of these elsewhere, requested at a moment of the API's clock."""
         with self._lock:
             self._answers.update({product.sku: _Answer(asked_at, product) for product in products})
 

@@ -4,16 +4,15 @@ the way of a refused fact (contract 4.1, R13)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from app.domain.facts import PollResult
 from app.gateways.calls import Call
 from app.gateways.capabilities import Poll
 from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
@@ -22,68 +21,48 @@ from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import TO_BE_PUBLISHED, TO_BE_UNPUBLISHED, Product, read_product
 
 
+@dataclass(eq=False, repr=False)
 class PublishRequests(Poll):
     """Reads the products that changed; what RetailOps never said it has stays as it is."""
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        known: KnownProducts,
-        obstacles: Obstacles,
-        *,
-        takes_catalogue: bool,
-    ) -> None:
-        self._api = api
-        self._integration = integration
-        self._integration_id = options.integration_id
-        self._known = known
-        self._obstacles = obstacles
-        self._takes_catalogue = takes_catalogue
-        self.every_s = options.product_poll_minutes * 60.0
+    _options: Pipe17Options
+    _api: Api
+    _integration: Integration
+    _known: KnownProducts
+    _obstacles: Obstacles
+    _takes_catalogue: bool
+
+    def __post_init__(self) -> None:
+        self.every_s = self._options.product_poll_minutes * 60.0
 
     def since(
         self, since_ms: int | None, until_ms: int, waiting: Mapping[str, Sequence[str]], call: Call
     ) -> PollResult:
-        """While the flow of products is off, only obstacles of refused facts are read."""
-        is_catalogue_on = self._takes_catalogue and not (waiting and self._integration.why_off("catalog", call))
-        with self._integration.using("catalog" if is_catalogue_on else "inventory", call) as settings:
-            found = self._read(since_ms, until_ms, waiting, settings, call)
-        return found if is_catalogue_on else msgspec.structs.replace(found, skus=())
-
-    def _read(
-        self,
-        since_ms: int | None,
-        now_ms: int,
-        waiting: Mapping[str, Sequence[str]],
-        settings: IntegrationSettings,
-        call: Call,
-    ) -> PollResult:
         """RetailOps' SKUs of the products that are to be published or unpublished, and the obstacles that are gone.
 
-        The next use reads the changed products anew.
-        Raises a `GatewayError` when nothing was read that the next poll could go on from.
+        While the flow of products is off, only obstacles of refused facts are read.  The next use reads the changed
+        products anew.  Raises a `GatewayError` when nothing was read that the next poll could go on from.
         """
+        is_catalogue_on = self._takes_catalogue and not (waiting and self._integration.why_off("catalog", call))
+        with self._integration.using("catalog" if is_catalogue_on else "inventory", call) as settings:
+            found = paging.changed(
+                lambda since: self._api.pages(PATH, since, call), self._changed, since_ms, until_ms,
+                overlap_s=settings.poll_overlap_s,
+            )  # fmt: skip
+            self._known.forget(product.sku for product in found.items)
+            mapping = settings.sku_mapping
+            gone = self._obstacles.gone(waiting, found.items, mapping, call) if waiting else ()
+        names = [_requested(product, mapping) for product in found.items] if is_catalogue_on else []
+        collided = self._known.take_collided()
+        return PollResult(tuple(filter(None, names)), found.until_ms, found.is_all, gone, collided)
 
-        def read(row: Any) -> tuple[str, int | None, tuple[str, Product]] | None:
-            product = read_product(row, self._integration_id)
-            if product is None:
-                return None
-            name = ""
-            if product.own is not None and product.own.status in (TO_BE_PUBLISHED, TO_BE_UNPUBLISHED):
-                name = settings.sku_mapping.to_partner.get(product.sku) or product.own.sku or product.sku
-            return product.product_id, product.updated_ms, (name, product)
+    def _changed(self, row: Any) -> tuple[str, int | None, Product] | None:
+        product = read_product(row, self._options.integration_id)
+        return None if product is None else (product.product_id, product.updated_ms, product)
 
-        found = paging.changed(
-            lambda since: self._api.pages(PATH, since, call), read, since_ms, now_ms, overlap_s=settings.poll_overlap_s
-        )
-        changed = [product for _, product in found.items]
-        self._known.forget(product.sku for product in changed)
-        return PollResult(
-            tuple(name for name, _ in found.items if name),
-            found.until_ms,
-            found.is_all,
-            self._obstacles.gone(waiting, changed, settings.sku_mapping, call) if waiting else (),
-            self._known.take_collided(),
-        )
+
+def _requested(product: Product, mapping: SkuMapping) -> str:
+    """RetailOps' SKU of a product that is to be published or unpublished; "" for any other."""
+    if product.own is None or product.own.status not in (TO_BE_PUBLISHED, TO_BE_UNPUBLISHED):
+        return ""
+    return mapping.to_partner.get(product.sku) or product.our_sku

@@ -72,12 +72,3 @@ def row_change(
     if own is not None and (own.status, own.ext_product_id, own.sku) == (status, number, channel_sku):
         return {}
     return mapped(integration_id, status, number, channel_sku)
-
-
-def read_note(sent: bytes | None) -> Note:
-    if not sent:
-        return {}
-    try:
-        return msgspec.json.decode(sent, type=Note)
-    except msgspec.DecodeError:
-        return {}  # An older form: what Pipe17 shows is compared anyway.

@@ -14,7 +14,7 @@ from app.gateways.wire_objects import Id, Switch, Text, Units, wire
 PATH: Final = "/inventory"
 
 ROWS: Final = 500
-"""Rows asked for at a time, as live clients do (contract 1.5): five locations of a hundred SKUs are one page."""
+"""Rows requested at a time, as live clients do (contract 1.5): five locations of a hundred SKUs are one page."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ Held = dict[tuple[str, str], StockRecord]
 
 
 def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], call: Call) -> Held:
-    """Records that do not exist, and SKUs no list can be asked for, are left out.
+    """Records that do not exist, and SKUs that cannot stand in a request, are left out.
 
     Raises a `GatewayError`; `BrokenReply` when the list did not heed the SKUs, for all would read as not there.
     """

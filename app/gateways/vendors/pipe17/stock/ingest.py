@@ -13,10 +13,10 @@ from typing import Final
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
-from app.errors import GatewayError, Misconfigured, Refused, Unavailable
+from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
@@ -58,30 +58,23 @@ class Expected:
     is_skipped: bool
 
 
+@dataclass(eq=False, repr=False)
 class Stock(StockSink):
     """Sends levels.  Used by one sender at a time (R13)."""
 
+    _options: Pipe17Options
+    _api: Api
+    integration: Integration
+    _locations: Locations
+    _known: KnownProducts
+    _untracked: UntrackedStock
+    _is_blind: bool = False
+    _missing_read_at: float = float("-inf")
+
     by_location = True
 
-    def __init__(
-        self,
-        options: Pipe17Options,
-        api: Api,
-        integration: Integration,
-        locations: Locations,
-        known: KnownProducts,
-        untracked: UntrackedStock,
-    ) -> None:
-        self._options = options
-        self.integration = integration
-        self._rows = StockRows(options, locations)
-        self._api = api
-        self._locations = locations
-        self._known = known
-        self._untracked = untracked
-        self._batch = options.ingest_batch if options.bulk_post == "array" else None
-        self._is_blind = False
-        self._missing_read_at = float("-inf")
+    def __post_init__(self) -> None:
+        self._rows = StockRows(self._options, self._locations)
 
     @using("inventory")
     def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -148,9 +141,7 @@ class Stock(StockSink):
             return list(rows)
         try:
             held = held_stock(self._api, [row.pipe17_sku for row in alike], {row.location_id for row in alike}, call)
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused):
             return list(rows)
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
@@ -175,9 +166,7 @@ class Stock(StockSink):
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
         try:
             found = self._known.find(skus, settings.sku_mapping, call, others=True)
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused) as error:
             if not self._is_blind:
                 log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True
@@ -187,8 +176,8 @@ class Stock(StockSink):
 
     def _send(self, rows: Sequence[Row], call: Call) -> None:
         events = [self._event(row) for row in rows]
-        names = ("sku", "locationId")
-        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
+        names, batch = ("sku", "locationId"), self._options.bulk_batch
+        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=batch):
             rows[place].settle(reason)
 
     def _event(self, row: Row) -> Json:
@@ -200,7 +189,5 @@ class Stock(StockSink):
 
 def _has(held: StockRecord | None, figure: Level) -> bool:
     """Whether Pipe17 shows just this; what is not sent may be anything."""
-    if held is None:
-        return False
-    pairs = zip(held.figures, figure.figures, strict=True)
-    return all(own is None or shown == own for shown, own in pairs)
+    pairs = zip(held.figures, figure.figures, strict=True) if held is not None else ()
+    return held is not None and all(own is None or shown == own for shown, own in pairs)

@@ -6,14 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from app.errors import Misconfigured, Refused
+from app.errors import Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, NoGrant
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 from app.gateways.wire_objects import read_all
-
-KEPT_S: Final = 600.0
-"""How long the list of locked records is used."""
 
 MOST_PAGES: Final = 20
 """Pages of locked records read at a time; of any others Pipe17 itself refuses the ingest."""
@@ -43,7 +40,7 @@ class UntrackedStock:
     def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         """(SKU, location id) of each locked record; none where the key may not read stock.
 
-        Raises a `GatewayError` when Pipe17 cannot be read.
+        Raises a `GatewayError`.
         """
         places = frozenset(location_ids)
         now = self._api.now()
@@ -62,8 +59,6 @@ class UntrackedStock:
                 if number == MOST_PAGES:
                     self._is_all = False
                     break
-        except (Misconfigured, Refused) as error:
-            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
-                raise
+        except (NoGrant, Refused) as error:
             log.info("pipe17 does not show which stock records are locked (%s)", error.code)
         return frozenset(found)

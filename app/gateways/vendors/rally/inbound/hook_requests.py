@@ -144,15 +144,11 @@ def customer(body: Json) -> dict[str, Any]:
     return stated | ({"accepts_email": consent} if isinstance(consent, bool) else {})
 
 
-def chosen_shipping(body: Json) -> str:
-    """The id of the chosen shipping, "" where it is not stated."""
-    return identifier(body.get("selected_shipping_line_external_id"))
-
-
 def shopper(body: Json) -> ShopperNews:
     """What the body states of customer, addresses, shipping and notes."""
     notes = text(body["notes"]) if body.get("notes") is not None else None
-    return ShopperNews(customer(body), billing_address(body), shipping_address(body), chosen_shipping(body), notes)
+    shipping = identifier(body.get("selected_shipping_line_external_id"))
+    return ShopperNews(customer(body), billing_address(body), shipping_address(body), shipping, notes)
 
 
 def coupons(body: Json) -> list[str] | None:

@@ -29,6 +29,7 @@ from app.gateways.vendors.rally.inbound.storefront_address import add_storefront
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
 from app.gateways.vendors.rally.products import search_categories, search_products
 from app.gateways.vendors.rally.signing import HEADER, sign, signer
+from app.gateways.wire_objects import encode
 from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
 from app.storefront.refusals import ShopRefused
 
@@ -42,8 +43,6 @@ REPEAT_S: Final = 2.0
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Ids of carts and orders are ours; what looks otherwise is none."""
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +163,7 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
         answer = repeated(lambda: answering(hook), time.monotonic() + REPEAT_S)
-        return _reply(200, _encode(answer), secret)
+        return _reply(200, encode(answer), secret)
     except ShopRefused as refused:
         return _refusal(hook_errors.of_shop(refused, is_placing=topic == "order/create"), secret)
     except HookRefused as refused:

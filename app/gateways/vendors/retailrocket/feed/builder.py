@@ -10,6 +10,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final, cast
 
@@ -43,31 +44,26 @@ FORM: Final = 2
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)
 class FeedBuilder:
     """Builds one channel's feed when it is due."""
 
-    def __init__(
-        self,
-        options: RetailRocketOptions,
-        database: Database,
-        channel: str,
-        gateway: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self.store = FeedStore(database, channel, gateway)
-        self._options = options
-        self._offers = Offers(options)
-        self._availability = Availability(options)
-        self._database = database
-        self._channel = channel
-        self._gateway = gateway
-        self._clock = clock
-        self._form = _form(options)
-        self._look_at_s = 0.0
-        self._is_begun = False
+    _options: RetailRocketOptions
+    _database: Database
+    _channel: str
+    _gateway: str
+    _clock: Callable[[], datetime]
+    _look_at_s: float = 0.0
+    _is_begun: bool = False
+
+    def __post_init__(self) -> None:
+        self.store = FeedStore(self._database, self._channel, self._gateway)
+        self._offers = Offers(self._options)
+        self._availability = Availability(self._options)
+        self._form = _form(self._options)
 
     def build_if_due(self, is_stopping: Callable[[], bool]) -> bool:
-        """Build when it is time and nobody else does; True when a build was made.  Raises `DatabaseUnavailable`."""
+        """Build when it is due and no other process does; True when a build was made.  Raises `DatabaseUnavailable`."""
         if time.monotonic() < self._look_at_s:
             return False
         self._look_at_s = time.monotonic() + LOOK_S

@@ -1,6 +1,6 @@
 """Serves the feed to Retail Rocket: from what was built, with 304 for who has it already (contract 2.1).
 
-A download holds no thread while it lasts (`LONG_BODY`), so fetchers that stall cost nobody anything but their place.
+A download holds no thread while it lasts (`LONG_BODY`), so a fetcher that stalls takes only its own place.
 """
 
 from __future__ import annotations
