@@ -166,6 +166,7 @@ def _owe(
     """
     placed: list[Placed] = []
     busy: list[Owed] = []
+    now = services.clock()  # behind what the plan has written, in the story of the order too
     for item in plan.owed:
         written = outbox.owe(
             connection,
@@ -174,8 +175,8 @@ def _owe(
             lane=claim.order_refnum,
             command_id=row_id,
             request_id=claim.request_id,
-            now=claim.begun_at,
-            lease=(token, claim.lease_until),
+            now=now,
+            lease=(token, now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)),
             is_kept_behind=not services.is_vendors_decision(claim.channel, item.gateway, item.verb),
         )
         if written is None:

@@ -292,6 +292,11 @@ def test_r16_the_story_of_an_order_joins_journal_ledger_and_deliveries(
         f"parks delivery {number}", "LATE_FULFILLMENT_REFUSED",
     ):  # fmt: skip
         assert any(part in line for line in told), (part, told)
+    registered, owed = (
+        next(at for at, line in enumerate(told) if part in line)
+        for part in ("registers package", f"owes delivery {number}")
+    )
+    assert registered < owed, "a call is owed for what was registered"
     assert f"channel deliveries retry {number}" in channel("callbacks", "show", "--order", refnum).output.replace(
         "\n", ""
     )
