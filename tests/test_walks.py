@@ -29,7 +29,7 @@ LIMITS = {
     "order_shipment_submit to Pipe17 and back": (54, 181, 42, 7, 2, 1),
     "order_acknowledge to Pipe17 and back": (47, 157, 39, 6, 3, 1),
     "inventory_push, the request": (22, 34, 12, 2, 1, 0),
-    "inventory_push, the same stock in the background": (39, 118, 17, 9, 4, 0),
+    "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 5, 0),
     "order_pull, a page of 100, again": (54, None, None, 11, 8, 0),
     "Rally order/create": (36, 88, 29, 10, 2, 0),

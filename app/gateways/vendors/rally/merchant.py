@@ -35,14 +35,9 @@ def merchant_of(options: RallyOptions, tools: Tools) -> Merchant:
 def store_json(options: RallyOptions) -> Json:
     """StoreInfo (contract 4.8)."""
     return {
-        "organization_id": options.organization_id,
-        "external_id": options.store_id or options.organization_id,
-        "country_code": options.store_country,
-        "address": options.store_address,
+        **_account_json(options),
         "store_phone": options.store_phone,
         "store_locale": options.store_locale,
-        "timezone": options.store_timezone,
-        "currency": options.currency,
         "store_name": options.store_name,
         "store_url": options.store_url,
         "native_checkout_url": options.native_checkout_url or None,
@@ -55,15 +50,22 @@ def store_json(options: RallyOptions) -> Json:
 def shop_info_json(options: RallyOptions) -> Json:
     """The body of `webhooks/shop-info-update` (contract 2.9)."""
     return {
-        "external_id": options.store_id or options.organization_id,
-        "organization_id": options.organization_id,
-        "country_code": options.store_country,
-        "address": options.store_address,
+        **_account_json(options),
         "phone": options.store_phone or None,
         "locale": options.store_locale,
+        "weight_unit": options.weight_unit,
+    }
+
+
+def _account_json(options: RallyOptions) -> Json:
+    """Who and where the merchant is, the same in both."""
+    return {
+        "organization_id": options.organization_id,
+        "external_id": options.store_id or options.organization_id,
+        "country_code": options.store_country,
+        "address": options.store_address,
         "timezone": options.store_timezone,
         "currency": options.currency,
-        "weight_unit": options.weight_unit,
     }
 
 

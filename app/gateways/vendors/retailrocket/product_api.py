@@ -197,21 +197,16 @@ class ProductApi:
         return fields | {"name": offer.name, "isAvailable": is_any}
 
     def _fields(self, offer: Offer, stock_id: str) -> dict[str, Any]:
-        fields: dict[str, Any] = {
+        further = {"vendor": offer.vendor, "description": offer.description, "params": dict(offer.params)}
+        return {
             "name": offer.name,
             "price": offer.price,
             "oldPrice": offer.old_price,
             "url": offer.url,
             "pictureUrl": offer.picture,
             "isAvailable": _is_there(offer, stock_id),
+            **{name: value for name, value in further.items() if value},
         }
-        if offer.vendor:
-            fields["vendor"] = offer.vendor
-        if offer.description:
-            fields["description"] = offer.description
-        if offer.params:
-            fields["params"] = dict(offer.params)
-        return fields
 
 
 def _gone(offer: Offer) -> Offer:

@@ -75,6 +75,7 @@ class Stock(StockSink):
 
     def __post_init__(self) -> None:
         self._rows = StockRows(self._options, self._locations)
+        self._batch = self._options.bulk_batch
 
     @using("inventory")
     def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
@@ -176,8 +177,8 @@ class Stock(StockSink):
 
     def _send(self, rows: Sequence[Row], call: Call) -> None:
         events = [self._event(row) for row in rows]
-        names, batch = ("sku", "locationId"), self._options.bulk_batch
-        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=batch):
+        names = ("sku", "locationId")
+        for place, reason in post_each(self._api, PATH, "inventory", events, names, call, batch=self._batch):
             rows[place].settle(reason)
 
     def _event(self, row: Row) -> Json:

@@ -11,7 +11,6 @@ import msgspec
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockSent
 from app.domain.stock_levels import on_shelf
-from app.gateways.calls import read_note
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import Match
@@ -139,7 +138,7 @@ class StockRows:
 
     def _note(self, change: StockChange, served: Served) -> Note:
         """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
-        note = read_note(change.sent, Note) or {}
+        note = _read_note(change.sent)
         if change.uncertain is None:
             return note
         uncertain = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
@@ -199,3 +198,12 @@ def lock_subject(pipe17_sku: str, location_id: str) -> str:
 def noted(figure: Level) -> list[int | None]:
     figures = [figure.on_hand, figure.unavailable]
     return figures if figure.future is None else [*figures, figure.future]
+
+
+def _read_note(sent: bytes | None) -> Note:
+    if not sent:
+        return {}
+    try:
+        return msgspec.json.decode(sent, type=Note)
+    except msgspec.DecodeError:
+        return {}  # Another vendor's, or an older form: everything is sent anew anyway.
