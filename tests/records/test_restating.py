@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -16,7 +18,7 @@ from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
 from app.errors import Unavailable
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import CommandTarget, Gateway, StockSink
-from app.records import due_facts, obstacles, refused, stock, stock_batches, stock_sync
+from app.records import due_facts, obstacles, refused, stock, stock_batches, stock_sync, sync_state
 from app.records.database import Database
 from tests.records.test_migrations import open_database
 
@@ -169,6 +171,23 @@ def test_p33_where_only_changes_are_wanted_equal_levels_are_sent_again_only_afte
     assert records.send() == ["B"]
     records.later(1).state(None, A=1, B=1)
     assert records.send() == []
+
+
+def test_p33_what_moves_levels_waits_for_a_push_that_has_not_reached_their_rows_yet(
+    records: Records, database_url: str
+) -> None:
+    """Else each of the two might change first the row that the other changes last, and wait for ever."""
+    records.state(A=1, B=1)
+    level = msgspec.json.encode(StockLevel(2))
+    beside = Records(open_database(database_url))
+    with closing(beside.database), ThreadPoolExecutor(1) as other:
+        with records.database.write() as connection:
+            sync_state.next_seq(connection, *STREAM)
+            moving = other.submit(beside.moved, "A", "B")
+            assert wait([moving], timeout=0.3).not_done
+            stock.accept(connection, *STREAM, {"A": level, "B": level}, now=records.now)
+        moving.result(timeout=10)
+    assert records.stated("A").is_moved and records.stated("B").is_moved
 
 
 def test_p33_no_sku_starves_and_changed_ones_never_wait_for_restated_ones(records: Records, seed: int) -> None:
