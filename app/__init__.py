@@ -23,7 +23,7 @@ from app.channel.dispatch import CallbackDispatcher
 from app.channel.routing import Routing
 from app.channel.services import BUDGET_S, Services
 from app.contract.schemas import load_contract
-from app.deliveries.courier import Courier
+from app.deliveries.attempts import Attempts
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.domain.traffic import InboundRequest, VendorCall
@@ -72,12 +72,12 @@ class Works:
             public_url=configured.public_url,
         )
         self.gateways = create_gateways(configured, self.journal, tools)
-        self.courier = Courier(self.gateways, clock=database.clock)
+        self.attempts = Attempts(self.gateways, clock=database.clock)
         self.keeper = Keeper()
         terms = Terms(journal=timedelta(days=configured.journal_days))
         self.dispatcher = Dispatcher(
             self.database,
-            self.courier,
+            self.attempts,
             self.gateways,
             self._apply_late,
             effects.done_after_all,
@@ -200,7 +200,7 @@ def create_app(configured: Settings | None = None) -> Flask:
     )
     contract = load_contract()
     services = Services(
-        works.database, works.gateways, works.courier, database.clock, works.dispatcher.wake, works.keeper
+        works.database, works.gateways, works.attempts, database.clock, works.dispatcher.wake, works.keeper
     )
     routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
     dispatcher = CallbackDispatcher(services, routing, raises_on_bad_answer=configured.app_env == "development")

@@ -136,7 +136,7 @@ def _attempt(request: CallbackRequest, begun: Begun) -> dict[int, Settled]:
                 settled[delivery.id] = transitions.not_tried(delivery, request.services.clock())
             continue
         deadline = request.deadline.held_until(begun.held_until_s)
-        settled[delivery.id] = request.services.courier.attempt(delivery, deadline, is_inline=True)
+        settled[delivery.id] = request.services.attempts.make(delivery, deadline, is_inline=True)
         if settled[delivery.id].state not in ("delivered", "refused"):
             stopped.add(lane)
     return settled

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
-from app.deliveries.courier import Courier
+from app.deliveries.attempts import Attempts
 from app.deliveries.keeping import Keeper
 from app.gateways.calls import Call, Kind, Verb
 from app.gateways.capabilities import Gateway
@@ -29,7 +29,7 @@ class Services:
 
     database: Database
     gateways: Mapping[tuple[str, str], Gateway]
-    courier: Courier
+    attempts: Attempts
     clock: Callable[[], datetime]
     wake_deliveries: Callable[[], None]
     keeper: Keeper

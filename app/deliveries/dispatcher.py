@@ -18,8 +18,8 @@ from datetime import datetime
 from app import caller
 from app.clock import boot_s, utc_now
 from app.deadline import Deadline
+from app.deliveries.attempts import Attempts
 from app.deliveries.background_work import BackgroundWork
-from app.deliveries.courier import Courier
 from app.deliveries.failure_log import FailureLog
 from app.deliveries.keeping import Keeper
 from app.deliveries.recording import Apply, Recorder
@@ -65,7 +65,7 @@ class Dispatcher:
     def __init__(
         self,
         database: Database,
-        courier: Courier,
+        attempts: Attempts,
         gateways: Mapping[tuple[str, str], Gateway],
         apply: Apply,
         done_after_all: Apply,
@@ -82,7 +82,7 @@ class Dispatcher:
         """
         gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] in channels}
         self._database = database
-        self._courier = courier
+        self._attempts = attempts
         self._gateways = gateways
         self._keeper = keeper
         self._threads = threads
@@ -252,9 +252,7 @@ class Dispatcher:
             return
         delivery = call.delivery
         caller.channel.set(delivery.channel)
-        settled = self._courier.attempt(
-            delivery, Deadline.in_s(ATTEMPT_S).held_until(call.held_until_s), is_inline=False
-        )
+        settled = self._attempts.make(delivery, Deadline.in_s(ATTEMPT_S).held_until(call.held_until_s), is_inline=False)
         if settled.state == "parked":
             log.error(
                 "delivery %s (%s) is parked: %s", delivery.id, delivery.verb, settled.code,

@@ -13,7 +13,7 @@ import pytest
 
 from app.deadline import Deadline
 from app.deliveries import transitions
-from app.deliveries.courier import Courier
+from app.deliveries.attempts import Attempts
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody
 from app.errors import GatewayError, Unavailable
 from app.gateways.calls import Accepted, Call, Health, Verb
@@ -43,7 +43,7 @@ def a_delivery(state: transitions.State = "owed") -> Delivery:
 
 def test_r10_a_fault_of_ours_in_a_cancellation_is_not_told_as_success() -> None:
     """A parked call reads as a warning, and a warning as success; only the vendor decides that."""
-    settled = Courier({("c", "faulty"): gateway(Faulty())}).attempt(a_delivery(), Deadline.in_s(5), is_inline=True)
+    settled = Attempts({("c", "faulty"): gateway(Faulty())}).make(a_delivery(), Deadline.in_s(5), is_inline=True)
     assert settled.state in ("checking", "refused")
 
 
@@ -92,10 +92,10 @@ def test_p44_how_long_later_calls_wait_for_an_attempt_without_an_answer(
 ) -> None:
     """Until `settle` after its connection was closed; not for what was answered, nor for what was seen to be done."""
     now = begun = datetime(2026, 2, 3, 12, tzinfo=UTC)
-    courier = Courier({("c", "faulty"): gateway(Answering(*outcomes))}, clock=lambda: now, roll=lambda: 0.0)
+    attempts = Attempts({("c", "faulty"): gateway(Answering(*outcomes))}, clock=lambda: now, roll=lambda: 0.0)
     body = msgspec.json.encode(Acknowledgement("A", "7") if verb == "acknowledge_order" else Cancellation("A"))
     delivery = Delivery(1, "c", "faulty", verb, "A", 1, body, "owed", 0, False, None, "r")
-    while (settled := courier.attempt(delivery, Deadline.in_s(5), is_inline=False)).state == "owed":
+    while (settled := attempts.make(delivery, Deadline.in_s(5), is_inline=False)).state == "owed":
         delivery = replace(
             delivery, attempts=settled.attempts, is_possibly_done=settled.is_possibly_done,
             last_attempt_at=settled.last_attempt_at, late_until=settled.late_until,
@@ -125,8 +125,8 @@ def test_p44_a_fault_or_a_database_away_before_anything_was_sent_leaves_no_unkno
     delivery = Delivery(1, "c", "faulty", "acknowledge_order", "A", 1, body, "owed", 0, False, None, "r")
     for error in (KeyError("a fault of ours"), DatabaseUnavailable("away")):
         for is_sent, state in ((False, "owed"), (True, "parked")):
-            courier = Courier({("c", "faulty"): gateway(Unready(error, is_sent=is_sent))})
-            settled = courier.attempt(delivery, Deadline.in_s(5), is_inline=False)
+            attempts = Attempts({("c", "faulty"): gateway(Unready(error, is_sent=is_sent))})
+            settled = attempts.make(delivery, Deadline.in_s(5), is_inline=False)
             assert (settled.state, settled.is_possibly_done) == (state, is_sent)
 
 

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from app.deadline import Deadline
-from app.deliveries.courier import Courier
+from app.deliveries.attempts import Attempts
 from app.domain import moments
 from app.domain.commands import Acknowledgement, Cancellation, CommandBody, Completion, Package, PackageLine
 from app.domain.events import Event
@@ -493,24 +493,24 @@ def test_p13_a_wrong_address_does_not_read_as_an_unknown_order(empty: Sandbox) -
             gateway.orders.find_order("ffffffffffffffff", call("question"))
 
 
-# Lost answers, through the courier
+# Lost answers
 
 
 class Mail:
-    """One owed call, tried by the real courier under a clock that is moved by hand."""
+    """One owed call, attempted under a clock that is moved by hand."""
 
     def __init__(
         self, gateway: Pipe17Gateway, verb: str, body: CommandBody, lane: str, clock: Clock | None = None
     ) -> None:
         self.clock = clock or Clock()
-        self.courier = Courier({("first", "pipe17"): gateway}, clock=self.clock, roll=lambda: 0.5)
+        self.attempts = Attempts({("first", "pipe17"): gateway}, clock=self.clock, roll=lambda: 0.5)
         self.delivery = Delivery(
             1, "first", "pipe17", verb, lane, 1, msgspec.json.encode(body), "owed", 0, False, None, "request-1"
         )
 
     def attempt(self, later_s: float = 0.0) -> Settled:
         self.clock.move(int(later_s * 1000))
-        settled = self.courier.attempt(self.delivery, Deadline.in_s(5), is_inline=False)
+        settled = self.attempts.make(self.delivery, Deadline.in_s(5), is_inline=False)
         self.delivery = Delivery(
             1, "first", "pipe17", self.delivery.verb, self.delivery.lane, 1, self.delivery.body,
             settled.state, settled.attempts, settled.is_possibly_done, settled.last_attempt_at, "request-1",

@@ -1,6 +1,6 @@
 """Makes one attempt at one owed call: looks it up at the vendor where needed, sends it, reports the outcome.
 
-The courier holds no transaction and no lock while the vendor is busy (R8).
+An attempt holds no transaction and no lock while the vendor is busy (R8).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from app.transport import sent
 log = logging.getLogger(__name__)
 
 
-class Courier:
-    """Knows every gateway of the process by (channel, vendor token)."""
+class Attempts:
+    """Makes attempts through the gateways of the process, by (channel, vendor token)."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Courier:
         self._clock = clock
         self._roll = roll
 
-    def attempt(self, delivery: Delivery, deadline: Deadline, *, is_inline: bool) -> Settled:
+    def make(self, delivery: Delivery, deadline: Deadline, *, is_inline: bool) -> Settled:
         """Try once.  Never raises: a fault of ours is logged and tried again later, as is a database that is away.
 
         Before the first call that may change something at the vendor neither leaves an unknown outcome.
