@@ -108,7 +108,7 @@ class Returns:
             else:
                 return Accepted()
         named = about("order_refnum", goods.order_refnum)
-        if _counted(known) == _units(goods):
+        if _by_sku(known.lines) == _units(goods):
             return Accepted((Event("info", "ALREADY_RECORDED", "Pipe17 has this return already", named),))
         if isinstance(known, Receipt) or not known.return_id:
             message = "Pipe17 has a receipt for this return with other units, which cannot be changed"
@@ -119,7 +119,7 @@ class Returns:
     def is_written(self, goods: ReturnedGoods, call: Call) -> bool:
         """Whether Pipe17 shows it with these very goods."""
         known = self.find(goods, call)
-        return known is not None and _counted(known) == _units(goods)
+        return known is not None and _by_sku(known.lines) == _units(goods)
 
     def find(self, goods: ReturnedGoods, call: Call) -> Return | Receipt | None:
         """Our return, or our receipt for another's, by our own number."""
@@ -166,7 +166,7 @@ class Returns:
             item.return_id
             for item in self._api.objects(RETURNS, Return, {"extOrderId": order.ext_order_id}, call)
             if item.status in EXPECTED and item.ext_order_id == order.ext_order_id and item.return_id
-            if not _units(goods) - _counted(item)
+            if not _units(goods) - _by_sku(item.lines)
         ]
         return found[0] if len(found) == 1 else ""
 
@@ -186,10 +186,6 @@ def _lines(goods: ReturnedGoods) -> tuple[GoodsLine, ...]:
 
 def _units(goods: ReturnedGoods) -> Counter[str]:
     return _by_sku(_lines(goods))
-
-
-def _counted(known: Return | Receipt) -> Counter[str]:
-    return _by_sku(known.lines)
 
 
 def _by_sku(lines: Iterable[GoodsLine]) -> Counter[str]:
