@@ -19,10 +19,10 @@ from app.domain.commands import (
 )
 from app.domain.events import Event, about
 from app.domain.purchases import Purchase
-from app.errors import SWITCHED_OFF, GatewayError, Refused, Unavailable
+from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
-from app.gateways.vendors.pipe17.connection.api import NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.fulfilments import tracking
@@ -164,7 +164,7 @@ class Pipe17Commands(CommandTarget):
         """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
         if isinstance(error, Unavailable):
             return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
-        return isinstance(error, NoGrant)
+        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Within the flow of the verb, so nothing is read either while that is off."""

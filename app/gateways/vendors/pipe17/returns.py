@@ -16,9 +16,9 @@ import msgspec
 
 from app.domain.commands import ReturnedGoods
 from app.domain.events import Event, about
-from app.errors import SWITCHED_OFF, Refused, Unavailable
+from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call
-from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen, number_of
@@ -143,7 +143,9 @@ class Returns:
         try:
             with self._integration.using("receipts", call):
                 yield
-        except NoGrant as error:
+        except Misconfigured as error:
+            if error.code != FORBIDDEN:
+                raise
             raise Unavailable(SWITCHED_OFF, error.message) from error
 
     def _make(self, goods: ReturnedGoods, order: Shipment, call: Call) -> None:

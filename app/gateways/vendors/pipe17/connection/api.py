@@ -23,6 +23,8 @@ LONGEST_KEPT_S: Final = 86_400.0
 """Nothing that was read is used for longer."""
 
 FORBIDDEN: Final = "HTTP_403"
+"""No grant, whatever the object."""
+
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
 NOT_PIPE17: Final = "NOT_PIPE17"
@@ -45,10 +47,6 @@ class Page:
 
     rows: list[Any]
     next_skip: int | None
-
-
-class NoGrant(Misconfigured):
-    """The key has no grant for this (403)."""
 
 
 class Api:
@@ -121,10 +119,7 @@ class Api:
 
 
 def _understood(reply: Reply) -> Json:
-    """The body of a success; any other status and `success: false` are both failures (contract 1.3).
-
-    Raises `NoGrant` for a 403, whatever the object.
-    """
+    """The body of a success; any other status and `success: false` are both failures (contract 1.3)."""
     error = judge(reply)
     if error is None:
         body = reply.json_object()
@@ -134,7 +129,7 @@ def _understood(reply: Reply) -> Json:
     elif reply.status == 404 and not _is_enveloped(reply):
         said = f"pipe17 answered 404 to {reply.method} {reply.path}"
         raise Misconfigured(NOT_PIPE17, f"{said} in a form that is not Pipe17's: correct base_url")
-    raise NoGrant(error.code, error.message) if error.code == FORBIDDEN else error
+    raise error
 
 
 def _said_no(reply: Reply, body: Json) -> GatewayError:

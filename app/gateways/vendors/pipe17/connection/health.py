@@ -9,7 +9,7 @@ from typing import Final
 from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
-from app.gateways.vendors.pipe17.connection.api import NOT_PIPE17, Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_PIPE17, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration
 from app.gateways.vendors.pipe17.connection.locations import Location, Locations, name_key
@@ -121,12 +121,11 @@ def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:
     for name, path in wanted.items():
         try:
             api.read(path, call, params={"count": 1})
-        except NoGrant as error:
-            yield Finding(f"read {name}", "attention", f"the key has no grant: {error.message}")
         except Misconfigured as error:
-            if error.code != NOT_PIPE17:
+            if error.code not in (FORBIDDEN, NOT_PIPE17):
                 raise
-            yield Finding(f"read {name}", "attention", f"there is no {path}: {error.message}")
+            why = "the key has no grant" if error.code == FORBIDDEN else f"there is no {path}"
+            yield Finding(f"read {name}", "attention", f"{why}: {error.message}")
         except Refused as error:
             setting = ", which is shipments_path" if name == "orders" else ""
             yield Finding(f"read {name}", "attention", f"{path}{setting}, is refused: {error.message}")

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
 from app.gateways.vendors.pipe17.connection.once_log import OnceLog
@@ -90,8 +90,8 @@ class Integration:
             raise Unavailable(SWITCHED_OFF, message, retry_after_s=min(OFF_REFRESH_S, self._refresh_s))
         try:
             yield current.settings
-        except NoGrant as error:
-            if self._id:
+        except Misconfigured as error:
+            if error.code == FORBIDDEN and self._id:
                 self._switch_off(flow, error)
             raise
         if flow in self._on_trial:
@@ -241,7 +241,7 @@ class Integration:
     def _why(self, flow: Flow, current: IntegrationState) -> str:
         return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
 
-    def _switch_off(self, flow: Flow, error: NoGrant) -> None:
+    def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
         why = f"Pipe17 gave no grant ({error.code}): {error.message}"
         with self._lock:
             self._no_grant[flow] = why

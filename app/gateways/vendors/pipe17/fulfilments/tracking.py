@@ -6,9 +6,9 @@ from collections import Counter
 
 from app.domain.commands import Package
 from app.domain.events import Event, about
-from app.errors import SWITCHED_OFF, Refused, Unavailable
+from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call
-from app.gateways.vendors.pipe17.connection.api import NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import KILOGRAM, Fulfillment, Fulfilments
 
@@ -49,7 +49,9 @@ def _corrected(package: Package, integration: Integration, fulfilments: Fulfilme
             is_sent = fulfilments.track(package, made, call)
     except Refused as error:
         return False, f"Pipe17 refused the tracking ({error.code})"
-    except NoGrant:
+    except Misconfigured as error:
+        if error.code != FORBIDDEN:
+            raise
         return False, NO_GRANT
     except Unavailable as error:
         if error.code != SWITCHED_OFF or not integration.lacks_grant("trackings"):

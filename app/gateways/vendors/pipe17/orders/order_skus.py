@@ -9,8 +9,9 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from app.errors import Misconfigured
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 
@@ -42,7 +43,9 @@ class OrderSkus:
             return found
         try:
             products = self._products.find(others, call)
-        except NoGrant:
+        except Misconfigured as error:
+            if error.code != FORBIDDEN:
+                raise
             if self._withheld_until < 0:
                 message = "channel %s: pipe17 does not let products be read; SKUs are translated by the setting alone"
                 log.warning(message, self._channel)

@@ -13,10 +13,10 @@ from typing import Final
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
-from app.errors import GatewayError, Refused, Unavailable
+from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
-from app.gateways.vendors.pipe17.connection.api import Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
 from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
@@ -142,7 +142,9 @@ class Stock(StockSink):
             return list(rows)
         try:
             held = held_stock(self._api, [row.pipe17_sku for row in alike], {row.location_id for row in alike}, call)
-        except (NoGrant, Refused):
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
             return list(rows)
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
@@ -167,7 +169,9 @@ class Stock(StockSink):
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
         try:
             found = self._known.find(skus, settings.sku_mapping, call, others=True)
-        except (NoGrant, Refused) as error:
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
             if not self._is_blind:
                 log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True

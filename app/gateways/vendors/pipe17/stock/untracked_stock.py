@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from app.errors import Refused
+from app.errors import Misconfigured, Refused
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.api import KEPT_S, Api, NoGrant
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, KEPT_S, Api
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, StockRecord
 from app.gateways.wire_objects import read_all
 
@@ -59,6 +59,8 @@ class UntrackedStock:
                 if number == MOST_PAGES:
                     self._is_all = False
                     break
-        except (NoGrant, Refused) as error:
+        except (Misconfigured, Refused) as error:
+            if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
+                raise
             log.info("pipe17 does not show which stock records are locked (%s)", error.code)
         return frozenset(found)
