@@ -505,7 +505,7 @@ FAULTS = (
         "P17",
         "app/records/pulls.py",
         ".values(times=handed_out.c.times + 1,",
-        ".values(acknowledged_at=now, times=handed_out.c.times + 1,",
+        ".values(acknowledged_at=_HANDED_AT, times=handed_out.c.times + 1,",
         ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
     ),
     Fault(
@@ -513,7 +513,7 @@ FAULTS = (
         "P18",
         "app/channel/actions/order_pull.py",
         "is_tired == place.is_second_leg and candidate.refnum not in page.places",
-        "is_tired == place.is_second_leg and candidate.refnum not in page.called_off",
+        "is_tired == place.is_second_leg and candidate.refnum not in page.cancelled",
         (
             "tests/channel/test_order_edges.py::test_r18_an_order_that_another_pull_counts_meanwhile_stands_on_a_page_once",
         ),

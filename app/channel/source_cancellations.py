@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from app.channel.services import CallbackRequest
-from app.domain.orders import Candidate, Order
+from app.domain.orders import Candidate, Order, SourceCancellations
 from app.errors import GatewayError
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
@@ -27,57 +27,54 @@ SHARE = 0.4
 log = logging.getLogger(__name__)
 
 
-def is_any_open(request: CallbackRequest) -> bool:
-    """Whether RetailOps has any order that is neither cancelled nor completed."""
-    with request.services.database.read() as connection:
-        return pulls.is_any_open(connection, request.channel.key)
-
-
-def refresh(request: CallbackRequest, source: OrderSource) -> None:
-    """Read at the source what was cancelled since the last time, and remember what concerns RetailOps.
-
-    A source that cannot be read now is read again with the next pull.
-    """
+def standing(request: CallbackRequest, source: OrderSource) -> tuple[bool, int | None]:
+    """Whether RetailOps has any order that is neither cancelled nor completed, and what `due` is to be given."""
     channel = request.channel.key
     with request.services.database.read() as connection:
-        since_ms = cancelled_at_source.known_until_ms(connection, channel, source.token)
+        if not pulls.is_any_open(connection, channel):
+            return False, None
+        return True, cancelled_at_source.known_until_ms(connection, channel, source.token)
+
+
+def due(request: CallbackRequest, source: OrderSource, since_ms: int | None) -> list[Candidate]:
+    """Orders to hand out with `cancel: true` now; none while the source cannot be read.  `since_ms`: see `standing`."""
+    refnums = _refreshed(request, source, since_ms)
+    if not refnums:
+        return []
+    try:
+        found = source.fetch_named(refnums, request.call("question"))
+    except GatewayError as error:
+        message = "channel %s: orders called off cannot be read from %s (%s)"
+        log.info(message, request.channel.key, source.token, error.code)
+        return []
+    is_cancelled = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
+    revived = [refnum for refnum, is_so in is_cancelled.items() if not is_so]
+    if revived:
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
+            cancelled_at_source.revive(connection, request.channel.key, revived)
+    return [item for item in found if is_cancelled[item.refnum]]
+
+
+def _refreshed(request: CallbackRequest, source: OrderSource, since_ms: int | None) -> list[str]:
+    """What is due, after the source was read for what was cancelled since; what concerns RetailOps is remembered."""
+    channel, database = request.channel.key, request.services.database
     request.leave_turn()
     call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
         found = source.fetch_cancellations(since_ms, int(request.services.clock().timestamp() * 1000), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
-        return
-    with request.services.database.read() as connection:
-        fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
-    if not fresh and (found.until_ms == since_ms or not found.until_ms):
-        return
+        found = SourceCancellations((), since_ms or 0)  # it is read again with the next pull
+    fresh: list[str] = []
+    if found.refnums:
+        with database.read() as connection:
+            fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
     serial = [f"{channel}/{refnum}" for refnum in fresh]
-    with request.services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
-        cancelled_at_source.note(connection, channel, source.token, found, fresh, request.services.clock())
-
-
-def due(request: CallbackRequest, source: OrderSource) -> list[Candidate]:
-    """Orders to hand out with `cancel: true` now; none while the source cannot be read.
-
-    While a cancellation of RetailOps' own has no outcome it may be that one that shows at the source.
-    """
-    channel = request.channel.key
-    with request.services.database.read() as connection:
-        refnums = cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
-    if not refnums:
-        return []
-    try:
-        found = source.fetch_named(refnums, request.call("question"))
-    except GatewayError as error:
-        log.info("channel %s: orders called off cannot be read from %s (%s)", channel, source.token, error.code)
-        return []
-    is_cancelled = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
-    revived = [refnum for refnum, is_so in is_cancelled.items() if not is_so]
-    if revived:
-        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
-            cancelled_at_source.revive(connection, channel, revived)
-    return [item for item in found if is_cancelled[item.refnum]]
+    is_news = fresh or found.until_ms not in (0, since_ms)
+    with database.write(wait_s=request.deadline.left_s(), serial=serial) if is_news else database.read() as connection:
+        if is_news:
+            cancelled_at_source.note(connection, channel, source.token, found, fresh, request.services.clock())
+        return cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
 
 
 def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:

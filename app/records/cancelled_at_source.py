@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from app.domain.orders import SourceCancellations
 from app.records.deliveries import OPEN_STATES
-from app.records.statements import chunked, upsert
+from app.records.statements import among, upsert
 from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import handed_out
 from app.records.tables.orders import source_cancellation_cursors as cursors
 
+_KNOWN_UNTIL = select(cursors.c.until_ms).where(
+    cursors.c.channel == bindparam("of_channel"), cursors.c.gateway == bindparam("of_gateway")
+)
+
+_IS_BEING_CANCELLED = exists().where(
+    deliveries.c.channel == handed_out.c.channel,
+    deliveries.c.gateway == bindparam("of_gateway"),
+    deliveries.c.lane == handed_out.c.refnum,
+    deliveries.c.verb == "cancel_order",
+    deliveries.c.state.in_(OPEN_STATES),
+)
+
+_DUE = (
+    select(handed_out.c.refnum)
+    .where(
+        handed_out.c.channel == bindparam("of_channel"),
+        handed_out.c.source_cancelled_at.is_not(None),
+        handed_out.c.cancellation_known_at.is_(None),
+        handed_out.c.state == "open",
+        ~_IS_BEING_CANCELLED,
+    )
+    .order_by(handed_out.c.cancellation_times, handed_out.c.source_cancelled_at)
+    .limit(bindparam("most"))
+)
+
 
 def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | None:
     """Up to when, by the source's clock, it is known which orders it cancelled; None at first."""
-    return connection.execute(
-        select(cursors.c.until_ms).where(cursors.c.channel == channel, cursors.c.gateway == gateway)
-    ).scalar()
+    return connection.execute(_KNOWN_UNTIL, {"of_channel": channel, "of_gateway": gateway}).scalar()
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
     """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled."""
-    found: list[str] = []
-    for some in chunked(refnums):
-        found += connection.execute(
-            select(handed_out.c.refnum).where(
-                handed_out.c.channel == channel,
-                handed_out.c.refnum.in_(some),
-                or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
-                handed_out.c.state == "open",
-                handed_out.c.source_cancelled_at.is_(None),
-            )
-        ).scalars()
-    return found
+    wanted = select(handed_out.c.refnum).where(
+        handed_out.c.channel == channel,
+        among(handed_out.c.refnum, "refnums"),
+        or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
+        handed_out.c.state == "open",
+        handed_out.c.source_cancelled_at.is_(None),
+    )
+    return list(connection.execute(wanted, {"refnums": refnums}).scalars())
 
 
 def note(
@@ -47,8 +66,8 @@ def note(
     now: datetime,
 ) -> None:
     """RetailOps is to be sent the `fresh` ones; all up to `found.until_ms` is known."""
-    for some in chunked(sorted(fresh)):
-        _change(connection, channel, some, source_cancelled_at=now)
+    if fresh:
+        _change(connection, channel, fresh, source_cancelled_at=now)
     row = {"channel": channel, "gateway": gateway, "until_ms": found.until_ms}
     upsert(connection, cursors, row, {"until_ms": found.until_ms})  # two pulls may be the first one
 
@@ -58,22 +77,7 @@ def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[
 
     Not while a cancellation of RetailOps' own has no outcome, for it may be that one that shows at the source.
     """
-    is_being_cancelled = exists().where(
-        deliveries.c.channel == handed_out.c.channel,
-        deliveries.c.gateway == gateway,
-        deliveries.c.lane == handed_out.c.refnum,
-        deliveries.c.verb == "cancel_order",
-        deliveries.c.state.in_(OPEN_STATES),
-    )
-    wanted = select(handed_out.c.refnum).where(
-        handed_out.c.channel == channel,
-        handed_out.c.source_cancelled_at.is_not(None),
-        handed_out.c.cancellation_known_at.is_(None),
-        handed_out.c.state == "open",
-        ~is_being_cancelled,
-    )
-    by_times = wanted.order_by(handed_out.c.cancellation_times, handed_out.c.source_cancelled_at)
-    return list(connection.execute(by_times.limit(limit)).scalars())
+    return list(connection.execute(_DUE, {"of_channel": channel, "of_gateway": gateway, "most": limit}).scalars())
 
 
 def revive(connection: Connection, channel: str, refnums: Collection[str]) -> None:
@@ -94,11 +98,7 @@ def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str]
     """
     for refnum, number in sorted(numbers.items()):
         place = (handed_out.c.channel == channel, handed_out.c.refnum == refnum)
-        columns = (
-            handed_out.c.acknowledged_at,
-            handed_out.c.retailops_order_id,
-            handed_out.c.cancellation_known_at,
-        )
+        columns = (handed_out.c.acknowledged_at, handed_out.c.retailops_order_id, handed_out.c.cancellation_known_at)
         row = connection.execute(select(*columns).where(*place)).one()
         if row.acknowledged_at is None:
             told_now = {"acknowledged_at": now, "cancellation_times": 0}
@@ -107,9 +107,6 @@ def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str]
         _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told_now)
 
 
-def _change(connection: Connection, channel: str, refnums: Iterable[str], **values: object) -> None:
-    connection.execute(
-        update(handed_out)
-        .where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums)))
-        .values(**values)
-    )
+def _change(connection: Connection, channel: str, refnums: Collection[str], **values: object) -> None:
+    named = update(handed_out).where(handed_out.c.channel == channel, among(handed_out.c.refnum, "refnums"))
+    connection.execute(named.values(**values), {"refnums": refnums})

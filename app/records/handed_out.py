@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
 from app.records.parcels import Parcel, parcel_of, shipped_units
+from app.records.statements import among
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
 
@@ -79,6 +80,11 @@ _ORDER_AND_PACKAGE = (
     .where(handed_out.c.refnum.in_(bindparam("refnums", expanding=True)))
     .order_by(handed_out.c.refnum, packages.c.registered_at, packages.c.key)
 )  # fmt: skip
+
+
+_KNOWN_REFNUMS = select(handed_out.c.refnum).where(
+    handed_out.c.channel == bindparam("of_channel"), among(handed_out.c.refnum, "refnums")
+)
 
 
 def known(connection: Connection, channel: str, refnums: Iterable[str]) -> dict[str, KnownOrder]:
@@ -153,8 +159,7 @@ def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> 
 
 def known_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
     """Which of these orders are remembered."""
-    wanted = select(handed_out.c.refnum).where(handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums)))
-    return set(connection.execute(wanted).scalars())
+    return set(connection.execute(_KNOWN_REFNUMS, {"of_channel": channel, "refnums": refnums}).scalars())
 
 
 def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch]) -> None:
@@ -226,22 +231,14 @@ def note_nothing_left(connection: Connection, channel: str, refnum: str, *, but:
 
 
 def add_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine] = (),
+    connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
 ) -> None:
     """These units will never ship; `removed` are those of them that `order_update` had taken off."""
     _count_rejected(connection, channel, refnum, lines, removed, 1)
 
 
 def forget_rejected(
-    connection: Connection,
-    channel: str,
-    refnum: str,
-    lines: Iterable[PackageLine],
-    removed: Iterable[PackageLine] = (),
+    connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
 ) -> None:
     """The vendor refused to take these units back: they are open again."""
     _count_rejected(connection, channel, refnum, lines, removed, -1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, bindparam, delete
 
 from app.domain.orders import HeldBack
-from app.records.statements import upsert
+from app.records.statements import among, upsert
 from app.records.tables.orders import held_back
+
+_LET_GO = delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
 
 
 def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:
@@ -25,6 +27,4 @@ def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: da
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:
     """Nobody has to look any more: they are sent, or they are over."""
     if refnums:
-        connection.execute(
-            delete(held_back).where(held_back.c.channel == channel, held_back.c.refnum.in_(list(refnums)))
-        )
+        connection.execute(_LET_GO, {"of_channel": channel, "refnums": refnums})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from app.records.statements import among
+from app.records.tables.columns import Moment
 from app.records.tables.orders import IS_OPEN_ORDER, handed_out
 
 TIRED_AFTER = 5
@@ -16,54 +18,54 @@ TIRED_FOR = timedelta(days=7)
 """An order its source has not offered for so long is not looked for any more."""
 
 
+_OF_CHANNEL = handed_out.c.channel == bindparam("of_channel")
+_HANDED_AT = bindparam("handed_at", type_=Moment)
+
+_ANY_OPEN = select(handed_out.c.refnum).where(_OF_CHANNEL, IS_OPEN_ORDER).limit(1)
+
+_STANDING = select(
+    handed_out.c.refnum,
+    handed_out.c.times,
+    handed_out.c.last_pull_ms,
+    handed_out.c.acknowledged_at.is_not(None).label("is_acknowledged"),
+).where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"))
+
+_COUNT = (
+    update(handed_out)
+    .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"), handed_out.c.last_pull_ms != bindparam("pull_ms"))
+    .values(times=handed_out.c.times + 1, last_pull_ms=bindparam("pull_ms"), last_handed_at=_HANDED_AT)
+    .returning(handed_out.c.refnum, handed_out.c.times)
+)
+
+
 def is_any_open(connection: Connection, channel: str) -> bool:
     """Whether RetailOps has any order that is neither cancelled nor completed."""
-    wanted = select(handed_out.c.refnum).where(handed_out.c.channel == channel, IS_OPEN_ORDER).limit(1)
-    return connection.execute(wanted).first() is not None
+    return connection.execute(_ANY_OPEN, {"of_channel": channel}).first() is not None
 
 
 def standing(
     connection: Connection, channel: str, refnums: Collection[str], pull_ms: int
 ) -> dict[str, tuple[int, bool]]:
     """Per order how often walks before that of `pull_ms` handed it out, and whether RetailOps has it."""
-    rows = connection.execute(
-        select(handed_out.c.refnum, handed_out.c.times, handed_out.c.last_pull_ms, handed_out.c.acknowledged_at).where(
-            handed_out.c.channel == channel, handed_out.c.refnum.in_(list(refnums))
-        )
-    )
-    return {row.refnum: (row.times - (row.last_pull_ms == pull_ms), row.acknowledged_at is not None) for row in rows}
+    rows = connection.execute(_STANDING, {"of_channel": channel, "refnums": refnums}).all()
+    return {refnum: (times - (last == pull_ms), is_acknowledged) for refnum, times, last, is_acknowledged in rows}
 
 
 def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime) -> bool:
     """Whether walks before that of `pull_ms` handed out an order so often that it goes behind the fresh ones."""
-    row = connection.execute(
-        select(handed_out.c.refnum)
-        .where(
-            handed_out.c.channel == channel,
-            handed_out.c.acknowledged_at.is_(None),
-            IS_OPEN_ORDER,
-            handed_out.c.times >= TIRED_AFTER,
-            handed_out.c.last_pull_ms != pull_ms,
-            handed_out.c.last_handed_at > now - TIRED_FOR,
-        )
-        .limit(1)
-    ).first()
-    return row is not None
+    wanted = _ANY_OPEN.where(
+        handed_out.c.acknowledged_at.is_(None),
+        handed_out.c.times >= TIRED_AFTER,
+        handed_out.c.last_pull_ms != pull_ms,
+        handed_out.c.last_handed_at > now - TIRED_FOR,
+    )
+    return connection.execute(wanted, {"of_channel": channel}).first() is not None
 
 
 def count(connection: Connection, channel: str, refnums: Collection[str], pull_ms: int, now: datetime) -> list[str]:
     """Count the hand-outs once per walk, however often its page is asked for; those that go last from now on."""
     if not refnums:
         return []
-    rows = connection.execute(
-        update(handed_out)
-        .where(
-            handed_out.c.channel == channel,
-            handed_out.c.refnum.in_(list(refnums)),
-            handed_out.c.last_pull_ms != pull_ms,
-        )
-        .values(times=handed_out.c.times + 1, last_pull_ms=pull_ms, last_handed_at=now)
-        .returning(handed_out.c.refnum, handed_out.c.times)
-    )
-    tired = {row.refnum for row in rows if row.times == TIRED_AFTER}
+    now_counted = {"of_channel": channel, "refnums": refnums, "pull_ms": pull_ms, "handed_at": now}
+    tired = {refnum for refnum, times in connection.execute(_COUNT, now_counted).all() if times == TIRED_AFTER}
     return [refnum for refnum in refnums if refnum in tired]

@@ -1,12 +1,27 @@
-"""What statements of all tables share: parts of a long list of names, and rows that may be there already."""
+"""What statements of all tables share: long lists of names as parameters, and rows that may be there already."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Table
+import msgspec
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Dialect,
+    Table,
+    Text,
+    bindparam,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 MANY = 500
 """How many rows one statement names."""
@@ -15,6 +30,36 @@ T = TypeVar("T")
 
 Change = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
 """New values by column, or what gives them when it is passed the row that was to be added (SQL's `excluded`)."""
+
+
+class _Texts(TypeDecorator[Collection[str]]):
+    """Texts as one parameter: an array of PostgreSQL, a JSON list for SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text()))
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> str | list[str]:
+        return msgspec.json.encode(list(value or ())).decode() if dialect.name == "sqlite" else list(value or ())
+
+
+class _Among(FunctionElement[bool]):  # of no type: SQLAlchemy adds `= 1` to a Boolean for SQLite, which uses no index
+    name = "among"
+    inherit_cache = True
+
+
+@compiles(_Among)
+def _among(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, texts = (compiler.process(part, **kw) for part in element.clauses)
+    form = "{} IN (SELECT value FROM json_each({}))" if compiler.dialect.name == "sqlite" else "{} = ANY ({})"
+    return form.format(column, texts)
+
+
+def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Whether the column is one of the keys in the parameter `name`: one however many, so statements are made once."""
+    return _Among(column, bindparam(name, type_=_Texts()))
 
 
 def chunked(values: Collection[T], size: int = MANY) -> Iterator[Sequence[T]]:

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.errors import SettingsFault
+from app.records import handed_out, held_orders, pulls
 from app.records.database import Database, DatabaseUnavailable
 from app.records.readiness import Readiness
 from app.watchdog import Watchdog
@@ -128,4 +129,14 @@ def test_r35_nothing_is_read_or_written_before_what_a_process_has_to_find_out_fi
         for used in [pool.submit(use) for _ in range(8)]:
             used.result(10)
     assert len(tries) == 2
+    database.close()
+
+
+def test_p26_a_list_of_keys_as_one_parameter_is_found_by_the_index(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    database.prepare()
+    for statement in (pulls._STANDING, handed_out._KNOWN_REFNUMS, held_orders._LET_GO):
+        with database.read() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.compile(connection)}", ("a", "[]")).all()
+        assert "(channel=? AND refnum=?)" in str(plan), plan
     database.close()

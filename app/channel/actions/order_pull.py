@@ -127,10 +127,9 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", request.channel.key)
         place = paging.start(_now_ms(request))
     page = _Page(place.until_ms)
-    has_open = source_cancellations.is_any_open(request)
+    has_open, cancellations_until_ms = source_cancellations.standing(request, source)
     if has_open and not payload.page_token:
-        source_cancellations.refresh(request, source)
-        for candidate in source_cancellations.due(request, source):
+        for candidate in source_cancellations.due(request, source, cancellations_until_ms):
             page.take(candidate)
             page.cancelled.add(candidate.refnum)
     while not _filled(request, source, place, page, secret):
@@ -157,20 +156,15 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
     except GatewayError:
         if len(page.orders) <= len(page.cancelled):
             raise
-    page.next_token = paging.token(_after(place, last), secret)
+    if last is not None:
+        place = Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
+    page.next_token = paging.token(place, secret)
     return True
-
-
-def _after(place: Place, last: Candidate | None) -> Place:
-    if last is None:
-        return place
-    return Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
 
 
 def _from_place(request: CallbackRequest, source: OrderSource, place: Place) -> Iterator[tuple[Candidate, bool]]:
     """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
-    since_ms = place.after_ms or None
-    for chunk in source.fetch_orders(since_ms, place.until_ms, request.call("question")):
+    for chunk in source.fetch_orders(place.after_ms or None, place.until_ms, request.call("question")):
         ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
         with request.services.database.read() as connection:
             known = [item.refnum for item in ordered if not key_fault(item.refnum)]
@@ -193,8 +187,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
     A walk counts its hand-outs, once however often its page is requested; orders that were named are not counted.
     """
     channel = request.channel.key
-    refnums = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
-    serial = [f"{channel}/{refnum}" for refnum in refnums]
+    serial = [f"{channel}/{order.refnum}" for order in page.orders] + [f"{channel}/{held.refnum}" for held in page.held]
     with request.services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
         moved = kept.moved(connection, page.places) if kept is not None else set()
         page.orders = [order for order in page.orders if order.refnum not in moved]
@@ -208,6 +201,7 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
             if order.refnum in known
             else orders.sketch_of(order)
             for order in page.orders
+            if order.payments or order.refnum not in known
         ]
         orders.remember_all(connection, channel, sketches, known)
         cancelled_at_source.count(connection, channel, page.cancelled.intersection(given))
