@@ -125,10 +125,10 @@ def test_p44_what_was_answered_is_not_sent_again_while_it_waits_to_be_recorded(
     """The lease ends meanwhile, and the verb is one that may be repeated: this process alone knows better."""
     apply, is_back = effects.apply, threading.Event()
 
-    def unless_away(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
+    def unless_away(connection: Any, delivery: Any, settled: Any, *rest: Any, **also: Any) -> None:
         if not is_back.is_set():
             raise DatabaseUnavailable("the database went away")
-        apply(connection, delivery, settled, *rest)
+        apply(connection, delivery, settled, *rest, **also)
 
     shop.sell()
     monkeypatch.setattr(effects, "apply", unless_away)
@@ -147,12 +147,12 @@ def test_p44_a_fault_of_ours_after_the_answer_loses_no_outcome_and_holds_up_no_o
     """What follows from an answer fails twice, then for ever; inline, then in the background."""
     apply, fails = effects.apply, {"A1": 2, "A2": 99, "A3": 99}
 
-    def faulty(connection: Any, delivery: Any, settled: Any, *rest: Any) -> None:
+    def faulty(connection: Any, delivery: Any, settled: Any, *rest: Any, **also: Any) -> None:
         if settled.state == "delivered":
             fails[delivery.lane] = fails.get(delivery.lane, 0) - 1
             if fails[delivery.lane] >= 0:
                 raise KeyError("a fault of ours")
-        apply(connection, delivery, settled, *rest)
+        apply(connection, delivery, settled, *rest, **also)
 
     for refnum in ("A1", "A2", "A3", "A4"):
         shop.sell(refnum)

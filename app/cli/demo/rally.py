@@ -106,6 +106,10 @@ class OrderLife:
         heard = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": products}}))
         expect(heard.codes() == ["FIELD_IGNORED"], f"events {heard.codes()}")
         waited = eventually(lambda: len(self._merchant()["products"]) == 2, "the catalogue")
+        eventually(
+            lambda: "LATE_PRODUCT_REFUSED" in accepted(self.ro.call("inventory_push", inventory_updates=[])).codes(),
+            "the news of the product without a price",
+        )
         return f"2 products with 3 variants, {waited:.1f} s after the answer; the price that cannot be read is named"
 
     def stock(self) -> str:
