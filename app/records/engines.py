@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,9 @@ TRANSACTION_S = 7.0
 CONNECT_S = 2
 """How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
 
+LOCKED_S = 5.0
+"""How long SQLite waits for a file that another connection holds locked."""
+
 SQLITE_CONNECTIONS = 64
 """Files have no bound of their own: more than any process has threads at the same time in the database."""
 
@@ -52,7 +57,7 @@ def sqlite_engine(url: URL) -> Engine:
         hide_parameters=True,
         pool_size=8,
         max_overflow=SQLITE_CONNECTIONS - 8,
-        connect_args={"timeout": 5.0},
+        connect_args={"timeout": LOCKED_S},
     )
 
     @event.listens_for(engine, "do_connect")
@@ -63,11 +68,27 @@ def sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
-        connection.execute("PRAGMA journal_mode=WAL")
+        _keep_a_log(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log.
+
+    Of a file that several processes make at once SQLite says at once that it is locked, without waiting.
+    """
+    give_up_at = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(0.02)
 
 
 def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
