@@ -86,7 +86,8 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+            is_locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the other bits say why
+            if not is_locked or time.monotonic() >= give_up_at:
                 raise
             time.sleep(0.02)
 
