@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -60,6 +61,11 @@ def _among(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
 def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
     """Whether the column is one of the keys in the parameter `name`: one however many, so statements are made once."""
     return _Among(column, bindparam(name, type_=_Texts()))
+
+
+def visible(column: ColumnElement[str], channels: Collection[str] | None) -> ColumnElement[bool]:
+    """Whether the row's channel is one of these keys; None: whatever it is."""
+    return true() if channels is None else column.in_(sorted(channels))
 
 
 def chunked(values: Collection[T], size: int = MANY) -> Iterator[Sequence[T]]:
