@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,15 @@ def test_p29_the_rooms_stay_apart_and_the_code_is_clean(command: list[str]) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _uses(module: str) -> set[str]:
     found = set()
     for path in (ROOT / "app").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_parsed(path)):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -59,7 +65,7 @@ def test_p29_sql_stands_in_the_records_and_in_the_storefront() -> None:
     found = set()
     for path in (ROOT / "app").rglob("*.py"):
         name = path.relative_to(ROOT / "app")
-        for node in ast.walk(ast.parse(path.read_text())) if name.parts[0] not in SQL_HAS_A_HOME else ():
+        for node in ast.walk(_parsed(path)) if name.parts[0] not in SQL_HAS_A_HOME else ():
             if isinstance(node, ast.ImportFrom) and node.module:
                 is_sql = node.module.startswith("sqlalchemy") and node.module != "sqlalchemy.exc"
                 knows = {alias.name for alias in node.names} - WITHOUT_SQL if is_sql else set()
@@ -93,7 +99,7 @@ def test_p29_the_storefront_names_no_vendor() -> None:
     """Citations of a vendor's contract are prose; names, values and texts of the code name no vendor."""
     named = []
     for path in (ROOT / "app" / "storefront").rglob("*.py"):
-        tree = ast.parse(path.read_text())
+        tree = _parsed(path)
         prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in (node for node in ast.walk(tree) if id(node) not in prose):
             words = [value for _, value in ast.iter_fields(node) if isinstance(value, str)]
@@ -152,7 +158,7 @@ def test_p46_every_raise_makes_an_exception_of_its_own() -> None:
     shared = [
         f"{path}:{node.lineno}"
         for path in sorted((ROOT / "app").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_parsed(path))
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id.isupper()
     ]
     assert shared == []

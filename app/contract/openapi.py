@@ -12,12 +12,12 @@ from app.contract.problems import Schema
 from app.contract.schemas import Callback, Contract
 
 _ABOUT = {
-    "number": {"minimum", "maximum", "multipleOf"},
-    "integer": {"minimum", "maximum", "multipleOf"},
-    "string": {"minLength", "maxLength", "pattern", "format"},
-    "array": {"items", "minItems", "maxItems"},
-    "object": {"properties", "required", "not"},
-    "boolean": set(),
+    "number": ("minimum", "maximum", "multipleOf"),
+    "integer": ("minimum", "maximum", "multipleOf"),
+    "string": ("minLength", "maxLength", "pattern", "format"),
+    "array": ("items", "minItems", "maxItems"),
+    "object": ("properties", "required", "not"),
+    "boolean": (),
 }
 _FREE = ("title", "description")
 _FAULTS = {
@@ -129,7 +129,7 @@ def _enum_branches(options: list[Any]) -> list[Schema]:
 
 def _branch(schema: Schema, kind: str) -> Schema:
     branch: Schema = {"type": kind}
-    for key in _ABOUT[kind] & schema.keys():
+    for key in (key for key in _ABOUT[kind] if key in schema):
         if key == "properties":
             branch[key] = {name: translated(part) for name, part in schema[key].items()}
         elif key == "items":
@@ -144,7 +144,7 @@ def _branch(schema: Schema, kind: str) -> Schema:
 
 def _narrowed(way: Schema, kind: str) -> Schema:
     """What is left of one way of an `anyOf` for values of one kind; empty when it asks nothing of them."""
-    narrowed = {key: way[key] for key in _ABOUT[kind] & way.keys()}
+    narrowed = {key: way[key] for key in _ABOUT[kind] if key in way}
     if kind == "number" and "integer" in way.get("type", ()):
         narrowed["type"] = "integer"
     return narrowed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import jsonschema
@@ -54,6 +57,17 @@ def test_only_keywords_of_openapi_are_used(contract: Contract) -> None:
     for callback in contract.callbacks.values():
         for schema in (callback.request_schema, callback.answer_schema):
             assert keywords(translated(schema)) <= KNOWN
+
+
+def test_every_process_describes_itself_in_the_same_bytes() -> None:
+    program = "from app.contract import openapi, schemas; print(openapi.openapi(schemas.load_contract(), ''))"
+    described = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(described) == 1
 
 
 def test_schemathesis_can_use_it(contract: Contract) -> None:
