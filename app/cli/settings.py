@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import click
-import msgspec
 from rich.console import Console
 from rich.padding import Padding
 
-from app import gateways
 from app import settings as configuration
 from app.errors import SettingsFault
 from app.gateways import VENDORS
-from app.options import Explained, explain, has_default
+from app.operations import settings_view
+from app.operations.settings_view import Setting, Table
 from app.settings import Channel, Settings
 from app.terminal import console, is_wide, json_option, new_table, print_json
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One row.  `value` is None where nothing is configured; a secret is only ever set or not set."""
-
-    name: str
-    meaning: str
-    value: str | None
-    default: str
-
-
-class Table(msgspec.Struct, frozen=True):
-    """The settings of one place: `environment`, `channel`, or `channel.<vendor>` of the channel named."""
-
-    table: str
-    channel: str | None
-    settings: list[Setting]
 
 
 @click.command(short_help="Show every setting, its meaning and its present value.")
@@ -54,7 +33,7 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     except ImportError as error:
         faults = [f"channels.toml: a gateway it names cannot be loaded: {error}"]
     set_aside = [fault for channel in (configured.channels if configured else ()) for fault in channel.set_aside]
-    tables = [_environment(configured is not None), *_channels(configured)]
+    tables = [settings_view.environment(shows_values=configured is not None), *_channels(configured)]
     if as_json:
         print_json({"ok": not faults, "faults": faults, "set_aside": set_aside, "tables": tables})
     else:
@@ -66,42 +45,16 @@ def settings(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(2 if faults else 0)
 
 
-def _environment(is_sound: bool) -> Table:
-    present, defaults = configuration.explain_environment(), configuration.explain_environment({})
-    return Table("environment", None, _rows(present if is_sound else None, defaults))
-
-
 def _channels(configured: Settings | None) -> list[Table]:
-    tables: list[Table] = []
-    unused = dict.fromkeys(gateways.REGISTRY)
-    for channel in configured.channels if configured else ():
-        tables.append(_declared("channel", channel.name, Channel, channel))
-        for token, options in channel.vendors.items():
-            tables.append(_declared(f"channel.{token}", channel.name, type(options), options))
-            unused.pop(token, None)
-    if not tables:
-        tables.append(_declared("channel", None, Channel, None))
-    for token in unused:
+    """Of configured channels, then of what could be set besides."""
+    tables = settings_view.of_channels(configured.channels if configured else ())
+    tables = tables or [settings_view.declared("channel", None, Channel, None)]
+    for token in settings_view.unused_vendors(tables):
         try:
-            tables.append(_declared(f"channel.{token}", None, VENDORS[token].options, None))
+            tables.append(settings_view.of_vendor(token))
         except (ImportError, AttributeError) as error:
             click.echo(f"channel: gateway '{token}' cannot be loaded: {error}", err=True)
     return tables
-
-
-def _declared(table: str, channel: str | None, declared: type[Any], options: Any) -> Table:
-    required = {item.name for item in dataclasses.fields(declared) if not has_default(item)}
-    defaults = [
-        dataclasses.replace(item, value="(required)") if item.name in required else item
-        for item in explain(declared, None)
-    ]
-    present = explain(declared, options) if options is not None else None
-    return Table(table, channel, _rows(present, defaults))
-
-
-def _rows(present: list[Explained] | None, defaults: list[Explained]) -> list[Setting]:
-    values = [item.value for item in present] if present is not None else [None] * len(defaults)
-    return [Setting(item.name, item.help, value, item.value) for item, value in zip(defaults, values, strict=True)]
 
 
 def _show(tables: list[Table], *, shows_values: bool) -> None:
