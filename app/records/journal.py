@@ -17,7 +17,7 @@ from app import logs
 from app.clock import utc_now
 from app.domain.texts import stand_in
 from app.domain.traffic import InboundRequest, VendorCall
-from app.records import inbound
+from app.records import call_figures, inbound
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
 from app.records.tables.operations import journal
@@ -134,6 +134,7 @@ class Journal:
                 with self._database.write() as connection:
                     if self._logged:
                         connection.execute(insert(journal), list(self._logged))
+                        call_figures.add(connection, self._logged)
                     inbound.add(connection, self._counts)
             except DatabaseUnavailable as error:
                 if self._waits.is_news(str(error)):

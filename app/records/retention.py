@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import inbound
+from app.records import call_figures, inbound, pending_figures
 from app.records.database import Database
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.gateways import pending_reports
@@ -141,6 +141,22 @@ def _delete_inbound(connection: Connection, rows: Sequence[Any], now: datetime, 
     inbound.purge(connection, rows)
 
 
+def _old_figures(now: datetime, terms: Terms) -> Select[Any]:
+    return call_figures.expired(now)
+
+
+def _delete_figures(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    call_figures.purge(connection, rows)
+
+
+def _old_pending(now: datetime, terms: Terms) -> Select[Any]:
+    return pending_figures.expired(now)
+
+
+def _delete_pending(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    pending_figures.purge(connection, rows)
+
+
 CLOCKS: tuple[Clock, ...] = (
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
@@ -162,6 +178,8 @@ CLOCKS: tuple[Clock, ...] = (
         _delete_observed,
     ),
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
+    Clock("call_figures", "five minutes go after 2 days, an hour after 90", _old_figures, _delete_figures),
+    Clock("pending_figures", "a sample goes after 90 days", _old_pending, _delete_pending),
     Clock("late_events", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
 )
 
@@ -194,6 +212,9 @@ KEPT: Mapping[str, str] = {
     "unseen_steps": "times at which the clock was set or nothing ran, one row each",
     "rates": "one row for each key of a vendor, known by its digest",
     "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",
+    "pauses": "one row for each gateway that is paused",
+    "last_calls": "one row for each callback and each vendor of a channel",
+    "check_requests": "the last ten",
     "operation_targets": "numbers of the objects that an act changed",
 }
 

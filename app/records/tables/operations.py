@@ -52,3 +52,31 @@ operation_targets = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
 )
 """The objects each act changed: deliveries, orders, refunds, late events, SKUs, products."""
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("gateway", sa.String(32), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("who", sa.String(60), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""Gateways that an operator has paused: since when, who and why; nothing is sent to them while the row stands."""
+
+check_requests = sa.Table(
+    "check_requests",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("who", sa.String(60), nullable=False),
+    sa.Column("begun_at", Moment),
+    sa.Column("ended_at", Moment),
+    sa.Column("lease_until", Moment),
+    sa.Column("done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("report", sa.LargeBinary),
+)
+"""Requests to check all connections, which a delivering process carries out: how far it is, and what it found.
+
+`report` is the finished report as JSON; `done` of `total` gateways have answered."""

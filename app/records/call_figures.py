@@ -1,0 +1,208 @@
+"""Counts callbacks and vendor calls by span of time, with the journal's lines of them, and when each was last seen.
+
+What a page shows of a week or of ninety days is read from these figures, for the journal is far too long to count.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Select, case, delete, func, select
+
+from app.records.statements import upsert, visible
+from app.records.tables.figures import DURATION_BOUNDS_MS, DURATION_CLASSES, call_figures, last_calls
+
+FIVE_MINUTES_S: Final = 300
+HOUR_S: Final = 3600
+
+KEPT: Final[Mapping[int, timedelta]] = {FIVE_MINUTES_S: timedelta(days=2), HOUR_S: timedelta(days=90)}
+"""How long the figures of each length of span are kept."""
+
+GOOD: Final = frozenset({"success", "with_events", "ok"})
+"""Outcomes of calls that went through."""
+
+NOT_SENT: Final = "not_sent"
+"""Outcome of a vendor call that was not begun: a pause, an open breaker, no turn, no time."""
+
+Kind = Literal["callback", "vendor"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Calls of one kind, channel, name and outcome in one span or several."""
+
+    kind: Kind
+    channel: str
+    name: str
+    outcome: str
+    count: int
+    durations: tuple[int, ...]
+    """How many took how long: of each class of `DURATION_BOUNDS_MS`, then those that took longer."""
+    at: datetime | None = None
+    """When the span began; None for several."""
+
+
+@dataclass(frozen=True)
+class LastCall:
+    """When something was called last, and when it last went well."""
+
+    kind: Kind
+    channel: str
+    name: str
+    at: datetime
+    status: int | None
+    outcome: str
+    good_at: datetime | None
+
+
+def outcome_of(line: Mapping[str, Any]) -> str:
+    """The class of a journal line's outcome: for a callback success, with_events, refused or failed."""
+    if line["kind"] == "vendor":
+        return str(line["outcome"])[:16]
+    status = line["status"] or 0
+    if status >= 500:
+        return "failed"
+    if status >= 400:
+        return "refused"
+    return "success" if line["outcome"] in ("success", "DRY_RUN") else "with_events"
+
+
+def name_of(line: Mapping[str, Any]) -> str:
+    """The callback, or the vendor that was called."""
+    return str(line["name"]).partition(" ")[0][:40]
+
+
+def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Count these lines of the journal, in the transaction that writes them."""
+    counted: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    last: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        if line["kind"] not in ("callback", "vendor"):
+            continue
+        name, outcome = name_of(line), outcome_of(line)
+        of_one = (line["kind"], line["channel"], name)
+        took = DURATION_CLASSES[bisect_left(DURATION_BOUNDS_MS, line["duration_ms"])]
+        for span_s in KEPT:
+            span = counted[(span_s, _begin(line["at"], span_s), *of_one, outcome)]
+            span["count"] += 1
+            span[took] += 1
+        if outcome != NOT_SENT:
+            known = last.get(of_one, {})
+            good_at = line["at"] if outcome in GOOD else known.get("good_at")
+            last[of_one] = {"at": line["at"], "status": line["status"], "outcome": line["outcome"], "good_at": good_at}
+    table = call_figures
+    names = [column.name for column in table.primary_key.columns]
+    counts = ("count", *DURATION_CLASSES)
+    # One order of rows for all processes, so that two of them never wait for each other.
+    rows = [
+        {**dict(zip(names, key, strict=True)), **{name: counted[key][name] for name in counts}}
+        for key in sorted(counted)
+    ]
+    if rows:
+        upsert(connection, table, rows, lambda added: {name: table.c[name] + added[name] for name in counts})
+    if last:
+        _keep_last(connection, last)
+
+
+def _begin(at: datetime, span_s: int) -> datetime:
+    seconds = int(at.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % span_s, UTC)
+
+
+def _keep_last(connection: Connection, last: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> None:
+    rows = [{"kind": key[0], "channel": key[1], "name": key[2], **last[key]} for key in sorted(last)]
+    was = last_calls.c
+
+    def change(added: Any) -> dict[str, Any]:
+        is_later = added.at >= was.at
+        return {
+            "at": case((is_later, added.at), else_=was.at),
+            "status": case((is_later, added.status), else_=was.status),
+            "outcome": case((is_later, added.outcome), else_=was.outcome),
+            "good_at": case(
+                (added.good_at.is_(None), was.good_at),
+                (was.good_at > added.good_at, was.good_at),
+                else_=added.good_at,
+            ),
+        }
+
+    upsert(connection, last_calls, rows, change)
+
+
+# Reading
+
+
+def last_of(connection: Connection, channels: Collection[str] | None) -> list[LastCall]:
+    """When each callback and vendor of these channels (None: all) was called last."""
+    rows = connection.execute(select(last_calls).where(visible(last_calls.c.channel, channels)))
+    return [LastCall(*row) for row in rows]
+
+
+def summed(connection: Connection, span_s: int, since: datetime, channels: Collection[str] | None) -> list[Figures]:
+    """The figures of all spans of this length that began since then, added up."""
+    of = call_figures.c
+    keys = (of.kind, of.channel, of.name, of.outcome)
+    sums = [func.sum(of[name]) for name in ("count", *DURATION_CLASSES)]
+    rows = connection.execute(
+        select(*keys, *sums)
+        .where(of.span_s == span_s, of.at >= since, visible(of.channel, channels))
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return [
+        Figures(row[0], row[1], row[2], row[3], int(row[4]), tuple(int(count) for count in row[5:])) for row in rows
+    ]
+
+
+def by_span(
+    connection: Connection, kind: Kind, span_s: int, since: datetime, channels: Collection[str] | None
+) -> list[tuple[datetime, str, str, int]]:
+    """How many calls of a kind there were in each span, by channel and outcome: (begin, channel, outcome, count)."""
+    of = call_figures.c
+    keys = (of.at, of.channel, of.outcome)
+    rows = connection.execute(
+        select(*keys, func.sum(of["count"]))
+        .where(of.span_s == span_s, of.at >= since, of.kind == kind, visible(of.channel, channels))
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return [(row[0], row[1], row[2], int(row[3])) for row in rows]
+
+
+def percentile_ms(durations: Iterable[int], part: float) -> float | None:
+    """The duration that this part of the calls did not exceed, from the classes; None where there was no call.
+
+    Inside a class it is taken as evenly spread; of those beyond the last bound it is the bound.
+    """
+    counts = tuple(durations)
+    wanted = part * sum(counts)
+    if wanted <= 0:
+        return None
+    low, seen = 0.0, 0
+    for bound, count in zip(DURATION_BOUNDS_MS, counts, strict=False):
+        if count and seen + count >= wanted:
+            return low + (bound - low) * (wanted - seen) / count
+        low, seen = float(bound), seen + count
+    return low
+
+
+# Purging
+
+
+def expired(now: datetime) -> Select[Any]:
+    """Spans that are past their date."""
+    of = call_figures.c
+    old = [(of.span_s == span_s) & (of.at < now - kept) for span_s, kept in KEPT.items()]
+    return select(of.span_s, of.at).where(old[0] | old[1]).distinct().order_by(of.at)
+
+
+def purge(connection: Connection, spans: Sequence[Any]) -> None:
+    """Delete the figures of these spans."""
+    of = call_figures.c
+    for span in spans:
+        connection.execute(delete(call_figures).where(of.span_s == span.span_s, of.at == span.at))

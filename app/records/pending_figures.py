@@ -1,0 +1,101 @@
+"""Samples of what each gateway had not received, every five minutes, for the picture of a backlog over time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, case, delete, func, select
+
+from app.records import sync_state
+from app.records.statements import upsert, visible
+from app.records.tables.deliveries import IS_OPEN, deliveries
+from app.records.tables.figures import pending_figures
+
+EVERY: Final = timedelta(minutes=5)
+
+KEPT: Final = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a gateway had not received at a moment; `channel` is the key of the records."""
+
+    at: datetime
+    channel: str
+    gateway: str
+    owed: int
+    """Calls owed or being found out."""
+    parked: int
+    oldest_s: int
+    """Age of the oldest of all these calls in seconds; 0 where there is none."""
+    facts: int
+    """SKUs and products."""
+
+
+def now_pending(
+    connection: Connection, streams: Iterable[tuple[str, str]], now: datetime, channels: Collection[str] | None = None
+) -> list[Pending]:
+    """What is pending at this moment of these channels (None: all): a row for each (channel, gateway) of `streams`,
+    and for every other that has something."""
+    is_parked = case((deliveries.c.state == "parked", 1), else_=0)
+    of = (deliveries.c.channel, deliveries.c.gateway)
+    calls = {
+        (row.channel, row.gateway): row
+        for row in connection.execute(
+            select(*of, func.count().label("number"), func.sum(is_parked).label("parked"),
+                   func.min(deliveries.c.created_at).label("since"))
+            .where(IS_OPEN, visible(deliveries.c.channel, channels))
+            .group_by(*of)
+        )
+    }  # fmt: skip
+    facts: dict[tuple[str, str], int] = {}
+    for owed in sync_state.owed(connection):
+        if channels is None or owed.channel in channels:
+            facts[owed.channel, owed.gateway] = facts.get((owed.channel, owed.gateway), 0) + owed.count
+    found = []
+    for channel, gateway in sorted({*streams, *calls, *facts}):
+        row = calls.get((channel, gateway))
+        parked = int(row.parked) if row else 0
+        oldest_s = max(0, int((now - row.since).total_seconds())) if row else 0
+        count = row.number - parked if row else 0
+        found.append(Pending(now, channel, gateway, count, parked, oldest_s, facts.get((channel, gateway), 0)))
+    return found
+
+
+def sample(connection: Connection, streams: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Keep what is pending now, under the begin of its five minutes."""
+    seconds = int(now.timestamp())
+    at = datetime.fromtimestamp(seconds - seconds % int(EVERY.total_seconds()), UTC)
+    rows = [
+        {
+            "at": at, "channel": item.channel, "gateway": item.gateway, "owed": item.owed, "parked": item.parked,
+            "oldest_s": item.oldest_s, "facts": item.facts,
+        }
+        for item in now_pending(connection, streams, now)
+    ]  # fmt: skip
+    if rows:
+        upsert(connection, pending_figures, rows)
+
+
+def sampled(connection: Connection, since: datetime, channels: Collection[str] | None) -> list[Pending]:
+    """The samples since then, oldest first."""
+    of = pending_figures.c
+    rows = connection.execute(
+        select(pending_figures)
+        .where(of.at >= since, visible(of.channel, channels))
+        .order_by(of.at, of.channel, of.gateway)
+    )
+    return [Pending(*row) for row in rows]
+
+
+def expired(now: datetime) -> Select[Any]:
+    """Moments whose samples are past their date."""
+    return select(pending_figures.c.at).where(pending_figures.c.at < now - KEPT).distinct()
+
+
+def purge(connection: Connection, moments: Sequence[Any]) -> None:
+    """Delete the samples of these moments."""
+    connection.execute(delete(pending_figures).where(pending_figures.c.at.in_([row.at for row in moments])))
