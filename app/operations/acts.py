@@ -25,6 +25,7 @@ from app.records import (
     freeing,
     late_events,
     operations,
+    pauses,
     refund_releases,
     stock_sync,
 )
@@ -32,6 +33,7 @@ from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.freeing import HeldUp
 from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
+from app.records.pauses import Pause
 from app.records.refund_releases import Release
 from app.records.refunds import Entry
 from app.records.statements import chunked
@@ -267,6 +269,27 @@ def free_stream(database: Database, operator: Operator, channel: str, gateway: s
             targets = [Target("stream", gateway)]
             _keep(connection, operator, "streams.free", channel, gateway, "freed", targets, now)
     return found
+
+
+def pause(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> bool:
+    """Send nothing more to a gateway: what is owed waits, and what needs an answer of the vendor is told "later".
+
+    Every process goes by it within `pauses.READ_EVERY_S`.  False, and nothing written, where it is paused already.
+    """
+    with database.write() as connection:
+        if not pauses.pause(connection, Pause(channel, gateway, now, operator.who, operator.reason)):
+            return False
+        _keep(connection, operator, "pause", channel, gateway, "paused", [Target("gateway", gateway)], now)
+    return True
+
+
+def resume(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> bool:
+    """Let a paused gateway be sent what has waited.  False, and nothing written, where it is not paused."""
+    with database.write() as connection:
+        if not pauses.resume(connection, channel, gateway, now):
+            return False
+        _keep(connection, operator, "resume", channel, gateway, "resumed", [Target("gateway", gateway)], now)
+    return True
 
 
 # Channels

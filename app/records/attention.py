@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, or_, select
 
+from app.records import callback_log
 from app.records.deliveries import DUE_STATES, OPEN_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
 from app.records.tables.deliveries import deliveries, late_events
+from app.records.tables.figures import last_calls
+from app.records.tables.money import refunds
 from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
 
 _NUMBER = func.count().label("number")
@@ -69,9 +72,30 @@ def left_open(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
 
 
 def open_late_events(connection: Connection) -> Sequence[Row[Any]]:
-    """Late events nobody has dismissed: `channel`, their `number`, and how many of them were `told` to RetailOps."""
+    """Late events nobody has dismissed: `channel`, their `number`, `since` when, and how many were `told` RetailOps."""
+    since = func.min(late_events.c.at).label("since")
     return connection.execute(
-        select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("told"))
+        select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("told"), since)
         .where(late_events.c.dismissed_at.is_(None))
         .group_by(late_events.c.channel)
     ).all()
+
+
+def refunds_in_doubt(connection: Connection) -> Sequence[Row[Any]]:
+    """Refunds of which a person has to find out whether they were paid: `channel`, their `number`, `since` when."""
+    return connection.execute(
+        select(refunds.c.channel, _NUMBER, func.min(refunds.c.created_at).label("since"))
+        .where(refunds.c.state == "parked")
+        .group_by(refunds.c.channel)
+    ).all()
+
+
+def wrong_pairs(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
+    """Pairs that belong to no channel and called with a good key: `outcome`, their `number`, `last`; latest first (R3).
+
+    Counted only where any was seen since then, for the journal has no index of them.
+    """
+    seen = select(last_calls.c.at).where(last_calls.c.channel == "unconfigured", last_calls.c.at >= since).limit(1)
+    if connection.execute(seen).first() is None:
+        return ()
+    return callback_log.unconfigured_since(connection, since)

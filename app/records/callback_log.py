@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, select, tuple_, type_coerce
 
+from app.domain.events import Event
+from app.records.statements import visible
+from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
 
@@ -68,3 +72,128 @@ def unconfigured_since(connection: Connection, since: datetime) -> Sequence[Row[
         .group_by(journal.c.outcome)
         .order_by(last.desc())
     ).all()
+
+
+@dataclass(frozen=True)
+class CallbackChoice:
+    """Which callbacks of the log; what is empty does not restrict.  Times are those of answering."""
+
+    channel: str = ""
+    """Key of the records; also: unconfigured, dry_run."""
+    callback: str = ""
+    order: str = ""
+    request_id: str = ""
+    status_class: Literal["", "2", "4", "5"] = ""
+    outcome: str = ""
+    """Compared without regard to case."""
+    slower_than_ms: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+_AT = type_coerce(journal.c.at, BigInteger)
+"""The moment in milliseconds."""
+
+
+@dataclass(frozen=True)
+class CallbackPage:
+    """Journal lines, newest first; `last` is where the next page begins, None at the end."""
+
+    rows: Sequence[Row[Any]]
+    last: tuple[int, int] | None
+    searched_to: datetime | None
+
+
+def page(
+    connection: Connection,
+    chosen: CallbackChoice,
+    *,
+    channels: Collection[str] | None,
+    before: Sequence[int] | None,
+    limit: int,
+    searched: int,
+) -> CallbackPage:
+    """The callbacks of these channels (None: all) before a (time in ms, id), at most `limit`.
+
+    At most `searched` lines are looked through, for the journal has no index of what is rare.
+    """
+    bounds: list[ColumnElement[bool]] = []
+    if before is not None:
+        bounds.append(tuple_(_AT, journal.c.id) < tuple_(*before))
+    if chosen.since:
+        bounds.append(journal.c.at >= chosen.since)
+    if chosen.until:
+        bounds.append(journal.c.at < chosen.until)
+    if chosen.order:
+        # Both are named for their index.
+        known = select(channel_rows.c.key)
+        bounds += [journal.c.order_refnum == chosen.order, journal.c.channel.in_(known)]
+    newest = select(journal).where(*bounds).order_by(journal.c.at.desc(), journal.c.id.desc())
+    some = newest.limit(searched).subquery()
+    found = select(some).where(*_rules(some.c, chosen, channels)).order_by(some.c.at.desc(), some.c.id.desc())
+    rows = connection.execute(found.limit(limit + 1)).all()
+    if len(rows) > limit:
+        return CallbackPage(rows[:limit], _place(rows[limit - 1]), None)
+    end = connection.execute(newest.offset(searched - 1).limit(1)).first()
+    return CallbackPage(rows, None if end is None else _place(end), None if end is None else end.at)
+
+
+def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | None) -> list[ColumnElement[bool]]:
+    rules: list[ColumnElement[bool]] = [columns.kind == "callback", visible(columns.channel, channels)]
+    for column, value in (
+        (columns.channel, chosen.channel), (columns.name, chosen.callback), (columns.request_id, chosen.request_id),
+    ):  # fmt: skip
+        if value:
+            rules.append(column == value)
+    if chosen.status_class:
+        first = int(chosen.status_class) * 100
+        rules.append(columns.status.between(first, first + 99))
+    if chosen.outcome:
+        rules.append(func.lower(columns.outcome) == chosen.outcome.lower())
+    if chosen.slower_than_ms:
+        rules.append(columns.duration_ms > chosen.slower_than_ms)
+    return rules
+
+
+def _place(row: Row[Any]) -> tuple[int, int]:
+    return round(row.at.timestamp() * 1000), row.id
+
+
+def line(connection: Connection, journal_id: int) -> Row[Any] | None:
+    """The journal's line of one callback; None where it is of another kind, or gone."""
+    return connection.execute(select(journal).where(journal.c.id == journal_id, journal.c.kind == "callback")).first()
+
+
+MOST_CALLS = 500
+"""Vendor calls of one request that are shown, the first ones."""
+
+
+def vendor_calls(
+    connection: Connection, channel: str, request_id: str, since: datetime, until: datetime
+) -> Sequence[Row[Any]]:
+    """The journal's lines of the vendor calls of one request between two moments, oldest first."""
+    return connection.execute(
+        select(journal)
+        .where(journal.c.at.between(since, until), journal.c.kind == "vendor")
+        .where(journal.c.channel == channel, journal.c.request_id == request_id)
+        .order_by(journal.c.at, journal.c.id)
+        .limit(MOST_CALLS)
+    ).all()
+
+
+def events_of(connection: Connection, channel: str, order: str, request_id: str) -> tuple[Event, ...]:
+    """The events that the ledger keeps of what one request commanded of an order."""
+    rows = connection.execute(select(commands.c.events).where(*_commanded(channel, order, request_id)))
+    return tuple(event for events in rows.scalars() for event in msgspec.json.decode(events, type=list[Event]))
+
+
+def deliveries_of(connection: Connection, channel: str, order: str, request_id: str) -> list[int]:
+    """The ids of the calls that one request left to be made for an order."""
+    owed = select(deliveries.c.id).join(commands, commands.c.id == deliveries.c.command_id)
+    found = owed.where(commands.c.channel == channel, commands.c.order_refnum == order)
+    return list(connection.execute(found.where(deliveries.c.request_id == request_id)).scalars())
+
+
+def _commanded(channel: str, order: str, request_id: str) -> tuple[ColumnElement[bool], ...]:
+    of = commands.c
+    return of.channel == channel, of.order_refnum == order, of.request_id == request_id

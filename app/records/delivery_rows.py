@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from app.records import leases, outbox
-from app.records.deliveries import OPEN_STATES
+from app.records.deliveries import OPEN_STATES, STATES
+from app.records.statements import chunked, visible
 from app.records.tables.deliveries import commands, deliveries
 
 
@@ -34,6 +35,60 @@ def find(connection: Connection, wanted: DeliveryFilter, limit: int | None = Non
     ).all()
 
 
+@dataclass(frozen=True)
+class DeliveryPage:
+    """Calls, newest first; `last` is the id after which the next page begins, None at the end."""
+
+    rows: Sequence[Row[Any]]
+    last: int | None
+    searched_to: datetime | None
+
+
+def page(
+    connection: Connection,
+    wanted: DeliveryFilter,
+    *,
+    channels: Collection[str] | None,
+    before: int | None,
+    limit: int,
+    searched: int,
+) -> DeliveryPage:
+    """The calls of these channels (None: all) before an id, at most `limit`.
+
+    Open ones have an index; of closed ones at most `searched` are looked through.
+    """
+    bounds = [] if before is None else [deliveries.c.id < before]
+    rules = [*_restrictions(wanted), visible(deliveries.c.channel, channels)]
+    newest = select(deliveries).where(*bounds).order_by(deliveries.c.id.desc())
+    if _is_indexed(wanted):
+        rows = connection.execute(newest.where(*rules).limit(limit + 1)).all()
+        return DeliveryPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None, None)
+    some = select(deliveries.c.id).where(*bounds).order_by(deliveries.c.id.desc()).limit(searched).subquery()
+    rows = connection.execute(newest.where(deliveries.c.id.in_(select(some.c.id)), *rules).limit(limit + 1)).all()
+    if len(rows) > limit:
+        return DeliveryPage(rows[:limit], rows[limit - 1].id, None)
+    end = connection.execute(newest.offset(searched - 1).limit(1)).first()
+    return DeliveryPage(rows, None if end is None else end.id, None if end is None else end.created_at)
+
+
+def oldest(
+    connection: Connection, wanted: DeliveryFilter, *, channels: Collection[str] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """The first `limit` calls that are chosen, oldest first."""
+    rules = [*_restrictions(wanted), visible(deliveries.c.channel, channels)]
+    return connection.execute(select(deliveries).where(*rules).order_by(deliveries.c.id).limit(limit)).all()
+
+
+def of_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
+    """These calls."""
+    by_id: Select[Any] = select(deliveries)
+    return [row for some in chunked(ids) for row in connection.execute(by_id.where(deliveries.c.id.in_(some))).all()]
+
+
+def _is_indexed(wanted: DeliveryFilter) -> bool:
+    return bool(wanted.ids) or (bool(wanted.states) and set(wanted.states) <= set(OPEN_STATES))
+
+
 def count(connection: Connection, wanted: DeliveryFilter) -> int:
     """How many `find` would give without a limit."""
     found = connection.execute(select(func.count()).select_from(deliveries).where(*_restrictions(wanted)))
@@ -49,7 +104,9 @@ def _restrictions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
         if value:
             rules.append(column == value)
     if wanted.states:
-        rules.append(table.state.in_(wanted.states))
+        rules.append(outbox.is_in(deliveries, [state for state in STATES if state in wanted.states]))
+    if wanted.states and set(wanted.states) <= set(OPEN_STATES):
+        rules.append(outbox.is_in(deliveries, OPEN_STATES))  # the condition of the open calls' index
     if wanted.since:
         rules.append(table.created_at >= wanted.since)
     if wanted.until:

@@ -21,7 +21,7 @@ REASON_LENGTH = 500
 @dataclass(frozen=True)
 class Target:
     """An object that an act changed; `kind` is delivery, order, refund, late_event, sku, product,
-    channel, account or stream."""
+    channel, account, stream or gateway."""
 
     kind: str
     id: str

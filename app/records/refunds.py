@@ -6,17 +6,18 @@ so that cancellations, completions, returns and credits together never give back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat
+from app.records.statements import visible
 from app.records.tables.money import refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
@@ -167,8 +168,53 @@ def listing(
         if wanted:
             query = query.where(column == wanted)
     if is_unpaid_request:
-        query = query.where((refunds.c.state == "matched") | (refunds.c.repeats > 0), refunds.c.released_at.is_(None))
+        query = query.where(_IS_UNPAID_REQUEST)
     return [_entry(row) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True)
+class RefundChoice:
+    """Which entries; what is empty does not restrict."""
+
+    channel: str = ""
+    """Key of the records."""
+    order: str = ""
+    state: str = ""
+    callback: str = ""
+    is_unpaid_request: bool = False
+    """Only those for which RetailOps asked and nothing was paid."""
+    is_in_doubt: bool = False
+    """Only those of which a person has to find out whether they were paid."""
+
+
+def page(
+    connection: Connection,
+    chosen: RefundChoice,
+    *,
+    channels: Collection[str] | None,
+    before: int | None,
+    limit: int,
+) -> list[Entry]:
+    """The entries of these channels (None: all) before a number, newest first."""
+    query = select(refunds).where(visible(refunds.c.channel, channels)).order_by(refunds.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(refunds.c.id < before)
+    for column, value in (
+        (refunds.c.channel, chosen.channel),
+        (refunds.c.order_refnum, chosen.order),
+        (refunds.c.state, chosen.state),
+        (refunds.c.callback, chosen.callback),
+    ):
+        if value:
+            query = query.where(column == value)
+    if chosen.is_unpaid_request:
+        query = query.where(_IS_UNPAID_REQUEST)
+    if chosen.is_in_doubt:
+        query = query.where(refunds.c.state == "parked")
+    return [_entry(row) for row in connection.execute(query)]
+
+
+_IS_UNPAID_REQUEST = and_(or_(refunds.c.state == "matched", refunds.c.repeats > 0), refunds.c.released_at.is_(None))
 
 
 def _entry(row: Row[Any]) -> Entry:

@@ -8,6 +8,7 @@ states the SKU's stock again.  What frees or takes units changes what may be sol
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -100,6 +101,26 @@ def reserved_units(connection: Connection, channel: str, skus: Collection[str]) 
         )
         found |= {sku: int(units) for sku, units in rows}
     return found
+
+
+@dataclass(frozen=True)
+class HeldUnits:
+    """Units of a SKU that an order holds."""
+
+    order: str
+    units: int
+    acknowledged_at: datetime | None
+    """When RetailOps had the order; None while it has not."""
+
+
+def of_sku(connection: Connection, channel: str, sku: str) -> list[HeldUnits]:
+    """The orders that hold units of a SKU."""
+    rows = connection.execute(
+        select(reservations.c.order_refnum, reservations.c.units, reservations.c.acknowledged_at)
+        .where(reservations.c.channel == channel, reservations.c.sku == sku)
+        .order_by(reservations.c.order_refnum)
+    )
+    return [HeldUnits(*row) for row in rows]
 
 
 def sellable(connection: Connection, channel: str, source: str, skus: Collection[str]) -> dict[str, int]:

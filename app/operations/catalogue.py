@@ -1,0 +1,79 @@
+"""The catalogue by SKU: what RetailOps stated of a product, and how far each vendor has received it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.catalogue import Product
+from app.domain.facts import Obstacle
+from app.operations.paging import PAGE, Page, cursor, place
+from app.operations.scope import Scope
+from app.records import sku_products
+from app.records.database import Database
+from app.records.sku_products import ProductRow
+
+__all__ = ["Product", "ProductAtVendor", "ProductOfSku", "ProductRow", "find", "one"]
+
+
+@dataclass(frozen=True)
+class ProductAtVendor:
+    """How far one gateway has received a product with its variants."""
+
+    gateway: str
+    is_owed: bool
+    is_changed: bool
+    """True while it differs from what the vendor was last sent."""
+    is_uncertain: bool
+    sent: str | None
+    """What the gateway noted of it when it was last sent (JSON); None before the first time."""
+    sent_at: datetime | None
+    refusal: str
+    """Why it was not sent as it is the last time, "" where it was."""
+    obstacles: tuple[Obstacle, ...]
+    again_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ProductOfSku:
+    """The product a SKU belongs to, on one channel."""
+
+    channel: str
+    """Key of the records."""
+    sku: str
+    product: Product
+    changed_at: datetime
+    """When what RetailOps stated of it last changed."""
+    vendors: tuple[ProductAtVendor, ...]
+
+
+def find(database: Database, scope: Scope, start: str = "", *, channel: str = "", after: str = "") -> Page[ProductRow]:
+    """Records whose SKU begins so, without regard to case, in the order they were first stated.
+
+    Raises `DatabaseUnavailable`.
+    """
+    before = place(after, 1)
+    with database.read() as connection:
+        found = sku_products.rows(
+            connection, start, channels=scope.keys, channel=channel, after=before[0] if before else 0, limit=PAGE + 1
+        )
+    rows = tuple(found[:PAGE])
+    return Page(rows, cursor(rows[-1].number) if len(found) > PAGE else "")
+
+
+def one(database: Database, scope: Scope, channel: str, sku: str) -> ProductOfSku | None:
+    """The product of a SKU; None where the catalogue has none, or outside the scope.  Raises `DatabaseUnavailable`."""
+    if not scope.sees(channel):
+        return None
+    with database.read() as connection:
+        found = sku_products.of_sku(connection, channel, sku)
+    if found is None:
+        return None
+    vendors = tuple(
+        ProductAtVendor(
+            row.gateway, row.is_owed, row.is_changed, row.is_uncertain, row.sent, row.sent_at, row.refusal,
+            row.obstacles, row.again_at,
+        )
+        for row in found.gateways
+    )  # fmt: skip
+    return ProductOfSku(channel, sku, found.product, found.changed_at, vendors)

@@ -1,0 +1,321 @@
+"""The calls owed to vendors: lists by state, one call with all that is known of it, and acts on many at once.
+
+An act on many is previewed first: what it would change is named call by call, and exactly those are changed, each only
+while it is as it was shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Row
+
+from app.domain.events import Association, Event
+from app.gateways.calls import Verb
+from app.gateways.capabilities import Gateway
+from app.operations import acts, delivery_acts
+from app.operations.acts import Operator
+from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
+from app.operations.scope import Scope
+from app.records import delivery_rows, late_events
+from app.records.database import Database
+from app.records.deliveries import DUE_STATES
+from app.records.delivery_rows import DeliveryFilter
+
+__all__ = [
+    "Act", "ActOutcome", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "Gateways", "LateEvent", "MayAct",
+    "Preview", "act_on", "expected", "find", "one", "preview", "row_of",
+]  # fmt: skip
+
+Gateways = Mapping[tuple[str, str], Gateway]
+"""By key of a channel's records and vendor."""
+
+Act = Literal["retry", "drop", "confirm"]
+
+MOST_AT_ONCE = 1000
+"""Calls of one preview."""
+
+SAMPLE = 20
+"""Calls of a preview that are shown."""
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """One call as a list shows it."""
+
+    id: int
+    channel: str
+    """Key of the records."""
+    gateway: str
+    verb: str
+    order: str
+    state: str
+    """owed, checking (being found out), parked, delivered, refused or dropped."""
+    attempts: int
+    created_at: datetime
+    last_attempt_at: datetime | None
+    next_try_at: datetime | None
+    """None unless it is owed or being found out."""
+    closed_at: datetime | None
+    last_code: str
+    last_error: str
+    """Our own sentence about the last attempt, without customer data."""
+    request_id: str
+
+
+@dataclass(frozen=True)
+class LateEvent:
+    """What turned out about the call after RetailOps had its answer."""
+
+    id: int
+    at: datetime
+    code: str
+    message: str
+    sent_at: datetime | None
+    """When RetailOps was sent it."""
+    dismissed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class MayAct:
+    """Why each act is not possible now, "" where it is."""
+
+    retry: str
+    drop: str
+    confirm: str
+    needs_even_if_done: bool = False
+    """True where only a retry "even if done" is possible: it may have been done, and the vendor cannot be asked."""
+
+
+@dataclass(frozen=True)
+class DeliveryInFull:
+    """One call with all that is known of it."""
+
+    row: DeliveryRow
+    callback: str
+    natural_key: str
+    begun_at: datetime
+    """When the callback came that left it to be made."""
+    is_possibly_done: bool
+    is_under_way: bool
+    about: tuple[Association, ...]
+    fields: tuple[str, ...]
+    """Names of the fields that it says, () once they are gone; never their values."""
+    size: int
+    """Bytes of what it says."""
+    events: tuple[Event, ...]
+    """What the vendor's answer told RetailOps."""
+    held_by: DeliveryRow | None
+    """The call that has to be over first (R12)."""
+    late_events: tuple[LateEvent, ...]
+    dropped_because: str
+    may: MayAct
+
+
+def find(database: Database, scope: Scope, chosen: DeliveryFilter, *, after: str = "") -> Page[DeliveryRow]:
+    """The calls, newest first.  Raises `DatabaseUnavailable`."""
+    before = place(after, 1)
+    with database.read() as connection:
+        found = delivery_rows.page(
+            connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
+        )
+    last = cursor(found.last) if found.last is not None else ""
+    return Page(tuple(map(row_of, found.rows)), last, found.searched_to)
+
+
+def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) -> DeliveryInFull | None:
+    """The call of this id; None where there is none in the scope.  Raises `DatabaseUnavailable`."""
+    with database.read() as connection:
+        row = next(iter(delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))), None)
+        if row is None or not scope.sees(row.channel):
+            return None
+        holder = delivery_rows.held_by(connection, row)
+        command = delivery_rows.command_of(connection, row)
+        late = late_events.of_delivery(connection, row.id, row.request_id)
+    now = database.now()
+    named = msgspec.json.decode(row.body) if row.body is not None else {}
+    return DeliveryInFull(
+        row_of(row),
+        command.callback,
+        command.natural_key,
+        command.begun_at,
+        row.is_possibly_done,
+        delivery_rows.is_under_way(row, now),
+        msgspec.json.decode(row.about, type=tuple[Association, ...]),
+        tuple(named) if isinstance(named, dict) else (),
+        len(row.body or b""),
+        msgspec.json.decode(row.events, type=tuple[Event, ...]) if row.events else (),
+        row_of(holder) if holder is not None else None,
+        tuple(map(_late, late)),
+        row.dropped_because or "",
+        _may(gateways, row, now),
+    )
+
+
+def row_of(row: Row[Any]) -> DeliveryRow:
+    """A row of the table as lists show it."""
+    return DeliveryRow(
+        row.id, row.channel, row.gateway, row.verb, row.lane, row.state, row.attempts, row.created_at,
+        row.last_attempt_at, row.next_try_at if row.state in DUE_STATES else None, row.closed_at, row.last_code,
+        row.last_error, row.request_id,
+    )  # fmt: skip
+
+
+def _late(row: Row[Any]) -> LateEvent:
+    return LateEvent(row.id, row.at, row.code, row.message, row.sent_at, row.dismissed_at)
+
+
+def _may(gateways: Gateways, row: Row[Any], now: datetime) -> MayAct:
+    retry = _why_not("retry", gateways, row, now)
+    is_blind = bool(retry) and not _why_not("retry", gateways, row, now, even_if_done=True)
+    drop, confirm = _why_not("drop", gateways, row, now), _why_not("confirm", gateways, row, now)
+    return MayAct(retry, drop, confirm, is_blind)
+
+
+# Acts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an act on many calls would change."""
+
+    act: Act
+    count: int
+    """How many calls it would change."""
+    sample: tuple[DeliveryRow, ...]
+    """The first of them, oldest first."""
+    refused: Mapping[str, int]
+    """How many chosen calls it would leave alone, by reason."""
+    expected: str
+    """Names each of the calls with the state and attempt it was shown in; passed to `act_on`."""
+    has_more: bool
+    """True where more calls were chosen than one act may change."""
+
+
+@dataclass(frozen=True)
+class ActOutcome:
+    """What an act has changed."""
+
+    done: tuple[int, ...]
+    left: Mapping[int, str]
+    """The calls it left alone, and why."""
+
+
+def expected(row: DeliveryRow) -> str:
+    """Names one call with the state and attempt it is shown in, for `act_on`."""
+    return f"{row.id}.{row.state}.{row.attempts}"
+
+
+def preview(
+    database: Database,
+    scope: Scope,
+    gateways: Gateways,
+    act: Act,
+    chosen: DeliveryFilter,
+    *,
+    even_if_done: bool = False,
+) -> Preview:
+    """What `act_on` would change of these calls now; nothing is written.  Raises `DatabaseUnavailable`."""
+    now = database.now()
+    with database.read() as connection:
+        found = delivery_rows.oldest(connection, chosen, channels=scope.keys, limit=MOST_AT_ONCE + 1)
+    refused: dict[str, int] = {}
+    ready = []
+    for row in found[:MOST_AT_ONCE]:
+        if why := _why_not(act, gateways, row, now, even_if_done=even_if_done):
+            refused[why] = refused.get(why, 0) + 1
+        else:
+            ready.append(row_of(row))
+    names = ",".join(map(expected, ready))
+    return Preview(act, len(ready), tuple(ready[:SAMPLE]), refused, names, len(found) > MOST_AT_ONCE)
+
+
+def act_on(
+    database: Database,
+    scope: Scope,
+    gateways: Gateways,
+    act: Act,
+    operator: Operator,
+    expected: str,
+    *,
+    even_if_done: bool = False,
+    refnum: str = "",
+) -> ActOutcome:
+    """Retry, drop or confirm exactly these calls, each only while it is as it was shown.
+
+    `expected` is that of a preview, or of one call.  `refnum`, of a confirmed call alone: the vendor's own number.
+    Raises `DatabaseUnavailable`, and `ValueError` where a reason is missing or `expected` names nothing.
+    """
+    if act != "retry" and not operator.reason:
+        raise ValueError("this act needs a reason")
+    shown = _shown(expected)
+    now = database.now()
+    with database.read() as connection:
+        rows = {row.id: row for row in delivery_rows.of_ids(connection, list(shown))}
+    done: list[int] = []
+    left: dict[int, str] = {}
+    for number, state in shown.items():
+        row = rows.get(number)
+        if row is None or not scope.sees(row.channel):
+            left[number] = "there is no such call"
+        elif (row.state, row.attempts) != state:
+            left[number] = CHANGED
+        elif why := _why_not(act, gateways, row, now, even_if_done=even_if_done):
+            left[number] = why
+        elif _carried_out(database, gateways, act, operator, row, now, even_if_done=even_if_done, refnum=refnum):
+            done.append(number)
+        else:
+            left[number] = CHANGED
+    return ActOutcome(tuple(done), left)
+
+
+CHANGED = "it has changed since it was shown; look again"
+
+
+def _shown(expected: str) -> dict[int, tuple[str, int]]:
+    shown: dict[int, tuple[str, int]] = {}
+    for item in filter(None, expected.split(",")):
+        parts = item.split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[2].isdecimal()):
+            raise ValueError("no call is named so")
+        shown[int(parts[0])] = parts[1], int(parts[2])
+    if not 1 <= len(shown) <= MOST_AT_ONCE:
+        raise ValueError(f"between 1 and {MOST_AT_ONCE} calls are changed at once")
+    return shown
+
+
+def verb_of(gateways: Gateways, row: Row[Any]) -> Verb | None:
+    """How the call behaves at its vendor; None when no gateway there does this any more."""
+    gateway = gateways.get((row.channel, row.gateway))
+    found = gateway.commands.verbs.get(row.verb) if gateway else None
+    return found if isinstance(found, Verb) else None
+
+
+def _why_not(act: Act, gateways: Gateways, row: Row[Any], now: datetime, *, even_if_done: bool = False) -> str:
+    if act == "retry":
+        return delivery_acts.why_not_retried(row, verb_of(gateways, row), now, even_if_done=even_if_done)
+    why_not = delivery_acts.why_not_dropped if act == "drop" else delivery_acts.why_not_confirmed
+    return why_not(row, now)
+
+
+def _carried_out(
+    database: Database,
+    gateways: Gateways,
+    act: Act,
+    operator: Operator,
+    row: Row[Any],
+    now: datetime,
+    *,
+    even_if_done: bool,
+    refnum: str,
+) -> bool:
+    verb = verb_of(gateways, row)
+    if act == "drop":
+        return acts.drop(database, operator, row, verb, now)
+    if act == "confirm":
+        return acts.confirm(database, operator, row, gateways.get((row.channel, row.gateway)), now, refnum=refnum)
+    return verb is not None and acts.retry(database, operator, row, verb, now, even_if_done=even_if_done)

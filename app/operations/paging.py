@@ -1,0 +1,38 @@
+"""Pages of a list, each continued where the one before ended, so that none has to count or skip rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+PAGE = 50
+"""Rows of one page."""
+
+SEARCHED = 20_000
+"""Rows that one page looks through at most for those a filter chooses."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Part of a list; it may hold fewer than `PAGE` rows, or none, although more follow."""
+
+    rows: tuple[T, ...]
+    after: str = ""
+    """What is passed for the next page; "" where there is none."""
+    searched_to: datetime | None = None
+    """Set where the search for rare rows stopped at this moment: older ones are found by the next page."""
+
+
+def cursor(*numbers: int) -> str:
+    """What names a row's place in its list."""
+    return "-".join(map(str, numbers))
+
+
+def place(after: str, numbers: int) -> tuple[int, ...] | None:
+    """The numbers of a cursor; None for "" and for what is no cursor of so many, which mean the beginning."""
+    parts = after.split("-")
+    is_cursor = len(parts) == numbers and all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts)
+    return tuple(map(int, parts)) if is_cursor else None

@@ -1,0 +1,79 @@
+"""The ledger of payments and refunds: lists with filters, one entry, and what can be released of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from app.operations.paging import PAGE, Page, cursor, place
+from app.operations.scope import Scope
+from app.records import payment_ledger, refund_releases
+from app.records import refunds as ledger
+from app.records.database import Database
+from app.records.payment_ledger import Charge
+from app.records.refund_releases import Release
+from app.records.refunds import Entry, RefundChoice
+
+__all__ = ["Charge", "Entry", "RefundChoice", "RefundInFull", "RefundRow", "Release", "find", "one"]
+
+
+@dataclass(frozen=True)
+class RefundRow:
+    """One entry of the ledger, and what releasing it would come to."""
+
+    entry: Entry
+    """`channel` is the key of the records."""
+    release: Release
+    """pays_next or given_free where it can be released; else why it cannot."""
+
+    @property
+    def can_be_released(self) -> bool:
+        """Whether an operator may let go of what it holds up."""
+        return self.release in ("pays_next", "given_free")
+
+
+@dataclass(frozen=True)
+class RefundInFull:
+    """One entry beside all that is known of its order's money."""
+
+    row: RefundRow
+    charges: tuple[Charge, ...]
+    """What was charged for the order, and what is left of it."""
+    others: tuple[Entry, ...]
+    """The order's other entries, oldest first."""
+
+    @property
+    def given_back(self) -> Decimal:
+        """What is held or has gone back of the order's money, this entry included."""
+        entries = (self.row.entry, *self.others)
+        return sum((entry.amount for entry in entries if entry.is_in_effect), Decimal(0))
+
+
+def find(database: Database, scope: Scope, chosen: RefundChoice, *, after: str = "") -> Page[RefundRow]:
+    """The entries, newest first.  Raises `DatabaseUnavailable`."""
+    before = place(after, 1)
+    with database.read() as connection:
+        found = ledger.page(
+            connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE + 1
+        )
+        rows = tuple(_row(connection, entry) for entry in found[:PAGE])
+    return Page(rows, cursor(rows[-1].entry.id) if len(found) > PAGE else "")
+
+
+def one(database: Database, scope: Scope, refund_id: int) -> RefundInFull | None:
+    """The entry of this number; None where there is none in the scope.  Raises `DatabaseUnavailable`."""
+    with database.read() as connection:
+        entry = ledger.find(connection, refund_id)
+        if entry is None or not scope.sees(entry.channel):
+            return None
+        charges = payment_ledger.charges(connection, entry.channel, entry.order_refnum)
+        others = [
+            item for item in ledger.of_order(connection, entry.channel, entry.order_refnum) if item.id != entry.id
+        ]
+        return RefundInFull(_row(connection, entry), tuple(charges), tuple(others))
+
+
+def _row(connection: Connection, entry: Entry) -> RefundRow:
+    return RefundRow(entry, refund_releases.release_outcome(connection, entry))

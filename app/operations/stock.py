@@ -1,0 +1,99 @@
+"""The stock of a SKU: what RetailOps stated, what orders hold of it, and what each vendor has received of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.facts import Obstacle
+from app.domain.stock import StockDetail, StockLevel
+from app.operations.paging import PAGE, Page
+from app.operations.scope import Scope
+from app.records import sku_stock
+from app.records.database import Database
+from app.records.sku_stock import SkuRow
+from app.storefront import reservations
+from app.storefront.reservations import HeldUnits
+
+__all__ = ["HeldUnits", "SkuRow", "StockAtVendor", "StockDetail", "StockLevel", "StockOfSku", "find", "one"]
+
+
+@dataclass(frozen=True)
+class StockAtVendor:
+    """How far one gateway has received the stock of a SKU."""
+
+    gateway: str
+    level: StockLevel
+    """As RetailOps stated it last."""
+    stated_at: datetime
+    is_owed: bool
+    """True while the vendor has not received the last statement."""
+    is_changed: bool
+    """True while the level differs from what the vendor was last sent."""
+    is_uncertain: bool
+    """True while the vendor may have another figure than it was last sent."""
+    sent: str | None
+    """What the vendor was last sent, in the words of its gateway (JSON); None before the first time."""
+    sent_at: datetime | None
+    """When the vendor last answered for the SKU."""
+    refusal: str
+    """Why it was refused the last time, "skipped" where it need not be sent, "" where it was accepted."""
+    obstacles: tuple[Obstacle, ...]
+    """What has to be gone at the vendor before it is sent again by itself."""
+    moved_at: datetime | None
+    """When a shipment or an order last moved the figure since it was stated."""
+    again_at: datetime | None
+    """When it is sent again by itself."""
+    attention: str
+    """A sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class StockOfSku:
+    """The stock of one SKU on one channel."""
+
+    channel: str
+    """Key of the records."""
+    sku: str
+    vendors: tuple[StockAtVendor, ...]
+    held: tuple[HeldUnits, ...]
+    """Units of orders that RetailOps' figure does not count yet (R25)."""
+
+    @property
+    def held_units(self) -> int:
+        """Units that orders hold."""
+        return sum(item.units for item in self.held)
+
+
+def find(database: Database, scope: Scope, start: str = "", *, channel: str = "", after: str = "") -> Page[SkuRow]:
+    """SKUs that begin so, without regard to case, by channel and SKU.  Raises `DatabaseUnavailable`."""
+    with database.read() as connection:
+        found = sku_stock.skus(
+            connection, start, channels=scope.keys, channel=channel, after=_place(after), limit=PAGE + 1
+        )
+    rows = tuple(found[:PAGE])
+    return Page(rows, f"{rows[-1].channel}/{rows[-1].sku}" if len(found) > PAGE else "")
+
+
+def _place(after: str) -> tuple[str, str] | None:
+    channel, slash, sku = after.partition("/")
+    return (channel, sku) if slash else None
+
+
+def one(database: Database, scope: Scope, channel: str, sku: str) -> StockOfSku | None:
+    """The stock of a SKU; None where RetailOps never stated it, or outside the scope.  Raises `DatabaseUnavailable`."""
+    if not scope.sees(channel):
+        return None
+    with database.read() as connection:
+        rows = sku_stock.of_sku(connection, channel, sku)
+        held = reservations.of_sku(connection, channel, sku)
+    if not rows and not held:
+        return None
+    vendors = tuple(
+        StockAtVendor(
+            row.gateway, row.level, row.stated_at, row.is_owed, row.is_changed, row.is_uncertain, row.sent,
+            row.sent_at, row.refusal, row.obstacles, row.moved_at, row.again_at, row.attention,
+        )
+        for row in rows
+    )  # fmt: skip
+    return StockOfSku(channel, sku, vendors, tuple(held))

@@ -1,0 +1,98 @@
+"""Gateways that an operator has paused, as every process knows them (R34)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, delete, select, update
+
+from app.records.database import Database, DatabaseUnavailable
+from app.records.statements import upsert, visible
+from app.records.tables.deliveries import IS_OPEN, deliveries
+from app.records.tables.operations import pauses
+
+PAUSED: Final = "PAUSED"
+"""Code of a call that is not made because an operator has paused the gateway."""
+
+READ_EVERY_S: Final = 1.0
+"""How often a process reads which gateways are paused: so long after the act calls may still begin."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A gateway that is paused; `channel` is the key of the records."""
+
+    channel: str
+    gateway: str
+    at: datetime
+    who: str
+    reason: str
+
+
+def pause(connection: Connection, paused: Pause) -> bool:
+    """Pause a gateway.  False, and nothing written, where it is paused already."""
+    row = {
+        "channel": paused.channel, "gateway": paused.gateway, "at": paused.at, "who": paused.who,
+        "reason": paused.reason,
+    }  # fmt: skip
+    return upsert(connection, pauses, row, returning=[pauses.c.channel]).first() is not None
+
+
+def resume(connection: Connection, channel: str, gateway: str, now: datetime) -> bool:
+    """End a pause, and let what waited for it be tried now.  False, and nothing written, where there is none."""
+    is_it = (pauses.c.channel == channel) & (pauses.c.gateway == gateway)
+    if connection.execute(delete(pauses).where(is_it)).rowcount == 0:
+        return False
+    waits = (deliveries.c.channel == channel) & (deliveries.c.gateway == gateway) & (deliveries.c.last_code == PAUSED)
+    connection.execute(update(deliveries).where(IS_OPEN, waits, deliveries.c.next_try_at > now).values(next_try_at=now))
+    return True
+
+
+def all_of(connection: Connection, channels: Collection[str] | None = None) -> list[Pause]:
+    """The paused gateways of these channels (None: all), the longest paused first."""
+    rows = connection.execute(select(pauses).where(visible(pauses.c.channel, channels)).order_by(pauses.c.at))
+    return [Pause(row.channel, row.gateway, row.at, row.who, row.reason) for row in rows]
+
+
+class Pauses:
+    """Which gateways are paused, as this process read it at most `READ_EVERY_S` ago."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._paused: frozenset[tuple[str, str]] = frozenset()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
+
+    def start(self) -> None:
+        """Read now, and again every `READ_EVERY_S`."""
+        self.read()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._stopping.set()
+
+    def read(self) -> None:
+        """Read which gateways are paused; what was known holds while the database is away."""
+        try:
+            with self._database.read() as connection:
+                self._paused = frozenset((item.channel, item.gateway) for item in all_of(connection))
+        except DatabaseUnavailable:
+            return
+        except Exception:
+            log.exception("which gateways are paused could not be read")
+
+    def is_paused(self, channel: str, gateway: str) -> bool:
+        """Whether nothing may be sent to this gateway of the channel with this key."""
+        return (channel, gateway) in self._paused
+
+    def _run(self) -> None:
+        while not self._stopping.wait(READ_EVERY_S):
+            self.read()

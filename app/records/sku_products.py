@@ -1,0 +1,104 @@
+"""The catalogue by SKU as operators look it up: records by the beginning of their SKU, and a SKU's product."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from app.domain.catalogue import Product
+from app.domain.facts import Obstacle
+from app.records import catalogue as products
+from app.records.statements import visible
+from app.records.tables.catalogue import catalogue, catalogue_sync
+from app.records.tables.stock import fact_obstacles
+
+_SYNC = catalogue_sync.c
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """A record of the catalogue; `channel` is the key of the records."""
+
+    channel: str
+    sku: str
+    title: str
+    is_enabled: bool
+    changed_at: datetime
+    number: int
+    """Which record was stated first: the order of the list."""
+
+
+@dataclass(frozen=True)
+class ProductAtGateway:
+    """A product as one gateway has received it; the columns of `tables.catalogue` say what each means."""
+
+    gateway: str
+    is_owed: bool
+    is_changed: bool
+    is_uncertain: bool
+    sent: str | None
+    sent_at: datetime | None
+    refusal: str
+    obstacles: tuple[Obstacle, ...]
+    again_at: datetime | None
+
+
+@dataclass(frozen=True)
+class KeptProduct:
+    """A product with its variants, when its records last changed, and each gateway's state of it."""
+
+    product: Product
+    changed_at: datetime
+    gateways: tuple[ProductAtGateway, ...]
+
+
+def rows(
+    connection: Connection, start: str, *, channels: Collection[str] | None, channel: str, after: int, limit: int
+) -> list[ProductRow]:
+    """Records whose SKU begins so, without regard to case, after a number."""
+    of = catalogue.c
+    rules = [of.sku != "", of.number > after, visible(of.channel, channels)]
+    if channel:
+        rules.append(of.channel == channel)
+    if start:
+        rules.append(func.lower(of.sku).startswith(start.lower(), autoescape=True))
+    found = connection.execute(select(catalogue).where(*rules).order_by(of.number).limit(limit))
+    return [
+        ProductRow(row.channel, row.sku, products.item_of(row).title or "", row.is_enabled, row.changed_at, row.number)
+        for row in found
+    ]
+
+
+def of_sku(connection: Connection, channel: str, sku: str) -> KeptProduct | None:
+    """The product a SKU belongs to; None where no record has it."""
+    root = connection.execute(
+        select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku == sku)
+    ).scalar()
+    product = products.of_roots(connection, channel, [root]).get(root) if root is not None else None
+    if product is None:
+        return None
+    family = (catalogue.c.channel == channel) & (catalogue.c.root_key == root)
+    changed_at = connection.execute(select(func.max(catalogue.c.changed_at)).where(family)).scalar_one()
+    obstacles: dict[str, list[Obstacle]] = {}
+    named = fact_obstacles.c
+    synced = connection.execute(
+        select(catalogue_sync).where(_SYNC.channel == channel, _SYNC.root_key == root).order_by(_SYNC.gateway)
+    ).all()
+    for row in connection.execute(
+        select(named.gateway, named.code, named.subject)
+        .where(named.channel == channel, named.gateway.in_([row.gateway for row in synced]))
+        .where(named.kind == "catalogue", named.fact == root)
+    ):
+        obstacles.setdefault(row.gateway, []).append(Obstacle(row.code, row.subject))
+    gateways = tuple(
+        ProductAtGateway(
+            row.gateway, row.seq > row.sent_seq, row.is_changed, row.is_uncertain,
+            None if row.sent is None else bytes(row.sent).decode(errors="replace"), row.sent_at, row.refusal,
+            tuple(obstacles.get(row.gateway, ())), row.again_at,
+        )
+        for row in synced
+    )  # fmt: skip
+    return KeptProduct(product, changed_at, gateways)
