@@ -13,6 +13,9 @@ channel: ContextVar[str] = ContextVar("channel", default="")
 deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 """When the answer to the request must stand; None for what runs in the background."""
 
+read_limit_s: ContextVar[float | None] = ContextVar("read_limit_s", default=None)
+"""How long the database may work on what this thread reads, in seconds; None: as long as for everybody."""
+
 ANSWER_AFTER_S: Final = "channel.answer_after_s"
 """Where an application says in the WSGI environment for how many seconds its answer is kept before it is sent."""
 
