@@ -226,9 +226,14 @@ class Database:
         Raises `DatabaseUnavailable` when none comes or the database fails, `DatabaseBusy` where it takes longer than
         `caller.read_limit_s`.
         """
-        with self._connection() as connection, connection.begin(), limited_reads(connection, caller.read_limit_s.get()):
+        with self._connection() as connection, connection.begin():
             self._demand_form(connection)
-            yield connection
+            limit_s = caller.read_limit_s.get()
+            if limit_s is None:
+                yield connection
+            else:
+                with limited_reads(connection, limit_s):
+                    yield connection
 
     def is_ready(self) -> bool:
         """True when the database answers and this code can use it."""

@@ -144,11 +144,9 @@ def longest_use_s() -> float:
 
 
 @contextmanager
-def limited_reads(connection: Connection, limit_s: float | None) -> Iterator[None]:
+def limited_reads(connection: Connection, limit_s: float) -> Iterator[None]:
     """Break off what a transaction reads after so many seconds: a statement of PostgreSQL, all of it on SQLite."""
-    if limit_s is None:
-        yield
-    elif connection.dialect.name != "sqlite":
+    if connection.dialect.name != "sqlite":
         connection.exec_driver_sql(f"set local statement_timeout = {int(limit_s * 1000)}")
         yield
     else:
