@@ -22,6 +22,7 @@ from app.channel import effects, registration
 from app.channel.dispatch import CallbackDispatcher
 from app.channel.routing import Routing
 from app.channel.services import BUDGET_S, Services
+from app.console import create_console
 from app.contract.schemas import load_contract
 from app.deliveries.attempts import Attempts
 from app.deliveries.dispatcher import Dispatcher
@@ -218,6 +219,8 @@ def create_app(configured: Settings | None = None) -> Flask:
             console_token=configured.console_token,
         )
     )
+    if configured.console_token:
+        app.register_blueprint(create_console(configured, works.database, works.gateways))
     set_aside = frozenset(
         name for channel in configured.channels if channel.set_aside for name in (channel.name, *channel.former_name)
     )

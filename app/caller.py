@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Final
 
 from app.deadline import Deadline
 
@@ -11,6 +12,12 @@ channel: ContextVar[str] = ContextVar("channel", default="")
 
 deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 """When the answer to the request must stand; None for what runs in the background."""
+
+read_limit_s: ContextVar[float | None] = ContextVar("read_limit_s", default=None)
+"""How long the database may work on what this thread reads, in seconds; None: as long as for everybody."""
+
+ANSWER_AFTER_S: Final = "channel.answer_after_s"
+"""Where an application says in the WSGI environment for how many seconds its answer is kept before it is sent."""
 
 
 def begin_request(until: Deadline, sender: str = "") -> None:

@@ -28,6 +28,9 @@ from app.options import Explained, OneOrMore, option, read_table, switch
 TEST_KEY = "RETAILOPS_SDK"
 """The SDK verifier's public test key (R2)."""
 
+SHORTEST_TOKEN = 24
+"""Characters of a token that opens the console."""
+
 SHORTEST_KEY, LONGEST_KEY = 8, 256
 """Characters.  Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
 
@@ -147,6 +150,12 @@ class Channel:
         "Where catalog_push's template_output keeps each product field, as dotted paths.",
         default=dict,
     )
+    console_read_token: str = option(
+        mf.String(),
+        "Token that shows this channel alone in the console, without any act; at least 24 characters. Empty: none.",
+        default="",
+        secret=True,
+    )
     vendors: Mapping[str, Any] = field(default_factory=dict)
     """Options of each gateway by vendor token, as that vendor declares them."""
     order_source: str = ""
@@ -183,6 +192,7 @@ class Settings:
     verify_key: bool = False
     max_body: int = 32 * 1024 * 1024
     console_token: str = field(default="", repr=False)
+    console_read_token: str = field(default="", repr=False)
     deliveries: str = "inline"
     log_level: str = "INFO"
     journal_days: int = 90
@@ -201,9 +211,9 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """Every secret this process knows, so that its log can keep them out."""
-        found = [self.console_token, make_url(self.database_url).password or ""]
+        found = [self.console_token, self.console_read_token, make_url(self.database_url).password or ""]
         for channel in self.channels:
-            found.extend(channel.auth_keys)
+            found.extend([*channel.auth_keys, channel.console_read_token])
             for options in channel.vendors.values():
                 found.extend(getattr(options, item.name) for item in fields(options) if item.metadata.get("secret"))
         return found
@@ -223,7 +233,9 @@ ENVIRONMENT_HELP = {
     "VERIFY_KEY": "on or off: accept the SDK's public test key as a dry run. Default on outside production.",
     "MAX_BODY": "Largest request body in bytes, counted after inflating. Default 33554432. A body above 1 MiB "
     "may hold one JSON value for each 11 bytes of this.",
-    "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages; without it they do not exist.",
+    "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages, at least 24 characters; without it they do not "
+    "exist.",
+    "CONSOLE_READ_TOKEN": "Another one that shows the same and carries out no act.",
     "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
     "JOURNAL_DAYS": "How many days the journal and dismissed late news are kept. Default 90.",
@@ -231,7 +243,7 @@ ENVIRONMENT_HELP = {
     "WEB_THREADS": "Threads in each web process, at least 2. Default 16.",
 }
 
-SECRET_VARIABLES = frozenset({"DATABASE_URL", "CHANNELS", "CONSOLE_TOKEN"})
+SECRET_VARIABLES = frozenset({"DATABASE_URL", "CHANNELS", "CONSOLE_TOKEN", "CONSOLE_READ_TOKEN"})
 """Variables that are, or may hold, a secret; they are shown only as set or not set."""
 
 
@@ -283,6 +295,7 @@ def load(environ: Mapping[str, str] | None = None, *, vendors: Vendors) -> Setti
         verify_key=_one_of(env, "VERIFY_KEY", ("on", "off"), "off" if is_production else "on", faults) == "on",
         max_body=_whole(env, "MAX_BODY", 32 * 1024 * 1024, 1024, 1024**3, faults),
         console_token=env.get("CONSOLE_TOKEN", ""),
+        console_read_token=env.get("CONSOLE_READ_TOKEN", ""),
         deliveries=deliveries,
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
         journal_days=_whole(env, "JOURNAL_DAYS", 90, 1, 3650, faults),
@@ -291,9 +304,29 @@ def load(environ: Mapping[str, str] | None = None, *, vendors: Vendors) -> Setti
         database_connections=_whole(env, "DATABASE_CONNECTIONS", 18, 2, 10_000, faults),
         database_processes=_whole(env, "DATABASE_PROCESSES", 2 * processes, 1, 1_000, faults),
     )
+    faults.extend(_token_faults(settings))
     if faults:
         raise SettingsFault(faults)
     return settings
+
+
+def _token_faults(settings: Settings) -> list[str]:
+    """Tokens that could be guessed, or that would not say who came in."""
+    owners = {settings.console_token: "CONSOLE_TOKEN"}
+    tokens = {"CONSOLE_READ_TOKEN": settings.console_read_token}
+    tokens |= {
+        f"channel '{channel.name}'.console_read_token": channel.console_read_token for channel in settings.channels
+    }
+    faults: list[str] = []
+    for place, token in {"CONSOLE_TOKEN": settings.console_token, **tokens}.items():
+        if token and (len(token) < SHORTEST_TOKEN or not re.fullmatch(r"[\x21-\x7e]+", token)):
+            faults.append(f"{place}: must have at least {SHORTEST_TOKEN} characters, printable ASCII without blanks")
+    for place, token in tokens.items():
+        if token and not settings.console_token:
+            faults.append(f"{place}: is of no use without CONSOLE_TOKEN, for then there is no console")
+        elif token and (owner := owners.setdefault(token, place)) != place:
+            faults.append(f"{place}: must not be the same as {owner}")
+    return faults
 
 
 def runs_under_flask(environ: Mapping[str, str] | None = None) -> bool:

@@ -81,7 +81,7 @@ def test_p29_sql_stands_in_the_records_and_in_the_storefront() -> None:
 
 ROOMS = {
     "domain", "contract", "callbacks", "channel", "records", "deliveries", "transport", "storefront", "gateways",
-    "operations", "docs", "sandbox", "cli",
+    "operations", "console", "docs", "sandbox", "cli",
 }  # fmt: skip
 """The folders under app/; import-linter's contracts in pyproject.toml say which may import which."""
 

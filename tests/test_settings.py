@@ -62,3 +62,41 @@ def test_p42_each_process_has_its_part_of_the_connections_also_while_a_release_d
     for name, value in (("DATABASE_CONNECTIONS", "1"), ("DATABASE_PROCESSES", "0"), ("DATABASE_PROCESSES", "x")):
         with pytest.raises(SettingsFault, match=name):
             each(**{name: value})
+
+
+TOKEN, READ_TOKEN = "token-of-the-operator-01", "token-of-the-reader-0001"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "of_channel", "said"),
+    [
+        ({"CONSOLE_TOKEN": TOKEN[:23]}, "", "CONSOLE_TOKEN: must have at least 24"),
+        ({"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": READ_TOKEN[:23]}, "", "CONSOLE_READ_TOKEN: must have at least"),
+        ({"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": TOKEN}, "", "CONSOLE_READ_TOKEN: must not be the same as CONS"),
+        ({"CONSOLE_READ_TOKEN": READ_TOKEN}, "", "CONSOLE_READ_TOKEN: is of no use without CONSOLE_TOKEN"),
+        ({}, READ_TOKEN, "'first'.console_read_token: is of no use without CONSOLE_TOKEN"),
+        ({"CONSOLE_TOKEN": TOKEN}, READ_TOKEN[:23], "'first'.console_read_token: must have at least 24"),
+        ({"CONSOLE_TOKEN": TOKEN}, TOKEN, "'first'.console_read_token: must not be the same as CONSOLE_TOKEN"),
+        ({"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": READ_TOKEN}, READ_TOKEN, "same as CONSOLE_READ_TOKEN"),
+    ],
+)
+def test_p40_a_token_that_could_be_guessed_or_says_not_who_comes_is_a_fault(
+    tokens: dict[str, str], of_channel: str, said: str
+) -> None:
+    channels = CHANNEL.format(key="key+of+the+first+channel+0000001", gateways='"pipe17"').replace(
+        "[channel.pipe17]", f'console_read_token = "{of_channel}"\n[channel.pipe17]'
+    )
+    with pytest.raises(SettingsFault) as raised:
+        settings.load({"APP_ENV": "development", "CHANNELS": channels, **tokens}, vendors=VENDORS)
+    [fault] = str(raised.value).splitlines()
+    assert said in fault and of_channel + "." not in fault
+
+
+def test_p20_tokens_of_the_console_are_kept_out_of_the_log() -> None:
+    channels = CHANNEL.format(key="key+of+the+first+channel+0000001", gateways='"pipe17"').replace(
+        "[channel.pipe17]", 'console_read_token = "token-of-the-channel-001"\n[channel.pipe17]'
+    )
+    tokens = {"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": READ_TOKEN}
+    loaded = settings.load({"APP_ENV": "development", "CHANNELS": channels, **tokens}, vendors=VENDORS)
+    assert {TOKEN, READ_TOKEN, "token-of-the-channel-001"} <= set(loaded.secrets())
+    assert all(token not in repr(loaded) for token in (TOKEN, READ_TOKEN, "token-of-the-channel-001"))

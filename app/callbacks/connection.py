@@ -142,6 +142,8 @@ class Answer:
         self._head: bytes | None = None
         self._most_bytes = most_bytes
         self._kept_bytes = 0
+        self.wait_s = 0.0
+        """How long all of it is to be kept; set before anything is written."""
         self.rest: deque[memoryview] = deque()
 
     @property
@@ -158,7 +160,7 @@ class Answer:
             data, self._head = self._head + data, b""
         if not data:
             return
-        sent = 0 if self.rest else send_now(self._line, data)
+        sent = 0 if self.rest or self.wait_s else send_now(self._line, data)
         if sent < len(data):
             self._kept_bytes += len(data) - sent
             if self._kept_bytes > self._most_bytes:

@@ -13,12 +13,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from app.callbacks import giving_up
 from app.callbacks.accepting import Accepting, most_connections
 from app.callbacks.connection import Connection
 from app.callbacks.heads import PlainSettings
+from app.callbacks.later_acts import LaterActs
 from app.callbacks.mailbox import Mailbox
 from app.callbacks.receiver import Receiver
 from app.callbacks.refusals import refusal
@@ -72,6 +74,7 @@ class Loop:
         self._look_at_s = 0.0
         self._selector = selectors.DefaultSelector()
         self._returned: Mailbox[Connection] = Mailbox()
+        self._kept = LaterActs()
         self._selector.register(self._returned.woken, READ, self._take_back)
         self._accepting = Accepting(
             listeners,
@@ -98,12 +101,14 @@ class Loop:
 
     def turn(self, patience_s: float) -> None:
         """Do what there is to do; wait for it so long."""
-        for key, _ in self._selector.select(patience_s):
+        for key, _ in self._selector.select(self._kept.patience_s(patience_s)):
             if type(key.data) is not Connection:
                 key.data()
             elif key.data.watched:  # else it was closed a moment ago
                 self._guarded(self._ready, key.data)
         now_s = time.monotonic()
+        for give_back in self._kept.due(now_s):
+            give_back()
         if now_s >= self._look_at_s:
             self._look_at_s = now_s + LOOK_S
             self._look(now_s)
@@ -116,8 +121,15 @@ class Loop:
             log.exception("a connection failed")
             self._close(connection)
 
-    def give_back(self, connection: Connection, rest: deque[memoryview], *, is_last: bool) -> None:
-        """The request is answered but for what the client did not take; called by the thread that answered it."""
+    def give_back(self, connection: Connection, rest: deque[memoryview], *, is_last: bool, wait_s: float = 0.0) -> None:
+        """The request is answered but for what the client did not take; called by the thread that answered it.
+
+        With `wait_s` all of the answer is in `rest` and leaves so many seconds later.
+        """
+        if wait_s:
+            self._kept.put(time.monotonic() + wait_s, partial(self.give_back, connection, rest, is_last=is_last))
+            self._returned.ring()
+            return
         connection.receiver.forget()
         connection.rest = rest
         connection.is_last = is_last

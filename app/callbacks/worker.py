@@ -28,6 +28,7 @@ from app.callbacks.middleware import ARRIVED_S, SENDER
 from app.callbacks.refusals import refusal
 from app.callbacks.senders import EVERYBODY, Senders
 from app.callbacks.threads import Threads
+from app.caller import ANSWER_AFTER_S
 from app.channel.services import BUDGET_S
 from app.errors import overloaded
 from app.gateways.vendor import LONG_BODY
@@ -163,7 +164,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
         finally:
             place.leave()
         if not place.waits_for:
-            self._loop.give_back(connection, answer.rest, is_last=is_last)
+            self._loop.give_back(connection, answer.rest, is_last=is_last, wait_s=answer.wait_s)
         return place.waits_for
 
     def _respond(self, job: _Job, answer: Answer, place: _Place) -> bool:
@@ -190,6 +191,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             if environ.get(LONG_BODY):
                 self._hand_over(connection, response, answer, pieces)
                 return True
+            answer.wait_s = environ.get(ANSWER_AFTER_S, 0.0)
             try:
                 for piece in pieces:
                     response.write(piece)

@@ -47,6 +47,7 @@ from app.records.engines import (
     LOCK_S,
     SQLITE_CONNECTIONS,
     as_folder_fault,
+    limited_reads,
     postgresql_engine,
     sqlite_engine,
 )
@@ -222,11 +223,17 @@ class Database:
         """A read: on SQLite of one moment, on PostgreSQL each statement of its own.
 
         A free connection is waited for until the request's answer must stand, in the background for `WAIT_S`.
-        Raises `DatabaseUnavailable` when none comes or the database fails.
+        Raises `DatabaseUnavailable` when none comes or the database fails, `DatabaseBusy` where it takes longer than
+        `caller.read_limit_s`.
         """
         with self._connection() as connection, connection.begin():
             self._demand_form(connection)
-            yield connection
+            limit_s = caller.read_limit_s.get()
+            if limit_s is None:
+                yield connection
+            else:
+                with limited_reads(connection, limit_s):
+                    yield connection
 
     def is_ready(self) -> bool:
         """True when the database answers and this code can use it."""

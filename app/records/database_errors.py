@@ -109,6 +109,7 @@ _SQLITE: tuple[tuple[str, Family, str], ...] = (
     ("SQLITE_CANTOPEN", "rejects", "the file cannot be opened"),
     ("SQLITE_NOTADB", "rejects", "the file is no SQLite database"),
     ("SQLITE_CORRUPT", "away", "the file is damaged"),
+    ("SQLITE_INTERRUPT", "busy", "a statement took too long"),
     ("SQLITE_IOERR", "away", "the disk gives an input/output error"),
     ("SQLITE_PERM", "rejects", "the file may not be used by this user"),
     ("SQLITE_AUTH", "rejects", "the file may not be used by this user"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 from app import caller
@@ -32,6 +32,9 @@ TRANSACTION_S = 7.0
 
 CONNECT_S = 2
 """How long a new connection may take.  Who finds a server hanging waits for both, and RetailOps for 12 s at most."""
+
+STEPS_BETWEEN_LOOKS = 20_000
+"""Instructions of SQLite's machine between two looks at the clock: less than a millisecond."""
 
 LOCKED_S = 5.0
 """How long SQLite waits for a file that another connection holds locked."""
@@ -138,6 +141,22 @@ def longest_use_s() -> float:
     if deadline is None:
         return TRANSACTION_S
     return min(TRANSACTION_S, max(deadline.left_s(), LEAST_WAIT_S) + LATE_S)
+
+
+@contextmanager
+def limited_reads(connection: Connection, limit_s: float) -> Iterator[None]:
+    """Break off what a transaction reads after so many seconds: a statement of PostgreSQL, all of it on SQLite."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(f"set local statement_timeout = {int(limit_s * 1000)}")
+        yield
+    else:
+        driver: Any = connection.connection.dbapi_connection
+        until_s = time.monotonic() + limit_s
+        driver.set_progress_handler(lambda: time.monotonic() > until_s, STEPS_BETWEEN_LOOKS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
 
 
 _NOW = "extract(epoch from clock_timestamp())::float8"

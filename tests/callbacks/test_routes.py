@@ -341,9 +341,9 @@ def test_p25_one_id_leads_from_the_reply_to_log_journal_and_vendor(
 
 def test_metrics_need_the_console_token(build_app: Callable[..., Flask]) -> None:
     assert build_app().test_client().get("/metrics").status_code == 404
-    client = build_app(CONSOLE_TOKEN="token-of-the-operator").test_client()
+    client = build_app(CONSOLE_TOKEN="token-of-the-operator-01").test_client()
     assert client.get("/metrics").status_code == 401
-    given = client.get("/metrics", headers={"Authorization": "Bearer token-of-the-operator"})
+    given = client.get("/metrics", headers={"Authorization": "Bearer token-of-the-operator-01"})
     assert given.status_code == 200 and b"channel_callbacks_total" in given.data
 
 

@@ -26,6 +26,7 @@ from app.callbacks.framing import ByChunks
 from app.callbacks.heads import PlainSettings
 from app.callbacks.receiver import Receiver
 from app.callbacks.spool import Room
+from app.caller import ANSWER_AFTER_S
 from app.gateways.vendor import LONG_BODY
 from tests.callbacks.worker_stage import Staged, answer, is_closed, post, staged, told
 
@@ -444,3 +445,24 @@ def test_chunked_bodies_are_read_as_gunicorn_reads_them() -> None:
             found = None
         assert found == _gunicorns(request, raw), raw
         framing.spool.close()
+
+
+def test_p46_an_answer_that_is_kept_holds_no_thread() -> None:
+    """The stage has one thread: what comes meanwhile is answered first."""
+
+    def kept(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/later":
+            environ[ANSWER_AFTER_S] = 0.5
+        return told(environ, start_response)
+
+    with staged(kept) as stage, stage.connect() as slow, stage.connect() as quick:
+        begun_s = time.monotonic()
+        for _ in range(2):
+            slow.sendall(post(b"1", target="/later") + post(b"2"))
+            for number in range(5):
+                quick.sendall(post(str(number).encode()))
+                assert said(quick) == str(number)
+            is_early = time.monotonic() - begun_s < 0.5
+            assert said(slow) == "1" and said(slow) == "2"
+            assert is_early and time.monotonic() - begun_s >= 0.5
+            begun_s = time.monotonic()

@@ -19,7 +19,8 @@ CANARY = "cAnArY0123456789"
 SOUND = {
     "APP_ENV": "production",
     "DATABASE_URL": f"postgresql://user:{CANARY}@db.example.com/channel",
-    "CONSOLE_TOKEN": f"{CANARY}console",
+    "CONSOLE_TOKEN": f"{CANARY}console0",
+    "CONSOLE_READ_TOKEN": f"{CANARY}reader00",
     "PORT": "8080",
     "EU_KEY": f"{CANARY}eu",
     "CHANNELS": f"""
@@ -85,11 +86,12 @@ def test_p23_every_malformed_setting_is_told_at_once_with_its_name_and_never_its
         "WEB_CONCURRENCY": "0",
         "WEB_THREADS": "1",
         "CONSOLE_TOKEN": f"{CANARY}token",
+        "CONSOLE_READ_TOKEN": f"{CANARY}token",
     }
     result = run(**wrong)
     assert result.exit_code == 2
     told = result.stderr
-    for name in wrong.keys() - {"CONSOLE_TOKEN"}:
+    for name in wrong:
         assert name in told
     for place in (
         "surplus",
@@ -155,10 +157,11 @@ def test_p20_secrets_show_only_as_set_or_not_set(form: tuple[str, ...]) -> None:
     values = {place: row["value"] for place, row in rows(run("--json", **SOUND)).items()}
     for place in (
         ("environment", "DATABASE_URL"), ("environment", "CONSOLE_TOKEN"), ("environment", "CHANNELS"),
+        ("environment", "CONSOLE_READ_TOKEN"),
         ("channel", "auth_keys"), ("channel.pipe17", "api_key"),
     ):  # fmt: skip
         assert values[place] == "set"
-    without = {name: value for name, value in SOUND.items() if name != "CONSOLE_TOKEN"}
+    without = {name: value for name, value in SOUND.items() if not name.startswith("CONSOLE_")}
     assert rows(run("--json", **without))["environment", "CONSOLE_TOKEN"]["value"] == "not set"
 
 

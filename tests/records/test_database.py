@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app import caller, settings
 from app.errors import SettingsFault
 from app.records import handed_out, held_orders, pulls
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import Database, DatabaseBusy, DatabaseUnavailable
 from app.records.readiness import Readiness
 from app.watchdog import Watchdog
 
@@ -139,4 +140,25 @@ def test_p26_a_list_of_keys_as_one_parameter_is_found_by_the_index(tmp_path: Pat
         with database.read() as connection:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.compile(connection)}", ("a", "[]")).all()
         assert "(channel=? AND refnum=?)" in str(plan), plan
+    database.close()
+
+
+@pytest.mark.both_databases
+def test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not(database_url: str) -> None:
+    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}), 2)
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n where i < {}) select count(*) from n"
+    caller.read_limit_s.set(0.2)
+    try:
+        begun_s = time.monotonic()
+        with pytest.raises(DatabaseBusy, match="took too long"), database.read() as connection:
+            connection.exec_driver_sql(endless.format(10**9))
+        assert time.monotonic() - begun_s < 3
+    finally:
+        caller.read_limit_s.set(None)
+    with database.read() as connection:
+        if not database.is_sqlite:
+            assert connection.exec_driver_sql("show statement_timeout").scalar_one() == "6s"
+        begun_s = time.monotonic()
+        while time.monotonic() < begun_s + 0.3:
+            assert connection.exec_driver_sql(endless.format(100_000)).scalar_one() == 100_000
     database.close()

@@ -20,7 +20,7 @@ from tests.benchmarks.bench import await_port, free_port
 from tests.conftest import PAIR, ROOT, Sandbox, channel_table
 
 KEY = "canary+retailops+key+0000000001"
-TOKEN = "canary-console-token"
+TOKEN = "canary-console-token-0001"
 CUSTOMER = {
     "firstName": "CanaryFirst",
     "lastName": "CanaryLast",

@@ -1,0 +1,46 @@
+"""What every page of the console works with: the records, the gateways, and the channels by the name people know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.console.guard import visitor
+from app.operations.scope import Scope
+from app.records.database import Database
+from app.settings import Channel, Settings
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One for the process."""
+
+    configured: Settings
+    database: Database
+    gateways: Mapping[tuple[str, str], Any]
+    """By key of the channel's records and vendor; for what acts do, and never called by a page."""
+
+    @property
+    def scope(self) -> Scope:
+        """What the present visitor may see."""
+        return visitor().role.scope
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The configured channels the present visitor may see."""
+        return [channel for channel in self.configured.channels if self.scope.sees(channel.key)]
+
+    @property
+    def vendors(self) -> list[str]:
+        """The vendors those channels have, each once."""
+        return sorted({token for channel in self.channels for token in channel.gateways})
+
+    def key_of(self, name: str) -> str:
+        """The key of the records of the channel with this name; of one that is not configured its key is the name."""
+        return next((channel.key for channel in self.configured.channels if channel.name == name), name)
+
+    def now(self) -> datetime:
+        """Now, by the clock that all processes share."""
+        return self.database.clock()

@@ -1,0 +1,95 @@
+"""Makes pages of templates: every value escaped, every name that is missing an error, what each page has filled in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from flask import Blueprint, Response, abort, g, request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.console import showing
+from app.console.meanings import meanings
+from app.console.sessions import PATH, Visitor
+from app.console.states import chip_of
+
+STATIC: Final = Path(__file__).parent / "static"
+
+KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+NAVIGATION: Final = (
+    (("Overview", ""), ("Orders", "orders"), ("Callbacks", "callbacks"), ("Hooks", "hooks")),
+    (("Deliveries", "deliveries"), ("Refunds", "refunds"), ("Stock", "stock"), ("Catalogue", "catalogue")),
+    (("Health", "health"), ("Check", "check"), ("Settings", "settings"), ("Operations", "operations")),
+)
+"""Titles and addresses below /console/ of the pages, in groups."""
+
+
+@cache
+def environment() -> Environment:
+    """The templates' environment."""
+    made = Environment(
+        loader=PackageLoader("app.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= showing.FILTERS
+    made.filters["segment"] = segment
+    made.globals |= {
+        "navigation": NAVIGATION,
+        "asset": asset,
+        "chip_of": chip_of,
+        "meanings": meanings,
+        "root": PATH,
+    }
+    return made
+
+
+def page(template: str, **values: Any) -> str:
+    """The HTML of a page.  `values` are what the template names beside what is given to all."""
+    found: Visitor | None = g.get("visitor")
+    return (
+        environment()
+        .get_template(template)
+        .render(visitor=found, here=request.path, now=g.now, query=request.args.get("q", "") if found else "", **values)
+    )
+
+
+def shown(template: str, status: int = 200, **values: Any) -> Response:
+    """The reply that holds a page."""
+    return Response(page(template, **values), status, content_type="text/html; charset=utf-8")
+
+
+def segment(text: object) -> str:
+    """An id as one part of an address, a slash of it included."""
+    return quote(str(text), safe="")
+
+
+@cache
+def assets() -> Mapping[str, bytes]:
+    """Our files for browsers, by name."""
+    return {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in KINDS}
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of one of our files, another one whenever the file is."""
+    return f"{PATH}/static/{name}?v={hashlib.sha256(assets()[name]).hexdigest()[:12]}"
+
+
+def add_assets(console: Blueprint) -> None:
+    """Serve our files; a browser keeps them, for a changed one has another address."""
+
+    @console.get("/static/<name>", provide_automatic_options=False)
+    def static(name: str) -> Response:
+        if name not in assets():
+            abort(404)
+        reply = Response(assets()[name], content_type=f"{KINDS[Path(name).suffix]}; charset=utf-8")
+        reply.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return reply
