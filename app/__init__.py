@@ -37,6 +37,7 @@ from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.deliveries import Delivery, Settled
 from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
+from app.records.pauses import Pauses
 from app.records.rates import StoredRates
 from app.records.retention import CLOCKS, Retention, Terms
 from app.settings import Settings
@@ -61,6 +62,7 @@ class Works:
         self.database = database
         self.journal = Journal(self.database)
         self.heartbeat = Heartbeat(self.database.beat)
+        self.pauses = Pauses(self.database)
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
@@ -71,6 +73,7 @@ class Works:
             clock=database.clock,
             wake=lambda: self.dispatcher.wake(),
             public_url=configured.public_url,
+            paused=self.pauses.paused,
         )
         self.gateways = create_gateways(configured, self.journal, tools)
         self.attempts = Attempts(self.gateways, clock=database.clock)
@@ -85,6 +88,7 @@ class Works:
             keeper=self.keeper,
             threads=delivery_threads,
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
+            paused=self.pauses.paused,
             clock=database.clock,
             idle=Retention(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
@@ -97,10 +101,12 @@ class Works:
         """Begin what every server process does in the background, whether it delivers or not."""
         self.journal.start()
         self.heartbeat.start()
+        self.pauses.start()
 
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
         self.heartbeat.stop()
+        self.pauses.stop()
         self.dispatcher.stop()
         self.keeper.stop()
         self.journal.stop()

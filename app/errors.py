@@ -16,6 +16,11 @@ SWITCHED_OFF = "SWITCHED_OFF"
 owed waits, without counting tries, until it is switched on again."""
 
 
+PAUSED = "PAUSED"
+"""Code of an `Unavailable` raised before anything was sent, because an operator has paused the gateway: what is owed
+waits, without counting tries, until it is resumed."""
+
+
 class ChannelError(Exception):
     """Base of every error this project raises on purpose."""
 

@@ -2120,6 +2120,25 @@ FAULTS = (
         ),
     ),
     Fault(
+        "paused-gateway-is-called",
+        "P39",
+        "app/transport/limits.py",
+        "        if (self.channel, self.vendor) in self.paused:\n",
+        "        if False:\n",
+        (
+            "tests/operations/test_pauses.py::"
+            "test_p39_a_paused_gateway_gets_no_call_and_then_all_that_has_waited[sqlite]",
+        ),
+    ),
+    Fault(
+        "resume-without-trace",
+        "P39",
+        "app/operations/acts.py",
+        '        _keep(connection, operator, "resume", channel',
+        '        (lambda *_: None)(connection, operator, "resume", channel',
+        ("tests/operations/test_pauses.py::test_p39_a_pause_is_kept_with_who_and_why_and_harmless_twice[sqlite]",),
+    ),
+    Fault(
         "reconcile-writes-without-send",
         "P33",
         "app/cli/reconcile.py",

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -75,10 +75,12 @@ class Dispatcher:
         clock: Callable[[], datetime] = utc_now,
         idle: Callable[[], object] = lambda: None,
         channels: frozenset[str],
+        paused: Container[Stream] = frozenset(),
     ) -> None:
         """`apply` writes what follows from an outcome, `done_after_all` what follows from one that came too late.
 
-        `channels` are the keys of those that are served; what is owed for any other waits (R35).
+        `channels` are the keys of those that are served; what is owed for any other waits (R35), as it does for
+        the streams that are `paused` at the time.
         """
         gateways = {stream: gateway for stream, gateway in gateways.items() if stream[0] in channels}
         self._database = database
@@ -89,6 +91,7 @@ class Dispatcher:
         self._clock = clock
         self._idle = idle
         self._channels = channels
+        self._paused = paused
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._ending = threading.Event()
@@ -236,7 +239,8 @@ class Dispatcher:
         known = {*self._gateways, *self._owed_streams}
         known = {stream for stream in known if stream[0] in self._channels}
         with self._lock:
-            return [stream for stream in known if self._resting.get(stream, 0.0) <= now_s]
+            open_ones = (stream for stream in known if self._resting.get(stream, 0.0) <= now_s)
+            return [stream for stream in open_ones if stream not in self._paused]
 
     def _is_any_due(self, streams: Sequence[Stream]) -> bool:
         if not streams:
@@ -278,7 +282,8 @@ class Dispatcher:
     def _send_facts(self, stream: Stream) -> None:
         caller.channel.set(stream[0])
         try:
-            self._syncer.send(*stream)
+            if stream not in self._paused:
+                self._syncer.send(*stream)
             if self._background_work.do(*stream):
                 self._wake.set()
         finally:

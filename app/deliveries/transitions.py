@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.commands import Restatement
-from app.errors import SWITCHED_OFF, BrokenReply, GatewayError, Refused
+from app.errors import PAUSED, SWITCHED_OFF, BrokenReply, GatewayError, Refused
 from app.gateways.calls import Accepted, Verb
 from app.records.deliveries import Delivery, Settled, State
 from app.transport.retries import next_try_s
@@ -25,7 +25,9 @@ OUR_FAULTS = ("INTERNAL_FAULT", "RECORDS_UNAVAILABLE")
 NOT_BOOKED = "NOT_BOOKED"
 """Code of a call whose outcome is known, although a fault of ours keeps its consequences from being written."""
 
-UNTRIED_CODES = frozenset({"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF})
+UNTRIED_CODES = frozenset(
+    {"BREAKER_OPEN", "RATE_LIMITED", "VENDOR_BUSY", "OUT_OF_TIME", "LEASE_ENDED", SWITCHED_OFF, PAUSED}
+)
 """Errors raised before anything was sent; they cost no try."""
 
 

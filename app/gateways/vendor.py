@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from app.domain.traffic import InboundRequest, VendorCall
 from app.gateways.capabilities import Gateway
 from app.records.database import Database
 from app.transport.limiters import limiter_of
-from app.transport.limits import CallLimiter, Rate
+from app.transport.limits import Admission, PausableLimiter, Rate
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
 
@@ -90,9 +90,16 @@ class Tools:
     channel_name: str = ""
     """The channel's name, for addresses and people; "" where it is the key of its records."""
 
-    def limiter(self, vendor: str, key: str, plan: RatePlan, concurrency: int = 0) -> CallLimiter:
-        """The limiter of one vendor key, known by a digest; `concurrency`: calls under way together, 0 for no cap."""
-        return limiter_of(vendor, key, plan, rate_of=self.rate, threads=self.threads, concurrency=concurrency)
+    paused: Container[tuple[str, str]] = frozenset()
+    """The (channel, vendor) pairs that an operator has paused: no call to such a vendor begins."""
+
+    def limiter(self, vendor: str, key: str, plan: RatePlan, concurrency: int = 0) -> Admission:
+        """The limiter of one vendor key, known by a digest; `concurrency`: calls under way together, 0 for no cap.
+
+        Every call of the gateway goes through it, so that one that is paused makes none.
+        """
+        limiter = limiter_of(vendor, key, plan, rate_of=self.rate, threads=self.threads, concurrency=concurrency)
+        return PausableLimiter(limiter, self.channel, vendor, self.paused)
 
     @property
     def shown_channel(self) -> str:

@@ -11,13 +11,11 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
+from app.errors import PAUSED
 from app.records.database import Database, DatabaseUnavailable
 from app.records.statements import upsert, visible
 from app.records.tables.deliveries import IS_OPEN, deliveries
 from app.records.tables.operations import pauses
-
-PAUSED: Final = "PAUSED"
-"""Code of a call that is not made because an operator has paused the gateway."""
 
 READ_EVERY_S: Final = 1.0
 """How often a process reads which gateways are paused: so long after the act calls may still begin."""
@@ -66,7 +64,8 @@ class Pauses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._paused: frozenset[tuple[str, str]] = frozenset()
+        self.paused: set[tuple[str, str]] = set()
+        """Every (key of a channel's records, gateway) that may be sent nothing; it changes as it is read."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
 
@@ -83,15 +82,14 @@ class Pauses:
         """Read which gateways are paused; what was known holds while the database is away."""
         try:
             with self._database.read() as connection:
-                self._paused = frozenset((item.channel, item.gateway) for item in all_of(connection))
+                found = {(item.channel, item.gateway) for item in all_of(connection)}
         except DatabaseUnavailable:
             return
         except Exception:
             log.exception("which gateways are paused could not be read")
-
-    def is_paused(self, channel: str, gateway: str) -> bool:
-        """Whether nothing may be sent to this gateway of the channel with this key."""
-        return (channel, gateway) in self._paused
+        else:
+            self.paused |= found
+            self.paused &= found
 
     def _run(self) -> None:
         while not self._stopping.wait(READ_EVERY_S):

@@ -40,10 +40,10 @@ from app.deadline import Deadline
 from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
 from app.domain.json_values import has_more_values
 from app.domain.traffic import VendorCall
-from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
+from app.errors import PAUSED, BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.transport import sent
 from app.transport.connections import KEEP_IDLE_S, POOLS, Attempt, watched
-from app.transport.limits import CallLimiter, Permit
+from app.transport.limits import Admission, Permit
 from app.transport.rates import CallKind
 from app.transport.retries import read_retry_after
 
@@ -218,7 +218,7 @@ class VendorClient:
         connect_s: float = CONNECT_S,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         secrets: Collection[str] = (),
-        limiter: CallLimiter | None = None,
+        limiter: Admission | None = None,
         observe: Callable[[VendorCall], None] | None = None,
         setting: str = "base_url",
         keep_idle_s: float = KEEP_IDLE_S,
@@ -506,7 +506,7 @@ _TRANSPORT_ERRORS: Final = (
     BrokenGzip,
     UnicodeError,  # A host name that cannot be encoded.
 )
-_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED"}
+_NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED", PAUSED}
 
 
 def _outcome(error: GatewayError | None) -> str:

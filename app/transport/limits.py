@@ -9,14 +9,14 @@ import math
 import threading
 import time
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 from typing import Final, Protocol
 
 from app.deadline import Deadline
-from app.errors import Unavailable
+from app.errors import PAUSED, Unavailable
 from app.transport import breaker
 from app.transport.breaker import Breaker
 from app.transport.rates import RANK, CallKind, RatePlan
@@ -91,6 +91,14 @@ class Permit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limiter.leave(self, self._verdict, is_throttled=self._is_throttled)
+
+
+class Admission(Protocol):
+    """Says when a call to a vendor may begin."""
+
+    def enter(self, kind: CallKind, deadline: Deadline) -> Permit:
+        """See `CallLimiter.enter`."""
+        ...
 
 
 class CallLimiter:
@@ -256,3 +264,20 @@ class CallLimiter:
         return Unavailable(
             code, f"{self.vendor} was not called: {why}", outcome_unknown=False, retry_after_s=retry_after_s
         )
+
+
+@dataclass(frozen=True)
+class PausableLimiter:
+    """A limiter as one gateway of a channel has it, which an operator may pause while others go on."""
+
+    limiter: CallLimiter
+    channel: str
+    vendor: str
+    paused: Container[tuple[str, str]]
+    """The (channel, vendor) pairs that are paused now; it changes while the limiter is used."""
+
+    def enter(self, kind: CallKind, deadline: Deadline) -> Permit:
+        """See `CallLimiter.enter`; raises `Unavailable` PAUSED besides.  A call that waits already still goes."""
+        if (self.channel, self.vendor) in self.paused:
+            raise Unavailable(PAUSED, f"{self.vendor} was not called: an operator has paused it")
+        return self.limiter.enter(kind, deadline)

@@ -13,7 +13,7 @@ import pytest
 from app.deadline import Deadline
 from app.errors import Unavailable
 from app.transport.breaker import Breaker
-from app.transport.limits import QUICK_S, CallLimiter
+from app.transport.limits import QUICK_S, CallLimiter, PausableLimiter
 from app.transport.rates import CallKind, RatePlan
 from app.transport.shared_rate import SharedRate, local_rate
 
@@ -272,3 +272,18 @@ def test_r14_many_threads_together_keep_rate_and_concurrency_and_nobody_is_forgo
         list(threads.map(call, range(90)))
     assert time.monotonic() - begun >= 0.89
     assert most == 2
+
+
+def test_r34_a_paused_gateway_gets_no_permit_while_another_channel_with_the_same_key_does() -> None:
+    paused: set[tuple[str, str]] = set()
+    limiter = CallLimiter("rally", threads=4)
+    first, second = (PausableLimiter(limiter, name, "rally", paused) for name in ("first", "second"))
+    paused.add(("first", "rally"))
+    with pytest.raises(Unavailable) as refused:
+        first.enter("command", Deadline.in_s(1))
+    assert refused.value.code == "PAUSED" and not refused.value.outcome_unknown
+    with second.enter("command", Deadline.in_s(1)) as permit:
+        permit.succeeded()
+    paused.clear()
+    with first.enter("command", Deadline.in_s(1)) as permit:
+        permit.succeeded()

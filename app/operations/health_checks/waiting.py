@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.domain.findings import Finding
 from app.operations.health_checks.channels import not_handed_over, unknown_accounts
-from app.records import attention, callback_log, channels, stock, sync_state
+from app.records import attention, callback_log, channels, pauses, stock, sync_state
 from app.records.database import Database
 from app.records.pulls import TIRED_AFTER
 from app.settings import FIXTURE_PAIRS
@@ -37,6 +37,7 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
     with database.read() as connection:
         names = channels.names(connection)
         shown = {**names.shown, **{names.keys.get(name, name): name for name in served}}
+        _paused(connection, found, shown)
         _deliveries(connection, found)
         _without_grant(connection, found)
         _held_back(connection, found)
@@ -56,6 +57,16 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
     told[""] += pairs
     return told
+
+
+def _paused(connection: Connection, found: dict[str, list[Finding]], shown: Mapping[str, str]) -> None:
+    for item in pauses.all_of(connection):
+        name = shown.get(item.channel, item.channel)
+        what = (
+            f"{item.gateway} is paused since {item.at:%Y-%m-%d %H:%M} UTC by {item.who} ({item.reason}): nothing is "
+            f"sent to it until `channel resume {name} {item.gateway}`"
+        )
+        found[item.channel].append(Finding("paused", "attention", what))
 
 
 def _deliveries(connection: Connection, found: dict[str, list[Finding]]) -> None:

@@ -15,7 +15,7 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.gateways.wire_objects import encode
 from app.transport.client import Reply, VendorClient, raise_for
-from app.transport.limits import CallLimiter
+from app.transport.limits import Admission
 
 TOKEN: Final = "retailrocket"
 
@@ -38,7 +38,7 @@ class Api:
         plan = learned_rate.plan_of(options, "products_per_s", "products_rate_max", named_per_s=NAMED_PER_S)
         slow_limiter = tools.limiter(TOKEN, _key(options, "products"), plan)
 
-        def client(setting: str, limiter: CallLimiter) -> VendorClient:
+        def client(setting: str, limiter: Admission) -> VendorClient:
             return VendorClient(
                 TOKEN,
                 getattr(options, setting),
