@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import inbound
+from app.records import inbound, search_keys, unverified
 from app.records.database import Database
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.gateways import pending_reports
@@ -141,6 +141,22 @@ def _delete_inbound(connection: Connection, rows: Sequence[Any], now: datetime, 
     inbound.purge(connection, rows)
 
 
+def _old_unverified(now: datetime, terms: Terms) -> Select[Any]:
+    return unverified.expired(now)
+
+
+def _delete_unverified(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    unverified.purge(connection, now)
+
+
+def _old_tracking(now: datetime, terms: Terms) -> Select[Any]:
+    return search_keys.stale_tracking(now - terms.bodies)
+
+
+def _delete_tracking(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    search_keys.purge(connection, rows)
+
+
 CLOCKS: tuple[Clock, ...] = (
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
@@ -162,6 +178,13 @@ CLOCKS: tuple[Clock, ...] = (
         _delete_observed,
     ),
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
+    Clock("unverified_requests", "a row goes after an hour", _old_unverified, _delete_unverified),
+    Clock(
+        "search_keys",
+        "what an order of a shop is found by goes with the order; a tracking number 180 days after it was stated",
+        _old_tracking,
+        _delete_tracking,
+    ),
     Clock("late_events", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
 )
 
@@ -194,6 +217,7 @@ KEPT: Mapping[str, str] = {
     "unseen_steps": "times at which the clock was set or nothing ran, one row each",
     "rates": "one row for each key of a vendor, known by its digest",
     "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",
+    "attempts": "times and codes, one row for each attempt, as long as its call",
     "operation_targets": "numbers of the objects that an act changed",
 }
 
