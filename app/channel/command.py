@@ -25,6 +25,7 @@ from app.records import handed_out
 from app.records.deliveries import Delivery, Settled
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
+from app.records.search_keys import Kind
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Command(ABC):
     order_refnum: str
     meaning: object
     """The fields that make two requests of this key the same."""
+
+    @property
+    def numbers(self) -> Sequence[tuple[Kind, str]]:
+        """What it states that its order, or a part of it, is known by; kept with its claim, whatever comes of it."""
+        return ()
 
     @cached_property
     def digest(self) -> str:

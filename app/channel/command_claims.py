@@ -19,6 +19,7 @@ from app.records.deliveries import Delivery, Settled
 from app.records.ledger import Bound, Claim
 from app.records.outbox import CallReport, Owed
 from app.records.outcomes import Outcome
+from app.records.search_keys import Number
 
 LAST_WAIT_S = 1.0
 """How long T1 waits for the writer even when the budget is spent: what was found out so far should be kept."""
@@ -120,7 +121,8 @@ def _begin_one(
     lease_until = now + timedelta(seconds=BUDGET_S + PATIENCE_MARGIN_S)
     name = command.callback, command.natural_key, command.order_refnum
     claim = Claim(request.channel.key, *name, command.digest, request.request_id, now, lease_until)
-    claimed_id = ledger.claim(connection, claim)
+    numbers = [Number(command.order_refnum, kind, number) for kind, number in command.numbers]
+    claimed_id = ledger.claim(connection, claim, numbers)
     bound = ledger.bound(connection, claim) if claimed_id is None else None
     if bound is not None and bound.is_running(now):
         raise TwinRunning

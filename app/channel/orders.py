@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
 from sqlalchemy import Connection
 
 from app.channel.money import rounded
+from app.clock import utc_now
 from app.domain.orders import Order, OrderSketch, SketchLine
-from app.records import handed_out, payment_ledger
+from app.records import handed_out, payment_ledger, search_keys
+from app.records.search_keys import Number
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
@@ -23,7 +25,17 @@ def remember_all(connection: Connection, channel: str, sketches: Sequence[OrderS
     """The same of many orders, of which those of the numbers `known` are kept already."""
     kept = [_rounded(sketch) for sketch in sketches]
     payment_ledger.remember_payments(connection, channel, kept)
-    handed_out.add(connection, channel, [sketch for sketch in kept if sketch.refnum not in known])
+    fresh = [sketch for sketch in kept if sketch.refnum not in known]
+    handed_out.add(connection, channel, fresh)
+    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), utc_now())
+
+
+def _numbers(sketch: OrderSketch) -> Iterator[Number]:
+    """What the order is found by, besides what later callbacks state."""
+    yield Number(sketch.refnum, "order", sketch.refnum)
+    yield Number(sketch.refnum, "source_order", sketch.source_number)
+    for payment in sketch.payments:
+        yield Number(sketch.refnum, "payment", payment.refnum)
 
 
 def _rounded(sketch: OrderSketch) -> OrderSketch:
@@ -61,4 +73,5 @@ def sketch_of(order: Order) -> OrderSketch:
         order.payments,
         shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
         shipping_tax=order.shipping_tax,
+        source_number=order.source_number,
     )

@@ -30,6 +30,7 @@ from app.records import refunds as ledger
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
 from app.records.refunds import Entry
+from app.records.search_keys import Kind
 
 VERB = "record_return"
 
@@ -150,6 +151,12 @@ class RecordReturn(OrderCommand):
         self._shipped = returned.shipped
         self._entries = entries
         self._is_recorded = is_recorded
+        self._number = returned.number
+
+    @property
+    def numbers(self) -> Sequence[tuple[Kind, str]]:
+        """RetailOps' number of the return."""
+        return (("return", self._number),)
 
     def plan(self, connection: Connection) -> Plan:
         """The units by line of the order, as far as it has such lines."""

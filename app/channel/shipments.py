@@ -22,6 +22,7 @@ from app.domain.line_matching import allot, as_bought
 from app.records import handed_out, parcels
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
+from app.records.search_keys import Kind
 
 COUNTED_HERE = ("UNITS_OPEN", "UNITS_UNACCOUNTED")
 """Reasons why an order is left open that follow from our own count, whatever its source says."""
@@ -87,6 +88,16 @@ class RegisterPackage(OrderCommand):
         super().__init__(order, meaning, parcels.command_key(order.refnum, package.key))
         self._shipped = shipped
         self._payload = payload
+
+    @property
+    def numbers(self) -> Sequence[tuple[Kind, str]]:
+        """RetailOps' numbers of shipment and package, and the carrier's."""
+        package = self._shipped.package
+        return (
+            ("shipment", package.retailops_shipment_id),
+            ("package", self._shipped.package_id),
+            ("tracking", package.tracking_number),
+        )
 
     def plan(self, connection: Connection) -> Plan:
         """Its units, cut to what is open; where nothing is, it may be another label of a package that is registered."""

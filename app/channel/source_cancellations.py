@@ -16,7 +16,8 @@ from app.domain.orders import Candidate, Order, SourceCancellations
 from app.errors import GatewayError
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
-from app.records import cancelled_at_source, pulls
+from app.records import cancelled_at_source, pulls, search_keys
+from app.records.search_keys import Number
 
 PER_PAGE = 25
 """Cancelled orders on one page, so that fresh ones keep most of it; those handed out least often go first."""
@@ -84,4 +85,7 @@ def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:
     """
     if numbers:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
-            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, request.services.clock())
+            now = request.services.clock()
+            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, now)
+            known_by = (Number(refnum, "retailops_order", number) for refnum, number in numbers.items())
+            search_keys.learn(connection, request.channel.key, known_by, now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -43,6 +44,11 @@ class Attempts:
 
         Before the first call that may change something at the vendor neither leaves an unknown outcome.
         """
+        begun_at, begun_s = self._clock(), time.monotonic()
+        settled = self._made(delivery, deadline, is_inline)
+        return replace(settled, begun_at=begun_at, ms=int((time.monotonic() - begun_s) * 1000))
+
+    def _made(self, delivery: Delivery, deadline: Deadline, is_inline: bool) -> Settled:
         before = sent.writes()
         error: GatewayError
         gateway = self._gateways.get((delivery.channel, delivery.gateway))

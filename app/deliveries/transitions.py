@@ -99,7 +99,10 @@ def not_booked(delivery: Delivery, settled: Settled, now: datetime) -> Settled:
     """The outcome is known and what follows from it cannot be written, by a fault of ours: a person decides."""
     said = "has done it" if settled.state == "delivered" else "has not done it"
     message = f"{delivery.gateway} {said}, and this server could not book what follows; see its log, then decide"
-    return Settled("parked", settled.attempts, settled.state == "delivered", now, now, NOT_BOOKED, message)
+    return Settled(
+        "parked", settled.attempts, settled.state == "delivered", now, now, NOT_BOOKED, message,
+        begun_at=settled.begun_at, ms=settled.ms,
+    )  # fmt: skip
 
 
 def not_tried(delivery: Delivery, now: datetime) -> Settled:

@@ -96,6 +96,8 @@ class Order(msgspec.Struct, frozen=True):
     """True when it was cancelled at its source; RetailOps is sent that with the order itself (R18)."""
     carries_money: bool = True
     """False for a source that knows quantities only; then sums are not checked (R20)."""
+    source_number: str = ""
+    """The merchant's own number of the order, where the source has one besides `refnum`."""
 
     @property
     def shipping_tax(self) -> Decimal:
@@ -164,6 +166,8 @@ class OrderSketch(msgspec.Struct, frozen=True):
     shipping: Decimal = Decimal(0)
     """What was paid for shipping, less discounts and without tax."""
     shipping_tax: Decimal = Decimal(0)
+    source_number: str = ""
+    """See `Order.source_number`."""
 
 
 class SourceCancellations(msgspec.Struct, frozen=True):

@@ -83,3 +83,7 @@ class Settled:
     """See `gateways.calls.Accepted.note`, which is called in the transaction that writes this."""
     late_until: datetime | None = None
     """See `Delivery.late_until`."""
+    begun_at: datetime | None = field(default=None, compare=False)
+    """When the attempt began; None where there was none."""
+    ms: int | None = field(default=None, compare=False)
+    """How long it took."""

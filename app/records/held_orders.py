@@ -8,6 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete
 
 from app.domain.orders import HeldBack
+from app.records import search_keys
+from app.records.search_keys import Number
 from app.records.statements import among, upsert
 from app.records.tables.orders import held_back
 
@@ -21,7 +23,9 @@ def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: da
     }
     if not rows:
         return set()
-    return set(upsert(connection, held_back, list(rows.values()), returning=[held_back.c.refnum]).scalars())
+    fresh = set(upsert(connection, held_back, list(rows.values()), returning=[held_back.c.refnum]).scalars())
+    search_keys.learn(connection, channel, (Number(refnum, "order", refnum) for refnum in fresh), now)
+    return fresh
 
 
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:

@@ -6,16 +6,17 @@ bound while a call of the command had or may still have an effect.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.events import Association, Event
-from app.records import leases
-from app.records.statements import upsert
+from app.records import leases, search_keys
+from app.records.search_keys import Number
 from app.records.tables.deliveries import commands, deliveries
 
 
@@ -62,12 +63,25 @@ class Origin:
     about: tuple[Association, ...]
 
 
-def claim(connection: Connection, claim: Claim) -> int | None:
-    """Bind the key before the command is looked at further: the id of its row, None where the key is bound already."""
-    row = {**vars(claim), "events": msgspec.json.encode(())}
-    claimed = upsert(connection, commands, row, key=("channel", "callback", "natural_key"), returning=[commands.c.id])
+def claim(connection: Connection, claim: Claim, numbers: Iterable[Number] = ()) -> int | None:
+    """Bind the key before the command is looked at further: the id of its row, None where the key is bound already.
+
+    `numbers` are found from now on, whatever comes of the command.
+    """
+    row = {**vars(claim), "events": _NO_EVENTS}
+    statement = _CLAIM[connection.dialect.name]
+    claimed = search_keys.learn_beside(connection, statement, row, claim.channel, numbers, claim.begun_at)
     found: int | None = claimed.scalar()
     return found
+
+
+_NO_EVENTS = msgspec.json.encode(())
+_CLAIM = {
+    name: insert(commands)
+    .on_conflict_do_nothing(index_elements=["channel", "callback", "natural_key"])
+    .returning(commands.c.id)
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 def bound(connection: Connection, claim: Claim) -> Bound:

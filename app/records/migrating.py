@@ -33,6 +33,9 @@ TRY_FOR_S = 60.0
 SETTLED_S = 0.3
 """How long the lock is kept after the commit: whoever read the form just before is refused all the same."""
 
+ASK_EVERY_S = 0.1
+"""How often whoever waits for another migration asks whether it is over."""
+
 log = logging.getLogger(__name__)
 
 
@@ -105,8 +108,14 @@ def _is_about_locks(error: BaseException) -> bool:
 
 @contextmanager
 def _one_at_a_time(connection: Connection) -> Iterator[None]:
-    """Others that migrate wait here, however long it takes; a process that dies lets go."""
-    connection.execute(text(f"select pg_advisory_lock({ALONE_LOCK})"))
+    """Others that migrate wait here, however long it takes; a process that dies lets go.
+
+    Whoever waits asks again and again, and holds no snapshot between: an index that is built concurrently waits for
+    every older one, so that it and a statement that waits for its migration would wait for each other.
+    """
+    while not connection.execute(text(f"select pg_try_advisory_lock({ALONE_LOCK})")).scalar_one():
+        connection.rollback()
+        time.sleep(ASK_EVERY_S)
     connection.commit()
     try:
         yield

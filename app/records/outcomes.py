@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, exists, select, update
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
-from app.records import late_events
+from app.records import attempts, late_events
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
 from app.records.tables.columns import Moment
@@ -49,6 +51,13 @@ _WRITE_HELD = _WRITE.where(deliveries.c.lease_token == bindparam("of_token")).re
     .where(*in_lane(_WAITING), _WAITING.c.id != bindparam("of_id"), is_in(_WAITING, OPEN_STATES))
     .label("is_waited_for")
 )
+
+
+@cache
+def _write_held_beside(columns: tuple[str, ...]) -> Any:
+    """`_WRITE_HELD` for these columns with the attempt beside it, in one statement of PostgreSQL's."""
+    values = {name: bindparam(f"new_{name}", type_=deliveries.c[name].type) for name in columns}
+    return attempts.with_attempt(_WRITE_HELD.values(values), "is_waited_for")
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,8 @@ def record_outcomes(connection: Connection, outcomes: Sequence[Outcome], now: da
     _write(connection, [_written(outcome, now) for outcome in closed])
     still_open = [outcome for outcome in recorded.applied if outcome.settled.state in OPEN_STATES]
     _write(connection, [_written(outcome, now) for outcome in still_open])
+    made = (attempts.row_of(outcome.delivery, outcome.settled) for outcome in outcomes if outcome.delivery.id in rows)
+    attempts.add(connection, filter(None, made))
     _wake_behind(connection, closed, now)
     return recorded
 
@@ -116,7 +127,15 @@ def _is_recorded_under_lease(connection: Connection, outcome: Outcome, now: date
     False, and nothing is written, where the lease is lost.
     """
     names = lane_names(*_lane_of(outcome.delivery))
-    row = connection.execute(_WRITE_HELD, {**_written(outcome, now), **names, "of_token": outcome.token}).first()
+    written = {**_written(outcome, now), **names, "of_token": outcome.token}
+    attempt = attempts.row_of(outcome.delivery, outcome.settled)
+    if attempt is not None and connection.dialect.name != "sqlite":
+        values = {f"new_{name}": value for name, value in _written(outcome, now).items() if name != "of_id"}
+        statement = _write_held_beside(tuple(name.removeprefix("new_") for name in values))
+        row = connection.execute(statement, {**written, **values, **attempts.beside(attempt)}).first()
+    else:
+        row = connection.execute(_WRITE_HELD, written).first()
+        attempts.add(connection, [attempt] if attempt is not None and row is not None else [])
     if row is None:
         return False
     if row.is_waited_for and outcome.settled.state not in OPEN_STATES:

@@ -15,8 +15,10 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
+from app.clock import utc_now
 from app.domain.commands import PackageLine, RefundLine
-from app.records import heartbeat
+from app.records import heartbeat, search_keys
+from app.records.search_keys import Kind, Number
 from app.records.statements import visible
 from app.records.tables.money import refunds
 
@@ -120,13 +122,18 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
 
 
 def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:
-    """What has become of a refund, by the key its call carries."""
+    """What has become of a refund, by the key its call carries; `refnum` is the vendor's number of it."""
     values: dict[str, Any] = {"state": state, **({"refnum": refnum} if refnum else {})}
-    connection.execute(
+    row = connection.execute(
         update(refunds)
         .where(refunds.c.channel == channel, refunds.c.key == key, refunds.c.state.in_(IN_EFFECT))
         .values(**values)
-    )
+        .returning(refunds.c.order_refnum, refunds.c.callback)
+    ).first()
+    if row is not None and refnum:
+        kind: Kind = "credit" if row.callback == "payment_credit" else "refund"
+        numbers = (Number(row.order_refnum, kind, number) for number in (refnum, key))
+        search_keys.learn(connection, channel, numbers, utc_now())
 
 
 def note_told(connection: Connection, ids: Sequence[int], now: datetime) -> None:

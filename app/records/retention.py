@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import call_figures, inbound, pending_figures
+from app.records import call_figures, inbound, pending_figures, search_keys, unverified
 from app.records.database import Database
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.gateways import pending_reports
@@ -157,6 +157,22 @@ def _delete_pending(connection: Connection, rows: Sequence[Any], now: datetime, 
     pending_figures.purge(connection, rows)
 
 
+def _old_unverified(now: datetime, terms: Terms) -> Select[Any]:
+    return unverified.expired(now)
+
+
+def _delete_unverified(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    unverified.purge(connection, now)
+
+
+def _old_tracking(now: datetime, terms: Terms) -> Select[Any]:
+    return search_keys.stale_tracking(now - terms.bodies)
+
+
+def _delete_tracking(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> None:
+    search_keys.purge(connection, rows)
+
+
 CLOCKS: tuple[Clock, ...] = (
     Clock("journal", "a line goes after JOURNAL_DAYS", _old_lines, _delete_lines),
     Clock(
@@ -180,6 +196,13 @@ CLOCKS: tuple[Clock, ...] = (
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
     Clock("call_figures", "five minutes go after 2 days, an hour after 90", _old_figures, _delete_figures),
     Clock("pending_figures", "a sample goes after 90 days", _old_pending, _delete_pending),
+    Clock("unverified_requests", "a row goes after an hour", _old_unverified, _delete_unverified),
+    Clock(
+        "search_keys",
+        "what an order of a shop is found by goes with the order; a tracking number 180 days after it was stated",
+        _old_tracking,
+        _delete_tracking,
+    ),
     Clock("late_events", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
 )
 
@@ -215,6 +238,7 @@ KEPT: Mapping[str, str] = {
     "pauses": "one row for each gateway that is paused",
     "last_calls": "one row for each callback and each vendor of a channel",
     "check_requests": "the last ten",
+    "attempts": "times and codes, one row for each attempt, as long as its call",
     "operation_targets": "numbers of the objects that an act changed",
 }
 

@@ -9,17 +9,19 @@ has it is put at the end.  Whoever changes an order holds `lock_name` (`Database
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
-from app.records import stock_sync
+from app.records import search_keys, stock_sync
+from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
+from app.storefront.order_document import read_document
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
@@ -88,7 +90,18 @@ def add(
         purge_after=purge_after,
         paid_at=now if is_paid else None,
     )
-    return _stored(connection.execute(wanted.returning(orders)).one())
+    stored = _stored(connection.execute(wanted.returning(orders)).one())
+    search_keys.learn(connection, channel, _numbers(stored), now)
+    return stored
+
+
+def _numbers(stored: StoredOrder) -> Iterator[Number]:
+    """What the order is found by from its first moment on, RetailOps knowing it or not."""
+    document = read_document(stored.body)
+    yield Number(stored.refnum, "order", stored.refnum)
+    yield Number(stored.refnum, "cart", stored.cart_id)
+    for transaction in document.transactions:
+        yield Number(stored.refnum, "payment", transaction.external_id)
 
 
 def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None:
@@ -154,7 +167,10 @@ def change(
     if hook and len(order.hooks) + len(hook) < MOST_HOOKS:
         values["hooks"] = order.hooks + b"\n" + hook
     named = update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum)
-    return _stored(connection.execute(named.values(**values).returning(orders)).one())
+    stored = _stored(connection.execute(named.values(**values).returning(orders)).one())
+    if hook and body is not None:
+        search_keys.learn(connection, order.channel, _numbers(stored), now)
+    return stored
 
 
 def exportable_since(
@@ -252,6 +268,7 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         )
         if gone.rowcount:
             reservations.release(connection, channel, refnum)
+            search_keys.forget(connection, channel, refnum)
 
 
 def _of(channel: str) -> Select[Any]:

@@ -167,7 +167,10 @@ def test_p42_whoever_waits_gets_the_next_connection_also_long_after_others_came(
             assert connection.execute(ONE).scalar_one() == 1
 
 
-def test_p42_a_migration_counts_against_the_connections_of_its_process(postgres_url: str) -> None:
+def test_p42_a_migration_counts_against_the_connections_of_its_process(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "ASK_EVERY_S", 0.0)  # so that it is seen asking
     upgraded: list[str] = []
     with opened(postgres_url, at_most=2) as database, psycopg.connect(postgres_url, autocommit=True) as other:
         other.execute("select pg_advisory_lock(%s)", [migrating.ALONE_LOCK])
@@ -179,7 +182,7 @@ def test_p42_a_migration_counts_against_the_connections_of_its_process(postgres_
             row = other.execute(query, [other.info.backend_pid]).fetchone()
             return int(row[0]) if row else 0
 
-        waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted"
+        waiting = "select 1 from pg_stat_activity where query like 'select pg_try_advisory_lock(%'"
         eventually(lambda: other.execute(waiting).fetchone())
         with held(database, "a"):
             assert others() == 2

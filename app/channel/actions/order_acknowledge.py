@@ -6,7 +6,7 @@ with a warning; 0 is no number.  For an order handed out as cancelled its source
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from app.errors import GatewayError, Unavailable
 from app.records import handed_out
 from app.records.handed_out import KnownOrder
 from app.records.outbox import Owed
+from app.records.search_keys import Kind
 
 
 def read(body: Mapping[str, Any], reading: Reading) -> list[Acknowledgement]:
@@ -96,6 +97,11 @@ class AcknowledgeOrder(OrderCommand):
     def __init__(self, order: OrderAtSource, acknowledgement: Acknowledgement) -> None:
         super().__init__(order, ("acknowledge", acknowledgement.retailops_order_id))
         self._acknowledgement = acknowledgement
+
+    @property
+    def numbers(self) -> Sequence[tuple[Kind, str]]:
+        """RetailOps' number of the order."""
+        return (("retailops_order", self._acknowledgement.retailops_order_id),)
 
     def plan(self, connection: Connection) -> Plan:
         """The order is handed out no more, and its source is sent the acknowledgement."""

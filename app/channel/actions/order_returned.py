@@ -31,6 +31,7 @@ from app.records import payment_ledger
 from app.records import refunds as ledger
 from app.records.payment_ledger import Charge
 from app.records.refunds import Entry
+from app.records.search_keys import Kind
 
 REFUND, STORE_CREDIT = "refund", "storecredit"
 
@@ -73,6 +74,11 @@ class ReturnOrder(OrderCommand):
         """Whether it was refused because a return of this number has other contents."""
         self.payments: list[Charge] = []
         """The order's payments as the plan saw them."""
+
+    @property
+    def numbers(self) -> Sequence[tuple[Kind, str]]:
+        """RetailOps' number of the return."""
+        return (("return", self._payload.number),)
 
     def correct(self, connection: Connection) -> Plan:
         """A return of a number that is known is never changed."""

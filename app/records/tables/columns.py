@@ -23,6 +23,9 @@ metadata = MetaData(
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """A growing number; SQLite numbers rows by itself only where the type is spelled INTEGER."""
 
+SortedText = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both databases compare and sort alike, by its characters' numbers, so that an index serves prefixes."""
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware UTC time, kept as milliseconds since 1970 so that both databases compare it alike."""

@@ -69,6 +69,22 @@ index(deliveries, "ix_deliveries_command_id", "command_id")
 index(deliveries, "ix_deliveries_late", "channel", "gateway", "lane", "late_until", where="late_until is not null")
 """Few rows: calls of which an attempt may still arrive at the vendor, so that later ones of the lane wait (R11)."""
 
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("delivery_id", Serial, sa.ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("at", Moment, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("ms", sa.Integer),
+    sa.Column("outcome", sa.String(12), nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("code", sa.String(64), nullable=False),
+)
+"""Each attempt at a call, written with what came of it: `outcome` is the state it left the call in.
+
+`number` counts from 1; an operator who has a parked call tried again lets it begin anew.  `status` is the vendor's
+HTTP status, null where there was none or it says nothing that the outcome does not."""
+
 late_events = sa.Table(
     "late_events",
     metadata,

@@ -1,8 +1,8 @@
-"""What happened, line by line, and what operators did."""
+"""What happened, line by line, what operators did, and by which numbers it is found."""
 
 import sqlalchemy as sa
 
-from app.records.tables.columns import Moment, Serial, index, metadata
+from app.records.tables.columns import Moment, Serial, SortedText, index, metadata
 
 journal = sa.Table(
     "journal",
@@ -17,11 +17,54 @@ journal = sa.Table(
     sa.Column("outcome", sa.String(64), nullable=False),
     sa.Column("duration_ms", sa.Integer, nullable=False),
     sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("events", sa.LargeBinary),
 )
-"""One line per callback and per vendor call; never a body (R16)."""
+"""One line per callback, per vendor call and per request of a vendor (`kind` hook); never a body (R16).
+
+`events`: of a callback, the events it was answered with, where there were any."""
+
+IS_HOOK = "kind = 'hook'"
 
 index(journal, "ix_journal_at", "at")
 index(journal, "ix_journal_order_refnum", "channel", "order_refnum")
+index(journal, "ix_journal_hooks", "at", "id", where=IS_HOOK)
+sa.Index("ix_journal_request_id", journal.c.request_id, postgresql_ops={"request_id": "varchar_pattern_ops"})
+"""Served for prefixes with LIKE; what it costs falls to the thread that writes the journal."""
+
+unverified_requests = sa.Table(
+    "unverified_requests",
+    metadata,
+    sa.Column("path", sa.String(80), primary_key=True),
+    sa.Column("status", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("first_at", Moment, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+)
+"""Requests without a valid key or signature, of the last hour, at most 100 kinds of them (P46)."""
+
+search_keys = sa.Table(
+    "search_keys",
+    metadata,
+    sa.Column("channel", sa.String(63), primary_key=True),
+    sa.Column("order_refnum", sa.Text, primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("object", sa.Text, primary_key=True),
+    sa.Column("folded_key", SortedText, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Every number an order and its parts are known by, from the moment it is known (P38).
+
+`object` is the number as it is written, `folded_key` as it is searched for (`records.search_keys.folded`), `at` when it
+was learned.  The row of kind `order` is the order's own: there is one for each order this server knows.
+"""
+
+IS_ORDER_KEY = "kind = 'order'"
+IS_TRACKING_KEY = "kind = 'tracking'"
+
+index(search_keys, "ix_search_keys_folded_key", "folded_key")
+index(search_keys, "ix_search_keys_orders", "at", "channel", "order_refnum", where=IS_ORDER_KEY)
+index(search_keys, "ix_search_keys_tracking", "at", where=IS_TRACKING_KEY)
 
 operations = sa.Table(
     "operations",

@@ -28,6 +28,7 @@ handed_out = sa.Table(
     sa.Column("shipping", Amount),
     sa.Column("shipping_tax", Amount),
     sa.Column("taken_off_after", sa.BigInteger),
+    sa.Column("hand_outs", sa.Text),
 )
 """What `order_pull` gave away or a callback asked about, for every order source (R18).
 
@@ -35,7 +36,8 @@ handed_out = sa.Table(
 null where it was not noted.  `taken_off_after`: the newest refund of the order when units were first taken off.
 `removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
 which a completion left units open, "" for none.  `source_cancelled_at`: when its source was found to have cancelled it;
-`cancellation_times`: how often RetailOps was sent that; `cancellation_known_at`: when RetailOps acknowledged it."""
+`cancellation_times`: how often RetailOps was sent that; `cancellation_known_at`: when RetailOps acknowledged it.
+`hand_outs`: when the first of the hand-outs were, each in milliseconds after a comma (`records.pulls.KEPT_MOMENTS`)."""
 
 HAS_TRIMMED = handed_out.c.trimmed_refnum.is_not(None)
 """Orders whose number has blanks at its ends, which RetailOps may drop: `trimmed_refnum` is the number without them."""

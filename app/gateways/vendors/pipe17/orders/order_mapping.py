@@ -56,6 +56,7 @@ def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> Orde
         tags=shipment.tags,
         is_cancelled=shipment.status in CANCELLED,
         carries_money=False,
+        source_number=shipment.ext_order_id,
     )
 
 
@@ -83,7 +84,7 @@ def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderSketc
         SketchLine(line.unique_id, partner_skus.get(line.sku, line.sku), int(line.quantity), line.sku)
         for line in shipment.lines
     )
-    return OrderSketch(shipment.shipment_id, lines)
+    return OrderSketch(shipment.shipment_id, lines, source_number=shipment.ext_order_id)
 
 
 def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:

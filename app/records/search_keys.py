@@ -1,0 +1,147 @@
+"""Every number that an order and its parts are known by, kept when it is learned and searched without regard to case.
+
+What is a row with an index of its own is searched there instead (`records.searching`): the ids of deliveries and
+requests, and SKUs.  They come by the hundred thousand, and nobody would find more by a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    CursorResult,
+    Executable,
+    Insert,
+    Row,
+    Select,
+    Text,
+    cast,
+    column,
+    delete,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy import bindparam as given
+from sqlalchemy import insert as sqlite_insert
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.sql.dml import UpdateBase
+
+from app.domain.texts import mended
+from app.records.tables.operations import search_keys
+
+Kind = Literal[
+    "order", "retailops_order", "source_order", "cart", "payment", "shipment", "package", "tracking", "return",
+    "refund", "credit",
+]  # fmt: skip
+"""order: the channel's number.  retailops_order: RetailOps'.  source_order: the merchant's own at the source.  cart and
+payment: ids of a checkout.  refund and credit: what the vendor calls money it gave back.  The rest is RetailOps'."""
+
+LONGEST = 255
+"""Characters of a number; what is longer is nobody's to type."""
+
+
+class Number(NamedTuple):
+    """A number of an order, or of something that belongs to it."""
+
+    order_refnum: str
+    kind: Kind
+    number: str
+
+
+def folded(number: str) -> str:
+    """The number as it is searched for: without regard to case and to blanks at its ends."""
+    return mended(number).strip().casefold()
+
+
+def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: datetime) -> None:
+    """Keep these numbers, those that are known already among them: one statement, none for no numbers."""
+    if rows := _rows(channel, numbers, now):
+        connection.execute(_LEARN[connection.dialect.name], {"learned": rows})
+
+
+def learn_beside(
+    connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    now: datetime,
+) -> CursorResult[Any]:  # fmt: skip
+    """Carry out another statement and keep these numbers; what that one gives.
+
+    On PostgreSQL, where each statement is a way to the server and back, they are one.
+    """
+    rows = _rows(channel, numbers, now)
+    if not rows:
+        return connection.execute(statement, values)
+    if connection.dialect.name == "sqlite":
+        connection.execute(_LEARN["sqlite"], {"learned": rows})
+        return connection.execute(statement, values)
+    return connection.execute(statement.add_cte(_BESIDE), {**values, "learned": rows})
+
+
+def forget(connection: Connection, channel: str, order_refnum: str) -> None:
+    """The order is gone: nothing of it is found any more."""
+    connection.execute(
+        delete(search_keys).where(search_keys.c.channel == channel, search_keys.c.order_refnum == order_refnum)
+    )
+
+
+def stale_tracking(before: datetime) -> Select[Any]:
+    """Keys of tracking numbers that were learned before: whoever has one may look up where the parcel went (R28)."""
+    of = search_keys.c
+    is_tracking = literal_column("kind = 'tracking'", Boolean)
+    return select(of.channel, of.order_refnum, of.kind, of.object).where(is_tracking, of.at < before).order_by(of.at)
+
+
+def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Delete these."""
+    key = tuple_(*search_keys.primary_key.columns)
+    connection.execute(delete(search_keys).where(key.in_([tuple(row) for row in rows])))
+
+
+def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Number]:
+    """The numbers of an order and its parts, by kind and number."""
+    of = search_keys.c
+    rows = connection.execute(
+        select(of.order_refnum, of.kind, of.object)
+        .where(of.channel == channel, of.order_refnum == order_refnum)
+        .order_by(of.kind, of.object)
+    )
+    return [Number(*row) for row in rows]
+
+
+def _rows(channel: str, numbers: Iterable[Number], now: datetime) -> str:
+    """Them as JSON, one parameter however many; "" for none."""
+    at = int(now.timestamp() * 1000)
+    rows: Collection[tuple[Any, ...]] = {
+        (channel, order_refnum, kind, written, folded(written), at)
+        for order_refnum, kind, number in numbers
+        if (written := mended(number).strip() if kind != "order" else number) and len(written) <= LONGEST
+    }
+    return msgspec.json.encode(sorted(rows)).decode() if rows else ""
+
+
+_COLUMNS = [each.name for each in search_keys.columns]
+
+
+def _sqlite() -> Insert:
+    row = func.json_each(given("learned", type_=Text)).table_valued("value")
+    values = (func.json_extract(row.c.value, f"$[{at}]") for at in range(len(_COLUMNS)))
+    return sqlite_insert(search_keys).prefix_with("OR IGNORE").from_select(_COLUMNS, select(*values))
+
+
+def _postgresql() -> Insert:
+    row = func.jsonb_array_elements(cast(given("learned", type_=Text), JSONB)).table_valued(column("value", JSONB))
+    texts = [row.c.value.op("->>", return_type=Text())(at) for at in range(len(_COLUMNS))]
+    values = select(*texts[:-1], cast(texts[-1], BigInteger))
+    return postgresql_insert(search_keys).from_select(_COLUMNS, values).on_conflict_do_nothing()
+
+
+_LEARN: Mapping[str, Executable] = {"sqlite": _sqlite(), "postgresql": _postgresql()}
+_BESIDE = _postgresql().cte("learned")
