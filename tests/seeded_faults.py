@@ -291,6 +291,17 @@ FAULTS = (
         ("tests/records/test_clocks.py::test_p45_a_lease_further_ahead_than_any_can_be_is_over",),
     ),
     Fault(
+        "write-after-the-lease-was-lost",
+        "P44",
+        "app/records/leases.py",
+        ", table.c.lease_token == token)",
+        ")",
+        (
+            "tests/records/test_restating.py::test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more",
+            "tests/gateways/test_retailrocket_feed.py::test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it",
+        ),
+    ),
+    Fault(
         "count-every-step",
         "P45",
         "app/records/heartbeat.py",
