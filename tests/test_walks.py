@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
@@ -136,7 +137,7 @@ def test_how_far_an_orders_callbacks_travel(retailops: Caller, walk: Walking) ->
 
 def test_how_far_stock_travels(retailops: Caller, walk: Walking) -> None:
     works = retailops.app.extensions["works"]
-    sender = Syncer(works.database, works.gateways, works.database.clock, lambda: False)
+    sender = Syncer(WorkerProcess(works.database, works.gateways, works.database.clock, lambda: False))
 
     def state(units: int) -> None:
         detail = {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": units,
