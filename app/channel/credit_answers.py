@@ -9,8 +9,7 @@ from typing import Literal
 
 from app.channel import refund_outcomes, refunds
 from app.channel.money import rounded
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.domain.events import Association, Event
 from app.records import payment_ledger
 from app.records import refunds as ledger

@@ -9,7 +9,7 @@ from typing import Any
 from app.channel import refund_outcomes, refunds
 from app.channel.command import OrderAtSource
 from app.channel.money import as_number
-from app.channel.result import CallbackResult
+from app.channel.services import CallbackResult
 from app.domain.events import Event
 from app.records import payment_ledger
 from app.records import refunds as ledger

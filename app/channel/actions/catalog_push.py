@@ -14,8 +14,7 @@ from typing import Any
 from app.channel import catalogue
 from app.channel.catalogue_fields import DEFAULT_PATHS
 from app.channel.entry_by_entry import refused_event
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.domain.catalogue import Item

@@ -12,8 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import reservations
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading

@@ -21,11 +21,10 @@ from app.channel.command import OrderAtSource, OrderCommand, Plan
 from app.channel.commands import execute
 from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined, for_known_order
-from app.channel.result import CallbackResult
 from app.channel.return_answers import answered
 from app.channel.return_requests import ReturnRequest
 from app.channel.returned_money import ReturnedMoney
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.schemas import Reading
 from app.domain.events import Event
 from app.records import payment_ledger

@@ -25,8 +25,7 @@ from app.channel.credit_answers import UNREPORTED, Credit, answer_to, answered
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
