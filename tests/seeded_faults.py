@@ -447,11 +447,11 @@ FAULTS = (
         "follow-redirects",
         "P8",
         "app/transport/client.py",
-        "                body = self._read(answer)\n",
+        "                body = read_body(answer, self._max_reply_bytes)\n",
         "                if 300 <= answer.status < 400 and answer.headers.get('Location'):\n"
         "                    prepared.url = answer.headers['Location']\n"
         "                    return self._try(prepared, shown, attempt)\n"
-        "                body = self._read(answer)\n",
+        "                body = read_body(answer, self._max_reply_bytes)\n",
         ("tests/transport/test_client.py::test_p8_a_redirect_is_never_followed",),
     ),
     Fault(
@@ -2443,7 +2443,7 @@ FAULTS = (
     Fault(
         "read-any-answer",
         "P46",
-        "app/transport/client.py",
+        "app/transport/replies.py",
         "if has_more_values(self.body, MOST_VALUES):",
         "if False:",
         ("tests/transport/test_client.py::test_p46_an_answer_of_a_million_values_is_not_read",),

@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
 from app.gateways.calls import Call
 from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire
-from app.transport import client
-from app.transport.client import Reply, VendorClient, judge
+from app.transport import replies
+from app.transport.client import VendorClient
+from app.transport.replies import Reply, judge
 
 PAGE: Final = 100
 """Rows requested at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
@@ -150,5 +151,5 @@ def _is_enveloped(reply: Reply) -> bool:
 
 
 def unreadable(path: str) -> BrokenReply:
-    """See `client.unreadable`."""
-    return client.unreadable("pipe17", path)
+    """See `replies.unreadable`."""
+    return replies.unreadable("pipe17", path)
