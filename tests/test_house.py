@@ -140,7 +140,9 @@ def test_p29_the_storefront_names_no_vendor() -> None:
 GROUND_FLOOR = {
     "__init__": "composes the rooms",
     "serving": "gunicorn's settings, composition as well",
-    "settings": "what the environment and channels.toml say",
+    "settings": "what the environment says, and the whole configuration of a process",
+    "channel_settings": "what the settings of a channel are",
+    "channels_file": "what channels.toml says",
     "options": "how any room declares its settings",
     "errors": "the error family that every room raises or catches",
     "logs": "how every room's log lines are written",

@@ -20,6 +20,7 @@ from app.channel.late_events import LateEvents
 from app.channel.request_faults import ENTRY_NAMES, fault_events, more_problems_event, problem_event
 from app.channel.routing import Routing, Standing
 from app.channel.services import CallbackRequest, CallbackResult, Services
+from app.channel_settings import Channel
 from app.contract.outgoing import BadAnswer, Judged, mend
 from app.contract.reading import Envelope, entries, shown
 from app.contract.schemas import Callback, Reading
@@ -27,7 +28,6 @@ from app.deadline import Deadline
 from app.domain.events import Event, about
 from app.errors import HttpError
 from app.records.database import DatabaseRefused, repeated
-from app.settings import Channel
 
 CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
 """Code of every 503 for a channel that a fault of its own stops (R35)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.channel_settings import Channel
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
 from app.deliveries.attempts import Attempts
@@ -15,7 +16,6 @@ from app.domain.events import Event
 from app.gateways.calls import Call, Kind, Verb
 from app.gateways.capabilities import Gateway
 from app.records.database import Database
-from app.settings import Channel
 
 BUDGET_S = 10.0
 """How long a callback may take; RetailOps' verifier gives up at 15 s (SDK contract 1.5)."""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.channel import reservations
 from app.channel.services import CallbackRequest, CallbackResult
+from app.channel_settings import Channel
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
@@ -21,7 +22,6 @@ from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.capabilities import StockSink
 from app.records import catalogue, stock, stock_disagreements
-from app.settings import Channel
 
 _encode = msgspec.json.Encoder().encode
 
