@@ -33,7 +33,7 @@ LIMITS = {
     "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
-    "Rally order/create": (36, 88, 29, 10, 2, 0),
+    "Rally order/create": (35, 88, 29, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
