@@ -12,7 +12,8 @@ from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import Reply, VendorClient, raise_for, unreadable
+from app.transport.client import VendorClient
+from app.transport.replies import Reply, raise_for, unreadable
 
 TOKEN: Final = "example_shop"
 
