@@ -25,7 +25,6 @@ from app.gateways.holdings import (
     StockDifference,
 )
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
 from app.gateways.vendors.pipe17.connection.permissions import Flow
@@ -73,7 +72,7 @@ class Pipe17Holdings(Holdings):
     # Stock
 
     @using("inventory")
-    def compare_stock(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> StockCompared:
+    def compare_stock(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> StockCompared:
         expected = self._stock.expected(changes, settings, call)
         served = self._locations.served(call)
         skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
@@ -100,7 +99,7 @@ class Pipe17Holdings(Holdings):
         )
 
     @using("inventory")
-    def stock_page(self, settings: IntegrationSettings, at: int, call: Call) -> Page[str]:
+    def stock_page(self, settings: Pipe17Options, at: int, call: Call) -> Page[str]:
         params = {"locationId": ",".join(self._locations.served(call).ids), "order": "sku"}
         page = self._api.page(INVENTORY, params, call, skip=at, count=ROWS)
         names = (record.sku for record in read_all(StockRecord, page.rows) if record.is_physical and record.on_hand)
@@ -110,7 +109,7 @@ class Pipe17Holdings(Holdings):
 
     @using("catalog")
     def compare_products(
-        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+        self, settings: Pipe17Options, changes: Sequence[ProductChange], call: Call
     ) -> tuple[ProductDifference, ...]:
         units = [
             (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
@@ -119,7 +118,7 @@ class Pipe17Holdings(Holdings):
             for note in [read_note(change.sent, Note) or {}]
             for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
         ]
-        matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
+        matches = self._known.find({unit.sku for unit, *_ in units}, settings.skus, call, is_fresh=True)
         if any(not match.is_sure for match in matches.values()):
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
         own = self._own_rows(matches.values(), settings, call)
@@ -129,9 +128,9 @@ class Pipe17Holdings(Holdings):
             for difference in self._compared(unit, last, product_id, product.item.product_id, matches[unit.sku], own)
         )
 
-    def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
+    def _own_rows(self, matches: Collection[Match], settings: Pipe17Options, call: Call) -> dict[str, Json]:
         """Products we made, whole, by Pipe17's SKU; none where we make none, for then we write no field of them."""
-        if not settings.creates_products:
+        if not settings.create_products:
             return {}
         ours = [
             match.product.sku
@@ -174,7 +173,7 @@ class Pipe17Holdings(Holdings):
     # Orders
 
     @using("orders")
-    def open_orders(self, settings: IntegrationSettings, at: int, call: Call) -> Page[OrderThere]:
+    def open_orders(self, settings: Pipe17Options, at: int, call: Call) -> Page[OrderThere]:
         params = {"status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt"}
         page = self._api.page(self._options.shipments_path, params, call, skip=at, key="shipments", count=ROWS)
         found = map(_order, read_all(RequestState, page.rows))

@@ -6,7 +6,7 @@ Pipe17 has no names of its own for them; a custom connector's author declares th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -30,76 +30,6 @@ ENTITIES: Final[Mapping[str, str]] = {
 """What the connector asks for: entity -> direction, seen from our side (in: from Pipe17 to us)."""
 
 
-class SkuMapping:
-    """Pairs of a Pipe17 SKU and the partner's, which is RetailOps' (contract 4.1: the first is Pipe17's).
-
-    Of pairs that contradict each other the first counts, in each direction by itself.
-    """
-
-    def __init__(self, pairs: Mapping[str, str] | None = None) -> None:
-        self.to_partner: Mapping[str, str] = dict(pairs or {})
-        """RetailOps' SKU by Pipe17's."""
-        self.to_pipe17: Mapping[str, str] = {
-            partner: pipe17 for pipe17, partner in reversed(list(self.to_partner.items()))
-        }
-        """Pipe17's SKU by RetailOps'."""
-
-    def partner_sku(self, pipe17_sku: str) -> str:
-        """RetailOps' SKU for one of Pipe17's; one without a pair is the same on both sides."""
-        return self.to_partner.get(pipe17_sku, pipe17_sku)
-
-    def pipe17_sku(self, partner_sku: str) -> str:
-        """Pipe17's SKU for one of RetailOps'; one without a pair is the same on both sides."""
-        return self.to_pipe17.get(partner_sku, partner_sku)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SkuMapping) and self.to_partner == other.to_partner
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.to_partner.items()))
-
-
-@dataclass(frozen=True)
-class IntegrationSettings:
-    """How this integration is to behave; Pipe17's values where it may be read, else those of channels.toml."""
-
-    orders: bool = True
-    inventory: bool = True
-    catalog: bool = True
-    returns: bool = True
-    location_filter: frozenset[str] = frozenset()
-    """Location ids that alone are served; empty serves all owned ones."""
-    sku_mapping: SkuMapping = field(default_factory=SkuMapping)
-    inventory_mode: str = "snapshot"
-    shipping_methods: Mapping[str, str] = field(default_factory=dict)
-    """Shipping code, or carrier and class with a blank between -> RetailOps' ship_service_code; "*" is any other."""
-    default_method: str = ""
-    """ship_service_code of a request that names no method."""
-    cancel_status: str = "canceledRestock"
-    creates_products: bool = False
-    creates_returns: bool = False
-    poll_overlap_s: float = 600.0
-
-
-def local_settings(options: Pipe17Options) -> IntegrationSettings:
-    """What channels.toml alone says."""
-    return IntegrationSettings(
-        orders=options.orders,
-        inventory=options.inventory,
-        catalog=options.catalog,
-        returns=options.returns,
-        location_filter=frozenset(options.location_filter),
-        sku_mapping=SkuMapping(options.sku_mapping),
-        inventory_mode=options.inventory_mode,
-        shipping_methods=dict(options.shipping_methods),
-        default_method=options.default_ship_code,
-        cancel_status=options.cancel_status,
-        creates_products=options.create_products,
-        creates_returns=options.create_returns,
-        poll_overlap_s=options.poll_overlap_minutes * 60.0,
-    )
-
-
 # Reading a value; each raises ValueError with the rule, never with the value
 
 
@@ -111,13 +41,13 @@ def _flag(value: object) -> bool:
     raise ValueError("must be true or false")
 
 
-def _ids(value: object) -> frozenset[str]:
+def _ids(value: object) -> tuple[str, ...]:
     """Ids typed with commas between lose the blanks around them; those of a list stay as they are."""
     if isinstance(value, str):
-        return frozenset(filter(None, (item.strip() for item in value.split(","))))
+        return tuple(filter(None, (item.strip() for item in value.split(","))))
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise ValueError("must be location ids with commas between")
-    return frozenset(value)
+    return tuple(value)
 
 
 def read_pairs(value: object) -> dict[str, str]:
@@ -139,9 +69,8 @@ def read_pairs(value: object) -> dict[str, str]:
     return {first: second for first, second in reversed(found)}
 
 
-def _sku_mapping(value: object) -> SkuMapping:
-    pairs = read_pairs(value)
-    return SkuMapping(dict(reversed(pairs.items())))
+def _sku_mapping(value: object) -> dict[str, str]:
+    return dict(reversed(read_pairs(value).items()))
 
 
 def _text(value: object) -> str:
@@ -150,14 +79,14 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _minutes_as_s(value: object) -> float:
+def _minutes(value: object) -> float:
     try:
         minutes = Decimal(str(value))
     except ArithmeticError:
         minutes = Decimal(-1)
     if isinstance(value, bool) or not 0 <= minutes <= 1440:
         raise ValueError("must be minutes from 0 to 1440")
-    return float(minutes * 60)
+    return float(minutes)
 
 
 def _one_of(*words: str) -> Callable[[object], object]:
@@ -171,7 +100,7 @@ def _one_of(*words: str) -> Callable[[object], object]:
 
 @dataclass(frozen=True)
 class SettingField:
-    """One field of the connector: its path at Pipe17, where it lands here, and what the administrator reads."""
+    """One field of the connector: its path at Pipe17, the option it sets, and what the administrator reads."""
 
     path: str
     attribute: str
@@ -215,15 +144,15 @@ FIELDS: Final = (
     SettingField("shipping_method_map", "shipping_methods", "string", read_pairs, "Shipping methods",
         "JSON object, or pairs with commas between: shipping code, or carrier and class with a blank between -> "
         "RetailOps ship code. * stands for any other; without it a code not listed stays as it is.", ""),
-    SettingField("shipping_method_default", "default_method", "string", _text, "Default shipping method",
+    SettingField("shipping_method_default", "default_ship_code", "string", _text, "Default shipping method",
         "RetailOps ship code of a request that names no method.", ""),
     SettingField("cancel_status", "cancel_status", "string", _one_of(*CANCEL_STATUSES), "Status of a cancelled request",
         "canceledRestock frees its stock, canceled writes it off.", "canceledRestock", CANCEL_STATUSES),
-    SettingField("catalog.create_products", "creates_products", "boolean", _flag, "Create products",
+    SettingField("catalog.create_products", "create_products", "boolean", _flag, "Create products",
         "Create products that Pipe17 does not know.", False),
-    SettingField("returns.create", "creates_returns", "boolean", _flag, "Create returns",
+    SettingField("returns.create", "create_returns", "boolean", _flag, "Create returns",
         "Create a return where Pipe17 has none.", False),
-    SettingField("poll_overlap_minutes", "poll_overlap_s", "number", _minutes_as_s, "Overlap of polling, minutes",
+    SettingField("poll_overlap_minutes", "poll_overlap_minutes", "number", _minutes, "Overlap of polling, minutes",
         "How far back every poll for cancellations and for products looks beyond the last one.", 10),
 )  # fmt: skip
 """Every field, in the order the administrator sees them."""
@@ -237,8 +166,8 @@ def definition() -> dict[str, Any]:
     }
 
 
-def merged(local: IntegrationSettings, values: Mapping[str, object]) -> tuple[IntegrationSettings, list[str]]:
-    """The settings with Pipe17's values (path -> value) in place of ours, and a sentence per unusable value.
+def merged(local: Pipe17Options, values: Mapping[str, object]) -> tuple[Pipe17Options, list[str]]:
+    """The options with Pipe17's values (path -> value) in place of ours, and a sentence per unusable value.
 
     A field that is absent, null or blank at Pipe17 is not set there, so channels.toml counts; likewise
     one that cannot be read.  A field that is switched on there and unknown here is named, for it has no effect.

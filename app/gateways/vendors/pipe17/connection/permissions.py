@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord
+from app.gateways.vendors.pipe17.options import Pipe17Options
 
 Flow = Literal["orders", "states", "fulfillments", "trackings", "inventory", "catalog", "returns", "receipts"]
 
@@ -32,7 +32,7 @@ to shipping requests: acknowledged, cancelled."""
 class IntegrationState:
     """What the last reading gave."""
 
-    settings: IntegrationSettings
+    settings: Pipe17Options
     record: IntegrationRecord | None = None
     """None where it may not be read."""
     is_gone: bool = False

@@ -12,7 +12,7 @@ from typing import Final
 from app.errors import Misconfigured
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
+from app.gateways.vendors.pipe17.options import SkuMapping
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 
 WITHHELD_S: Final = 600.0

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from app.domain.facts import Obstacle
 from app.errors import GatewayError
 from app.gateways.calls import Call
-from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.connection.locations import Locations
+from app.gateways.vendors.pipe17.options import SkuMapping
 from app.gateways.vendors.pipe17.products.product_rows import Product
 from app.gateways.vendors.pipe17.stock.stock_rows import lock_subject
 from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock

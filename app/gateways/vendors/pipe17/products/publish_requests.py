@@ -12,9 +12,8 @@ from app.gateways.calls import Call
 from app.gateways.capabilities import Poll
 from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
 from app.gateways.vendors.pipe17.connection.integration import Integration
-from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.options import Pipe17Options, SkuMapping
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
 from app.gateways.vendors.pipe17.products.obstacles import Obstacles
 from app.gateways.vendors.pipe17.products.product_cache import PATH
@@ -50,7 +49,7 @@ class PublishRequests(Poll):
                 overlap_s=settings.poll_overlap_s,
             )  # fmt: skip
             self._known.forget(product.sku for product in found.items)
-            mapping = settings.sku_mapping
+            mapping = settings.skus
             gone = self._obstacles.gone(waiting, found.items, mapping, call) if waiting else ()
         names = [_requested(product, mapping) for product in found.items] if is_catalogue_on else []
         collided = self._known.take_collided()

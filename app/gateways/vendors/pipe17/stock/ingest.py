@@ -18,7 +18,6 @@ from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
 from app.gateways.vendors.pipe17.connection.bulk import post_each
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -78,7 +77,7 @@ class Stock(StockSink):
         self._batch = self._options.bulk_batch
 
     @using("inventory")
-    def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay due and are sent again whole.
 
         A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose
@@ -116,9 +115,9 @@ class Stock(StockSink):
             return [sending.result() for sending in settled]
         return [sending.result() for sending in sendings]
 
-    def _forget(self, skus: Sequence[str], settings: IntegrationSettings) -> None:
+    def _forget(self, skus: Sequence[str], settings: Pipe17Options) -> None:
         """What was read before these were refused is read anew."""
-        self._known.forget_refused(skus, settings.sku_mapping)
+        self._known.forget_refused(skus, settings.skus)
         self._locations.forget()
         self._untracked.forget()
 
@@ -149,7 +148,7 @@ class Stock(StockSink):
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
 
-    def expected(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[Expected]:
+    def expected(self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call) -> list[Expected]:
         """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
         served = self._served(changes, call)
         skus = [change.sku for change in changes]
@@ -165,17 +164,17 @@ class Stock(StockSink):
             found.append(Expected(change.sku, sending.pipe17_sku, free, sending.is_skipped or len(free) < len(rows)))
         return found
 
-    def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
+    def _matches(self, skus: Sequence[str], settings: Pipe17Options, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
         try:
-            found = self._known.find(skus, settings.sku_mapping, call, others=True)
+            found = self._known.find(skus, settings.skus, call, others=True)
         except (Misconfigured, Refused) as error:
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
                 raise
             if not self._is_blind:
                 log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True
-            return unread(skus, settings.sku_mapping)
+            return unread(skus, settings.skus)
         self._is_blind = False
         return found
 
