@@ -26,8 +26,8 @@ from app.gateways.holdings import (
 )
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.connection.integration_record import Flow
 from app.gateways.vendors.pipe17.connection.locations import Locations
-from app.gateways.vendors.pipe17.connection.permissions import Flow
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import READY, SENT, RequestState
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match

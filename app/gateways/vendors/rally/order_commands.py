@@ -23,9 +23,8 @@ from app.domain.events import Event, about
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, MoneyMover
 from app.gateways.vendors.rally.api import Api
-from app.gateways.vendors.rally.hook_responses import status_of
 from app.gateways.vendors.rally.merchant import Merchant
-from app.gateways.vendors.rally.payloads import fulfillment_body, refund_body, snapshot, status_body
+from app.gateways.vendors.rally.payloads import fulfillment_body, refund_body, snapshot, status_body, status_of
 from app.storefront.kept_orders import Kept, KeptOrders
 from app.storefront.order_progress import shown_state
 from app.storefront.order_store import State, StoredOrder

@@ -18,9 +18,15 @@ from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unava
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
 from app.gateways.vendors.pipe17.connection.connector_settings import merged
-from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
+from app.gateways.vendors.pipe17.connection.integration_record import (
+    OFF_STATUSES,
+    TICKS,
+    Flow,
+    IntegrationRecord,
+    IntegrationState,
+    count_rules,
+)
 from app.gateways.vendors.pipe17.connection.once_log import OnceLog
-from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from app.gateways.vendors.pipe17.connection.permissions import Flow
+from app.gateways.vendors.pipe17.connection.integration_record import Flow
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,7 @@ class OnceLog:
         self._channel = channel
         self._lock = threading.Lock()
         self._written: set[str] = set()
+        self._why_off: dict[Flow, str] = {}
 
     def is_news(self, sentence: str) -> bool:
         """True the first time."""
@@ -31,15 +32,11 @@ class OnceLog:
 
     def flow(self, flow: Flow, why: str, *, is_on_trial: bool) -> None:
         """A flow that is off, once for each reason, and that it is on again unless it is only on trial."""
-        start = f"{flow}: "
-        if why and self.is_news(start + why):
-            self._forget(start, but=start + why)
-            log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
-        elif not why and not is_on_trial and self._forget(start):
-            log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)
-
-    def _forget(self, start: str, but: str = "") -> bool:
         with self._lock:
-            old = {sentence for sentence in self._written if sentence.startswith(start) and sentence != but}
-            self._written -= old
-        return bool(old)
+            if why == self._why_off.get(flow, "") or (is_on_trial and not why):
+                return
+            self._why_off[flow] = why
+        if why:
+            log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
+        else:
+            log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)

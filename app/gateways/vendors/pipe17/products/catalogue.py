@@ -12,15 +12,21 @@ from app.domain.catalogue import ProductChange, ProductSent
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink
-from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.bulk import post_each
+from app.gateways.vendors.pipe17.connection.api import Api, post_each
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.products.catalogue_units import Sending, Unit, units_of
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, row_change, status_for
+from app.gateways.vendors.pipe17.products.publishing import (
+    LastSent,
+    Note,
+    Sending,
+    Unit,
+    row_change,
+    status_for,
+    units_of,
+)
 from app.gateways.wire_objects import Json
 
 ONE: Final = "/products/{id}"

@@ -16,15 +16,13 @@ from app.domain.stock import StockChange, StockSent
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.bulk import post_each
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api, post_each
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, held_stock
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
 from app.gateways.vendors.pipe17.stock.stock_rows import INTERNAL, Row, Sending, StockRows, lock_subject, noted
-from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.domain.lenient_values import Json
 from app.domain.traffic import InboundRequest
-from app.gateways.vendors.rally.hook_responses import cart_json
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest, coupons, line_items, shopper
+from app.gateways.vendors.rally.payloads import cart_json
 from app.storefront import carts
 from app.storefront.requests import CartUpdate
 

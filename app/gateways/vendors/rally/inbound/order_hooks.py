@@ -7,7 +7,6 @@ import logging
 from flask import request
 
 from app.domain.lenient_values import Json, identifier, ip_address, mapping, plain, text
-from app.gateways.vendors.rally.hook_responses import order_json
 from app.gateways.vendors.rally.inbound.hook_money import (
     added_shipping,
     names_other_money,
@@ -22,6 +21,7 @@ from app.gateways.vendors.rally.inbound.hook_requests import (
     shopper,
     stated_lines,
 )
+from app.gateways.vendors.rally.payloads import order_json
 from app.storefront import orders
 from app.storefront.orders import ShownOrder
 from app.storefront.requests import Additions, Checkout, OrderUpdate
