@@ -166,6 +166,7 @@ def test_a_value_cannot_end_the_script() -> None:
     assert html.count("</script>") == 3 and "alert('1')" not in html and "\u2028" not in html
     assert 'custom-text="&#x27; onclick=x"' in html
     assert not re.search(r"\{\w*\}(?!\))", html.replace("{}", "")), "nothing of the template is left"
+    assert "$" not in html
 
 
 def test_without_a_client_id_there_is_no_button(shop: Shop) -> None:

@@ -12,18 +12,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.catalogue import Item, ProductChange
+from app.domain.comparisons import Figures, OrderThere, ProductDifference, StockCompared, StockDifference
 from app.domain.stock import StockChange
 from app.errors import Unavailable
 from app.gateways.calls import Call, read_note
-from app.gateways.holdings import (
-    Figures,
-    Holdings,
-    OrderThere,
-    Page,
-    ProductDifference,
-    StockCompared,
-    StockDifference,
-)
+from app.gateways.holdings import Holdings, Page
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.integration_record import Flow

@@ -55,8 +55,8 @@ class Api:
         self.send_to(f"webhooks/{topic}", body, call)
 
     def send_to(self, path: str, body: Json, call: Call) -> None:
-        """One call to a path, such as one the operator has set.  Raises a `GatewayError`."""
-        reply = self._send("POST", path, encode(body), call)
+        """One call of the organization to a path, such as one the operator has set.  Raises a `GatewayError`."""
+        reply = self._send("POST", path, encode({"organization_id": self._options.organization_id, **body}), call)
         raise_for(reply)
         _check_yes(reply)
 

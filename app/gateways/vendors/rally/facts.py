@@ -95,9 +95,8 @@ class Products(CatalogueSink):
 
     def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:
-            body = {"organization_id": self._options.organization_id, "external_id": key}
             try:
-                self._api.send("product-delete", body, call)
+                self._api.send("product-delete", {"external_id": key}, call)
             except Refused as error:
                 if error.code != GONE:
                     return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
@@ -158,7 +157,6 @@ class Stock(StockSink):
 
     def _send_stock(self, sku: str, note: StockNote, call: Call) -> StockSent:
         body = {
-            "organization_id": self._options.organization_id,
             "external_product_id": note.product,
             "external_variant_id": note.variant,
             "value": note.value,

@@ -133,7 +133,7 @@ class RallyCommands(CommandTarget, MoneyMover):
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)
-        self._api.send("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
+        self._api.send("order-refund-create", refund_body(refund.order_refnum, refunded), call)
         return Accepted(
             refnum=refund.key,
             note=lambda connection: self._orders.note_refunded(connection, refund.order_refnum, refunded),
@@ -155,12 +155,12 @@ class RallyCommands(CommandTarget, MoneyMover):
         """
         number = kept[1].number if kept else refnum
         status = self._status(kept[0]) if kept else status_of(state, self._options)
-        self._api.send("order-status-update", status_body(refnum, number, status, self._options), call)
+        self._api.send("order-status-update", status_body(refnum, number, status), call)
         return Accepted() if kept else _past_its_date(refnum)
 
     def _send_whole(self, kept: Kept, call: Call) -> None:
         """The order as it is now."""
-        self._api.send("order-update", snapshot(kept[1], self._status(kept[0]), self._options), call)
+        self._api.send("order-update", snapshot(kept[1], self._status(kept[0])), call)
 
     def _send_parcel(self, kept: Kept, key: str, call: Call) -> None:
         """A parcel, at the path the operator has set, or else with all others in the whole order."""
@@ -168,11 +168,7 @@ class RallyCommands(CommandTarget, MoneyMover):
             self._send_whole(kept, call)
             return
         parcel = next(item for item in kept[1].fulfillments if item.key == key)
-        body = {
-            "organization_id": self._options.organization_id,
-            "external_order_id": kept[1].refnum,
-            **fulfillment_body(parcel),
-        }
+        body = {"external_order_id": kept[1].refnum, **fulfillment_body(parcel)}
         self._api.send_to(self._options.fulfillment_path, body, call)
 
     def _status(self, stored: StoredOrder) -> str:

@@ -172,21 +172,15 @@ def _named(row: Line | ShippingLine | DiscountRow | TaxRow, names: Sequence[str]
     return {name: getattr(row, name) for name in names}
 
 
-def status_body(refnum: str, number: str, status: str, options: RallyOptions) -> Json:
+def status_body(refnum: str, number: str, status: str) -> Json:
     """`webhooks/order-status-update`."""
-    return {
-        "organization_id": options.organization_id,
-        "external_id": refnum,
-        "external_number": number,
-        "status": status,
-    }
+    return {"external_id": refnum, "external_number": number, "status": status}
 
 
-def snapshot(order: OrderDocument, status: str, options: RallyOptions) -> Json:
+def snapshot(order: OrderDocument, status: str) -> Json:
     """`webhooks/order-update`: the whole order; what has shipped stands in `meta`, by our convention (contract B)."""
     shipped = {"fulfillments": [fulfillment_body(item) for item in order.fulfillments]} if order.fulfillments else {}
     return {
-        "organization_id": options.organization_id,
         "external_id": order.refnum,
         "external_number": order.number,
         "cart": {"external_id": order.cart_id},
@@ -222,10 +216,9 @@ def fulfillment_body(item: Fulfillment) -> Json:
     }
 
 
-def refund_body(refnum: str, refund: Refunded, options: RallyOptions) -> Json:
+def refund_body(refnum: str, refund: Refunded) -> Json:
     """`webhooks/order-refund-create`."""
     return {
-        "organization_id": options.organization_id,
         "external_id": refund.key,
         "external_order_id": refnum,
         "amount": refund.amount,

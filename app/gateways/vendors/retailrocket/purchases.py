@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from app.domain.commands import COMMANDS
 from app.domain.orders import Order
-from app.domain.purchases import Purchase, PurchaseLine
+from app.domain.purchases import Purchase, bought_lines, by_product
 from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, Observer
@@ -40,7 +40,6 @@ _NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part i
 _SESSION: Final = re.compile(r"[0-9A-Za-z]{1,50}")
 _EMAIL: Final = re.compile(r"[^\s@,\"]{1,64}@[^\s@,\"]{1,190}")
 _OLD: Final = timedelta(hours=24)
-_PRICE: Final = Decimal("0.0001")
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ class Purchases(CommandTarget, Observer):
             shopper=self._shopper(order, email),
             ordered_at=order.created_at,
             currency_code=self._options.currency,
-            lines=_priced(order),
+            lines=bought_lines(order),
             session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
             email=email if self._options.consent and _EMAIL.fullmatch(email) else "",
         )
@@ -132,22 +131,12 @@ class Purchases(CommandTarget, Observer):
         skus = {line.sku for line in purchase.lines}
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, skus)
-        units: dict[int, int] = {}
-        money: dict[int, Decimal] = {}
         unknown = [line.sku for line in purchase.lines if line.sku not in known]
         if unknown:
             what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
             self._note(what, purchase, unknown[0])
-        for line in purchase.lines:
-            if line.sku not in known:
-                continue
-            product = known[line.sku][1].number
-            units[product] = units.get(product, 0) + line.quantity
-            money[product] = money.get(product, Decimal(0)) + line.quantity * line.unit_price
-        return {
-            product: (count, plain((money[product] / count).quantize(_PRICE).normalize()))
-            for product, count in units.items()
-        }
+        found = by_product(purchase.lines, {sku: unit.number for sku, (_, unit) in known.items()})
+        return {product: (count, plain(price.normalize())) for product, (count, price) in found.items()}
 
     def _batches(self, purchase: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
         contact = self._contact(purchase)
@@ -205,18 +194,6 @@ class Purchases(CommandTarget, Observer):
 
     def _note(self, message: str, purchase: Purchase, sku: str = "") -> None:
         log.warning(message, extra={"channel": self._channel, "order": purchase.order_refnum, "sku": sku})
-
-
-def _priced(order: Order) -> tuple[PurchaseLine, ...]:
-    """Each line at what a unit cost after its own discount and its part of the order's, never below 0."""
-    totals = [max(line.quantity * line.unit_price - line.discount, Decimal(0)) for line in order.lines]
-    goods = sum(totals, Decimal(0))
-    share = max(goods - order.discount_amount, Decimal(0)) / goods if goods else Decimal(1)
-    return tuple(
-        PurchaseLine(line.refnum, line.sku, line.quantity, (total * share / line.quantity).quantize(_PRICE))
-        for line, total in zip(order.lines, totals, strict=True)
-        if line.quantity > 0
-    )
 
 
 def _stamp(moment: datetime) -> str:
