@@ -14,7 +14,7 @@ from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order, to_sketch
+from app.gateways.vendors.pipe17.orders.order_mapping import to_order, to_sketch
 from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, READY, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache, batches
@@ -39,7 +39,6 @@ class ShippingRequests:
         self._channel = channel
         self._path = options.shipments_path
         self._one = f"{options.shipments_path}/{{id}}"
-        self._currency = options.default_currency
         self._skus = OrderSkus(api, products, options.integration_id, channel)
 
     def queue(
@@ -86,19 +85,13 @@ class ShippingRequests:
         settings: Pipe17Options,
         call: Call,
     ) -> list[Candidate]:
-        defaults = Defaults(
-            settings.default_ship_code,
-            self._currency,
-            settings.shipping_methods,
-            self._partner_skus([shipment for _, shipment in shipments], settings, call),
-        )
+        partner_skus = self._partner_skus([shipment for _, shipment in shipments], settings, call)
         facility_of = served.facility_of if served else {}
-        return [
-            Candidate(
-                shipment.shipment_id, at_ms, to_order(shipment, defaults, facility_of.get(shipment.location_id, ""))
-            )
-            for at_ms, shipment in shipments
-        ]
+        found = []
+        for at_ms, shipment in shipments:
+            order = to_order(shipment, settings, partner_skus, facility_of.get(shipment.location_id, ""))
+            found.append(Candidate(shipment.shipment_id, at_ms, order))
+        return found
 
     def _partner_skus(self, shipments: Sequence[Shipment], settings: Pipe17Options, call: Call) -> Mapping[str, str]:
         skus = dict.fromkeys(line.sku for shipment in shipments for line in shipment.lines)
