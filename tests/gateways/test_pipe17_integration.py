@@ -266,17 +266,20 @@ def test_a_sku_mapping_is_pairs_or_json_and_its_first_is_pipe17s(written: object
 
 def test_every_field_is_declared_once_read_here_and_known_to_the_sandbox() -> None:
     declared = definition()["settings"]["fields"]
-    assert [item["path"] for item in declared] == [item.path for item in FIELDS] == [row[0] for row in SETTINGS]
+    assert [item["path"] for item in declared] == list(FIELDS) == [row[0] for row in SETTINGS]
     assert all(item["options"]["label"] and item["options"]["description"] for item in declared)
-    assert [item.attribute for item in FIELDS] == [
+    attributes = [attribute for attribute, _ in FIELDS.values()]
+    assert attributes == [
         "orders", "inventory", "catalog", "returns", "location_filter", "sku_mapping", "inventory_mode",
         "shipping_methods", "default_ship_code", "cancel_status", "create_products", "create_returns",
         "poll_overlap_minutes",
     ]  # fmt: skip
-    assert {item.attribute for item in FIELDS} <= set(VENDOR.options.__dataclass_fields__)
+    assert set(attributes) <= set(VENDOR.options.__dataclass_fields__)
     # The defaults an administrator sees are those of channels.toml, but for the ship code, which is ours to know.
     local = VENDOR.options(api_key="k", default_ship_code="")
-    assert merged(local, {item.path: item.default for item in FIELDS}) == (local, [])
+    assert merged(local, {item["path"]: item["options"]["defaultValue"] for item in declared}) == (local, [])
+    for path, words in {item["path"]: item["options"].get("values", ()) for item in declared}.items():
+        assert [merged(local, {path: word})[1] for word in words] == [[]] * len(words)
 
 
 # Ticks and grants

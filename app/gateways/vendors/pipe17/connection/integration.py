@@ -24,9 +24,9 @@ from app.gateways.vendors.pipe17.connection.integration_record import (
     Flow,
     IntegrationRecord,
     IntegrationState,
+    OnceLog,
     count_rules,
 )
-from app.gateways.vendors.pipe17.connection.once_log import OnceLog
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import read
 

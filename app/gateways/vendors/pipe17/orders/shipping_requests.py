@@ -14,8 +14,7 @@ from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.orders.order_mapping import to_order, to_sketch
-from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
+from app.gateways.vendors.pipe17.orders.order_mapping import OrderSkus, to_order, to_sketch
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, READY, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache, batches
 from app.gateways.wire_objects import is_possible_id, read, read_all

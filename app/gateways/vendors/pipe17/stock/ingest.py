@@ -13,6 +13,7 @@ from typing import Final
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
+from app.domain.stock_levels import OWN_STOCK
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
@@ -22,7 +23,7 @@ from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
-from app.gateways.vendors.pipe17.stock.stock_rows import INTERNAL, Row, Sending, StockRows, lock_subject, noted
+from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, lock_subject, noted
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0
@@ -122,7 +123,7 @@ class Stock(StockSink):
     def _served(self, changes: Sequence[StockChange], call: Call) -> Served:
         """The locations; where a facility is missing they are read anew now and then, for somebody may have made it."""
         served = self._locations.served(call)
-        details = [item for change in changes for item in change.level.details if item.quantity_type in INTERNAL]
+        details = [item for change in changes for item in change.level.details if item.quantity_type in OWN_STOCK]
         missing = {item.place for item in details if served.find(item.place) is None}
         is_due = self._api.now() - self._missing_read_at > MISSING_EVERY_S
         if is_due and any(not self._locations.is_filtered_out(facility) for facility in missing):
