@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from app.errors import Refused, only_reading
-from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Json, encode
+from app.transport import learned_rate
 from app.transport.client import Reply, VendorClient, raise_for, unreadable
 
 TOKEN: Final = "example_shop"

@@ -10,8 +10,8 @@ from functools import cached_property
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.gateways import learned_rate
 from app.options import CurrencyCode, option, secure_address, switch
+from app.transport import learned_rate
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""

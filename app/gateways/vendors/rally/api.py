@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from app.errors import only_reading
-from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.gateways.wire_objects import Json, encode
+from app.transport import learned_rate
 from app.transport.client import Reply, VendorClient, raise_for
 
 HOOKS: Final = "hooks"
@@ -80,8 +80,10 @@ class Api:
         return _id_of(data)
 
     def remove_hook(self, hook_id: str, call: Call) -> None:
-        """Remove one hook.  Raises a `GatewayError`, `Refused` HTTP_404 for one that is not there."""
-        raise_for(self._send("DELETE", HOOK, READING, call, ids={"id": hook_id}))
+        """Remove one hook; one that is gone already is as good as removed.  Raises a `GatewayError`."""
+        reply = self._send("DELETE", HOOK, READING, call, ids={"id": hook_id})
+        if reply.status != 404:
+            raise_for(reply)
 
     def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
         signature = own_header(self._options.hmac_secrets, body)
