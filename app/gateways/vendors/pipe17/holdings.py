@@ -68,26 +68,25 @@ class Pipe17Holdings(Holdings):
     def compare_stock(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> StockCompared:
         expected = self._stock.expected(changes, settings, call)
         served = self._locations.served(call)
-        skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
+        skus = list(dict.fromkeys(row.pipe17_sku for _, rows in expected for row in rows))
         asked = {sku for some in batches(skus) for sku in some}
         held = held_stock(self._api, asked, served.ids, call)
         differences = []
         unreadable_skus = []
-        for item in expected:
-            if any(sku not in asked for sku, _ in item.figures):
-                unreadable_skus.append(item.sku)
+        for sending, rows in expected:
+            if any(row.pipe17_sku not in asked for row in rows):
+                unreadable_skus.append(sending.sku)
                 continue
-            for (sku, place), figure in item.figures.items():
-                ours, theirs = _figures(figure), _theirs(held.get((sku, place)), figure)
+            for row in rows:
+                ours, theirs = _figures(row.figure), _theirs(held.get(row.key), row.figure)
                 if theirs != ours:
-                    name = sku if sku != item.sku else ""
-                    differences.append(
-                        StockDifference(item.sku, served.facility_of.get(place, place), ours, theirs, name)
-                    )
+                    name = row.pipe17_sku if row.pipe17_sku != sending.sku else ""
+                    place = served.facility_of.get(row.location_id, row.location_id)
+                    differences.append(StockDifference(sending.sku, place, ours, theirs, name))
         return StockCompared(
             tuple(differences),
-            theirs=tuple(dict.fromkeys([*(item.pipe17_sku for item in expected), *skus])),
-            skipped=sum(item.is_skipped for item in expected),
+            theirs=tuple(dict.fromkeys([*(sending.pipe17_sku for sending, _ in expected), *skus])),
+            skipped=sum(sending.is_skipped for sending, _ in expected),
             unreadable=tuple(unreadable_skus),
         )
 

@@ -7,7 +7,7 @@ warehouse reports (contract 4.1).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,19 +41,6 @@ class Ingest(Level):
     event: str = wire(Text("event"))
     ptype: str = wire(Text("ptype"))
     vendor_sku: str = wire(Id("vendorSKU"))
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What Pipe17 has to hold of a SKU; `figures` by Pipe17's SKU and location id, without locked records.
-
-    `is_skipped`: some or all of it is locked or not tracked there.
-    """
-
-    sku: str
-    pipe17_sku: str
-    figures: Mapping[tuple[str, str], Level]
-    is_skipped: bool
 
 
 @dataclass(eq=False, repr=False)
@@ -95,10 +82,7 @@ class Stock(StockSink):
         sendings: list[Sending] = []
         rows: list[Row] = []
         for change in sure:
-            sending, wanted = self._rows.of(change, matches[change.sku], served)
-            own = [row for row in wanted if row.key not in locked]
-            sending.is_skipped |= len(own) < len(wanted)
-            sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+            sending, own = self._free_rows(change, matches, served, locked)
             sendings.append(sending)
             rows += own
         if settings.inventory_mode == "delta":
@@ -147,7 +131,19 @@ class Stock(StockSink):
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
 
-    def expected(self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call) -> list[Expected]:
+    def _free_rows(
+        self, change: StockChange, matches: Mapping[str, Match], served: Served, locked: Collection[tuple[str, str]]
+    ) -> tuple[Sending, list[Row]]:
+        """What is to be sent of a SKU, without records that Pipe17 has locked."""
+        sending, wanted = self._rows.of(change, matches[change.sku], served)
+        own = [row for row in wanted if row.key not in locked]
+        sending.is_skipped |= len(own) < len(wanted)
+        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+        return sending, own
+
+    def expected(
+        self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call
+    ) -> list[tuple[Sending, list[Row]]]:
         """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
         served = self._served(changes, call)
         skus = [change.sku for change in changes]
@@ -156,12 +152,7 @@ class Stock(StockSink):
             self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
             matches = self._matches(skus, settings, call)
         locked = self._untracked.of(served.ids, call)
-        found = []
-        for change in changes:
-            sending, rows = self._rows.of(change, matches[change.sku], served)
-            free = {row.key: row.figure for row in rows if row.key not in locked}
-            found.append(Expected(change.sku, sending.pipe17_sku, free, sending.is_skipped or len(free) < len(rows)))
-        return found
+        return [self._free_rows(change, matches, served, locked) for change in changes]
 
     def _matches(self, skus: Sequence[str], settings: Pipe17Options, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
