@@ -15,7 +15,7 @@ from app.cli import cli
 from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
-from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS
 from app.sandbox.faults import serve
@@ -93,7 +93,7 @@ def test_hooks_that_lead_elsewhere_or_are_called_otherwise_are_not_this_servers(
     assert (elsewhere[0], elsewhere[1]["is_whole"]) == (1, False) and "leading elsewhere" in elsewhere[1]["finding"]
     assert Command(shop, public_url="")("hooks", "list")[0] == 0, "nothing is known of where they should lead"
     hook, options = shop.view("hooks")[0], options_of(base_url=shop.rally.url + BASE_PATH)
-    api, call = Api(client_of(options, Tools("shop", 2)), options), Call(Deadline.in_s(5), "", "command")
+    api, call = Api(options, Tools("shop", 2)), Call(Deadline.in_s(5), "", "command")
     api.remove_hook(hook["id"], call)
     api.add_hook(hook["type"], hook["url"], "put", call)
     status, listed = command("hooks", "list")

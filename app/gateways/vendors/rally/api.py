@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -12,8 +11,7 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.gateways.wire_objects import Json, encode
-from app.transport import learned_rate
-from app.transport.client import Reply, VendorClient, raise_for
+from app.transport.client import Reply, raise_for
 
 HOOKS: Final = "hooks"
 HOOK: Final = "hooks/{id}"
@@ -28,26 +26,12 @@ READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where a call has no content (contract 1.3)."""
 
 
-def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
-    """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
-    # Which merchant's key at which address, without showing either.
-    account = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
-    return VendorClient(
-        "rally",
-        options.base_url,
-        headers={"X-API-KEY": options.api_key},
-        patience_s=options.patience_s,
-        secrets=(options.api_key, *options.hmac_secrets),
-        limiter=tools.limiter("rally", account, learned_rate.plan_of(options), options.parallel_calls),
-        observe=tools.observe,
-    )
-
-
 class Api:
     """Rally's Connector API as one merchant's key sees it."""
 
-    def __init__(self, client: VendorClient, options: RallyOptions) -> None:
-        self._client = client
+    def __init__(self, options: RallyOptions, tools: Tools) -> None:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        self._client = tools.keyed_client("rally", options, "X-API-KEY", *options.hmac_secrets)
         self._options = options
 
     def send(self, topic: Topic, body: Json, call: Call) -> None:
