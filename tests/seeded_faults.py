@@ -1530,7 +1530,7 @@ FAULTS = (
     Fault(
         "our-unpublishing-is-theirs",
         "P36",
-        "app/gateways/vendors/pipe17/products/catalogue_units.py",
+        "app/gateways/vendors/pipe17/products/publishing.py",
         '(self.item is not None or last.state == "off")',
         "self.item is not None",
         (
@@ -1734,7 +1734,7 @@ FAULTS = (
     Fault(
         "feed-without-its-token",
         "P20",
-        "app/gateways/vendors/retailrocket/inbound/feed_server.py",
+        "app/gateways/vendors/retailrocket/inbound/__init__.py",
         "        if shelf is None or not hmac.compare_digest(",
         "        if shelf is None or False and hmac.compare_digest(",
         (
@@ -2022,7 +2022,7 @@ FAULTS = (
     Fault(
         "answer-the-customer-to-an-order-hook",
         "P20",
-        "app/gateways/vendors/rally/hook_responses.py",
+        "app/gateways/vendors/rally/payloads.py",
         '        "status": status_of(shown.state, options),\n        "line_items"',
         '        "status": status_of(shown.state, options),\n        "customer": customer_json(order.customer, ""),\n'
         '        "line_items"',

@@ -30,7 +30,7 @@ LIMITS = {
     "order_shipment_submit to Pipe17 and back": (56, 187, 42, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (49, 161, 39, 8, 3, 1),
     "inventory_push, the request": (22, 34, 12, 2, 1, 0),
-    "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),
+    "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
     "Rally order/create": (36, 94, 30, 11, 2, 0),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 11_660, "all of app/": 70_000}
+LINES = {"gateways": 11_114, "all of app/": 70_000}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from app.clock import utc_now
 from app.domain.traffic import InboundRequest, VendorCall
 from app.gateways.capabilities import Gateway
 from app.records.database import Database
+from app.transport import learned_rate
+from app.transport.client import VendorClient
 from app.transport.limiters import limiter_of
 from app.transport.limits import Admission, PausableLimiter, Rate
 from app.transport.rates import RatePlan
@@ -100,6 +103,25 @@ class Tools:
         """
         limiter = limiter_of(vendor, key, plan, rate_of=self.rate, threads=self.threads, concurrency=concurrency)
         return PausableLimiter(limiter, self.channel, vendor, self.paused)
+
+    def keyed_client(self, vendor: str, options: Any, header: str, *further_secrets: str) -> VendorClient:
+        """The client of an account that is one key, sent in a header: options `base_url`, `api_key` and `patience_s`.
+
+        Its rate is learned, and `parallel_calls`, where there is that option, are under way together.  Raises
+        `Misconfigured` when no key may be sent to the address.
+        """
+        # Which key at which address, without showing either.
+        account = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
+        plan, concurrency = learned_rate.plan_of(options), getattr(options, "parallel_calls", 0)
+        return VendorClient(
+            vendor,
+            options.base_url,
+            headers={header: options.api_key},
+            patience_s=options.patience_s,
+            secrets=(options.api_key, *further_secrets),
+            limiter=self.limiter(vendor, account, plan, concurrency),
+            observe=self.observe,
+        )
 
     @property
     def shown_channel(self) -> str:

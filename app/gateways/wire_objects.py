@@ -49,12 +49,6 @@ class WireField(marshmallow.fields.Field[Any]):
         """None, "" or [] for what is to be left out."""
         return value
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        return self.read(value)
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return self.write(value)
-
 
 def wire(field: WireField) -> Any:
     """A field of an object: the name it has at the vendor, and how it is read and written."""

@@ -18,11 +18,12 @@ import msgspec
 
 from app.deadline import Deadline
 from app.domain.catalogue import ProductChange
+from app.domain.comparisons import OrderThere
 from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, BrokenReply, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import Gateway
-from app.gateways.holdings import Holdings, OrderThere
+from app.gateways.holdings import Holdings
 from app.records import catalogue, catalogue_sync, order_standings, stock
 from app.records.database import Database
 from app.records.order_standings import Standing

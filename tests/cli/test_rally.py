@@ -15,7 +15,7 @@ from app.cli import cli
 from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
-from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS
 from app.sandbox.faults import serve
@@ -93,7 +93,7 @@ def test_hooks_that_lead_elsewhere_or_are_called_otherwise_are_not_this_servers(
     assert (elsewhere[0], elsewhere[1]["is_whole"]) == (1, False) and "leading elsewhere" in elsewhere[1]["finding"]
     assert Command(shop, public_url="")("hooks", "list")[0] == 0, "nothing is known of where they should lead"
     hook, options = shop.view("hooks")[0], options_of(base_url=shop.rally.url + BASE_PATH)
-    api, call = Api(client_of(options, Tools("shop", 2)), options), Call(Deadline.in_s(5), "", "command")
+    api, call = Api(options, Tools("shop", 2)), Call(Deadline.in_s(5), "", "command")
     api.remove_hook(hook["id"], call)
     api.add_hook(hook["type"], hook["url"], "put", call)
     status, listed = command("hooks", "list")
@@ -166,6 +166,7 @@ def test_a_value_cannot_end_the_script() -> None:
     assert html.count("</script>") == 3 and "alert('1')" not in html and "\u2028" not in html
     assert 'custom-text="&#x27; onclick=x"' in html
     assert not re.search(r"\{\w*\}(?!\))", html.replace("{}", "")), "nothing of the template is left"
+    assert "$" not in html
 
 
 def test_without_a_client_id_there_is_no_button(shop: Shop) -> None:

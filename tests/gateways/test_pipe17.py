@@ -28,7 +28,8 @@ from app.gateways.calls import Call, Kind
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
-from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order
+from app.gateways.vendors.pipe17.options import Pipe17Options
+from app.gateways.vendors.pipe17.orders.order_mapping import to_order
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
 from app.gateways.wire_objects import read
 from app.options import explain, read_table
@@ -164,7 +165,7 @@ def test_a_request_no_right_order_can_be_made_of_is_held_back_without_its_values
     }
     shipment = read(Shipment, {**row, **change})
     assert shipment is not None
-    held = to_order(shipment, Defaults("STANDARD", "USD"))
+    held = to_order(shipment, Pipe17Options(api_key="k"), {})
     assert isinstance(held, HeldBack) and reason in held.reason
     assert not any(value in held.reason for value in ("Dana", "1.5", "yesterday"))
 
@@ -181,7 +182,7 @@ def test_nulls_unknown_fields_and_other_spellings_cost_no_order() -> None:
     }  # fmt: skip
     shipment = read(Shipment, row)
     assert shipment is not None
-    order = to_order(shipment, Defaults("STANDARD", "USD"))
+    order = to_order(shipment, Pipe17Options(api_key="k"), {})
     assert isinstance(order, Order)
     assert (order.lines[0].refnum, order.lines[0].sku, order.lines[0].quantity) == ("1", "4711", 2)
     assert (order.currency_code, order.ship_service_code, order.tags) == ("EUR", "STANDARD", ("vip",))

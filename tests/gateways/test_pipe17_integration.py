@@ -19,15 +19,8 @@ from app.domain.stock import StockChange
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Unavailable
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17 import VENDOR
-from app.gateways.vendors.pipe17.connection.connector_settings import (
-    FIELDS,
-    IntegrationSettings,
-    SkuMapping,
-    definition,
-    local_settings,
-    merged,
-)
-from app.gateways.vendors.pipe17.connection.permissions import TICKS
+from app.gateways.vendors.pipe17.connection.connector_settings import FIELDS, definition, merged
+from app.gateways.vendors.pipe17.connection.integration_record import TICKS
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.options import explain
 from app.records import due_facts, polls
@@ -225,8 +218,8 @@ def test_pipe17s_settings_go_before_ours_and_what_is_blank_or_wrong_there_does_n
     )
     gateway = connect(empty, default_ship_code="OURS", cancel_status="canceled", poll_overlap_minutes=3)
     settings = gateway.integration.settings(call())
-    assert settings.shipping_methods == {"GROUND": "UPSG"} and settings.default_method == "OURS"
-    assert settings.sku_mapping == SkuMapping({"MUG-RED": "RO-RED"})
+    assert settings.shipping_methods == {"GROUND": "UPSG"} and settings.default_ship_code == "OURS"
+    assert settings.sku_mapping == {"MUG-RED": "RO-RED"}
     assert (settings.poll_overlap_s, settings.cancel_status, settings.inventory_mode) == (180, "canceled", "delta")
     assert "poll_overlap_minutes must be minutes" in caplog.text and "a while" not in caplog.text
 
@@ -259,27 +252,34 @@ def test_a_bare_key_reads_no_integration_and_a_missing_grant_is_its_fault(empty:
     ids=str,
 )
 def test_a_sku_mapping_is_pairs_or_json_and_its_first_is_pipe17s(written: object, pairs: dict[str, str] | None) -> None:
-    local = IntegrationSettings(sku_mapping=SkuMapping({"OLD": "O"}))
+    local = VENDOR.options(api_key="k", sku_mapping={"OLD": "O"})
     settings, problems = merged(local, {"sku_mapping": written})
     if pairs is None:
         assert settings.sku_mapping == local.sku_mapping and "sku_mapping must be" in problems[0]
         return
-    assert settings.sku_mapping.to_partner == pairs and problems == []
+    assert settings.skus.to_partner == pairs and problems == []
     for first, second in pairs.items():
-        assert settings.sku_mapping.partner_sku(first) == second
-        assert settings.sku_mapping.pipe17_sku(second) == first
-    assert settings.sku_mapping.partner_sku("other") == settings.sku_mapping.pipe17_sku("other") == "other"
+        assert settings.skus.partner_sku(first) == second
+        assert settings.skus.pipe17_sku(second) == first
+    assert settings.skus.partner_sku("other") == settings.skus.pipe17_sku("other") == "other"
 
 
 def test_every_field_is_declared_once_read_here_and_known_to_the_sandbox() -> None:
     declared = definition()["settings"]["fields"]
-    assert [item["path"] for item in declared] == [item.path for item in FIELDS] == [row[0] for row in SETTINGS]
+    assert [item["path"] for item in declared] == list(FIELDS) == [row[0] for row in SETTINGS]
     assert all(item["options"]["label"] and item["options"]["description"] for item in declared)
-    attributes = {item.attribute for item in FIELDS}
-    assert attributes == set(IntegrationSettings.__dataclass_fields__)
+    attributes = [attribute for attribute, _ in FIELDS.values()]
+    assert attributes == [
+        "orders", "inventory", "catalog", "returns", "location_filter", "sku_mapping", "inventory_mode",
+        "shipping_methods", "default_ship_code", "cancel_status", "create_products", "create_returns",
+        "poll_overlap_minutes",
+    ]  # fmt: skip
+    assert set(attributes) <= set(VENDOR.options.__dataclass_fields__)
     # The defaults an administrator sees are those of channels.toml, but for the ship code, which is ours to know.
-    local = local_settings(VENDOR.options(api_key="k", default_ship_code=""))
-    assert merged(local, {item.path: item.default for item in FIELDS}) == (local, [])
+    local = VENDOR.options(api_key="k", default_ship_code="")
+    assert merged(local, {item["path"]: item["options"]["defaultValue"] for item in declared}) == (local, [])
+    for path, words in {item["path"]: item["options"].get("values", ()) for item in declared}.items():
+        assert [merged(local, {path: word})[1] for word in words] == [[]] * len(words)
 
 
 # Ticks and grants

@@ -24,13 +24,13 @@ from app.domain.stock import StockDetail, StockLevel
 from app.gateways.calls import Call
 from app.gateways.vendors.retailrocket.feed import yml
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
-from app.gateways.vendors.retailrocket.feed.draft import Numbers
 from app.gateways.vendors.retailrocket.offers import Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing, due_facts, stock
 from app.records.cataloguing import Statement
 from app.records.database import Database
 from app.records.feeds import BuildLost
+from app.records.listed_numbers import Numbers
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from app.storefront import reservations

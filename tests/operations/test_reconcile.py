@@ -17,9 +17,10 @@ from app import terminal
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.catalogue import ProductChange
+from app.domain.comparisons import OrderThere, ProductDifference, StockCompared, StockDifference
 from app.domain.stock import StockChange
 from app.gateways.calls import Call
-from app.gateways.holdings import Holdings, OrderThere, Page, ProductDifference, StockCompared, StockDifference
+from app.gateways.holdings import Holdings, Page
 from app.operations.reconcile import Reconciliation
 from app.records import operations, stock, stock_sync
 from app.records.database import Database

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.gateways import learned_rate
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.example_shop.api import TOKEN
 from app.gateways.vendors.example_shop.gateway import create_gateway
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
+from app.transport import learned_rate
 
 
 class ExampleShopVendor(Vendor):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from app.errors import Refused, only_reading
-from app.gateways import learned_rate
 from app.gateways.calls import Call
-from app.gateways.vendor import Tools
-from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Json, encode
 from app.transport.client import VendorClient
 from app.transport.replies import Reply, raise_for, unreadable
@@ -18,20 +14,6 @@ from app.transport.replies import Reply, raise_for, unreadable
 TOKEN: Final = "example_shop"
 
 Params = Mapping[str, str | int]
-
-
-def client_of(options: ExampleShopOptions, tools: Tools) -> VendorClient:
-    """The client of one account.  Raises `Misconfigured` when no key may be sent to the address."""
-    digest = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
-    return VendorClient(
-        TOKEN,
-        options.base_url,
-        headers={"X-Api-Key": options.api_key},
-        patience_s=options.patience_s,
-        secrets=(options.api_key,),
-        limiter=tools.limiter(TOKEN, digest, learned_rate.plan_of(options)),
-        observe=tools.observe,
-    )
 
 
 class Api:

@@ -8,7 +8,7 @@ from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
-from app.gateways.vendors.example_shop.api import TOKEN, Api, client_of
+from app.gateways.vendors.example_shop.api import TOKEN, Api
 from app.gateways.vendors.example_shop.facts import Products, Stock
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.vendors.example_shop.order_commands import OrderCommands
@@ -19,7 +19,7 @@ ACCOUNT: Final = "/account"
 
 def create_gateway(options: ExampleShopOptions, tools: Tools) -> Gateway:
     """Raises `Misconfigured` when no key may be sent to the address."""
-    api = Api(client_of(options, tools))
+    api = Api(tools.keyed_client(TOKEN, options, "X-Api-Key"))
     return Gateway(
         token=TOKEN,
         check=lambda call: _health(api, options.account_id, call),

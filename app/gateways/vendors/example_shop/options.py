@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.gateways import learned_rate
 from app.options import option, secure_address, switch
+from app.transport import learned_rate
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.order_limits import BLANK_SHIP_CODE, why_not_carried
-from app.gateways import learned_rate
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.pipe17.connection.locations import name_key
 from app.gateways.vendors.pipe17.gateway import TOKEN, create_gateway
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.transport.client import VendorClient
+from app.transport import learned_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +80,7 @@ class Pipe17Vendor(Vendor):
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""
-        key = _digest(f"{options.base_url}\n{options.api_key}")
-        client = VendorClient(
-            self.token,
-            options.base_url,
-            headers={"X-Pipe17-Key": options.api_key},
-            patience_s=options.patience_s,
-            secrets=(options.api_key,),
-            limiter=tools.limiter(self.token, key, learned_rate.plan_of(options), options.parallel_calls),
-            observe=tools.observe,
-        )
-        return create_gateway(options, client, tools)
+        return create_gateway(options, tools.keyed_client(self.token, options, "X-Pipe17-Key"), tools)
 
 
 def _of_key(api_key: str) -> str:

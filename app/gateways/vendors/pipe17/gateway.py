@@ -22,12 +22,11 @@ from app.gateways.vendors.pipe17.orders.order_source import Pipe17Orders
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.products.catalogue import Products
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts
-from app.gateways.vendors.pipe17.products.obstacles import Obstacles
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 from app.gateways.vendors.pipe17.products.publish_requests import PublishRequests
 from app.gateways.vendors.pipe17.returns import Returns
+from app.gateways.vendors.pipe17.stock.held_stock import UntrackedStock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
-from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
 from app.records import catalogue_sync
 from app.transport.client import VendorClient
 
@@ -64,7 +63,7 @@ def create_gateway(options: Pipe17Options, client: VendorClient, tools: Tools) -
     stock = Stock(options, api, integration, locations, known, untracked)
     # A bare key has no row of its own in a product, so there is nothing it could write (contract 2.3).
     takes_catalogue = bool(options.integration_id) and (options.catalog or options.integration_refresh_s > 0)
-    poll = PublishRequests(options, api, integration, known, Obstacles(locations, untracked), takes_catalogue)
+    poll = PublishRequests(options, api, integration, known, locations, untracked, takes_catalogue)
     products = Products(options, api, integration, known, partial(_notes_with, tools))
     return Pipe17Gateway(
         token=TOKEN,

@@ -12,23 +12,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.catalogue import Item, ProductChange
+from app.domain.comparisons import Figures, OrderThere, ProductDifference, StockCompared, StockDifference
 from app.domain.stock import StockChange
 from app.errors import Unavailable
 from app.gateways.calls import Call, read_note
-from app.gateways.holdings import (
-    Figures,
-    Holdings,
-    OrderThere,
-    Page,
-    ProductDifference,
-    StockCompared,
-    StockDifference,
-)
+from app.gateways.holdings import Holdings, Page
 from app.gateways.vendors.pipe17.connection.api import Api, unreadable
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
+from app.gateways.vendors.pipe17.connection.integration_record import Flow
 from app.gateways.vendors.pipe17.connection.locations import Locations
-from app.gateways.vendors.pipe17.connection.permissions import Flow
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import READY, SENT, RequestState
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
@@ -73,34 +65,33 @@ class Pipe17Holdings(Holdings):
     # Stock
 
     @using("inventory")
-    def compare_stock(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> StockCompared:
+    def compare_stock(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> StockCompared:
         expected = self._stock.expected(changes, settings, call)
         served = self._locations.served(call)
-        skus = list(dict.fromkeys(sku for item in expected for sku, _ in item.figures))
+        skus = list(dict.fromkeys(row.pipe17_sku for _, rows in expected for row in rows))
         asked = {sku for some in batches(skus) for sku in some}
         held = held_stock(self._api, asked, served.ids, call)
         differences = []
         unreadable_skus = []
-        for item in expected:
-            if any(sku not in asked for sku, _ in item.figures):
-                unreadable_skus.append(item.sku)
+        for sending, rows in expected:
+            if any(row.pipe17_sku not in asked for row in rows):
+                unreadable_skus.append(sending.sku)
                 continue
-            for (sku, place), figure in item.figures.items():
-                ours, theirs = _figures(figure), _theirs(held.get((sku, place)), figure)
+            for row in rows:
+                ours, theirs = _figures(row.figure), _theirs(held.get(row.key), row.figure)
                 if theirs != ours:
-                    name = sku if sku != item.sku else ""
-                    differences.append(
-                        StockDifference(item.sku, served.facility_of.get(place, place), ours, theirs, name)
-                    )
+                    name = row.pipe17_sku if row.pipe17_sku != sending.sku else ""
+                    place = served.facility_of.get(row.location_id, row.location_id)
+                    differences.append(StockDifference(sending.sku, place, ours, theirs, name))
         return StockCompared(
             tuple(differences),
-            theirs=tuple(dict.fromkeys([*(item.pipe17_sku for item in expected), *skus])),
-            skipped=sum(item.is_skipped for item in expected),
+            theirs=tuple(dict.fromkeys([*(sending.pipe17_sku for sending, _ in expected), *skus])),
+            skipped=sum(sending.is_skipped for sending, _ in expected),
             unreadable=tuple(unreadable_skus),
         )
 
     @using("inventory")
-    def stock_page(self, settings: IntegrationSettings, at: int, call: Call) -> Page[str]:
+    def stock_page(self, settings: Pipe17Options, at: int, call: Call) -> Page[str]:
         params = {"locationId": ",".join(self._locations.served(call).ids), "order": "sku"}
         page = self._api.page(INVENTORY, params, call, skip=at, count=ROWS)
         names = (record.sku for record in read_all(StockRecord, page.rows) if record.is_physical and record.on_hand)
@@ -110,7 +101,7 @@ class Pipe17Holdings(Holdings):
 
     @using("catalog")
     def compare_products(
-        self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call
+        self, settings: Pipe17Options, changes: Sequence[ProductChange], call: Call
     ) -> tuple[ProductDifference, ...]:
         units = [
             (unit, note.get(unit.sku), unit.product_id or change.product.item.product_id, change.product)
@@ -119,7 +110,7 @@ class Pipe17Holdings(Holdings):
             for note in [read_note(change.sent, Note) or {}]
             for unit in {unit.sku: unit for unit in reversed(change.product.units) if unit.sku}.values()
         ]
-        matches = self._known.find({unit.sku for unit, *_ in units}, settings.sku_mapping, call, is_fresh=True)
+        matches = self._known.find({unit.sku for unit, *_ in units}, settings.skus, call, is_fresh=True)
         if any(not match.is_sure for match in matches.values()):
             raise Unavailable("OUT_OF_TIME", "pipe17's products are still being searched for channel SKUs")
         own = self._own_rows(matches.values(), settings, call)
@@ -129,9 +120,9 @@ class Pipe17Holdings(Holdings):
             for difference in self._compared(unit, last, product_id, product.item.product_id, matches[unit.sku], own)
         )
 
-    def _own_rows(self, matches: Collection[Match], settings: IntegrationSettings, call: Call) -> dict[str, Json]:
+    def _own_rows(self, matches: Collection[Match], settings: Pipe17Options, call: Call) -> dict[str, Json]:
         """Products we made, whole, by Pipe17's SKU; none where we make none, for then we write no field of them."""
-        if not settings.creates_products:
+        if not settings.create_products:
             return {}
         ours = [
             match.product.sku
@@ -174,7 +165,7 @@ class Pipe17Holdings(Holdings):
     # Orders
 
     @using("orders")
-    def open_orders(self, settings: IntegrationSettings, at: int, call: Call) -> Page[OrderThere]:
+    def open_orders(self, settings: Pipe17Options, at: int, call: Call) -> Page[OrderThere]:
         params = {"status": ",".join(OPEN), **self._locations.own_filter, "order": "createdAt"}
         page = self._api.page(self._options.shipments_path, params, call, skip=at, key="shipments", count=ROWS)
         found = map(_order, read_all(RequestState, page.rows))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.gateways import learned_rate
 from app.options import CurrencyCode, option, secure_address, switch
+from app.transport import learned_rate
 
 BASE_URL = "https://api-v3.pipe17.com/api/v3"
 """Production (contract 1.1); the vendor's own sandbox is https://api-v3.develop.pipe17.com/api/v3."""
@@ -31,9 +32,32 @@ def _table() -> mf.Dict:
     return mf.Dict(keys=mf.String(validate=filled), values=mf.String(validate=filled))
 
 
+class SkuMapping:
+    """Pairs of a Pipe17 SKU and the partner's, which is RetailOps' (contract 4.1: the first is Pipe17's).
+
+    Of pairs that contradict each other the first counts, in each direction by itself.
+    """
+
+    def __init__(self, pairs: Mapping[str, str] | None = None) -> None:
+        self.to_partner: Mapping[str, str] = dict(pairs or {})
+        """RetailOps' SKU by Pipe17's."""
+        self.to_pipe17: Mapping[str, str] = {
+            partner: pipe17 for pipe17, partner in reversed(list(self.to_partner.items()))
+        }
+        """Pipe17's SKU by RetailOps'."""
+
+    def partner_sku(self, pipe17_sku: str) -> str:
+        """RetailOps' SKU for one of Pipe17's; one without a pair is the same on both sides."""
+        return self.to_partner.get(pipe17_sku, pipe17_sku)
+
+    def pipe17_sku(self, partner_sku: str) -> str:
+        """Pipe17's SKU for one of RetailOps'; one without a pair is the same on both sides."""
+        return self.to_pipe17.get(partner_sku, partner_sku)
+
+
 @dataclass(frozen=True)
 class Pipe17Options:
-    """The table `[channel.pipe17]`."""
+    """The table `[channel.pipe17]`; some of it an administrator can set at Pipe17 instead (`connector_settings`)."""
 
     api_key: str = option(
         mf.String(validate=mv.Regexp(r"^[\x21-\x7e]+\Z", error="must be printable ASCII without blanks")),
@@ -204,3 +228,12 @@ class Pipe17Options:
     def bulk_batch(self) -> int | None:
         """Records in one POST of many; None where each is posted by itself."""
         return self.ingest_batch if self.bulk_post == "array" else None
+
+    @cached_property
+    def skus(self) -> SkuMapping:
+        """`sku_mapping` in both directions."""
+        return SkuMapping(self.sku_mapping)
+
+    @property
+    def poll_overlap_s(self) -> float:
+        return self.poll_overlap_minutes * 60.0

@@ -23,11 +23,11 @@ from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unava
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.fulfilments import tracking
 from app.gateways.vendors.pipe17.fulfilments.completion import Completions
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, fulfillment
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER, SENT, SHIPPED
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 from app.gateways.vendors.pipe17.returns import Returns, in_pipe17_skus
@@ -76,7 +76,7 @@ class Pipe17Commands(CommandTarget):
     verbs = VERBS
 
     @using("states")
-    def acknowledge_order(self, settings: IntegrationSettings, acknowledged: Acknowledgement, call: Call) -> Accepted:
+    def acknowledge_order(self, settings: Pipe17Options, acknowledged: Acknowledgement, call: Call) -> Accepted:
         """Mark the request as sent to us.  One that was cancelled meanwhile is reported, not failed."""
         named = about("order_refnum", acknowledged.order_refnum)
         shipment = self._requests.get(acknowledged.order_refnum, call)
@@ -96,7 +96,7 @@ class Pipe17Commands(CommandTarget):
         return Accepted()
 
     @using("fulfillments")
-    def submit_shipment(self, settings: IntegrationSettings, package: Package, call: Call) -> Accepted:
+    def submit_shipment(self, settings: Pipe17Options, package: Package, call: Call) -> Accepted:
         """One fulfilment per package; none can be changed, so it is looked for before it is made (R24)."""
         named = about("shipment_id", package.retailops_shipment_id)
         named = named or about("order_refnum", package.order_refnum)
@@ -104,7 +104,7 @@ class Pipe17Commands(CommandTarget):
         if self._fulfilments.find_package(package, call):
             return already
         try:
-            is_new = self._fulfilments.make(fulfillment(package, settings.sku_mapping.to_pipe17), call)
+            is_new = self._fulfilments.make(fulfillment(package, settings.skus.to_pipe17), call)
         except Refused as error:
             message = (
                 f"Pipe17 refused the fulfilment ({error.code}): the request may be cancelled there, "
@@ -118,7 +118,7 @@ class Pipe17Commands(CommandTarget):
         return tracking.correct(package, self.integration, self._fulfilments, call)
 
     @using("states")
-    def cancel_order(self, settings: IntegrationSettings, cancellation: Cancellation, call: Call) -> Accepted:
+    def cancel_order(self, settings: Pipe17Options, cancellation: Cancellation, call: Call) -> Accepted:
         """Cancel a request of which nothing has shipped (R21); Pipe17 may route its units elsewhere."""
         refnum = cancellation.order_refnum
         shipment = self._requests.get(refnum, call)
@@ -132,13 +132,13 @@ class Pipe17Commands(CommandTarget):
         return Accepted()
 
     @using("fulfillments")
-    def complete_order(self, settings: IntegrationSettings, completion: Completion, call: Call) -> Accepted:
+    def complete_order(self, settings: Pipe17Options, completion: Completion, call: Call) -> Accepted:
         """Reject what will never ship, then report whether Pipe17 still waits for something (R22)."""
         return self._completions.complete(completion, settings, call)
 
     def records_returns(self, call: Call) -> bool:
         """True while a return is to be made at Pipe17; also while all is switched off there, for then it waits."""
-        if not self.integration.settings(call).creates_returns:
+        if not self.integration.settings(call).create_returns:
             return False
         return not self.integration.why_off("returns", call) or self.integration.is_switched_off()
 
@@ -148,13 +148,13 @@ class Pipe17Commands(CommandTarget):
         named = about("order_refnum", goods.order_refnum)
         message = "Pipe17 is not told of this return: the flow is off there"
         not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
-        if not settings.creates_returns:
+        if not settings.create_returns:
             return not_told
         try:
             with self.integration.using("states", call):
                 order = self._requests.get(goods.order_refnum, call)
             with self.integration.using("returns", call):
-                return self._returns.write(in_pipe17_skus(goods, settings.sku_mapping.to_pipe17), order, call)
+                return self._returns.write(in_pipe17_skus(goods, settings.skus.to_pipe17), order, call)
         except GatewayError as error:
             if not self._is_unwanted(error):
                 raise
@@ -193,7 +193,7 @@ class Pipe17Commands(CommandTarget):
         """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
         try:
             with self.integration.using("returns", call) as settings:
-                written = in_pipe17_skus(goods, settings.sku_mapping.to_pipe17)
+                written = in_pipe17_skus(goods, settings.skus.to_pipe17)
                 return Accepted() if self._returns.is_written(written, call) else None
         except GatewayError as error:
             if not self._is_unwanted(error):

@@ -19,7 +19,6 @@ from app.domain.events import Event, about
 from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.connection.integration import Integration
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import duplicate_unseen, number_of
 from app.gateways.vendors.pipe17.orders.shipments import Shipment
@@ -155,10 +154,10 @@ class Returns:
             lines = tuple(GoodsLine(line.sku, line.quantity) for line in _lines(goods))
             receipt = Receipt(number, expected, order.ext_order_id, order.location_id, lines)
             with self._receipts(call):
-                self._post(RECEIPTS, receipt, call)
+                self._api.make(RECEIPTS, receipt, call)
         else:
             made = Return("", number, order.ext_order_id, RECEIVED, order.location_id, _lines(goods))
-            self._post(RETURNS, made, call)
+            self._api.make(RETURNS, made, call)
 
     def _expected(self, goods: ReturnedGoods, order: Shipment, call: Call) -> str:
         """The id of the one return by somebody else that waits for these goods, or ""."""
@@ -171,11 +170,6 @@ class Returns:
             if not _units(goods) - _by_sku(item.lines)
         ]
         return found[0] if len(found) == 1 else ""
-
-    def _post(self, path: str, made: Return | Receipt, call: Call) -> None:
-        results = self._api.write("POST", path, write(made), call).get(path[1:])
-        if isinstance(results, list) and any(has_failed(item) for item in results):
-            raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
 
 
 def _lines(goods: ReturnedGoods) -> tuple[GoodsLine, ...]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final, Literal
 
 from app.errors import only_reading
-from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import VendorClient
 from app.transport.replies import Reply, raise_for
 
 HOOKS: Final = "hooks"
@@ -29,26 +26,12 @@ READING: Final = b'{"method":"get"}'
 """The body M2 sends, and signs, where a call has no content (contract 1.3)."""
 
 
-def client_of(options: RallyOptions, tools: Tools) -> VendorClient:
-    """The client of one merchant.  Raises `Misconfigured` when no key may be sent to the address."""
-    # Which merchant's key at which address, without showing either.
-    account = hashlib.sha256(f"{options.base_url}\n{options.api_key}".encode()).hexdigest()
-    return VendorClient(
-        "rally",
-        options.base_url,
-        headers={"X-API-KEY": options.api_key},
-        patience_s=options.patience_s,
-        secrets=(options.api_key, *options.hmac_secrets),
-        limiter=tools.limiter("rally", account, learned_rate.plan_of(options), options.parallel_calls),
-        observe=tools.observe,
-    )
-
-
 class Api:
     """Rally's Connector API as one merchant's key sees it."""
 
-    def __init__(self, client: VendorClient, options: RallyOptions) -> None:
-        self._client = client
+    def __init__(self, options: RallyOptions, tools: Tools) -> None:
+        """Raises `Misconfigured` when no key may be sent to the address."""
+        self._client = tools.keyed_client("rally", options, "X-API-KEY", *options.hmac_secrets)
         self._options = options
 
     def send(self, topic: Topic, body: Json, call: Call) -> None:
@@ -56,8 +39,8 @@ class Api:
         self.send_to(f"webhooks/{topic}", body, call)
 
     def send_to(self, path: str, body: Json, call: Call) -> None:
-        """One call to a path, such as one the operator has set.  Raises a `GatewayError`."""
-        reply = self._send("POST", path, encode(body), call)
+        """One call of the organization to a path, such as one the operator has set.  Raises a `GatewayError`."""
+        reply = self._send("POST", path, encode({"organization_id": self._options.organization_id, **body}), call)
         raise_for(reply)
         _check_yes(reply)
 
@@ -81,8 +64,10 @@ class Api:
         return _id_of(data)
 
     def remove_hook(self, hook_id: str, call: Call) -> None:
-        """Remove one hook.  Raises a `GatewayError`, `Refused` HTTP_404 for one that is not there."""
-        raise_for(self._send("DELETE", HOOK, READING, call, ids={"id": hook_id}))
+        """Remove one hook; one that is gone already is as good as removed.  Raises a `GatewayError`."""
+        reply = self._send("DELETE", HOOK, READING, call, ids={"id": hook_id})
+        if reply.status != 404:
+            raise_for(reply)
 
     def _send(self, method: str, path: str, body: bytes, call: Call, ids: Mapping[str, str] | None = None) -> Reply:
         signature = own_header(self._options.hmac_secrets, body)

@@ -10,6 +10,8 @@ setting, for it was seen on Rally's development host only.
 from __future__ import annotations
 
 import html
+from importlib.resources import files
+from string import Template
 from typing import Final
 from urllib.parse import urljoin
 
@@ -20,44 +22,15 @@ from app.gateways.vendors.rally.options import RallyOptions
 SCRIPTS: Final = ("elements-es2015.js", "elements-es5.js")
 """For browsers with modules and for those without [inferred]."""
 
-_TEMPLATE: Final = """\
-<!-- Rally checkout button: put it where the cart's checkout button is. -->
-<rally-checkout-button loader="true"{attributes}></rally-checkout-button>
-<script>
-  (function () {{
-    // Calls made before Rally's script has come are kept and replayed by it.
-    var rally = (window.Rally = window.Rally || {{}});
-    rally.q = rally.q || [];
-    rally.init = rally.init || function (clientId, configuration) {{
-      rally.q.push({{ action: "init", clientId: clientId, configuration: configuration }});
-    }};
-    var configuration = {configuration};
-    // Set by the shop before this script.  rallyItems: what is in its cart, by SKU, or by product_id (and variant_id)
-    // as the connector names them; prices are those of the catalogue.  rallyCart: a cart that the shop's server has
-    // had made by the connector (storefront/carts), by the id that was answered; it goes before rallyItems.
-    var cart = window.rallyCart, items = window.rallyItems || [];
-    if (cart) configuration.cartData = {{ id: String(cart.id), currency: cart.currency, content: cart.content }};
-    else configuration.lineItems = items.map(function (item) {{
-      var productId = item.product_id || item.sku;
-      var variant = {{ variantId: String(item.variant_id || item.sku || productId), quantity: Number(item.quantity) }};
-      return {{ productId: String(productId), title: item.title, variants: [variant] }};
-    }});
-    if (!cart && !items.length && window.console) console.warn("Rally: set window.rallyItems before this script");
-    rally.init({client_id}, configuration);
-    {fallback}
-  }})();
-</script>
-<script type="module" src="{modern}"></script>
-<script nomodule src="{old}"></script>
-"""
+_TEMPLATE: Final = Template(files(__package__).joinpath("cart_button.html").read_text("utf-8"))
 
 _FALLBACK: Final = """\
 // Should Rally's script not come at all, a click still leads to a checkout.
-    document.addEventListener("click", function (event) {{
+    document.addEventListener("click", function (event) {
       var isButton = event.target.closest && event.target.closest("rally-checkout-button");
       if (isButton && !(window.customElements && customElements.get("rally-checkout-button")))
         window.location.assign(configuration.fallbackUrl);
-    }});"""
+    });"""
 
 _NO_FALLBACK: Final = "// No native_checkout_url is set: without Rally this cart cannot be checked out."
 
@@ -69,11 +42,11 @@ def snippet(options: RallyOptions, *, text: str = "", css_class: str = "") -> st
         configuration["fallbackUrl"] = options.native_checkout_url
     attributes = [("custom-text", text), ("custom-class", css_class)]
     base = options.button_base_url.rstrip("/") + "/"
-    return _TEMPLATE.format(
+    return _TEMPLATE.substitute(
         attributes="".join(f' {name}="{html.escape(value)}"' for name, value in attributes if value),
         configuration=_in_script(configuration),
         client_id=_in_script(options.storefront_client_id),
-        fallback=_FALLBACK.format() if options.native_checkout_url else _NO_FALLBACK,
+        fallback=_FALLBACK if options.native_checkout_url else _NO_FALLBACK,
         modern=html.escape(urljoin(base, SCRIPTS[0])),
         old=html.escape(urljoin(base, SCRIPTS[1])),
     )

@@ -12,7 +12,7 @@ from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
 from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
-from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step
 from app.gateways.vendors.rally.options import RallyOptions
@@ -154,7 +154,7 @@ def _options(channel: Channel) -> RallyOptions:
 
 def _registry(context: CommandContext, channel: Channel, configured: Settings) -> HookRegistry:
     options = _options(channel)
-    api = Api(client_of(options, context.tools(configured, channel.name)), options)
+    api = Api(options, context.tools(configured, channel.name))
     return HookRegistry(api, options, configured.public_url)
 
 

@@ -54,20 +54,19 @@ class Products(CatalogueSink):
     """The catalogue of one merchant."""
 
     def __init__(self, merchant: Merchant, api: Api) -> None:
-        self._channel = merchant.channel
+        self._merchant = merchant
         self._options = merchant.options
-        self._database = merchant.database
         self._api = api
         self._sent_categories: set[str] = set()
         """Those sent by this process; what others sent is in the products' notes."""
 
     def push(self, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         skus = {unit.sku for change in changes if change.product for unit in change.product.units if unit.sku}
-        with self._database.write() as connection:
+        with self._merchant.database.write() as connection:
             # Whatever Rally had of their stock, the snapshots may replace.
-            stock_sync.note_uncertain(connection, self._channel, GATEWAY, skus)
-            catalogue_sync.note_sent(connection, self._channel, GATEWAY, _in_doubt(changes))
-            on_hand = sellable(connection, self._channel, GATEWAY, skus)
+            stock_sync.note_uncertain(connection, self._merchant.channel, GATEWAY, skus)
+            catalogue_sync.note_sent(connection, self._merchant.channel, GATEWAY, _in_doubt(changes))
+            on_hand = sellable(connection, self._merchant.channel, GATEWAY, skus)
         return until_failure(self._send_product(change, on_hand, call) for change in changes)
 
     def _send_product(self, change: ProductChange, on_hand: Mapping[str, int], call: Call) -> ProductSent:
@@ -95,9 +94,8 @@ class Products(CatalogueSink):
 
     def _send_removal(self, key: str, known: ProductNote, refusals: tuple[Refusal, ...], call: Call) -> ProductSent:
         if known.digest:
-            body = {"organization_id": self._options.organization_id, "external_id": key}
             try:
-                self._api.send("product-delete", body, call)
+                self._api.send("product-delete", {"external_id": key}, call)
             except Refused as error:
                 if error.code != GONE:
                     return ProductSent(key, msgspec.json.encode(known), (Refusal(error.message),))
@@ -111,10 +109,8 @@ class Stock(StockSink):
     needs_catalogue = True
 
     def __init__(self, merchant: Merchant, api: Api) -> None:
-        self._channel = merchant.channel
+        self._merchant = merchant
         self._options = merchant.options
-        self._database = merchant.database
-        self._clock = merchant.clock
         self._api = api
         self.restate_every_s = merchant.options.restate_every * 3600.0
 
@@ -124,11 +120,11 @@ class Stock(StockSink):
         Nor is a figure that Rally surely has and that was sent within `restate_every`.
         """
         skus = {change.sku for change in changes}
-        with self._database.read() as connection:
-            found = catalogue.of_skus(connection, self._channel, skus)
-            on_hand = sellable(connection, self._channel, GATEWAY, skus)
+        with self._merchant.database.read() as connection:
+            found = catalogue.of_skus(connection, self._merchant.channel, skus)
+            on_hand = sellable(connection, self._merchant.channel, GATEWAY, skus)
             keys = {product.item.key for product, _ in found.values()}
-            notes = catalogue_sync.sent_notes(connection, self._channel, GATEWAY, keys)
+            notes = catalogue_sync.sent_notes(connection, self._merchant.channel, GATEWAY, keys)
         results: list[StockSent] = []
         due: list[tuple[StockChange, StockNote]] = []
         for change in changes:
@@ -148,7 +144,7 @@ class Stock(StockSink):
         """Whether Rally surely has what the note says, and was sent it lately."""
         if change.is_uncertain or change.was_refused or change.uncertain is not None or change.sent_at is None:
             return False
-        return self._clock() - change.sent_at < timedelta(hours=self._options.restate_every)
+        return self._merchant.clock() - change.sent_at < timedelta(hours=self._options.restate_every)
 
     def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
         """True when Rally sells the unit; a product it was never sent comes with its stock."""
@@ -158,7 +154,6 @@ class Stock(StockSink):
 
     def _send_stock(self, sku: str, note: StockNote, call: Call) -> StockSent:
         body = {
-            "organization_id": self._options.organization_id,
             "external_product_id": note.product,
             "external_variant_id": note.variant,
             "value": note.value,

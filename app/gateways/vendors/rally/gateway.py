@@ -8,7 +8,7 @@ from app.errors import GatewayError
 from app.gateways.calls import Call, Health
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
-from app.gateways.vendors.rally.api import Api, client_of
+from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.facts import Products, Stock
 from app.gateways.vendors.rally.health import findings_of
 from app.gateways.vendors.rally.hook_registry import HookRegistry
@@ -30,7 +30,7 @@ class RallyGateway(Gateway):
 def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
     """The parts of one merchant's gateway.  Raises `Misconfigured` when no key may be sent to the address."""
     merchant = merchant_of(options, tools)
-    api = Api(client_of(options, tools), options)
+    api = Api(options, tools)
     orders, commands = RallyOrders(merchant), RallyCommands(merchant, api)
     registry = HookRegistry(api, options, tools.public_url)
 

@@ -142,7 +142,7 @@ class HookRegistry:
         return not report.trouble
 
     def _remove_all(self, report: Report, call: Call) -> bool:
-        """True when nothing is left; one that is gone already is as good as removed."""
+        """True when nothing is left."""
         try:
             known = self._api.hooks(call)
         except GatewayError as error:
@@ -155,9 +155,6 @@ class HookRegistry:
                 self._api.remove_hook(hook_id, call)
                 report.removed.append(Step(name, "removed", url))
             except (GatewayError, ValueError) as error:
-                if isinstance(error, Refused) and error.code == "HTTP_404":
-                    report.removed.append(Step(name, "removed", url))
-                    continue
                 why = error.message if isinstance(error, GatewayError) else "its id cannot stand in an address"
                 report.removed.append(Step(name, "failed", url, why))
                 report.trouble = "an old hook could not be removed; nothing was registered, run this again"

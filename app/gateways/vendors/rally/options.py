@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.gateways import learned_rate
 from app.options import option, secure_address, switch
 from app.storefront.options import ShopOptions, page
+from app.transport import learned_rate
 
 BASE_URL = "https://api.onrally.com/connector-api/v1/"
 """Production (contract 1.1); Rally's own sandbox is https://api.sandbox.onrally.com/connector-api/v1/."""

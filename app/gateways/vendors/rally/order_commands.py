@@ -24,10 +24,10 @@ from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, MoneyMover
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import Merchant
-from app.gateways.vendors.rally.order_webhooks import OrderWebhooks
-from app.gateways.vendors.rally.payloads import refund_body
-from app.storefront.kept_orders import KeptOrders
-from app.storefront.order_store import State
+from app.gateways.vendors.rally.payloads import fulfillment_body, refund_body, snapshot, status_body, status_of
+from app.storefront.kept_orders import Kept, KeptOrders
+from app.storefront.order_progress import shown_state
+from app.storefront.order_store import State, StoredOrder
 from app.storefront.refund_rows import refunded_of
 
 
@@ -38,8 +38,8 @@ class RallyCommands(CommandTarget, MoneyMover):
 
     def __init__(self, merchant: Merchant, api: Api) -> None:
         self._options = options = merchant.options
+        self._clock = merchant.clock
         self._orders = KeptOrders(merchant)
-        self._webhooks = OrderWebhooks(merchant, api)
         self._api = api
         self.refunds_unshipped = options.refund_unshipped_on_complete
         self.refunds_unused_shipping = options.refund_shipping_when_nothing_ships
@@ -65,27 +65,23 @@ class RallyCommands(CommandTarget, MoneyMover):
         if not self._options.tell_acknowledged or acknowledgement.is_correction:
             return Accepted()
         kept = self._orders.read(acknowledgement.order_refnum)
-        if kept is None:
-            return self._send_bare(acknowledgement.order_refnum, "paid", call)
-        self._webhooks.status(*kept, call)
-        return Accepted()
+        return self._send_status(acknowledgement.order_refnum, kept, "paid", call)
 
     def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """Its status, and what has left, by the path Rally may name one day or in `meta.fulfillments`."""
         state: State = "completed" if package.is_last else "paid"
         kept = self._orders.with_fulfillment(package, state)
-        if kept is None:
-            return self._send_bare(package.order_refnum, state, call)
-        self._webhooks.status(*kept, call)
-        self._webhooks.parcel(*kept, package.key, call)
-        return Accepted()
+        accepted = self._send_status(package.order_refnum, kept, state, call)
+        if kept is not None:
+            self._send_parcel(kept, package.key, call)
+        return accepted
 
     def correct_shipment(self, package: Package, call: Call) -> Accepted:
         """Carrier or tracking was mended; which units left stays."""
         kept = self._orders.with_fulfillment(package, None)
         if kept is None:
-            return Accepted((_past_its_date(package.order_refnum),))
-        self._webhooks.parcel(*kept, package.key, call)
+            return _past_its_date(package.order_refnum)
+        self._send_parcel(kept, package.key, call)
         return Accepted()
 
     def cancel_order(self, cancellation: Cancellation, call: Call) -> Accepted:
@@ -98,7 +94,7 @@ class RallyCommands(CommandTarget, MoneyMover):
             return self._send_state(cancellation.order_refnum, "cancelled", call)
         cancelled = self._orders.in_state(cancellation.order_refnum, "cancelled")
         if cancelled is not None:
-            self._webhooks.whole(*cancelled, call)
+            self._send_whole(cancelled, call)
         return Accepted()
 
     def complete_order(self, completion: Completion, call: Call) -> Accepted:
@@ -112,17 +108,16 @@ class RallyCommands(CommandTarget, MoneyMover):
                 return accepted
         kept = self._orders.read(restatement.order_refnum)
         if kept is None:
-            return Accepted((_past_its_date(restatement.order_refnum),))
-        self._webhooks.whole(*kept, call)
+            return _past_its_date(restatement.order_refnum)
+        self._send_whole(kept, call)
         return Accepted()
 
     def settle_payment(self, settlement: Settlement, call: Call) -> Accepted:
         """Rally has charged already and has no capture (contract 6.3): it is sent the order as it stands."""
         kept = self._orders.read(settlement.order_refnum)
         if kept is None:
-            return Accepted((_past_its_date(settlement.order_refnum),))
-        self._webhooks.status(*kept, call)
-        return Accepted()
+            return _past_its_date(settlement.order_refnum)
+        return self._send_status(settlement.order_refnum, kept, "paid", call)
 
     def refund_payment(self, refund: Refund, call: Call) -> Accepted:
         """Money back.  One that Rally has accepted is not sent again, whatever became of our own record of it.
@@ -138,7 +133,7 @@ class RallyCommands(CommandTarget, MoneyMover):
             event = Event("info", "REFUNDED_AT_RALLY", message, about("order_refnum", refund.order_refnum))
             return Accepted((event,), refund.key)
         refunded = refunded_of(document, refund)
-        self._api.send("order-refund-create", refund_body(refund.order_refnum, refunded, self._options), call)
+        self._api.send("order-refund-create", refund_body(refund.order_refnum, refunded), call)
         return Accepted(
             refnum=refund.key,
             note=lambda connection: self._orders.note_refunded(connection, refund.order_refnum, refunded),
@@ -151,17 +146,35 @@ class RallyCommands(CommandTarget, MoneyMover):
 
     def _send_state(self, refnum: str, state: State, call: Call) -> Accepted:
         """The order is in this state, or further already."""
-        kept = self._orders.in_state(refnum, state)
-        if kept is None:
-            return self._send_bare(refnum, state, call)
-        self._webhooks.status(*kept, call)
-        return Accepted()
+        return self._send_status(refnum, self._orders.in_state(refnum, state), state, call)
 
-    def _send_bare(self, refnum: str, state: State, call: Call) -> Accepted:
-        self._webhooks.bare_status(refnum, state, call)
-        return Accepted((_past_its_date(refnum),))
+    def _send_status(self, refnum: str, kept: Kept | None, state: State, call: Call) -> Accepted:
+        """The order's status alone; `state` for one past its date, of which nothing else can be sent (R28).
+
+        The number of such an order is its id.
+        """
+        number = kept[1].number if kept else refnum
+        status = self._status(kept[0]) if kept else status_of(state, self._options)
+        self._api.send("order-status-update", status_body(refnum, number, status), call)
+        return Accepted() if kept else _past_its_date(refnum)
+
+    def _send_whole(self, kept: Kept, call: Call) -> None:
+        """The order as it is now."""
+        self._api.send("order-update", snapshot(kept[1], self._status(kept[0])), call)
+
+    def _send_parcel(self, kept: Kept, key: str, call: Call) -> None:
+        """A parcel, at the path the operator has set, or else with all others in the whole order."""
+        if not self._options.fulfillment_path:
+            self._send_whole(kept, call)
+            return
+        parcel = next(item for item in kept[1].fulfillments if item.key == key)
+        body = {"external_order_id": kept[1].refnum, **fulfillment_body(parcel)}
+        self._api.send_to(self._options.fulfillment_path, body, call)
+
+    def _status(self, stored: StoredOrder) -> str:
+        return status_of(shown_state(stored, self._clock()), self._options)
 
 
-def _past_its_date(refnum: str) -> Event:
+def _past_its_date(refnum: str) -> Accepted:
     message = "the order is past its date and not kept here any more; Rally is told its status and refunds alone"
-    return Event("info", "ORDER_PAST_DATE", message, about("order_refnum", refnum))
+    return Accepted((Event("info", "ORDER_PAST_DATE", message, about("order_refnum", refnum)),))

@@ -1,32 +1,186 @@
-"""The bodies of Rally's order webhooks, made of the order as it is kept (contract 2.3 to 2.5, 4.1 column W)."""
+"""Builds Rally's objects from ours: answers to hooks, and the webhooks of an order (contract 2.3 to 2.5, 4.1 to 4.8).
+
+Money is `Decimal` until then.
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
-from app.gateways.vendors.rally.hook_responses import address_json, customer_json, discount_json, line_json, tax_json
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.wire_objects import Json
-from app.storefront.order_document import Fulfillment, OrderDocument, PaymentMethod, Refunded, RefundRow
+from app.storefront.carts import ShownCart
+from app.storefront.order_document import (
+    Address,
+    Customer,
+    DiscountRow,
+    Fulfillment,
+    Line,
+    OrderDocument,
+    PaymentMethod,
+    Refunded,
+    RefundRow,
+    ShippingLine,
+    TaxRow,
+)
+from app.storefront.order_store import State
+from app.storefront.orders import ShownOrder
+from app.storefront.pricing import ZERO
 
-ZERO = Decimal(0)
+Status = Literal["pending", "paid", "completed", "refunded"]
+
+RALLY_STATUS: Final[Mapping[State, Status]] = {
+    "pending": "pending",
+    "review": "pending",
+    "paid": "paid",
+    "completed": "completed",
+    "cancelled": "refunded",
+    "refunded": "refunded",
+}
+"""Rally's word for each state of an order (contract 4.2 [code:M2])."""
+
+_LINE: Final = (
+    "external_id", "quantity", "title", "sku", "image", "requires_shipping", "taxable", "price", "discounted_price",
+    "tax_rate", "tax_amount", "subtotal", "discount_amount", "total",
+)  # fmt: skip
+"""What a line is called by both."""
 
 
-def status_body(refnum: str, number: str, status: str, options: RallyOptions) -> Json:
-    """`webhooks/order-status-update`."""
+def status_of(state: State, options: RallyOptions) -> str:
+    """Rally's word for a state, as the merchant has configured it, for hooks and webhooks alike."""
+    own: dict[State, str] = {
+        "cancelled": options.cancel_status,
+        "refunded": options.refunded_status,
+        "completed": options.completed_status,
+        "paid": options.paid_status,
+    }
+    return own.get(state, RALLY_STATUS[state])
+
+
+def cart_json(shown: ShownCart, options: RallyOptions) -> Json:
+    """The Cart."""
+    cart, priced, units = shown.cart, shown.priced, shown.units
+    customer = customer_json(cart.customer, f"guest-{cart.cart_id}") | {
+        "billing_address": address_json(cart.billing_address or cart.shipping_address),
+        "shipping_address": address_json(cart.shipping_address),
+        "is_billing_equal_shipping": cart.billing_address in (None, cart.shipping_address),
+    }
     return {
         "organization_id": options.organization_id,
-        "external_id": refnum,
-        "external_number": number,
-        "status": status,
+        "external_id": cart.cart_id,
+        "customer": customer,
+        "line_items": [
+            line_json(line, at, units.get(line.sku, 0)) | {"is_removable": True, "metafields": []}
+            for at, line in enumerate(priced.lines)
+        ],
+        "shipping_lines": [shipping_json(offer) for offer in priced.offers],
+        "selected_shipping_line_external_id": priced.chosen.external_id if priced.chosen else None,
+        "discounts": [discount_json(row) for row in priced.discounts],
+        "taxes": [tax_json(row) for row in priced.taxes],
+        "subtotal": priced.subtotal,
+        "total": priced.total,
+        "shipping_total": priced.chosen.subtotal if priced.chosen else ZERO,
+        "handling_total": ZERO,
+        "currency": options.currency,
+        "notes": cart.notes or None,
+        "meta": None,
     }
 
 
-def snapshot(order: OrderDocument, status: str, options: RallyOptions) -> Json:
+def order_json(shown: ShownOrder, options: RallyOptions) -> Json:
+    """The Order as hooks answer it: nothing but contract 4.1's column R, so nothing of the shopper."""
+    order, units = shown.document, shown.units
+    shipping = shipping_json(order.shipping) if order.shipping else None
+    return {
+        "external_id": order.refnum,
+        "external_number": order.number,
+        "cart_id": order.cart_id,
+        "status": status_of(shown.state, options),
+        "line_items": [
+            line_json(line, at, units.get(line.sku, 0)) | {"metafields": []} for at, line in enumerate(order.lines)
+        ],
+        "subtotal": order.subtotal,
+        "total": order.total,
+        "tax_amount": order.tax_amount,
+        "discounts": [discount_json(row) for row in order.discounts],
+        "taxes": [tax_json(row) for row in order.taxes],
+        "shipping_lines": [shipping] if shipping else [],
+        "shipping_cost": shipping,
+        "handling_fee": None,
+        "meta": order.meta,
+    }
+
+
+def line_json(line: Line, position: int, units: int) -> Json:
+    """LineItem (contract 4.3) without what only carts or only orders have."""
+    return {
+        **_named(line, _LINE),
+        "external_product_id": line.product_key,
+        "external_variant_id": line.variant_key,
+        "external_vendor": line.vendor,
+        "inventory_quantity": units,
+        "position": position,
+        "options": [
+            {"external_id": name, "name": name, "value": value, "position": at}
+            for at, (name, value) in enumerate(line.options, 1)
+        ],
+        "categories": [{"external_id": path} for path in line.categories],
+    }
+
+
+def customer_json(customer: Customer, guest_id: str) -> Json:
+    """Customer (contract 4.5) without addresses."""
+    return {
+        "external_id": customer.external_id or guest_id,
+        "email": customer.email or None,
+        "first_name": customer.first_name or None,
+        "last_name": customer.last_name or None,
+        "phone": customer.phone or None,
+        "consent": {"email": customer.accepts_email},
+    }
+
+
+def address_json(address: Address | None) -> Json | None:
+    """Address (contract 4.4); what is unknown is null."""
+    if address is None:
+        return None
+    return {name: getattr(address, name) or None for name in Address.__struct_fields__}
+
+
+def shipping_json(line: ShippingLine) -> Json:
+    """ShippingLine; `total` is with tax and before discounts, which stand among the discounts."""
+    return {
+        **_named(line, ("external_id", "title", "subtotal", "tax_rate", "tax_amount", "total")),
+        "carrier_identifier": line.external_id,
+        "code": line.ship_code,
+        "description": line.description or None,
+        "price": line.subtotal,
+    }
+
+
+def discount_json(row: DiscountRow) -> Json:
+    return _named(row, ("external_id", "type", "subtype", "name", "amount"))
+
+
+def tax_json(row: TaxRow) -> Json:
+    return _named(row, ("title", "tax_rate", "tax_amount")) | {"meta": None}
+
+
+def _named(row: Line | ShippingLine | DiscountRow | TaxRow, names: Sequence[str]) -> Json:
+    """What has the same name at Rally."""
+    return {name: getattr(row, name) for name in names}
+
+
+def status_body(refnum: str, number: str, status: str) -> Json:
+    """`webhooks/order-status-update`."""
+    return {"external_id": refnum, "external_number": number, "status": status}
+
+
+def snapshot(order: OrderDocument, status: str) -> Json:
     """`webhooks/order-update`: the whole order; what has shipped stands in `meta`, by our convention (contract B)."""
     shipped = {"fulfillments": [fulfillment_body(item) for item in order.fulfillments]} if order.fulfillments else {}
     return {
-        "organization_id": options.organization_id,
         "external_id": order.refnum,
         "external_number": order.number,
         "cart": {"external_id": order.cart_id},
@@ -62,10 +216,9 @@ def fulfillment_body(item: Fulfillment) -> Json:
     }
 
 
-def refund_body(refnum: str, refund: Refunded, options: RallyOptions) -> Json:
+def refund_body(refnum: str, refund: Refunded) -> Json:
     """`webhooks/order-refund-create`."""
     return {
-        "organization_id": options.organization_id,
         "external_id": refund.key,
         "external_order_id": refnum,
         "amount": refund.amount,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.gateways import learned_rate
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.retailrocket.api import TOKEN
 from app.gateways.vendors.retailrocket.gateway import create_gateway
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
+from app.transport import learned_rate
 
 
 class RetailRocketVendor(Vendor):

@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 
 from app.errors import Misconfigured, Refused, only_reading
-from app.gateways import learned_rate
 from app.gateways.calls import Call
 from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.gateways.wire_objects import encode
+from app.transport import learned_rate
 from app.transport.client import VendorClient
 from app.transport.limits import Admission
 from app.transport.replies import Reply, raise_for

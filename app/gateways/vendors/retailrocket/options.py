@@ -11,8 +11,8 @@ import marshmallow
 import marshmallow.fields as mf
 import marshmallow.validate as mv
 
-from app.gateways import learned_rate
 from app.options import CurrencyCode, option, secure_address, switch
+from app.transport import learned_rate
 
 NAMED_PER_S: Final = 600.0
 """What Retail Rocket's general principles name for a site (contract 9): no rate grows beyond it by itself."""

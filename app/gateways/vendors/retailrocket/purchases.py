@@ -8,18 +8,18 @@ import logging
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from app.domain.commands import COMMANDS
 from app.domain.orders import Order
-from app.domain.purchases import Purchase, PurchaseLine
+from app.domain.purchases import Purchase, bought_lines, by_product
 from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget, Observer
-from app.gateways.vendors.retailrocket import csv_orders
 from app.gateways.vendors.retailrocket.api import Api
+from app.gateways.vendors.retailrocket.feed.yml import amount
 from app.gateways.vendors.retailrocket.offers import clean, plain
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.wire_objects import encode
@@ -32,6 +32,9 @@ MOST_EVENTS: Final = 100
 
 MOST_BYTES: Final = 256 * 1024
 
+MOST_FILE_BYTES: Final = 4 * 1024 * 1024
+"""Of one upload of sales history (contract 2.8)."""
+
 MOST_SENDS: Final = 2
 """With `purchase_repeat = "once"`: attempts of unknown outcome after which an operator has to look."""
 
@@ -40,7 +43,6 @@ _NOT_OURS: Final = NotOurs("info", "OBSERVER_ONLY", "Retail Rocket has no part i
 _SESSION: Final = re.compile(r"[0-9A-Za-z]{1,50}")
 _EMAIL: Final = re.compile(r"[^\s@,\"]{1,64}@[^\s@,\"]{1,190}")
 _OLD: Final = timedelta(hours=24)
-_PRICE: Final = Decimal("0.0001")
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class Purchases(CommandTarget, Observer):
             shopper=self._shopper(order, email),
             ordered_at=order.created_at,
             currency_code=self._options.currency,
-            lines=_priced(order),
+            lines=bought_lines(order),
             session=session if self._options.session_attribute and _SESSION.fullmatch(session) else "",
             email=email if self._options.consent and _EMAIL.fullmatch(email) else "",
         )
@@ -132,22 +134,12 @@ class Purchases(CommandTarget, Observer):
         skus = {line.sku for line in purchase.lines}
         with self._database.read() as connection:
             known = catalogue.of_skus(connection, self._channel, skus)
-        units: dict[int, int] = {}
-        money: dict[int, Decimal] = {}
         unknown = [line.sku for line in purchase.lines if line.sku not in known]
         if unknown:
             what = f"{len(unknown)} lines are not reported to retailrocket: the catalogue does not have their SKUs"
             self._note(what, purchase, unknown[0])
-        for line in purchase.lines:
-            if line.sku not in known:
-                continue
-            product = known[line.sku][1].number
-            units[product] = units.get(product, 0) + line.quantity
-            money[product] = money.get(product, Decimal(0)) + line.quantity * line.unit_price
-        return {
-            product: (count, plain((money[product] / count).quantize(_PRICE).normalize()))
-            for product, count in units.items()
-        }
+        found = by_product(purchase.lines, {sku: unit.number for sku, (_, unit) in known.items()})
+        return {product: (count, plain(price.normalize())) for product, (count, price) in found.items()}
 
     def _batches(self, purchase: Purchase, lines: Lines) -> list[tuple[list[int], list[Mapping[str, Any]]]]:
         contact = self._contact(purchase)
@@ -188,10 +180,9 @@ class Purchases(CommandTarget, Observer):
         return event
 
     def _upload(self, purchase: Purchase, lines: Lines, products: list[int], call: Call) -> None:
-        rows = csv_orders.rows(
-            purchase.order_refnum, purchase.ordered_at, purchase.email, [(item, *lines[item]) for item in products]
-        )
-        if len(rows) > csv_orders.MOST_BYTES:
+        """The upload of sales history, for shops without sessions: its only key to a shopper is the e-mail."""
+        rows = _csv_rows(purchase, {item: lines[item] for item in products})
+        if len(rows) > MOST_FILE_BYTES:
             raise Refused("TOO_LARGE", "the order makes a file above the vendor's limit")
         self._api.upload_orders(rows, call)
 
@@ -207,18 +198,23 @@ class Purchases(CommandTarget, Observer):
         log.warning(message, extra={"channel": self._channel, "order": purchase.order_refnum, "sku": sku})
 
 
-def _priced(order: Order) -> tuple[PurchaseLine, ...]:
-    """Each line at what a unit cost after its own discount and its part of the order's, never below 0."""
-    totals = [max(line.quantity * line.unit_price - line.discount, Decimal(0)) for line in order.lines]
-    goods = sum(totals, Decimal(0))
-    share = max(goods - order.discount_amount, Decimal(0)) / goods if goods else Decimal(1)
-    return tuple(
-        PurchaseLine(line.refnum, line.sku, line.quantity, (total * share / line.quantity).quantize(_PRICE))
-        for line, total in zip(order.lines, totals, strict=True)
-        if line.quantity > 0
-    )
-
-
 def _stamp(moment: datetime) -> str:
     """ISO 8601 with offset (contract 1.5)."""
     return moment.isoformat(timespec="seconds")
+
+
+def _csv_rows(purchase: Purchase, lines: Lines) -> bytes:
+    """A file without header: of each product a row, the time with its zone (contract 2.8)."""
+    at = f"{purchase.ordered_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} +00"
+    refnum, email = _quoted(purchase.order_refnum), _quoted(purchase.email)
+    written = [
+        f"{at},{refnum},{_quoted(str(product))},{_quoted(amount(price))},{email},{units}\n"
+        for product, (units, price) in lines.items()
+    ]
+    return "".join(written).encode()
+
+
+def _quoted(text: str) -> str:
+    """One field on one line: the vendor shows quotes, and never how a line break would read."""
+    plain = " ".join(clean(text).split())
+    return '"' + plain.replace('"', '""') + '"'

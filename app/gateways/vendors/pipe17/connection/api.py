@@ -1,15 +1,16 @@
-"""What is the same in every call to Pipe17: its envelope, its two kinds of refusal, its pages."""
+"""What is the same in every call to Pipe17: its envelope, its two kinds of refusal, its pages, its bulk POST."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
 from app.gateways.calls import Call
-from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire
+from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire, write
 from app.transport import replies
 from app.transport.client import VendorClient
 
@@ -27,6 +28,8 @@ FORBIDDEN: Final = "HTTP_403"
 
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
+_REASON_LENGTH: Final = 120
+
 NOT_PIPE17: Final = "NOT_PIPE17"
 """A 404 that is not of Pipe17's form."""
 
@@ -117,6 +120,12 @@ class Api:
         """The body of a successful PUT or POST.  Raises a `GatewayError`."""
         return _understood(self._client.send(method, path, call, ids=ids, body=encode(body)))
 
+    def make(self, path: str, made: Any, call: Call) -> None:
+        """POST one object.  Raises `Refused` also for a failed item in a list (contract 1.6)."""
+        results = self.write("POST", path, write(made), call).get(path[1:])
+        if isinstance(results, list) and any(map(_has_failed, results)):
+            raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
+
 
 def _understood(reply: replies.Reply) -> Json:
     """The body of a success; any other status and `success: false` are both failures (contract 1.3)."""
@@ -152,3 +161,67 @@ def _is_enveloped(reply: replies.Reply) -> bool:
 def unreadable(path: str) -> BrokenReply:
     """See `replies.unreadable`."""
     return replies.unreadable("pipe17", path)
+
+
+def _has_failed(item: object) -> bool:
+    """Whether a result of a bulk POST is a failure (contract 1.6); without a status it is a record."""
+    return isinstance(item, dict) and (item.get("status") == "failed" or item.get("success") is False)
+
+
+def post_each(
+    api: Api, path: str, singular: str, records: Sequence[Json], names: Sequence[str], call: Call, *, batch: int | None
+) -> Iterator[tuple[int, str]]:
+    """Post the records; for each, as soon as it is answered, its place and why it was refused ("" when taken).
+
+    `batch` is the longest array, None posts single objects; `names` are the fields that tell the records apart.
+    Raises a `GatewayError` where the rest has no answer.
+    """
+    size = batch or 1
+    waiting = deque(range(at, min(at + size, len(records))) for at in range(0, len(records), size))
+    while waiting:
+        places = waiting.popleft()
+        some = [records[place] for place in places]
+        try:
+            body = api.write("POST", path, some if batch else some[0], call)
+        except Refused as error:
+            if len(some) == 1:
+                yield places[0], error.message
+                continue
+            # One record must not cost the others: find it by halves.
+            half = places.start + len(some) // 2
+            waiting.extendleft((range(half, places.stop), range(places.start, half)))
+            continue
+        results = body.get(path.removeprefix("/"))
+        if isinstance(results, list):
+            yield from zip(places, _reasons(path, singular, some, names, results), strict=True)
+        else:
+            yield from ((place, "") for place in places)  # One object, or only "queued" (202): the whole was taken.
+
+
+def _reasons(path: str, singular: str, records: Sequence[Json], names: Sequence[str], results: list[Any]) -> list[str]:
+    """Answers by the names they repeat, the others in their order: names may come back in another spelling."""
+    asked = [tuple(str(record[name]) for name in names) for record in records]
+    known = set(asked)
+    found: dict[tuple[str, ...], str] = {}
+    others: list[str] = []
+    for result in results:
+        row = result if isinstance(result, dict) else {}
+        echo = row[singular] if isinstance(row.get(singular), dict) else row
+        key = tuple(str(echo.get(name, "")) for name in names)
+        if key in known:
+            found[key] = _reason(row)
+        else:
+            others.append(_reason(row))
+    unnamed = [key for key in dict.fromkeys(asked) if key not in found]
+    if len(unnamed) != len(others):
+        raise BrokenReply("RESULTS_MISSING", f"pipe17 answered POST {path} without a result for every record")
+    found |= zip(unnamed, others, strict=True)
+    return [found[key] for key in asked]
+
+
+def _reason(result: Json) -> str:
+    if not _has_failed(result):
+        return ""
+    said = result.get("message")
+    reason = " ".join(said.split())[:_REASON_LENGTH] if isinstance(said, str) else ""
+    return f"pipe17 refused it: {reason or 'no reason given'}"

@@ -1,106 +1,22 @@
-"""The setting fields of our connector, declared once: what an administrator pastes in is what is read back.
+"""The setting fields of our connector: what an administrator pastes in (`connector.json`) is what is read back.
 
-Pipe17 has no names of its own for them; a custom connector's author declares them (contract 4.1).
+Pipe17 has no names of its own for them; a custom connector's author declares them (contract 3.12, 4.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, Literal
+from importlib.resources import files
+from typing import Any, Final
 
 import msgspec
 
 from app.gateways.vendors.pipe17.options import Pipe17Options
 
-CANCEL_STATUSES: Final = ("canceledRestock", "canceled")
-INVENTORY_MODES: Final = ("snapshot", "delta")
-
-ENTITIES: Final[Mapping[str, str]] = {
-    "shipments": "in",
-    "fulfillments": "out",
-    "inventory": "out",
-    "products": "both",
-    "locations": "both",
-    "returns": "both",
-    "receipts": "out",
-    "trackings": "out",
-}
-"""What the connector asks for: entity -> direction, seen from our side (in: from Pipe17 to us)."""
-
-
-class SkuMapping:
-    """Pairs of a Pipe17 SKU and the partner's, which is RetailOps' (contract 4.1: the first is Pipe17's).
-
-    Of pairs that contradict each other the first counts, in each direction by itself.
-    """
-
-    def __init__(self, pairs: Mapping[str, str] | None = None) -> None:
-        self.to_partner: Mapping[str, str] = dict(pairs or {})
-        """RetailOps' SKU by Pipe17's."""
-        self.to_pipe17: Mapping[str, str] = {
-            partner: pipe17 for pipe17, partner in reversed(list(self.to_partner.items()))
-        }
-        """Pipe17's SKU by RetailOps'."""
-
-    def partner_sku(self, pipe17_sku: str) -> str:
-        """RetailOps' SKU for one of Pipe17's; one without a pair is the same on both sides."""
-        return self.to_partner.get(pipe17_sku, pipe17_sku)
-
-    def pipe17_sku(self, partner_sku: str) -> str:
-        """Pipe17's SKU for one of RetailOps'; one without a pair is the same on both sides."""
-        return self.to_pipe17.get(partner_sku, partner_sku)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SkuMapping) and self.to_partner == other.to_partner
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.to_partner.items()))
-
-
-@dataclass(frozen=True)
-class IntegrationSettings:
-    """How this integration is to behave; Pipe17's values where it may be read, else those of channels.toml."""
-
-    orders: bool = True
-    inventory: bool = True
-    catalog: bool = True
-    returns: bool = True
-    location_filter: frozenset[str] = frozenset()
-    """Location ids that alone are served; empty serves all owned ones."""
-    sku_mapping: SkuMapping = field(default_factory=SkuMapping)
-    inventory_mode: str = "snapshot"
-    shipping_methods: Mapping[str, str] = field(default_factory=dict)
-    """Shipping code, or carrier and class with a blank between -> RetailOps' ship_service_code; "*" is any other."""
-    default_method: str = ""
-    """ship_service_code of a request that names no method."""
-    cancel_status: str = "canceledRestock"
-    creates_products: bool = False
-    creates_returns: bool = False
-    poll_overlap_s: float = 600.0
-
-
-def local_settings(options: Pipe17Options) -> IntegrationSettings:
-    """What channels.toml alone says."""
-    return IntegrationSettings(
-        orders=options.orders,
-        inventory=options.inventory,
-        catalog=options.catalog,
-        returns=options.returns,
-        location_filter=frozenset(options.location_filter),
-        sku_mapping=SkuMapping(options.sku_mapping),
-        inventory_mode=options.inventory_mode,
-        shipping_methods=dict(options.shipping_methods),
-        default_method=options.default_ship_code,
-        cancel_status=options.cancel_status,
-        creates_products=options.create_products,
-        creates_returns=options.create_returns,
-        poll_overlap_s=options.poll_overlap_minutes * 60.0,
-    )
-
-
-# Reading a value; each raises ValueError with the rule, never with the value
+Reader = Callable[[object], object]
+"""Reads a value as the option has it.  Raises `ValueError` with the rule, never with the value."""
 
 
 def _flag(value: object) -> bool:
@@ -111,13 +27,13 @@ def _flag(value: object) -> bool:
     raise ValueError("must be true or false")
 
 
-def _ids(value: object) -> frozenset[str]:
+def _ids(value: object) -> tuple[str, ...]:
     """Ids typed with commas between lose the blanks around them; those of a list stay as they are."""
     if isinstance(value, str):
-        return frozenset(filter(None, (item.strip() for item in value.split(","))))
+        return tuple(filter(None, (item.strip() for item in value.split(","))))
     if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
         raise ValueError("must be location ids with commas between")
-    return frozenset(value)
+    return tuple(value)
 
 
 def read_pairs(value: object) -> dict[str, str]:
@@ -139,9 +55,8 @@ def read_pairs(value: object) -> dict[str, str]:
     return {first: second for first, second in reversed(found)}
 
 
-def _sku_mapping(value: object) -> SkuMapping:
-    pairs = read_pairs(value)
-    return SkuMapping(dict(reversed(pairs.items())))
+def _sku_mapping(value: object) -> dict[str, str]:
+    return dict(reversed(read_pairs(value).items()))
 
 
 def _text(value: object) -> str:
@@ -150,17 +65,17 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _minutes_as_s(value: object) -> float:
+def _minutes(value: object) -> float:
     try:
         minutes = Decimal(str(value))
     except ArithmeticError:
         minutes = Decimal(-1)
     if isinstance(value, bool) or not 0 <= minutes <= 1440:
         raise ValueError("must be minutes from 0 to 1440")
-    return float(minutes * 60)
+    return float(minutes)
 
 
-def _one_of(*words: str) -> Callable[[object], object]:
+def _one_of(*words: str) -> Reader:
     def read(value: object) -> object:
         if value not in words:
             raise ValueError("must be one of " + ", ".join(words))
@@ -169,91 +84,49 @@ def _one_of(*words: str) -> Callable[[object], object]:
     return read
 
 
-@dataclass(frozen=True)
-class SettingField:
-    """One field of the connector: its path at Pipe17, where it lands here, and what the administrator reads."""
-
-    path: str
-    attribute: str
-    kind: Literal["boolean", "string", "number"]
-    read: Callable[[object], object]
-    label: str
-    description: str
-    default: bool | int | str
-    values: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As Pipe17's connector holds it (contract 3.12)."""
-        options: dict[str, Any] = {
-            "label": self.label,
-            "description": self.description,
-            "required": False,
-            "defaultValue": self.default,
-        }
-        if self.values:
-            options["values"] = list(self.values)
-        return {"path": self.path, "type": self.kind, "secret": False, "options": options}
-
-
-FIELDS: Final = (
-    SettingField("enabled_flows.orders", "orders", "boolean", _flag, "Shipping requests",
-        "Bring shipping requests to RetailOps. While off, what becomes of those it has is still reported.", True),
-    SettingField("enabled_flows.inventory", "inventory", "boolean", _flag, "Inventory",
-        "Report RetailOps' stock to Pipe17.", True),
-    SettingField("enabled_flows.catalog", "catalog", "boolean", _flag, "Catalogue",
-        "Tell Pipe17 which of its products RetailOps has.", True),
-    SettingField("enabled_flows.returns", "returns", "boolean", _flag, "Returns",
-        "Tell Pipe17 what RetailOps has taken back.", True),
-    SettingField("location_filter", "location_filter", "string", _ids, "Only these locations",
-        "Location ids with commas between; empty serves every active location whose 3PL integration is this one.", ""),
-    SettingField("sku_mapping", "sku_mapping", "string", _sku_mapping, "SKU mapping",
-        "Pairs Pipe17 SKU:RetailOps SKU with commas between, or a JSON object. A pair here goes before a product's "
-        "own channel SKU.", ""),
-    SettingField("inventory.mode", "inventory_mode", "string", _one_of(*INVENTORY_MODES), "Inventory mode",
-        "snapshot tells every location of a changed SKU; delta tells only the figures that changed.", "snapshot",
-        INVENTORY_MODES),
-    SettingField("shipping_method_map", "shipping_methods", "string", read_pairs, "Shipping methods",
-        "JSON object, or pairs with commas between: shipping code, or carrier and class with a blank between -> "
-        "RetailOps ship code. * stands for any other; without it a code not listed stays as it is.", ""),
-    SettingField("shipping_method_default", "default_method", "string", _text, "Default shipping method",
-        "RetailOps ship code of a request that names no method.", ""),
-    SettingField("cancel_status", "cancel_status", "string", _one_of(*CANCEL_STATUSES), "Status of a cancelled request",
-        "canceledRestock frees its stock, canceled writes it off.", "canceledRestock", CANCEL_STATUSES),
-    SettingField("catalog.create_products", "creates_products", "boolean", _flag, "Create products",
-        "Create products that Pipe17 does not know.", False),
-    SettingField("returns.create", "creates_returns", "boolean", _flag, "Create returns",
-        "Create a return where Pipe17 has none.", False),
-    SettingField("poll_overlap_minutes", "poll_overlap_s", "number", _minutes_as_s, "Overlap of polling, minutes",
-        "How far back every poll for cancellations and for products looks beyond the last one.", 10),
-)  # fmt: skip
-"""Every field, in the order the administrator sees them."""
+FIELDS: Final[Mapping[str, tuple[str, Reader]]] = {
+    "enabled_flows.orders": ("orders", _flag),
+    "enabled_flows.inventory": ("inventory", _flag),
+    "enabled_flows.catalog": ("catalog", _flag),
+    "enabled_flows.returns": ("returns", _flag),
+    "location_filter": ("location_filter", _ids),
+    "sku_mapping": ("sku_mapping", _sku_mapping),
+    "inventory.mode": ("inventory_mode", _one_of("snapshot", "delta")),
+    "shipping_method_map": ("shipping_methods", read_pairs),
+    "shipping_method_default": ("default_ship_code", _text),
+    "cancel_status": ("cancel_status", _one_of("canceledRestock", "canceled")),
+    "catalog.create_products": ("create_products", _flag),
+    "returns.create": ("create_returns", _flag),
+    "poll_overlap_minutes": ("poll_overlap_minutes", _minutes),
+}
+"""By the path of a setting field at Pipe17 the option it sets, and how it is read."""
 
 
 def definition() -> dict[str, Any]:
-    """What an administrator pastes into the connector: its setting fields and the entities it needs."""
-    return {
-        "settings": {"fields": [item.as_json() for item in FIELDS]},
-        "entities": [{"name": name, "direction": direction} for name, direction in ENTITIES.items()],
-    }
+    """What an administrator pastes into the connector: its setting fields, and the entities it needs.
+
+    Directions of entities are seen from our side (in: from Pipe17 to us).
+    """
+    found: dict[str, Any] = msgspec.json.decode(files(__package__).joinpath("connector.json").read_bytes())
+    return found
 
 
-def merged(local: IntegrationSettings, values: Mapping[str, object]) -> tuple[IntegrationSettings, list[str]]:
-    """The settings with Pipe17's values (path -> value) in place of ours, and a sentence per unusable value.
+def merged(local: Pipe17Options, values: Mapping[str, object]) -> tuple[Pipe17Options, list[str]]:
+    """The options with Pipe17's values (path -> value) in place of ours, and a sentence per unusable value.
 
     A field that is absent, null or blank at Pipe17 is not set there, so channels.toml counts; likewise
     one that cannot be read.  A field that is switched on there and unknown here is named, for it has no effect.
     """
     changes: dict[str, Any] = {}
     problems: list[str] = []
-    for item in FIELDS:
-        value = values.get(item.path)
+    for path, (option, read) in FIELDS.items():
+        value = values.get(path)
         if value is None or (isinstance(value, str) and value.strip() in ("", "{}")):
             continue
         try:
-            changes[item.attribute] = item.read(value)
+            changes[option] = read(value)
         except ValueError as rule:
-            problems.append(f"{item.path} {rule}")
-    known = {item.path for item in FIELDS}
+            problems.append(f"{path} {rule}")
     is_set = {path for path, value in values.items() if value not in (None, "", False, 0)}
-    problems += [f"{path} is no setting of this server and has no effect" for path in sorted(is_set - known)]
+    problems += [f"{path} is no setting of this server and has no effect" for path in sorted(is_set - FIELDS.keys())]
     return replace(local, **changes), problems

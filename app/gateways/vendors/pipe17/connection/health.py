@@ -10,7 +10,6 @@ from app.domain.findings import Finding
 from app.errors import GatewayError, Misconfigured, Refused
 from app.gateways.calls import Call, Health
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_PIPE17, Api
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import SPARE_S, Integration
 from app.gateways.vendors.pipe17.connection.locations import Location, Locations, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -62,9 +61,9 @@ def _settings(options: Pipe17Options, integration: Integration, call: Call) -> I
             yield Finding("field mapping", "off", sentence)
 
 
-def _ship_codes(options: Pipe17Options, settings: IntegrationSettings) -> Iterator[Finding]:
+def _ship_codes(options: Pipe17Options, settings: Pipe17Options) -> Iterator[Finding]:
     """Requests that no ship_service_code is found for are held back."""
-    if options.orders and not (settings.default_method or settings.shipping_methods.get(ANY_METHOD)):
+    if options.orders and not (settings.default_ship_code or settings.shipping_methods.get(ANY_METHOD)):
         sentence = "default_ship_code is empty: requests that name no shipping method are held back, not handed out"
         yield Finding("default_ship_code", "note", sentence)
 

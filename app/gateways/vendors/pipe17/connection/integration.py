@@ -17,10 +17,16 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, NOT_FOUND, Api
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings, local_settings, merged
-from app.gateways.vendors.pipe17.connection.integration_record import IntegrationRecord, count_rules
-from app.gateways.vendors.pipe17.connection.once_log import OnceLog
-from app.gateways.vendors.pipe17.connection.permissions import OFF_STATUSES, TICKS, Flow, IntegrationState
+from app.gateways.vendors.pipe17.connection.connector_settings import merged
+from app.gateways.vendors.pipe17.connection.integration_record import (
+    OFF_STATUSES,
+    TICKS,
+    Flow,
+    IntegrationRecord,
+    IntegrationState,
+    OnceLog,
+    count_rules,
+)
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import read
 
@@ -55,7 +61,7 @@ class Integration:
         self._id = options.integration_id
         self._refresh_s = options.integration_refresh_s
         self._directions = options.entity_directions
-        self._local = local_settings(options)
+        self._local = options
         self._lock = threading.Lock()
         self._read: IntegrationState | None = None if self._id and self._refresh_s else IntegrationState(self._local)
         self._due_at = 0.0
@@ -68,7 +74,7 @@ class Integration:
 
     # What other modules use
 
-    def settings(self, call: Call) -> IntegrationSettings:
+    def settings(self, call: Call) -> Pipe17Options:
         """What counts now.  Raises a `GatewayError` only while it has never been read."""
         return self._current(call).settings
 
@@ -78,7 +84,7 @@ class Integration:
         return self._why(flow, current)
 
     @contextmanager
-    def using(self, flow: Flow, call: Call) -> Iterator[IntegrationSettings]:
+    def using(self, flow: Flow, call: Call) -> Iterator[Pipe17Options]:
         """The settings, for as long as the flow is used.
 
         Raises `Unavailable` SWITCHED_OFF, surely not done, while the flow is off; a 403 inside switches it
@@ -113,7 +119,7 @@ class Integration:
         return {flow: self._why(flow, current) for flow in TICKS}
 
     @property
-    def last_settings(self) -> IntegrationSettings:
+    def last_settings(self) -> Pipe17Options:
         """What counted when it was read last; no call is made."""
         return self._last.settings
 
@@ -265,13 +271,13 @@ class Integration:
 
 def using(
     flow: Flow,
-) -> Callable[[Callable[Concatenate[Any, IntegrationSettings, P], R]], Callable[Concatenate[Any, P], R]]:
+) -> Callable[[Callable[Concatenate[Any, Pipe17Options, P], R]], Callable[Concatenate[Any, P], R]]:
     """A method that runs inside `using` of its object's `integration`.
 
     It gets the settings before its own arguments, of which the `Call` is the last.
     """
 
-    def decorate(method: Callable[Concatenate[Any, IntegrationSettings, P], R]) -> Callable[Concatenate[Any, P], R]:
+    def decorate(method: Callable[Concatenate[Any, Pipe17Options, P], R]) -> Callable[Concatenate[Any, P], R]:
         @wraps(method)
         def within(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
             with self.integration.using(flow, args[-1]) as settings:

@@ -1,10 +1,17 @@
-"""Our integration as Pipe17 keeps it, read tolerantly: nothing of it may stop the traffic for its form alone."""
+"""Our integration as Pipe17 keeps it, and which flows may run by its toggle, ticks and settings (contract 1.2, 4.1).
+
+It is read tolerantly: nothing of it may stop the traffic for its form alone.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.wire_objects import Anything, Id, Parts, PartsWithin, Text, wire
 
 
@@ -54,3 +61,100 @@ def count_rules(mapping: Any) -> int:
     """How many rules of a field mapping are enabled."""
     rules = mapping.get("mappings") if isinstance(mapping, dict) else None
     return sum(isinstance(rule, dict) and rule.get("enabled") is not False for rule in rules or ())
+
+
+Flow = Literal["orders", "states", "fulfillments", "trackings", "inventory", "catalog", "returns", "receipts"]
+
+OFF_STATUSES: Final = frozenset({"disabled", "deleted"})
+"""Values of `status` that stop everything; how a toggled-off integration reads is [inferred*] (contract 3.12)."""
+
+TICKS: Final[Mapping[Flow, tuple[str, Literal["in", "out", "any"]]]] = {
+    "orders": ("shipments", "in"),
+    "states": ("shipments", "in"),
+    "fulfillments": ("fulfillments", "out"),
+    "trackings": ("fulfillments", "out"),
+    "inventory": ("inventory", "out"),
+    "catalog": ("products", "any"),
+    "returns": ("returns", "any"),
+    "receipts": ("receipts", "out"),
+}
+"""Per flow the entity that has to be ticked, and its direction as seen from our side; `states` are those we give
+to shipping requests: acknowledged, cancelled."""
+
+
+@dataclass(frozen=True)
+class IntegrationState:
+    """What the last reading gave."""
+
+    settings: Pipe17Options
+    record: IntegrationRecord | None = None
+    """None where it may not be read."""
+    is_gone: bool = False
+    problems: tuple[str, ...] = ()
+    """Sentences on settings at Pipe17 that are not used."""
+
+    @property
+    def why_all_off(self) -> str:
+        """Why nothing may run at all, or ""."""
+        if self.is_gone:
+            return "the integration is gone from Pipe17"
+        status = self.record.status if self.record else ""
+        return f"the integration is {status} in Pipe17" if status in OFF_STATUSES else ""
+
+    def why_off(self, flow: Flow, directions: str) -> str:
+        """Why the flow may not run, or ""; `directions` says whose side the ticks are seen from."""
+        if why := self.why_all_off:
+            return why
+        if not getattr(self.settings, flow, True):  # Not every flow has a switch.
+            return f"it is switched off in the settings (enabled_flows.{flow})"
+        if self.record and not _is_ticked(flow, self.record.entities, directions):
+            return f"the entity {TICKS[flow][0]} is not ticked for it in Pipe17"
+        return ""
+
+
+def _is_ticked(flow: Flow, entities: Mapping[str, str], directions: str) -> bool:
+    """Whether the In/Out ticks allow the flow; an integration that lists no entity restricts nothing."""
+    entity, wanted = TICKS[flow]
+    if not entities or directions == "ignore":
+        return True
+    direction = entities.get(entity, "")
+    if wanted == "any":
+        return bool(direction)
+    if directions == "pipe17":
+        wanted = "out" if wanted == "in" else "in"
+    return direction in (wanted, "both")
+
+
+log = logging.getLogger(__name__)
+
+
+class OnceLog:
+    """Thread-safe."""
+
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._written: set[str] = set()
+        self._why_off: dict[Flow, str] = {}
+
+    def is_news(self, sentence: str) -> bool:
+        """True the first time."""
+        with self._lock:
+            is_news = sentence not in self._written
+            self._written.add(sentence)
+        return is_news
+
+    def warn(self, sentence: str) -> None:
+        if self.is_news(sentence):
+            log.warning("channel %s: %s", self._channel, sentence)
+
+    def flow(self, flow: Flow, why: str, *, is_on_trial: bool) -> None:
+        """A flow that is off, once for each reason, and that it is on again unless it is only on trial."""
+        with self._lock:
+            if why == self._why_off.get(flow, "") or (is_on_trial and not why):
+                return
+            self._why_off[flow] = why
+        if why:
+            log.warning("channel %s: pipe17: the flow '%s' is off: %s", self._channel, flow, why)
+        else:
+            log.info("channel %s: pipe17: the flow '%s' is on again", self._channel, flow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,7 +53,7 @@ class Served:
         """The location of a facility, or None when no single one has its name."""
         return self.by_facility.get(name_key(facility))
 
-    def only(self, ids: frozenset[str]) -> Served:
+    def only(self, ids: Collection[str]) -> Served:
         """Those among these; an empty filter restricts nothing."""
         if not ids:
             return self

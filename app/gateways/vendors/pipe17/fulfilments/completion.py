@@ -8,8 +8,8 @@ from app.domain.commands import Completion
 from app.domain.events import Event, about
 from app.errors import GatewayError, Refused
 from app.gateways.calls import Accepted, Call
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.fulfilments.fulfilments import Fulfilments, rejection, rejection_id
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, OVER
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 
@@ -22,7 +22,7 @@ class Completions:
         self._fulfilments = fulfilments
         self._rejects_unshipped = rejects_unshipped
 
-    def complete(self, completion: Completion, settings: IntegrationSettings, call: Call) -> Accepted:
+    def complete(self, completion: Completion, settings: Pipe17Options, call: Call) -> Accepted:
         """Reject what will never ship, then report whether Pipe17 still waits for something.
 
         Raises a `GatewayError` only where nothing was written.
@@ -30,7 +30,7 @@ class Completions:
         events: list[Event] = []
         is_written = False
         if completion.unshipped and self._rejects_unshipped and not self._is_rejected(completion, call):
-            is_written, events = self._reject(completion, settings.sku_mapping.to_pipe17, call)
+            is_written, events = self._reject(completion, settings.skus.to_pipe17, call)
         return Accepted((*events, *self._what_is_open(completion, call, may_fail=not is_written)))
 
     def look_up(self, completion: Completion, call: Call) -> Accepted | None:

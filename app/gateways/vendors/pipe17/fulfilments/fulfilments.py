@@ -14,7 +14,6 @@ from app.domain.moments import to_ms
 from app.errors import Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
-from app.gateways.vendors.pipe17.connection.bulk import has_failed
 from app.gateways.vendors.pipe17.orders.shipments import Line
 from app.gateways.wire_objects import Figure, Id, ListedId, Moment, Parts, Text, wire, write
 
@@ -129,19 +128,16 @@ class Fulfilments:
     def make(self, fulfillment: Fulfillment, call: Call) -> bool:
         """False when Pipe17 has it already.
 
-        Raises `Refused` also when it is answered like a list, with a failed item (contract 1.6), and `Unavailable`
-        while Pipe17 says that the number is taken and does not show by which fulfilment (R24).
+        Raises `Unavailable` while Pipe17 says that the number is taken and does not show by which fulfilment (R24).
         """
         try:
-            results = self._api.write("POST", PATH, write(fulfillment), call).get("fulfillments")
+            self._api.make(PATH, fulfillment, call)
         except Refused as error:
             if error.code != DUPLICATE:
                 raise
             if self.find(fulfillment.shipment_id, fulfillment.ext_fulfillment_id, call) is None:
                 raise duplicate_unseen("fulfilment") from error
             return False
-        if isinstance(results, list) and any(has_failed(item) for item in results):
-            raise Refused("ITEM_FAILED", "pipe17 refused the fulfilment")
         return True
 
     def trackings(self, fulfillment_id: str, call: Call) -> Iterator[Tracking]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from app.domain.attributes import numbered
 from app.domain.orders import Address as OrderAddress
 from app.domain.orders import Attribute, HeldBack, Order, OrderLine, OrderSketch, SketchLine
+from app.errors import Misconfigured
+from app.gateways.calls import Call
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
+from app.gateways.vendors.pipe17.options import Pipe17Options, SkuMapping
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, Address, Line, Shipment
+from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 
 ANY_METHOD: Final = "*"
 """Name in the table of shipping methods that stands for any it does not list."""
@@ -18,23 +23,28 @@ ANY_METHOD: Final = "*"
 NOWHERE: Final = Address()
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What stands in for what a request does not say (R20), and what its words are called at RetailOps."""
+WITHHELD_S: Final = 600.0
+"""How long a key that may not read products is not tried again."""
 
-    ship_code: str
-    currency: str
-    methods: Mapping[str, str] = field(default_factory=dict)
-    """Shipping method -> ship_service_code; "*" is any other."""
-    partner_skus: Mapping[str, str] = field(default_factory=dict)
-    """RetailOps' SKU by Pipe17's, where they differ."""
+_ATTRIBUTES: Final = (
+    "ext_shipment_id", "ext_order_id", "order_source", "order_source_type", "location_id", "facility_name", "bundles",
+    "shipping_code", "shipping_carrier", "shipping_class", "shipping_price", "shipping_note", "incoterms",
+    "ship_by_date", "ship_after_date", "ship_cancel_by_date", "expected_ship_date", "expected_delivery_date",
+    "hold_until",
+)  # fmt: skip
+"""What an order keeps of its request, in this order."""
+
+log = logging.getLogger(__name__)
 
 
-def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> Order | HeldBack:
+def to_order(
+    shipment: Shipment, settings: Pipe17Options, partner_skus: Mapping[str, str], facility: str = ""
+) -> Order | HeldBack:
     """The order RetailOps gets for a shipping request (contract 4.2, R20): quantities, no money.
 
     Lines stay as they are, also those of a bundle that Pipe17 has broken up or kept (contract 4.1).
-    `facility` is RetailOps' name of the place the request was routed to.
+    `partner_skus` are RetailOps' SKUs by Pipe17's, where they differ; `facility` is RetailOps' name of the place the
+    request was routed to.
     """
     problem = _problem(shipment)
     created_at = shipment.order_created_at or shipment.created_at
@@ -44,13 +54,13 @@ def to_order(shipment: Shipment, defaults: Defaults, facility: str = "") -> Orde
     return Order(
         refnum=shipment.shipment_id,
         created_at=created_at,
-        currency_code=shipment.currency.upper() or defaults.currency,
-        ship_service_code=ship_service_code(shipment, defaults),
-        shipping_address=to_address(address),
-        lines=tuple(_to_line(line, shipment, defaults.partner_skus) for line in shipment.lines),
+        currency_code=shipment.currency.upper() or settings.default_currency,
+        ship_service_code=ship_service_code(shipment, settings),
+        shipping_address=OrderAddress(**{name: getattr(address, name) for name in OrderAddress.__struct_fields__}),
+        lines=tuple(_to_line(line, shipment, partner_skus) for line in shipment.lines),
         email=address.email,
         full_name=f"{address.first_name} {address.last_name}".strip() or address.company,
-        phone_number=address.phone,
+        phone_number=address.phone_number,
         gift_message=shipment.gift_note,
         attributes=attributes(shipment, facility),
         tags=shipment.tags,
@@ -87,7 +97,7 @@ def to_sketch(shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderSketc
     return OrderSketch(shipment.shipment_id, lines, source_number=shipment.ext_order_id)
 
 
-def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
+def ship_service_code(shipment: Shipment, settings: Pipe17Options) -> str:
     """RetailOps' word for the method: by our own table, else as Pipe17 names it, else the default.
 
     Pipe17 has mapped the method already (contract 4.1); a code that our table lacks is passed on as it is, so
@@ -95,27 +105,12 @@ def ship_service_code(shipment: Shipment, defaults: Defaults) -> str:
     """
     method = shipment.shipping_code
     # Carrier and class count only together (contract 4.1).
-    if not method and shipment.carrier and shipment.carrier_class:
-        method = f"{shipment.carrier} {shipment.carrier_class}"
+    if not method and shipment.shipping_carrier and shipment.shipping_class:
+        method = f"{shipment.shipping_carrier} {shipment.shipping_class}"
     if not method:
-        return defaults.ship_code
-    by_name = {name.casefold(): code for name, code in defaults.methods.items()}
+        return settings.default_ship_code
+    by_name = {name.casefold(): code for name, code in settings.shipping_methods.items()}
     return by_name.get(method.casefold()) or by_name.get(ANY_METHOD) or method
-
-
-def to_address(address: Address) -> OrderAddress:
-    return OrderAddress(
-        first_name=address.first_name,
-        last_name=address.last_name,
-        company=address.company,
-        address1=address.address1,
-        address2=address.address2,
-        city=address.city,
-        state_match=address.state,
-        postal_code=address.postal_code,
-        country_match=address.country,
-        phone_number=address.phone,
-    )
 
 
 def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) -> OrderLine:
@@ -125,37 +120,58 @@ def _to_line(line: Line, shipment: Shipment, partner_skus: Mapping[str, str]) ->
         source_sku=line.sku,
         quantity=int(line.quantity),
         description=line.name,
-        expected_ship_date=shipment.expected_ship or shipment.ship_by,
-        expected_arrival_date=shipment.expected_delivery,
+        expected_ship_date=shipment.expected_ship_date or shipment.ship_by_date,
+        expected_arrival_date=shipment.expected_delivery_date,
     )
 
 
 def attributes(shipment: Shipment, facility: str = "") -> tuple[Attribute, ...]:
     """Original ids, figures, notes and dates."""
     price = f"{shipment.shipping_price} {shipment.currency}".strip() if shipment.shipping_price else ""
-    named = {
-        "ext_shipment_id": shipment.ext_shipment_id,
-        "ext_order_id": shipment.ext_order_id,
-        "order_source": shipment.order_source,
-        "order_source_type": shipment.order_source_type,
-        "location_id": shipment.location_id,
+    own = {
         "facility_name": facility,
         "bundles": ", ".join(dict.fromkeys(line.bundle_sku for line in shipment.lines if line.bundle_sku)),
-        "shipping_code": shipment.shipping_code,
-        "shipping_carrier": shipment.carrier,
-        "shipping_class": shipment.carrier_class,
         "shipping_price": price,
-        "shipping_note": shipment.shipping_note,
-        "incoterms": shipment.incoterms,
-        "ship_by_date": _iso(shipment.ship_by),
-        "ship_after_date": _iso(shipment.ship_after),
-        "ship_cancel_by_date": _iso(shipment.ship_cancel_by),
-        "expected_ship_date": _iso(shipment.expected_ship),
-        "expected_delivery_date": _iso(shipment.expected_delivery),
-        "hold_until": _iso(shipment.hold_until),
     }
+    named = {name: own[name] if name in own else _shown(getattr(shipment, name)) for name in _ATTRIBUTES}
     return tuple(Attribute(handle, value) for handle, value in numbered(named))
 
 
-def _iso(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
+def _shown(value: str | datetime | None) -> str:
+    return value.astimezone(UTC).isoformat(timespec="seconds") if isinstance(value, datetime) else value or ""
+
+
+class OrderSkus:
+    """What RetailOps calls the goods of a request; Pipe17 translates no SKU for API-based integrations (contract 4.1).
+
+    Used by every thread that reads orders.
+    """
+
+    def __init__(self, api: Api, products: ProductCache, integration_id: str, channel: str) -> None:
+        self._api = api
+        self._products = products
+        self._integration_id = integration_id
+        self._channel = channel
+        self._withheld_until = float("-inf")
+
+    def partner_skus(self, pipe17_skus: Collection[str], mapping: SkuMapping, call: Call) -> Mapping[str, str]:
+        """RetailOps' SKU by Pipe17's, where they differ; a pair of the setting goes before a product's own row.
+
+        A bare key has no row of its own.  Raises a `GatewayError` when products cannot be read just now, for an
+        order under a wrong SKU would be worse than a late one; a key that may never read them has the pairs only.
+        """
+        found = {sku: mapping.to_partner[sku] for sku in pipe17_skus if sku in mapping.to_partner}
+        others = [sku for sku in pipe17_skus if sku and sku not in found]
+        if not self._integration_id or self._api.now() < self._withheld_until:
+            return found
+        try:
+            products = self._products.find(others, call)
+        except Misconfigured as error:
+            if error.code != FORBIDDEN:
+                raise
+            if self._withheld_until < 0:
+                message = "channel %s: pipe17 does not let products be read; SKUs are translated by the setting alone"
+                log.warning(message, self._channel)
+            self._withheld_until = self._api.now() + WITHHELD_S
+            return found
+        return found | {sku: item.own.sku for sku, item in products.items() if item and item.own and item.own.sku}

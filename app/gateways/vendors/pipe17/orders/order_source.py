@@ -9,9 +9,9 @@ from app.domain.orders import Candidate, OrderSketch, SourceCancellations
 from app.errors import SWITCHED_OFF, Misconfigured, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations
+from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.orders.shipping_requests import ShippingRequests
 
 
@@ -54,7 +54,7 @@ class Pipe17Orders(OrderSource):
                 raise
 
     @using("orders")
-    def find_order(self, settings: IntegrationSettings, refnum: str, call: Call) -> OrderSketch | None:
+    def find_order(self, settings: Pipe17Options, refnum: str, call: Call) -> OrderSketch | None:
         """None also for what cannot be an id of Pipe17's, without a call."""
         shipment = self._requests.find(refnum, call)
         if shipment is None or not shipment.is_sale or not self._locations.is_ours(shipment):

@@ -23,7 +23,7 @@ SALES: Final = frozenset({"", "sales"})
 
 @dataclass(frozen=True)
 class Address:
-    """Where a request goes; privacy rules may have blanked any of it."""
+    """Where a request goes, by the names of the domain's address; privacy rules may have blanked any of it."""
 
     first_name: str = wire(Text("firstName"))
     last_name: str = wire(Text("lastName"))
@@ -31,11 +31,11 @@ class Address:
     address1: str = wire(Text("address1"))
     address2: str = wire(Text("address2"))
     city: str = wire(Text("city"))
-    state: str = wire(Text("stateOrProvince"))
+    state_match: str = wire(Text("stateOrProvince"))
     postal_code: str = wire(Text("zipCodeOrPostalCode"))
-    country: str = wire(Text("country"))
+    country_match: str = wire(Text("country"))
     email: str = wire(Text("email"))
-    phone: str = wire(Text("phone"))
+    phone_number: str = wire(Text("phone"))
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,18 @@ class Shipment(RequestState):
     lines: tuple[Line, ...] = wire(Parts("lineItems", Line, must_be_right=True))
     address: Address | None = wire(Part("shippingAddress", Address))
     shipping_code: str = wire(Text("shippingCode"))
-    carrier: str = wire(Text("shippingCarrier"))
-    carrier_class: str = wire(Text("shippingClass"))
+    shipping_carrier: str = wire(Text("shippingCarrier"))
+    shipping_class: str = wire(Text("shippingClass"))
     shipping_price: str = wire(Text("shippingPrice"))
     currency: str = wire(Text("currency"))
     shipping_note: str = wire(Text("shippingNote"))
     gift_note: str = wire(Text("giftNote"))
     incoterms: str = wire(Text("incoterms"))
-    expected_delivery: datetime | None = wire(Moment("expectedDeliveryDate"))
-    expected_ship: datetime | None = wire(Moment("expectedShipDate"))
-    ship_by: datetime | None = wire(Moment("shipByDate"))
-    ship_after: datetime | None = wire(Moment("shipAfterDate"))
-    ship_cancel_by: datetime | None = wire(Moment("shipCancelByDate"))
+    expected_delivery_date: datetime | None = wire(Moment("expectedDeliveryDate"))
+    expected_ship_date: datetime | None = wire(Moment("expectedShipDate"))
+    ship_by_date: datetime | None = wire(Moment("shipByDate"))
+    ship_after_date: datetime | None = wire(Moment("shipAfterDate"))
+    ship_cancel_by_date: datetime | None = wire(Moment("shipCancelByDate"))
     hold_until: datetime | None = wire(Moment("holdUntil"))
     tags: tuple[str, ...] = wire(Texts("tags"))
 

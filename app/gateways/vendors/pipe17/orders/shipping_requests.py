@@ -12,11 +12,9 @@ from app.errors import BrokenReply, Refused
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection import paging
 from app.gateways.vendors.pipe17.connection.api import NOT_FOUND, Api, Params, unreadable
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.orders.order_mapping import Defaults, to_order, to_sketch
-from app.gateways.vendors.pipe17.orders.order_skus import OrderSkus
+from app.gateways.vendors.pipe17.orders.order_mapping import OrderSkus, to_order, to_sketch
 from app.gateways.vendors.pipe17.orders.shipments import CANCELLED, READY, RequestState, Shipment
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache, batches
 from app.gateways.wire_objects import is_possible_id, read, read_all
@@ -40,11 +38,10 @@ class ShippingRequests:
         self._channel = channel
         self._path = options.shipments_path
         self._one = f"{options.shipments_path}/{{id}}"
-        self._currency = options.default_currency
         self._skus = OrderSkus(api, products, options.integration_id, channel)
 
     def queue(
-        self, since_ms: int | None, until_ms: int, settings: IntegrationSettings, call: Call
+        self, since_ms: int | None, until_ms: int, settings: Pipe17Options, call: Call
     ) -> Iterator[list[Candidate]]:
         """Requests ready at our locations (contract 2.6), oldest first.
 
@@ -84,36 +81,26 @@ class ShippingRequests:
         self,
         shipments: Sequence[tuple[int, Shipment]],
         served: Served | None,
-        settings: IntegrationSettings,
+        settings: Pipe17Options,
         call: Call,
     ) -> list[Candidate]:
-        defaults = Defaults(
-            settings.default_method,
-            self._currency,
-            settings.shipping_methods,
-            self._partner_skus([shipment for _, shipment in shipments], settings, call),
-        )
+        partner_skus = self._partner_skus([shipment for _, shipment in shipments], settings, call)
         facility_of = served.facility_of if served else {}
-        return [
-            Candidate(
-                shipment.shipment_id, at_ms, to_order(shipment, defaults, facility_of.get(shipment.location_id, ""))
-            )
-            for at_ms, shipment in shipments
-        ]
+        found = []
+        for at_ms, shipment in shipments:
+            order = to_order(shipment, settings, partner_skus, facility_of.get(shipment.location_id, ""))
+            found.append(Candidate(shipment.shipment_id, at_ms, order))
+        return found
 
-    def _partner_skus(
-        self, shipments: Sequence[Shipment], settings: IntegrationSettings, call: Call
-    ) -> Mapping[str, str]:
+    def _partner_skus(self, shipments: Sequence[Shipment], settings: Pipe17Options, call: Call) -> Mapping[str, str]:
         skus = dict.fromkeys(line.sku for shipment in shipments for line in shipment.lines)
-        return self._skus.partner_skus(skus, settings.sku_mapping, call)
+        return self._skus.partner_skus(skus, settings.skus, call)
 
-    def sketch(self, shipment: Shipment, settings: IntegrationSettings, call: Call) -> OrderSketch:
+    def sketch(self, shipment: Shipment, settings: Pipe17Options, call: Call) -> OrderSketch:
         """What is remembered of a request, under RetailOps' SKUs."""
         return to_sketch(shipment, self._partner_skus([shipment], settings, call))
 
-    def cancelled(
-        self, since_ms: int | None, now_ms: int, settings: IntegrationSettings, call: Call
-    ) -> SourceCancellations:
+    def cancelled(self, since_ms: int | None, now_ms: int, settings: Pipe17Options, call: Call) -> SourceCancellations:
         """Our requests that Pipe17's people cancelled (contract 2.6, second poll).
 
         Also those at a location that is not served any more: RetailOps has them, and would ship them.
@@ -138,7 +125,7 @@ class ShippingRequests:
         refnum = shipment.shipment_id
         return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
 
-    def named(self, refnums: Sequence[str], settings: IntegrationSettings, call: Call) -> list[Candidate]:
+    def named(self, refnums: Sequence[str], settings: Pipe17Options, call: Call) -> list[Candidate]:
         """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
         wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
         found: list[Shipment] = []

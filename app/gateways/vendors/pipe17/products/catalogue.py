@@ -12,16 +12,21 @@ from app.domain.catalogue import ProductChange, ProductSent
 from app.errors import GatewayError, Refused, Unavailable
 from app.gateways.calls import Call, read_note
 from app.gateways.capabilities import CatalogueSink
-from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.bulk import post_each
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.api import Api, post_each
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.vendors.pipe17.products.catalogue_units import Sending, Unit, units_of
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match
 from app.gateways.vendors.pipe17.products.product_cache import PATH
 from app.gateways.vendors.pipe17.products.product_rows import MAPPED, PUBLISHED, UNPUBLISHED, digest, fields_of, mapped
-from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, row_change, status_for
+from app.gateways.vendors.pipe17.products.publishing import (
+    LastSent,
+    Note,
+    Sending,
+    Unit,
+    row_change,
+    status_for,
+    units_of,
+)
 from app.gateways.wire_objects import Json
 
 ONE: Final = "/products/{id}"
@@ -44,7 +49,7 @@ class Products(CatalogueSink):
     batch = 100
 
     @using("catalog")
-    def push(self, settings: IntegrationSettings, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
+    def push(self, settings: Pipe17Options, changes: Sequence[ProductChange], call: Call) -> list[ProductSent]:
         """A result for every product all of whose SKUs are settled; the others stay due.
 
         Raises a `GatewayError` when not one product could be settled.
@@ -60,8 +65,8 @@ class Products(CatalogueSink):
                 raise
         return [sending.result() for sending in sendings if not sending.is_open]
 
-    def _send(self, units: Sequence[Unit], settings: IntegrationSettings, call: Call) -> None:
-        matches = self._known.find({unit.sku for unit in units}, settings.sku_mapping, call, is_fresh=True)
+    def _send(self, units: Sequence[Unit], settings: Pipe17Options, call: Call) -> None:
+        matches = self._known.find({unit.sku for unit in units}, settings.skus, call, is_fresh=True)
         by_sending: dict[int, list[Unit]] = {}
         missing: dict[Unit, None] = {}
         unsure: set[int] = set()
@@ -104,7 +109,7 @@ class Products(CatalogueSink):
 
     # A product that is there
 
-    def _send_one(self, unit: Unit, match: Match, settings: IntegrationSettings, call: Call) -> None:
+    def _send_one(self, unit: Unit, match: Match, settings: Pipe17Options, call: Call) -> None:
         product, last = match.product, unit.last_sent
         if product is None:
             unit.settle(None)  # Switched off here and unknown there.
@@ -135,11 +140,9 @@ class Products(CatalogueSink):
                 return last
         return None
 
-    def _own_fields(
-        self, unit: Unit, owner: str, last: LastSent | None, settings: IntegrationSettings
-    ) -> tuple[Json, str]:
+    def _own_fields(self, unit: Unit, owner: str, last: LastSent | None, settings: Pipe17Options) -> tuple[Json, str]:
         """What else is to be written to a product we made ourselves, and the digest that says what was."""
-        is_ours = owner == self._options.integration_id and settings.creates_products
+        is_ours = owner == self._options.integration_id and settings.create_products
         if unit.item is None or not unit.is_enabled or not is_ours:
             return {}, last.fields if last else ""
         fields = fields_of(unit.item, unit.parent_id)
@@ -160,17 +163,17 @@ class Products(CatalogueSink):
 
     # A product that is not there
 
-    def _create(self, units: Sequence[Unit], settings: IntegrationSettings, call: Call) -> dict[str, Match]:
+    def _create(self, units: Sequence[Unit], settings: Pipe17Options, call: Call) -> dict[str, Match]:
         """Create what may be created; a refused one that turns out to be there is sent like any other."""
-        if not settings.creates_products:
+        if not settings.create_products:
             for unit in units:
-                missing = settings.sku_mapping.pipe17_sku(unit.sku)
+                missing = settings.skus.pipe17_sku(unit.sku)
                 unit.refuse("Pipe17 has no product of this SKU, and creating products is switched off", missing)
             return {}
         bodies = []
         for unit in units:
             assert unit.item is not None
-            name = settings.sku_mapping.pipe17_sku(unit.sku)
+            name = settings.skus.pipe17_sku(unit.sku)
             fields = fields_of(unit.item, unit.parent_id)
             row = mapped(self._options.integration_id, PUBLISHED, unit.product_id, unit.sku if name != unit.sku else "")
             bodies.append({"sku": name, **fields, MAPPED: row})
@@ -188,10 +191,10 @@ class Products(CatalogueSink):
             self._known.forget(str(body["sku"]) for body in bodies)
         if not refused:
             return {}
-        again = self._known.find({unit.sku for unit in refused}, settings.sku_mapping, call, is_fresh=True)
+        again = self._known.find({unit.sku for unit in refused}, settings.skus, call, is_fresh=True)
         for unit, reason in refused.items():
             if again[unit.sku].product is None:
-                unit.refuse(f"it could not be created: {reason}", settings.sku_mapping.pipe17_sku(unit.sku))
+                unit.refuse(f"it could not be created: {reason}", settings.skus.pipe17_sku(unit.sku))
         return again
 
 

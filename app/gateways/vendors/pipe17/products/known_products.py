@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from app.errors import GatewayError
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import Api
-from app.gateways.vendors.pipe17.connection.connector_settings import SkuMapping
+from app.gateways.vendors.pipe17.options import SkuMapping
 from app.gateways.vendors.pipe17.products.channel_skus import ChannelSkus
 from app.gateways.vendors.pipe17.products.product_cache import ProductCache
 from app.gateways.vendors.pipe17.products.product_rows import Product

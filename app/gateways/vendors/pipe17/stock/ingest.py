@@ -7,25 +7,23 @@ warehouse reports (contract 4.1).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
+from app.domain.stock_levels import OWN_STOCK
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
-from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api
-from app.gateways.vendors.pipe17.connection.bulk import post_each
-from app.gateways.vendors.pipe17.connection.connector_settings import IntegrationSettings
+from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api, post_each
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, held_stock
-from app.gateways.vendors.pipe17.stock.stock_rows import INTERNAL, Row, Sending, StockRows, lock_subject, noted
-from app.gateways.vendors.pipe17.stock.untracked_stock import UntrackedStock
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
+from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, lock_subject, noted
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0
@@ -43,19 +41,6 @@ class Ingest(Level):
     event: str = wire(Text("event"))
     ptype: str = wire(Text("ptype"))
     vendor_sku: str = wire(Id("vendorSKU"))
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What Pipe17 has to hold of a SKU; `figures` by Pipe17's SKU and location id, without locked records.
-
-    `is_skipped`: some or all of it is locked or not tracked there.
-    """
-
-    sku: str
-    pipe17_sku: str
-    figures: Mapping[tuple[str, str], Level]
-    is_skipped: bool
 
 
 @dataclass(eq=False, repr=False)
@@ -78,7 +63,7 @@ class Stock(StockSink):
         self._batch = self._options.bulk_batch
 
     @using("inventory")
-    def push(self, settings: IntegrationSettings, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
+    def push(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """A result for every SKU Pipe17 has answered for; the others stay due and are sent again whole.
 
         A SKU that Pipe17 does not track or has locked is skipped.  Every location of a SKU is sent, also one whose
@@ -97,10 +82,7 @@ class Stock(StockSink):
         sendings: list[Sending] = []
         rows: list[Row] = []
         for change in sure:
-            sending, wanted = self._rows.of(change, matches[change.sku], served)
-            own = [row for row in wanted if row.key not in locked]
-            sending.is_skipped |= len(own) < len(wanted)
-            sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+            sending, own = self._free_rows(change, matches, served, locked)
             sendings.append(sending)
             rows += own
         if settings.inventory_mode == "delta":
@@ -116,16 +98,16 @@ class Stock(StockSink):
             return [sending.result() for sending in settled]
         return [sending.result() for sending in sendings]
 
-    def _forget(self, skus: Sequence[str], settings: IntegrationSettings) -> None:
+    def _forget(self, skus: Sequence[str], settings: Pipe17Options) -> None:
         """What was read before these were refused is read anew."""
-        self._known.forget_refused(skus, settings.sku_mapping)
+        self._known.forget_refused(skus, settings.skus)
         self._locations.forget()
         self._untracked.forget()
 
     def _served(self, changes: Sequence[StockChange], call: Call) -> Served:
         """The locations; where a facility is missing they are read anew now and then, for somebody may have made it."""
         served = self._locations.served(call)
-        details = [item for change in changes for item in change.level.details if item.quantity_type in INTERNAL]
+        details = [item for change in changes for item in change.level.details if item.quantity_type in OWN_STOCK]
         missing = {item.place for item in details if served.find(item.place) is None}
         is_due = self._api.now() - self._missing_read_at > MISSING_EVERY_S
         if is_due and any(not self._locations.is_filtered_out(facility) for facility in missing):
@@ -149,7 +131,19 @@ class Stock(StockSink):
         same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
         return [row for row in rows if id(row) not in same]
 
-    def expected(self, changes: Sequence[StockChange], settings: IntegrationSettings, call: Call) -> list[Expected]:
+    def _free_rows(
+        self, change: StockChange, matches: Mapping[str, Match], served: Served, locked: Collection[tuple[str, str]]
+    ) -> tuple[Sending, list[Row]]:
+        """What is to be sent of a SKU, without records that Pipe17 has locked."""
+        sending, wanted = self._rows.of(change, matches[change.sku], served)
+        own = [row for row in wanted if row.key not in locked]
+        sending.is_skipped |= len(own) < len(wanted)
+        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+        return sending, own
+
+    def expected(
+        self, changes: Sequence[StockChange], settings: Pipe17Options, call: Call
+    ) -> list[tuple[Sending, list[Row]]]:
         """What Pipe17 holds once it has these levels; nothing is sent.  Raises a `GatewayError`."""
         served = self._served(changes, call)
         skus = [change.sku for change in changes]
@@ -158,24 +152,19 @@ class Stock(StockSink):
             self._known.search_all(call)  # Of a SKU that several products carry all have to be known.
             matches = self._matches(skus, settings, call)
         locked = self._untracked.of(served.ids, call)
-        found = []
-        for change in changes:
-            sending, rows = self._rows.of(change, matches[change.sku], served)
-            free = {row.key: row.figure for row in rows if row.key not in locked}
-            found.append(Expected(change.sku, sending.pipe17_sku, free, sending.is_skipped or len(free) < len(rows)))
-        return found
+        return [self._free_rows(change, matches, served, locked) for change in changes]
 
-    def _matches(self, skus: Sequence[str], settings: IntegrationSettings, call: Call) -> Mapping[str, Match]:
+    def _matches(self, skus: Sequence[str], settings: Pipe17Options, call: Call) -> Mapping[str, Match]:
         """Without leave to read products nothing is skipped and only the setting's pairs count."""
         try:
-            found = self._known.find(skus, settings.sku_mapping, call, others=True)
+            found = self._known.find(skus, settings.skus, call, others=True)
         except (Misconfigured, Refused) as error:
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
                 raise
             if not self._is_blind:
                 log.warning("pipe17 does not show its products (%s): stock is sent for every SKU", error.code)
             self._is_blind = True
-            return unread(skus, settings.sku_mapping)
+            return unread(skus, settings.skus)
         self._is_blind = False
         return found
 

@@ -10,16 +10,13 @@ import msgspec
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockDetail, StockSent
-from app.domain.stock_levels import on_shelf
+from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, on_shelf
+from app.gateways.calls import read_note
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served, name_key
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.stock.held_stock import Level
 
-INTERNAL: Final = ("internal", "")
-"""`quantity_type` of units in a facility; RetailOps leaves it empty where it is not filled."""
-
-EXTERNAL: Final = "external"
 INFLIGHT: Final = "inflight"
 
 Note = dict[str, list[int | None]]
@@ -138,7 +135,7 @@ class StockRows:
 
     def _note(self, change: StockChange, served: Served) -> Note:
         """What Pipe17 has; after an attempt whose outcome nobody knows only the places where that may be anything."""
-        note = _read_note(change.sent)
+        note = read_note(change.sent, Note) or {}
         if change.uncertain is None:
             return note
         uncertain = self._by_location(Sending(change.sku, "", {}), change.uncertain, served)
@@ -175,8 +172,8 @@ class StockRows:
 
     def _place(self, sending: Sending, detail: StockDetail, served: Served) -> str:
         """The location whose shelf holds the units, or "" where they are not sent."""
-        is_external = detail.quantity_type == EXTERNAL and self._options.external_stock
-        if detail.quantity_type not in INTERNAL and not is_external:
+        is_external = detail.quantity_type == EXTERNAL_STOCK and self._options.external_stock
+        if detail.quantity_type not in OWN_STOCK and not is_external:
             return ""
         location_id = served.find(detail.place)
         if location_id is None and not self._locations.is_filtered_out(detail.place):
@@ -198,12 +195,3 @@ def lock_subject(pipe17_sku: str, location_id: str) -> str:
 def noted(figure: Level) -> list[int | None]:
     figures = [figure.on_hand, figure.unavailable]
     return figures if figure.future is None else [*figures, figure.future]
-
-
-def _read_note(sent: bytes | None) -> Note:
-    if not sent:
-        return {}
-    try:
-        return msgspec.json.decode(sent, type=Note)
-    except msgspec.DecodeError:
-        return {}  # Another vendor's, or an older form: everything is sent anew anyway.

@@ -6,18 +6,41 @@ A field that decides nothing in a hook is not read for it.  Ids are opaque: kept
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+from flask import request
 
 from app.domain.countries import country_code
 from app.domain.json_bodies import JsonReader, NotJson
 from app.domain.lenient_values import BadBody, Json, amount, entries, identifier, mapping, text, units
 from app.domain.texts import mended
+from app.gateways.vendors.rally.merchant import Merchant
 from app.storefront.order_document import Address
 from app.storefront.requests import ShopperNews, StatedLine, WantedLine
 
+OFFERS_ONLY: Final = "X-Rally-Offers-Only"
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Ids of carts and orders are ours; what looks otherwise is none."""
+
 _read = JsonReader(Decimal).read
+
+
+class HookRequest:
+    """One verified request."""
+
+    def __init__(self, merchant: Merchant, raw: bytes, resource_id: str) -> None:
+        self.merchant = merchant
+        self.raw = raw
+        self.resource_id = resource_id if _ID.fullmatch(resource_id) else ""
+        self.is_offers_only = request.headers.get(OFFERS_ONLY, "").strip().casefold() in ("1", "true", "yes")
+
+    def body(self) -> Json:
+        """Raises `BadBody`."""
+        return read_body(self.raw)
 
 
 def read_body(raw: bytes) -> Json:

@@ -8,7 +8,6 @@ local records are read, so that a checkout never waits for RetailOps.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -18,13 +17,13 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app import caller
-from app.domain.lenient_values import BadBody, Json, identifier, text
+from app.domain.lenient_values import BadBody, identifier, text
 from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
 from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
-from app.gateways.vendors.rally.inbound.hook_requests import read_body
+from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
 from app.gateways.vendors.rally.products import search_categories, search_products
@@ -36,29 +35,10 @@ from app.storefront.refusals import ShopRefused
 REGISTER: Final = "register/callback"
 """Beside the hooks, never registered itself (contract 1.6)."""
 
-OFFERS_ONLY: Final = "X-Rally-Offers-Only"
-
 REPEAT_S: Final = 2.0
 """How long a hook is run again while its transaction meets another's."""
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""Ids of carts and orders are ours; what looks otherwise is none."""
-
 log = logging.getLogger(__name__)
-
-
-class HookRequest:
-    """One verified request."""
-
-    def __init__(self, merchant: Merchant, raw: bytes, resource_id: str) -> None:
-        self.merchant = merchant
-        self.raw = raw
-        self.resource_id = resource_id if _ID.fullmatch(resource_id) else ""
-        self.is_offers_only = request.headers.get(OFFERS_ONLY, "").strip().casefold() in ("1", "true", "yes")
-
-    def body(self) -> Json:
-        """Raises `BadBody`."""
-        return read_body(self.raw)
 
 
 Answering = Callable[[HookRequest], Any]
@@ -75,27 +55,16 @@ def _search(hook: HookRequest, id_name: str, find: Callable[..., Any]) -> Any:
         return find(connection, hook.merchant.channel, identifier(body.get(id_name)), title, hook.merchant.options)
 
 
-def _page(hook: HookRequest) -> Any:
-    per_page = request.args.get("per_page", 20, int)
-    return order_hooks.listing(hook.merchant, per_page, request.args.get("current_page", 1, int))
-
-
-def _cart(change: Callable[..., Any]) -> Answering:
-    return lambda hook: change(hook.merchant, hook.resource_id, hook.body(), is_offers_only=hook.is_offers_only)
-
-
 ANSWERS: Final[Mapping[str, Answering]] = {
-    "cart/create": lambda hook: cart_hooks.create(hook.merchant, hook.body(), is_offers_only=hook.is_offers_only),
-    "cart/fetch": lambda hook: cart_hooks.fetch(hook.merchant, hook.resource_id, is_offers_only=hook.is_offers_only),
-    "cart/update": _cart(cart_hooks.update),
-    "cart/add": _cart(cart_hooks.add),
-    "cart/remove": _cart(cart_hooks.remove),
-    "order/create": lambda hook: order_hooks.create(
-        hook.merchant, hook.body(), hook.raw, is_offers_only=hook.is_offers_only
-    ),
-    "order/update": lambda hook: order_hooks.update(hook.merchant, hook.resource_id, hook.body(), hook.raw),
-    "order/fetch": lambda hook: order_hooks.fetch(hook.merchant, hook.resource_id),
-    "orders/list": _page,
+    "cart/create": cart_hooks.create,
+    "cart/fetch": cart_hooks.fetch,
+    "cart/update": cart_hooks.update,
+    "cart/add": cart_hooks.add,
+    "cart/remove": cart_hooks.remove,
+    "order/create": order_hooks.create,
+    "order/update": order_hooks.update,
+    "order/fetch": order_hooks.fetch,
+    "orders/list": order_hooks.listing,
     "products/fetch": lambda hook: _search(hook, "product_id", search_products),
     "categories/fetch": lambda hook: _search(hook, "category_id", search_categories),
     "shipping_zones/fetch": lambda hook: zones_json(hook.merchant.options),

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 
+from flask import request
+
 from app.domain.lenient_values import Json, identifier, ip_address, mapping, plain, text
-from app.gateways.vendors.rally.hook_responses import order_json
 from app.gateways.vendors.rally.inbound.hook_money import (
     added_shipping,
     names_other_money,
     payment_method,
     transactions,
 )
-from app.gateways.vendors.rally.inbound.hook_requests import coupons, is_under_review, line_items, shopper, stated_lines
-from app.gateways.vendors.rally.merchant import Merchant
+from app.gateways.vendors.rally.inbound.hook_requests import (
+    HookRequest,
+    coupons,
+    is_under_review,
+    line_items,
+    shopper,
+    stated_lines,
+)
+from app.gateways.vendors.rally.payloads import order_json
 from app.storefront import orders
 from app.storefront.orders import ShownOrder
 from app.storefront.requests import Additions, Checkout, OrderUpdate
@@ -21,8 +29,9 @@ from app.storefront.requests import Additions, Checkout, OrderUpdate
 log = logging.getLogger(__name__)
 
 
-def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) -> Json:
+def create(hook: HookRequest) -> Json:
     """Without a payment method nothing is placed, and the answer is what would be, without ids (contract 9)."""
+    merchant, body = hook.merchant, hook.body()
     checkout = Checkout(
         cart_id=identifier(mapping(body.get("cart")).get("external_id")),
         shopper=shopper(body),
@@ -30,10 +39,10 @@ def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) 
         charged=transactions(body),
         names_other_money=names_other_money(body),
         is_under_review=is_under_review(body),
-        is_offers_only=is_offers_only,
+        is_offers_only=hook.is_offers_only,
         ip_address=ip_address(mapping(body.get("device_information")).get("device_ip_address")),
         meta=plain(mapping(body.get("meta"))),
-        raw=raw,
+        raw=hook.raw,
         read_lines=lambda: stated_lines(body),
         read_payment_method=lambda: payment_method(body),
     )
@@ -47,27 +56,29 @@ def create(merchant: Merchant, body: Json, raw: bytes, *, is_offers_only: bool) 
     return {name: value for name, value in answer.items() if name not in ("external_id", "external_number")}
 
 
-def update(merchant: Merchant, refnum: str, body: Json, raw: bytes) -> Json:
+def update(hook: HookRequest) -> Json:
+    body = hook.body()
     status = text(body.get("status")).casefold()
     news = OrderUpdate(
         charged=transactions(body),
         is_called_paid=status == "paid",
         is_called_refunded=status == "refunded",
         is_under_review=is_under_review(body),
-        raw=raw,
+        raw=hook.raw,
         read_additions=lambda: Additions(line_items(body, takes_price=True), added_shipping(body)),
         read_payment_method=lambda: payment_method(body),
     )
-    return order_json(orders.update(merchant, refnum, news), merchant.options)
+    return order_json(orders.update(hook.merchant, hook.resource_id, news), hook.merchant.options)
 
 
-def fetch(merchant: Merchant, refnum: str) -> Json:
-    return order_json(orders.fetch(merchant, refnum), merchant.options)
+def fetch(hook: HookRequest) -> Json:
+    return order_json(orders.fetch(hook.merchant, hook.resource_id), hook.merchant.options)
 
 
-def listing(merchant: Merchant, per_page: int, current_page: int) -> Json:
+def listing(hook: HookRequest) -> Json:
     """A page of all orders, newest first (contract 3.6)."""
-    page = orders.listing(merchant, per_page, current_page)
+    per_page, current_page = request.args.get("per_page", 20, int), request.args.get("current_page", 1, int)
+    page = orders.listing(hook.merchant, per_page, current_page)
     return {
         "total": page.total,
         "per_page": page.per_page,

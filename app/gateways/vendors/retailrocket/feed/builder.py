@@ -18,12 +18,13 @@ import msgspec
 
 from app.domain.catalogue import Item, Product
 from app.gateways.vendors.retailrocket.feed import yml
-from app.gateways.vendors.retailrocket.feed.draft import Draft, Numbers
+from app.gateways.vendors.retailrocket.feed.draft import Draft
 from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability, Offer, Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, stock
 from app.records.database import Database
 from app.records.feeds import BuildLost, FeedStore, Report, Turn
+from app.records.listed_numbers import Numbers
 from app.records.statements import chunked
 from app.storefront import reservations
 
