@@ -46,7 +46,10 @@ def create_routes(
             outcome=note.outcome,
             duration_s=duration_s,
             request_id=request_id,
+            events=note.events,
         )
+        if reply.status_code == 401:
+            journal.unverified(request.path, reply.status_code)
         metrics.callback_answered(callback.name, reply.status_code, duration_s)
         return reply
 

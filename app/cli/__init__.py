@@ -26,6 +26,7 @@ COMMANDS = {
     "db": "app.cli.db:db",
     "deliveries": "app.cli.deliveries:deliveries",
     "demo": "app.cli.demo:demo",
+    "find": "app.cli.find:find",
     "forget": "app.cli.forget:forget",
     "init": "app.cli.init:init",
     "new-gateway": "app.cli.new_gateway:new_gateway",

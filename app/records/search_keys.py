@@ -106,6 +106,14 @@ def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     connection.execute(delete(search_keys).where(key.in_([tuple(row) for row in rows])))
 
 
+def known_at(connection: Connection, channel: str, refnum: str) -> datetime | None:
+    """When this server learned of an order, None where that was before it kept that."""
+    of = search_keys.c
+    is_it = (of.channel == channel, of.order_refnum == refnum, of.kind == "order", of.object == refnum)
+    found: datetime | None = connection.execute(select(of.at).where(*is_it)).scalar()
+    return found
+
+
 def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Number]:
     """The numbers of an order and its parts, by kind and number."""
     of = search_keys.c
