@@ -161,8 +161,8 @@ FAULTS = (
         "show-requests-no-prefix-finds",
         "P25",
         "app/cli/callbacks.py",
-        "if len(request_id) >= REQUEST_PREFIX else []",
-        "if len(request_id) > REQUEST_PREFIX else []",
+        "is_begin = len(request_id) >= REQUEST_PREFIX",
+        "is_begin = len(request_id) > REQUEST_PREFIX",
         ("tests/cli/test_operator.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
     ),
     Fault(
@@ -515,8 +515,8 @@ FAULTS = (
         "acknowledged-when-pulled",
         "P17",
         "app/records/pulls.py",
-        ".values(times=handed_out.c.times + 1,",
-        ".values(acknowledged_at=_HANDED_AT, times=handed_out.c.times + 1,",
+        "        times=handed_out.c.times + 1,",
+        "        acknowledged_at=_HANDED_AT,\n        times=handed_out.c.times + 1,",
         ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
     ),
     Fault(
