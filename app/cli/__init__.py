@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "app.cli.demo:demo",
     "forget": "app.cli.forget:forget",
     "init": "app.cli.init:init",
+    "late": "app.cli.late:late",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
     "pause": "app.cli.pause:pause",
