@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.operations.paging import PAGE, Page, cursor, place
 from app.operations.scope import Scope
+from app.records import hook_log
+from app.records import unverified as strangers
 from app.records.database import Database
+from app.records.hook_log import HookChoice
 
-PER_PAGE = 50
-
-
-@dataclass(frozen=True)
-class HookFilter:
-    """Which requests; what is empty does not restrict.  `channel` is a key of records."""
-
-    channel: str = ""
-    vendor: str = ""
-    topic: str = ""
-    order: str = ""
-    is_refused: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+__all__ = ["HookChoice", "HookRow", "UnverifiedRequest", "listing", "unverified"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +22,11 @@ class HookRow:
     id: int
     at: datetime
     channel: str
+    """Key of the records."""
     vendor: str
     topic: str
     refnum: str
-    """The order it was about, "" for none."""
+    """The order or cart it was about, "" for none."""
     status: int | None
     code: str
     ms: int
@@ -42,16 +34,8 @@ class HookRow:
 
 
 @dataclass(frozen=True)
-class HookPage:
-    """`next_after` is where the next page begins, "" after the last one."""
-
-    rows: tuple[HookRow, ...]
-    next_after: str
-
-
-@dataclass(frozen=True)
 class UnverifiedRequest:
-    """A request without a valid key or signature, of the last hour; `path` is shortened.  `count` since `first_at`."""
+    """Requests of one kind without a valid key or signature, of the last hour; `path` is shortened."""
 
     path: str
     status: int
@@ -60,13 +44,37 @@ class UnverifiedRequest:
     last_at: datetime
 
 
-def listing(database: Database, scope: Scope, wanted: HookFilter, after: str = "", limit: int = PER_PAGE) -> HookPage:
-    """A page of requests, the newest first.  `after` is the `next_after` of the page before; one that cannot be read
-    counts as "".  Raises `DatabaseUnavailable`."""
-    return HookPage((), "")
+def listing(
+    database: Database, scope: Scope, chosen: HookChoice, *, after: str = "", limit: int = PAGE
+) -> Page[HookRow]:
+    """A page of requests, the newest first.  `after` is that of the page before.  Raises `DatabaseUnavailable`."""
+    with database.read() as connection:
+        rows, last = hook_log.page(connection, chosen, channels=scope.keys, before=place(after, 2), limit=limit)
+    found = []
+    for row in rows:
+        vendor, _, topic = row.name.partition(" ")
+        found.append(
+            HookRow(
+                row.id,
+                row.at,
+                row.channel,
+                vendor,
+                topic,
+                row.order_refnum,
+                row.status,
+                row.outcome,
+                row.duration_ms,
+                row.request_id,
+            )
+        )
+    return Page(tuple(found), cursor(*last) if last is not None else "")
 
 
 def unverified(database: Database, scope: Scope) -> list[UnverifiedRequest]:
     """At most 100 kinds of requests of the last hour that nobody vouched for, latest first; they are no channel's, so
     that only who sees all channels sees them.  Raises `DatabaseUnavailable`."""
-    return []
+    if scope.keys is not None:
+        return []
+    since = database.now() - strangers.KEPT_FOR
+    with database.read() as connection:
+        return [UnverifiedRequest(**row._mapping) for row in strangers.listing(connection, since)]

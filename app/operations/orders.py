@@ -1,17 +1,21 @@
-"""Orders for people who look: a list by state, channel, vendor and time, and one order's facts."""
+"""The list of orders for people who look: by state, channel, vendor and time, newest first."""
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, cast
 
+import msgspec
+from sqlalchemy import Row
+
+from app.operations.paging import PAGE, SEARCHED, Page
 from app.operations.scope import Scope
+from app.records import order_list
 from app.records.database import Database
-
-PER_PAGE = 50
+from app.records.order_list import Chosen, Place
 
 OrderState = Literal[
     "unpaid", "review", "held back", "waiting", "handed out", "acknowledged", "left open", "completed", "cancelled",
@@ -50,101 +54,11 @@ class OrderRow:
     refnum: str
     vendor: str
     state: OrderState
-    known_at: datetime | None
+    known_at: datetime
     retailops_order_id: str
     handed_out_times: int
     acknowledged_at: datetime | None
     held_back_because: str = ""
-
-
-@dataclass(frozen=True)
-class OrderPage:
-    """`next_after` is where the next page begins, "" after the last one."""
-
-    rows: tuple[OrderRow, ...]
-    next_after: str
-
-
-@dataclass(frozen=True)
-class LineFacts:
-    """A line: units as bought and as they are now, and what became of them; `charged` without tax."""
-
-    refnum: str
-    sku: str
-    bought: int
-    ordered: int
-    shipped: int
-    unshipped: int
-    """Units that never ship, as a completion said."""
-    returned: int
-    charged: Decimal | None
-    tax: Decimal | None
-
-
-@dataclass(frozen=True)
-class PackageFacts:
-    """A package RetailOps stated; units by line."""
-
-    key: str
-    retailops_shipment_id: str
-    registered_at: datetime
-    units: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class PaymentFacts:
-    """What was charged, and what may still go back of it."""
-
-    refnum: str
-    payment_type: str
-    amount: Decimal
-    left: Decimal
-    currency_code: str
-
-
-@dataclass(frozen=True)
-class RefundFacts:
-    """A row of the ledger of refunds (`records.refunds.State` says what the states mean)."""
-
-    id: int
-    refnum: str
-    payment_refnum: str
-    callback: str
-    amount: Decimal
-    currency_code: str
-    state: str
-    created_at: datetime | None
-
-
-@dataclass(frozen=True)
-class CallFacts:
-    """A call to a vendor that is still open; `attempts` and `state` are what an act has to name."""
-
-    id: int
-    vendor: str
-    verb: str
-    state: str
-    attempts: int
-    next_try_at: datetime
-    last_code: str
-    last_error: str
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class OrderFacts:
-    """Everything about one order but its timeline.  `now` are sentences: how it stands, and what to do."""
-
-    row: OrderRow
-    now: tuple[str, ...]
-    numbers: tuple[tuple[str, str], ...] = ()
-    """What else it and its parts are known by: kind (`find.Kind`) and number."""
-    currency_code: str = ""
-    lines: tuple[LineFacts, ...] = ()
-    packages: tuple[PackageFacts, ...] = ()
-    payments: tuple[PaymentFacts, ...] = ()
-    refunds: tuple[RefundFacts, ...] = ()
-    open_calls: tuple[CallFacts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,13 +73,51 @@ class Sources:
 
 
 def listing(
-    database: Database, scope: Scope, sources: Sources, wanted: OrderFilter, after: str = "", limit: int = PER_PAGE
-) -> OrderPage:
-    """A page of orders, the newest first.  `after` is the `next_after` of the page before; one that cannot be read
-    counts as "".  Raises `DatabaseUnavailable`."""
-    return OrderPage((), "")
+    database: Database, scope: Scope, sources: Sources, wanted: OrderFilter, *, after: str = "", limit: int = PAGE
+) -> Page[OrderRow]:
+    """A page of orders.  `after` is that of the page before; one that cannot be read counts as "".
+
+    Raises `DatabaseUnavailable`.
+    """
+    chosen = Chosen(_channels(scope, sources, wanted), wanted.state or "", wanted.since, wanted.until)
+    now = database.now()
+    with database.read() as connection:
+        part = order_list.page(connection, chosen, before=_place(after), now=now, limit=limit, searched=SEARCHED)
+    return Page(tuple(row_of(row, sources) for row in part.rows), _cursor(part.last), part.searched_to)
 
 
-def facts(database: Database, scope: Scope, sources: Sources, channel: str, refnum: str) -> OrderFacts | None:
-    """One order by its channel's key and number; None where there is none.  Raises `DatabaseUnavailable`."""
-    return None
+def row_of(row: Row[Any], sources: Sources) -> OrderRow:
+    """An order of `records.order_list`."""
+    return OrderRow(
+        row.channel,
+        row.order_refnum,
+        sources.by_channel.get(row.channel, ""),
+        cast(OrderState, row.state),
+        row.at,
+        row.retailops_order_id or "",
+        row.times or 0,
+        row.acknowledged_at,
+        row.reason or "",
+    )
+
+
+def _channels(scope: Scope, sources: Sources, wanted: OrderFilter) -> Collection[str] | None:
+    """The keys that scope, channel and vendor leave; None: all."""
+    chosen = [scope.keys] if scope.keys is not None else []
+    if wanted.channel:
+        chosen.append(frozenset((wanted.channel,)))
+    if wanted.vendor:
+        chosen.append(frozenset(sources.channels_of(wanted.vendor)))
+    return frozenset.intersection(*chosen) if chosen else None
+
+
+def _cursor(place: Place | None) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=") if place is not None else ""
+
+
+def _place(after: str) -> Place | None:
+    try:
+        place: Place = msgspec.json.decode(urlsafe_b64decode(after + "=" * (-len(after) % 4)), type=Place)
+        return place
+    except (ValueError, msgspec.DecodeError):
+        return None

@@ -6,10 +6,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from app.operations.timeline_entries import call_name, times, tries, why
+from app.records import traces
+from app.storefront import order_store
 from app.storefront.order_store import StoredOrder
+
+
+def sentences(connection: Connection, channel: str, refnum: str, now: datetime) -> list[str]:
+    """All of it, read now."""
+    ledger = traces.commands_of_order(connection, channel, refnum)
+    return [
+        *of_hand_out(
+            traces.hand_out_of(connection, channel, refnum),
+            traces.hold_of(connection, channel, refnum),
+            order_store.get(connection, channel, refnum),
+            now,
+        ),
+        *of_packages(traces.packages_of(connection, channel, refnum)),
+        *of_calls(traces.calls_of_commands(connection, [row.id for row in ledger])),
+        *of_late_events(traces.late_events_of(connection, channel, refnum)),
+    ]
 
 
 def of_hand_out(row: Row[Any] | None, hold: Row[Any] | None, stored: StoredOrder | None, now: datetime) -> list[str]:

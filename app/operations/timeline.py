@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from app.clock import utc_now
 from app.operations import standing
 from app.operations import timeline_entries as make
 from app.operations.scope import Scope
@@ -49,7 +48,7 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
     """
     if not scope.sees(channel):
         return None
-    gathered = Gathered(refnum)
+    gathered, now = Gathered(refnum), database.now()
     with database.read() as connection:
         ledger = traces.commands_of_order(connection, channel, refnum)
         owed = traces.calls_of_commands(connection, [row.id for row in ledger])
@@ -75,15 +74,15 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
             gathered.met(row.request_id, row.at - timedelta(milliseconds=row.duration_ms), row.at)
         both = [*lines, *traces.lines_of_requests(connection, gathered.spans)]
     make.add_lines({row.id: row for row in both}.values(), gathered)
-    now = [
-        *standing.of_hand_out(hand_out, hold, stored, utc_now()),
+    said = [
+        *standing.of_hand_out(hand_out, hold, stored, now),
         *standing.of_packages(packages),
         *standing.of_calls(owed),
         *standing.of_late_events(late),
     ]
-    if not gathered.entries and not now:
+    if not gathered.entries and not said:
         return None
-    return Timeline(channel, refnum, tuple(now), gathered.in_order())
+    return Timeline(channel, refnum, tuple(said), gathered.in_order())
 
 
 def requests_like(database: Database, scope: Scope, start: str, since: datetime) -> list[str]:

@@ -193,12 +193,11 @@ class Journal:
                 self._breakers.written(opened)
 
     def _count_unverified(self, kind: Unverified, at: datetime) -> None:
-        """Of more kinds than are kept anyway the latest are left out until the next time (P46)."""
-        seen = self._strangers.get(kind)
-        if seen is not None:
-            self._strangers[kind] = Seen(seen.count + 1, seen.first_at, at)
-        elif len(self._strangers) < unverified.MOST:
-            self._strangers[kind] = Seen(1, at, at)
+        """Of more kinds than are kept anyway the latest stay (P46)."""
+        seen = self._strangers.pop(kind, Seen(0, at, at))
+        self._strangers[kind] = Seen(seen.count + 1, seen.first_at, at)
+        if len(self._strangers) > unverified.MOST:
+            del self._strangers[next(iter(self._strangers))]
 
     def _count(self, line: Mapping[str, Any], duration_s: float) -> None:
         match line["kind"]:

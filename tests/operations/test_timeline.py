@@ -1,0 +1,148 @@
+"""What happened to an order is structure: who, what, code, status, milliseconds, attempt, next try (P38, P20)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from app.clock import utc_now
+from app.contract.schemas import Contract
+from app.operations import acts, timeline
+from app.operations.acts import operator
+from app.operations.scope import Scope
+from app.operations.timeline import Entry, Timeline
+from app.records.database import Database
+from app.records.tables.deliveries import attempts, deliveries
+from tests.conftest import Caller, Sandbox, eventually
+from tests.gateways.rally_shop import MUG, TEE, opened
+from tests.operations.test_acts import BLIND, the_call
+
+pytestmark = pytest.mark.both_databases
+
+ALL, NONE = Scope(), Scope(frozenset(("other",)))
+FULFILLMENTS = {"method": "POST", "path_prefix": "/api/v3/fulfillments"}
+
+
+def told(database: Database, channel: str, refnum: str) -> Timeline:
+    found = timeline.of_order(database, ALL, channel, refnum)
+    assert found is not None
+    assert list(found.entries) == sorted(found.entries, key=lambda entry: entry.at)
+    return found
+
+
+def of_kind(found: Timeline, kind: str, **facts: Any) -> list[Entry]:
+    return [
+        entry
+        for entry in found.entries
+        if entry.kind == kind and all(getattr(entry, name) == value for name, value in facts.items())
+    ]
+
+
+def test_p38_a_timeline_holds_hand_outs_callbacks_with_events_every_attempt_and_what_operators_did(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    database = retailops.database
+    order = next(item for item in retailops.pull() if len(item["order_items"]) == 1)
+    refnum = order["channel_order_refnum"]
+    retailops.pull()
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 496}])
+    pipe17.fault(kind="status", code=503, match=FULFILLMENTS)
+    answer = retailops.ship(order, 7700501)
+    [sent] = answer["events"]
+    with database.read() as connection:
+        delivery_id = connection.execute(
+            select(deliveries.c.id).where(deliveries.c.lane == refnum, deliveries.c.verb == "submit_shipment")
+        ).scalar_one()
+
+    def tries() -> int:
+        with database.write() as connection:
+            due = deliveries.c.state == "owed"
+            connection.execute(update(deliveries).where(due).values(next_try_at=deliveries.c.created_at))
+        retailops.app.extensions["works"].dispatcher.wake()
+        with database.read() as connection:
+            return len(connection.execute(select(attempts).where(attempts.c.delivery_id == delivery_id)).all())
+
+    eventually(lambda: tries() >= 3)
+    retailops.app.extensions["works"].journal.flush()
+    found = told(database, "first", refnum)
+    [birth] = of_kind(found, "order", code="known")
+    hand_outs = of_kind(found, "handed_out")
+    assert [entry.attempt for entry in hand_outs] == [1, 2] and birth.at <= hand_outs[0].at < hand_outs[1].at
+    [acknowledged] = of_kind(found, "acknowledged")
+    assert acknowledged.who == "RetailOps" and "496" in acknowledged.sentence
+    [asked] = of_kind(found, "callback", name="order_shipment_submit")
+    [answered] = of_kind(found, "answer", name="order_shipment_submit")
+    assert (answered.status, answered.code, answered.request_id) == (200, "OWED", asked.request_id)
+    assert answered.ms is not None and answered.ms >= 0
+    assert msgspec.json.decode(msgspec.json.encode(answered.events)) == [sent], (
+        "all that was sent: kind, code, our sentence, association"
+    )
+
+    tried = of_kind(found, "attempt", delivery_id=delivery_id)
+    assert [entry.attempt for entry in tried] == list(range(1, len(tried) + 1)) and len(tried) >= 3
+    assert {(entry.who, entry.code, entry.status, entry.name) for entry in tried} == {
+        ("pipe17", "HTTP_503", 503, "submit_shipment")
+    }
+    assert all(entry.ms is not None and entry.next_try_at is None for entry in tried[:-1])
+    assert tried[-1].next_try_at is not None, "it is tried again then"
+    calls = of_kind(found, "vendor_call", name="POST /fulfillments")
+    assert calls and all(call.status == 503 and call.ms is not None for call in calls)
+    assert any(sentence.startswith("Owed: delivery") for sentence in found.now)
+
+    # An operator's act, with who and why.
+    with database.write() as connection:
+        connection.execute(
+            update(deliveries).where(deliveries.c.id == delivery_id).values(next_try_at=utc_now() + timedelta(days=1))
+        )
+    row = eventually(lambda: (row := the_call(retailops, delivery_id)).lease_until is None and row)
+    assert acts.drop(database, operator("ana", "the parcel came back"), row, BLIND, utc_now())
+    found = told(database, "first", refnum)
+    [act] = of_kind(found, "operation")
+    assert (act.who, act.name, act.code, act.reason) == ("ana", "deliveries.drop", "dropped", "the parcel came back")
+    [closed] = of_kind(found, "closed", delivery_id=delivery_id)
+    assert closed.code == "dropped"
+
+    # Another channel's reader sees nothing of it, by whatever name.
+    assert timeline.of_order(database, NONE, "first", refnum) is None
+    since = utc_now() - timedelta(days=1)
+    by_request = timeline.of_request(database, ALL, asked.request_id, since)
+    assert by_request is not None and by_request.refnum == refnum
+    assert of_kind(by_request, "attempt", delivery_id=delivery_id) == of_kind(found, "attempt", delivery_id=delivery_id)
+    assert timeline.of_request(database, NONE, asked.request_id, since) is None
+    assert timeline.requests_like(database, NONE, asked.request_id[:8], since) == []
+
+    # Nothing of a shopper (P20).
+    address = order["shipping_address"]
+    for name in ("address1", "last_name", "phone_number"):
+        assert not address.get(name) or address[name] not in repr(found)
+
+
+def test_p38_a_checkout_s_order_begins_with_its_cart_and_money_and_shows_what_went_back(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    with opened(build_app, contract) as shop:
+        shop.offer(**{TEE: 5, MUG: 5})
+        refnum = shop.buy()
+        shop.retailops.app.extensions["works"].journal.flush()
+        found = told(shop.database, "shop", refnum)
+        [made], [paid] = of_kind(found, "order", code="created"), of_kind(found, "order", code="paid")
+        assert made.amount == paid.amount and made.amount is not None and made.amount > 0
+        assert made.currency_code == "USD" and "cart" in made.sentence
+        topics = [entry.name for entry in of_kind(found, "hook")]
+        assert topics[0] == "cart/create" and "order/create" in topics, "the cart's requests are the order's, too"
+        assert {entry.who for entry in of_kind(found, "hook")} == {"rally"}
+        shop.retailops.pull()
+        shop.retailops.acknowledge(refnum)
+        shop.give_back(88112, 5, refnum)
+        shop.settle()
+        [refund] = of_kind(told(shop.database, "shop", refnum), "refund")
+        assert (refund.amount, refund.currency_code, refund.code) == (5, "USD", "accepted")
+        assert refund.name == "order_returned"
+        for event in ("ana", "elm st"):
+            assert event not in repr(told(shop.database, "shop", refnum)).lower()
