@@ -92,16 +92,13 @@ def listing(
     connection: Connection,
     *,
     channel: str = "",
-    channels: Collection[str] | None = None,
     since: datetime | None = None,
-    before: int | None = None,
     limit: int = 100,
     named: int = 100,
+    channels: Collection[str] | None = None,
+    before: int | None = None,
 ) -> list[Operation]:
-    """Acts, newest first; of each at most `named` of the objects it changed.
-
-    `channels`: those that may be seen, None for all.  `before`: only acts kept before the one of this id.
-    """
+    """Acts of these channels (None: all) before an id, newest first; of each at most `named` objects it changed."""
     wanted = select(operations).where(visible(operations.c.channel, channels))
     wanted = wanted.order_by(operations.c.id.desc()).limit(limit)
     if before is not None:

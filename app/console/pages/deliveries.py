@@ -12,7 +12,7 @@ from app.console.desk import Desk
 from app.console.guard import visitor
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.operations import acts, deliveries
+from app.operations import acts, deliveries, late_events
 from app.operations.deliveries import Act, DeliveryFilter, DeliveryInFull
 
 TABS: Final = (
@@ -117,14 +117,26 @@ def add_to(console: Blueprint, desk: Desk) -> None:
         back = choosing.address().replace(f"/many/{act}", "")
         return gone(back, "some" if outcome.left else "bulk", len(outcome.done))
 
+    @console.get("/late", provide_automatic_options=False)
+    def list_of_late_events() -> Response:
+        channel = choosing.text("channel")
+        key = desk.key_of(channel) if channel else ""
+        is_open = choosing.text("state") != "all"
+        after = choosing.text("after")
+        found = late_events.find(desk.database, desk.scope, channel=key, is_open=is_open, after=after)
+        return shown(
+            "late.html", found=found, tabs=TABS, channel=channel, channels=desk.channel_choices(), is_open=is_open
+        )
+
     @console.post("/late/<int:event_id>/dismiss", provide_automatic_options=False)
     def dismiss(event_id: int) -> Response:
-        found = _one(desk, int(request.form.get("delivery", "0") or 0))
         operator, fault = who_acts(needs_reason=False)
-        if operator is None or event_id not in [event.id for event in found.late_events]:
-            abort(400, fault or "There is no such late event of this call.")
+        if operator is None:
+            abort(400, fault)
         done = acts.dismiss(desk.database, operator, [event_id], desk.now())
-        return gone(f"{PATH}/deliveries/{found.row.id}", "dismissed" if done else "nothing")
+        of_call = request.form.get("delivery", "")
+        back = f"deliveries/{of_call}" if of_call.isascii() and of_call.isdecimal() else "late"
+        return gone(f"{PATH}/{back}", "dismissed" if done else "nothing")
 
 
 def _one(desk: Desk, delivery_id: int) -> DeliveryInFull:

@@ -8,7 +8,7 @@ from app.console import choosing
 from app.console.desk import Desk
 from app.console.rendering import shown
 from app.operations import hooks
-from app.operations.hooks import HookFilter
+from app.operations.hooks import HookChoice
 
 
 def add_to(console: Blueprint, desk: Desk) -> None:
@@ -17,7 +17,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/hooks", provide_automatic_options=False)
     def list_of_hooks() -> Response:
         channel = choosing.text("channel")
-        chosen = HookFilter(
+        chosen = HookChoice(
             channel=desk.key_of(channel) if channel else "",
             vendor=choosing.text("vendor"),
             topic=choosing.text("topic"),
@@ -26,9 +26,9 @@ def add_to(console: Blueprint, desk: Desk) -> None:
             since=choosing.moment("since"),
             until=choosing.moment("until"),
         )
-        found = hooks.listing(desk.database, desk.scope, chosen, choosing.text("after"))
+        found = hooks.listing(desk.database, desk.scope, chosen, after=choosing.text("after"))
         return shown(
             "hooks.html", found=found, chosen=chosen, channel=channel, channels=desk.channel_choices(),
-            vendors=desk.vendor_choices(), is_chosen=chosen != HookFilter(),
+            vendors=desk.vendor_choices(), is_chosen=chosen != HookChoice(),
             unverified=hooks.unverified(desk.database, desk.scope),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from app.console.desk import Desk
 from app.console.pages.finding import WORDS
 from app.console.rendering import shown
 from app.console.showing import machine
-from app.operations import orders, timeline
+from app.operations import order_facts, orders, timeline
 from app.operations.orders import STATES, OrderFilter, OrderRow, Sources
 from app.operations.scope import Scope
 
@@ -45,7 +45,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/orders", provide_automatic_options=False)
     def list_of_orders() -> Response:
         chosen = chosen_orders()
-        found = orders.listing(desk.database, desk.scope, sources, chosen, choosing.text("after"))
+        found = orders.listing(desk.database, desk.scope, sources, chosen, after=choosing.text("after"))
         return shown(
             "orders.html", found=found, chosen=chosen, channel=choosing.text("channel"), state_words=STATES,
             channels=desk.channel_choices(), vendors=desk.vendor_choices(),
@@ -60,9 +60,9 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def rows(chosen: OrderFilter, scope: Scope) -> Iterator[list[str]]:
         after = ""
         while True:
-            found = orders.listing(desk.database, scope, sources, chosen, after, AT_ONCE)
+            found = orders.listing(desk.database, scope, sources, chosen, after=after, limit=AT_ONCE)
             yield from (_cells(row, scope) for row in found.rows)
-            after = found.next_after
+            after = found.after
             if not after:
                 return
 
@@ -70,7 +70,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def order(channel: str, refnum: str) -> Response:
         channel, refnum = choosing.last_segments(2)
         key = desk.key_of(channel)
-        facts = orders.facts(desk.database, desk.scope, sources, key, refnum)
+        facts = order_facts.facts(desk.database, desk.scope, sources, key, refnum)
         told = timeline.of_order(desk.database, desk.scope, key, refnum)
         if facts is None and told is None:
             abort(404)

@@ -76,7 +76,7 @@ def place(channel: ChannelNow, item: Waiting) -> str:
     pages = {
         "parked": ("deliveries", {"state": "parked", "vendor": item.gateway}),
         "held_back": ("orders", {"state": "held back"}),
-        "late": ("deliveries", {}),
+        "late": ("late", {}),
         "refund_in_doubt": ("refunds", {"doubt": "yes"}),
         "refused_hooks": ("hooks", {"refused": "yes", "vendor": item.gateway}),
         "paused": (f"gateways/{channel.name}/{item.gateway}/resume", None),

@@ -12,9 +12,8 @@ from app.console.desk import Desk
 from app.console.guard import visitor
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.console.showing import machine
-from app.operations import acts, refunds
-from app.operations.refunds import Entry, RefundChoice, RefundInFull
+from app.operations import refunds
+from app.operations.refunds import RefundChoice, RefundInFull
 
 STATES: Final = ("owed", "accepted", "parked", "refused", "released", "recorded", "matched")
 CALLBACKS: Final = ("order_cancel", "order_complete", "order_returned", "payment_credit")
@@ -65,19 +64,13 @@ def add_to(console: Blueprint, desk: Desk) -> None:
         operator, fault = who_acts(needs_reason=True)
         if operator is None:
             return _asked(found, fault, 400)
-        if request.form.get("expected") != standing(found.row.entry):
-            changed("Nothing was released: the refund is not as it was shown any more. Look at it again.")
-        if request.form.get("sure") != "yes":
+        expected = request.form.get("expected", "")
+        if request.form.get("sure") != "yes" and expected == found.row.shown:
             return _asked(found, is_sure=True)
-        outcome = acts.release(desk.database, operator, refund_id, desk.now(), expected=found.row.entry)
+        outcome = refunds.release(desk.database, desk.scope, operator, refund_id, expected, desk.now())
         if outcome not in _DONE:
             changed(f"Nothing was released: {WHY_NOT.get(outcome, 'the refund has changed meanwhile')}.")
         return gone(f"{PATH}/refunds/{refund_id}", _DONE[outcome])
-
-
-def standing(entry: Entry) -> str:
-    """What an act on this entry names, so that it changes what was shown or nothing."""
-    return f"{entry.id}.{entry.state}.{machine(entry.released_at)}"
 
 
 def _one(desk: Desk, refund_id: int) -> RefundInFull:
@@ -89,6 +82,6 @@ def _one(desk: Desk, refund_id: int) -> RefundInFull:
 
 def _asked(found: RefundInFull, fault: str = "", status: int = 200, *, is_sure: bool = False) -> Response:
     return shown(
-        "refund_release.html", status, found=found, fault=fault, is_sure=is_sure, expected=standing(found.row.entry),
+        "refund_release.html", status, found=found, fault=fault, is_sure=is_sure, expected=found.row.shown,
         why_not=WHY_NOT, form=request.form,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import count, duration
-from app.operations import check_requests, settings_view, trace
+from app.operations import check_requests, operator_log, settings_view
 from app.operations.health import Health, Window, health
 
 WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
@@ -55,7 +55,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def operations() -> Response:
         channel = choosing.text("channel")
         key = desk.key_of(channel) if channel else ""
-        found = trace.listing(desk.database, desk.scope, channel=key, after=choosing.text("after"))
+        found = operator_log.find(desk.database, desk.scope, channel=key, after=choosing.text("after"))
         return shown("operations.html", found=found, channel=channel, channels=desk.channel_choices())
 
 
