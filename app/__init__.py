@@ -47,6 +47,7 @@ from app.records.pauses import Pauses
 from app.records.pending_figures import PendingSampler
 from app.records.rates import StoredRates
 from app.records.retention import CLOCKS, Retention, Terms
+from app.records.search_filling import SearchFilling
 from app.settings import Settings
 from app.storefront import retention as storefront
 from app.transport.limiters import Limit
@@ -127,6 +128,7 @@ class Works:
     def deliver(self) -> None:
         """Begin to deliver and to run requested checks, for only a process that delivers calls vendors."""
         self.regular_work.add(self.check_runner.turn)
+        self.regular_work.add(SearchFilling(self.database, self.database.clock).turn)
         self.dispatcher.start()
 
     def stop(self) -> None:

@@ -182,6 +182,48 @@ FAULTS = (
         ("tests/deliveries/test_troubles.py::test_p14_the_log_tells_of_an_owed_call_that_fails_in_the_background",),
     ),
     Fault(
+        "find-numbers-only-as-they-are-written",
+        "P38",
+        "app/records/search_keys.py",
+        "return mended(number).strip().casefold()",
+        "return mended(number).strip()",
+        ("tests/operations/test_find.py::test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts[sqlite]",),
+    ),
+    Fault(
+        "find-what-other-channels-have",
+        "P38",
+        "app/records/searching.py",
+        'visible(func.coalesce(of.channel, ""), channels)',
+        'visible(func.coalesce(of.channel, ""), None)',
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_whole_numbers_come_before_longer_ones_and_a_reader_gets_those_of_its_channels_alone[sqlite]",
+        ),
+    ),
+    Fault(
+        "find-an-order-that-is-purged",
+        "P38",
+        "app/storefront/order_store.py",
+        "            search_keys.forget(connection, channel, refnum)\n",
+        "",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "keep-only-the-last-attempt",
+        "P38",
+        "app/records/attempts.py",
+        "    if added := list(rows):\n",
+        "    if added := list(rows)[:0]:\n",
+        (
+            "tests/operations/test_timeline.py::"
+            "test_p38_a_timeline_holds_hand_outs_callbacks_with_events_every_attempt_and_what_operators_did[sqlite]",
+        ),
+        patience_s=120.0,
+    ),
+    Fault(
         "show-requests-no-prefix-finds",
         "P25",
         "app/cli/callbacks.py",

@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.find import Hit, find, orders_of
 from app.operations.scope import Scope
-from app.records import retention, search_keys, searching
+from app.records import retention, search_filling, search_keys, searching
 from app.records.database import Database
+from app.records.search_filling import SearchFilling
 from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_store
 from tests.conftest import Caller, Sandbox
-from tests.gateways.rally_shop import MUG, TEE, opened
+from tests.gateways.rally_shop import MUG, TEE, opened, record
 
 pytestmark = pytest.mark.both_databases
 
@@ -155,6 +156,33 @@ def test_p38_p32_a_tracking_number_is_forgotten_after_180_days_and_the_order_is_
     assert hits(retailops.database, "1Z-Old-1") == set()
     assert hits(retailops.database, "Old-1") == {("order", "Old-1", "Old-1")}
     assert hits(retailops.database, "1Z-New-1") == {("tracking", "New-1", "1Z-New-1")}
+
+
+def test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_later_process(
+    retailops: Caller, shipped: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refnum, database = shipped["channel_order_refnum"], retailops.database
+    retailops.ask("catalog_push", template_output={"data": {"Product": [record(7, "Tee-Of-Before", "20.00")]}})
+    numbers = ("8004960", "7700501", "6600042", "5500077", "Tee-Of-Before", refnum)
+    before = {number: hits(database, number) for number in numbers}
+    with database.write() as connection:
+        source_numbers = connection.execute(delete(kept).where(kept.c.kind == "source_order")).rowcount
+        orders_known = connection.execute(delete(kept).where(kept.c.kind == "order")).rowcount
+        connection.execute(delete(kept))
+    assert source_numbers and orders_known
+    assert {hit[0] for hit in hits(database, refnum.swapcase())} == set()
+    assert ("order", refnum, refnum) in hits(database, refnum), "by its whole number it is found where it stands"
+    assert ("retailops_order", refnum, "8004960") in hits(database, "8004960")
+
+    monkeypatch.setattr(search_filling, "AT_ONCE", 3)
+    filling = SearchFilling(database, database.clock)
+    while filling.turn():
+        pass
+    assert {number: hits(database, number) for number in numbers} == before
+    assert hits(database, "1ZcAnArY0123456789") == set(), "only its digest was kept"
+    with database.read() as connection:
+        again = connection.execute(select(func.count()).select_from(kept).where(kept.c.kind == "order")).scalar_one()
+    assert again == orders_known
 
 
 def test_p38_prefixes_are_read_from_an_index_on_both_databases(retailops: Caller) -> None:

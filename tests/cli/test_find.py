@@ -1,0 +1,81 @@
+"""`channel find ANYTHING`, and the timeline by any number (P38)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.conftest import Caller, Sandbox, channel_table
+from tests.operations.stage import CommandLine
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch, retailops: Caller, pipe17: Sandbox, database_url: str) -> CommandLine:
+    return CommandLine(monkeypatch, database_url, channel_table(pipe17.url))
+
+
+@pytest.fixture
+def orders(retailops: Caller) -> list[dict[str, Any]]:
+    """Two orders that RetailOps has under numbers of its own; the first has shipped."""
+    two = [item for item in retailops.pull() if len(item["order_items"]) == 1][:2]
+    numbers = [
+        {"channel_order_refnum": order["channel_order_refnum"], "retailops_order_id": 4960000 + at}
+        for at, order in enumerate(two)
+    ]
+    retailops.ask("order_acknowledge", orders=numbers)
+    retailops.ship(two[0], 7700501, tracking_number="1ZSecret0001")
+    retailops.app.extensions["works"].journal.flush()
+    return two
+
+
+def test_p38_find_says_what_a_number_is_and_shows_the_order_where_it_is_of_one(
+    channel: CommandLine, orders: list[dict[str, Any]]
+) -> None:
+    refnum, other = (order["channel_order_refnum"] for order in orders)
+    found = channel.json("find", "7700501")
+    assert found == {
+        "query": "7700501",
+        "hits": [{"kind": "shipment", "channel": "first", "refnum": refnum, "id": "7700501"}],
+    }
+    for number in ("4960000", "1zsecret0001", "1ZSECR", refnum.upper()):
+        shown = channel("find", number)
+        assert shown.exit_code == 0 and f"Order {refnum}, channel first" in shown.output, number
+        assert "registers package 7700501-1" in shown.output
+    several = channel("find", "496000")
+    assert several.exit_code == 0 and refnum in several.output and other in several.output
+    assert "RetailOps' number of an order" in several.output
+    assert channel.json("find", "496000", "--channel", "unknown", exit_code=1)["hits"] == []
+    nothing = channel("find", "nobody-has-this")
+    assert nothing.exit_code == 1 and "nothing has the number" in nothing.stderr
+    assert channel.json("find", "nobody-has-this", exit_code=1) == {"query": "nobody-has-this", "hits": []}
+
+
+def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment(
+    channel: CommandLine, orders: list[dict[str, Any]]
+) -> None:
+    refnum = orders[0]["channel_order_refnum"]
+    for number in (refnum, "4960000", "7700501", "1zsecret0001", "1ZSecr"):
+        [story] = channel.json("callbacks", "show", "--order", number)["stories"]
+        assert story["order"] == refnum, number
+    [attempt] = [item for item in story["moments"] if item["kind"] == "attempt" and item["name"] == "submit_shipment"]
+    assert (attempt["who"], attempt["code"], attempt["attempt"]) == ("pipe17", "delivered", 1)
+    assert attempt["ms"] >= 0 and attempt["delivery"]
+    [answer] = [
+        item for item in story["moments"] if item["kind"] == "answer" and item["name"] == "order_shipment_submit"
+    ]
+    assert (answer["status"], answer["code"]) == (200, "success") and answer["request_id"]
+    assert all(item["at"][19] == "." for item in story["moments"]), "moments have milliseconds"
+    assert channel("callbacks", "show", "--order", "nobody-has-this").exit_code == 1
+
+
+def test_p38_what_is_found_fits_80_columns(
+    channel: CommandLine, orders: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.find.console", lambda: Console(file=sys.stdout, width=80, markup=False))
+    lines = channel("find", "496000").stdout.splitlines()
+    assert len(lines) == 3 and all(len(line) <= 80 for line in lines)
