@@ -29,6 +29,7 @@ COMMANDS = {
     "find": "app.cli.find:find",
     "forget": "app.cli.forget:forget",
     "init": "app.cli.init:init",
+    "late": "app.cli.late:late",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
     "pause": "app.cli.pause:pause",
