@@ -22,7 +22,7 @@ from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, Refusal
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
@@ -95,7 +95,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
                 note_unknown(organization_id)
                 return _reply(404, UNKNOWN_ORGANIZATION)
             begun = time.perf_counter()
-            reply = _serve(merchant, topic, resource_id, _refuse if merchant.channel in set_aside else answering)
+            reply = _serve(merchant, topic, resource_id, None if merchant.channel in set_aside else answering)
             duration_ms = round((time.perf_counter() - begun) * 1000)
             merchant.observe_inbound(InboundRequest(topic, reply.status_code, _reason(reply)))
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
@@ -113,7 +113,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     return blueprint
 
 
-def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answering) -> Response:
+def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answering | None) -> Response:
     secrets = merchant.options.hmac_secrets
     request.max_content_length = merchant.options.max_hook_body
     try:
@@ -128,6 +128,8 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
         log.warning("channel %s: a request to %s is not signed by Rally's key", merchant.channel, topic)
         return _reply(406, BAD_SIGNATURE, secrets[0])
     caller.channel.set(merchant.channel)
+    if answering is None:  # Nothing may begin here that could never be handed out.
+        return _refusal(hook_errors.unavailable(), secret)
     hook = HookRequest(merchant, raw, resource_id)
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
@@ -135,8 +137,6 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
         return _reply(200, encode(answer), secret)
     except ShopRefused as refused:
         return _refusal(hook_errors.of_shop(refused, is_placing=topic == "order/create"), secret)
-    except HookRefused as refused:
-        return _refusal(refused, secret)
     except (BadBody, DatabaseRefused):
         return _refusal(hook_errors.unreadable(topic), secret)
     except DatabaseUnavailable:
@@ -154,12 +154,7 @@ def _reason(reply: Response) -> str:
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
-def _refuse(hook: HookRequest) -> Any:
-    """Nothing may begin here that could never be handed out."""
-    raise hook_errors.unavailable()
-
-
-def _refusal(refused: HookRefused, secret: str) -> Response:
+def _refusal(refused: Refusal, secret: str) -> Response:
     return _reply(refused.status, refused.body(), secret)
 
 
