@@ -27,17 +27,21 @@ from app.contract.schemas import load_contract
 from app.deliveries.attempts import Attempts
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
+from app.deliveries.regular_work import RegularWork
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
+from app.operations.check_requests import CheckRunner
+from app.operations.health_checks.report import Checks
 from app.records import heartbeat
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.deliveries import Delivery, Settled
 from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.pauses import Pauses
+from app.records.pending_figures import PendingSampler
 from app.records.rates import StoredRates
 from app.records.retention import CLOCKS, Retention, Terms
 from app.settings import Settings
@@ -59,10 +63,13 @@ class Works:
         self, configured: Settings, database: Database, *, delivery_threads: int, callback_threads: int = 0
     ) -> None:
         """`configured` is as `registration.register` gives it: its channels have the keys of their records."""
+        self.configured = configured
         self.database = database
         self.journal = Journal(self.database)
-        self.heartbeat = Heartbeat(self.database.beat)
+        streams = [(channel.key, token) for channel in configured.channels for token in channel.gateways]
+        self.heartbeat = Heartbeat(self.database.beat, PendingSampler(self.database, streams).turn)
         self.pauses = Pauses(self.database)
+        self.regular_work = RegularWork(self.pauses.read)
         # A process that only delivers has its senders of facts inside a vendor besides.
         threads = callback_threads or delivery_threads + 2
         tools = Tools(
@@ -93,6 +100,10 @@ class Works:
             idle=Retention(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
 
+        lend = shared_rates(configured, database, is_server=False)
+        checks = Checks(configured, database, lend, build=lambda: self.gateways)
+        self.check_runner = CheckRunner(database, checks, database.clock)
+
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
         gateway = self.gateways.get((delivery.channel, delivery.gateway))
         effects.apply_late(connection, delivery, settled, now, gateway)
@@ -101,12 +112,17 @@ class Works:
         """Begin what every server process does in the background, whether it delivers or not."""
         self.journal.start()
         self.heartbeat.start()
-        self.pauses.start()
+        self.regular_work.start()
+
+    def deliver(self) -> None:
+        """Begin to deliver and to run requested checks, for only a process that delivers calls vendors."""
+        self.regular_work.add(self.check_runner.turn)
+        self.dispatcher.start()
 
     def stop(self) -> None:
         """End the background threads in order; whatever is unfinished stays owed."""
         self.heartbeat.stop()
-        self.pauses.stop()
+        self.regular_work.stop()
         self.dispatcher.stop()
         self.keeper.stop()
         self.journal.stop()
@@ -251,5 +267,5 @@ def create_app(configured: Settings | None = None) -> Flask:
         )
     works.start()
     if configured.deliveries == "inline":
-        works.dispatcher.start()
+        works.deliver()
     return app

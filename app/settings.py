@@ -1,4 +1,4 @@
-"""The only reader of the environment and of channels.toml: everything is checked here, once, at start.
+"""The only reader of the environment, which says where channels.toml is too: everything is checked once, at start.
 
 `load()` either returns a frozen `Settings` or raises `SettingsFault` with *all* faults found, each
 naming the variable or the place in the file and the rule, never a value.
@@ -8,176 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import marshmallow.fields as mf
-import marshmallow.validate as mv
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.domain.spellings import NOT_SOLD
-from app.domain.stock_levels import StockFrom
+from app.channel_settings import Channel, Vendors
+from app.channels_file import read_channels
 from app.errors import SettingsFault
-from app.options import Explained, OneOrMore, option, read_table, switch
-
-TEST_KEY = "RETAILOPS_SDK"
-"""The SDK verifier's public test key (R2)."""
+from app.options import Explained
 
 SHORTEST_TOKEN = 24
 """Characters of a token that opens the console."""
 
-SHORTEST_KEY, LONGEST_KEY = 8, 256
-"""Characters.  Shorter keys could be guessed, and could not be kept out of the log without hiding ordinary words."""
-
-FIXTURE_PAIRS = frozenset({(497, 21), (0, 0)})
-"""(client_id, channel id) of the SDK's fixtures, which certification sends with the production key (R4)."""
-
 ENVIRONMENTS = ("production", "development", "demo")
-
-CATALOG_PATHS = (
-    "sku", "parent_sku", "title", "description", "vendor", "price", "sale_price", "currency", "images", "url",
-    "categories", "options", "requires_shipping", "taxable", "enabled", "weight",
-)  # fmt: skip
-
-
-class VendorSettings(Protocol):
-    """How the settings of one vendor are declared and judged; `gateways.vendor.Vendor` says what each part means."""
-
-    @property
-    def options(self) -> type[Any]: ...
-
-    def faults(self, options: Any) -> list[str]: ...
-
-    def brings_orders(self, options: Any) -> bool: ...
-
-    def not_carried(self, options: Any) -> list[str]: ...
-
-    def account_marks(self, options: Any) -> list[Any]: ...
-
-
-Vendors = Mapping[str, VendorSettings]
-"""By token.  A vendor is imported when it is taken out, which may raise `ImportError`."""
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One RetailOps channel: who it is, which keys may call it, where its orders and facts go."""
-
-    name: str = option(
-        mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}$")),
-        "Name of the channel in commands, addresses and logs: lower-case letters, digits, hyphens.",
-    )
-    client_id: int = option(mf.Integer(strict=True), "RetailOps' client_id, the account number.")
-    channel_id: int = option(mf.Integer(strict=True), "RetailOps' channel_info.id.")
-    auth_keys: tuple[str, ...] = option(
-        mf.List(mf.String(), validate=mv.Length(min=1, max=2)),
-        "One or two live keys of RetailOps for this channel; two while a key is being replaced.",
-        secret=True,
-    )
-    gateways: tuple[str, ...] = option(
-        mf.List(mf.String(), validate=mv.Length(min=1)), "Vendors this channel talks to, in order."
-    )
-    sku_fanout: str = option(
-        mf.String(validate=mv.OneOf(["no_fanout", "related_skus"])),
-        "Answer of catalog_get_config: whether RetailOps pushes related SKUs along with a changed one.",
-        default="no_fanout",
-    )
-    restate: str = option(
-        mf.String(validate=mv.OneOf(["all", "changed"])),
-        "Which stock is sent when RetailOps states it again: all of it, for a vendor's stock moves by itself, or only "
-        "what changed, was refused or was never sent.",
-        default="all",
-    )
-    refunds_paid_by: str = option(
-        mf.String(validate=mv.OneOf(["order_returned", "payment_credit"])),
-        "Which callback pays for a return where RetailOps may send both; the other one only records it.",
-        default="order_returned",
-    )
-    credit_repeat_hours: float = option(
-        mf.Float(validate=mv.Range(min=1, max=24 * 366)),
-        "How long payment_credit with the same amount and parents counts as the same request, in hours.",
-        default=24.0,
-    )
-    allow_fixture_pair: bool = option(
-        switch(),
-        "Allow the SDK fixtures' pairs 497/21 and 0/0, which certification sends with the real key.",
-        default=False,
-    )
-    shop_url: str = option(
-        mf.String(validate=mv.Regexp(r"^(https?://[^\s\\/?#]+\S*)?\Z", error="must begin with https:// or http://")),
-        "Address of the shop; relative addresses of pages and pictures in the catalogue are joined to it.",
-        default="",
-    )
-    stock_from: StockFrom = option(
-        mf.String(validate=mv.OneOf(["", "top", "details"])),
-        "Which stock counts for vendors that are sent one figure a SKU (Rally, Retail Rocket) where RetailOps' "
-        "quantity_available (top) and the sum of its quantity_detail rows (details) disagree. Empty: the lower of the "
-        "two. A vendor that is sent stock by location always gets the details.",
-        default="",
-    )
-    count_external_stock: bool = option(
-        switch(),
-        "Whether units of other vendors (quantity_type external) count when the details are added up, as they do in "
-        "quantity_available.",
-        default=True,
-    )
-    former_name: tuple[str, ...] = option(
-        OneOrMore(mf.String(validate=mv.Regexp(r"^[a-z0-9][a-z0-9-]{0,62}(~[0-9]+)?\Z"))),
-        "Name or names this channel had before: its records go on under the new name.  May stay for good.",
-        default=(),
-    )
-    former_account: tuple[str, ...] = option(
-        OneOrMore(mf.String(validate=mv.Length(min=1, max=255))),
-        "Account or accounts that stood under this name before and are another one now: Rally's organization_id, "
-        "Pipe17's integration_id (of a bare key what `channel check` shows), Retail Rocket's partner_id, or "
-        '"client_id/channel_id" of RetailOps.  What was kept of them is kept apart, and the new one is sent '
-        "everything.  May stay for good.",
-        default=(),
-    )
-    not_sold_words: tuple[str, ...] = option(
-        mf.List(mf.String(validate=mv.Length(min=1))),
-        "Words at `enabled` of a catalogue record that mean: not sold, in any case, beside false, no, 0, off, inactive "
-        "and disabled.  A word that means neither is an error and changes nothing.",
-        default=NOT_SOLD,
-    )
-    catalog: Mapping[str, str] = option(
-        mf.Dict(keys=mf.String(validate=mv.OneOf(CATALOG_PATHS)), values=mf.String()),
-        "Where catalog_push's template_output keeps each product field, as dotted paths.",
-        default=dict,
-    )
-    console_read_token: str = option(
-        mf.String(),
-        "Token that shows this channel alone in the console, without any act; at least 24 characters. Empty: none.",
-        default="",
-        secret=True,
-    )
-    vendors: Mapping[str, Any] = field(default_factory=dict)
-    """Options of each gateway by vendor token, as that vendor declares them."""
-    order_source: str = ""
-    """The gateway that brings its orders, "" for none (R17)."""
-    set_aside: tuple[str, ...] = ()
-    """Faults that stop this channel alone: place and rule (R35).  Its callbacks are answered 503, its hooks are
-    refused and its deliveries wait; the other channels run."""
-    record_key: str = ""
-    """The key of its records where that is not its name (`channel.registration` finds it)."""
-
-    @property
-    def key(self) -> str:
-        """What its records hang on: it stays when the name changes, and changes with the account (R35).
-
-        People see `name`; everything that is kept, locked or owed has this.
-        """
-        return self.record_key or self.name
-
-    @property
-    def pair(self) -> tuple[int, int]:
-        """(client_id, channel_info.id), which RetailOps sends with every callback."""
-        return self.client_id, self.channel_id
 
 
 @dataclass(frozen=True)
@@ -391,33 +238,15 @@ def _is_in_memory(address: URL) -> bool:
     return not path or ":memory:" in path or "memory" in address.query.get("mode", "")
 
 
-def _channels(env: Mapping[str, str], is_production: bool, vendors: Vendors, faults: list[str]) -> tuple[Channel, ...]:
-    place, text = _channels_text(env, is_production, faults)
-    if text is None:
-        return ()
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        faults.append(f"{place}: not TOML: {error}")
-        return ()
-    tables = document.pop("channel", [])
-    faults.extend(f"{place}: unknown top-level key '{key}'; only [[channel]] is known" for key in document)
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        faults.append(f"{place}: channels are written as [[channel]] tables")
-        return ()
-    channels = [
-        channel
-        for position, table in enumerate(tables, 1)
-        if (channel := _channel(table, position, place, env, vendors, faults)) is not None
-    ]
-    faults.extend(_collisions(channels, place, vendors))
-    return tuple(channels)
-
-
 def channels_file(environ: Mapping[str, str] | None = None) -> Path:
     """Where the channels are read from, unless the variable CHANNELS holds their text."""
     env = os.environ if environ is None else environ
     return Path(env.get("CHANNELS_FILE") or "channels.toml")
+
+
+def _channels(env: Mapping[str, str], is_production: bool, vendors: Vendors, faults: list[str]) -> tuple[Channel, ...]:
+    place, text = _channels_text(env, is_production, faults)
+    return () if text is None else read_channels(text, place, env, vendors, faults)
 
 
 def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str]) -> tuple[str, str | None]:
@@ -432,141 +261,3 @@ def _channels_text(env: Mapping[str, str], is_production: bool, faults: list[str
     except (OSError, UnicodeDecodeError) as error:
         faults.append(f"{path.name}: cannot be read: {type(error).__name__}")
     return path.name, None
-
-
-def _channel(
-    table: dict[str, Any], position: int, place: str, env: Mapping[str, str], vendors: Vendors, faults: list[str]
-) -> Channel | None:
-    name = table.get("name")
-    here = f"{place}: channel '{name}'" if isinstance(name, str) else f"{place}: channel number {position}"
-    found: list[str] = []
-    table = _expanded(table, here, env, found)
-    own = {key: value for key, value in table.items() if key not in vendors}
-    channel = read_table(Channel, own, here, found)
-    if channel is not None:
-        found.extend(f"{here}.auth_keys: {rule}" for key in channel.auth_keys for rule in key_rules(key))
-        if channel.pair in FIXTURE_PAIRS and not channel.allow_fixture_pair:
-            found.append(
-                f"{here}: client_id and channel_id are those of the SDK's fixtures, which certification sends with "
-                "the real key; use the real numbers or set allow_fixture_pair = true"
-            )
-    tables = _vendor_tables(table, here, vendors, found)
-    faults.extend(found)
-    if found or channel is None:
-        return None
-    return replace(
-        channel,
-        auth_keys=tuple(channel.auth_keys),
-        gateways=tuple(channel.gateways),
-        former_name=tuple(dict.fromkeys(channel.former_name)),
-        former_account=tuple(dict.fromkeys(channel.former_account)),
-        not_sold_words=tuple(" ".join(word.split()).casefold() for word in channel.not_sold_words),
-        vendors=tables,
-        order_source=next((token for token, options in tables.items() if vendors[token].brings_orders(options)), ""),
-        set_aside=tuple(_not_carried(tables, here, vendors)),
-    )
-
-
-def _not_carried(tables: Mapping[str, Any], here: str, vendors: Vendors) -> Iterator[str]:
-    """Settings of the order source that make orders RetailOps can never take (R33)."""
-    for token, options in tables.items():
-        vendor = vendors[token]
-        if vendor.brings_orders(options):
-            yield from (f"{here}.{token}.{rule}" for rule in vendor.not_carried(options))
-
-
-def _vendor_tables(table: Mapping[str, Any], here: str, vendors: Vendors, faults: list[str]) -> dict[str, Any]:
-    """The options of every gateway the channel names, even where the channel's own keys are at fault."""
-    named = table.get("gateways")
-    tokens = [token for token in named if isinstance(token, str)] if isinstance(named, list) else []
-    tables: dict[str, Any] = {}
-    sources: list[str] = []
-    if len(set(tokens)) < len(tokens):
-        faults.append(f"{here}.gateways: a gateway is named twice")
-    for token in dict.fromkeys(tokens):
-        if token not in vendors:
-            faults.append(f"{here}.gateways: unknown gateway '{token}'; known: {', '.join(vendors)}")
-            continue
-        try:
-            vendor = vendors[token]
-        except ImportError as error:
-            faults.append(f"{here}.gateways: gateway '{token}' cannot be loaded: {type(error).__name__}")
-            continue
-        given = table.get(token, {})
-        options = read_table(vendor.options, given, f"{here}.{token}", faults) if isinstance(given, dict) else None
-        if options is None:
-            continue
-        tables[token] = options
-        faults.extend(f"{here}.{token}: {rule}" for rule in vendor.faults(options))
-        if vendor.brings_orders(options):
-            sources.append(token)
-    if len(sources) > 1:
-        faults.append(
-            f"{here}.gateways: {' and '.join(sources)} both bring orders; one order source per channel "
-            "(set orders = false in the other's table)"
-        )
-    for token in vendors:
-        if token in table and token not in tokens:
-            faults.append(f"{here}: table '{token}' is given but gateways does not name it")
-        elif token in table and not isinstance(table[token], dict):
-            faults.append(f"{here}.{token}: must be a table")
-    return tables
-
-
-def _expanded(value: Any, here: str, env: Mapping[str, str], faults: list[str]) -> Any:
-    """`${NAME}` in any text of the table becomes the variable; a missing one is a fault."""
-    if isinstance(value, dict):
-        return {key: _expanded(item, here, env, faults) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expanded(item, here, env, faults) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def variable(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if not env.get(name):
-            faults.append(f"{here} names ${{{name}}}, which is not set")
-        return env.get(name, "")
-
-    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", variable, value)
-
-
-def key_rules(key: str) -> list[str]:
-    """The rules a key breaks, none if RetailOps can carry it: it takes back what follows the last underscore
-    (SDK contract 1.3)."""
-    rules = []
-    if key == TEST_KEY:
-        rules.append("the SDK's public test key can never be a channel's key")
-    elif "_" in key:
-        rules.append("a key must not contain an underscore; RetailOps would cut it there")
-    if len(key) < SHORTEST_KEY:
-        rules.append(f"a key must have at least {SHORTEST_KEY} characters; the SDK's generator makes 32")
-    if len(key) > LONGEST_KEY:
-        rules.append(f"a key must have at most {LONGEST_KEY} characters")
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        rules.append("a key must be printable ASCII without blanks")
-    return rules
-
-
-def _collisions(channels: list[Channel], place: str, vendors: Vendors) -> list[str]:
-    """R5: whatever says which channel or account is meant must say it once."""
-    faults = []
-    owners: dict[tuple[str, Any], Channel] = {}
-    for channel in channels:
-        marks: list[tuple[str, Any]] = [("name", channel.name), ("client_id and channel_id", channel.pair)]
-        for token, options in channel.vendors.items():
-            marks.extend((f"{token} account", mark) for mark in vendors[token].account_marks(options))
-        for kind, mark in dict.fromkeys(marks):
-            other = owners.setdefault((kind, mark), channel)
-            if other is not channel:
-                faults.append(f"{place}: channels '{other.name}' and '{channel.name}' have the same {kind}")
-    former: dict[str, Channel] = {}
-    names = {channel.name for channel in channels}
-    for channel in channels:
-        for name in channel.former_name:
-            here = f"{place}: channel '{channel.name}'.former_name"
-            if name in names:
-                faults.append(f"{here}: '{name}' is the name of a channel now; it cannot be a former one as well")
-            if former.setdefault(name, channel) is not channel:
-                faults.append(f"{here}: '{name}' is also a former name of channel '{former[name].name}'")
-    return sorted(set(faults))

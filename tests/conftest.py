@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
+from sqlalchemy import Connection
 
 from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
@@ -68,6 +69,11 @@ def channel_table(
         api_key=api_key,
         more=more,
     )
+
+
+def owed_levels(connection: Connection) -> int:
+    """How many (gateway, SKU) levels have not been received yet."""
+    return int(connection.exec_driver_sql("select count(*) from stock where seq > sent_seq").scalar_one())
 
 
 @pytest.fixture(scope="session")

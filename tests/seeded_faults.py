@@ -291,6 +291,17 @@ FAULTS = (
         ("tests/records/test_clocks.py::test_p45_a_lease_further_ahead_than_any_can_be_is_over",),
     ),
     Fault(
+        "write-after-the-lease-was-lost",
+        "P44",
+        "app/records/leases.py",
+        ", table.c.lease_token == token)",
+        ")",
+        (
+            "tests/records/test_restating.py::test_p33_p44_a_sender_that_lost_its_lease_sends_the_present_level_once_more",
+            "tests/gateways/test_retailrocket_feed.py::test_p26_many_changes_make_one_build_by_one_process_and_all_serve_it",
+        ),
+    ),
+    Fault(
         "count-every-step",
         "P45",
         "app/records/heartbeat.py",
@@ -436,11 +447,11 @@ FAULTS = (
         "follow-redirects",
         "P8",
         "app/transport/client.py",
-        "                body = self._read(answer)\n",
+        "                body = read_body(answer, self._max_reply_bytes)\n",
         "                if 300 <= answer.status < 400 and answer.headers.get('Location'):\n"
         "                    prepared.url = answer.headers['Location']\n"
         "                    return self._try(prepared, shown, attempt)\n"
-        "                body = self._read(answer)\n",
+        "                body = read_body(answer, self._max_reply_bytes)\n",
         ("tests/transport/test_client.py::test_p8_a_redirect_is_never_followed",),
     ),
     Fault(
@@ -2432,7 +2443,7 @@ FAULTS = (
     Fault(
         "read-any-answer",
         "P46",
-        "app/transport/client.py",
+        "app/transport/replies.py",
         "if has_more_values(self.body, MOST_VALUES):",
         "if False:",
         ("tests/transport/test_client.py::test_p46_an_answer_of_a_million_values_is_not_read",),

@@ -6,6 +6,8 @@ import ast
 import functools
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,34 @@ def test_p29_flask_and_requests_stay_where_they_belong() -> None:
     assert _uses("flask") <= {"callbacks", "console", "cli", "sandbox", "__init__", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}
     assert _uses("urllib3") <= {"transport", "cli", "sandbox"}
+
+
+def _modules() -> dict[str, Path]:
+    """Every module of app/ by its dotted name."""
+    paths = {path.relative_to(ROOT).with_suffix(""): path for path in (ROOT / "app").rglob("*.py")}
+    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in paths.items()}
+
+
+def _imported(path: Path, modules: Collection[str]) -> set[str]:
+    """The modules of ours that this one imports anywhere: in a function and for its types too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names if names <= set(modules) else {*names, node.module or ""}
+    return found & set(modules)
+
+
+def test_p29_no_two_modules_need_each_other() -> None:
+    """Not even for their types: who reads one of a circle has to read all of it."""
+    modules = {name: path for name, path in _modules().items() if not name.startswith("app.sandbox")}
+    needed = {name: _imported(path, modules) - {name} for name, path in modules.items()}
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as error:
+        pytest.fail(f"modules import each other: {error.args[1]}")
 
 
 SQL_HAS_A_HOME = {"records", "storefront"}
@@ -110,7 +140,9 @@ def test_p29_the_storefront_names_no_vendor() -> None:
 GROUND_FLOOR = {
     "__init__": "composes the rooms",
     "serving": "gunicorn's settings, composition as well",
-    "settings": "what the environment and channels.toml say",
+    "settings": "what the environment says, and the whole configuration of a process",
+    "channel_settings": "what the settings of a channel are",
+    "channels_file": "what channels.toml says",
     "options": "how any room declares its settings",
     "errors": "the error family that every room raises or catches",
     "logs": "how every room's log lines are written",

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from app.contract.schemas import Contract
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
@@ -29,10 +30,10 @@ LIMITS = {
     "order_shipment_submit to Pipe17 and back": (56, 187, 42, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (49, 161, 39, 8, 3, 1),
     "inventory_push, the request": (22, 34, 12, 2, 1, 0),
-    "inventory_push, the same stock in the background": (38, 118, 16, 9, 4, 0),
+    "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
-    "Rally order/create": (36, 94, 31, 11, 2, 0),
+    "Rally order/create": (36, 94, 30, 11, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
@@ -44,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 11_019, "all of app/": 70_000}
+LINES = {"gateways": 11_022, "all of app/": 70_000}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
@@ -136,7 +137,7 @@ def test_how_far_an_orders_callbacks_travel(retailops: Caller, walk: Walking) ->
 
 def test_how_far_stock_travels(retailops: Caller, walk: Walking) -> None:
     works = retailops.app.extensions["works"]
-    sender = Syncer(works.database, works.gateways, works.database.clock, lambda: False)
+    sender = Syncer(WorkerProcess(works.database, works.gateways, works.database.clock, lambda: False))
 
     def state(units: int) -> None:
         detail = {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": units,

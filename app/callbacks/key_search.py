@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from app.settings import LONGEST_KEY
+from app.channel_settings import LONGEST_KEY
 
 FIELD: Final = "integration_auth_token"
 

@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 from flask import Response
 
-from app.channel.dispatch import Malformed
-from app.channel.result import event_json
+from app.channel.dispatch import Malformed, event_json
 from app.domain.events import Event
 from app.errors import HttpError
 

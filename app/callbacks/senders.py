@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Sequence
 from typing import IO, Final
 
+from app.channel_settings import Channel
 from app.gateways import VENDORS
-from app.settings import Channel
 
 HEALTH: Final = "/health"
 """The sender of the platform's checks, which must not wait behind anybody; no channel's key looks so."""

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from app.channel import refund_outcomes, refunds
-from app.channel.commands import Ran, execute
 from app.channel.money import rounded
-from app.channel.result import CallbackResult
-from app.domain.events import Event
+from app.channel.services import CallbackRequest, CallbackResult
+from app.domain.events import Association, Event
 from app.records import payment_ledger
 from app.records import refunds as ledger
+from app.records.outcomes import Outcome
 from app.records.payment_ledger import Charge
 from app.records.refunds import Entry
-
-if TYPE_CHECKING:
-    from app.channel.actions.payment_credit import CreditPayment
 
 UNREPORTED = ("order_complete", "order_cancel")
 """Callbacks that give money back and whose answers have no place to say so."""
 
 Status = Literal["success", "fail", "decline", "timeout"]
+
+
+@dataclass(frozen=True)
+class Credit:
+    """A credit that was carried out, with what its plan read and decided."""
+
+    request: CallbackRequest
+    vendor: str
+    """Token of the order's source, as messages name it."""
+    order_refnum: str
+    source: tuple[str, str]
+    """What the ledger knows it by: its callback and its natural key."""
+    parents: tuple[str, ...]
+    """Numbers of the payments it may draw on."""
+    payments: Mapping[str, Charge]
+    """The order's payments by number, as they were before it."""
+    amount: Decimal
+    """What RetailOps requested."""
+    is_new: bool
+    """Whether this request made it: False for a repeat of an earlier credit."""
+    cut_to: Decimal | None
+    """What it was reduced to because no more was left; None when it was not."""
+    named: tuple[Association, ...]
+    """What its events name."""
+
+    @property
+    def channel(self) -> str:
+        """The key of the channel's records."""
+        return self.request.channel.key
 
 
 def answered(
@@ -33,16 +60,17 @@ def answered(
     return CallbackResult(events, {**result.content, "status": status, "amount": paid, "refnum": refnum})
 
 
-def carried_out(credit: CreditPayment, result: CallbackResult) -> CallbackResult:
-    """Carry the credit out; its answer says what was given back, or why nothing was."""
-    if credit.amount <= 0:
-        return answered(result, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
-    ran = execute(credit.request, [credit])
-    [events] = ran.events
-    if ran.unrecorded:
-        return _from_memory(credit, result, events, ran)
+def answer_to(
+    credit: Credit, result: CallbackResult, events: Sequence[Event], unrecorded: Sequence[Outcome]
+) -> CallbackResult:
+    """The answer to a credit that was carried out: what was given back, or why nothing was.
+
+    `unrecorded` are outcomes the ledger does not hold yet.
+    """
+    if unrecorded:
+        return _from_memory(credit, result, events, unrecorded)
     with credit.request.services.database.read() as connection:
-        mine = ledger.of_source(connection, credit.channel, credit.callback, credit.natural_key)
+        mine = ledger.of_source(connection, credit.channel, *credit.source)
         matches = [entry for entry in mine if entry.state == "matched"]
         matched = matches[0] if matches else None
         paying = mine
@@ -62,19 +90,20 @@ def carried_out(credit: CreditPayment, result: CallbackResult) -> CallbackResult
     return _paid(credit, result, matched, paying, accepted, payments)
 
 
-def _from_memory(credit: CreditPayment, result: CallbackResult, events: Sequence[Event], ran: Ran) -> CallbackResult:
+def _from_memory(
+    credit: Credit, result: CallbackResult, events: Sequence[Event], unrecorded: Sequence[Outcome]
+) -> CallbackResult:
     """What the vendor answered, which the records will say when the database is back."""
-    source = (credit.callback, credit.natural_key)
-    paying = [item for item in refund_outcomes.with_known((), source, ran.unrecorded) if item.is_in_effect]
+    paying = [item for item in refund_outcomes.with_known((), credit.source, unrecorded) if item.is_in_effect]
     accepted = [entry for entry in paying if entry.state == "accepted"]
     if not paying:
         return _unpaid(credit, result, events)
     if accepted:
-        refund_outcomes.note_reported(credit.request, source, is_recorded=False)
+        refund_outcomes.note_reported(credit.request, credit.source, is_recorded=False)
     return _paid(credit, result, None, paying, accepted, credit.payments)
 
 
-def _note(credit: CreditPayment, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
+def _note(credit: Credit, mine: Sequence[Entry], accepted: Sequence[Entry], *, is_unpaid: bool) -> None:
     """Keep that the answer reports these refunds, and for the operator that the request was repeated."""
     for source in dict.fromkeys(entry.source for entry in accepted if entry.answered_at is None):
         refund_outcomes.note_reported(credit.request, source, is_recorded=True)
@@ -83,15 +112,15 @@ def _note(credit: CreditPayment, mine: Sequence[Entry], accepted: Sequence[Entry
             ledger.note_repeat(connection, mine[0].id)
 
 
-def _unpaid(credit: CreditPayment, result: CallbackResult, events: Sequence[Event]) -> CallbackResult:
+def _unpaid(credit: Credit, result: CallbackResult, events: Sequence[Event]) -> CallbackResult:
     event = next((item for item in events if item.event_type == "error"), None)
-    message = f"{credit.source.token} has not done it; nothing was given back"
+    message = f"{credit.vendor} has not done it; nothing was given back"
     event = event or Event("error", "NOT_DONE", message, credit.named)
     return answered(result, "decline" if event.code == "DECLINED" else "fail", event)
 
 
 def _paid(
-    credit: CreditPayment,
+    credit: Credit,
     result: CallbackResult,
     matched: Entry | None,
     paying: Sequence[Entry],

@@ -18,17 +18,16 @@ from app.channel.dry_run import answer_unreal
 from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_events import LateEvents
 from app.channel.request_faults import ENTRY_NAMES, fault_events, more_problems_event, problem_event
-from app.channel.result import CallbackResult, answer, event_json
 from app.channel.routing import Routing, Standing
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest, CallbackResult, Services
+from app.channel_settings import Channel
 from app.contract.outgoing import BadAnswer, Judged, mend
 from app.contract.reading import Envelope, entries, shown
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
-from app.domain.events import about
+from app.domain.events import Event, about
 from app.errors import HttpError
 from app.records.database import DatabaseRefused, repeated
-from app.settings import Channel
 
 CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
 """Code of every 503 for a channel that a fault of its own stops (R35)."""
@@ -160,7 +159,7 @@ class CallbackDispatcher:
         note.outcome = _summary(result)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*received.envelope.pair)
-        given = answer(callback, result, answer_shape(callback.name))
+        given = _answer_json(callback, result)
         if channel is not None and "events" in given:
             late = self._late_events.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))
@@ -211,6 +210,28 @@ class CallbackDispatcher:
         if len(encoded) <= KNOWN_GOOD_BYTES and len(self._known_good) < KNOWN_GOOD:
             self._known_good.add((callback.name, encoded))
         return encoded
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as RetailOps reads it; `associations` is always a list (SDK contract 1.6)."""
+    return {
+        "event_type": event.event_type,
+        "code": event.code,
+        "message": event.message,
+        "associations": [
+            {"identifier_type": item.identifier_type, "identifier": item.identifier} for item in event.associations
+        ],
+    }
+
+
+def _answer_json(callback: Callback, result: CallbackResult) -> dict[str, Any]:
+    """The JSON body of a 200 for this callback; every list and enum the contract has is present."""
+    events = [event_json(event) for event in dict.fromkeys(result.events)]
+    shape = answer_shape(callback.name)
+    if shape is not None:
+        return shape(events, result)
+    status = {"status": "fail" if result.has_failed else "success"} if callback.answer_has_status else {}
+    return {**status, "events": events}
 
 
 def _summary(result: CallbackResult) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.channel.actions import action
 from app.channel.order_json import order_json
-from app.channel.result import CallbackResult
+from app.channel.services import CallbackResult
 from app.contract.reading import amount, mapping
 from app.contract.schemas import Callback, Reading
 from app.domain.events import Event

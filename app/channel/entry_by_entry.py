@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from app.channel.result import CallbackResult
+from app.channel.services import CallbackResult
 from app.contract.problems import KEPT
 from app.deadline import Deadline
 from app.domain.events import Association, Event

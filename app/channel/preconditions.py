@@ -7,8 +7,7 @@ from contextlib import suppress
 
 from app.channel import orders
 from app.channel.command import OrderAtSource, OrderUnknown
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import OrderName
 from app.domain.events import Association, Event
 from app.errors import GatewayError

@@ -13,12 +13,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from app.channel_settings import Channel
 from app.domain.channel_identity import Configured, Decision, Identity, Known, decide
 from app.gateways import VENDORS
 from app.records import channels
 from app.records.channels import Open
 from app.records.database import Database
-from app.settings import Channel, Settings
+from app.settings import Settings
 
 log = logging.getLogger(__name__)
 

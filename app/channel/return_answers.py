@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.channel import refund_outcomes, refunds
 from app.channel.command import OrderAtSource
-from app.channel.commands import execute
 from app.channel.money import as_number
-from app.channel.result import CallbackResult
+from app.channel.services import CallbackResult
+from app.domain.events import Event
 from app.records import payment_ledger
 from app.records import refunds as ledger
+from app.records.outcomes import Outcome
 from app.records.payment_ledger import Charge
 from app.records.refunds import Entry
 
-if TYPE_CHECKING:
-    from app.channel.actions.order_returned import ReturnOrder
 
+def answered(
+    order: OrderAtSource,
+    source: tuple[str, str],
+    events: list[Event],
+    charges: Sequence[Charge],
+    unrecorded: Sequence[Outcome],
+) -> CallbackResult:
+    """The answer to a return that was carried out: its events, and the refunds that the source has accepted.
 
-def carried_out(order: OrderAtSource, command: ReturnOrder) -> CallbackResult:
-    """Carry the return out; its answer names the refunds that the source has accepted."""
+    `source` is what the ledger knows the return by, its callback and its natural key; `charges` are the payments as
+    its plan read them; `unrecorded` are outcomes the ledger does not hold yet.
+    """
     request = order.request
-    ran = execute(request, [command])
-    [events] = ran.events
-    if command.is_altered:
-        return CallbackResult(events)
-    source, charges = (command.callback, command.natural_key), command.payments
     entries: list[Entry] = []
-    if not ran.unrecorded:
+    if not unrecorded:
         with request.services.database.read() as connection:
             entries = ledger.of_source(connection, order.channel, *source)
             charges = payment_ledger.charges(connection, order.channel, order.refnum)
-    entries = refund_outcomes.with_known(entries, source, ran.unrecorded)
+    entries = refund_outcomes.with_known(entries, source, unrecorded)
     payments = {item.refnum: item for item in charges}
     accepted = [entry for entry in entries if entry.state == "accepted"]
     if any(entry.answered_at is None for entry in accepted):
-        refund_outcomes.note_reported(request, source, is_recorded=not ran.unrecorded)
+        refund_outcomes.note_reported(request, source, is_recorded=not unrecorded)
     credit = sum((entry.amount for entry in accepted if entry.is_store_credit), Decimal(0))
     to_payments = [entry for entry in accepted if not entry.is_store_credit]
     transactions = [_transaction(entry, payments.get(entry.payment_refnum)) for entry in to_payments]

@@ -13,9 +13,8 @@ from app.channel import refunds
 from app.channel.command import OrderAtSource, OrderCommand, Plan
 from app.channel.commands import run
 from app.channel.preconditions import with_order
-from app.channel.result import CallbackResult
 from app.channel.return_requests import ReturnRequest
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.channel.shipments import where
 from app.contract.packages import StatedPackage
 from app.contract.reading import OrderName

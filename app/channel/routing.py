@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from app.channel_settings import TEST_KEY, Channel
 from app.errors import HttpError
-from app.settings import TEST_KEY, Channel
 
 Standing = Literal["live", "dry_run", "unconfigured"]
 

@@ -1,20 +1,21 @@
-"""What an action needs to run: the records, the gateways, the sender of calls, the clock."""
+"""What an action is given, and what it gives: the process's services, the callback's request, its result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.channel_settings import Channel
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
 from app.deliveries.attempts import Attempts
 from app.deliveries.keeping import Keeper
+from app.domain.events import Event
 from app.gateways.calls import Call, Kind, Verb
 from app.gateways.capabilities import Gateway
 from app.records.database import Database
-from app.settings import Channel
 
 BUDGET_S = 10.0
 """How long a callback may take; RetailOps' verifier gives up at 15 s (SDK contract 1.5)."""
@@ -78,3 +79,21 @@ class CallbackRequest:
         """The circumstances to hand a gateway, which is called now."""
         self.leave_turn()
         return Call(self.deadline, self.request_id, kind)
+
+
+@dataclass
+class CallbackResult:
+    """The events of a callback and whatever else its answer holds."""
+
+    events: list[Event] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict)
+    order_refnum: str = ""
+    """The order it turned out to be about, where the body names none; for the journal."""
+
+    @property
+    def has_failed(self) -> bool:
+        """True when something requested was not done.
+
+        That is no second opinion: an error event says why, for RetailOps shows people the events (SDK contract 4.7).
+        """
+        return any(event.event_type == "error" for event in self.events)

@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from app.channel_settings import key_rules
 from app.cli.verify.keys import PLACES, NoKey, NothingStored, StoredKey, find_key, new_key, store_key, unseen_home
-from app.settings import key_rules
 from app.terminal import json_option, print_json
 
 _ROTATION = f"""

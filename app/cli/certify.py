@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from app.channel_settings import key_rules
 from app.cli.certification import (
     NOT_CERTIFIED,
     RETAILOPS_URL,
@@ -28,7 +29,6 @@ from app.cli.verify.show import Progress
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
 from app.contract.schemas import load_contract
-from app.settings import key_rules
 from app.terminal import console, json_option, new_table, print_json
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from app import settings as configuration
 from app import shared_rates
 from app.channel import registration
+from app.channel_settings import Channel
 from app.cli import public_address
 from app.cli.vendors import build
 from app.domain.findings import Finding
@@ -24,7 +25,7 @@ from app.gateways import VENDORS
 from app.operations.health_checks import server as server_checks
 from app.operations.health_checks.report import Checks, Report
 from app.records.database import Database, DatabaseUnavailable
-from app.settings import Channel, Settings
+from app.settings import Settings
 from app.terminal import console, json_option, new_table, print_json
 
 

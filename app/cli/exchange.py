@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from app.channel_settings import SHORTEST_KEY
 from app.cli.verify.bodies import NotAnObject, read_object
 from app.cli.verify.keys import MASK, Secret
 from app.cli.verify.target import Answer, NoAnswer, Target
 from app.contract.problems import Problem
 from app.contract.schemas import Callback
-from app.settings import SHORTEST_KEY
 
 SHOWN = 2000
 """Characters shown of an answer that is not JSON."""

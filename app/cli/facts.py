@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from app.channel_settings import Channel
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
@@ -18,7 +19,6 @@ from app.records import stock as levels
 from app.records.database import Database
 from app.records.stock import StatedLevel
 from app.records.stock_sync import SendAgain
-from app.settings import Channel
 from app.terminal import console, json_option, new_table, print_json
 
 SHOWN = 50

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from app.channel_settings import Channel
 from app.cli import COMMANDS
 from app.gateways import EXAMPLE, REGISTRY
 from app.sandbox import vendors
-from app.settings import Channel
 from app.terminal import json_option, print_json
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import iso, key_of, records, when
 from app.cli.vendors import channel_named, check_vendor
 from app.operations import acts
-from app.operations.pauses import READ_EVERY_S, Pause, paused
+from app.operations.pauses import KNOWN_WITHIN_S, Pause, paused
 from app.operations.scope import Scope
 from app.records.database import Database
 from app.terminal import json_option, print_json
@@ -47,7 +47,7 @@ def pause(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: 
     elif dry_run:
         click.echo(f"{gateway} of channel {channel} would be paused.")
     else:
-        click.echo(f"{gateway} of channel {channel} is paused: no call to it begins after {READ_EVERY_S:g} s from now.")
+        click.echo(f"{gateway} of channel {channel} is paused: from {KNOWN_WITHIN_S:g} s on no call to it begins.")
         click.echo(f"What is owed waits. To go on: channel resume {channel} {gateway}")
 
 

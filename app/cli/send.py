@@ -13,6 +13,7 @@ from rich.json import JSON
 
 from app import settings as configuration
 from app.addresses import is_loopback
+from app.channel_settings import TEST_KEY, Channel
 from app.cli.exchange import Verdict, apply_change, exchange
 from app.cli.samples import sample
 from app.cli.verify.bodies import NotAnObject, read_object
@@ -20,7 +21,7 @@ from app.cli.verify.keys import find_key
 from app.cli.verify.target import BadAddress, Target
 from app.contract.schemas import Callback, load_contract
 from app.gateways import VENDORS
-from app.settings import TEST_KEY, Channel, Settings
+from app.settings import Settings
 from app.terminal import console, json_option, print_json
 
 READ_ONLY = frozenset({"catalog_get_config", "order_pull"})

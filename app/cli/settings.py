@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.padding import Padding
 
 from app import settings as configuration
+from app.channel_settings import Channel
 from app.errors import SettingsFault
 from app.gateways import VENDORS
 from app.operations import settings_view
 from app.operations.settings_view import Setting, Table
-from app.settings import Channel, Settings
+from app.settings import Settings
 from app.terminal import console, is_wide, json_option, new_table, print_json
 
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import click
 
 from app import shared_rates
+from app.channel_settings import Channel
 from app.errors import GatewayError
 from app.gateways import VENDORS
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
 from app.records.database import Database
-from app.settings import Channel, Settings
+from app.settings import Settings
 
 THREADS = 2
 """How many threads of this process are stated to a vendor: a command calls from one."""

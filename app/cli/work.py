@@ -48,7 +48,7 @@ def work(as_json: bool) -> None:
     logs.configure(configured.log_level, configured.secrets(), configured.names)
     works = Works(configured, database, delivery_threads=THREADS)
     works.start()
-    works.dispatcher.start()
+    works.deliver()
     names = [channel.name for channel in configured.channels]
     if as_json:
         print_json({"working": True, "channels": names, "threads": THREADS})

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.channel_settings import Channel
 from app.console.guard import visitor
 from app.operations.scope import Scope
 from app.records.database import Database
-from app.settings import Channel, Settings
+from app.settings import Settings
 
 
 @dataclass(frozen=True)

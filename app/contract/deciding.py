@@ -6,7 +6,7 @@ A field that decides nothing is dropped with a `warning` FIELD_IGNORED.  `[]` st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -142,9 +142,3 @@ _ALWAYS = frozenset({("order_cancel", "order.retailops_order_id")})
 def condition(callback: str, place: str) -> Callable[[Mapping[str, Any]], bool] | None:
     """Beside what a deciding field decides; None for always."""
     return None if (callback, place) in _ALWAYS else _BESIDE.get(place)
-
-
-def unknown_places(callback: str, places: Iterable[str]) -> Iterator[str]:
-    """Entries of the table that the callback's schema, which has these places, does not know."""
-    known = set(places)
-    yield from (place for place in sorted(DECIDING.get(callback, ())) if place not in known)

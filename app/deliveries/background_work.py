@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.gateways.capabilities import Gateway
@@ -20,30 +21,32 @@ REST = 20
 log = logging.getLogger(__name__)
 
 
-class BackgroundWork:
-    """One process's."""
+@dataclass(frozen=True)
+class WorkerProcess:
+    """The process that delivers and syncs in the background, as its work sees it."""
 
-    def __init__(
-        self,
-        database: Database,
-        gateways: Mapping[tuple[str, str], Gateway],
-        clock: Callable[[], datetime],
-        is_stopping: Callable[[], bool],
-    ) -> None:
-        self._database = database
-        self._gateways = gateways
-        self._clock = clock
-        self._is_stopping = is_stopping
+    database: Database
+    gateways: Mapping[tuple[str, str], Gateway]
+    """By channel key and token, those of the channels that are served."""
+    clock: Callable[[], datetime]
+    is_stopping: Callable[[], bool]
+
+
+class BackgroundWork:
+    """Queues the reports that observers are due, and calls what a gateway does regularly."""
+
+    def __init__(self, process: WorkerProcess) -> None:
+        self._process = process
         self._look_at_s: dict[tuple[str, str], float] = {}
 
     def do(self, channel: str, token: str) -> bool:
         """True when a call is due now that was not before.  Never raises."""
-        gateway = self._gateways[(channel, token)]
+        gateway = self._process.gateways[(channel, token)]
         try:
             reports_at = gateway.observer.reports_at if gateway.observer is not None else ""
             is_due = bool(reports_at) and self._queue_reports(channel, token, reports_at)
             if gateway.background is not None:
-                gateway.background(self._is_stopping)
+                gateway.background(self._process.is_stopping)
             return is_due
         except DatabaseUnavailable as error:
             log.warning("periodic_work for %s/%s wait for the database: %s", channel, token, error)
@@ -56,13 +59,13 @@ class BackgroundWork:
         if time.monotonic() < self._look_at_s.get(stream, 0.0):
             return False
         began_s = time.monotonic()
-        with self._database.read() as connection:
+        with self._process.database.read() as connection:
             is_any = bool(purchase_reports.ripe(connection, *stream, reports_at))
         ended_s = time.monotonic()
         self._look_at_s[stream] = ended_s + max(LOOK_S, REST * (ended_s - began_s))
         if not is_any:
             return False
-        with self._database.write() as connection:
-            is_any = purchase_reports.queue_ripe(connection, *stream, reports_at, self._clock())
+        with self._process.database.write() as connection:
+            is_any = purchase_reports.queue_ripe(connection, *stream, reports_at, self._process.clock())
         self._look_at_s[stream] = 0.0
         return is_any

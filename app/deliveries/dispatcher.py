@@ -19,7 +19,7 @@ from app import caller
 from app.clock import boot_s, utc_now
 from app.deadline import Deadline
 from app.deliveries.attempts import Attempts
-from app.deliveries.background_work import BackgroundWork
+from app.deliveries.background_work import BackgroundWork, WorkerProcess
 from app.deliveries.failure_log import FailureLog
 from app.deliveries.keeping import Keeper
 from app.deliveries.recording import Apply, Recorder
@@ -97,8 +97,9 @@ class Dispatcher:
         self._ending = threading.Event()
         self._failures = FailureLog()
         self._waits = Repeats()
-        self._syncer = Syncer(database, gateways, clock, self._stopping.is_set)
-        self._background_work = BackgroundWork(database, gateways, clock, self._stopping.is_set)
+        process = WorkerProcess(database, gateways, clock, self._stopping.is_set)
+        self._syncer = Syncer(process)
+        self._background_work = BackgroundWork(process)
         self._observers = {
             stream for stream, gateway in gateways.items() if gateway.observer and gateway.observer.reports_at
         }

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from app.clock import boot_s
 from app.deadline import Deadline
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.failure_log import FailureLog, RefusedFacts
 from app.deliveries.keeping import persistent
 from app.deliveries.transitions import UNTRIED_CODES
@@ -36,7 +37,7 @@ from app.records import (
     stock_sync,
     sync_state,
 )
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import DatabaseUnavailable
 from app.records.late_events import RefusedFact
 from app.records.outbox import new_lease
 from app.transport.retries import next_try_s
@@ -134,37 +135,28 @@ STOCK = FactKind(
 class Syncer:
     """Sends gateways the facts they have not received, for one process."""
 
-    def __init__(
-        self,
-        database: Database,
-        gateways: Mapping[tuple[str, str], Gateway],
-        clock: Callable[[], datetime],
-        is_stopping: Callable[[], bool],
-    ) -> None:
-        self._database = database
-        self._gateways = gateways
-        self._clock = clock
-        self._is_stopping = is_stopping
+    def __init__(self, process: WorkerProcess) -> None:
+        self._process = process
         self._failures = FailureLog()
         self._refused = RefusedFacts()
-        self.streams = [key for key, gateway in gateways.items() if gateway.stock or gateway.catalogue]
+        self.streams = [key for key, gateway in process.gateways.items() if gateway.stock or gateway.catalogue]
 
     def _new_lease(self) -> Lease:
         """A lease of a stream, to be taken at once."""
         held_until_s = boot_s() + LEASE_S  # before the clock is read, so that it is over before the kept one is
-        return Lease(new_lease(), self._clock(), Deadline.in_s(ATTEMPT_S).held_until(held_until_s))
+        return Lease(new_lease(), self._process.clock(), Deadline.in_s(ATTEMPT_S).held_until(held_until_s))
 
     def send(self, channel: str, token: str) -> None:
         """Send batch after batch until nothing is due, the vendor does not take it, or `TURN_S` is over."""
         end_s = time.monotonic() + TURN_S
         is_over = True
-        gateway = self._gateways[(channel, token)]
+        gateway = self._process.gateways[(channel, token)]
         poll = gateway.poll if gateway.poll is not None and gateway.poll.every_s else None
         try:
-            while not self._is_stopping() and time.monotonic() < end_s:
-                with self._database.read() as connection:
+            while not self._process.is_stopping() and time.monotonic() < end_s:
+                with self._process.database.read() as connection:
                     every_s = poll.every_s if poll is not None else 0.0
-                    due = due_facts.due(connection, channel, token, self._clock(), poll_every_s=every_s)
+                    due = due_facts.due(connection, channel, token, self._process.clock(), poll_every_s=every_s)
                 # By turns: a product goes before its stock, but a whole catalogue must not hold up all stock.
                 has_done = [
                     due.poll and poll is not None and self._poll(poll, channel, token),
@@ -173,7 +165,7 @@ class Syncer:
                 ]
                 if not any(has_done):
                     return
-            is_over = self._is_stopping()
+            is_over = self._process.is_stopping()
         except DatabaseUnavailable as error:
             log.warning("facts for %s/%s wait for the database: %s", channel, token, error)
         except Exception:
@@ -185,17 +177,17 @@ class Syncer:
         """Read what the vendor's people changed; True when there is more to do."""
         lease = self._new_lease()
         now, every_s = lease.now, poll.every_s
-        with self._database.write() as connection:
+        with self._process.database.write() as connection:
             turn = polls.take(connection, channel, token, token=lease.token, every_s=every_s, now=now, lease_s=LEASE_S)
         if turn is None:
             return False
-        with self._database.read() as connection:
+        with self._process.database.read() as connection:
             waiting = obstacles.subjects(connection, channel, token)
         polled = self._result(poll, turn, waiting, lease)
         # A poll that broke off and brought nothing new is not repeated at once: it would break off there again.
         has_more = not polled.is_all and (polled.until_ms or 0) > (turn.since_ms or 0)
         next_at = now if has_more else now + timedelta(seconds=every_s)
-        with self._database.write() as connection:
+        with self._process.database.write() as connection:
             if not polls.end(connection, turn, until_ms=polled.until_ms, next_at=next_at):
                 return False
             are_due = [
@@ -225,7 +217,7 @@ class Syncer:
         if sink is None:
             return False
         lease = self._new_lease()
-        with self._database.write() as connection:
+        with self._process.database.write() as connection:
             batch = kind.claim(
                 connection, channel, token, token=lease.token, limit=sink.batch, now=lease.now, lease_s=LEASE_S
             )
@@ -238,8 +230,8 @@ class Syncer:
         refusals = kind.refusals(sent)
 
         def record() -> bool:
-            with self._database.write() as connection:
-                at = self._clock()
+            with self._process.database.write() as connection:
+                at = self._process.clock()
                 if not kind.record(connection, batch, sent, now=at, settle_s=gateway.settle_s):
                     kind.requeue(connection, batch, at)
                     return False
@@ -260,7 +252,7 @@ class Syncer:
         Nothing else could be sent meanwhile.  Else a level would be sent again although orders may have moved it there.
         """
         found: list[bool] = []
-        persistent(lambda: found.append(record()), self._is_stopping)
+        persistent(lambda: found.append(record()), self._process.is_stopping)
         return bool(found and found[0])
 
     def _push(self, kind: FactKind, batch: Batch, sink: CatalogueSink | StockSink, call: Call) -> list[Any] | None:
@@ -280,7 +272,7 @@ class Syncer:
         self._failures.failed(batch.channel, batch.gateway, f"telling {batch.kind}", error.code, error.message)
         was_tried = error.code not in UNTRIED_CODES
         pause_s = next_try_s(batch.attempts + 1, error.retry_after_s, random.random())
-        until = self._clock() + timedelta(seconds=pause_s)
-        with self._database.write() as connection:
+        until = self._process.clock() + timedelta(seconds=pause_s)
+        with self._process.database.write() as connection:
             if not sync_state.postpone(connection, batch, until=until, was_tried=was_tried, error=str(error)):
-                kind.requeue(connection, batch, self._clock())
+                kind.requeue(connection, batch, self._process.clock())

@@ -274,7 +274,7 @@ def free_stream(database: Database, operator: Operator, channel: str, gateway: s
 def pause(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> bool:
     """Send nothing more to a gateway: what is owed waits, and what needs an answer of the vendor is told "later".
 
-    Every process goes by it within `pauses.READ_EVERY_S`.  False, and nothing written, where it is paused already.
+    Every process goes by it within `pauses.KNOWN_WITHIN_S`.  False, and nothing written, where it is paused already.
     """
     with database.write() as connection:
         if not pauses.pause(connection, Pause(channel, gateway, now, operator.who, operator.reason)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from app.operations.scope import Scope
 from app.records import call_figures, pending_figures
-from app.records.call_figures import FIVE_MINUTES_S, GOOD, HOUR_S, NOT_SENT, Figures, percentile_ms
+from app.records.call_figures import FIVE_MINUTES_S, GOOD, HOUR_S, NOT_SENT, Figures, begin_of, percentile_ms
 from app.records.database import Database
 from app.records.pending_figures import Pending
 
@@ -131,7 +131,7 @@ def health(database: Database, scope: Scope, window: Window, *, channel: str = "
     """The figures of a window; of one channel, or of all in the scope.  Raises `DatabaseUnavailable`."""
     form = WINDOWS[window]
     now = database.now()
-    since = _begin(now - form.length, form.step_s) + timedelta(seconds=form.step_s)
+    since = begin_of(now - form.length, form.step_s) + timedelta(seconds=form.step_s)
     keys = scope.keys if not channel else frozenset({channel} if scope.sees(channel) else ())
     with database.read() as connection:
         figures = call_figures.summed(connection, form.figures_s, since, keys)
@@ -151,11 +151,6 @@ def health(database: Database, scope: Scope, window: Window, *, channel: str = "
         _over_time(spans, steps, form.step_s),
         _pending(samples, steps, form.step_s),
     )
-
-
-def _begin(at: datetime, step_s: int) -> datetime:
-    seconds = int(at.timestamp())
-    return datetime.fromtimestamp(seconds - seconds % step_s, UTC)
 
 
 def _added(durations: Iterable[Sequence[int]]) -> tuple[int, ...]:
@@ -197,7 +192,7 @@ def _over_time(
 ) -> tuple[SpanOfCallbacks, ...]:
     counts: dict[datetime, Counter[str]] = {at: Counter() for at in steps}
     for at, _, outcome, count in spans:
-        if (step := _begin(at, step_s)) in counts:
+        if (step := begin_of(at, step_s)) in counts:
             counts[step][outcome] += count
     return tuple(SpanOfCallbacks(at, dict(outcomes)) for at, outcomes in counts.items())
 
@@ -208,7 +203,7 @@ def _pending(samples: Iterable[Pending], steps: Sequence[datetime], step_s: int)
         at_moment[item.at].append(item)
     most: dict[datetime, SpanOfPending] = {at: SpanOfPending(at, None, None, None, None) for at in steps}
     for at, items in at_moment.items():
-        step = _begin(at, step_s)
+        step = begin_of(at, step_s)
         if step not in most:
             continue
         known = most[step]

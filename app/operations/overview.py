@@ -13,13 +13,13 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection
 
+from app.channel_settings import Channel
 from app.operations.pauses import Pause
 from app.operations.scope import Scope
 from app.records import attention, call_figures, inbound, pauses, pending_figures
 from app.records.call_figures import GOOD, HOUR_S, LastCall
 from app.records.database import Database
 from app.records.pending_figures import Pending
-from app.settings import Channel
 
 HOURS: Final = 24
 """Of the small picture of a channel."""

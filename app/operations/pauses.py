@@ -5,9 +5,9 @@ from __future__ import annotations
 from app.operations.scope import Scope
 from app.records import pauses
 from app.records.database import Database
-from app.records.pauses import READ_EVERY_S, Pause
+from app.records.pauses import KNOWN_WITHIN_S, Pause
 
-__all__ = ["READ_EVERY_S", "Pause", "paused"]
+__all__ = ["KNOWN_WITHIN_S", "Pause", "paused"]
 
 
 def paused(database: Database, scope: Scope) -> list[Pause]:

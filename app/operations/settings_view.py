@@ -10,10 +10,11 @@ import msgspec
 
 from app import gateways
 from app import settings as configuration
+from app.channel_settings import Channel
 from app.gateways import VENDORS
 from app.operations.scope import Scope
 from app.options import Explained, explain, has_default
-from app.settings import Channel, Settings
+from app.settings import Settings
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -88,7 +88,7 @@ def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
         of_one = (line["kind"], line["channel"], name)
         took = DURATION_CLASSES[bisect_left(DURATION_BOUNDS_MS, line["duration_ms"])]
         for span_s in KEPT:
-            span = counted[(span_s, _begin(line["at"], span_s), *of_one, outcome)]
+            span = counted[(span_s, begin_of(line["at"], span_s), *of_one, outcome)]
             span["count"] += 1
             span[took] += 1
         if outcome != NOT_SENT:
@@ -109,7 +109,8 @@ def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
         _keep_last(connection, last)
 
 
-def _begin(at: datetime, span_s: int) -> datetime:
+def begin_of(at: datetime, span_s: int) -> datetime:
+    """When the span of this length began that holds a moment; hours and days are those of UTC."""
     seconds = int(at.timestamp())
     return datetime.fromtimestamp(seconds - seconds % span_s, UTC)
 

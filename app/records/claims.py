@@ -157,7 +157,7 @@ def give_back(connection: Connection, delivery_ids: Sequence[int], *, token: str
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(delivery_ids), deliveries.c.lease_token == token)
-        .values(lease_token=None, lease_until=None, next_try_at=next_try_at)
+        .values(**leases.ENDED, next_try_at=next_try_at)
     )
 
 

@@ -167,7 +167,7 @@ def change(connection: Connection, row: Row[Any], now: datetime, values: Mapping
 
 def close(connection: Connection, row: Row[Any], now: datetime, values: Mapping[str, Any]) -> bool:
     """The same for a call that is over with it: its body goes and its lane is free."""
-    over = {"body": None, "lease_token": None, "lease_until": None, "closed_at": now}
+    over = {"body": None, **leases.ENDED, "closed_at": now}
     if not change(connection, row, now, {**over, **values}):
         return False
     outbox.wake_lanes(connection, {(row.channel, row.gateway, row.lane): now})

@@ -89,6 +89,7 @@ class FeedStore:
 
     def __init__(self, database: Database, channel: str, gateway: str) -> None:
         self.database = database
+        self._stream = (channel, gateway)
         self._keys = {"channel": channel, "gateway": gateway}
         self._is_this = (feeds.c.channel == channel) & (feeds.c.gateway == gateway)
         self._is_piece = (feed_pieces.c.channel == channel) & (feed_pieces.c.gateway == gateway)
@@ -137,32 +138,20 @@ class FeedStore:
         """Become the one who builds; None when another process is."""
         token = secrets.token_hex(8)
         with self.database.write() as connection:
-            row = connection.execute(
-                update(feeds)
-                .where(self._is_this, leases.is_free(feeds.c.lease_until, now))
-                .values(
-                    lease_token=token,
-                    lease_until=now + timedelta(seconds=LEASE_S),
-                    begun_builds=feeds.c.begun_builds + 1,
-                )
-                .returning(feeds)
-            ).first()
+            begun = {"begun_builds": feeds.c.begun_builds + 1}
+            row = leases.take(connection, feeds, self._stream, token, now, LEASE_S, returning=[feeds], values=begun)
         if row is None:
             return None
         return Turn(token, row.begun_builds, row.changes, row.etag, row.form, row.listed or b"", _report(row))
 
     def keep(self, turn: Turn, now: datetime) -> None:
         """Go on building.  Raises `BuildLost`."""
-        self._end(turn, lease_until=now + timedelta(seconds=LEASE_S))
+        self._write_held(turn, lease_until=now + timedelta(seconds=LEASE_S))
 
     def give_up(self, turn: Turn) -> None:
         """Build nothing this time; another may at once."""
         with self.database.write() as connection:
-            connection.execute(
-                update(feeds)
-                .where(self._is_this, feeds.c.lease_token == turn.token)
-                .values(lease_token=None, lease_until=None)
-            )
+            leases.write_held(connection, feeds, self._stream, turn.token, leases.ENDED)
 
     def form(self) -> str | None:
         """What decided last, besides the goods, what the vendor is given; None before anything was."""
@@ -178,11 +167,11 @@ class FeedStore:
 
     def keep_form(self, turn: Turn, form: str) -> None:
         """The vendor is given goods in this form from now on, though no feed.  Raises `BuildLost`."""
-        self._end(turn, form=form, lease_token=None, lease_until=None)
+        self._write_held(turn, form=form, **leases.ENDED)
 
     def leave(self, turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> None:
         """The content is what it was: the build that holds stays.  Raises `BuildLost`."""
-        self._end(turn, **_after(turn, now, form, listed, report))
+        self._write_held(turn, **_after(turn, now, form, listed, report))
 
     def publish(
         self, turn: Turn, now: datetime, form: str, etag: str, content: Iterable[bytes], listed: bytes, report: Report
@@ -192,7 +181,7 @@ class FeedStore:
         The build before it stays whole, for somebody may be reading it.
         """
         size, packed_size = self._write(turn, content)
-        self._end(
+        self._write_held(
             turn,
             **_after(turn, now, form, listed, report),
             build=turn.build,
@@ -226,11 +215,10 @@ class FeedStore:
                 insert(feed_pieces), {**self._keys, "build": turn.build, "position": position, "data": data}
             )
 
-    def _end(self, turn: Turn, **values: object) -> None:
+    def _write_held(self, turn: Turn, **values: object) -> None:
         with self.database.write() as connection:
             before = connection.execute(select(feeds.c.build).where(self._is_this)).scalar()
-            is_own = feeds.c.lease_token == turn.token
-            if connection.execute(update(feeds).where(self._is_this, is_own).values(**values)).rowcount != 1:
+            if not leases.write_held(connection, feeds, self._stream, turn.token, values):
                 raise BuildLost
             if "build" in values:
                 kept = [before or 0, turn.build]
@@ -269,8 +257,7 @@ def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: Report) 
         "form": form,
         "listed": listed,
         "report": msgspec.json.encode(report),
-        "lease_token": None,
-        "lease_until": None,
+        **leases.ENDED,
     }
 
 

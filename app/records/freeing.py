@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
+from app.records import leases
 from app.records.leases import LONGEST, LONGEST_PAUSE, LONGEST_SETTLING
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
@@ -58,11 +59,9 @@ def free(connection: Connection, channel: str, gateway: str, now: datetime) -> H
     found = held_up(connection, channel, gateway, now)
     no_pause = {column.name: None for column in _PAUSES}
     connection.execute(
-        update(sync_states)
-        .where(*_of(sync_states, channel, gateway))
-        .values(lease_token=None, lease_until=None, **no_pause)
+        update(sync_states).where(*_of(sync_states, channel, gateway)).values(**leases.ENDED, **no_pause)
     )
-    connection.execute(update(feeds).where(*_of(feeds, channel, gateway)).values(lease_token=None, lease_until=None))
+    connection.execute(update(feeds).where(*_of(feeds, channel, gateway)).values(leases.ENDED))
     # Their tokens stay, for they say that somebody may have sent them.
     ended = case((_CALL.lease_until > now, literal(now, Moment)), else_=_CALL.lease_until)
     these = update(deliveries).where(*_of(deliveries, channel, gateway))

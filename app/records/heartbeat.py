@@ -40,10 +40,14 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """The thread of a server process that counts the time while it runs; `beat` is `Database.beat`."""
+    """The thread of a server process that counts the time while it runs; `beat` is `Database.beat`.
 
-    def __init__(self, beat: Callable[[], None]) -> None:
+    After each beat it does what is to be done `besides`, however busy all others are.
+    """
+
+    def __init__(self, beat: Callable[[], None], besides: Callable[[], object] = lambda: None) -> None:
         self._beat = beat
+        self._besides = besides
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -59,6 +63,7 @@ class Heartbeat:
         while True:
             try:
                 self._beat()
+                self._besides()
             except ChannelError as error:
                 log.info("the time that passes is not counted while the database is away: %s", error)
             except Exception:

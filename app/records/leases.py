@@ -6,10 +6,11 @@ possibly done, and the first one looks at its lease again before it sends (`Dead
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, or_, text, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Table, or_, text, type_coerce, update
 
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import commands, deliveries
@@ -24,6 +25,9 @@ LONGEST_PAUSE: Final = timedelta(hours=2)
 
 LONGEST_SETTLING: Final = timedelta(hours=1)
 """A call that was given up may arrive for no longer: no vendor's `settle_seconds` is more."""
+
+ENDED: Final = {"lease_token": None, "lease_until": None}
+"""The columns of a row whose lease nobody holds."""
 
 _IS_DUE_STATE = text("state in ('owed', 'checking')")
 
@@ -41,6 +45,40 @@ def is_free(until: Any, now: datetime) -> ColumnElement[bool]:
 def is_held(until: datetime | None, now: datetime) -> bool:
     """Whether somebody holds the lease that ends at `until`."""
     return until is not None and now < until <= now + LONGEST
+
+
+def take(
+    connection: Connection,
+    table: Table,
+    stream: tuple[str, str],
+    token: str,
+    now: datetime,
+    lease_s: float,
+    *,
+    returning: Sequence[Any],
+    where: Sequence[ColumnElement[bool]] = (),
+    values: Mapping[str, object] | None = None,
+) -> Row[Any] | None:
+    """Lease the row that a (channel, gateway) has in this table, if it is free and `where` holds.
+
+    Gives the columns `returning` of it; None where it was not leased.
+    """
+    is_free_row = is_free(table.c.lease_until, now)
+    leased = {"lease_token": token, "lease_until": now + timedelta(seconds=lease_s), **(values or {})}
+    taken = update(table).where(*_is_of(table, stream), is_free_row, *where).values(leased).returning(*returning)
+    return connection.execute(taken).first()
+
+
+def write_held(
+    connection: Connection, table: Table, stream: tuple[str, str], token: str, values: Mapping[str, object]
+) -> bool:
+    """Write these values (`ENDED` among them ends the lease) into such a row; False when its lease was lost."""
+    held = update(table).where(*_is_of(table, stream), table.c.lease_token == token)
+    return connection.execute(held.values(values)).rowcount == 1
+
+
+def _is_of(table: Table, stream: tuple[str, str]) -> tuple[ColumnElement[bool], ...]:
+    return table.c.channel == stream[0], table.c.gateway == stream[1]
 
 
 def end_leases(connection: Connection, now: datetime) -> None:

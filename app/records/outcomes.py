@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
-from app.records import attempts, late_events
+from app.records import attempts, late_events, leases
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
 from app.records.tables.columns import Moment
@@ -166,8 +166,7 @@ def _written(outcome: Outcome, now: datetime) -> dict[str, object]:
         "last_code": settled.code,
         "last_error": settled.error,
         "events": msgspec.json.encode(settled.events) if settled.events else None,
-        "lease_token": None,
-        "lease_until": None,
+        **leases.ENDED,
         "late_until": settled.late_until,
     }
 

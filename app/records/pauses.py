@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,15 +10,13 @@ from typing import Final
 from sqlalchemy import Connection, delete, select, update
 
 from app.errors import PAUSED
-from app.records.database import Database, DatabaseUnavailable
+from app.records.database import Database
 from app.records.statements import upsert, visible
 from app.records.tables.deliveries import IS_OPEN, deliveries
 from app.records.tables.operations import pauses
 
-READ_EVERY_S: Final = 1.0
-"""How often a process reads which gateways are paused: so long after the act calls may still begin."""
-
-log = logging.getLogger(__name__)
+KNOWN_WITHIN_S: Final = 1.0
+"""How long after the act a process may still begin calls: so often each reads which gateways are paused."""
 
 
 @dataclass(frozen=True)
@@ -60,37 +56,16 @@ def all_of(connection: Connection, channels: Collection[str] | None = None) -> l
 
 
 class Pauses:
-    """Which gateways are paused, as this process read it at most `READ_EVERY_S` ago."""
+    """Which gateways are paused, as this process read it last; it reads again every second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.paused: set[tuple[str, str]] = set()
         """Every (key of a channel's records, gateway) that may be sent nothing; it changes as it is read."""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pauses", daemon=True)
-
-    def start(self) -> None:
-        """Read now, and again every `READ_EVERY_S`."""
-        self.read()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._stopping.set()
 
     def read(self) -> None:
-        """Read which gateways are paused; what was known holds while the database is away."""
-        try:
-            with self._database.read() as connection:
-                found = {(item.channel, item.gateway) for item in all_of(connection)}
-        except DatabaseUnavailable:
-            return
-        except Exception:
-            log.exception("which gateways are paused could not be read")
-        else:
-            self.paused |= found
-            self.paused &= found
-
-    def _run(self) -> None:
-        while not self._stopping.wait(READ_EVERY_S):
-            self.read()
+        """Read which gateways are paused.  Raises `DatabaseUnavailable`; then what was known holds."""
+        with self._database.read() as connection:
+            found = {(item.channel, item.gateway) for item in all_of(connection)}
+        self.paused |= found
+        self.paused &= found

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, delete, func, select
 
 from app.records import sync_state
+from app.records.call_figures import begin_of
+from app.records.database import Database
 from app.records.statements import upsert, visible
 from app.records.tables.deliveries import IS_OPEN, deliveries
 from app.records.tables.figures import pending_figures
 
-EVERY: Final = timedelta(minutes=5)
+EVERY_S: Final = 300
 
 KEPT: Final = timedelta(days=90)
 
@@ -66,9 +68,8 @@ def now_pending(
 
 
 def sample(connection: Connection, streams: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Keep what is pending now, under the begin of its five minutes."""
-    seconds = int(now.timestamp())
-    at = datetime.fromtimestamp(seconds - seconds % int(EVERY.total_seconds()), UTC)
+    """Keep what is pending now, under the begin of its five minutes; what is kept of them already stays."""
+    at = begin_of(now, EVERY_S)
     rows = [
         {
             "at": at, "channel": item.channel, "gateway": item.gateway, "owed": item.owed, "parked": item.parked,
@@ -78,6 +79,25 @@ def sample(connection: Connection, streams: Iterable[tuple[str, str]], now: date
     ]  # fmt: skip
     if rows:
         upsert(connection, pending_figures, rows)
+
+
+class PendingSampler:
+    """Keeps a sample every five minutes, in whichever process of the server looks first."""
+
+    def __init__(self, database: Database, streams: Collection[tuple[str, str]]) -> None:
+        """`streams`: every (key of a channel's records, gateway) that is served."""
+        self._database = database
+        self._streams = streams
+
+    def turn(self) -> None:
+        """Keep a sample if the present five minutes have none.  Raises `DatabaseUnavailable`."""
+        now = self._database.now()
+        with self._database.read() as connection:
+            of_now = select(pending_figures.c.at).where(pending_figures.c.at == begin_of(now, EVERY_S)).limit(1)
+            if connection.execute(of_now).first() is not None:
+                return
+        with self._database.write(is_durable=False) as connection:
+            sample(connection, self._streams, now)
 
 
 def sampled(connection: Connection, since: datetime, channels: Collection[str] | None) -> list[Pending]:

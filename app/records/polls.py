@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, exists, or_, select, type_coerce
 
-from app.records import sync_state
+from app.records import leases
 from app.records.statements import upsert
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import fact_obstacles, sync_states
@@ -60,16 +60,17 @@ def take(
     connection: Connection, channel: str, gateway: str, *, token: str, every_s: float, now: datetime, lease_s: float
 ) -> PollTurn | None:
     """Lease the stream for a poll; None when it is another's or the poll not due."""
-    row = sync_state.lease(
-        connection, channel, gateway, _is_open(every_s, now), _STREAMS.poll_until_ms, token, now, lease_s
-    )
+    row = leases.take(
+        connection, sync_states, (channel, gateway), token, now, lease_s,
+        where=[_is_open(every_s, now)], returning=[_STREAMS.poll_until_ms],
+    )  # fmt: skip
     return None if row is None else PollTurn(channel, gateway, token, row[0])
 
 
 def end(connection: Connection, turn: PollTurn, *, until_ms: int | None, next_at: datetime) -> bool:
     """The poll is over; False when somebody else holds the stream now."""
-    values = {"poll_until_ms": until_ms, "poll_due_at": next_at}
-    return sync_state.end_lease(connection, turn.channel, turn.gateway, turn.token, values)
+    values = {**leases.ENDED, "poll_until_ms": until_ms, "poll_due_at": next_at}
+    return leases.write_held(connection, sync_states, (turn.channel, turn.gateway), turn.token, values)
 
 
 def hinted_at(connection: Connection, channel: str, gateway: str) -> datetime | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, tuple_, update
 
-from app.records import call_figures, inbound, pending_figures, search_keys, unverified
+from app.records import call_figures, inbound, leases, pending_figures, search_keys, unverified
 from app.records.database import Database
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.gateways import pending_reports
@@ -93,8 +93,7 @@ def _redact(connection: Connection, rows: Sequence[Any], now: datetime, terms: T
             state="parked",
             last_code=REDACTED,
             last_error=f"it was kept for {terms.bodies.days} days; what it said is gone, so it can only be dropped",
-            lease_token=None,
-            lease_until=None,
+            **leases.ENDED,
         )
     )
 

@@ -184,12 +184,5 @@ def notes_of(connection: Connection, channel: str, gateway: str, skus: Collectio
     return found
 
 
-def owed_count(connection: Connection) -> int:
-    """How many (gateway, SKU) levels have not been received yet."""
-    return int(
-        connection.execute(select(func.count()).select_from(stock).where(_STOCK.seq > _STOCK.sent_seq)).scalar_one()
-    )
-
-
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Row,
     exists,
     func,
     or_,
     select,
-    update,
 )
 
 from app.records import leases
@@ -98,54 +96,26 @@ def take(
     """
     pause = _PAUSES[kind]
     is_open = or_(pause.next_try_at.is_(None), pause.next_try_at <= now)
-    row = lease(connection, channel, gateway, is_open, pause.attempts, token, now, lease_s)
+    row = leases.take(
+        connection, sync_states, (channel, gateway), token, now, lease_s, where=[is_open], returning=[pause.attempts]
+    )
     return None if row is None else int(row[0])
-
-
-def lease(
-    connection: Connection,
-    channel: str,
-    gateway: str,
-    is_due: ColumnElement[bool],
-    wanted: Column[Any],
-    token: str,
-    now: datetime,
-    lease_s: float,
-) -> Row[Any] | None:
-    return connection.execute(
-        update(sync_states)
-        .where(
-            _STREAMS.channel == channel,
-            _STREAMS.gateway == gateway,
-            leases.is_free(_STREAMS.lease_until, now),
-            is_due,
-        )
-        .values(lease_token=token, lease_until=now + timedelta(seconds=lease_s))
-        .returning(wanted)
-    ).first()
 
 
 def release(connection: Connection, batch: Batch[Change]) -> bool:
     """The vendor answered, or there was nothing to send; False when somebody else holds the stream now."""
-    return end_lease(connection, batch.channel, batch.gateway, batch.token, _PAUSES[batch.kind].values(0, None, ""))
+    return _end(connection, batch, _PAUSES[batch.kind].values(0, None, ""))
 
 
 def postpone(connection: Connection, batch: Batch[Change], *, until: datetime, was_tried: bool, error: str) -> bool:
     """Nothing of this kind could be sent now; what holds then is sent later.  False when somebody else holds the
     stream now."""
-    pause = _PAUSES[batch.kind].values(batch.attempts + was_tried, until, error)
-    return end_lease(connection, batch.channel, batch.gateway, batch.token, pause)
+    return _end(connection, batch, _PAUSES[batch.kind].values(batch.attempts + was_tried, until, error))
 
 
-def end_lease(
-    connection: Connection, channel: str, gateway: str, token: str, values: Mapping[str, object | None]
-) -> bool:
-    result = connection.execute(
-        update(sync_states)
-        .where(_STREAMS.channel == channel, _STREAMS.gateway == gateway, _STREAMS.lease_token == token)
-        .values(lease_token=None, lease_until=None, **values)
-    )
-    return result.rowcount == 1
+def _end(connection: Connection, batch: Batch[Change], pause: Mapping[str, object]) -> bool:
+    stream = (batch.channel, batch.gateway)
+    return leases.write_held(connection, sync_states, stream, batch.token, {**leases.ENDED, **pause})
 
 
 def is_waiting(kind: Kind, channel: str, gateway: str, now: datetime) -> ColumnElement[bool]:

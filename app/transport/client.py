@@ -12,55 +12,39 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import itertools
 import logging
 import os
 import re
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any, Final, Protocol, cast
 from urllib.parse import quote, urlencode
 
-import msgspec
 import requests
 import requests.adapters
 import urllib3
 
 from app.addresses import broken_rule, is_loopback
-from app.clock import utc_now
 from app.deadline import Deadline
-from app.domain.gzip_content import BrokenGzip, TooLarge, inflated
-from app.domain.json_values import has_more_values
 from app.domain.traffic import VendorCall
-from app.errors import PAUSED, BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
+from app.errors import PAUSED, BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.transport import sent
-from app.transport.connections import KEEP_IDLE_S, POOLS, Attempt, watched
+from app.transport.connections import KEEP_IDLE_S, POOLS, TRANSPORT_ERRORS, Attempt, failure_of, watched
 from app.transport.limits import Admission, Permit
 from app.transport.rates import CallKind
-from app.transport.retries import read_retry_after
+from app.transport.replies import MAX_REPLY_BYTES, Reply, noted_of, outcome_of, read_body, retry_after_of
 
-MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
-MOST_VALUES: Final = MAX_REPLY_BYTES // 11
-"""JSON values of one answer, which take up to 250 bytes each when they have been read."""
 CONNECT_S: Final = 2.0
 
 ANSWER_S: Final = 2.0
 """How much of a call's time is kept for the answer while it waits for its turn; at most half of what is left."""
 
-_READ_BYTES: Final = 64 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _BAD_IN_HEADER: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-_SURELY_NOT_DONE: Final = {408, 425, 429}
 _READS: Final = ("GET", "HEAD")
-_MOVED: Final = {301, 307, 308}
 
 log = logging.getLogger(__name__)
 
@@ -68,119 +52,6 @@ log = logging.getLogger(__name__)
 # unlike a level, outlives any later configuration of logging.
 for _talkative in ("connectionpool", "connection", "response", "util.retry"):
     logging.getLogger(f"urllib3.{_talkative}").addFilter(lambda record: False)
-
-
-def _number(text: str) -> Decimal:
-    """A JSON number with a fraction, exactly as written; sizes no vendor means are refused."""
-    number = Decimal(text)
-    if number and not -30 <= number.adjusted() <= 30:
-        raise ValueError("a number is out of range")
-    return number
-
-
-_decoder: Final = msgspec.json.Decoder(float_hook=_number)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One complete HTTP answer, whatever its status.  Its `repr` shows neither headers nor body."""
-
-    vendor: str
-    method: str
-    path: str
-    """The path as the gateway wrote it: placeholders for ids, no query."""
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    """Looked up without regard to case."""
-    body: bytes = field(repr=False)
-    duration_s: float
-
-    def json(self) -> Any:
-        """The body read as JSON; numbers with a fraction are `Decimal`.
-
-        Raises `BrokenReply`: EMPTY_REPLY, HTML_REPLY, REPLY_TOO_LARGE or NOT_JSON.
-        """
-        if not self.body.strip():
-            raise self.broken("EMPTY_REPLY", "an empty body where JSON was expected")
-        if "html" in self.headers.get("Content-Type", "").lower() or self.body.lstrip()[:1] == b"<":
-            raise self.broken("HTML_REPLY", "a page where JSON was expected")
-        if has_more_values(self.body, MOST_VALUES):
-            raise self.broken("REPLY_TOO_LARGE", f"JSON of more than {MOST_VALUES} values")
-        with suppress(msgspec.DecodeError, ValueError, RecursionError):
-            return _decoder.decode(self.body)
-        raise self.broken("NOT_JSON", "a body that is not JSON")
-
-    def json_object(self) -> dict[str, Any]:
-        """As `json`; raises `BrokenReply` WRONG_TYPE too, when it is no object."""
-        value = self.json()
-        if not isinstance(value, dict):
-            raise self.broken("WRONG_TYPE", "JSON that is not an object")
-        return value
-
-    def broken(self, code: str, what: str) -> BrokenReply:
-        """The error to raise when this reply is not its vendor's contract; `what` holds no value of it."""
-        return BrokenReply(code, f"{self.vendor} answered {self.method} {self.path} with {what}")
-
-
-def judge(reply: Reply) -> GatewayError | None:
-    """What a status means when the gateway knows nothing better; None for 2xx.
-
-    * 301, 307, 308: the base URL is wrong and nothing was done: `Misconfigured`.  302 and 303 are also
-      what a server says after it has done a POST: `BrokenReply`, as for every status without a meaning.
-    * 401, 403, 407: `Misconfigured`.
-    * 408, 425, 429: `Unavailable`, surely not done.  Other 4xx: `Refused`.
-    * 5xx: `Unavailable`, outcome unknown, with Retry-After too (R11).
-    """
-    status = reply.status
-    said = f"{reply.vendor} answered {status} to {reply.method} {reply.path}"
-    if 200 <= status <= 299:
-        return None
-    if status in _MOVED:
-        return Misconfigured("REDIRECTED", f"{said}; redirects are not followed: correct its address")
-    if status in (401, 403, 407):
-        return Misconfigured(f"HTTP_{status}", f"{said}: it does not accept the key or its grants")
-    if status in _SURELY_NOT_DONE:
-        code = "THROTTLED" if status == 429 else f"HTTP_{status}"
-        return Unavailable(code, said, outcome_unknown=False, retry_after_s=_retry_after_s(reply))
-    if 400 <= status <= 499:
-        return Refused(f"HTTP_{status}", said)
-    if 500 <= status <= 599:
-        return Unavailable(f"HTTP_{status}", said, outcome_unknown=True, retry_after_s=_retry_after_s(reply))
-    return BrokenReply("REDIRECTED" if status in (302, 303) else f"HTTP_{status}", said)
-
-
-def unreadable(vendor: str, path: str) -> BrokenReply:
-    """The error for a read whose answer is not of the documented form; surely nothing was done."""
-    error = BrokenReply("UNEXPECTED_FORM", f"{vendor} answered GET {path} without what it should hold")
-    error.outcome_unknown = False
-    return error
-
-
-def raise_for(reply: Reply) -> None:
-    """Raises what `judge` finds."""
-    error = judge(reply)
-    if error is not None:
-        raise error
-
-
-def _retry_after_s(reply: Reply) -> float | None:
-    """A date counts from the vendor's own, for its clock and ours need not agree."""
-    return read_retry_after(reply.headers.get("Retry-After"), _said_at(reply) or utc_now())
-
-
-def _said_at(reply: Reply) -> datetime | None:
-    """When the vendor answered by its own clock; None where its Date header cannot be read."""
-    try:
-        theirs = parsedate_to_datetime(reply.headers["Date"])
-    except (KeyError, ValueError, OverflowError, TypeError, IndexError):
-        return None
-    return theirs.replace(tzinfo=theirs.tzinfo or UTC)
-
-
-def _ahead_s(reply: Reply) -> float | None:
-    """How far the vendor's clock is before this machine's, by its Date header; None where that cannot be read."""
-    theirs = _said_at(reply)
-    return None if theirs is None else (theirs - utc_now()).total_seconds()
 
 
 class Circumstances(Protocol):
@@ -290,8 +161,7 @@ class VendorClient:
         allowed_s = self._patience_s if patience_s is None else patience_s
         started = time.monotonic()
         left_s = deadline.left_s()
-        reply: Reply | None = None
-        outcome = "not_sent"
+        noted: tuple[int | None, str, float | None] = (None, "not_sent", None)
         try:
             if left_s <= 0.0:
                 raise Unavailable("OUT_OF_TIME", f"{self.vendor} was not called: the time was over")
@@ -302,17 +172,17 @@ class VendorClient:
                 kept_s = min(allowed_s, ANSWER_S, left_s / 2)
                 with self._limiter.enter(kind, deadline.less_s(kept_s)) as permit:
                     reply = self._limited(permit, prepared, shown, deadline.within_s(allowed_s), allowed_s)
-            outcome = _outcome(judge(reply))
+            noted = noted_of(reply)
             return reply
         except GatewayError as error:
             if error.code not in _NOT_SENT:
-                outcome = _outcome(error)
+                noted = (None, outcome_of(error), None)
             raise
         finally:
             if self._observe is not None:
-                status, ahead_s = (None, None) if reply is None else (reply.status, _ahead_s(reply))
+                status, outcome, ahead_s = noted
                 took_s = time.monotonic() - started
-                self._tell(VendorCall(self.vendor, method, shown, status, outcome, took_s, request_id, ahead_s))
+                self._report(VendorCall(self.vendor, method, shown, status, outcome, took_s, request_id, ahead_s))
 
     def send(
         self,
@@ -354,7 +224,7 @@ class VendorClient:
             permit.failed()
         else:
             permit.succeeded()
-        retry_after_s = _retry_after_s(reply) if reply.status in (429, 503) else None
+        retry_after_s = retry_after_of(reply) if reply.status in (429, 503) else None
         if reply.status == 429 or retry_after_s is not None:
             permit.throttled(retry_after_s or 0.0)
         return reply
@@ -400,83 +270,23 @@ class VendorClient:
                     .raw
                 )
                 attempt.phase = "answering"
-                body = self._read(answer)
+                body = read_body(answer, self._max_reply_bytes)
                 # A shut socket reads as a clean end, so a body of undeclared length may only seem whole.
                 is_whole = attempt.is_answered = body is not None and not attempt.is_over()
-            except _TRANSPORT_ERRORS as error:
+            except TRANSPORT_ERRORS as error:
                 attempt.is_over()
-                return None, self._failure(attempt, error, f"{prepared.method} {shown}")
+                return None, failure_of(attempt, self.vendor, error, f"{prepared.method} {shown}")
             finally:
                 if answer is not None and not is_whole:
                     answer.close()
         if attempt.is_cut:
-            return None, self._failure(attempt, TimeoutError(), f"{prepared.method} {shown}")
+            return None, failure_of(attempt, self.vendor, TimeoutError(), f"{prepared.method} {shown}")
         if body is None:
             what = f"{prepared.method} {shown} with more than {self._max_reply_bytes} bytes"
             return None, BrokenReply("REPLY_TOO_LARGE", f"{self.vendor} answered {what}")
         duration_s = time.monotonic() - started
         method = prepared.method or ""
         return Reply(self.vendor, method, shown, answer.status, answer.headers, body, duration_s), None
-
-    def _read(self, answer: urllib3.BaseHTTPResponse) -> bytes | None:
-        """The decoded body; None as soon as it is above the cap, so that a small bomb stays small.
-
-        Raises `BrokenGzip` for any other encoding too, for gzip is all that is asked for.
-        """
-        encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-        if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise BrokenGzip
-
-        def read(size: int) -> bytes:
-            return answer.read(size, decode_content=False)
-
-        first = read(_READ_BYTES)
-        if not first or encoding in ("", "identity"):
-            pieces: Iterator[bytes] = itertools.chain([first], iter(lambda: read(_READ_BYTES), b""))
-        else:
-            rest = iter([first])
-            pieces = inflated(lambda size: next(rest, b"") or read(size), self._max_reply_bytes, ignores_rest=True)
-        body = bytearray()
-        try:
-            for piece in pieces:
-                body += piece
-                if len(body) > self._max_reply_bytes:
-                    return None
-        except TooLarge:
-            return None
-        if read(1):  # behind the last member; the connection cannot be used again
-            raise BrokenGzip
-        return bytes(body)
-
-    def _failure(self, attempt: Attempt, error: BaseException, request: str) -> GatewayError:
-        """What a failed attempt was, by how far it had come rather than by which library noticed."""
-        root = error
-        while (inner := root.__cause__ or root.__context__) is not None:
-            root = inner
-        is_late = attempt.is_cut or isinstance(root, TimeoutError)
-        if attempt.is_lease_short:
-            return Unavailable("LEASE_ENDED", f"{request} was not sent to {self.vendor}: others may do it by now")
-        match attempt.phase:
-            case "resolving":
-                return Unavailable("DNS_FAILED", f"{self.vendor}'s host name could not be resolved")
-            case "connecting":
-                why = "in time" if is_late else "there"
-                return Unavailable("CONNECT_FAILED", f"nobody answered {why} at {self.vendor}'s address")
-            case "securing":
-                why = "in time" if is_late else "(its certificate, or a proxy on the way)"
-                return Unavailable("TLS_FAILED", f"no secure connection to {self.vendor} could be made {why}")
-            case "idle":
-                return Unavailable("NOT_SENT", f"{request} could not be sent to {self.vendor}")
-        if is_late:
-            what = f"{self.vendor} did not answer {request} in time"
-            return Unavailable("TIMED_OUT", what, outcome_unknown=True)
-        if attempt.phase == "answering":
-            what = f"{self.vendor}'s answer to {request} broke off or cannot be decoded"
-            return BrokenReply("REPLY_CUT", what)
-        if isinstance(root, OSError):
-            what = f"{self.vendor} closed the connection without an answer to {request}"
-            return Unavailable("CONNECTION_LOST", what, outcome_unknown=True)
-        return BrokenReply("NOT_HTTP", f"{self.vendor} answered {request} with something that is not HTTP")
 
     def _adapter(self) -> _Adapter:
         """This thread's own, and this process's: a socket shared with a parent would mix up answers."""
@@ -489,7 +299,7 @@ class VendorClient:
             self._adapters.add(adapter)
         return adapter
 
-    def _tell(self, vendor_call: VendorCall) -> None:
+    def _report(self, vendor_call: VendorCall) -> None:
         if self._observe is None:
             return
         try:
@@ -498,30 +308,7 @@ class VendorClient:
             log.exception("the observer of vendor calls failed")
 
 
-_TRANSPORT_ERRORS: Final = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    HTTPException,
-    OSError,
-    BrokenGzip,
-    UnicodeError,  # A host name that cannot be encoded.
-)
 _NOT_SENT: Final = {"OUT_OF_TIME", "BREAKER_OPEN", "VENDOR_BUSY", "RATE_LIMITED", "LEASE_ENDED", PAUSED}
-
-
-def _outcome(error: GatewayError | None) -> str:
-    """The journal's word: ok, refused, misconfigured, broken, unknown or not_done (and not_sent)."""
-    match error:
-        case None:
-            return "ok"
-        case Refused():
-            return "refused"
-        case Misconfigured():
-            return "misconfigured"
-        case BrokenReply():
-            return "broken"
-        case _:
-            return "unknown" if error.outcome_unknown else "not_done"
 
 
 def _checked_headers(vendor: str, headers: Mapping[str, str]) -> dict[str, str]:

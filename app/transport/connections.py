@@ -17,13 +17,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any, Final, Literal
 
+import requests
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
 from app.deadline import Deadline
+from app.domain.gzip_content import BrokenGzip
+from app.errors import BrokenReply, GatewayError, Unavailable
 from app.watchdog import ENDS_ORDERLY, RESETS, WATCHDOG, Watched
 
 KEEP_IDLE_S: Final = 15.0
@@ -174,3 +178,45 @@ class TlsPool(Pool, urllib3.HTTPSConnectionPool):
 
 
 POOLS: Final[Mapping[str, type[Pool]]] = {"http": Pool, "https": TlsPool}
+
+
+TRANSPORT_ERRORS: Final = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+    BrokenGzip,
+    UnicodeError,  # A host name that cannot be encoded.
+)
+"""What an attempt may end with besides its answer."""
+
+
+def failure_of(attempt: Attempt, vendor: str, error: BaseException, request: str) -> GatewayError:
+    """What a failed attempt was, by how far it had come rather than by which library noticed."""
+    root = error
+    while (inner := root.__cause__ or root.__context__) is not None:
+        root = inner
+    is_late = attempt.is_cut or isinstance(root, TimeoutError)
+    if attempt.is_lease_short:
+        return Unavailable("LEASE_ENDED", f"{request} was not sent to {vendor}: others may do it by now")
+    match attempt.phase:
+        case "resolving":
+            return Unavailable("DNS_FAILED", f"{vendor}'s host name could not be resolved")
+        case "connecting":
+            why = "in time" if is_late else "there"
+            return Unavailable("CONNECT_FAILED", f"nobody answered {why} at {vendor}'s address")
+        case "securing":
+            why = "in time" if is_late else "(its certificate, or a proxy on the way)"
+            return Unavailable("TLS_FAILED", f"no secure connection to {vendor} could be made {why}")
+        case "idle":
+            return Unavailable("NOT_SENT", f"{request} could not be sent to {vendor}")
+    if is_late:
+        what = f"{vendor} did not answer {request} in time"
+        return Unavailable("TIMED_OUT", what, outcome_unknown=True)
+    if attempt.phase == "answering":
+        what = f"{vendor}'s answer to {request} broke off or cannot be decoded"
+        return BrokenReply("REPLY_CUT", what)
+    if isinstance(root, OSError):
+        what = f"{vendor} closed the connection without an answer to {request}"
+        return Unavailable("CONNECTION_LOST", what, outcome_unknown=True)
+    return BrokenReply("NOT_HTTP", f"{vendor} answered {request} with something that is not HTTP")

@@ -23,10 +23,10 @@ from app.callbacks.large_bodies import IN_HAND, FreePlace, LargeBodies
 from app.callbacks.spool import Room
 from app.callbacks.threads import Threads
 from app.channel.routing import wrong_key
+from app.channel_settings import LONGEST_KEY
 from app.deadline import Deadline
 from app.domain.json_values import has_more_different_names, has_more_values
 from app.errors import HttpError
-from app.settings import LONGEST_KEY
 from tests.callbacks.worker_stage import Staged, answer, post
 from tests.conftest import channel_table, eventually
 

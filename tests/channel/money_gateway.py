@@ -28,7 +28,8 @@ from app.gateways.capabilities import CommandTarget, Gateway, MoneyMover, OrderS
 from app.gateways.vendor import Tools, Vendor
 from app.options import option
 from app.sandbox.faults import RunningServer, serve
-from app.transport.client import VendorClient, raise_for
+from app.transport.client import VendorClient
+from app.transport.replies import raise_for
 
 KEY = "till-key-0001"
 CREATED_MS = 1_700_000_000_000

@@ -12,13 +12,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, update
 
+from app.channel_settings import TEST_KEY
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.events import Event, about
 from app.records import late_events as records
 from app.records.tables.deliveries import late_events
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
-from app.settings import TEST_KEY
 from tests.conftest import OTHER_KEY, Caller, Sandbox, channel_table, codes, eventually
 
 

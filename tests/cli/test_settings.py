@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app import cli
+from app.channel_settings import Channel
 from app.gateways import VENDORS
-from app.settings import ENVIRONMENT_HELP, Channel
+from app.settings import ENVIRONMENT_HELP
 
 CANARY = "cAnArY0123456789"
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import requests
 
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockLevel
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
@@ -51,7 +52,8 @@ class Merchant:
 
     def connect(self, **options: Any) -> Pipe17Gateway:
         gateway = connect(self.sandbox, **options)
-        self._sender = Syncer(self.database, {("first", "pipe17"): gateway}, lambda: self.now, lambda: False)
+        process = WorkerProcess(self.database, {("first", "pipe17"): gateway}, lambda: self.now, lambda: False)
+        self._sender = Syncer(process)
         return gateway
 
     def state(self, **levels: StockLevel) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import requests
 
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.domain.stock import StockChange, StockDetail, StockLevel
 from app.errors import Misconfigured
@@ -21,7 +22,7 @@ from app.sandbox.faults import serve
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY, ApiKey
 from app.sandbox.vendors.pipe17.samples import DALLAS, FOREIGN, METRE_SKU, RENO
 from app.sandbox.vendors.pipe17.state import DEFAULT_KEYS
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
 from tests.gateways.test_pipe17 import call, connect, level, push, stock_of
 from tests.records.test_migrations import open_database
 
@@ -217,12 +218,12 @@ class Merchant:
         """What is owed, by a process that knows nothing but the records."""
         self._now += timedelta(hours=1)
         gateway = connect(self._sandbox, **options)
-        sender = Syncer(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False)
+        sender = Syncer(WorkerProcess(self._database, {("first", "pipe17"): gateway}, lambda: self._now, lambda: False))
         sender.send("first", "pipe17")
 
     def owed(self) -> int:
         with self._database.read() as connection:
-            return stock.owed_count(connection)
+            return owed_levels(connection)
 
     def posts(self) -> int:
         return self._sandbox.calls("POST /inventory")

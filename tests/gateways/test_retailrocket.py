@@ -22,6 +22,7 @@ from app import gateways, settings
 from app.cli import cli
 from app.contract.schemas import Contract
 from app.deadline import Deadline
+from app.deliveries.background_work import WorkerProcess
 from app.deliveries.sync import Syncer
 from app.domain.orders import Address, Attribute, Order, OrderLine
 from app.domain.purchases import Purchase, PurchaseLine
@@ -295,7 +296,8 @@ class Desk:
         before = len(self.rocket.state()["calls"])
         stream = ("shop", "retailrocket")
         self.gateway.background(lambda: False)
-        Syncer(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False).send(*stream)
+        process = WorkerProcess(self.database, {stream: self.gateway}, lambda: datetime.now(UTC), lambda: False)
+        Syncer(process).send(*stream)
         return {int(call["path"].rpartition("/")[2]) for call in self.rocket.state()["calls"][before:]}
 
     def there(self) -> dict[int, bool]:

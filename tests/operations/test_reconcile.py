@@ -28,7 +28,7 @@ from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock as stock_table
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY, LEGACY_KEY
 from app.sandbox.vendors.pipe17.samples import DALLAS, RENO
-from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.conftest import Caller, Sandbox, channel_table, eventually, owed_levels
 from tests.operations.stage import CommandLine
 
 pytestmark = pytest.mark.both_databases
@@ -53,7 +53,7 @@ class Shop:
 
     def is_pending(self) -> bool:
         with self.retailops.database.read() as connection:
-            return stock.owed_count(connection) > 0
+            return owed_levels(connection) > 0
 
     def held(self, sku: str) -> tuple[int | None, int | None]:
         rows = {(row["sku"], row["locationId"]): row["onHand"] for row in self.pipe17.state()["inventory"]}

@@ -17,6 +17,7 @@ from app.records import stock, stock_batches
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
+from tests.conftest import owed_levels
 from tests.records.test_migrations import open_database
 
 pytestmark = pytest.mark.both_databases
@@ -54,7 +55,7 @@ def record(database: Database, batch: stock_batches.Batch) -> bool:
 
 def owed(database: Database) -> int:
     with database.read() as connection:
-        return stock.owed_count(connection)
+        return owed_levels(connection)
 
 
 def test_p33_what_is_stated_again_is_owed_again_and_what_changed_goes_first(database: Database) -> None:

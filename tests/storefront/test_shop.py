@@ -12,7 +12,6 @@ import pytest
 
 from app.domain.commands import LineChange, OrderChange
 from app.domain.orders import HeldBack, Order
-from app.records import stock
 from app.records.database import Database
 from app.storefront import carts, reservations
 from app.storefront.cart_document import new_cart_id
@@ -20,6 +19,7 @@ from app.storefront.kept_orders import KeptOrders
 from app.storefront.order_source import OrderSource
 from app.storefront.refusals import ShopRefused
 from app.storefront.requests import StatedLine
+from tests.conftest import owed_levels
 from tests.records.test_migrations import open_database
 from tests.storefront.stage import Till, wanted
 
@@ -62,7 +62,7 @@ def test_a_cart_becomes_an_order_that_holds_its_units_and_is_numbered_as_the_sho
     assert (shown.state, shown.units) == ("pending", {"TEE": 3}), "shown less what this very order holds"
     assert sellable(till) == {"TEE": 3, "MUG": 2, "NONE": 0}
     with till.database.read() as connection:
-        assert stock.owed_count(connection) == 2, "the vendor is sent what is left"
+        assert owed_levels(connection) == 2, "the vendor is sent what is left"
     with pytest.raises(ShopRefused) as refused:
         carts.fetch(till.shop, cart.cart.cart_id, is_offers_only=False)
     assert reason_of(refused) == "cart_not_found"

@@ -17,11 +17,11 @@ from click.testing import CliRunner
 from sqlalchemy import MetaData, create_engine, select
 
 from app import cli
+from app.channel_settings import TEST_KEY
 from app.cli.verify.reference import Reference
 from app.cli.verify.sdk_tool import is_its_date_time
 from app.contract.problems import Schema
 from app.sandbox.vendors.retailops import shipment
-from app.settings import TEST_KEY
 from tests.system.chaos.records import await_quiet
 from tests.system.go_verifier import GoVerifier, published_schemas
 from tests.system.stage import KEY, Stage

@@ -28,10 +28,11 @@ from app.deadline import Deadline
 from app.domain.traffic import VendorCall
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.sandbox.faults import Faults, RunningServer, serve
-from app.transport.client import MOST_VALUES, Reply, VendorClient, raise_for
+from app.transport.client import VendorClient
 from app.transport.connections import Attempt, WatchedConnection
 from app.transport.limits import CallLimiter
 from app.transport.rates import RatePlan
+from app.transport.replies import MOST_VALUES, Reply, raise_for
 from app.transport.shared_rate import local_rate
 from tests.system import holding_proxy
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any, Protocol, cast
 
 from app.channel.command import Command
-from app.channel.result import CallbackResult, Shape
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.schemas import Reading
+
+Shape = Callable[[list[dict[str, Any]], CallbackResult], dict[str, Any]]
+"""Makes the body of an answer of its events as JSON and of the callback's result."""
 
 
 class Action(Protocol):

@@ -6,22 +6,24 @@ once it is durable; it is sent in the background, newest statement only (R13).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from app.channel import catalogue
 from app.channel.catalogue_fields import DEFAULT_PATHS
-from app.channel.product_by_product import accept_apart, named
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.entry_by_entry import refused_event
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.problems import KEPT
 from app.contract.schemas import Reading
 from app.domain.catalogue import Item
+from app.domain.catalogue_resolution import PushNames
 from app.domain.events import Association, Event, EventType, about
 from app.gateways.calls import NotOurs
+from app.records import cataloguing
 from app.records.catalogue_statements import Accepted, Statement
+from app.records.database import DatabaseRefused
 
 CHUNK = 500
 """Records of one transaction, about: the writer is not held for a whole catalogue."""
@@ -61,15 +63,47 @@ def carry_out(payload: Mapping[str, Any], request: CallbackRequest) -> CallbackR
     names = cache(lambda: catalogue.names(payload, channel.catalog))
     for chunk, is_whole in _chunks(catalogue.read(payload, channel.catalog, channel.shop_url, channel.not_sold_words)):
         if chunk.statements:
-            accepted, refused = accept_apart(request, takers, chunk.statements, None if is_whole else names)
+            accepted, refused = _keep_apart(request, takers, chunk.statements, None if is_whole else names)
             found.add(refused)
-            found.add(_told(accepted, channel.catalog.get("sku", DEFAULT_PATHS["sku"])))
+            found.add(_accepted_events(accepted, channel.catalog.get("sku", DEFAULT_PATHS["sku"])))
         found.add(chunk.events)
     request.services.wake_deliveries()
     return CallbackResult([*result.events, *found.listed()])
 
 
-def _told(accepted: Accepted, sku_path: str) -> Iterator[Event]:
+def _keep_apart(
+    request: CallbackRequest, gateways: Sequence[str], statements: Sequence[Statement],
+    names: Callable[[], PushNames] | None,
+) -> tuple[Accepted, list[Event]]:  # fmt: skip
+    """Keep the records, in ever smaller parts where the database refuses some of them (R6).
+
+    Gives what became of them, and an error event for each that cannot be kept.
+
+    A product is kept with its variants or not at all.  `names` is what the whole push states of SKUs.
+    Raises `DatabaseUnavailable`.
+    """
+    try:
+        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
+            now = request.services.clock()
+            return cataloguing.accept(connection, request.channel.key, gateways, statements, now, names), []
+    except DatabaseRefused:
+        middle = _middle(statements)
+        if not middle:
+            return Accepted(), [refused_event(_named(statement)) for statement in statements]
+    accepted, refused = _keep_apart(request, gateways, statements[:middle], names)
+    behind = [replace(one, parent=None if one.parent is None else one.parent - middle) for one in statements[middle:]]
+    more_accepted, more_refused = _keep_apart(request, gateways, behind, names)
+    accepted.add(more_accepted)
+    return accepted, [*refused, *more_refused]
+
+
+def _middle(statements: Sequence[Statement]) -> int:
+    """Where the product nearest to the middle begins; 0 where there is but one product."""
+    begins = [at for at, statement in enumerate(statements) if at and statement.parent is None]
+    return min(begins, key=lambda at: abs(at - len(statements) / 2), default=0)
+
+
+def _accepted_events(accepted: Accepted, sku_path: str) -> Iterator[Event]:
     """What RetailOps should know of the records as a whole."""
     for displaced in accepted.displaced:
         effect = (
@@ -82,7 +116,13 @@ def _told(accepted: Accepted, sku_path: str) -> Iterator[Event]:
         yield Event("warning", "PARENT_CYCLE", message, _about(item))
     for statement in accepted.unknown:
         message = catalogue.sku_missing(statement.place, sku_path)
-        yield Event("error", "SKU_MISSING", message, named(statement))
+        yield Event("error", "SKU_MISSING", message, _named(statement))
+
+
+def _named(statement: Statement) -> tuple[Association, ...]:
+    """The record's product id and SKU, as far as it states them."""
+    fields = statement.fields
+    return about("product_id", str(fields.get("product_id") or "")) + about("sku_number", str(fields.get("sku") or ""))
 
 
 def _about(item: Item) -> tuple[Association, ...]:

@@ -12,8 +12,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import reservations
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
+from app.channel_settings import Channel
 from app.contract.problems import KEPT
 from app.contract.reading import text, whole
 from app.contract.schemas import Reading
@@ -22,7 +22,6 @@ from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.capabilities import StockSink
 from app.records import catalogue, stock, stock_disagreements
-from app.settings import Channel
 
 _encode = msgspec.json.Encoder().encode
 

@@ -16,8 +16,7 @@ from app.channel import reservations, source_cancellations
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
 from app.channel.preconditions import declined, find_order, unavailable_event
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading
 from app.domain.commands import Acknowledgement

@@ -16,8 +16,7 @@ from app.channel import refunds, reservations
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
 from app.channel.preconditions import for_known_order
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.channel.settling import give_back_everything
 from app.contract.reading import OrderName
 from app.contract.schemas import Reading

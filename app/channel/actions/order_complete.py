@@ -20,8 +20,7 @@ from app.channel.closed_money import Completed
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
 from app.channel.preconditions import for_known_order
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.settling import give_back
 from app.channel.shipments import COUNTED_HERE, package_commands
 from app.channel.unshipped import Unshipped, read_unshipped, to_close

@@ -17,8 +17,7 @@ from sqlalchemy import Connection
 from app.channel import orders, paging, purchase_reports, reservations, source_cancellations
 from app.channel.order_json import order_json, unfit
 from app.channel.paging import Place
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.outgoing import Judged, mend_page
 from app.contract.reading import entries, mapping, opaque, text
 from app.contract.schemas import Reading

@@ -18,13 +18,13 @@ from sqlalchemy import Connection
 from app.channel import refunds, returned_goods
 from app.channel.already_paid import COMPLETION
 from app.channel.command import OrderAtSource, OrderCommand, Plan
+from app.channel.commands import execute
 from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined, for_known_order
-from app.channel.result import CallbackResult
-from app.channel.return_answers import carried_out
+from app.channel.return_answers import answered
 from app.channel.return_requests import ReturnRequest
 from app.channel.returned_money import ReturnedMoney
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.schemas import Reading
 from app.domain.events import Event
 from app.records import payment_ledger
@@ -57,7 +57,12 @@ def carry_out(payload: ReturnRequest, request: CallbackRequest) -> CallbackResul
         return CallbackResult([event, *recorded.events], order_refnum=recorded.order_refnum)
 
     def give_back(order: OrderAtSource) -> CallbackResult:
-        return carried_out(order, ReturnOrder(order, payload))
+        command = ReturnOrder(order, payload)
+        ran = execute(request, [command])
+        [events] = ran.events
+        if command.is_altered:
+            return CallbackResult(events)
+        return answered(order, (CALLBACK, command.natural_key), events, command.payments, ran.unrecorded)
 
     return for_known_order(request, "return_order", payload.name, give_back)
 

@@ -20,8 +20,7 @@ from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
 from app.channel.commands import run
 from app.channel.money import rounded
 from app.channel.preconditions import for_known_order
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading
 from app.domain.commands import Settlement

@@ -13,8 +13,7 @@ from typing import Any
 from app.channel.command import OrderAtSource
 from app.channel.commands import run
 from app.channel.preconditions import for_known_order
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.shipments import RegisterPackage, package_commands
 from app.contract.packages import StatedPackage, read_shipments
 from app.contract.reading import OrderName, number

@@ -24,8 +24,7 @@ from app.channel.commands import execute
 from app.channel.line_changes import Line, read_lines, stated
 from app.channel.money import as_number
 from app.channel.preconditions import declined, for_known_order, with_order
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest
+from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.reading import OrderName, entries, mapping
 from app.contract.schemas import Reading
 from app.domain.commands import OrderChange, Restatement

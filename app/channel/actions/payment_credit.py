@@ -20,12 +20,12 @@ from sqlalchemy import Connection
 from app.channel import refunds
 from app.channel.bought import left_of
 from app.channel.command import Command, Plan
-from app.channel.credit_answers import UNREPORTED, answered, carried_out
+from app.channel.commands import execute
+from app.channel.credit_answers import UNREPORTED, Credit, answer_to, answered
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import as_number, rounded
 from app.channel.preconditions import declined
-from app.channel.result import CallbackResult
-from app.channel.services import CallbackRequest, carries_out
+from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
 from app.domain.events import Event, about
@@ -84,8 +84,16 @@ def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResul
         payload = replace(payload, parents=tuple(sorted(refnum for _, refnum in named)))
     await_own_throttle(request, source.token, order_refnum, "credit_payment")
     with request.services.database.read() as connection:
-        credit = CreditPayment(request, source, order_refnum, payload, connection)
-    return replace(carried_out(credit, result), order_refnum=order_refnum)
+        command = CreditPayment(request, source, order_refnum, payload, connection)
+    return replace(_give_back(command, result), order_refnum=order_refnum)
+
+
+def _give_back(command: CreditPayment, result: CallbackResult) -> CallbackResult:
+    if command.amount <= 0:
+        return answered(result, "fail", Event("error", "NO_AMOUNT", "there is no amount to give back"))
+    ran = execute(command.request, [command])
+    [events] = ran.events
+    return answer_to(command.carried_out(), result, events, ran.unrecorded)
 
 
 def _not_one_order(result: CallbackResult, *, is_found: bool) -> CallbackResult:
@@ -194,6 +202,21 @@ class CreditPayment(Command):
             owed=refunds.hold(
                 connection, self.channel, self.source, drawn, money, purpose, self.request.services.clock()
             )
+        )
+
+    def carried_out(self) -> Credit:
+        """What the answer to it is made of."""
+        return Credit(
+            self.request,
+            self.source.token,
+            self.order_refnum,
+            (CALLBACK, self.natural_key),
+            self.parents,
+            self.payments,
+            self.amount,
+            self.is_new,
+            self.cut_to,
+            self.named,
         )
 
     def _match(self, connection: Connection, purpose: refunds.Purpose, piece: Sequence[Entry]) -> None:

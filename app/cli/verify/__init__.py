@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from app.channel_settings import TEST_KEY
 from app.cli.verify.flags import GoFlags
 from app.cli.verify.keys import Secret, doubt_of_sdk_tool, find_key
 from app.cli.verify.plan import make_plan
@@ -16,7 +17,6 @@ from app.cli.verify.sdk_tool import Verdict, collect, judged_by, replay
 from app.cli.verify.show import Progress, verdict_of, write_junit
 from app.cli.verify.target import Target
 from app.contract.files import FIXTURES, SCHEMAS
-from app.settings import TEST_KEY
 from app.terminal import console, json_option, print_json
 
 _ELSEWHERE = {

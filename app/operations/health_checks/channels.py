@@ -9,11 +9,12 @@ from sqlalchemy import Connection
 
 from app import gateways
 from app.channel import registration
+from app.channel_settings import Channel
 from app.domain.findings import Finding
 from app.gateways import VENDORS
 from app.records import inbound
 from app.records.database import Database
-from app.settings import Channel, Settings
+from app.settings import Settings
 from app.storefront import order_store
 
 NAMED = 3

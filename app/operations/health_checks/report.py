@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from app import gateways
+from app.channel_settings import Channel
 from app.deadline import Deadline
 from app.domain.findings import Finding
 from app.domain.traffic import VendorCall
@@ -27,7 +28,7 @@ from app.operations.health_checks import channels as channel_checks
 from app.operations.health_checks import server as server_checks
 from app.operations.health_checks import stock_figures, waiting
 from app.records.database import Database, DatabaseUnavailable
-from app.settings import Channel, Settings
+from app.settings import Settings
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from app.channel_settings import Channel
 from app.domain.findings import Finding
 from app.gateways.capabilities import Gateway
 from app.records import stock_disagreements
 from app.records.database import Database
 from app.records.stock_disagreements import StockDisagreement
-from app.settings import Channel
 
 _COUNTS: Mapping[str, str] = {
     "": "the lower of the two counts until stock_from of [[channel]] says which is right (top or details)",

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from app.channel_settings import FIXTURE_PAIRS
 from app.domain.findings import Finding
 from app.operations.health_checks.channels import not_handed_over, unknown_accounts
 from app.records import attention, callback_log, channels, pauses, stock, sync_state
 from app.records.database import Database
 from app.records.pulls import TIRED_AFTER
-from app.settings import FIXTURE_PAIRS
 
 LOOKED_BACK = timedelta(days=7)
 """How far back the journal is searched for calls of pairs that no channel has (R3)."""

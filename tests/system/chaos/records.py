@@ -9,10 +9,11 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from app import settings
-from app.records import refunds, stock
+from app.records import refunds
 from app.records.database import Database, DatabaseUnavailable
 from app.records.refunds import Entry
 from app.records.tables.deliveries import deliveries
+from tests.conftest import owed_levels
 from tests.system.stage import Stage
 
 
@@ -42,7 +43,7 @@ def _open_work(database: Database) -> dict[str, int]:
             rows = connection.execute(select(deliveries.c.state, deliveries.c.lane)).all()
             held = {row.lane for row in rows if row.state == "parked"}  # What waits behind a person may wait.
             left = Counter(row.state for row in rows if row.state in ("owed", "checking") and row.lane not in held)
-            owed = stock.owed_count(connection)
+            owed = owed_levels(connection)
             return {**left, **({"stock levels owed": owed} if owed else {})}
     except DatabaseUnavailable:
         return {"database unavailable": 1}

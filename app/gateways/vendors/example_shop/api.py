@@ -8,7 +8,8 @@ from typing import Any, Final
 from app.errors import Refused, only_reading
 from app.gateways.calls import Call
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import Reply, VendorClient, raise_for, unreadable
+from app.transport.client import VendorClient
+from app.transport.replies import Reply, raise_for, unreadable
 
 TOKEN: Final = "example_shop"
 

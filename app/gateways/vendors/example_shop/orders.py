@@ -16,7 +16,7 @@ from app.gateways.capabilities import OrderSource
 from app.gateways.vendors.example_shop.api import TOKEN, Api
 from app.gateways.vendors.example_shop.options import ExampleShopOptions
 from app.gateways.wire_objects import Figure, Id, Moment, Part, Parts, Text, read, wire
-from app.transport.client import unreadable
+from app.transport.replies import unreadable
 
 ORDERS: Final = "/orders"
 ORDER: Final = "/orders/{order}"

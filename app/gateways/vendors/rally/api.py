@@ -11,7 +11,7 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.vendors.rally.signing import own_header
 from app.gateways.wire_objects import Json, encode
-from app.transport.client import Reply, raise_for
+from app.transport.replies import Reply, raise_for
 
 HOOKS: Final = "hooks"
 HOOK: Final = "hooks/{id}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from app.channel_settings import Channel
 from app.deadline import Deadline
 from app.errors import GatewayError, SettingsFault
 from app.gateways.calls import Call
@@ -15,7 +16,7 @@ from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
 from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step
 from app.gateways.vendors.rally.options import RallyOptions
-from app.settings import Channel, Settings
+from app.settings import Settings
 from app.terminal import console, json_option, new_table, print_json
 
 RUN_S = 180.0

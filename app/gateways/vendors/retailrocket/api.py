@@ -14,8 +14,9 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.options import NAMED_PER_S, RetailRocketOptions
 from app.gateways.wire_objects import encode
 from app.transport import learned_rate
-from app.transport.client import Reply, VendorClient, raise_for
+from app.transport.client import VendorClient
 from app.transport.limits import Admission
+from app.transport.replies import Reply, raise_for
 
 TOKEN: Final = "retailrocket"
 

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, only_reading
 from app.gateways.calls import Call
 from app.gateways.wire_objects import Json, Switch, Units, encode, read, read_all, wire, write
-from app.transport import client
-from app.transport.client import Reply, VendorClient, judge
+from app.transport import replies
+from app.transport.client import VendorClient
 
 PAGE: Final = 100
 """Rows requested at a time; live clients use 100 to 500, the largest allowed is unknown (contract 1.5)."""
@@ -127,9 +127,9 @@ class Api:
             raise Refused("ITEM_FAILED", f"pipe17 refused POST {path}")
 
 
-def _understood(reply: Reply) -> Json:
+def _understood(reply: replies.Reply) -> Json:
     """The body of a success; any other status and `success: false` are both failures (contract 1.3)."""
-    error = judge(reply)
+    error = replies.judge(reply)
     if error is None:
         body = reply.json_object()
         if body.get("success", True) is True:
@@ -141,17 +141,17 @@ def _understood(reply: Reply) -> Json:
     raise error
 
 
-def _said_no(reply: Reply, body: Json) -> GatewayError:
+def _said_no(reply: replies.Reply, body: Json) -> GatewayError:
     """A refusal in a 200: its `code` is what the status would have been."""
     code = body.get("code")
     if body.get("message") == "No results":
         code = 404
-    error = judge(replace(reply, status=code)) if isinstance(code, int) and 300 <= code <= 599 else None
+    error = replies.judge(replace(reply, status=code)) if isinstance(code, int) and 300 <= code <= 599 else None
     said = f"pipe17 answered {reply.method} {reply.path} with success false"
     return error or Refused("NOT_A_SUCCESS", said)
 
 
-def _is_enveloped(reply: Reply) -> bool:
+def _is_enveloped(reply: replies.Reply) -> bool:
     try:
         return "success" in reply.json_object()
     except BrokenReply:
@@ -159,8 +159,8 @@ def _is_enveloped(reply: Reply) -> bool:
 
 
 def unreadable(path: str) -> BrokenReply:
-    """See `client.unreadable`."""
-    return client.unreadable("pipe17", path)
+    """See `replies.unreadable`."""
+    return replies.unreadable("pipe17", path)
 
 
 def _has_failed(item: object) -> bool:
