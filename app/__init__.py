@@ -28,6 +28,7 @@ from app.deliveries.attempts import Attempts
 from app.deliveries.dispatcher import Dispatcher
 from app.deliveries.keeping import Keeper
 from app.deliveries.regular_work import RegularWork
+from app.docs import create_docs
 from app.domain.traffic import InboundRequest, VendorCall
 from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
@@ -243,6 +244,8 @@ def create_app(configured: Settings | None = None) -> Flask:
     )
     if configured.console_token:
         app.register_blueprint(create_console(configured, works.database, works.gateways))
+    if configured.docs:
+        app.register_blueprint(create_docs())
     set_aside = frozenset(
         name for channel in configured.channels if channel.set_aside for name in (channel.name, *channel.former_name)
     )

@@ -40,6 +40,7 @@ class Settings:
     max_body: int = 32 * 1024 * 1024
     console_token: str = field(default="", repr=False)
     console_read_token: str = field(default="", repr=False)
+    docs: bool = True
     deliveries: str = "inline"
     log_level: str = "INFO"
     journal_days: int = 90
@@ -83,6 +84,7 @@ ENVIRONMENT_HELP = {
     "CONSOLE_TOKEN": "Secret for /metrics and the operator's pages, at least 24 characters; without it they do not "
     "exist.",
     "CONSOLE_READ_TOKEN": "Another one that shows the same and carries out no act.",
+    "DOCS": "on (default) or off: the documentation at /docs, which is public and holds nothing of this installation.",
     "DELIVERIES": "inline (default): the web process delivers; worker: only `channel deliveries work` does.",
     "LOG_LEVEL": "DEBUG, INFO (default), WARNING or ERROR.",
     "JOURNAL_DAYS": "How many days the journal and dismissed late news are kept. Default 90.",
@@ -98,6 +100,7 @@ def explain_environment(environ: Mapping[str, str] | None = None) -> list[Explai
     """Every variable with its meaning and the value that holds; an empty `environ` gives the defaults."""
     env = os.environ if environ is None else environ
     defaults = {item.name.upper(): str(item.default) for item in fields(Settings)}
+    defaults["DOCS"] = "on"
     defaults["CHANNELS_FILE"] = "channels.toml"
     defaults["DATABASE_PROCESSES"] = "twice the web and worker processes"
     defaults["VERIFY_KEY"] = "off" if env.get("APP_ENV", _usual_environment(env)) == "production" else "on"
@@ -143,6 +146,7 @@ def load(environ: Mapping[str, str] | None = None, *, vendors: Vendors) -> Setti
         max_body=_whole(env, "MAX_BODY", 32 * 1024 * 1024, 1024, 1024**3, faults),
         console_token=env.get("CONSOLE_TOKEN", ""),
         console_read_token=env.get("CONSOLE_READ_TOKEN", ""),
+        docs=_one_of(env, "DOCS", ("on", "off"), "on", faults) == "on",
         deliveries=deliveries,
         log_level=_one_of(env, "LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", faults),
         journal_days=_whole(env, "JOURNAL_DAYS", 90, 1, 3650, faults),

@@ -24,6 +24,7 @@ from app.gateways import VENDORS
 from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
+from tests import sent_codes
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 
@@ -152,6 +153,14 @@ def pipe17(start_pipe17: Callable[..., Sandbox]) -> Sandbox:
     return start_pipe17()
 
 
+@pytest.fixture(autouse=True)
+def _only_registered_codes() -> Iterator[None]:
+    """No test makes the server use a code that the registry does not explain (P43)."""
+    with sent_codes.watch() as unknown:
+        yield
+    assert unknown == []
+
+
 class Caller:
     """RetailOps calling one channel of an application, every 200 judged as its production caller would (P4)."""
 
@@ -177,6 +186,8 @@ class Caller:
             f"/api/channel/{callback}_v1", data=raw, content_type="application/json", headers=headers
         )
         assert reply.content_type == "application/json"
+        events = reply.get_json().get("events", [])
+        assert [event["code"] for event in events if not sent_codes.is_registered(event["code"])] == []
         if reply.status_code == 200:
             assert self.contract.callbacks[callback].check_answer(reply.get_json()) == ()
         return reply

@@ -52,7 +52,7 @@ def _uses(module: str) -> set[str]:
 
 
 def test_p29_flask_and_requests_stay_where_they_belong() -> None:
-    assert _uses("flask") <= {"callbacks", "console", "cli", "sandbox", "__init__", "gateways"}
+    assert _uses("flask") <= {"callbacks", "console", "docs", "cli", "sandbox", "__init__", "gateways"}
     assert _uses("requests") <= {"transport", "cli", "sandbox"}
     assert _uses("urllib3") <= {"transport", "cli", "sandbox"}
 
@@ -121,7 +121,7 @@ def test_p29_every_folder_is_a_room_and_every_vendor_a_folder() -> None:
     folders = {path.parent.name for path in (ROOT / "app/gateways/vendors").glob("*/__init__.py")}
     assert {*VENDORS, EXAMPLE} == folders
     assert {token: VENDORS[token].token for token in VENDORS} == {token: token for token in folders - {EXAMPLE}}
-    for kind in ("example.toml", "example.env", "UNVERIFIED.md"):
+    for kind in ("codes.toml", "example.toml", "example.env", "UNVERIFIED.md"):
         assert {path.parent.name for path in (ROOT / "app/gateways/vendors").glob(f"*/{kind}")} == folders
 
 

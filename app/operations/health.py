@@ -10,9 +10,8 @@ from typing import Final, Literal
 
 from app.operations.scope import Scope
 from app.records import call_figures, pending_figures
-from app.records.call_figures import FIVE_MINUTES_S, GOOD, HOUR_S, NOT_SENT, Figures, begin_of, percentile_ms
+from app.records.call_figures import DAY_S, FIVE_MINUTES_S, GOOD, HOUR_S, NOT_SENT, Figures, begin_of, percentile_ms
 from app.records.database import Database
-from app.records.pending_figures import Pending
 
 __all__ = [
     "WINDOWS",
@@ -26,8 +25,6 @@ __all__ = [
 ]
 
 Window = Literal["1h", "24h", "7d", "90d"]
-
-DAY_S: Final = 24 * HOUR_S
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ WINDOWS: Final[Mapping[Window, _Form]] = {
     "1h": _Form(timedelta(hours=1), FIVE_MINUTES_S, FIVE_MINUTES_S),
     "24h": _Form(timedelta(hours=24), FIVE_MINUTES_S, HOUR_S),
     "7d": _Form(timedelta(days=7), HOUR_S, 6 * HOUR_S),
-    "90d": _Form(timedelta(days=90), HOUR_S, DAY_S),
+    "90d": _Form(timedelta(days=90), DAY_S, DAY_S),
 }
 
 
@@ -136,7 +133,7 @@ def health(database: Database, scope: Scope, window: Window, *, channel: str = "
     with database.read() as connection:
         figures = call_figures.summed(connection, form.figures_s, since, keys)
         spans = call_figures.by_span(connection, "callback", form.figures_s, since, keys)
-        samples = pending_figures.sampled(connection, since, keys)
+        samples = pending_figures.most_pending(connection, since, form.step_s, keys)
     steps = [
         since + timedelta(seconds=form.step_s * number)
         for number in range(int(form.length.total_seconds()) // form.step_s)
@@ -149,7 +146,7 @@ def health(database: Database, scope: Scope, window: Window, *, channel: str = "
         _callbacks([item for item in figures if item.kind == "callback"]),
         _vendors([item for item in figures if item.kind == "vendor"]),
         _over_time(spans, steps, form.step_s),
-        _pending(samples, steps, form.step_s),
+        tuple(SpanOfPending(at, *samples.get(at, (None, None, None, None))) for at in steps),
     )
 
 
@@ -195,23 +192,3 @@ def _over_time(
         if (step := begin_of(at, step_s)) in counts:
             counts[step][outcome] += count
     return tuple(SpanOfCallbacks(at, dict(outcomes)) for at, outcomes in counts.items())
-
-
-def _pending(samples: Iterable[Pending], steps: Sequence[datetime], step_s: int) -> tuple[SpanOfPending, ...]:
-    at_moment: dict[datetime, list[Pending]] = defaultdict(list)
-    for item in samples:
-        at_moment[item.at].append(item)
-    most: dict[datetime, SpanOfPending] = {at: SpanOfPending(at, None, None, None, None) for at in steps}
-    for at, items in at_moment.items():
-        step = begin_of(at, step_s)
-        if step not in most:
-            continue
-        known = most[step]
-        most[step] = SpanOfPending(
-            step,
-            max(known.owed or 0, sum(item.owed for item in items)),
-            max(known.parked or 0, sum(item.parked for item in items)),
-            max(known.oldest_s or 0, max(item.oldest_s for item in items)),
-            max(known.facts or 0, sum(item.facts for item in items)),
-        )
-    return tuple(most.values())

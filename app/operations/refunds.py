@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.operations.paging import PAGE, Page, cursor, place
+from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import payment_ledger, refund_releases
 from app.records import refunds as ledger
@@ -56,10 +56,10 @@ def find(database: Database, scope: Scope, chosen: RefundChoice, *, after: str =
     before = place(after, 1)
     with database.read() as connection:
         found = ledger.page(
-            connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE + 1
+            connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
-        rows = tuple(_row(connection, entry) for entry in found[:PAGE])
-    return Page(rows, cursor(rows[-1].entry.id) if len(found) > PAGE else "")
+        rows = tuple(_row(connection, entry) for entry in found.entries)
+    return Page(rows, cursor(found.last) if found.last is not None else "", found.searched_to)
 
 
 def one(database: Database, scope: Scope, refund_id: int) -> RefundInFull | None:

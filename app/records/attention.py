@@ -13,7 +13,7 @@ from app.records.deliveries import DUE_STATES, OPEN_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
 from app.records.tables.deliveries import deliveries, late_events
 from app.records.tables.figures import last_calls
-from app.records.tables.money import refunds
+from app.records.tables.money import IS_IN_DOUBT, refunds
 from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
 
 _NUMBER = func.count().label("number")
@@ -85,7 +85,7 @@ def refunds_in_doubt(connection: Connection) -> Sequence[Row[Any]]:
     """Refunds of which a person has to find out whether they were paid: `channel`, their `number`, `since` when."""
     return connection.execute(
         select(refunds.c.channel, _NUMBER, func.min(refunds.c.created_at).label("since"))
-        .where(refunds.c.state == "parked")
+        .where(IS_IN_DOUBT)
         .group_by(refunds.c.channel)
     ).all()
 

@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Select, case, delete, func, select
+from sqlalchemy import Connection, Select, and_, case, delete, func, or_, select
 
 from app.records.statements import upsert, visible
 from app.records.tables.figures import DURATION_BOUNDS_MS, DURATION_CLASSES, call_figures, last_calls
 
 FIVE_MINUTES_S: Final = 300
 HOUR_S: Final = 3600
+DAY_S: Final = 24 * HOUR_S
 
-KEPT: Final[Mapping[int, timedelta]] = {FIVE_MINUTES_S: timedelta(days=2), HOUR_S: timedelta(days=90)}
+KEPT: Final[Mapping[int, timedelta]] = {
+    FIVE_MINUTES_S: timedelta(days=2),
+    HOUR_S: timedelta(days=90),
+    DAY_S: timedelta(days=90),
+}
 """How long the figures of each length of span are kept."""
 
 GOOD: Final = frozenset({"success", "with_events", "ok"})
@@ -198,8 +203,8 @@ def percentile_ms(durations: Iterable[int], part: float) -> float | None:
 def expired(now: datetime) -> Select[Any]:
     """Spans that are past their date."""
     of = call_figures.c
-    old = [(of.span_s == span_s) & (of.at < now - kept) for span_s, kept in KEPT.items()]
-    return select(of.span_s, of.at).where(old[0] | old[1]).distinct().order_by(of.at)
+    old = [and_(of.span_s == span_s, of.at < now - kept) for span_s, kept in KEPT.items()]
+    return select(of.span_s, of.at).where(or_(*old)).distinct().order_by(of.at)
 
 
 def purge(connection: Connection, spans: Sequence[Any]) -> None:

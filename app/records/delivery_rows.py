@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, upd
 from app.records import leases, outbox
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.statements import chunked, visible
+from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
 
 
@@ -86,7 +87,7 @@ def of_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
 
 
 def _is_indexed(wanted: DeliveryFilter) -> bool:
-    return bool(wanted.ids) or (bool(wanted.states) and set(wanted.states) <= set(OPEN_STATES))
+    return bool(wanted.ids or wanted.order) or (bool(wanted.states) and set(wanted.states) <= set(OPEN_STATES))
 
 
 def count(connection: Connection, wanted: DeliveryFilter) -> int:
@@ -100,6 +101,10 @@ def _restrictions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
     rules: list[ColumnElement[bool]] = []
     if wanted.ids:
         rules.append(table.id.in_(wanted.ids))
+    if wanted.order:
+        known = select(channel_rows.c.key)
+        of_order = (commands.c.order_refnum == wanted.order, commands.c.channel.in_(known))
+        rules.append(table.command_id.in_(select(commands.c.id).where(*of_order)))
     for column, value in ((table.lane, wanted.order), (table.channel, wanted.channel), (table.gateway, wanted.gateway)):
         if value:
             rules.append(column == value)

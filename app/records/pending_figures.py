@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, case, delete, func, select
+from sqlalchemy import BigInteger, Connection, Select, case, delete, func, select, type_coerce
 
 from app.records import sync_state
 from app.records.call_figures import begin_of
@@ -100,15 +100,28 @@ class PendingSampler:
             sample(connection, self._streams, now)
 
 
-def sampled(connection: Connection, since: datetime, channels: Collection[str] | None) -> list[Pending]:
-    """The samples since then, oldest first."""
+def most_pending(
+    connection: Connection, since: datetime, step_s: int, channels: Collection[str] | None
+) -> dict[datetime, tuple[int, int, int, int]]:
+    """The most that was pending of these channels together since then, by begin of each step: calls owed, calls parked,
+    age of the oldest in seconds, and facts.  A step without a sample is left out."""
     of = pending_figures.c
-    rows = connection.execute(
-        select(pending_figures)
+    of_moment = (
+        select(
+            type_coerce(of.at, BigInteger).label("ms"), func.sum(of.owed).label("owed"),
+            func.sum(of.parked).label("parked"), func.max(of.oldest_s).label("oldest_s"),
+            func.sum(of.facts).label("facts"),
+        )
         .where(of.at >= since, visible(of.channel, channels))
-        .order_by(of.at, of.channel, of.gateway)
-    )
-    return [Pending(*row) for row in rows]
+        .group_by(of.at)
+        .subquery()
+    )  # fmt: skip
+    step = (of_moment.c.ms - of_moment.c.ms % (step_s * 1000)).label("step")
+    most = [func.max(of_moment.c[name]) for name in ("owed", "parked", "oldest_s", "facts")]
+    return {
+        datetime.fromtimestamp(row[0] / 1000, UTC): (int(row[1]), int(row[2]), int(row[3]), int(row[4]))
+        for row in connection.execute(select(step, *most).group_by(step))
+    }
 
 
 def expired(now: datetime) -> Select[Any]:

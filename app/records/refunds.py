@@ -13,14 +13,15 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from app.clock import utc_now
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat, search_keys
 from app.records.search_keys import Kind, Number
 from app.records.statements import visible
-from app.records.tables.money import refunds
+from app.records.tables.channels import channels as channel_rows
+from app.records.tables.money import IS_IN_DOUBT, refunds
 
 State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a
@@ -194,6 +195,15 @@ class RefundChoice:
     """Only those of which a person has to find out whether they were paid."""
 
 
+@dataclass(frozen=True)
+class RefundPage:
+    """Entries, newest first; `last` is the number after which the next page begins, None at the end."""
+
+    entries: list[Entry]
+    last: int | None
+    searched_to: datetime | None
+
+
 def page(
     connection: Connection,
     chosen: RefundChoice,
@@ -201,11 +211,28 @@ def page(
     channels: Collection[str] | None,
     before: int | None,
     limit: int,
-) -> list[Entry]:
-    """The entries of these channels (None: all) before a number, newest first."""
-    query = select(refunds).where(visible(refunds.c.channel, channels)).order_by(refunds.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(refunds.c.id < before)
+    searched: int,
+) -> RefundPage:
+    """The entries of these channels (None: all) before a number, at most `limit`.
+
+    Those of an order and those in doubt have an index; of all others at most `searched` are looked through.
+    """
+    bounds = [] if before is None else [refunds.c.id < before]
+    newest = select(refunds).where(*bounds).order_by(refunds.c.id.desc())
+    found = newest.where(visible(refunds.c.channel, channels), *_restrictions(chosen))
+    is_indexed = bool(chosen.order) or chosen.is_in_doubt or chosen.state == "parked"
+    if not is_indexed:
+        some = select(refunds.c.id).where(*bounds).order_by(refunds.c.id.desc()).limit(searched).subquery()
+        found = found.where(refunds.c.id.in_(select(some.c.id)))
+    entries = [_entry(row) for row in connection.execute(found.limit(limit + 1))]
+    if len(entries) > limit:
+        return RefundPage(entries[:limit], entries[limit - 1].id, None)
+    end = None if is_indexed else connection.execute(newest.offset(searched - 1).limit(1)).first()
+    return RefundPage(entries, None if end is None else end.id, None if end is None else end.created_at)
+
+
+def _restrictions(chosen: RefundChoice) -> list[ColumnElement[bool]]:
+    rules: list[ColumnElement[bool]] = []
     for column, value in (
         (refunds.c.channel, chosen.channel),
         (refunds.c.order_refnum, chosen.order),
@@ -213,12 +240,14 @@ def page(
         (refunds.c.callback, chosen.callback),
     ):
         if value:
-            query = query.where(column == value)
+            rules.append(column == value)
+    if chosen.order:
+        rules.append(refunds.c.channel.in_(select(channel_rows.c.key)))  # both are named for their index
     if chosen.is_unpaid_request:
-        query = query.where(_IS_UNPAID_REQUEST)
-    if chosen.is_in_doubt:
-        query = query.where(refunds.c.state == "parked")
-    return [_entry(row) for row in connection.execute(query)]
+        rules.append(_IS_UNPAID_REQUEST)
+    if chosen.is_in_doubt or chosen.state == "parked":
+        rules.append(IS_IN_DOUBT)
+    return rules
 
 
 _IS_UNPAID_REQUEST = and_(or_(refunds.c.state == "matched", refunds.c.repeats > 0), refunds.c.released_at.is_(None))

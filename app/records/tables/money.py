@@ -56,3 +56,8 @@ what part of the amount is for which line, for tax and for shipping; null where 
 
 index(refunds, "ix_refunds_order_refnum", "channel", "order_refnum")
 index(refunds, "ix_refunds_natural_key", "channel", "callback", "natural_key")
+
+IS_IN_DOUBT = refunds.c.state == sa.literal_column("'parked'")
+"""Few rows: refunds of which a person has to find out whether they were paid."""
+
+index(refunds, "ix_refunds_in_doubt", "id", where="state = 'parked'")

@@ -1,0 +1,1 @@
+"""The reference pages that are made of the code: each module gives Markdown for one page."""

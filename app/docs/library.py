@@ -1,0 +1,142 @@
+"""The pages: found in this folder, read once, rendered when they are first asked for, searched by section."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from markupsafe import Markup
+
+from app.docs.generated import callbacks, codes, metrics, settings
+from app.docs.rendering import address, anchor, render
+
+FOLDER = Path(__file__).parent
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "reference/callbacks": callbacks.text,
+    "reference/codes": codes.text,
+    "reference/metrics": metrics.text,
+    "reference/settings": settings.text,
+}
+"""Pages of which one line stands for what is made of the code when the page is read."""
+
+GENERATED_LINE = re.compile(r"^_The running server shows here .*_$", re.MULTILINE)
+"""The line; on a Git host it says where to look."""
+
+SHOWN = 40
+"""Results of a search that are shown."""
+
+
+def is_about(line: str, query: str) -> bool:
+    """Whether a line is the row of a table that has the query as code in its first cell."""
+    return line.casefold().startswith(f"| `{query}`")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the text below it, up to the next heading."""
+
+    page: Page
+    title: str
+    anchor: str
+    text: str
+
+    @property
+    def address(self) -> str:
+        return self.page.address + (f"#{self.anchor}" if self.anchor else "")
+
+    def excerpt(self, words: list[str]) -> str:
+        """Some words around the first one that was looked for, or the row of a table that is about them."""
+        row = next((line for line in self.text.splitlines() if is_about(line, " ".join(words))), "")
+        plain = " ".join(re.sub(r"\]\([^)]*\)|[`*|#\[\]]|-{3,}", " ", row or self.text).split())
+        at = min((found for word in words if (found := plain.casefold().find(word)) >= 0), default=0)
+        begin = max(0, plain.rfind(" ", 0, max(0, at - 60)) + 1)
+        text = plain[begin : begin + 220]
+        return ("… " if begin else "") + text + (" …" if begin + 220 < len(plain) else "")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page by its name, such as "explain/rules"."""
+
+    name: str
+    path: Path
+
+    @property
+    def address(self) -> str:
+        return address(f"/{self.name}.md".lstrip("/"), "")
+
+    @cached_property
+    def markdown(self) -> str:
+        text = self.path.read_text(encoding="utf-8")
+        made = GENERATED.get(self.name)
+        return text if made is None else GENERATED_LINE.sub(lambda _: made(), text, count=1)
+
+    @cached_property
+    def title(self) -> str:
+        return self.markdown.partition("\n")[0].removeprefix("# ").strip()
+
+    @cached_property
+    def html(self) -> Markup:
+        return render(self.markdown, self.name)
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        found: list[Section] = []
+        title, lines, in_code = self.title, list[str](), False
+        seen: dict[str, int] = {}
+        place = ""
+        for line in self.markdown.splitlines()[1:]:
+            in_code ^= line.startswith("```")
+            heading = None if in_code else re.match(r"#{2,6} +(.+?) *$", line)
+            if heading is None:
+                lines.append(line)
+                continue
+            found.append(Section(self, title, place, "\n".join(lines)))
+            title, lines, place = heading[1], [], anchor(heading[1])
+            seen[place] = seen.get(place, -1) + 1
+            place += f"-{seen[place]}" if seen[place] else ""
+        return [*found, Section(self, title, place, "\n".join(lines))]
+
+
+class Library:
+    """All pages by name, and the navigation, which is the table of contents on the first page."""
+
+    def __init__(self) -> None:
+        found = (path for path in FOLDER.rglob("*.md"))
+        names = {path.relative_to(FOLDER).as_posix().removesuffix(".md"): path for path in found}
+        self.pages = {name: Page(name, names[name]) for name in sorted(names)}
+
+    @cached_property
+    def contents(self) -> list[tuple[str, list[tuple[str, Page]]]]:
+        """Each group of pages with its heading; each page with the words of its link."""
+        groups: list[tuple[str, list[tuple[str, Page]]]] = []
+        for line in self.pages["index"].markdown.splitlines():
+            if line.startswith("## "):
+                groups.append((line[3:].strip(), []))
+            elif groups and (link := re.search(r"\[([^\]]+)\]\(([\w/-]+)\.md\)", line)):
+                groups[-1][1].append((link[1], self.pages[link[2]]))
+        return groups
+
+    def search(self, query: str) -> list[tuple[Section, str]]:
+        """The sections that hold every word of the query, best first, each with an excerpt.
+
+        A title that is the query comes first, then a row of a table whose first cell is; then by how often the words
+        occur, in titles most.
+        """
+        words = query.casefold().split()
+        scored: list[tuple[int, str, int, Section]] = []
+        for page in self.pages.values():
+            for position, section in enumerate(page.sections):
+                title, text = section.title.casefold(), section.text.casefold()
+                counts = [20 * title.count(word) + min(text.count(word), 5) for word in words]
+                if all(counts):
+                    score = sum(counts) + 1000 * (title.strip("`") == query.casefold())
+                    score += 500 * any(is_about(line, query.casefold()) for line in text.splitlines())
+                    scored.append((-score, page.name, position, section))
+        return [
+            (section, section.excerpt(words)) for _, _, _, section in sorted(scored, key=lambda row: row[:3])[:SHOWN]
+        ]
