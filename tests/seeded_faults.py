@@ -40,6 +40,30 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "let-each-process-overwrite-what-the-others-counted",
+        "P26",
+        "app/records/counters.py",
+        'table.c.value + added["value"]',
+        'added["value"]',
+        ("tests/records/test_counters.py::test_p26_what_processes_count_adds_up",),
+    ),
+    Fault(
+        "count-again-what-was-written",
+        "P26",
+        "app/records/journal.py",
+        "            self._counted.clear()\n",
+        "",
+        ("tests/records/test_journal.py::test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back",),
+    ),
+    Fault(
+        "show-metrics-to-whoever-asks",
+        "P20",
+        "app/callbacks/health.py",
+        "        if not max([",
+        "        if not tokens and not max([",
+        ("tests/operations/test_measurements.py::test_metrics_need_the_consoles_token",),
+    ),
+    Fault(
         "cite-a-rule-that-is-written-nowhere",
         "P43",
         "app/docs/explain/rules.md",
@@ -161,8 +185,8 @@ FAULTS = (
         "show-requests-no-prefix-finds",
         "P25",
         "app/cli/callbacks.py",
-        "if len(request_id) >= REQUEST_PREFIX else []",
-        "if len(request_id) > REQUEST_PREFIX else []",
+        "is_begin = len(request_id) >= REQUEST_PREFIX",
+        "is_begin = len(request_id) > REQUEST_PREFIX",
         ("tests/cli/test_operator.py::test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it",),
     ),
     Fault(
@@ -515,8 +539,8 @@ FAULTS = (
         "acknowledged-when-pulled",
         "P17",
         "app/records/pulls.py",
-        ".values(times=handed_out.c.times + 1,",
-        ".values(acknowledged_at=_HANDED_AT, times=handed_out.c.times + 1,",
+        "        times=handed_out.c.times + 1,",
+        "        acknowledged_at=_HANDED_AT,\n        times=handed_out.c.times + 1,",
         ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
     ),
     Fault(

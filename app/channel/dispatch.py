@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,8 @@ class Note:
     channel: str = ""
     order_refnum: str = ""
     outcome: str = ""
+    events: Sequence[Event] = ()
+    """What it was answered with."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,10 @@ class Malformed(HttpError):
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(400, "INVALID_ENVELOPE", "the body cannot be taken as this callback")
-        self.events = [event_json(problem_event(problem)) for problem in reading.envelope]
+        self.sent = [problem_event(problem) for problem in reading.envelope]
         if reading.hidden:
-            self.events.append(event_json(more_problems_event(reading.hidden)))
+            self.sent.append(more_problems_event(reading.hidden))
+        self.events = list(map(event_json, self.sent))
 
 
 class CallbackDispatcher:
@@ -107,7 +110,9 @@ class CallbackDispatcher:
             raise HttpError(413, "TOO_MANY_ENTRIES", message)
         reading = callback.read(body)
         if reading.envelope:
-            raise Malformed(reading)
+            fault = Malformed(reading)
+            note.events = fault.sent
+            raise fault
         if reading.mended is not None:
             body = dict(reading.mended)
             reading = replace(reading, mended=None)
@@ -159,10 +164,12 @@ class CallbackDispatcher:
         note.outcome = _summary(result)
         if received.standing == "unconfigured":  # R3: the operator shall see which numbers somebody got wrong
             note.outcome += " {}/{}".format(*received.envelope.pair)
+        note.events = result.events
         given = _answer_json(callback, result)
         if channel is not None and "events" in given:
             late = self._late_events.for_answer(channel.key, question, request_id, deadline)
             given["events"].extend(map(event_json, late))
+            note.events = [*result.events, *late]
         return self._checked(callback, given, note)
 
     def _carried_out(self, received: Received, request: CallbackRequest) -> CallbackResult:

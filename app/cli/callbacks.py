@@ -13,14 +13,23 @@ from sqlalchemy import Connection
 from app.cli.deliveries import show_moments
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
 from app.clock import utc_now
-from app.records import callback_log, story
+from app.domain.events import Event
+from app.operations import timeline
+from app.operations.find import find, orders_of
+from app.operations.scope import Scope
+from app.operations.timeline import Entry, Timeline
+from app.records import callback_log, traces
 from app.records.callback_log import CallbackFilter
-from app.records.story import Story
+from app.records.database import Database
+from app.records.search_keys import folded
 from app.settings import Settings
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 LOOKED_BACK = timedelta(days=7)
 """How far the journal is searched for a request id, which it is not sorted by."""
+
+MOST_ORDERS = 5
+"""Orders whose timelines are shown one below the other."""
 
 
 @click.group(short_help="See what RetailOps asked, and what came of it.")
@@ -80,34 +89,29 @@ def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
 
 @callbacks.command()
 @click.argument("request_id", metavar="[REQUEST]", required=False, default="")
-@click.option("--order", default="", help="Everything about this order instead.")
+@click.option("--order", default="", help="Everything about this order instead, by any number of it.")
 @click.option("--channel", default="", help="Only on this channel.")
 @click.option("--since", type=moment, metavar="WHEN", help="How far back to look for a request. Default 7d.")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, request_id: str, order: str, channel: str, since: datetime | None, as_json: bool) -> None:
-    """Tell the story of a request or of an order.
+    """Tell what happened in a request or to an order.
 
-    A request's id stands in the reply's X-Request-Id; its first 8 characters do.
+    An order is found by any of its numbers (see `channel find`).  A request's id stands in the reply's
+    X-Request-Id; its first 8 characters do.
     """
     if bool(request_id) == bool(order):
         raise click.UsageError("name either a request id or --order", ctx)
-    found: list[Story] = []
-    with records() as (configured, database), database.read() as connection:
+    with records() as (configured, database):
         if order:
-            told = [story.of_order(connection, name, order) for name in _channels(configured, channel)]
+            found = timelines_of(database, _scope(channel), order, _channels(configured, channel))
         else:
-            earliest = since or utc_now() - LOOKED_BACK
-            known = story.requests_like(connection, request_id, earliest) if len(request_id) >= REQUEST_PREFIX else []
-            if len(known) > 1:
-                raise click.ClickException(f"several requests begin so: {', '.join(known)}")
-            told = [story.of_request(connection, known[0] if known else request_id, earliest)]
-        found = [item for item in told if item is not None]
+            found = _of_request(database, _scope(channel), request_id, since or utc_now() - LOOKED_BACK)
     if as_json:
-        print_json({"stories": [_story_json(item) for item in found]})
+        print_json({"stories": [timeline_json(item) for item in found]})
     else:
         for item in found:
-            _show_story(item, is_order=bool(order))
+            show_timeline(item, is_order=bool(order))
     if not found:
         what = f"order {order} on {channel or 'any channel'}" if order else f"request {request_id}"
         hint = "" if order else "; look further back with --since 90d"
@@ -115,26 +119,76 @@ def show(ctx: click.Context, request_id: str, order: str, channel: str, since: d
         ctx.exit(1)
 
 
-def _show_story(told: Story, *, is_order: bool) -> None:
+def timelines_of(database: Database, scope: Scope, number: str, channels: Sequence[str] = ()) -> list[Timeline]:
+    """Of every order that this number belongs to; the number itself is looked for on these channels, too.
+
+    Raises `ClickException` where it is the begin of more numbers than anybody reads about.
+    """
+    hits = find(database, scope, number)
+    whole = [hit for hit in hits if folded(hit.id) == folded(number)]
+    orders = orders_of(whole or hits)
+    if len(orders) > MOST_ORDERS:
+        raise click.ClickException(f"{len(orders)} orders have a number that begins so: see channel find {number}")
+    named = dict.fromkeys([*orders, *((key, number) for key in channels)])
+    told = (timeline.of_order(database, scope, key, refnum) for key, refnum in named)
+    return [item for item in told if item is not None]
+
+
+def _of_request(database: Database, scope: Scope, request_id: str, earliest: datetime) -> list[Timeline]:
+    is_begin = len(request_id) >= REQUEST_PREFIX
+    known = timeline.requests_like(database, scope, request_id, earliest) if is_begin else []
+    if len(known) > 1:
+        raise click.ClickException(f"several requests begin so: {', '.join(known)}")
+    told = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
+    return [] if told is None else [told]
+
+
+def show_timeline(told: Timeline, *, is_order: bool) -> None:
+    """What happened and how it stands, for people."""
     out = console()
     what = "Order" if is_order else "Request about order"
-    out.print(f"{what} {told.order_refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
+    out.print(f"{what} {told.refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
     for line in told.now:
         out.print(f"  {line}")
-    show_moments(told.moments)
+    show_moments(told.entries)
     out.print()
 
 
-def _story_json(told: Story) -> dict[str, Any]:
+def timeline_json(told: Timeline) -> dict[str, Any]:
+    """The same for programs: each moment with all that is known of it."""
     return {
         "channel": shown_channel(told.channel),
-        "order": told.order_refnum,
+        "order": told.refnum,
         "now": told.now,
-        "moments": [
-            {"at": iso(item.at), "who": item.who, "what": item.what, "request_id": item.request_id}
-            for item in told.moments
-        ],
+        "moments": [_moment_json(item) for item in told.entries],
     }
+
+
+def _moment_json(item: Entry) -> dict[str, Any]:
+    facts = {
+        "name": item.name,
+        "code": item.code,
+        "status": item.status,
+        "ms": item.ms,
+        "attempt": item.attempt,
+        "next_try_at": iso(item.next_try_at),
+        "delivery": item.delivery_id,
+        "events": [_event_json(event) for event in item.events],
+        "amount": None if item.amount is None else f"{item.amount:f}",
+        "currency": item.currency_code,
+        "reason": item.reason,
+    }
+    said = {"at": iso(item.at), "who": item.who, "kind": item.kind, "what": item.sentence}
+    return {**said, "request_id": item.request_id, **{name: value for name, value in facts.items() if value}}
+
+
+def _event_json(event: Event) -> dict[str, Any]:
+    about = {item.identifier_type: item.identifier for item in event.associations}
+    return {"kind": event.event_type, "code": event.code, "what": event.message, "about": about}
+
+
+def _scope(channel: str) -> Scope:
+    return Scope(frozenset((key_of(channel),))) if channel else Scope()
 
 
 def _channels(configured: Settings, asked: str) -> list[str]:
@@ -169,7 +223,7 @@ def _line(row: Any, order: str) -> dict[str, Any]:
 def _from_ledger(connection: Connection, channel: str, chosen: dict[str, Any], known: set[str]) -> list[dict[str, Any]]:
     """What the journal does not list under the order: callbacks about many orders, and lines lost in a kill."""
     found = []
-    for command, line in story.callbacks_of(connection, channel, chosen["order"]):
+    for command, line in traces.callbacks_of_order(connection, channel, chosen["order"]):
         item = (
             _line(line, command.order_refnum)
             if line is not None

@@ -16,11 +16,13 @@ from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.record_options import call_filters, iso, records, shown_channel, wanted_calls, when
 from app.cli.work import work
 from app.domain.events import Association
-from app.records import delivery_rows, late_events, story, sync_state
+from app.operations import timeline
+from app.operations.scope import Scope
+from app.operations.timeline import Entry
+from app.records import delivery_rows, late_events, sync_state
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.delivery_rows import DeliveryFilter
-from app.records.story import Moment
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 Command = Callable[..., Any]
@@ -121,16 +123,17 @@ def show(delivery_id: int, as_json: bool) -> None:
 
     Of what the call says only the names of its fields are shown, because the rest is personal data.
     """
-    with records() as (_, database), database.read() as connection:
-        rows = delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))
-        if not rows:
-            raise click.ClickException(f"there is no delivery {delivery_id}")
-        [row] = rows
-        holder = delivery_rows.held_by(connection, row)
-        command = delivery_rows.command_of(connection, row)
+    with records() as (_, database):
+        with database.read() as connection:
+            rows = delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))
+            if not rows:
+                raise click.ClickException(f"there is no delivery {delivery_id}")
+            [row] = rows
+            holder = delivery_rows.held_by(connection, row)
+            command = delivery_rows.command_of(connection, row)
+            news = late_events.of_delivery(connection, row.id, row.request_id)
         last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
-        lines = story.lines_of(connection, row.request_id, row.created_at, last)
-        news = late_events.of_delivery(connection, row.id, row.request_id)
+        lines = timeline.of_journal(database, Scope(), row.request_id, row.created_at, last)
     full = {
         **_brief(row, holder, database.clock()),
         "callback": command.callback,
@@ -145,7 +148,7 @@ def show(delivery_id: int, as_json: bool) -> None:
         "request_id": row.request_id,
         "dropped_because": row.dropped_because,
         "late_news": [_news(item) for item in news],
-        "journal": [{"at": iso(line.at), "who": line.who, "what": line.what} for line in lines],
+        "journal": [{"at": iso(line.at), "who": line.who, "what": line.sentence} for line in lines],
     }
     if as_json:
         print_json(full)
@@ -153,7 +156,7 @@ def show(delivery_id: int, as_json: bool) -> None:
         _show_one(full, holder, lines)
 
 
-def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Moment]) -> None:
+def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Entry]) -> None:
     out = console()
     out.print(f"Delivery {full['id']}: {full['vendor']} {full['verb']}, {_loud(full['state'])}")
     facts = {
@@ -185,8 +188,8 @@ def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Mom
         out.print(f"or give it up for good: channel deliveries drop {full['id']} --reason TEXT")
 
 
-def show_moments(lines: Sequence[Moment]) -> None:
-    """A story's moments as a table; what repeats itself without change stands once, with a count."""
+def show_moments(lines: Sequence[Entry]) -> None:
+    """What happened as a table; what repeats itself without change stands once, with a count."""
     out = console()
     is_whole = is_wide(out)  # else without the day's year, and of a request as much as tells it from others
     rows = new_table("\nWhat happened (UTC)", "When", "Who", "What", "Request")
@@ -199,14 +202,14 @@ def show_moments(lines: Sequence[Moment]) -> None:
         moment, request = when(first.at), first.request_id
         if not is_whole:
             moment, request = moment[5:], request[:REQUEST_PREFIX]
-        rows.add_row(moment, first.who, first.what + again, request)
+        rows.add_row(moment, first.who, first.sentence + again, request)
         at = last + 1
     if lines:
         out.print(rows)
 
 
-def _same(moment: Moment) -> tuple[str, str, str]:
-    return moment.who, moment.what.rpartition(", after ")[0] or moment.what, moment.request_id
+def _same(entry: Entry) -> tuple[str, str, str]:
+    return entry.who, entry.sentence.rpartition(", after ")[0] or entry.sentence, entry.request_id
 
 
 def _brief(row: Row[Any], holder: Row[Any] | None, now: datetime) -> dict[str, Any]:

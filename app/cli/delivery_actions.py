@@ -15,7 +15,7 @@ from app.cli.vendors import Built, build
 from app.gateways.calls import Verb
 from app.operations import acts, delivery_acts
 from app.operations.acts import Operator
-from app.records import delivery_rows, late_events
+from app.records import delivery_rows
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
 from app.records.delivery_rows import DeliveryFilter
@@ -195,8 +195,7 @@ def _dismiss(database: Database, operator: Operator, ids: set[int], now: datetim
     if not ids:
         return set()
     if dry_run:
-        with database.read() as connection:
-            return {row.id for row in late_events.named(connection, ids) if row.dismissed_at is None}
+        return acts.open_late_events(database, ids)
     return acts.dismiss(database, operator, ids, now)
 
 

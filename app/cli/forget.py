@@ -35,6 +35,7 @@ WORDS = {
     "orders": "orders of shoppers",
     "packages": "parcels",
     "reservations": "units reserved for orders",
+    "search_keys": "numbers that orders and SKUs are found by",
     "sku_numbers": "numbers of SKUs",
     "stock": "stock figures, as RetailOps stated them",
     "stock_disagreements": "counts of stock figures that contradict themselves",

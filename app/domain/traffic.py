@@ -31,6 +31,11 @@ class InboundRequest:
     event: str = ""
     """What of it was not taken although it was answered, as a code: it is named besides the answer."""
     subject: str = ""
-    """Our id of the order or cart an event is about."""
+    """Our id of the order or cart it is about."""
+    is_verified: bool = False
+    """Whether it came with a valid key or signature, so that it may be kept by itself."""
+    duration_ms: int = 0
+    path: str = ""
+    """Of one that nobody vouches for, where it went; shortened when it is kept, and without any key tried."""
     unknown_account: str = ""
     """The account the request was for, where no channel has it: then it is no channel's."""

@@ -141,6 +141,12 @@ def dismiss(database: Database, operator: Operator, event_ids: Collection[int], 
     return dismissed
 
 
+def open_late_events(database: Database, event_ids: Collection[int]) -> set[int]:
+    """Those of these late events that nobody has dismissed: what `dismiss` would change."""
+    with database.read() as connection:
+        return {row.id for row in late_events.named(connection, event_ids) if row.dismissed_at is None}
+
+
 # Refunds
 
 

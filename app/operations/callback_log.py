@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -19,9 +19,6 @@ from app.records.database import Database
 from app.records.delivery_rows import DeliveryFilter
 
 __all__ = ["CallbackChoice", "LoggedCallback", "LoggedCallbackInFull", "VendorCallLine", "find", "one"]
-
-SLACK = timedelta(seconds=5)
-"""How much later than a callback's answer its vendor calls may stand in the journal."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,10 @@ class LoggedCallbackInFull:
 
     line: LoggedCallback
     events: tuple[Event, ...]
-    """Empty where none is kept."""
+    """Of a body that could not be read whole the code and the message name pointer and rule.  Empty where none is
+    kept."""
     vendor_calls: tuple[VendorCallLine, ...]
-    """Calls made while RetailOps waited; what was tried later stands with the deliveries."""
+    """Calls to vendors made for it, later tries included."""
     deliveries: tuple[DeliveryRow, ...]
     """The calls it left to be made."""
 
@@ -88,9 +86,8 @@ def one(database: Database, scope: Scope, journal_id: int) -> LoggedCallbackInFu
         if row is None or not scope.sees(row.channel):
             return None
         line = _line(row)
-        begun = line.at - timedelta(milliseconds=line.duration_ms) - SLACK
-        calls = callback_log.vendor_calls(connection, line.channel, line.request_id, begun, line.at + SLACK)
-        answered = callback_log.events_of(connection, line.channel, line.order, line.request_id)
+        calls = callback_log.vendor_calls(connection, line.channel, line.request_id)
+        answered = callback_log.events_of(connection, row)
         ids = callback_log.deliveries_of(connection, line.channel, line.order, line.request_id)
         owed = delivery_rows.find(connection, DeliveryFilter(ids=ids)) if ids else ()
     return LoggedCallbackInFull(line, answered, tuple(map(_vendor_call, calls)), tuple(map(deliveries.row_of, owed)))

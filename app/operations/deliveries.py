@@ -21,14 +21,14 @@ from app.operations import acts, delivery_acts
 from app.operations.acts import Operator
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
-from app.records import delivery_rows, late_events
+from app.records import attempts, delivery_rows, late_events
 from app.records.database import Database
 from app.records.deliveries import DUE_STATES
 from app.records.delivery_rows import DeliveryFilter
 
 __all__ = [
-    "Act", "ActOutcome", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "Gateways", "LateEvent", "MayAct",
-    "Preview", "act_on", "expected", "find", "one", "preview", "row_of",
+    "Act", "ActOutcome", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "Gateways", "LateEvent",
+    "MayAct", "Preview", "act_on", "expected", "find", "one", "preview", "row_of",
 ]  # fmt: skip
 
 Gateways = Mapping[tuple[str, str], Gateway]
@@ -81,6 +81,20 @@ class LateEvent:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One attempt at the call; `number` begins anew when an operator has a parked call tried again."""
+
+    number: int
+    at: datetime
+    ms: int | None
+    outcome: str
+    """The state it left the call in."""
+    status: int | None
+    """The vendor's HTTP status, where there was one that the outcome does not say."""
+    code: str
+
+
+@dataclass(frozen=True)
 class MayAct:
     """Why each act is not possible now, "" where it is."""
 
@@ -107,6 +121,8 @@ class DeliveryInFull:
     """Names of the fields that it says, () once they are gone; never their values."""
     size: int
     """Bytes of what it says."""
+    attempts: tuple[Attempt, ...]
+    """Oldest first."""
     events: tuple[Event, ...]
     """What the vendor's answer told RetailOps."""
     held_by: DeliveryRow | None
@@ -135,6 +151,7 @@ def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) 
             return None
         holder = delivery_rows.held_by(connection, row)
         command = delivery_rows.command_of(connection, row)
+        tries = attempts.of_deliveries(connection, [row.id])
         late = late_events.of_delivery(connection, row.id, row.request_id)
     now = database.now()
     named = msgspec.json.decode(row.body) if row.body is not None else {}
@@ -148,6 +165,7 @@ def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) 
         msgspec.json.decode(row.about, type=tuple[Association, ...]),
         tuple(named) if isinstance(named, dict) else (),
         len(row.body or b""),
+        tuple(Attempt(item.number, item.at, item.ms, item.outcome, item.status, item.code) for item in tries),
         msgspec.json.decode(row.events, type=tuple[Event, ...]) if row.events else (),
         row_of(holder) if holder is not None else None,
         tuple(map(_late, late)),

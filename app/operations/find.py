@@ -1,31 +1,36 @@
-"""Finds what any number that anybody has stands for: an order, a call, a payment, a request, a SKU."""
+"""Finds what any number that anybody has stands for: an order, a call, a payment, a request, a SKU (P38)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from app.operations.scope import Scope
-from app.records import channels, handed_out
+from app.records import searching
 from app.records.database import Database
+from app.records.search_keys import folded
 
 Kind = Literal[
-    "order", "retailops_order", "source_order", "external", "shipment", "package", "tracking", "return", "refund",
-    "credit", "delivery", "request", "sku",
+    "order", "retailops_order", "source_order", "cart", "payment", "shipment", "package", "tracking", "return",
+    "refund", "credit", "delivery", "request", "sku",
 ]  # fmt: skip
 """What a number is.  order: the channel's; retailops_order: RetailOps' of an order; source_order: the merchant's own at
-the source; external: a vendor's of an order, a cart or a payment.  The others say it themselves."""
+the source; cart and payment: ids of a checkout; refund and credit: of money that went back; delivery: our id of a call.
+The others say it themselves."""
 
 SHORTEST_PREFIX = 6
 """Characters from which on the begin of a number finds it; shorter ones have to be whole."""
+
+MOST = 50
+"""Hits at most."""
 
 
 @dataclass(frozen=True)
 class Hit:
     """One thing with this number.
 
-    `channel` is the key of its records, `refnum` the order it belongs to ("" for a request or SKU of none), and `id`
-    the number as it is written: for a delivery its id, for a request its request id.
+    `channel` is the key of its records, `refnum` the order it belongs to ("" for a SKU, and for a request about none or
+    many), and `id` the number as it is written: of a delivery its id, of a request its request id.
     """
 
     kind: Kind
@@ -37,12 +42,24 @@ class Hit:
 def find(database: Database, scope: Scope, query: str) -> list[Hit]:
     """Everything with a number that is this one or, from six characters on, begins so; case does not matter.
 
-    Whole matches come first.  At most 50.  Raises `DatabaseUnavailable`.
+    Whole matches come first.  At most `MOST`.  Raises `DatabaseUnavailable`.
     """
-    wanted = query.strip()
-    if not wanted:
+    number = query.strip()
+    if not number:
         return []
+    is_begin = len(number) >= SHORTEST_PREFIX
     with database.read() as connection:
-        keys = [known.key for known in channels.known(connection) if scope.sees(known.key)]
-        found = [key for key in keys if handed_out.known_refnums(connection, key, [wanted])]
-    return [Hit("order", key, wanted, wanted) for key in found]
+        found = [
+            *searching.kept_numbers(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
+            *searching.orders_where_they_stand(connection, scope.keys, number),
+            *searching.call(connection, scope.keys, number),
+            *searching.requests(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
+        ]
+    hits = dict.fromkeys(Hit(cast(Kind, item.kind), item.channel, item.order_refnum, item.number) for item in found)
+    whole = folded(number)
+    return sorted(hits, key=lambda hit: folded(hit.id) != whole)[:MOST]
+
+
+def orders_of(hits: list[Hit]) -> list[tuple[str, str]]:
+    """The orders that hits belong to, (key of the channel, number) each once, in the order of the hits."""
+    return list(dict.fromkeys((hit.channel, hit.refnum) for hit in hits if hit.refnum))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from app.operations import acts
+from app.operations.acts import Operator, ReleaseOutcome
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import payment_ledger, refund_releases
@@ -16,7 +19,7 @@ from app.records.payment_ledger import Charge
 from app.records.refund_releases import Release
 from app.records.refunds import Entry, RefundChoice
 
-__all__ = ["Charge", "Entry", "RefundChoice", "RefundInFull", "RefundRow", "Release", "find", "one"]
+__all__ = ["Charge", "Entry", "RefundChoice", "RefundInFull", "RefundRow", "Release", "find", "one", "release"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class RefundRow:
     """`channel` is the key of the records."""
     release: Release
     """pays_next or given_free where it can be released; else why it cannot."""
+
+    @property
+    def shown(self) -> str:
+        """Names the standing it is shown in, for `release`."""
+        released_at = self.entry.released_at
+        return f"{self.entry.state}.{round(released_at.timestamp() * 1000) if released_at else 0}"
 
     @property
     def can_be_released(self) -> bool:
@@ -73,6 +82,23 @@ def one(database: Database, scope: Scope, refund_id: int) -> RefundInFull | None
             item for item in ledger.of_order(connection, entry.channel, entry.order_refnum) if item.id != entry.id
         ]
         return RefundInFull(_row(connection, entry), tuple(charges), tuple(others))
+
+
+def release(
+    database: Database, scope: Scope, operator: Operator, refund_id: int, shown: str, now: datetime
+) -> ReleaseOutcome:
+    """Let go of what an entry holds up, if it stands as it was `shown`; see `acts.release`.
+
+    Raises `DatabaseUnavailable`, and `ValueError` where the reason is missing.
+    """
+    if not operator.reason:
+        raise ValueError("this act needs a reason")
+    found = one(database, scope, refund_id)
+    if found is None:
+        return "unknown"
+    if found.row.shown != shown:
+        return "changed"
+    return acts.release(database, operator, refund_id, now, expected=found.row.entry)
 
 
 def _row(connection: Connection, entry: Entry) -> RefundRow:

@@ -1,64 +1,39 @@
 """What happened to an order, or in a request, as entries with all that is known of each: the timeline of a page, the
-sentences of a terminal, the objects of JSON."""
+sentences of a terminal, the objects of JSON.
+
+The journal may have lost its last lines in a kill; what the ledger and the calls say is the truth (R16).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Literal
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
 
-from app.domain.events import Event
+from sqlalchemy import Connection, Row
+
+from app.clock import utc_now
+from app.operations import standing
+from app.operations import timeline_entries as make
 from app.operations.scope import Scope
-from app.records import story
+from app.operations.timeline_entries import HERE, Entry, EntryKind, Gathered, times
+from app.records import attempts, pulls, refunds, search_keys, traces
 from app.records.database import Database
+from app.storefront import order_store
+from app.storefront.order_document import OrderDocument, read_document
+from app.storefront.order_store import StoredOrder
 
-EntryKind = Literal[
-    "order", "held_back", "handed_out", "acknowledged", "callback", "command", "package", "owed", "attempt",
-    "vendor_call", "closed", "hook", "refund", "late_event", "late_event_sent", "operation",
-]  # fmt: skip
-"""order: it came about at its source, was paid, reviewed or cancelled there.  callback: RetailOps asked, with the
-answer (`events` holds all that was sent).  command: kept in the ledger.  owed: a call to a vendor was written; attempt:
-it was tried; closed: it is delivered, refused or dropped.  vendor_call: one HTTP request to a vendor; hook: one of a
-vendor."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that happened.  What does not apply is "" or None."""
-
-    at: datetime
-    who: str
-    """RetailOps, a vendor's token, this server, or an operator's name as stated."""
-    kind: EntryKind
-    sentence: str
-    """For people; ours, and without a shopper's data or a vendor's words (P20)."""
-    name: str = ""
-    """The callback, the verb of a call, the topic of a hook, an operator's act, or method and path of an HTTP call."""
-    code: str = ""
-    """Code of the outcome: an event's, an error's, or "success"."""
-    status: int | None = None
-    """HTTP status."""
-    ms: int | None = None
-    """Milliseconds it took."""
-    attempt: int | None = None
-    """Which attempt of its call it was, from 1 on."""
-    next_try_at: datetime | None = None
-    request_id: str = ""
-    delivery_id: int | None = None
-    events: tuple[Event, ...] = ()
-    """What RetailOps was sent with it: kind, code, our sentence, association."""
-    amount: Decimal | None = None
-    currency_code: str = ""
-    reason: str = ""
-    """Why an operator did it, in the operator's words."""
+__all__ = ["Entry", "EntryKind", "Timeline", "of_journal", "of_order", "of_request", "requests_like"]
 
 
 @dataclass(frozen=True)
 class Timeline:
     """`now`: sentences of how things stand and what to do.  `entries`: oldest first.
 
-    `refnum` is the order; of a request about several orders their numbers, joined with commas.
+    `channel` is the key of the records.  `refnum` is the order; of a request about several orders their numbers, joined
+    with commas.
     """
 
     channel: str
@@ -74,9 +49,50 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
     """
     if not scope.sees(channel):
         return None
+    gathered = Gathered(refnum)
     with database.read() as connection:
-        found = story.of_order(connection, channel, refnum)
-    return None if found is None else _as_timeline(found)
+        ledger = traces.commands_of_order(connection, channel, refnum)
+        owed = traces.calls_of_commands(connection, [row.id for row in ledger])
+        packages = traces.packages_of(connection, channel, refnum)
+        late = traces.late_events_of(connection, channel, refnum)
+        stored = order_store.get(connection, channel, refnum)
+        hand_out = traces.hand_out_of(connection, channel, refnum)
+        hold = traces.hold_of(connection, channel, refnum)
+        _add_birth(connection, channel, refnum, stored, gathered)
+        _add_hand_outs(hand_out, hold, gathered)
+        if hand_out is not None and stored is None:
+            cancelled = "learns that its source has cancelled it"
+            gathered.add(hand_out.source_cancelled_at, HERE, "order", cancelled, code="cancelled")
+        make.add_packages(packages, gathered)
+        make.add_commands(ledger, gathered)
+        make.add_calls(owed, _attempts_at(connection, owed), gathered)
+        make.add_refunds(refunds.of_order(connection, channel, refnum), gathered)
+        make.add_late_events(late, gathered)
+        make.add_acts(traces.acts_on_order(connection, channel, refnum), gathered)
+        names = [refnum, *([stored.cart_id] if stored is not None else [])]
+        lines = traces.lines_of_order(connection, channel, names)
+        for row in lines:
+            gathered.met(row.request_id, row.at - timedelta(milliseconds=row.duration_ms), row.at)
+        both = [*lines, *traces.lines_of_requests(connection, gathered.spans)]
+    make.add_lines({row.id: row for row in both}.values(), gathered)
+    now = [
+        *standing.of_hand_out(hand_out, hold, stored, utc_now()),
+        *standing.of_packages(packages),
+        *standing.of_calls(owed),
+        *standing.of_late_events(late),
+    ]
+    if not gathered.entries and not now:
+        return None
+    return Timeline(channel, refnum, tuple(now), gathered.in_order())
+
+
+def requests_like(database: Database, scope: Scope, start: str, since: datetime) -> list[str]:
+    """At most five ids of requests since then that begin so, or the one that is exactly this.
+
+    Raises `DatabaseUnavailable`.
+    """
+    with database.read() as connection:
+        return traces.requests_like(connection, scope.keys, start, since)
 
 
 def of_request(database: Database, scope: Scope, request_id: str, since: datetime) -> Timeline | None:
@@ -84,13 +100,75 @@ def of_request(database: Database, scope: Scope, request_id: str, since: datetim
 
     Raises `DatabaseUnavailable`.
     """
+    gathered = Gathered()
     with database.read() as connection:
-        found = story.of_request(connection, request_id, since)
-    return None if found is None or not scope.sees(found.channel) else _as_timeline(found)
+        lines = traces.lines_of_request(connection, request_id, since)
+        owed = traces.calls_of_request(connection, request_id)
+        ledger = traces.commands_of_request(connection, request_id, owed)
+        tried = _attempts_at(connection, owed)
+    # A request id is whatever its sender chose: what another channel's request of the same id did is not seen.
+    lines, owed, ledger = ([row for row in rows if scope.sees(row.channel)] for rows in (lines, owed, ledger))
+    make.add_commands(ledger, gathered)
+    make.add_calls(owed, tried, gathered)
+    make.add_lines(lines, gathered)
+    if not gathered.entries:
+        return None
+    channels = [row.channel for row in [*ledger, *lines] if row.channel]
+    named = [*(row.order_refnum for row in ledger), *(row.order_refnum for row in lines if row.order_refnum)]
+    refnums = ", ".join(dict.fromkeys(named))
+    now = tuple(standing.of_calls(owed))
+    return Timeline(channels[0] if channels else "", refnums, now, gathered.in_order())
 
 
-def _as_timeline(found: story.Story) -> Timeline:
-    entries = tuple(
-        Entry(item.at, item.who, "callback", item.what, request_id=item.request_id) for item in found.moments
-    )
-    return Timeline(found.channel, found.order_refnum, tuple(found.now), entries)
+def of_journal(database: Database, scope: Scope, request_id: str, first: datetime, last: datetime) -> tuple[Entry, ...]:
+    """The journal of one request between two moments.  Raises `DatabaseUnavailable`."""
+    gathered = Gathered()
+    with database.read() as connection:
+        lines = traces.lines_of_requests(connection, {request_id: (first, last)} if request_id else {})
+    make.add_lines([row for row in lines if scope.sees(row.channel)], gathered)
+    return gathered.in_order()
+
+
+def _attempts_at(connection: Connection, owed: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
+    rows = sorted(attempts.of_deliveries(connection, [row.id for row in owed]), key=lambda row: row.delivery_id)
+    return {delivery_id: list(of_call) for delivery_id, of_call in groupby(rows, key=lambda row: row.delivery_id)}
+
+
+def _add_birth(
+    connection: Connection, channel: str, refnum: str, stored: StoredOrder | None, gathered: Gathered
+) -> None:
+    """When this server learned of the order; of one that is kept here, what became of it at its checkout."""
+    if stored is None:
+        learned_at = search_keys.known_at(connection, channel, refnum)
+        gathered.add(learned_at, HERE, "order", "learns of the order", code="known")
+        return
+    document = read_document(stored.body)
+    total, facts = _money(document), {"amount": document.total, "currency_code": document.currency}
+    made = f"makes the order of cart {stored.cart_id}: {len(document.lines)} lines, {total}"
+    gathered.add(stored.created_at, HERE, "order", made, code="created", **facts)
+    paid = {"amount": document.paid, "currency_code": document.currency}
+    said = f"knows that the shopper has paid {document.paid:f} {document.currency}"
+    gathered.add(stored.paid_at, HERE, "order", said, code="paid", **paid)
+    gathered.add(stored.cancelled_at, HERE, "order", "learns that its source has cancelled it", code="cancelled")
+    if document.is_under_review:
+        gathered.add(stored.changed_at, HERE, "order", "holds it while a fraud review is open", code="review")
+
+
+def _money(document: OrderDocument) -> str:
+    return f"{document.total:f} {document.currency}"
+
+
+def _add_hand_outs(row: Row[Any] | None, hold: Row[Any] | None, gathered: Gathered) -> None:
+    if hold is not None:
+        gathered.add(hold.since, HERE, "held_back", f"holds the order back: {hold.reason}", code="held back")
+    if row is None:
+        return
+    kept = pulls.moments(row.hand_outs)
+    counted = dict(enumerate(kept, 1)) if len(kept) <= row.times else {}
+    if row.times:
+        counted[row.times] = row.last_handed_at
+    for count, at in counted.items():
+        said = f"hands the order to RetailOps ({times(count)} so far)"
+        gathered.add(at, HERE, "handed_out", said, name="order_pull", attempt=count)
+    number = f" as its order {row.retailops_order_id}" if row.retailops_order_id else ""
+    gathered.add(row.acknowledged_at, "RetailOps", "acknowledged", f"has the order{number}", name="order_acknowledge")

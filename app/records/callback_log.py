@@ -115,7 +115,7 @@ def page(
 ) -> CallbackPage:
     """The callbacks of these channels (None: all) before a (time in ms, id), at most `limit`.
 
-    At most `searched` lines are looked through, for the journal has no index of what is rare.
+    Those of an order or a request have an index; of all others at most `searched` lines are looked through.
     """
     bounds: list[ColumnElement[bool]] = []
     if before is not None:
@@ -128,6 +128,8 @@ def page(
         # Both are named for their index.
         known = select(channel_rows.c.key)
         bounds += [journal.c.order_refnum == chosen.order, journal.c.channel.in_(known)]
+    if chosen.request_id:
+        bounds.append(journal.c.request_id == chosen.request_id)
     newest = select(journal).where(*bounds).order_by(journal.c.at.desc(), journal.c.id.desc())
     some = newest.limit(searched).subquery()
     found = select(some).where(*_rules(some.c, chosen, channels)).order_by(some.c.at.desc(), some.c.id.desc())
@@ -140,9 +142,7 @@ def page(
 
 def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | None) -> list[ColumnElement[bool]]:
     rules: list[ColumnElement[bool]] = [columns.kind == "callback", visible(columns.channel, channels)]
-    for column, value in (
-        (columns.channel, chosen.channel), (columns.name, chosen.callback), (columns.request_id, chosen.request_id),
-    ):  # fmt: skip
+    for column, value in ((columns.channel, chosen.channel), (columns.name, chosen.callback)):
         if value:
             rules.append(column == value)
     if chosen.status_class:
@@ -168,23 +168,25 @@ MOST_CALLS = 500
 """Vendor calls of one request that are shown, the first ones."""
 
 
-def vendor_calls(
-    connection: Connection, channel: str, request_id: str, since: datetime, until: datetime
-) -> Sequence[Row[Any]]:
-    """The journal's lines of the vendor calls of one request between two moments, oldest first."""
+def vendor_calls(connection: Connection, channel: str, request_id: str) -> Sequence[Row[Any]]:
+    """The journal's lines of the vendor calls of one request, oldest first."""
     return connection.execute(
         select(journal)
-        .where(journal.c.at.between(since, until), journal.c.kind == "vendor")
-        .where(journal.c.channel == channel, journal.c.request_id == request_id)
+        .where(journal.c.request_id == request_id, journal.c.channel == channel, journal.c.kind == "vendor")
         .order_by(journal.c.at, journal.c.id)
         .limit(MOST_CALLS)
     ).all()
 
 
-def events_of(connection: Connection, channel: str, order: str, request_id: str) -> tuple[Event, ...]:
-    """The events that the ledger keeps of what one request commanded of an order."""
-    rows = connection.execute(select(commands.c.events).where(*_commanded(channel, order, request_id)))
-    return tuple(event for events in rows.scalars() for event in msgspec.json.decode(events, type=list[Event]))
+def events_of(connection: Connection, line: Row[Any]) -> tuple[Event, ...]:
+    """The events that a callback was answered with; else those that the ledger keeps of its command."""
+    kept: list[bytes] = [line.events]
+    if line.events is None:
+        of = commands.c
+        of_order = (of.channel == line.channel, of.order_refnum == line.order_refnum)
+        rows = connection.execute(select(of.events).where(*of_order, of.request_id == line.request_id))
+        kept = list(rows.scalars())
+    return tuple(event for events in kept for event in msgspec.json.decode(events, type=list[Event]))
 
 
 def deliveries_of(connection: Connection, channel: str, order: str, request_id: str) -> list[int]:
@@ -192,8 +194,3 @@ def deliveries_of(connection: Connection, channel: str, order: str, request_id: 
     owed = select(deliveries.c.id).join(commands, commands.c.id == deliveries.c.command_id)
     found = owed.where(commands.c.channel == channel, commands.c.order_refnum == order)
     return list(connection.execute(found.where(deliveries.c.request_id == request_id)).scalars())
-
-
-def _commanded(channel: str, order: str, request_id: str) -> tuple[ColumnElement[bool], ...]:
-    of = commands.c
-    return of.channel == channel, of.order_refnum == order, of.request_id == request_id

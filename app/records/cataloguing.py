@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, case, insert, text, update
 
 from app.domain.catalogue_resolution import PushNames
-from app.records import sync_state
+from app.records import search_keys, sync_state
 from app.records.catalogue import SEARCHED, number_categories, roots_after
 from app.records.catalogue_rows import Looker, Row, Work
 from app.records.catalogue_statements import (
@@ -23,6 +23,7 @@ from app.records.catalogue_statements import (
     sku_of,
 )
 from app.records.catalogue_sync import owe_stated
+from app.records.search_keys import Number
 from app.records.statements import MANY, upsert
 from app.records.tables.catalogue import catalogue, catalogue_sync, sku_numbers
 
@@ -65,7 +66,9 @@ def accept(
 
 
 def _write(connection: Connection, channel: str, rows: Sequence[Row], now: datetime) -> None:
-    _number(connection, channel, [row for row in rows if not row.sku_number])
+    unnumbered = [row for row in rows if not row.sku_number]
+    _number(connection, channel, unnumbered)
+    search_keys.learn(connection, channel, (Number("", "sku", row.sku) for row in unnumbered if row.sku), now)
     fresh = [_values(row, now) | {"channel": channel} for row in rows if not row.number]
     known = [_values(row, now) | {"of_number": row.number} for row in rows if row.number]
     if fresh:

@@ -16,6 +16,7 @@ from app.records.tables.catalogue import catalogue, catalogue_sync
 from app.records.tables.channels import channel_accounts, channel_names, channels
 from app.records.tables.deliveries import IS_OPEN, commands, deliveries
 from app.records.tables.gateways import feed_pieces, feeds, pending_reports, reported_lines
+from app.records.tables.operations import search_keys
 from app.records.tables.orders import IS_OPEN_ORDER, handed_out
 from app.records.tables.stock import fact_obstacles, stock, sync_states
 from app.records.tables.storefront import IS_PAID_FOR, orders
@@ -184,6 +185,8 @@ def take_goods_along(connection: Connection, key: str, leaves: str) -> None:
     for name in GOODS:
         table = tables.metadata.tables[name]
         connection.execute(update(table).where(table.c.channel == leaves).values(channel=key))
+    is_sku = (search_keys.c.channel == leaves) & (search_keys.c.order_refnum == "")
+    connection.execute(update(search_keys).where(is_sku).values(channel=key))
 
 
 def send_all_again(connection: Connection, key: str, gateway: str) -> None:

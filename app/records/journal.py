@@ -1,7 +1,8 @@
-"""The journal: one line per callback and per vendor call, for the question "did it get through, and when?".
+"""The journal: one line per callback, per vendor call and per request of a vendor: did it get through, and when?
 
 Lines are buffered and written by one thread at least every second, so that no callback waits for them; a
-kill may lose the last ones.  The truth is in the ledger and the deliveries (R16).
+kill may lose the last ones.  The truth is in the ledger and the deliveries (R16).  What `/metrics` counts is
+written in the same transactions.
 """
 
 from __future__ import annotations
@@ -9,22 +10,32 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import insert
 
-from app import logs
+from app import logs, metrics
 from app.clock import utc_now
+from app.domain.events import Event
 from app.domain.texts import stand_in
 from app.domain.traffic import InboundRequest, VendorCall
-from app.records import call_figures, inbound
+from app.records import call_figures, inbound, unverified
+from app.records.breakers import OwnBreakers, Place
+from app.records.counters import Deltas
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
 from app.records.tables.operations import journal
+from app.records.unverified import Seen, Unverified
 
 FLUSH_S = 0.5
 KEPT_LINES = 50_000
 """Lines kept while the database is away; older ones are lost first."""
+
+MOST_EVENTS = 50
+"""Events of one callback that are kept; a push may have one for each of its rows."""
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +43,17 @@ log = logging.getLogger(__name__)
 class Journal:
     """Buffers lines from any thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, open_breakers: Callable[[], Mapping[Place, float]] = lambda: {}) -> None:
+        """`open_breakers`: of this process, with the moment until which each refuses calls (monotonic seconds)."""
         self._database = database
-        self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[tuple[dict[str, Any], float]] = deque(maxlen=KEPT_LINES)
+        self._counted = Deltas()
+        self._breakers = OwnBreakers(open_breakers)
         self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._inbound: deque[Counted] = deque(maxlen=KEPT_LINES)
         self._counts: Counter[Counted] = Counter()
+        self._unverified: deque[tuple[Unverified, datetime]] = deque(maxlen=KEPT_LINES)
+        self._strangers: dict[Unverified, Seen] = {}
         self._waits = logs.Repeats()
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
@@ -64,9 +80,11 @@ class Journal:
         outcome: str,
         duration_s: float,
         request_id: str,
+        events: Sequence[Event] = (),
     ) -> None:
-        """A callback was answered."""
-        self._add("callback", channel, name, order_refnum, status, outcome, duration_s, request_id)
+        """A callback was answered, with these events; the first `MOST_EVENTS` are kept."""
+        kept = tuple(events[:MOST_EVENTS])
+        self._add("callback", channel, name, order_refnum, status, outcome, duration_s, request_id, kept)
 
     def vendor_call(self, channel: str, call: VendorCall) -> None:
         """A vendor was called; the path has no query."""
@@ -74,11 +92,16 @@ class Journal:
         self._add("vendor", channel, name, "", call.status, call.outcome, call.duration_s, call.request_id)
 
     def inbound(self, channel: str, vendor: str, request: InboundRequest) -> None:
-        """A vendor's own request was answered, or something of it was not taken; the first is counted alone."""
-        if request.event:
+        """A vendor's own request was answered, or something of it was not taken: kept where it was surely the
+        vendor's, and counted; the others are counted alone."""
+        if request.path:
+            self.unverified(request.path, request.status)
+        if request.event or request.is_verified:
             name = f"{vendor} {request.topic}"[:64]
-            request_id = logs.request_id.get("")
-            self._add("hook", channel, name, request.subject, request.status, request.event, 0.0, request_id)
+            code = request.event or request.reason.partition(":")[0] or "success"
+            duration_s, request_id = request.duration_ms / 1000, logs.request_id.get("")
+            self._add("hook", channel, name, request.subject, request.status, code, duration_s, request_id)
+        if request.event or not (request.topic or request.unknown_account):
             return
         if request.unknown_account:
             # No matter what for: the names of accounts are all there is to learn, and anybody can send them.
@@ -87,6 +110,10 @@ class Journal:
             return
         answered = Answered(request.topic[:40], request.status, request.reason[:120])
         self._inbound.append(Counted(channel, vendor, period_of(utc_now()), answered))
+
+    def unverified(self, path: str, status: int) -> None:
+        """A request without a valid key or signature was refused."""
+        self._unverified.append((unverified.kind_of(path, status), utc_now()))
 
     def _add(
         self,
@@ -98,20 +125,21 @@ class Journal:
         outcome: str,
         duration_s: float,
         request_id: str,
+        events: Sequence[Event] = (),
     ) -> None:
-        self._lines.append(
-            {
-                "at": utc_now(),
-                "kind": kind,
-                "channel": channel,
-                "name": name,
-                "order_refnum": stand_in(order_refnum),
-                "status": status,
-                "outcome": outcome[:64],
-                "duration_ms": int(duration_s * 1000),
-                "request_id": request_id,
-            }
-        )
+        line = {
+            "at": utc_now(),
+            "kind": kind,
+            "channel": channel,
+            "name": name,
+            "order_refnum": stand_in(order_refnum),
+            "status": status,
+            "outcome": outcome[:64],
+            "duration_ms": int(duration_s * 1000),
+            "request_id": request_id,
+            "events": events,
+        }
+        self._lines.append((line, duration_s))
 
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_S):
@@ -123,12 +151,19 @@ class Journal:
         with self._flushing:
             fresh = []
             while self._lines:
-                fresh.append(self._lines.popleft())
+                line, duration_s = self._lines.popleft()
+                fresh.append(line)
+                self._count(line, duration_s)
             logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
-            self._logged.extend(fresh)
+            self._logged.extend({**line, "events": _encoded(line["events"])} for line in fresh)
             while self._inbound:
-                self._counts[self._inbound.popleft()] += 1
-            if not self._logged and not self._counts:
+                counted = self._inbound.popleft()
+                self._counts[counted] += 1
+                self._counted.count(metrics.VENDOR_REQUESTS, counted.gateway, str(counted.answered.status))
+            while self._unverified:
+                self._count_unverified(*self._unverified.popleft())
+            opened = self._breakers.changed()
+            if not self._logged and not self._counted and not self._strangers and opened is None:
                 return
             try:
                 with self._database.write() as connection:
@@ -136,16 +171,52 @@ class Journal:
                         connection.execute(insert(journal), list(self._logged))
                         call_figures.add(connection, self._logged)
                     inbound.add(connection, self._counts)
+                    if self._strangers:
+                        unverified.add(connection, self._strangers)
+                    self._counted.write(connection)
+                    if opened is not None:
+                        self._breakers.write(connection, opened, self._database.clock())
             except DatabaseUnavailable as error:
                 if self._waits.is_news(str(error)):
                     log.warning("the journal waits for the database: %s", error)
                 return
             except Exception:
                 log.exception("journal lines were lost")
+                self._logged.clear()  # what was counted goes with the next ones: no text from outside is in it
+                self._counts.clear()
+                return
             self._logged.clear()
             self._counts.clear()
+            self._strangers.clear()
+            self._counted.clear()
+            if opened is not None:
+                self._breakers.written(opened)
+
+    def _count_unverified(self, kind: Unverified, at: datetime) -> None:
+        """Of more kinds than are kept anyway the latest are left out until the next time (P46)."""
+        seen = self._strangers.get(kind)
+        if seen is not None:
+            self._strangers[kind] = Seen(seen.count + 1, seen.first_at, at)
+        elif len(self._strangers) < unverified.MOST:
+            self._strangers[kind] = Seen(1, at, at)
+
+    def _count(self, line: Mapping[str, Any], duration_s: float) -> None:
+        match line["kind"]:
+            case "callback":
+                self._counted.count(metrics.CALLBACKS, line["name"], str(line["status"]))
+                self._counted.observe(metrics.CALLBACK_SECONDS, duration_s, line["name"])
+            case "vendor":
+                vendor = line["name"].partition(" ")[0]
+                self._counted.count(metrics.VENDOR_CALLS, vendor, line["outcome"])
+                if line["outcome"] != "not_sent":
+                    self._counted.observe(metrics.VENDOR_SECONDS, duration_s, vendor)
 
 
 def _log_fields(line: dict[str, Any]) -> dict[str, Any]:
     """A journal line for whoever reads the log instead."""
-    return {**line, "at": line["at"].isoformat(timespec="milliseconds"), "message": f"{line['name']} {line['outcome']}"}
+    said = {name: value for name, value in line.items() if name != "events"}
+    return {**said, "at": line["at"].isoformat(timespec="milliseconds"), "message": f"{line['name']} {line['outcome']}"}
+
+
+def _encoded(events: Sequence[Event]) -> bytes | None:
+    return msgspec.json.encode(events) if events else None

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
+from app.records.statements import visible
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import late_events
 
@@ -196,6 +197,28 @@ def open_ones(
         if value:
             query = query.where(late_events.c[name] == value)
     return connection.execute(query.order_by(late_events.c.id.desc()).limit(limit)).all()
+
+
+def page(
+    connection: Connection,
+    *,
+    channels: Collection[str] | None,
+    channel: str,
+    gateway: str,
+    is_open: bool,
+    before: int | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Those of these channels (None: all) before an id, newest first; what is empty does not restrict."""
+    query = select(late_events).where(visible(late_events.c.channel, channels)).order_by(late_events.c.id.desc())
+    for name, value in (("channel", channel), ("gateway", gateway)):
+        if value:
+            query = query.where(late_events.c[name] == value)
+    if is_open:
+        query = query.where(late_events.c.dismissed_at.is_(None))
+    if before is not None:
+        query = query.where(late_events.c.id < before)
+    return connection.execute(query.limit(limit)).all()
 
 
 def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from app.records.statements import visible
 from app.records.tables.operations import operation_targets, operations
 
 WHO_LENGTH = 60
@@ -88,10 +89,20 @@ def _name(connection: Connection, operation_id: int, targets: Collection[Target]
 
 
 def listing(
-    connection: Connection, *, channel: str = "", since: datetime | None = None, limit: int = 100, named: int = 100
+    connection: Connection,
+    *,
+    channel: str = "",
+    since: datetime | None = None,
+    limit: int = 100,
+    named: int = 100,
+    channels: Collection[str] | None = None,
+    before: int | None = None,
 ) -> list[Operation]:
-    """Acts, newest first; of each at most `named` of the objects it changed."""
-    wanted = select(operations).order_by(operations.c.id.desc()).limit(limit)
+    """Acts of these channels (None: all) before an id, newest first; of each at most `named` objects it changed."""
+    wanted = select(operations).where(visible(operations.c.channel, channels))
+    wanted = wanted.order_by(operations.c.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(operations.c.id < before)
     if channel:
         wanted = wanted.where(operations.c.channel == channel)
     if since is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Text, bindparam, case, func, select, update
 
 from app.records.statements import among
 from app.records.tables.columns import Moment
@@ -14,12 +14,16 @@ from app.records.tables.orders import IS_OPEN_ORDER, handed_out
 TIRED_AFTER = 5
 """Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
 
+KEPT_MOMENTS = 100
+"""Hand-outs of an order that are kept one by one; of later ones the last."""
+
 TIRED_FOR = timedelta(days=7)
 """An order its source has not offered for so long is not looked for any more."""
 
 
 _OF_CHANNEL = handed_out.c.channel == bindparam("of_channel")
 _HANDED_AT = bindparam("handed_at", type_=Moment)
+_MOMENT = bindparam("moment", type_=Text)
 
 _ANY_OPEN = select(handed_out.c.refnum).where(_OF_CHANNEL, IS_OPEN_ORDER).limit(1)
 
@@ -33,9 +37,22 @@ _STANDING = select(
 _COUNT = (
     update(handed_out)
     .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"), handed_out.c.last_pull_ms != bindparam("pull_ms"))
-    .values(times=handed_out.c.times + 1, last_pull_ms=bindparam("pull_ms"), last_handed_at=_HANDED_AT)
+    .values(
+        times=handed_out.c.times + 1,
+        last_pull_ms=bindparam("pull_ms"),
+        last_handed_at=_HANDED_AT,
+        hand_outs=case(
+            (handed_out.c.times < KEPT_MOMENTS, func.coalesce(handed_out.c.hand_outs, "").concat(_MOMENT)),
+            else_=handed_out.c.hand_outs,
+        ),
+    )
     .returning(handed_out.c.refnum, handed_out.c.times)
 )
+
+
+def moments(kept: str | None) -> list[datetime]:
+    """When an order was handed out, oldest first, by `handed_out.hand_outs`."""
+    return [datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (kept or "").split(",") if ms]
 
 
 def is_any_open(connection: Connection, channel: str) -> bool:
@@ -66,6 +83,9 @@ def count(connection: Connection, channel: str, refnums: Collection[str], pull_m
     """Count the hand-outs once per walk, however often its page is asked for; those that go last from now on."""
     if not refnums:
         return []
-    now_counted = {"of_channel": channel, "refnums": refnums, "pull_ms": pull_ms, "handed_at": now}
+    moment = f",{int(now.timestamp() * 1000)}"
+    now_counted = {
+        "of_channel": channel, "refnums": refnums, "pull_ms": pull_ms, "handed_at": now, "moment": moment,
+    }  # fmt: skip
     tired = {refnum for refnum, times in connection.execute(_COUNT, now_counted).all() if times == TIRED_AFTER}
     return [refnum for refnum in refnums if refnum in tired]

@@ -1,7 +1,7 @@
 """Every number that an order and its parts are known by, kept when it is learned and searched without regard to case.
 
-What is a row with an index of its own is searched there instead (`records.searching`): the ids of deliveries and
-requests, and SKUs.  They come by the hundred thousand, and nobody would find more by a copy.
+The ids of deliveries and requests are rows with an index of their own and are searched there (`records.searching`):
+they come by the hundred thousand, and nobody would find more by a copy.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ from app.records.tables.operations import search_keys
 
 Kind = Literal[
     "order", "retailops_order", "source_order", "cart", "payment", "shipment", "package", "tracking", "return",
-    "refund", "credit",
+    "refund", "credit", "sku",
 ]  # fmt: skip
 """order: the channel's number.  retailops_order: RetailOps'.  source_order: the merchant's own at the source.  cart and
-payment: ids of a checkout.  refund and credit: what the vendor calls money it gave back.  The rest is RetailOps'."""
+payment: ids of a checkout.  refund and credit: what the vendor calls money it gave back.  sku: of no order, "".  The
+rest is RetailOps'."""
 
 LONGEST = 255
 """Characters of a number; what is longer is nobody's to type."""
@@ -103,6 +104,14 @@ def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     """Delete these."""
     key = tuple_(*search_keys.primary_key.columns)
     connection.execute(delete(search_keys).where(key.in_([tuple(row) for row in rows])))
+
+
+def known_at(connection: Connection, channel: str, refnum: str) -> datetime | None:
+    """When this server learned of an order, None where that was before it kept that."""
+    of = search_keys.c
+    is_it = (of.channel == channel, of.order_refnum == refnum, of.kind == "order", of.object == refnum)
+    found: datetime | None = connection.execute(select(of.at).where(*is_it)).scalar()
+    return found
 
 
 def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Number]:

@@ -76,8 +76,12 @@ def answer(shop: Shop, requested: CartRequested, *, is_set_aside: bool) -> CartA
         reason = f"{first.code}: {first.message}"
         faults = _encode({"faults": msgspec.to_builtins(refused.faults)})
         made = CartAnswer(refused.status, faults, _HEADERS.get(refused.status, {}))
-    shop.observe_inbound(InboundRequest(TOPIC, made.status, reason))
     duration_ms = round((time.perf_counter() - begun) * 1000)
+    is_known = made.status not in (401, 405)
+    path = "" if is_known else TOPIC
+    shop.observe_inbound(
+        InboundRequest(TOPIC, made.status, reason, is_verified=is_known, duration_ms=duration_ms, path=path)
+    )
     facts = {"hook": TOPIC, "status": made.status, "duration_ms": duration_ms}
     log.info("channel %s: the shop asked for a cart", shop.channel, extra=facts)
     return made

@@ -160,3 +160,18 @@ def test_p39_p45_a_stuck_stream_is_freed_by_command_once(channel: CommandLine, r
     [act] = kept(retailops)
     assert (act.act, act.who, act.gateway, act.reason) == ("streams.free", "Ada", "pipe17", "a clock was wrong")
     assert channel("streams", "free", "first", "rally", *why).exit_code == 2
+
+
+def test_p39_late_events_are_listed_and_dismissed_by_their_own_command(channel: CommandLine, retailops: Caller) -> None:
+    number = a_parked_call(retailops, "O-1")
+    [event] = channel.json("late", "list")["late_events"]
+    assert (event["channel"], event["subject"], event["delivery"], event["sent_at"]) == ("first", "O-1", number, None)
+    name = f"n{event['id']}"
+    assert name in channel("late", "list").output
+    assert channel("late", "dismiss", name).exit_code == 1, "there is no terminal to ask on"
+    assert channel.json("late", "dismiss", name, "--dry-run") == {"dry_run": True, "done": [name], "failed": []}
+    assert channel.json("late", "dismiss", name, "--yes", "--by", "Ada")["done"] == [name]
+    assert channel.json("late", "dismiss", name, "--yes", exit_code=1)["failed"] == [name]
+    assert channel.json("late", "list") == {"late_events": []}
+    assert len(channel.json("late", "list", "--all")["late_events"]) == 1
+    assert [(item.act, item.who) for item in kept(retailops)] == [("late.dismiss", "Ada")]

@@ -7,10 +7,13 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from app.domain.traffic import InboundRequest
 from app.gateways.vendor import Tools
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.records import polls
 from app.records.database import DatabaseUnavailable
+
+ADDRESS = "/pipe17/hooks/"
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +28,16 @@ class Hints:
         self._forget = forget
         self._path_key = options.webhook_path_key
         self._heeded: datetime | None = None
+        self._observe = tools.observe_inbound
 
     def answers_to(self, path_key: str) -> bool:
         """Whether a webhook that ends in this key is meant for us; compared in constant time."""
         return hmac.compare_digest(self._path_key.encode(), path_key.encode()) and bool(self._path_key)
+
+    def note(self, status: int, *, is_known: bool) -> None:
+        """A webhook was answered; one whose key is not ours is kept without what it tried."""
+        topic, path = ("webhook", "") if is_known else ("", ADDRESS)
+        self._observe(InboundRequest(topic, status, is_verified=is_known, path=path))
 
     def give(self) -> None:
         """Pipe17 has called.  Raises `DatabaseUnavailable`."""

@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping
 from flask import Blueprint, Response, request
 
 from app.gateways.capabilities import Gateway
+from app.gateways.vendors.pipe17.connection.hints import ADDRESS, Hints
 from app.gateways.vendors.pipe17.gateway import Pipe17Gateway
 from app.records.database import DatabaseUnavailable
 
-PATH = "/pipe17/hooks/<key>"
+PATH = f"{ADDRESS}<key>"
 MAX_NOTICE_BYTES = 64 * 1024
 RETRY_AFTER_S = 5
 
@@ -36,15 +37,22 @@ def create(gateways: Mapping[str, Gateway], set_aside: Collection[str]) -> Bluep
         """
         # Every key is compared, so that the time taken reveals nothing.
         known = [hints for hints in set(named.values()) if hints.answers_to(key)]
-        if (request.content_length or 0) > MAX_NOTICE_BYTES:
-            return Response(status=413)
-        if any(hints in stopped for hints in known):
-            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
-        try:
-            for hints in known:
-                hints.give()
-        except DatabaseUnavailable:
-            return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
-        return Response(status=204 if known else 404)
+        reply = _answer(known, stopped)
+        for hints in known or list(named.values())[:1]:  # whichever: what it notes of a stranger is no channel's
+            hints.note(reply.status_code, is_known=bool(known))
+        return reply
 
     return blueprint
+
+
+def _answer(known: Collection[Hints], stopped: Collection[Hints]) -> Response:
+    if (request.content_length or 0) > MAX_NOTICE_BYTES:
+        return Response(status=413)
+    if any(hints in stopped for hints in known):
+        return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+    try:
+        for hints in known:
+            hints.give()
+    except DatabaseUnavailable:
+        return Response(status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+    return Response(status=204 if known else 404)

@@ -35,6 +35,9 @@ from app.storefront.refusals import ShopRefused
 REGISTER: Final = "register/callback"
 """Beside the hooks, never registered itself (contract 1.6)."""
 
+MAKING: Final = ("cart/create", "order/create")
+"""Topics whose answer names what was made."""
+
 REPEAT_S: Final = 2.0
 """How long a hook is run again while its transaction meets another's."""
 
@@ -82,7 +85,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     def note_unknown(organization_id: str) -> None:
         for merchant in list(merchants.values())[:1]:  # whichever: what it notes belongs to no channel
             named = strangers.named(organization_id)
-            merchant.observe_inbound(InboundRequest("", 404, unknown_account=named))
+            merchant.observe_inbound(InboundRequest("", 404, unknown_account=named, path=request.path))
 
     for topic, answering in ANSWERS.items():
         method, path = TOPICS.get(topic, ("post", topic))
@@ -95,9 +98,20 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
                 note_unknown(organization_id)
                 return _reply(404, UNKNOWN_ORGANIZATION)
             begun = time.perf_counter()
-            reply = _serve(merchant, topic, resource_id, None if merchant.channel in set_aside else answering)
+            answered = None if merchant.channel in set_aside else answering
+            reply, subject = _serve(merchant, topic, resource_id, answered)
             duration_ms = round((time.perf_counter() - begun) * 1000)
-            merchant.observe_inbound(InboundRequest(topic, reply.status_code, _reason(reply)))
+            merchant.observe_inbound(
+                InboundRequest(
+                    topic,
+                    reply.status_code,
+                    _reason(reply),
+                    subject=subject or "",
+                    is_verified=subject is not None,
+                    duration_ms=duration_ms,
+                    path=request.path if subject is None else "",
+                )
+            )
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
             log.info("channel %s: Rally asked %s", merchant.channel, topic, extra=facts)
             return reply
@@ -113,37 +127,42 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     return blueprint
 
 
-def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answering | None) -> Response:
+def _serve(
+    merchant: Merchant, topic: str, resource_id: str, answering: Answering | None
+) -> tuple[Response, str | None]:
+    """The answer, and which cart or order it was about, "" for none; None where the request is not surely Rally's."""
     secrets = merchant.options.hmac_secrets
     request.max_content_length = merchant.options.max_hook_body
     try:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        return _reply(413, TOO_LARGE, secrets[0])
+        return _reply(413, TOO_LARGE, secrets[0]), None
     except (HTTPException, OSError):  # the body broke off
-        return _reply(406, BAD_SIGNATURE, secrets[0])
+        return _reply(406, BAD_SIGNATURE, secrets[0]), None
     query = request.environ.get("QUERY_STRING", "")
     secret = signer(secrets, raw, query, request.headers.get(HEADER, ""))
     if secret is None:
         log.warning("channel %s: a request to %s is not signed by Rally's key", merchant.channel, topic)
-        return _reply(406, BAD_SIGNATURE, secrets[0])
+        return _reply(406, BAD_SIGNATURE, secrets[0]), None
     caller.channel.set(merchant.channel)
-    if answering is None:  # Nothing may begin here that could never be handed out.
-        return _refusal(hook_errors.unavailable(), secret)
     hook = HookRequest(merchant, raw, resource_id)
+    if answering is None:  # Nothing may begin here that could never be handed out.
+        return _refusal(hook_errors.unavailable(), secret), hook.resource_id
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
         answer = repeated(lambda: answering(hook), time.monotonic() + REPEAT_S)
-        return _reply(200, encode(answer), secret)
-    except ShopRefused as refused:
-        return _refusal(hook_errors.of_shop(refused, is_placing=topic == "order/create"), secret)
+        made = answer.get("external_id") if isinstance(answer, dict) and topic in MAKING else None
+        return _reply(200, encode(answer), secret), hook.resource_id or str(made or "")
+    except ShopRefused as shop_refused:
+        refused = hook_errors.of_shop(shop_refused, is_placing=topic == "order/create")
     except (BadBody, DatabaseRefused):
-        return _refusal(hook_errors.unreadable(topic), secret)
+        refused = hook_errors.unreadable(topic)
     except DatabaseUnavailable:
-        return _refusal(hook_errors.unavailable(), secret)
+        refused = hook_errors.unavailable()
     except Exception:
         log.exception("channel %s: %s failed", merchant.channel, topic)
-        return _refusal(hook_errors.unavailable(), secret)
+        refused = hook_errors.unavailable()
+    return _refusal(refused, secret), hook.resource_id
 
 
 def _reason(reply: Response) -> str:

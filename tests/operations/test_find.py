@@ -1,0 +1,184 @@
+"""An order, call or payment is found by any number anybody has, from its first moment on (P38)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
+
+from app.clock import utc_now
+from app.contract.schemas import Contract
+from app.operations.find import Hit, find, orders_of
+from app.operations.scope import Scope
+from app.records import retention, search_keys, searching
+from app.records.database import Database
+from app.records.search_keys import Number
+from app.records.tables.operations import search_keys as kept
+from app.records.tables.storefront import orders
+from app.storefront import order_store
+from tests.conftest import Caller, Sandbox
+from tests.gateways.rally_shop import MUG, TEE, opened
+
+pytestmark = pytest.mark.both_databases
+
+ALL = Scope()
+
+
+def hits(database: Database, query: str, scope: Scope = ALL) -> set[tuple[str, str, str]]:
+    """(kind, order, number) of each."""
+    return {(hit.kind, hit.refnum, hit.id) for hit in find(database, scope, query)}
+
+
+@pytest.fixture
+def shipped(retailops: Caller, pipe17: Sandbox) -> dict[str, Any]:
+    """An order that RetailOps has and has shipped; none of its numbers is part of another's."""
+    order = next(item for item in retailops.pull() if len(item["order_items"]) == 1)
+    refnum = order["channel_order_refnum"]
+    retailops.ask("order_acknowledge", orders=[{"channel_order_refnum": refnum, "retailops_order_id": 8004960}])
+    retailops.ship(order, 7700501, retailops_package_id=6600042, tracking_number="1ZcAnArY0123456789")
+    line = order["order_items"][0]
+    came_back = {"sku": line["sku"], "channel_item_refnum": line["channel_item_refnum"], "quantity": 1}
+    retailops.ask(
+        "order_returned",
+        order={"channel_order_refnum": refnum},
+        **{"return": {"retailops_return_id": 5500077, "refund_amt": 0, "items": [came_back]}},
+    )
+    return order
+
+
+def test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts(
+    retailops: Caller, pipe17: Sandbox, shipped: dict[str, Any]
+) -> None:
+    refnum = shipped["channel_order_refnum"]
+    sent = next(item for item in pipe17.state()["shipments"] if item["shipmentId"] == refnum)
+    [delivery_id] = [
+        hit.id for number in range(1, 9) for hit in find(retailops.database, ALL, str(number))
+        if hit.kind == "delivery" and hit.refnum == refnum
+    ][:1]  # fmt: skip
+    for number, kind in (
+        (refnum, "order"),
+        ("8004960", "retailops_order"),
+        (sent["extOrderId"], "source_order"),
+        ("7700501", "shipment"),
+        ("6600042", "package"),
+        ("1ZcAnArY0123456789", "tracking"),
+        ("5500077", "return"),
+        (delivery_id, "delivery"),
+    ):
+        for spelled in {number, number.upper(), number.lower(), f"  {number} "}:
+            assert (kind, refnum, number) in hits(retailops.database, spelled), (kind, spelled)
+        if len(number) > 6:
+            assert (kind, refnum, number) in hits(retailops.database, number[:6].swapcase()), kind
+            assert (kind, refnum, number) not in hits(retailops.database, number[:5]), "too short for a prefix"
+    assert hits(retailops.database, "") == hits(retailops.database, "  ") == set()
+    assert hits(retailops.database, "nobody-has-this") == set()
+
+
+def test_p38_a_request_is_found_by_its_id_and_names_its_order(retailops: Caller, shipped: dict[str, Any]) -> None:
+    refnum = shipped["channel_order_refnum"]
+    raw = (
+        b'{"integration_auth_token":"%s","client_id":%d,"channel_info":{"id":%d},"action":"x","version":1,'
+        b'"order":{"channel_order_refnum":"%s"}}'
+    ) % (retailops.key.encode(), *retailops.pair, refnum.encode())
+    retailops.send("order_cancel", raw, headers={"X-Request-Id": "Req_9.canary-77"})
+    retailops.app.extensions["works"].journal.flush()
+    for query in ("Req_9.canary-77", "Req_9.c"):
+        assert ("request", refnum, "Req_9.canary-77") in hits(retailops.database, query)
+    assert hits(retailops.database, "ReqX9.c") == set(), "an underscore stands for itself"
+
+
+def test_p38_whole_numbers_come_before_longer_ones_and_a_reader_gets_those_of_its_channels_alone(
+    retailops: Caller,
+) -> None:
+    now = utc_now()
+    with retailops.database.write() as connection:
+        for channel in ("first", "other"):
+            numbers = [Number(name, "order", name) for name in ("Longer-496", "LONGER-4967", "longer-49")]
+            search_keys.learn(connection, channel, numbers, now)
+            search_keys.learn(connection, channel, numbers, now)
+    found = find(retailops.database, Scope(frozenset(("other",))), "longer-496")
+    assert found == [
+        Hit("order", "other", "Longer-496", "Longer-496"),
+        Hit("order", "other", "LONGER-4967", "LONGER-4967"),
+    ]
+    assert orders_of(found) == [("other", "Longer-496"), ("other", "LONGER-4967")]
+    assert len(find(retailops.database, ALL, "LONGER")) == 6
+    assert find(retailops.database, Scope(frozenset()), "LONGER") == []
+
+
+def test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    with opened(build_app, contract) as shop:
+        shop.offer(**{TEE: 5, MUG: 5})
+        refnum = shop.buy()
+        with shop.database.read() as connection:
+            order = connection.execute(select(orders).where(orders.c.refnum == refnum)).one()
+        assert ("order", refnum, refnum) in hits(shop.database, refnum.lower()), "RetailOps has not fetched it yet"
+        assert ("cart", refnum, order.cart_id) in hits(shop.database, order.cart_id[:8])
+        assert ("sku", "", TEE) in hits(shop.database, TEE.lower())
+        payment = shop.at_rally(refnum)["transactions"][0]["external_id"]
+        assert ("payment", refnum, payment) in hits(shop.database, payment)
+
+        shop.retailops.pull()
+        shop.retailops.acknowledge(refnum)
+        shop.give_back(88112, 5, refnum)
+        shop.settle()
+        [entry] = [entry for entry in shop.ledger(order_refnum=refnum) if entry.state == "accepted"]
+        for number in {entry.refnum, entry.key}:
+            assert ("refund", refnum, number) in hits(shop.database, number)
+        assert ("return", refnum, "88112") in hits(shop.database, "88112")
+
+        # Purged with its order: not a key is left.
+        with shop.database.write() as connection:
+            late = utc_now() + timedelta(days=4000)
+            connection.exec_driver_sql("update orders set state = 'completed'")
+            order_store.purge(connection, [(order.channel, refnum)], late)
+            assert search_keys.of_order(connection, order.channel, refnum) == []
+
+
+def test_p38_p32_a_tracking_number_is_forgotten_after_180_days_and_the_order_is_not(retailops: Caller) -> None:
+    long_ago, now = utc_now() - timedelta(days=181), utc_now()
+    with retailops.database.write() as connection:
+        for refnum, at in (("Old-1", long_ago), ("New-1", now)):
+            numbers = [Number(refnum, "order", refnum), Number(refnum, "tracking", f"1Z-{refnum}")]
+            search_keys.learn(connection, "first", numbers, at)
+    [clock] = [clock for clock in retention.CLOCKS if clock.table == "search_keys"]
+    with retailops.database.write() as connection:
+        rows = connection.execute(clock.expired(now, retention.Terms())).all()
+        clock.purge(connection, rows, now, retention.Terms())
+    assert hits(retailops.database, "1Z-Old-1") == set()
+    assert hits(retailops.database, "Old-1") == {("order", "Old-1", "Old-1")}
+    assert hits(retailops.database, "1Z-New-1") == {("tracking", "New-1", "1Z-New-1")}
+
+
+def test_p38_prefixes_are_read_from_an_index_on_both_databases(retailops: Caller) -> None:
+    database, now = retailops.database, utc_now()
+    with database.write() as connection:
+        many = (Number(f"Order-{number:06}", "order", f"Order-{number:06}") for number in range(5000))
+        search_keys.learn(connection, "first", many, now)
+    wanted = {
+        "ix_search_keys_folded_key": searching.kept(["first"], "order-0049", is_begin=True, limit=50),
+        "ix_journal_request_id": searching.requests_like(
+            None, "abcdef_1", is_begin=True, is_sqlite=database.is_sqlite
+        ).limit(50),
+    }
+    for index, statement in wanted.items():
+        assert index in plan(database, statement)
+
+
+def plan(database: Database, statement: Any) -> str:
+    """How the database would carry it out, where the table is not so small that it would read it all."""
+    with database.write() as connection:
+        dialect = connection.dialect if database.is_sqlite else postgresql.dialect()
+        written = str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        if database.is_sqlite:
+            return "\n".join(row[3] for row in connection.exec_driver_sql(f"explain query plan {written}"))
+        connection.exec_driver_sql(f"analyze {kept.name}")
+        connection.exec_driver_sql("set local enable_seqscan = off")
+        return "\n".join(row[0] for row in connection.exec_driver_sql("explain " + written.replace("%", "%%")))
