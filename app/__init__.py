@@ -8,12 +8,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import click
 from flask import Flask
 from sqlalchemy import Connection
 
-from app import logs, metrics, settings
+from app import logs, settings
 from app.callbacks import middleware
 from app.callbacks.health import create_health
 from app.callbacks.routes import create_routes
@@ -34,6 +35,7 @@ from app.errors import SettingsFault
 from app.gateways import VENDORS, inbound
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import Tools
+from app.operations import measurements
 from app.operations.check_requests import CheckRunner
 from app.operations.health_checks.report import Checks
 from app.records import heartbeat
@@ -47,6 +49,7 @@ from app.records.rates import StoredRates
 from app.records.retention import CLOCKS, Retention, Terms
 from app.settings import Settings
 from app.storefront import retention as storefront
+from app.transport.limiters import Limit
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import SharedRate
 
@@ -66,7 +69,8 @@ class Works:
         """`configured` is as `registration.register` gives it: its channels have the keys of their records."""
         self.configured = configured
         self.database = database
-        self.journal = Journal(self.database)
+        self.limits: list[Limit] = []
+        self.journal = Journal(self.database, self._open_breakers)
         streams = [(channel.key, token) for channel in configured.channels for token in channel.gateways]
         self.heartbeat = Heartbeat(self.database.beat, PendingSampler(self.database, streams).turn)
         self.pauses = Pauses(self.database)
@@ -82,6 +86,7 @@ class Works:
             wake=lambda: self.dispatcher.wake(),
             public_url=configured.public_url,
             paused=self.pauses.paused,
+            limits=self.limits,
         )
         self.gateways = create_gateways(configured, self.journal, tools)
         self.attempts = Attempts(self.gateways, clock=database.clock)
@@ -104,6 +109,10 @@ class Works:
         lend = shared_rates(configured, database, is_server=False)
         checks = Checks(configured, database, lend, build=lambda: self.gateways)
         self.check_runner = CheckRunner(database, checks, database.clock)
+
+    def _open_breakers(self) -> dict[tuple[str, str], float]:
+        states = (((limit.channel, limit.vendor), limit.limiter.breaker.open_until) for limit in self.limits)
+        return {place: until for place, until in states if until is not None}
 
     def _apply_late(self, connection: Connection, delivery: Delivery, settled: Settled, now: datetime) -> None:
         gateway = self.gateways.get((delivery.channel, delivery.gateway))
@@ -155,7 +164,6 @@ def create_gateways(configured: Settings, journal: Journal, tools: Tools) -> dic
 
         def observe(call: VendorCall, name: str = channel.key) -> None:
             journal.vendor_call(name, call)
-            metrics.VENDOR_CALLS.labels(call.vendor, call.status or 0).inc()
 
         for token in channel.gateways:
 
@@ -239,7 +247,8 @@ def create_app(configured: Settings | None = None) -> Flask:
             works.database,
             contract,
             public_url=configured.public_url or f"http://localhost:{configured.port}",
-            console_token=configured.console_token,
+            tokens=(configured.console_token, configured.console_read_token),
+            measured=partial(measurements.measured, configured, works.database, works.limits),
         )
     )
     if configured.console_token:

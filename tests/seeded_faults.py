@@ -40,6 +40,30 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "let-each-process-overwrite-what-the-others-counted",
+        "P26",
+        "app/records/counters.py",
+        'table.c.value + added["value"]',
+        'added["value"]',
+        ("tests/records/test_counters.py::test_p26_what_processes_count_adds_up",),
+    ),
+    Fault(
+        "count-again-what-was-written",
+        "P26",
+        "app/records/journal.py",
+        "            self._counted.clear()\n",
+        "",
+        ("tests/records/test_journal.py::test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back",),
+    ),
+    Fault(
+        "show-metrics-to-whoever-asks",
+        "P20",
+        "app/callbacks/health.py",
+        "        if not max([",
+        "        if not tokens and not max([",
+        ("tests/operations/test_measurements.py::test_metrics_need_the_consoles_token",),
+    ),
+    Fault(
         "cite-a-rule-that-is-written-nowhere",
         "P43",
         "app/docs/explain/rules.md",

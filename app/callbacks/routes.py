@@ -8,7 +8,7 @@ from contextlib import closing
 
 from flask import Blueprint, Response, request
 
-from app import caller, metrics
+from app import caller
 from app.callbacks import body
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
 from app.callbacks.middleware import REQUEST_ID
@@ -37,20 +37,18 @@ def create_routes(
         reply = _reply(callback, dispatcher, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
         if reply is None:
             return Response()  # nobody reads it: the request is served again
-        duration_s = time.perf_counter() - begun
         journal.callback(
             name=callback.name,
             channel=note.channel,
             order_refnum=note.order_refnum,
             status=reply.status_code,
             outcome=note.outcome,
-            duration_s=duration_s,
+            duration_s=time.perf_counter() - begun,
             request_id=request_id,
             events=note.events,
         )
         if reply.status_code == 401:
             journal.unverified(request.path, reply.status_code)
-        metrics.callback_answered(callback.name, reply.status_code, duration_s)
         return reply
 
     for callback in contract.callbacks.values():

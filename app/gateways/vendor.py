@@ -15,7 +15,7 @@ from app.gateways.capabilities import Gateway
 from app.records.database import Database
 from app.transport import learned_rate
 from app.transport.client import VendorClient
-from app.transport.limiters import limiter_of
+from app.transport.limiters import Limit, limiter_of
 from app.transport.limits import Admission, PausableLimiter, Rate
 from app.transport.rates import RatePlan
 from app.transport.shared_rate import local_rate
@@ -92,7 +92,8 @@ class Tools:
     """Where others reach this server; "" when it is not set."""
     channel_name: str = ""
     """The channel's name, for addresses and people; "" where it is the key of its records."""
-
+    limits: list[Limit] = field(default_factory=list)
+    """Every limit that was lent; one list for all gateways of a process."""
     paused: Container[tuple[str, str]] = frozenset()
     """The (channel, vendor) pairs that an operator has paused: no call to such a vendor begins."""
 
@@ -102,6 +103,7 @@ class Tools:
         Every call of the gateway goes through it, so that one that is paused makes none.
         """
         limiter = limiter_of(vendor, key, plan, rate_of=self.rate, threads=self.threads, concurrency=concurrency)
+        self.limits.append(Limit(self.channel, vendor, key, plan, limiter))
         return PausableLimiter(limiter, self.channel, vendor, self.paused)
 
     def keyed_client(self, vendor: str, options: Any, header: str, *further_secrets: str) -> VendorClient:

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from app.records import callback_log
-from app.records.deliveries import DUE_STATES, OPEN_STATES
+from app.records.deliveries import DUE_STATES
 from app.records.pulls import TIRED_AFTER, TIRED_FOR
-from app.records.tables.deliveries import deliveries, late_events
+from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.figures import last_calls
 from app.records.tables.money import IS_IN_DOUBT, refunds
 from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
@@ -24,7 +24,7 @@ def open_calls(connection: Connection) -> Sequence[Row[Any]]:
     columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.state)
     return connection.execute(
         select(*columns, _NUMBER, func.min(deliveries.c.created_at).label("since"))
-        .where(deliveries.c.state.in_(OPEN_STATES))
+        .where(IS_OPEN)
         .group_by(*columns)
         .order_by(*columns)
     ).all()

@@ -1,7 +1,8 @@
 """The journal: one line per callback, per vendor call and per request of a vendor: did it get through, and when?
 
 Lines are buffered and written by one thread at least every second, so that no callback waits for them; a
-kill may lose the last ones.  The truth is in the ledger and the deliveries (R16).
+kill may lose the last ones.  The truth is in the ledger and the deliveries (R16).  What `/metrics` counts is
+written in the same transactions.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import insert
 
-from app import logs
+from app import logs, metrics
 from app.clock import utc_now
 from app.domain.events import Event
 from app.domain.texts import stand_in
 from app.domain.traffic import InboundRequest, VendorCall
 from app.records import call_figures, inbound, unverified
+from app.records.breakers import OwnBreakers, Place
+from app.records.counters import Deltas
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
 from app.records.tables.operations import journal
@@ -40,9 +43,12 @@ log = logging.getLogger(__name__)
 class Journal:
     """Buffers lines from any thread."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, open_breakers: Callable[[], Mapping[Place, float]] = lambda: {}) -> None:
+        """`open_breakers`: of this process, with the moment until which each refuses calls (monotonic seconds)."""
         self._database = database
-        self._lines: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[tuple[dict[str, Any], float]] = deque(maxlen=KEPT_LINES)
+        self._counted = Deltas()
+        self._breakers = OwnBreakers(open_breakers)
         self._logged: deque[dict[str, Any]] = deque(maxlen=KEPT_LINES)
         self._inbound: deque[Counted] = deque(maxlen=KEPT_LINES)
         self._counts: Counter[Counted] = Counter()
@@ -121,20 +127,19 @@ class Journal:
         request_id: str,
         events: Sequence[Event] = (),
     ) -> None:
-        self._lines.append(
-            {
-                "at": utc_now(),
-                "kind": kind,
-                "channel": channel,
-                "name": name,
-                "order_refnum": stand_in(order_refnum),
-                "status": status,
-                "outcome": outcome[:64],
-                "duration_ms": int(duration_s * 1000),
-                "request_id": request_id,
-                "events": events,
-            }
-        )
+        line = {
+            "at": utc_now(),
+            "kind": kind,
+            "channel": channel,
+            "name": name,
+            "order_refnum": stand_in(order_refnum),
+            "status": status,
+            "outcome": outcome[:64],
+            "duration_ms": int(duration_s * 1000),
+            "request_id": request_id,
+            "events": events,
+        }
+        self._lines.append((line, duration_s))
 
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_S):
@@ -146,14 +151,19 @@ class Journal:
         with self._flushing:
             fresh = []
             while self._lines:
-                fresh.append(self._lines.popleft())
+                line, duration_s = self._lines.popleft()
+                fresh.append(line)
+                self._count(line, duration_s)
             logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
             self._logged.extend({**line, "events": _encoded(line["events"])} for line in fresh)
             while self._inbound:
-                self._counts[self._inbound.popleft()] += 1
+                counted = self._inbound.popleft()
+                self._counts[counted] += 1
+                self._counted.count(metrics.VENDOR_REQUESTS, counted.gateway, str(counted.answered.status))
             while self._unverified:
                 self._count_unverified(*self._unverified.popleft())
-            if not self._logged and not self._counts and not self._strangers:
+            opened = self._breakers.changed()
+            if not self._logged and not self._counted and not self._strangers and opened is None:
                 return
             try:
                 with self._database.write() as connection:
@@ -163,15 +173,36 @@ class Journal:
                     inbound.add(connection, self._counts)
                     if self._strangers:
                         unverified.add(connection, self._strangers)
+                    self._counted.write(connection)
+                    if opened is not None:
+                        self._breakers.write(connection, opened, self._database.clock())
             except DatabaseUnavailable as error:
                 if self._waits.is_news(str(error)):
                     log.warning("the journal waits for the database: %s", error)
                 return
             except Exception:
                 log.exception("journal lines were lost")
+                self._logged.clear()  # what was counted goes with the next ones: no text from outside is in it
+                self._counts.clear()
+                self._strangers.clear()
+                return
             self._logged.clear()
             self._counts.clear()
             self._strangers.clear()
+            self._counted.clear()
+            if opened is not None:
+                self._breakers.written(opened)
+
+    def _count(self, line: Mapping[str, Any], duration_s: float) -> None:
+        match line["kind"]:
+            case "callback":
+                self._counted.count(metrics.CALLBACKS, line["name"], str(line["status"]))
+                self._counted.observe(metrics.CALLBACK_SECONDS, duration_s, line["name"])
+            case "vendor":
+                vendor = line["name"].partition(" ")[0]
+                self._counted.count(metrics.VENDOR_CALLS, vendor, line["outcome"])
+                if line["outcome"] != "not_sent":
+                    self._counted.observe(metrics.VENDOR_SECONDS, duration_s, vendor)
 
     def _count_unverified(self, kind: Unverified, at: datetime) -> None:
         """Of more kinds than are kept anyway the latest are left out until the next time (P46)."""

@@ -233,6 +233,8 @@ KEPT: Mapping[str, str] = {
     "write_probes": "random bytes, a row for each process that has tried lately whether the database takes anything",
     "unseen_steps": "times at which the clock was set or nothing ran, one row each",
     "rates": "one row for each key of a vendor, known by its digest",
+    "counters": "sums of what was counted, a row for each combination of labels, none of which names an object",
+    "open_breakers": "one row for each open breaker of a process, gone a day after it ended",
     "operations": "who let money go or figures be sent, and why: an operator's word, as long as the ledger (R34)",
     "pauses": "one row for each gateway that is paused",
     "last_calls": "one row for each callback and each vendor of a channel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from app.transport.limits import CallLimiter, Rate
@@ -12,6 +13,19 @@ from app.transport.rates import RatePlan
 
 RateOf = Callable[[str, RatePlan], Rate]
 """Gives the rate of one vendor key."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How one gateway of a channel is limited: one vendor key, known by a digest."""
+
+    channel: str
+    """The key of the channel's records."""
+    vendor: str
+    key: str
+    plan: RatePlan
+    limiter: CallLimiter
+
 
 _lock: Final = threading.Lock()
 _limiters: Final[weakref.WeakValueDictionary[tuple[str, str, RateOf], CallLimiter]] = weakref.WeakValueDictionary()

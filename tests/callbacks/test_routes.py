@@ -339,14 +339,6 @@ def test_p25_one_id_leads_from_the_reply_to_log_journal_and_vendor(
     assert re.fullmatch(r"[0-9a-f]{32}", made_up.headers["X-Request-Id"])
 
 
-def test_metrics_need_the_console_token(build_app: Callable[..., Flask]) -> None:
-    assert build_app().test_client().get("/metrics").status_code == 404
-    client = build_app(CONSOLE_TOKEN="token-of-the-operator-01").test_client()
-    assert client.get("/metrics").status_code == 401
-    given = client.get("/metrics", headers={"Authorization": "Bearer token-of-the-operator-01"})
-    assert given.status_code == 200 and b"channel_callbacks_total" in given.data
-
-
 def test_p15_a_large_callback_at_an_ill_vendor_does_not_hold_up_a_large_push_of_a_healthy_channel(
     start_pipe17: Callable[..., Sandbox], build_app: Callable[..., Flask], contract: Contract
 ) -> None:

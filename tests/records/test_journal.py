@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import app.records.journal
-from app import logs
+from app import logs, metrics
+from app.domain.traffic import VendorCall
+from app.records import counters
 from app.records.database import Database
 from app.records.journal import Journal
 
@@ -62,3 +64,25 @@ def test_when_too_many_lines_wait_for_the_database_the_oldest_are_lost(
         kept = connection.exec_driver_sql("select request_id from journal order by request_id").scalars().all()
     database.close()
     assert kept == ["line-2", "line-3", "line-4"]
+
+
+def test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    database = Database(f"sqlite:///{folder}/channel.db")
+    folder.rmdir()
+    journal = Journal(database)
+    for number, outcome in enumerate(["ok", "not_sent", "ok"]):
+        call = VendorCall("pipe17", "GET", "/orders", None, outcome, 0.3, f"call-{number}")
+        journal.vendor_call("first", call)
+        journal.flush()
+    folder.mkdir()
+    database.prepare()
+    for _ in range(2):
+        journal.vendor_call("first", call)
+        journal.flush()
+    with database.read() as connection:
+        found = counters.kept(connection)
+    database.close()
+    assert counters.totals(found, metrics.VENDOR_CALLS) == {("pipe17", "ok"): 4, ("pipe17", "not_sent"): 1}
+    [seconds] = counters.distributions(found, metrics.VENDOR_SECONDS).values()
+    assert dict(seconds.buckets)["+Inf"] == 4 and abs(seconds.sum_s - 1.2) < 0.001

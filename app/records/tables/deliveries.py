@@ -108,3 +108,4 @@ late_events = sa.Table(
 
 index(late_events, "ix_late_events_sent_at", "sent_at")
 index(late_events, "ix_late_events_subject", "channel", "subject")
+index(late_events, "ix_late_events_open", "channel", where="dismissed_at is null")
