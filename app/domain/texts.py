@@ -46,7 +46,7 @@ def key_fault(text: str, limit: int = KEY_LENGTH) -> str:
 
 
 def are_plain_keys(texts: Sequence[str]) -> bool:
-    """True where each of the texts, at least one, surely can be a key, as most can; else `key_fault` says it of each."""
+    """True where each of the texts, at least one, surely can be a key, as most can; else see `key_fault`."""
     return max(map(len, texts)) <= KEY_LENGTH and "".join(texts).isprintable()
 
 
