@@ -598,9 +598,9 @@ FAULTS = (
     Fault(
         "page-begins-with-the-last-order",
         "P18",
-        "app/channel/actions/order_pull.py",
-        "if at > (place.after_ms, place.after_key)",
-        "if at >= (place.after_ms, place.after_key)",
+        "app/channel/paging.py",
+        "if key_of(item.refnum) > place.after_key if is_same_ms",
+        "if key_of(item.refnum) >= place.after_key if is_same_ms",
         (
             "tests/channel/test_order_life.py::test_p18_every_order_is_reached_once_while_others_arrive_and_are_acknowledged",
         ),
@@ -969,7 +969,7 @@ FAULTS = (
         "send-again-what-was-moved",
         "P33",
         "app/records/stock_sync.py",
-        ".values(moved_at=at)",
+        '.values(moved_at=bindparam("at", type_=Moment))',
         ".values(moved_at=None)",
         (
             "tests/records/test_restating.py"

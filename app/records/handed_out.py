@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
 from app.records.parcels import Parcel, parcel_of, shipped_units
-from app.records.statements import among
+from app.records.pulls import Walk
+from app.records.row_lists import insert_many
+from app.records.statements import Prepared, among
+from app.records.tables.columns import units_of
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
 
@@ -82,8 +86,19 @@ _ORDER_AND_PACKAGE = (
 )  # fmt: skip
 
 
-_KNOWN_REFNUMS = select(handed_out.c.refnum).where(
-    handed_out.c.channel == bindparam("of_channel"), among(handed_out.c.refnum, "refnums")
+_KNOWN_REFNUMS = Prepared(
+    select(handed_out.c.refnum).where(
+        handed_out.c.channel == bindparam("of_channel"), among(handed_out.c.refnum, "refnums")
+    )
+)
+
+
+_ADD = Prepared(
+    insert_many(
+        handed_out,
+        ("refnum", "trimmed_refnum", "lines", "shipping", "shipping_tax"),
+        ("channel", "times", "last_pull_ms", "last_handed_at", "hand_outs"),
+    )
 )
 
 
@@ -159,24 +174,29 @@ def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> 
 
 def known_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
     """Which of these orders are remembered."""
-    return set(connection.execute(_KNOWN_REFNUMS, {"of_channel": channel, "refnums": refnums}).scalars())
+    return set(_KNOWN_REFNUMS.execute(connection, {"of_channel": channel, "refnums": refnums}).scalars())
 
 
-def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch]) -> None:
-    """Keep these orders' lines, which are not remembered yet.  Raises `DatabaseConflict` where one is."""
+def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], walk: Walk | None = None) -> None:
+    """Keep these orders' lines, which are not remembered yet; with `walk` they are handed out by it now.
+
+    Raises `DatabaseConflict` where one is remembered.
+    """
     rows = [
         {
-            "channel": channel,
             "refnum": sketch.refnum,
             "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            "lines": msgspec.json.encode(sketch.lines),
-            "shipping": sketch.shipping,
-            "shipping_tax": sketch.shipping_tax,
+            "lines": msgspec.json.encode(sketch.lines).decode(),
+            "shipping": units_of(sketch.shipping),
+            "shipping_tax": units_of(sketch.shipping_tax),
         }
         for sketch in sketches
     ]
     if rows:
-        connection.execute(insert(handed_out), rows)
+        counted: dict[str, Any] = {"times": 0, "last_pull_ms": 0, "last_handed_at": None, "hand_outs": None}
+        if walk is not None:
+            counted = {"times": 1, "last_pull_ms": walk.pull_ms, "last_handed_at": walk.now, "hand_outs": walk.moment}
+        _ADD.execute(connection, {"channel": channel, "rows": rows, **counted})
 
 
 def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:

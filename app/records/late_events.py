@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
-from app.records.statements import visible
+from app.records.statements import Prepared, visible
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import late_events
 
@@ -116,10 +116,16 @@ def note_refused(
         )
 
 
+_NEWS = Prepared(
+    select(late_events.c.channel)
+    .where(or_(late_events.c.sent_at.is_(None), late_events.c.sent_at > bindparam("repeated_after", type_=Moment)))
+    .distinct()
+)
+
+
 def channels_with_news(connection: Connection, now: datetime) -> set[str]:
     """The channels whose next answer may have something to tell."""
-    may_be_told = or_(late_events.c.sent_at.is_(None), late_events.c.sent_at > now - REPEATABLE_FOR)
-    return set(connection.execute(select(late_events.c.channel).where(may_be_told).distinct()).scalars())
+    return set(_NEWS.execute(connection, {"repeated_after": now - REPEATABLE_FOR}).scalars())
 
 
 def is_any_for(connection: Connection, channel: str, asked: str, now: datetime) -> bool:
