@@ -25,6 +25,15 @@ Note = dict[str, list[int | None]]
 Without any figure Pipe17 may have whatever an earlier attempt sent there."""
 
 
+_PARTS: Final = ("on hand", "of them not for sale", "coming in")
+
+
+def figures_in_words(figures: Sequence[int | None]) -> str:
+    """The figures of one location in a note, for people."""
+    named = [f"{figure} {part}" for figure, part in zip(figures, _PARTS, strict=False) if figure is not None]
+    return ", ".join(named) or "unknown"
+
+
 @dataclass
 class Sending:
     """What is to be sent of one SKU, and what has become of it so far."""
