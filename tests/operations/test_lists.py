@@ -257,6 +257,11 @@ def test_a_product_shows_what_was_stated_and_what_the_shop_received(
         assert found is not None and found.product.item.price == Decimal("20.00")
         [vendor] = found.vendors
         assert (vendor.gateway, vendor.is_owed, vendor.refusal) == ("rally", False, "")
+        shop.set_stock(**{"Cup-007": 4})
+        shop.settle()
+        gateways = shop.retailops.app.extensions["works"].gateways
+        level = stock.one(shop.database, mine, "shop", "Cup-007", gateways=gateways)
+        assert level is not None and level.vendors[0].sent == {"": "4"}
         assert catalogue.one(shop.database, NOBODY, "shop", "Cup-007") is None
         assert catalogue.one(shop.database, ALL, "shop", "none") is None
         assert catalogue.find(shop.database, NOBODY).rows == ()

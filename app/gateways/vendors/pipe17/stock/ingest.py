@@ -15,7 +15,7 @@ from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
 from app.domain.stock_levels import OWN_STOCK
 from app.errors import GatewayError, Misconfigured, Refused, Unavailable
-from app.gateways.calls import Call, read_note
+from app.gateways.calls import Call
 from app.gateways.capabilities import StockSink
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN, Api, post_each
 from app.gateways.vendors.pipe17.connection.integration import Integration, using
@@ -23,15 +23,7 @@ from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
-from app.gateways.vendors.pipe17.stock.stock_rows import (
-    Note,
-    Row,
-    Sending,
-    StockRows,
-    figures_in_words,
-    lock_subject,
-    noted,
-)
+from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, in_words, lock_subject, noted
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0
@@ -71,7 +63,7 @@ class Stock(StockSink):
         self._batch = self._options.bulk_batch
 
     def in_words(self, sent: bytes) -> Mapping[str, str]:
-        return {place: figures_in_words(figures) for place, figures in (read_note(sent, Note) or {}).items()}
+        return in_words(sent)
 
     @using("inventory")
     def push(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> list[StockSent]:

@@ -25,13 +25,11 @@ Note = dict[str, list[int | None]]
 Without any figure Pipe17 may have whatever an earlier attempt sent there."""
 
 
-_PARTS: Final = ("on hand", "of them not for sale", "coming in")
-
-
-def figures_in_words(figures: Sequence[int | None]) -> str:
-    """The figures of one location in a note, for people."""
-    named = [f"{figure} {part}" for figure, part in zip(figures, _PARTS, strict=False) if figure is not None]
-    return ", ".join(named) or "unknown"
+def in_words(sent: bytes) -> dict[str, str]:
+    """A note for people, by location id."""
+    parts = ("on hand", "of them not for sale", "coming in")
+    named = {place: zip(figures, parts, strict=False) for place, figures in (read_note(sent, Note) or {}).items()}
+    return {place: ", ".join(f"{n} {part}" for n, part in pairs if n is not None) for place, pairs in named.items()}
 
 
 @dataclass
