@@ -171,6 +171,7 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
         (f"{url}/healthz  /readyz  /openapi.json", "platform, developers"),
     ]
     if configured.console_token:
+        found.append((f"{url}/console/", "you, with a name and CONSOLE_TOKEN"))
         found.append((f"{url}/metrics", "Prometheus, with CONSOLE_TOKEN as Bearer"))
     tokens = dict.fromkeys(token for channel in configured.channels for token in channel.gateways)
     return found + [(url + path, token) for token in tokens if (path := _inbound_path(token))]
