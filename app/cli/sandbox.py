@@ -82,7 +82,7 @@ def sandbox(vendor: str, port: int | None, shipments: int, seed: int, state: Pat
                     f"{server.url}/sandbox/",
                     list(found.accounts),
                     {what: server.url + path for what, path in found.places.items()},
-                )  # fmt: skip
+                )
             )
         configured = [name for name in chosen if has_example(name)]
         moved = {FIRST_PORT + vendors.vendor(name).port_offset: ports[name] for name in configured}
