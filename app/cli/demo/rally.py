@@ -8,7 +8,7 @@ import requests
 
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
-from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID
+from app.sandbox.vendors.rally import API_KEY, BASE_PATH, ORGANIZATION_ID, STOREFRONT_KEY
 from app.sandbox.vendors.retailops import RetailOps, shipment, unshipped
 
 VENDOR = "rally"
@@ -29,6 +29,7 @@ base_url = "RALLY_URL"
 api_key = "{API_KEY}"
 organization_id = "{ORGANIZATION_ID}"
 storefront_client_id = "demo-storefront"
+storefront_key = "{STOREFRONT_KEY}"
 requests_per_s = 0
 
 [[channel.rally.shipping]]
