@@ -77,18 +77,18 @@ def reconcile(
         raise click.UsageError("--json cannot ask: add --yes")
     operator = operator_of(by, reason)
     with records() as (configured, database):
-        wanted = channel_named(configured, channel)
-        check_vendor(wanted, vendor)
+        served = channel_named(configured, channel)
+        check_vendor(served, vendor)
         built = build(configured, database)
         found = [
-            _compare(database, wanted.key, token, built.get((wanted.key, token)))
-            for token in wanted.gateways
+            _compare(database, served.key, token, built.get((served.key, token)))
+            for token in served.gateways
             if vendor in ("", token)
         ]
         if not as_json:
             _show(channel, found, limit)
         if is_sent:
-            _send(database, operator, wanted.key, found, even_if_moved=even_if_moved, yes=yes)
+            _send(database, operator, served.key, found, even_if_moved=even_if_moved, yes=yes)
     if as_json:
         print_json({"channel": channel, "vendors": [_as_json(item) for item in found]})
     elif is_sent:
@@ -124,15 +124,15 @@ def _progress(token: str) -> Iterator[Progressed]:
 def _send(
     database: Database, operator: Operator, channel: str, found: Sequence[Compared], *, even_if_moved: bool, yes: bool
 ) -> None:
-    wanted = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
-    count = sum(len(skus) + len(products) for skus, products in wanted.values())
+    differing = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
+    count = sum(len(skus) + len(products) for skus, products in differing.values())
     if not count:
         return
     if not yes:
         ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
     now = database.now()
     for item in found:
-        skus, products = wanted.get(item.vendor, ([], []))
+        skus, products = differing.get(item.vendor, ([], []))
         if products:
             item.catalogue = acts.send_catalogue(
                 database, operator, channel, item.vendor, products, now, act="reconcile.send"

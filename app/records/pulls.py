@@ -70,17 +70,17 @@ def standing(
 
 def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime) -> bool:
     """Whether walks before that of `pull_ms` handed out an order so often that it goes behind the fresh ones."""
-    wanted = _ANY_OPEN.where(
+    query = _ANY_OPEN.where(
         handed_out.c.acknowledged_at.is_(None),
         handed_out.c.times >= TIRED_AFTER,
         handed_out.c.last_pull_ms != pull_ms,
         handed_out.c.last_handed_at > now - TIRED_FOR,
     )
-    return connection.execute(wanted, {"of_channel": channel}).first() is not None
+    return connection.execute(query, {"of_channel": channel}).first() is not None
 
 
 def count(connection: Connection, channel: str, refnums: Collection[str], pull_ms: int, now: datetime) -> list[str]:
-    """Count the hand-outs once per walk, however often its page is asked for; those that go last from now on."""
+    """Count the hand-outs once per walk, however often its page is requested; those that go last from now on."""
     if not refnums:
         return []
     moment = f",{int(now.timestamp() * 1000)}"
