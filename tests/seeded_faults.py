@@ -149,7 +149,7 @@ FAULTS = (
         "count-each-line-of-a-sku-alone",
         "P6",
         "app/storefront/cart_requests.py",
-        "elif wanted[line.sku] > left:",
+        "elif requested[line.sku] > left:",
         "elif line.quantity > left:",
         (
             "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",

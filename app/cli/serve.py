@@ -196,5 +196,5 @@ def _next_commands(url: str, configured: Settings) -> list[str]:
     named = f" --channel {configured.channels[0].name}" if len(configured.channels) > 1 else ""
     sent = [f"channel send {callback}{named}{to}" for callback in ("catalog_push", "inventory_push", "order_pull")]
     width = len(verify) + 2
-    asked = [(verify, "is it right?"), ("channel check", "what is missing, and the command that mends it")]
-    return [*(f"{command:<{width}}# {meaning}" for command, meaning in asked), *sent]
+    checks = [(verify, "is it right?"), ("channel check", "what is missing, and the command that mends it")]
+    return [*(f"{command:<{width}}# {meaning}" for command, meaning in checks), *sent]

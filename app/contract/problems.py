@@ -177,8 +177,8 @@ def _sentence(rule: str, detail: dict[str, Any], owner: Schema) -> str:
         case "required":
             return "is missing"
         case "type":
-            wanted = [_KINDS[kind] for kind in _KINDS if kind in detail["types"]]
-            return "must be " + _either(wanted)
+            kinds = [_KINDS[kind] for kind in _KINDS if kind in detail["types"]]
+            return "must be " + _either(kinds)
         case "enum":
             return "must be " + _either([_word(option) for option in detail["options"]])
         case "format":

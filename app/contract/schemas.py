@@ -122,8 +122,8 @@ def _link(file: Path) -> dict[str, Any]:
     if not isinstance(links, list) or len(links) != 1 or not isinstance(links[0], dict):
         raise BrokenSchema(f"{file.name}: links must be a list of one object")
     link: dict[str, Any] = links[0]
-    wanted = {"href": f"/{file.stem}", "method": "post", "rel": "instances"}
-    for key, value in wanted.items():
+    expected = {"href": f"/{file.stem}", "method": "post", "rel": "instances"}
+    for key, value in expected.items():
         if link.get(key) != value:
             raise BrokenSchema(f"{file.name}: links[0].{key} must be {value}")
     for key in ("title", "description"):

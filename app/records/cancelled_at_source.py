@@ -62,14 +62,14 @@ def standing(connection: Connection, channel: str, gateway: str) -> tuple[bool, 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
     """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled."""
-    wanted = select(handed_out.c.refnum).where(
+    query = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel,
         among(handed_out.c.refnum, "refnums"),
         or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
         handed_out.c.state == "open",
         handed_out.c.source_cancelled_at.is_(None),
     )
-    return list(connection.execute(wanted, {"refnums": refnums}).scalars())
+    return list(connection.execute(query, {"refnums": refnums}).scalars())
 
 
 def note(connection: Connection, channel: str, refnums: Collection[str], now: datetime) -> None:
@@ -113,10 +113,10 @@ def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str]
         columns = (handed_out.c.acknowledged_at, handed_out.c.retailops_order_id, handed_out.c.cancellation_known_at)
         row = connection.execute(select(*columns).where(*place)).one()
         if row.acknowledged_at is None:
-            told_now = {"acknowledged_at": now, "cancellation_times": 0}
+            known_now = {"acknowledged_at": now, "cancellation_times": 0}
         else:
-            told_now = {"cancellation_known_at": row.cancellation_known_at or now}
-        _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told_now)
+            known_now = {"cancellation_known_at": row.cancellation_known_at or now}
+        _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **known_now)
 
 
 def _change(connection: Connection, channel: str, refnums: Collection[str], **values: object) -> None:

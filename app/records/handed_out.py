@@ -1,4 +1,4 @@
-"""Orders that `order_pull` gave away or a callback asked about: their lines, and what callbacks said of them (R18)."""
+"""Orders that `order_pull` handed out or a callback named: their lines, and what callbacks said of them (R18)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnshippedUnits(msgspec.Struct):
 
 @dataclass(frozen=True)
 class KnownOrder:
-    """An order this server has handed out or been asked about."""
+    """An order this server has handed out or a callback has named."""
 
     refnum: str
     state: str
@@ -134,10 +134,10 @@ def numbered(connection: Connection, channel: str, retailops_order_id: str) -> l
     """The orders acknowledged under this number of RetailOps, at most two of them; [] for "", which is no number."""
     if not retailops_order_id:
         return []
-    wanted = select(handed_out.c.refnum).where(
+    query = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel, handed_out.c.retailops_order_id == retailops_order_id, HAS_NUMBER
     )
-    return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
+    return list(connection.execute(query.order_by(handed_out.c.refnum).limit(2)).scalars())
 
 
 def known_as_stated(connection: Connection, channel: str, stated: Collection[str]) -> dict[str, KnownOrder]:
@@ -162,11 +162,11 @@ def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> 
     if not unknown:
         return {}
     trimmed = {refnum.strip() for refnum in unknown}
-    wanted = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
+    query = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
         handed_out.c.channel == channel, handed_out.c.trimmed_refnum.in_(trimmed), HAS_TRIMMED
     )
     alike: dict[str, list[str]] = {}
-    for row in connection.execute(wanted):
+    for row in connection.execute(query):
         alike.setdefault(row.trimmed_refnum, []).append(row.refnum)
     found = {refnum: alike.get(refnum.strip(), []) for refnum in unknown}
     return {refnum: same[0] for refnum, same in found.items() if len(same) == 1}

@@ -31,7 +31,7 @@ class SendAgain:
 def owe_again(connection: Connection, channel: str, gateway: str | None, skus: Collection[str]) -> None:
     """What this server itself knows of these SKUs has changed (a reservation, R25): their stock is sent anew.
 
-    To the gateway whose orders they are (None: nobody knows any more), whose own figure may have moved by that, and
+    To the gateway whose orders they are (None: unknown), whose own figure may have moved by that, and
     to every other that receives their stock; their counters are taken in the order of their names, as by every push,
     so that two transactions never wait for each other.
     """
