@@ -21,7 +21,7 @@ from app.channel.actions import inventory_push
 from app.contract.schemas import load_contract
 from app.deadline import Deadline
 from app.transport.client import VendorClient
-from tests.benchmarks import bodies, catalogue, durable, fairness, floors, pulls, restating, slow_clients
+from tests.benchmarks import bodies, catalogue, durable, fairness, floors, pages, pulls, restating, slow_clients
 from tests.benchmarks.bench import (
     KEY,
     ROOT,
@@ -370,6 +370,11 @@ def p15(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     yield from fairness.p15(options.rounds, options.seconds, folder)
 
 
+def p40(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
+    """The slowest of the console's pages with 1,000,000 journal lines, against the 300 ms it may take."""
+    yield from pages.p40(options.rounds, folder)
+
+
 def v1(options: Options, folder: Path) -> Iterator[tuple[str, float, str]]:
     """`channel verify` against the product, as a whole process, against the 3 s it may take."""
     taken = []
@@ -390,15 +395,15 @@ def _worker_kib(server: Server) -> int:
 
 BENCHMARKS: dict[str, Callable[[Options, Path], Iterator[tuple[str, float, str]]]] = {
     "S1": s1_s2, "S3": s3, "S4": s4, "S5": s5, "S5b": s5b, "S6": s6, "S7": s7, "S8": s8, "S9": s9, "S10": s10,
-    "S11": s11, "S12": s12, "S13": s13, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "D6b": d6b, "P15": p15, "R13": r13,
-    "V1": v1,
+    "S11": s11, "S12": s12, "S13": s13, "B1": b1, "C1": c1, "D5": d5, "D6": d6, "D6b": d6b, "P15": p15, "P40": p40,
+    "R13": r13, "V1": v1,
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help="S1 (with S2) ... S13, S5b, B1, C1, D5, D6, D6b, P15, R13, V1; none: all"
+        "names", nargs="*", help="S1 (with S2) ... S13, S5b, B1, C1, D5, D6, D6b, P15, P40, R13, V1; none: all"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
