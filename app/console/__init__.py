@@ -6,7 +6,7 @@ what an act changes.  The pages work without JavaScript.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint
@@ -21,17 +21,20 @@ from app.records.database import Database
 from app.settings import Settings
 
 
-def create_console(configured: Settings, database: Database, gateways: Mapping[tuple[str, str], Any]) -> Blueprint:
+def create_console(
+    configured: Settings, database: Database, gateways: Mapping[tuple[str, str], Any], callbacks: Sequence[str]
+) -> Blueprint:
     """All pages of the console, for whoever has one of its tokens.
 
-    `configured` has a CONSOLE_TOKEN, and channels with the keys of their records, by which `gateways` are kept.
+    `configured` has a CONSOLE_TOKEN, and channels with the keys of their records, by which `gateways` are kept;
+    `callbacks` are the names of all callbacks.
     """
     console = Blueprint("console", __name__, url_prefix=PATH)
     access = Access(configured)
     is_https = configured.public_url.startswith("https:")
     has_to_be = configured.app_env == "production" and not configured.public_url
     sessions = Sessions(access.roles, is_secure=is_https or has_to_be)
-    desk = Desk(configured, database, gateways)
+    desk = Desk(configured, database, gateways, callbacks)
     guard.install(console, access, sessions, configured, database.clock)
     add_assets(console)
     login.add_to(console, access, sessions)

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from flask import Blueprint, Response, abort, g, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from app.console import showing
+from app.console import choosing, showing
+from app.console.acting import notice
 from app.console.meanings import meanings
 from app.console.sessions import PATH, Visitor
 from app.console.states import chip_of
@@ -43,6 +44,7 @@ def environment() -> Environment:
     made.filters["segment"] = segment
     made.globals |= {
         "navigation": NAVIGATION,
+        "address": choosing.address,
         "asset": asset,
         "chip_of": chip_of,
         "meanings": meanings,
@@ -54,11 +56,16 @@ def environment() -> Environment:
 def page(template: str, **values: Any) -> str:
     """The HTML of a page.  `values` are what the template names beside what is given to all."""
     found: Visitor | None = g.get("visitor")
-    return (
-        environment()
-        .get_template(template)
-        .render(visitor=found, here=request.path, now=g.now, query=request.args.get("q", "") if found else "", **values)
-    )
+    given = {
+        "visitor": found,
+        "may_act": found is not None and found.role.may_act,
+        "name_of": found.role.scope.name if found is not None else str,
+        "here": request.path,
+        "now": g.now,
+        "query": request.args.get("q", "") if found is not None else "",
+        "notice": notice() if found is not None else "",
+    }
+    return environment().get_template(template).render(**given, **values)
 
 
 def shown(template: str, status: int = 200, **values: Any) -> Response:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
 
 import msgspec
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 Figures = Mapping[str, int | None]
 """Units by what they are: on_hand, unavailable, future; None is a figure the vendor does not show."""
@@ -52,3 +56,21 @@ class OrderThere(msgspec.Struct, frozen=True):
     refnum: str
     state: str
     is_open: bool
+
+
+def plain(value: Any) -> Any:
+    """JSON as it is compared: numbers by their value, an absent field like an empty one, order of names no matter."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items() if plain(item) is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value] or None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return Decimal(str(value))
+    return value if value != "" else None
+
+
+def shown(value: Any) -> str:
+    """JSON as a person reads it; "" for nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _ENCODER.encode(value).decode()

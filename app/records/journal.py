@@ -184,6 +184,7 @@ class Journal:
                 log.exception("journal lines were lost")
                 self._logged.clear()  # what was counted goes with the next ones: no text from outside is in it
                 self._counts.clear()
+                self._strangers.clear()
                 return
             self._logged.clear()
             self._counts.clear()

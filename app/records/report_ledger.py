@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from sqlalchemy import select, update
 
-from app.errors import Unavailable
+from app.errors import GatewayError, Unavailable
 from app.records.database import Database, DatabaseUnavailable
 from app.records.statements import upsert
 from app.records.tables.gateways import reported_lines
@@ -38,6 +38,21 @@ class ReportLedger:
         done |= {product for refnum, product in list(self._unwritten) if refnum == order_refnum}
         uncertain = {int(row.product): row.uncertain for row in rows}
         return {product: uncertain.get(product, 0) for product in products if product not in done}
+
+    @contextmanager
+    def reporting(self, order_refnum: str, products: Collection[int], clock: Callable[[], datetime]) -> Iterator[None]:
+        """Around the call that reports these: in doubt before it, done after it, untouched where it surely was not.
+
+        Raises `Unavailable`, nothing done, without the database, and what the call raises.
+        """
+        self.begin(order_refnum, products)
+        try:
+            yield
+        except GatewayError as error:
+            if not error.outcome_unknown:
+                self.not_done(order_refnum, products)
+            raise
+        self.done(order_refnum, products, clock())
 
     def begin(self, order_refnum: str, products: Collection[int]) -> None:
         """About to be sent: until the outcome is known it is in doubt, also if this process dies.

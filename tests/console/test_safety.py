@@ -18,10 +18,9 @@ from app.caller import ANSWER_AFTER_S
 from app.console import sessions
 from app.console.access import WRONG_TRIES
 from tests.conftest import KEY, channel_table
+from tests.console.stage import CHANNEL_TOKEN, ORIGIN, READ_TOKEN, TOKEN, TOKENS, form_token
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKEN, READ_TOKEN, CHANNEL_TOKEN = (f"token-of-{who}-0123456789" for who in ("operator", "reader", "channel"))
-ORIGIN = "http://localhost"
 
 Build = Callable[..., Flask]
 
@@ -29,15 +28,9 @@ Build = Callable[..., Flask]
 @pytest.fixture
 def build_console(build_app: Build) -> Build:
     def build(channels: str = "", **environment: str) -> Flask:
-        return build_app(channels, **{"CONSOLE_TOKEN": TOKEN, "CONSOLE_READ_TOKEN": READ_TOKEN, **environment})
+        return build_app(channels, **{**TOKENS, **environment})
 
     return build
-
-
-def form_token(page: str) -> str:
-    found = re.search(r'name="form_token" value="([^"]+)"', page)
-    assert found, page
-    return found[1]
 
 
 def sign_in(

@@ -489,7 +489,7 @@ def test_products_are_sent_whole_and_again_only_when_something_of_them_changed(o
 def test_r13_a_store_that_is_told_products_from_now_on_is_owed_those_it_has_once(
     before: str, database: Database, rocket: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gateways.vendors.retailrocket.full_resync.PAGE", 2)
+    monkeypatch.setattr("app.records.full_resync.PAGE", 2)
     goods = [Statement("", item(sku)) for sku in ("MUG", "TEA", "CUP", "JAR", "POT")]
     feed = Desk(database, rocket, feed_delay_s=0.0)
     feed.state(*goods, hearing=["retailrocket"] if before == "a feed" else [])

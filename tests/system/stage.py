@@ -167,6 +167,13 @@ class Stage:
         command = [sys.executable, "-m", "app.cli", "db", "upgrade"]
         subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True, timeout=60)
 
+    def channel(self, *args: str) -> str:
+        """`channel ...` beside the server; what it printed."""
+        command = [sys.executable, "-m", "app.cli", *args]
+        done = subprocess.run(command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def start_server(self) -> None:
         factory = "tests.system.stage:create_hurried_app()" if self.is_hurried else "app:create_app()"
         self._start("server", [sys.executable, "-m", "gunicorn", "--config", "python:app.serving", factory])

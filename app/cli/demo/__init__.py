@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import click
@@ -13,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.demo import pipe17, rally, retailrocket
-from app.cli.demo.playing import Step, play
+from app.cli.demo.console import Walk
+from app.cli.demo.playing import Step, Steps, play
 from app.cli.demo.stage import Stage, staged
 
 ACTS = (pipe17, rally, retailrocket)
@@ -22,6 +24,15 @@ ACTS = (pipe17, rally, retailrocket)
 
 LOOKS = ("channel check", "channel callbacks list", "channel callbacks show --order NUMBER", "channel deliveries list")
 """Commands that show what the demo left, in the folder it runs in."""
+
+
+CLICKS = (
+    "Orders, then any order: its timeline, from its first moment to its refunds",
+    "the search box: type any number you see, or its first six characters",
+    "Overview, Pause beside a vendor: what is owed to it waits until you resume",
+    "Deliveries, All: every call that was owed, with what the vendor said",
+)
+"""What to click first on the operator's pages."""
 
 
 @click.command(short_help="Play a whole order life on this machine.")
@@ -41,11 +52,10 @@ def demo(once: bool, as_json: bool) -> None:
         stage.start_server("".join(act.channel(stage) for act in ACTS))
         steps: list[Step] = []
         all_held = True
-        for act in ACTS:
-            life = act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR))
-            console.print(f"{act.VENDOR}:")
-            played = play(life.steps(), show)
-            all_held = all_held and len(played) == len(life.steps()) and all(step.held for step in played)
+        for title, acts in _plays(stage):
+            console.print(f"{title}:")
+            played = play(acts, show)
+            all_held = all_held and len(played) == len(acts) and all(step.held for step in played)
             steps += played
         if as_json:
             result = {"held": all_held, "steps": [asdict(step) for step in steps]}
@@ -59,6 +69,12 @@ def demo(once: bool, as_json: bool) -> None:
             for name, lines in stage.last_lines():
                 console.print(f"\nlast lines of the log of {name}:", *lines, sep="\n", markup=False)
     sys.exit(0 if all_held else 1)
+
+
+def _plays(stage: Stage) -> Iterator[tuple[str, Steps]]:
+    for act in ACTS:
+        yield act.VENDOR, act.OrderLife(stage, stage.retailops(act.KEY, act.PAIR)).steps()
+    yield "console", Walk(stage).steps()
 
 
 def _table(steps: list[Step]) -> Table:
@@ -79,7 +95,11 @@ def _stay_up(stage: Stage, console: Console) -> None:
     for act in ACTS:
         console.print(f"{act.VENDOR} holds:  {stage.sandbox_url(act.VENDOR)}/sandbox/")
         console.print(f"  its channel's key (demo only): {act.KEY}, client_id {act.PAIR[0]}, channel {act.PAIR[1]}")
-    console.print("\nLook into it, in another terminal:")
+    console.print(f"\nThe operator's pages:  {stage.server_url}/console/", soft_wrap=True)
+    console.print(f"  sign in with any name and this token (demo only): {stage.console_token}", soft_wrap=True)
+    for click_on in CLICKS:
+        console.print(f"  - {click_on}", soft_wrap=True)
+    console.print("\nOr look into it in another terminal:")
     for command in (f"cd {stage.folder}", *LOOKS):
         console.print(f"  {command}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -31,6 +32,8 @@ class Stage:
         self.folder = folder
         self.server_port = _free_port()
         self.server_url = f"http://127.0.0.1:{self.server_port}"
+        self.console_token = secrets.token_urlsafe(24)
+        """Opens the operator's pages of this demo alone."""
         self._ports: dict[str, int] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._callers: list[RetailOps] = []
@@ -82,6 +85,7 @@ class Stage:
         return {
             "APP_ENV": "demo",
             "CHANNELS": self._channels,
+            "CONSOLE_TOKEN": self.console_token,
             "PORT": str(self.server_port),
             "PUBLIC_URL": self.server_url,
             "DATABASE_URL": f"sqlite:///{self.folder / 'channel.db'}",

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from flask import Blueprint
 
 from app.console.desk import Desk
-from app.console.pages import overview
+from app.console.pages import callbacks, deliveries, facts, finding, gateways, hooks, orders, overview, refunds, server
 
-PAGES: tuple[Callable[[Blueprint, Desk], None], ...] = (overview.add_to,)
+PAGES: tuple[Callable[[Blueprint, Desk], None], ...] = (
+    overview.add_to, finding.add_to, orders.add_to, callbacks.add_to, hooks.add_to, deliveries.add_to, refunds.add_to,
+    facts.add_to, gateways.add_to, server.add_to,
+)  # fmt: skip

@@ -80,7 +80,7 @@ class Pipe17Vendor(Vendor):
 
     def create(self, options: Pipe17Options, tools: Tools) -> Gateway:
         """Raises `Misconfigured` when no key may be sent to the address."""
-        return create_gateway(options, tools.keyed_client(self.token, options, "X-Pipe17-Key"), tools)
+        return create_gateway(options, tools)
 
 
 def _of_key(api_key: str) -> str:

@@ -28,7 +28,6 @@ from app.gateways.vendors.pipe17.returns import Returns
 from app.gateways.vendors.pipe17.stock.held_stock import UntrackedStock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.records import catalogue_sync
-from app.transport.client import VendorClient
 
 TOKEN = "pipe17"
 
@@ -48,9 +47,12 @@ class Pipe17Gateway(Gateway):
     hints: Hints
 
 
-def create_gateway(options: Pipe17Options, client: VendorClient, tools: Tools) -> Pipe17Gateway:
-    """The parts of a gateway, each of which is given the parts it uses."""
-    api, channel = Api(client), tools.channel
+def create_gateway(options: Pipe17Options, tools: Tools) -> Pipe17Gateway:
+    """The parts of a gateway, each of which is given the parts it uses.
+
+    Raises `Misconfigured` when no key may be sent to the address.
+    """
+    api, channel = Api(tools.keyed_client(TOKEN, options, "X-Pipe17-Key")), tools.channel
     hints = Hints(options, tools, TOKEN, api.outdate)
     integration = Integration(options, api, channel, hints.heed)
     locations = Locations(options, api, integration, channel)

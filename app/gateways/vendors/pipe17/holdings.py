@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
+from app.domain import comparisons
 from app.domain.catalogue import Item, ProductChange
 from app.domain.comparisons import Figures, OrderThere, ProductDifference, StockCompared, StockDifference
 from app.domain.stock import StockChange
@@ -31,7 +31,7 @@ from app.gateways.vendors.pipe17.products.publishing import LastSent, Note, row_
 from app.gateways.vendors.pipe17.stock.held_stock import PATH as INVENTORY
 from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecord, held_stock
 from app.gateways.vendors.pipe17.stock.ingest import Stock
-from app.gateways.wire_objects import Json, encode, is_possible_id, read, read_all
+from app.gateways.wire_objects import Json, is_possible_id, read, read_all
 
 FIGURES: Final = ("on_hand", "unavailable", "future")
 
@@ -159,8 +159,9 @@ class Pipe17Holdings(Holdings):
         row = own_rows.get(product.sku)
         if row is not None and is_enabled:
             for name, value in fields_of(unit, parent_id).items():
-                if _plain(row.get(name)) != _plain(value):
-                    yield ProductDifference(unit.sku, name, _shown(value), _shown(row.get(name)))
+                if comparisons.plain(row.get(name)) != comparisons.plain(value):
+                    ours, held_value = comparisons.shown(value), comparisons.shown(row.get(name))
+                    yield ProductDifference(unit.sku, name, ours, held_value)
 
     # Orders
 
@@ -209,20 +210,3 @@ def _theirs(held: Level | None, ours: Level) -> Figures | None:
         # No record is as good as one of 0: none is made only to say that.
         return dict.fromkeys(named, 0) if not any(named.values()) else None
     return {name: getattr(held, name) for name in named}
-
-
-def _plain(value: Any) -> Any:
-    """Numbers by their value, an absent field like an empty one, order of names without meaning."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items() if _plain(item) is not None}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value] or None
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return Decimal(str(value))
-    return value if value != "" else None
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else encode(value).decode()

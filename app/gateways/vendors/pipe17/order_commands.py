@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,7 @@ from app.domain.commands import (
 )
 from app.domain.events import Event, about
 from app.domain.purchases import Purchase
-from app.errors import SWITCHED_OFF, GatewayError, Misconfigured, Refused, Unavailable
+from app.errors import SWITCHED_OFF, Misconfigured, Refused, Unavailable
 from app.gateways.calls import Accepted, Call, NotOurs, Verb
 from app.gateways.capabilities import CommandTarget
 from app.gateways.vendors.pipe17.connection.api import FORBIDDEN
@@ -150,21 +151,24 @@ class Pipe17Commands(CommandTarget):
         not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
         if not settings.create_returns:
             return not_told
-        try:
+        with self._unless_unwanted():
             with self.integration.using("states", call):
                 order = self._requests.get(goods.order_refnum, call)
             with self.integration.using("returns", call):
                 return self._returns.write(in_pipe17_skus(goods, settings.skus.to_pipe17), order, call)
-        except GatewayError as error:
-            if not self._is_unwanted(error):
-                raise
         return not_told
 
-    def _is_unwanted(self, error: GatewayError) -> bool:
-        """Whether it says that Pipe17 wants no return from us; while all is switched off there, it may still."""
-        if isinstance(error, Unavailable):
-            return error.code == SWITCHED_OFF and not self.integration.is_switched_off()
-        return isinstance(error, Misconfigured) and error.code == FORBIDDEN
+    @contextmanager
+    def _unless_unwanted(self) -> Iterator[None]:
+        """Ends quietly where Pipe17 wants no return from us; while all is switched off there, it may still."""
+        try:
+            yield
+        except Unavailable as error:
+            if error.code != SWITCHED_OFF or self.integration.is_switched_off():
+                raise
+        except Misconfigured as error:
+            if error.code != FORBIDDEN:
+                raise
 
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Within the flow of the verb, so nothing is read either while that is off."""
@@ -184,18 +188,10 @@ class Pipe17Commands(CommandTarget):
                     shipment = self._requests.find(body.order_refnum, call)
                 states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
-            case ReturnedGoods():
-                return self._look_up_return(body, call)
+            case ReturnedGoods():  # Where Pipe17 wants none, `record_return`, which comes next, says so.
+                with self._unless_unwanted(), self.integration.using("returns", call) as settings:
+                    written = in_pipe17_skus(body, settings.skus.to_pipe17)
+                    return Accepted() if self._returns.is_written(written, call) else None
+                return None
             case Refund() | Settlement() | Restatement() | Purchase():
                 return None  # Never queued for Pipe17, which moves no money and takes no changes (R24).
-
-    def _look_up_return(self, goods: ReturnedGoods, call: Call) -> Accepted | None:
-        """None also where Pipe17 wants none: `record_return`, which comes next, says so."""
-        try:
-            with self.integration.using("returns", call) as settings:
-                written = in_pipe17_skus(goods, settings.skus.to_pipe17)
-                return Accepted() if self._returns.is_written(written, call) else None
-        except GatewayError as error:
-            if not self._is_unwanted(error):
-                raise
-        return None

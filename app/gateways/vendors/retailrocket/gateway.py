@@ -10,13 +10,13 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket.api import TOKEN, Api
 from app.gateways.vendors.retailrocket.facts import Goods, StockFlags
 from app.gateways.vendors.retailrocket.feed.builder import FeedBuilder
-from app.gateways.vendors.retailrocket.full_resync import FullResync
 from app.gateways.vendors.retailrocket.health import StoreHealth
 from app.gateways.vendors.retailrocket.offers import Availability
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
-from app.gateways.vendors.retailrocket.product_api import ProductApi
+from app.gateways.vendors.retailrocket.product_api import ProductApi, forms_of
 from app.gateways.vendors.retailrocket.purchases import Purchases
 from app.records.feeds import FeedStore
+from app.records.full_resync import FullResync
 from app.records.report_ledger import ReportLedger
 
 
@@ -43,7 +43,7 @@ def create_gateway(options: RetailRocketOptions, tools: Tools) -> RetailRocketGa
     products = ProductApi(options, api, *own)
     purchases = Purchases(options, api, tools.database, ReportLedger(*own), tools.channel, tools.clock)
     # In Product API mode the whole catalogue is sent again after a change of form.
-    background = builder.build_if_due if builder else FullResync(options, *own, tools.clock).schedule_if_due
+    background = builder.build_if_due if builder else FullResync(*own, tools.clock, *forms_of(options)).schedule_if_due
     return RetailRocketGateway(
         token=TOKEN,
         check=StoreHealth(options, api, feed, tools.database, tools, purchases.reports_at).check,

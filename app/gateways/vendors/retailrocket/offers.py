@@ -54,22 +54,13 @@ class Availability:
         return flags is not None and set(flags) == set(self._names or [""])
 
     def of(self, level: StockLevel | None, reserved: int) -> dict[str, bool]:
-        """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock.
-
-        Which facility will ship the reserved units nobody knows; when they are all there are, none has any.
-        """
-        is_there = self._is_when_unstated
-        if level is not None:
-            is_there = stock_levels.sellable(level.quantity_available, reserved) > 0
+        """By stock id; under "" for a store that has none.  A boolean is all Retail Rocket knows of stock."""
+        if level is None:
+            return dict.fromkeys(self._names or [""], self._is_when_unstated)
         if not self._names:
-            return {"": is_there}
-        found = dict.fromkeys(self._names, is_there and level is None)
-        units: dict[str, int] = {}
-        for detail in level.details if level and (is_there or not reserved) else ():
-            stock_id = self._stock_ids.get(detail.place)
-            if stock_id and detail.quantity_type in stock_levels.OWN_STOCK:
-                units[stock_id] = units.get(stock_id, 0) + detail.available
-        return found | {stock_id: stock_levels.sellable(count) > 0 for stock_id, count in units.items()}
+            return {"": stock_levels.sellable(level.quantity_available, reserved) > 0}
+        places = stock_levels.sellable_places(level, reserved, self._stock_ids)
+        return {name: name in places for name in self._names}
 
 
 class Offers:

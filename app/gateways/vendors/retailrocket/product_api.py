@@ -17,6 +17,7 @@ from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.gateways.wire_objects import encode
 from app.records import catalogue, stock
 from app.records.database import Database
+from app.records.feeds import NO_FEED
 from app.storefront import reservations
 
 Note = dict[str, str]
@@ -173,7 +174,7 @@ class ProductApi:
         enabled = [unit.is_enabled is not False for unit in sending.product.units]
         former = [self._body(one, stock_id) for one in sending.of_former]
         said = (self._body(replace(sending, offers=alike), stock_id), enabled, *former)
-        return hashlib.sha256(encode(said)).hexdigest()[:32]
+        return _digest(*said)
 
     def _body(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
         first = sending.offers[0]
@@ -229,3 +230,14 @@ def _paths(offers: Offers, offer: Offer) -> dict[str, Any]:
     paths = ["/".join(level.replace("/", "-") for level in offers.levels(path)) for path in offer.categories]
     deepest = [path for path in paths if not any(other.startswith(f"{path}/") for other in paths)]
     return {"categoryPaths": list(dict.fromkeys(deepest))}
+
+
+def forms_of(options: RetailRocketOptions) -> tuple[str, str]:
+    """The form of what is sent, and its beginning, which says who is sent it in this mode (see `FullResync`)."""
+    sent_to = f"{NO_FEED} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
+    stock_ids = sorted(options.stock_ids.items())
+    return sent_to + _digest(options.shop_url, options.category_separator, options.currency, stock_ids), sent_to
+
+
+def _digest(*said: object) -> str:
+    return hashlib.sha256(encode(said)).hexdigest()[:32]

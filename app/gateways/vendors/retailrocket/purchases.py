@@ -110,18 +110,14 @@ class Purchases(CommandTarget, Observer):
         return Accepted()
 
     def _send(self, purchase: Purchase, products: Collection[int], send: Callable[[], None]) -> None:
-        refnum = purchase.order_refnum
-        self._ledger.begin(refnum, products)
         try:
-            send()
+            with self._ledger.reporting(purchase.order_refnum, products, self._clock):
+                send()
         except GatewayError as error:
-            if not error.outcome_unknown:
-                self._ledger.not_done(refnum, products)
-            elif self._options.purchase_repeat == "once":
-                doubtful = self._ledger.open(refnum, products)
+            if error.outcome_unknown and self._options.purchase_repeat == "once":
+                doubtful = self._ledger.open(purchase.order_refnum, products)
                 self._stop_in_doubt(purchase, [item for item in products if doubtful.get(item, 0) >= MOST_SENDS])
             raise
-        self._ledger.done(refnum, products, self._clock())
 
     def _stop_in_doubt(self, purchase: Purchase, products: list[int]) -> None:
         if products:

@@ -28,10 +28,10 @@ FORBIDDEN: Final = "HTTP_403"
 
 NOT_FOUND: Final = "HTTP_404"
 DUPLICATE: Final = "HTTP_409"
-_REASON_LENGTH: Final = 120
-
 NOT_PIPE17: Final = "NOT_PIPE17"
 """A 404 that is not of Pipe17's form."""
+
+_REASON_LENGTH: Final = 120
 
 Params = Mapping[str, str | int]
 

@@ -68,7 +68,6 @@ class Completions:
         if shipment.status in OVER:
             return ()
         if shipment.status in CANCELLED:
-            message = "the shipping request is cancelled in Pipe17"
-            return (Event("warning", "ORDER_CANCELLED", message, named),)
+            return (Event("warning", "ORDER_CANCELLED", "the shipping request is cancelled in Pipe17", named),)
         message = "Pipe17 still counts units of this request as open"
         return (Event("warning", "UNITS_OPEN_AT_PIPE17", message, named),)

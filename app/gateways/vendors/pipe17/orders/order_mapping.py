@@ -22,7 +22,6 @@ ANY_METHOD: Final = "*"
 
 NOWHERE: Final = Address()
 
-
 WITHHELD_S: Final = 600.0
 """How long a key that may not read products is not tried again."""
 

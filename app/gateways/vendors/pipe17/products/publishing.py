@@ -10,15 +10,9 @@ import msgspec
 
 from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refusal
 from app.domain.facts import Obstacle
+from app.gateways.vendors.pipe17.products import product_rows
 from app.gateways.vendors.pipe17.products.known_products import Match
-from app.gateways.vendors.pipe17.products.product_rows import (
-    DISABLED,
-    PUBLISHED,
-    TO_BE_UNPUBLISHED,
-    UNPUBLISHED,
-    Published,
-    mapped,
-)
+from app.gateways.vendors.pipe17.products.product_rows import Published, mapped
 from app.gateways.wire_objects import Json
 
 State = Literal["published", "off", "withdrawn"]
@@ -48,19 +42,19 @@ def status_for(
     unpublished, because RetailOps had switched the product off or gave its SKU to another, comes back.
     """
     match own.status if own else "":
-        case status if status == DISABLED:
+        case product_rows.DISABLED:
             return "", "withdrawn"
-        case status if status == TO_BE_UNPUBLISHED:
-            return UNPUBLISHED, "withdrawn"
-        case status if status == UNPUBLISHED and not is_enabled:
+        case product_rows.TO_BE_UNPUBLISHED:
+            return product_rows.UNPUBLISHED, "withdrawn"
+        case product_rows.UNPUBLISHED if not is_enabled:
             return "", "withdrawn" if last is not None and last.state == "withdrawn" else "off"
-        case status if status == UNPUBLISHED:
+        case product_rows.UNPUBLISHED:
             was_ours = last is not None and last.state == "off"
             was_anothers = last is None and own is not None and own.ext_product_id not in ("", ext_product_id)
-            return (PUBLISHED, "published") if was_ours or was_anothers else ("", "withdrawn")
+            return (product_rows.PUBLISHED, "published") if was_ours or was_anothers else ("", "withdrawn")
     if is_enabled:
-        return PUBLISHED, "published"
-    return (UNPUBLISHED, "off") if own else ("", "off")
+        return product_rows.PUBLISHED, "published"
+    return (product_rows.UNPUBLISHED, "off") if own else ("", "off")
 
 
 def row_change(
@@ -69,7 +63,7 @@ def row_change(
     """Our own row as it is to be, {} where it is so already."""
     if not status:
         return {}
-    if status == UNPUBLISHED:
+    if status == product_rows.UNPUBLISHED:
         return mapped(integration_id, status) if own is None or own.status != status else {}
     channel_sku = sku if sku != match.pipe17_sku or (own is not None and own.sku) else ""
     number = ext_product_id or (own.ext_product_id if own else "")

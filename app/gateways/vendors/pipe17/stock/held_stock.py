@@ -88,17 +88,13 @@ class UntrackedStock:
         self._api = api
         self._found: frozenset[tuple[str, str]] = frozenset()
         self._places: frozenset[str] = frozenset()
-        self._is_all = True
+        self.is_all = True
+        """False when there were more of them than were read."""
         self._due_at = float("-inf")
 
     def forget(self) -> None:
         """What is known may be stale: the next use reads it anew."""
         self._due_at = float("-inf")
-
-    @property
-    def is_all(self) -> bool:
-        """False when there were more of them than were read."""
-        return self._is_all
 
     def of(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         """(SKU, location id) of each locked record; none where the key may not read stock.
@@ -115,12 +111,12 @@ class UntrackedStock:
     def _ask(self, location_ids: Sequence[str], call: Call) -> frozenset[tuple[str, str]]:
         params = {"inventoryNotTracked": "true", "locationId": ",".join(location_ids)}
         found: set[tuple[str, str]] = set()
-        self._is_all = True
+        self.is_all = True
         try:
             for number, rows in enumerate(self._api.pages(PATH, params, call), 1):
                 found |= {record.key for record in read_all(StockRecord, rows) if record.is_untracked}
                 if number == MOST_PAGES:
-                    self._is_all = False
+                    self.is_all = False
                     break
         except (Misconfigured, Refused) as error:
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:

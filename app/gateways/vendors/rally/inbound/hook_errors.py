@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from app.errors import ChannelError
 from app.storefront.refusals import Reason, ShopRefused
 
 BAD_SIGNATURE: Final = b'{"error":"the request could not be verified","error_code":"platform_unavailable"}'
@@ -20,15 +20,14 @@ UNKNOWN_ORGANIZATION: Final = b'{"error":"no such organization"}'
 """The body of an unsigned 404: there is no key to sign it with (R30)."""
 
 
-class HookRefused(ChannelError):
+@dataclass(frozen=True)
+class Refusal:
     """An answer of the error contract.  The message is ours and holds no value of the request."""
 
-    def __init__(self, status: int, code: str, message: str, meta: Sequence[Any] = ()) -> None:
-        super().__init__(f"{status} {code}")
-        self.status = status
-        self.code = code
-        self.message = message
-        self.meta = tuple(meta)
+    status: int
+    code: str
+    message: str
+    meta: Sequence[Any] = ()
 
     def body(self) -> bytes:
         """The JSON to send."""
@@ -49,19 +48,19 @@ SHOPS: Final[Mapping[Reason, tuple[int, str]]] = {
 """Status and code for what the shop refuses."""
 
 
-def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> HookRefused:
+def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> Refusal:
     """The shop's refusal; goods that are out of stock are a 412 where an order is placed."""
     status, code = SHOPS[refused.reason]
     if is_placing and refused.reason == "out_of_stock":
         status = 412
-    return HookRefused(status, code, refused.message, refused.remaining)
+    return Refusal(status, code, refused.message, refused.remaining)
 
 
-def unavailable() -> HookRefused:
-    return HookRefused(502, "platform_unavailable", "this server cannot answer now; try again")
+def unavailable() -> Refusal:
+    return Refusal(502, "platform_unavailable", "this server cannot answer now; try again")
 
 
-def unreadable(topic: str) -> HookRefused:
+def unreadable(topic: str) -> Refusal:
     """What a body that cannot be read gets; the contract has no code for it."""
     if topic == "order/create":
         return of_shop(ShopRefused("not_placed", "the request cannot be read"))

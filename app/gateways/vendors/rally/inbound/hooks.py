@@ -22,7 +22,7 @@ from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefused
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, Refusal
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
@@ -98,8 +98,8 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
                 note_unknown(organization_id)
                 return _reply(404, UNKNOWN_ORGANIZATION)
             begun = time.perf_counter()
-            answering = _refuse if merchant.channel in set_aside else answering
-            reply, subject = _serve(merchant, topic, resource_id, answering)
+            answered = None if merchant.channel in set_aside else answering
+            reply, subject = _serve(merchant, topic, resource_id, answered)
             duration_ms = round((time.perf_counter() - begun) * 1000)
             merchant.observe_inbound(
                 InboundRequest(
@@ -127,7 +127,9 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
     return blueprint
 
 
-def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answering) -> tuple[Response, str | None]:
+def _serve(
+    merchant: Merchant, topic: str, resource_id: str, answering: Answering | None
+) -> tuple[Response, str | None]:
     """The answer, and which cart or order it was about, "" for none; None where the request is not surely Rally's."""
     secrets = merchant.options.hmac_secrets
     request.max_content_length = merchant.options.max_hook_body
@@ -144,6 +146,8 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
         return _reply(406, BAD_SIGNATURE, secrets[0]), None
     caller.channel.set(merchant.channel)
     hook = HookRequest(merchant, raw, resource_id)
+    if answering is None:  # Nothing may begin here that could never be handed out.
+        return _refusal(hook_errors.unavailable(), secret), hook.resource_id
     try:
         # Each hook is one transaction at most, so that nothing is done twice where it is run again.
         answer = repeated(lambda: answering(hook), time.monotonic() + REPEAT_S)
@@ -151,8 +155,6 @@ def _serve(merchant: Merchant, topic: str, resource_id: str, answering: Answerin
         return _reply(200, encode(answer), secret), hook.resource_id or str(made or "")
     except ShopRefused as shop_refused:
         refused = hook_errors.of_shop(shop_refused, is_placing=topic == "order/create")
-    except HookRefused as hook_refused:
-        refused = hook_refused
     except (BadBody, DatabaseRefused):
         refused = hook_errors.unreadable(topic)
     except DatabaseUnavailable:
@@ -171,12 +173,7 @@ def _reason(reply: Response) -> str:
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
-def _refuse(hook: HookRequest) -> Any:
-    """Nothing may begin here that could never be handed out."""
-    raise hook_errors.unavailable()
-
-
-def _refusal(refused: HookRefused, secret: str) -> Response:
+def _refusal(refused: Refusal, secret: str) -> Response:
     return _reply(refused.status, refused.body(), secret)
 
 

@@ -7,20 +7,8 @@ import logging
 from flask import request
 
 from app.domain.lenient_values import Json, identifier, ip_address, mapping, plain, text
-from app.gateways.vendors.rally.inbound.hook_money import (
-    added_shipping,
-    names_other_money,
-    payment_method,
-    transactions,
-)
-from app.gateways.vendors.rally.inbound.hook_requests import (
-    HookRequest,
-    coupons,
-    is_under_review,
-    line_items,
-    shopper,
-    stated_lines,
-)
+from app.gateways.vendors.rally.inbound import hook_money, hook_requests
+from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.payloads import order_json
 from app.storefront import orders
 from app.storefront.orders import ShownOrder
@@ -34,17 +22,17 @@ def create(hook: HookRequest) -> Json:
     merchant, body = hook.merchant, hook.body()
     checkout = Checkout(
         cart_id=identifier(mapping(body.get("cart")).get("external_id")),
-        shopper=shopper(body),
-        coupons=coupons(body),
-        charged=transactions(body),
-        names_other_money=names_other_money(body),
-        is_under_review=is_under_review(body),
+        shopper=hook_requests.shopper(body),
+        coupons=hook_requests.coupons(body),
+        charged=hook_money.transactions(body),
+        names_other_money=hook_money.names_other_money(body),
+        is_under_review=hook_requests.is_under_review(body),
         is_offers_only=hook.is_offers_only,
         ip_address=ip_address(mapping(body.get("device_information")).get("device_ip_address")),
         meta=plain(mapping(body.get("meta"))),
         raw=hook.raw,
-        read_lines=lambda: stated_lines(body),
-        read_payment_method=lambda: payment_method(body),
+        read_lines=lambda: hook_requests.stated_lines(body),
+        read_payment_method=lambda: hook_money.payment_method(body),
     )
     shown = orders.create(merchant, checkout)
     answer = order_json(shown, merchant.options)
@@ -60,13 +48,15 @@ def update(hook: HookRequest) -> Json:
     body = hook.body()
     status = text(body.get("status")).casefold()
     news = OrderUpdate(
-        charged=transactions(body),
+        charged=hook_money.transactions(body),
         is_called_paid=status == "paid",
         is_called_refunded=status == "refunded",
-        is_under_review=is_under_review(body),
+        is_under_review=hook_requests.is_under_review(body),
         raw=hook.raw,
-        read_additions=lambda: Additions(line_items(body, takes_price=True), added_shipping(body)),
-        read_payment_method=lambda: payment_method(body),
+        read_additions=lambda: Additions(
+            hook_requests.line_items(body, takes_price=True), hook_money.added_shipping(body)
+        ),
+        read_payment_method=lambda: hook_money.payment_method(body),
     )
     return order_json(orders.update(hook.merchant, hook.resource_id, news), hook.merchant.options)
 

@@ -1,12 +1,11 @@
-"""Schedules a full resync of a Product API store when its last sync no longer covers every field (R13).
+"""Schedules a full resync of a gateway's catalogue when its last sync no longer covers every field (R13).
 
-So it is for a store that had a feed until now, for a catalogue that was there before this gateway, and after a
+So it is for a vendor that fetched a feed until now, for a catalogue that was there before this gateway, and after a
 change of the settings that decide what is sent of a product.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -14,12 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
-from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import cataloguing
 from app.records.database import Database
-from app.records.feeds import NO_FEED, BuildLost, FeedStore, Turn
+from app.records.feeds import BuildLost, FeedStore, Turn
 
 PAGE: Final = 500
 """Products scheduled in one transaction."""
@@ -32,24 +28,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False, repr=False)
 class FullResync:
-    """One channel's, in one process: once, for a change of settings comes with a start."""
+    """One channel's, in one process: once, for a change of settings comes with a start.
 
-    _options: RetailRocketOptions
+    `_form` says whatever besides the goods decides what is sent of them.  It begins with `_sent_to`, after a change of
+    which nothing that was noted as sent holds any more.
+    """
+
     _database: Database
     _channel: str
     _gateway: str
     _clock: Callable[[], datetime]
+    _form: str
+    _sent_to: str
     _look_at_s: float = 0.0
     _is_done: bool = False
 
     def __post_init__(self) -> None:
-        options = self._options
         self._store = FeedStore(self._database, self._channel, self._gateway)
-        # What was noted as sent holds for a store in this mode; the rest shows in what is sent.
-        self._sent_to = f"{NO_FEED} {_digest(options.partner_id, options.available_when_unstated)[:16]} "
-        self._form = self._sent_to + _digest(
-            options.shop_url, options.category_separator, options.currency, sorted(options.stock_ids.items())
-        )
 
     def schedule_if_due(self, is_stopping: Callable[[], bool]) -> None:
         """Schedule every product unless that was done for these settings.  Raises `DatabaseUnavailable`."""
@@ -92,7 +87,3 @@ class FullResync:
             is_all = not after
         log.info("the catalogue of %s is sent again as a whole: what was sent does not say all", self._channel)
         return True
-
-
-def _digest(*said: object) -> str:
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:32]

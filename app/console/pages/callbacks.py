@@ -1,0 +1,56 @@
+"""What RetailOps called: the log with filters, and one call with the events it was answered and what it caused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Response, abort, redirect
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.console import choosing
+from app.console.desk import Desk
+from app.console.rendering import shown
+from app.operations import callback_log
+from app.operations.callback_log import CallbackChoice
+
+STATUSES: Final = (("", "any"), ("2", "200: answered"), ("4", "4xx: refused"), ("5", "5xx: failed"))
+SLOW: Final = (("", "any"), ("500", "0.5 s or more"), ("2000", "2 s or more"), ("5000", "5 s or more"))
+
+
+def add_to(console: Blueprint, desk: Desk) -> None:
+    """Add the pages."""
+
+    @console.get("/callbacks", provide_automatic_options=False)
+    def callbacks() -> Response:
+        channel = choosing.text("channel")
+        chosen = CallbackChoice(
+            channel=desk.key_of(channel) if channel else "",
+            callback=choosing.text("callback"),
+            order=choosing.text("order"),
+            request_id=choosing.text("request"),
+            status_class=choosing.word("status", ("2", "4", "5")) or "",
+            outcome=choosing.text("outcome"),
+            slower_than_ms=choosing.whole("slow"),
+            since=choosing.moment("since"),
+            until=choosing.moment("until"),
+        )
+        found = callback_log.find(desk.database, desk.scope, chosen, after=choosing.text("after"))
+        return shown(
+            "callbacks.html", found=found, chosen=chosen, channel=channel, channels=desk.channel_choices(),
+            statuses=STATUSES, slow=SLOW, callbacks=desk.callback_choices(), is_chosen=chosen != CallbackChoice(),
+        )  # fmt: skip
+
+    @console.get("/callbacks/<int:journal_id>", provide_automatic_options=False)
+    def callback(journal_id: int) -> Response:
+        found = callback_log.one(desk.database, desk.scope, journal_id)
+        if found is None:
+            abort(404)
+        return shown("callback.html", found=found)
+
+    @console.get("/requests/<request_id>", provide_automatic_options=False)
+    def request_of(request_id: str) -> AnyResponse:
+        """A request id is the caller's and may be used twice: one call, or the list of them."""
+        found = callback_log.find(desk.database, desk.scope, CallbackChoice(request_id=request_id))
+        if len(found.rows) == 1:
+            return redirect(f"/console/callbacks/{found.rows[0].id}", 303)
+        return redirect(f"/console/callbacks?request={request_id}", 303)

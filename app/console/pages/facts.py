@@ -1,0 +1,87 @@
+"""Stock and catalogue by SKU: what RetailOps stated, what each vendor has received of it, and sending it again."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, request
+
+from app.console import choosing
+from app.console.acting import gone, who_acts
+from app.console.desk import Desk
+from app.console.guard import visitor
+from app.console.rendering import segment, shown
+from app.console.sessions import PATH
+from app.operations import acts, catalogue, stock
+
+
+def add_to(console: Blueprint, desk: Desk) -> None:
+    """Add the pages."""
+
+    @console.get("/stock", provide_automatic_options=False)
+    def list_of_stock() -> Response:
+        channel, start = choosing.text("channel"), choosing.text("sku")
+        key = desk.key_of(channel) if channel else ""
+        found = stock.find(desk.database, desk.scope, start, channel=key, after=choosing.text("after"))
+        return shown("stock.html", found=found, start=start, channel=channel, channels=desk.channel_choices())
+
+    @console.get("/catalogue", provide_automatic_options=False)
+    def list_of_products() -> Response:
+        channel, start = choosing.text("channel"), choosing.text("sku")
+        key = desk.key_of(channel) if channel else ""
+        found = catalogue.find(desk.database, desk.scope, start, channel=key, after=choosing.text("after"))
+        return shown("catalogue.html", found=found, start=start, channel=channel, channels=desk.channel_choices())
+
+    @console.get("/stock/<channel>/<path:sku>", provide_automatic_options=False)
+    def stock_of_sku(channel: str, sku: str) -> Response:
+        channel, sku = choosing.last_segments(2)
+        key = desk.key_of(channel)
+        found = stock.one(desk.database, desk.scope, key, sku)
+        if found is None and not desk.knows(key):
+            abort(404)
+        return shown("stock_of_sku.html", found=found, channel=channel, sku=sku)
+
+    @console.get("/catalogue/<channel>/<path:sku>", provide_automatic_options=False)
+    def product(channel: str, sku: str) -> Response:
+        channel, sku = choosing.last_segments(2)
+        key = desk.key_of(channel)
+        found = catalogue.one(desk.database, desk.scope, key, sku)
+        if found is None and not desk.knows(key):
+            abort(404)
+        return shown("product.html", found=found, channel=channel, sku=sku)
+
+    @console.get("/send/<any(stock, catalogue):what>/<channel>/<vendor>/<path:sku>", provide_automatic_options=False)
+    def ask_send(what: str, channel: str, vendor: str, sku: str) -> Response:
+        if not visitor().role.may_act:
+            abort(403, "Your token shows and does not act.")
+        return asked(what)
+
+    def asked(what: str, fault: str = "", status: int = 200) -> Response:
+        channel, vendor, sku = choosing.last_segments(3)
+        key = desk.key_of(channel)
+        kept: stock.StockOfSku | catalogue.ProductOfSku | None
+        kept = (stock.one if what == "stock" else catalogue.one)(desk.database, desk.scope, key, sku)
+        at_vendor = next((each for each in kept.vendors if each.gateway == vendor), None) if kept else None
+        if at_vendor is None:
+            abort(404)
+        has_moved = isinstance(at_vendor, stock.StockAtVendor) and at_vendor.moved_at is not None
+        return shown(
+            "send_again.html", status, what=what, channel=channel, vendor=vendor, sku=sku, has_moved=has_moved,
+            fault=fault, form=request.form,
+        )  # fmt: skip
+
+    @console.post("/send/<any(stock, catalogue):what>/<channel>/<vendor>/<path:sku>", provide_automatic_options=False)
+    def send(what: str, channel: str, vendor: str, sku: str) -> Response:
+        channel, vendor, sku = choosing.last_segments(3)
+        key = desk.key_of(channel)
+        operator, fault = who_acts(needs_reason=False)
+        if operator is None:
+            return asked(what, fault, 400)
+        if what == "stock":
+            moved = bool(request.form.get("even_if_moved"))
+            done = acts.send_stock(desk.database, operator, key, vendor, [sku], desk.now(), even_if_moved=moved)
+        else:
+            done = acts.send_catalogue(desk.database, operator, key, vendor, [sku], desk.now())
+        if done.unknown:
+            abort(404)
+        if done.moved:
+            return asked(what, "Not sent: orders or shipments have moved it since RetailOps stated it.", 409)
+        return gone(f"{PATH}/{what}/{segment(channel)}/{segment(sku)}", "sent" if done.owed else "nothing")

@@ -1,0 +1,88 @@
+"""Orders: a list by state, channel, vendor and time, as a page and as CSV, and everything of one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from flask import Blueprint, Response, abort
+
+from app.console import choosing
+from app.console.csv_rows import csv_of, csv_reply
+from app.console.desk import Desk
+from app.console.pages.finding import WORDS
+from app.console.rendering import shown
+from app.console.showing import machine
+from app.operations import order_facts, orders, timeline
+from app.operations.orders import STATES, OrderFilter, OrderRow, Sources
+from app.operations.scope import Scope
+
+AT_ONCE: Final = 1000
+"""Orders of a CSV that are read together."""
+
+HEADS: Final = (
+    "channel", "order", "vendor", "state", "known_at", "retailops_order_id", "handed_out_times", "acknowledged_at",
+    "held_back_because",
+)  # fmt: skip
+
+
+def add_to(console: Blueprint, desk: Desk) -> None:
+    """Add the pages."""
+    sources = Sources(
+        {channel.key: channel.order_source for channel in desk.configured.channels if channel.order_source}
+    )
+
+    def chosen_orders() -> OrderFilter:
+        channel = choosing.text("channel")
+        return OrderFilter(
+            state=choosing.word("state", STATES),
+            channel=desk.key_of(channel) if channel else "",
+            vendor=choosing.text("vendor"),
+            since=choosing.moment("since"),
+            until=choosing.moment("until"),
+        )
+
+    @console.get("/orders", provide_automatic_options=False)
+    def list_of_orders() -> Response:
+        chosen = chosen_orders()
+        found = orders.listing(desk.database, desk.scope, sources, chosen, after=choosing.text("after"))
+        return shown(
+            "orders.html", found=found, chosen=chosen, channel=choosing.text("channel"), state_words=STATES,
+            channels=desk.channel_choices(), vendors=desk.vendor_choices(),
+            states=[("", "all"), *((state, state) for state in STATES)], is_chosen=chosen != OrderFilter(),
+        )  # fmt: skip
+
+    @console.get("/orders.csv", provide_automatic_options=False)
+    def orders_as_csv() -> Response:
+        chosen, scope = chosen_orders(), desk.scope
+        return csv_reply("orders.csv", csv_of(HEADS, rows(chosen, scope), "orders"))
+
+    def rows(chosen: OrderFilter, scope: Scope) -> Iterator[list[str]]:
+        after = ""
+        while True:
+            found = orders.listing(desk.database, scope, sources, chosen, after=after, limit=AT_ONCE)
+            yield from (_cells(row, scope) for row in found.rows)
+            after = found.after
+            if not after:
+                return
+
+    @console.get("/orders/<channel>/<path:refnum>", provide_automatic_options=False)
+    def order(channel: str, refnum: str) -> Response:
+        channel, refnum = choosing.last_segments(2)
+        key = desk.key_of(channel)
+        facts = order_facts.facts(desk.database, desk.scope, sources, key, refnum)
+        told = timeline.of_order(desk.database, desk.scope, key, refnum)
+        if facts is None and told is None:
+            abort(404)
+        return shown(
+            "order.html", channel=desk.scope.name(key), refnum=refnum, facts=facts, kinds=WORDS,
+            sentences=facts.now if facts and facts.now else told.now if told else (),
+            entries=told.entries if told else (),
+        )  # fmt: skip
+
+
+def _cells(row: OrderRow, scope: Scope) -> list[str]:
+    return [
+        scope.name(row.channel), row.refnum, row.vendor, row.state, machine(row.known_at), row.retailops_order_id,
+        str(row.handed_out_times), machine(row.acknowledged_at), row.held_back_because,
+    ]  # fmt: skip

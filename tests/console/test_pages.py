@@ -1,0 +1,359 @@
+"""What the pages show, what an act on them does, and what they never do (P20, P39, P40)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+
+from app.console.csv_rows import MOST_ROWS, csv_of, harmless
+from app.console.meanings import meanings
+from app.console.rendering import NAVIGATION
+from app.contract.schemas import Contract
+from tests.conftest import Caller, Sandbox, channel_table, eventually
+from tests.console.stage import (
+    CHANNEL_TOKEN,
+    READ_TOKEN,
+    TOKEN,
+    TOKENS,
+    Person,
+    acts,
+    form_token,
+    held_refund,
+    hidden,
+    parked_call,
+    person,
+    refused_shipment,
+    state_of,
+)
+
+PLACES = [place for group in NAVIGATION for _, place in group]
+
+Build = Callable[..., Flask]
+
+
+@pytest.fixture
+def retailops(build_app: Build, pipe17: Sandbox, contract: Contract) -> Caller:
+    channels = channel_table(pipe17.url).replace(
+        "[channel.pipe17]", f'console_read_token = "{CHANNEL_TOKEN}"\n[channel.pipe17]'
+    )
+    return Caller(build_app(channels, **TOKENS), contract)
+
+
+@pytest.fixture
+def ada(retailops: Caller) -> Person:
+    return person(retailops.app)
+
+
+def walked(visitor: Person) -> dict[str, str]:
+    """Every page that links lead to, by its address."""
+    to_do, found = ["/console/"], dict[str, str]()
+    while to_do:
+        address = to_do.pop()
+        reply = visitor.browser.get(address)
+        if reply.status_code == 303:
+            found[address] = ""
+            to_do.append(reply.location)
+            continue
+        assert reply.status_code == 200, (address, reply.status_code)
+        found[address] = reply.text
+        links = [unescape(link) for link in re.findall(r'href="(/console[^"]*)"', reply.text)]
+        to_do += [link for link in links if link not in found and link not in to_do and "/static/" not in link]
+    return found
+
+
+def filled(retailops: Caller, pipe17: Sandbox) -> list[dict[str, Any]]:
+    """A channel in which something of every kind has happened; the orders that were pulled."""
+    details = [
+        {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 3, "total_quantity": 3}
+    ]
+    rows = [{"sku": "MUG-RED", "quantity_available": 3, "quantity_detail": details}]
+    retailops.ask("inventory_push", inventory_updates=rows)
+    pulled = retailops.pull()
+    retailops.acknowledge(*[order["channel_order_refnum"] for order in pulled])
+    refused_shipment(retailops, pipe17, pulled[0])
+    retailops.cancel(pulled[1]["channel_order_refnum"])
+    parked_call(retailops, "a/b c")
+    held_refund(retailops, pulled[0]["channel_order_refnum"])
+    retailops.app.extensions["works"].journal.flush()
+    return pulled
+
+
+def test_p40_every_link_leads_to_a_page_at_each_role_and_a_reader_is_shown_no_act(
+    retailops: Caller, pipe17: Sandbox
+) -> None:
+    filled(retailops, pipe17)
+    seen = {token: walked(person(retailops.app, token)) for token in (TOKEN, READ_TOKEN, CHANNEL_TOKEN)}
+    for token, pages in seen.items():
+        assert {f"/console/{place}".rstrip("/") for place in PLACES} <= {address.rstrip("/") for address in pages}
+        text = "\n".join(pages.values())
+        forms = set(
+            re.findall(r'action="/console/([^"]*)" method="post"|method="post" action="/console/([^"]*)"', text)
+        )
+        places = {one or other for one, other in forms}
+        if token == TOKEN:
+            assert len(pages) > 30 and len(places) > 5
+        else:
+            assert places == {"logout", "check"}, "nothing else is a form of theirs"
+            assert not re.search(r">\s*(Retry|Drop|Release|Send again|Pause|It was done)\b", text)
+    before = acts(retailops)
+    walked(person(retailops.app))
+    assert acts(retailops) == before == [], "a GET changes nothing"
+
+
+def test_p40_an_empty_server_has_all_pages_and_each_says_what_will_be_there(build_app: Build) -> None:
+    visitor = person(build_app(**TOKENS))
+    pages = walked(visitor)
+    assert len(pages) >= len(PLACES)
+    for place in ("orders", "callbacks", "hooks", "deliveries", "refunds", "stock", "catalogue", "operations", "check"):
+        assert 'class="empty"' in visitor.page(place), place
+
+
+def test_p40_no_page_shows_a_customer(retailops: Caller, pipe17: Sandbox) -> None:
+    customer = {"Alma", "Canary", "alma.canary@example.com", "Canary Lane", "+15550142"}
+    pulled = filled(retailops, pipe17)
+    names = {str(value) for order in pulled for value in leaves(order["shipping_address"])}
+    names = {value for value in names | customer if len(value) > 6}
+    for address, page in walked(person(retailops.app)).items():
+        found = [value for value in names if value in page]
+        assert not found, (address, found)
+
+
+def leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in leaves(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_p40_a_token_of_one_channel_finds_nothing_of_another(
+    build_app: Build, pipe17: Sandbox, contract: Contract
+) -> None:
+    other = channel_table(
+        pipe17.url, name="elsewhere", pair=(1201, 33), key="key+of+the+second+channel+000002", api_key="another-key"
+    )
+    first = channel_table(pipe17.url)
+    own = f'console_read_token = "{CHANNEL_TOKEN}"\n[channel.pipe17]'
+    app = build_app(first.replace("[channel.pipe17]", own) + other, **TOKENS)
+    caller = Caller(app, contract)
+    theirs, mine = parked_call(caller, "THEIRS-1", channel="elsewhere"), parked_call(caller, "MINE-1")
+    refund = held_refund(caller, "MINE-1")
+    visitor = person(app, CHANNEL_TOKEN)
+    assert visitor.get(f"deliveries/{mine}").status_code == visitor.get(f"refunds/{refund}").status_code == 200
+    for address in (f"deliveries/{theirs}", "orders/elsewhere/THEIRS-1", "stock/elsewhere/X", "callbacks/999999"):
+        assert visitor.get(address).status_code == 404, address
+    text = "".join(walked(visitor).values()) + visitor.get("find?q=THEIRS-1").text.replace('value="THEIRS-1"', "")
+    assert "elsewhere" not in text and "DATABASE_URL" not in text
+    assert f"/deliveries/{theirs}" not in text
+
+
+def test_p40_a_number_leads_to_its_order(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
+    refnum = retailops.pull()[0]["channel_order_refnum"]
+    reply = ada.get(f"find?q={refnum}")
+    assert reply.status_code == 303 and reply.location == f"/console/orders/first/{refnum}"
+    assert refnum in ada.page(f"orders/first/{refnum}")
+    assert "Nothing here has the number" in ada.page("find?q=nothing-has-this")
+    assert "<b>" not in ada.page(f"find?q={quote('<b>x')}")
+
+
+@pytest.mark.parametrize("refnum", ["a/b", "a//b", "a b?c=d#e", "ü%2Fx", "<b>&", "a/", "x" * 200])
+def test_p35_an_order_has_a_page_whatever_its_number_is(refnum: str, retailops: Caller, ada: Person) -> None:
+    number = parked_call(retailops, refnum)
+    [address] = re.findall(r'href="/console/(orders/first/[^"]+)"', ada.page(f"deliveries/{number}"))
+    assert address == f"orders/first/{quote(refnum, safe='')}"
+    assert str(number) in ada.page(address)
+
+
+def test_p39_a_parked_call_is_retried_with_a_reason_and_arrives(
+    retailops: Caller, pipe17: Sandbox, ada: Person
+) -> None:
+    order = retailops.pull()[0]
+    retailops.acknowledge(order["channel_order_refnum"])
+    number = refused_shipment(retailops, pipe17, order)
+    assert "it waits for you" in ada.page(f"deliveries/{number}")
+    reply = ada.act(f"deliveries/{number}/retry", reason="Pipe17 mended it")
+    assert reply.status_code == 303
+    assert "It is tried now" in ada.browser.get(reply.location).text
+    eventually(lambda: pipe17.fulfilments(order["channel_order_refnum"]))
+    eventually(lambda: state_of(retailops, number) == "delivered")
+    [kept] = acts(retailops)
+    assert (kept.who, kept.act, kept.reason) == ("Ada", "deliveries.retry", "Pipe17 mended it")
+    assert "Pipe17 mended it" in ada.page("operations")
+
+
+def test_p39_a_form_sent_twice_acts_once(retailops: Caller, ada: Person) -> None:
+    number = parked_call(retailops, "ORDER-1")
+    form = {**hidden(ada.page(f"deliveries/{number}/drop")), "reason": "shipped by hand"}
+    assert ada.send(f"deliveries/{number}/drop", form).status_code == 303
+    assert ada.send(f"deliveries/{number}/drop", form).status_code == 409
+    assert state_of(retailops, number) == "dropped" and len(acts(retailops)) == 1
+
+
+def test_p39_an_act_without_its_reason_or_for_another_state_does_nothing(retailops: Caller, ada: Person) -> None:
+    number, other = parked_call(retailops, "ORDER-1"), parked_call(retailops, "ORDER-2")
+    for act in ("drop", "confirm"):
+        reply = ada.act(f"deliveries/{number}/{act}", reason="  ")
+        assert reply.status_code == 400 and "say why" in reply.text
+    form = hidden(ada.page(f"deliveries/{number}/drop"))
+    for wrong in (
+        "",
+        "x",
+        f"{number}.owed.7",
+        f"{number}.parked.6",
+        f"{other}.parked.7",
+        f"{number}.parked.7,{other}.parked.7",
+    ):
+        reply = ada.send(f"deliveries/{number}/drop", {**form, "expected": wrong, "reason": "why"})
+        assert reply.status_code in (400, 409), wrong
+    assert state_of(retailops, number) == state_of(retailops, other) == "parked"
+    assert ada.act(f"deliveries/{number}/drop", reason="x" * 501).status_code == 400
+
+
+def test_p39_a_call_that_was_done_is_confirmed(retailops: Caller, ada: Person) -> None:
+    number = parked_call(retailops, "ORDER-1", is_possibly_done=True)
+    reply = ada.act(f"deliveries/{number}/confirm", reason="seen at Pipe17", refnum="F-1")
+    assert reply.status_code == 303 and state_of(retailops, number) == "delivered"
+
+
+def test_p39_many_calls_are_dropped_as_previewed_when_their_number_is_typed(retailops: Caller, ada: Person) -> None:
+    numbers = [parked_call(retailops, f"ORDER-{number}") for number in range(3)]
+    page = ada.page("deliveries/many/drop?state=parked")
+    later = parked_call(retailops, "ORDER-9")
+    form = {**hidden(page), "reason": "the season is over"}
+    for typed in ("", "2", "4", "three"):
+        reply = ada.send("deliveries/many/drop?state=parked", {**form, "number": typed})
+        assert reply.status_code == 400 and {state_of(retailops, each) for each in numbers} == {"parked"}
+    reply = ada.send("deliveries/many/drop?state=parked", {**form, "number": "3"})
+    assert reply.status_code == 303 and reply.location.startswith("/console/deliveries?state=parked&done=bulk&count=3")
+    assert {state_of(retailops, each) for each in numbers} == {"dropped"} and state_of(retailops, later) == "parked"
+    assert "Done: 3." in ada.browser.get(reply.location).text
+    assert {kept.reason for kept in acts(retailops)} == {"the season is over"} and len(acts(retailops)) == 3
+
+
+@pytest.mark.parametrize(("currency", "amount", "shown"), [("USD", "12.5", "12.50 USD"), ("JPY", "1200", "1,200 JPY")])
+def test_p39_a_release_names_the_sum_and_asks_again(
+    currency: str, amount: str, shown: str, retailops: Caller, ada: Person
+) -> None:
+    refund = held_refund(retailops, "ORDER-1", amount, currency)
+    first = ada.page(f"refunds/{refund}/release")
+    assert shown in first
+    assert ada.act(f"refunds/{refund}/release").status_code == 400, "a reason is needed"
+    again = ada.act(f"refunds/{refund}/release", reason="not at Rally")
+    assert again.status_code == 200 and f"Really release {shown}?" in again.text and acts(retailops) == []
+    form = hidden(again.text)
+    reply = ada.send(f"refunds/{refund}/release", form)
+    assert reply.status_code == 303 and "given back again" in ada.browser.get(reply.location).text
+    assert ada.send(f"refunds/{refund}/release", form).status_code == 409
+    [kept] = acts(retailops)
+    assert (kept.act, kept.outcome, kept.reason) == ("refunds.release", "given_free", "not at Rally")
+
+
+def test_p39_a_gateway_is_paused_and_resumed(retailops: Caller, ada: Person) -> None:
+    assert ada.act("gateways/first/pipe17/pause").status_code == 400, "a reason is needed"
+    for _ in range(2):
+        form = {**hidden(ada.page("gateways/first/pipe17/pause")), "reason": "their warehouse moves"}
+        if "form_token" in form:
+            assert ada.send("gateways/first/pipe17/pause", form).status_code == 303
+    assert "their warehouse moves" in ada.page("")
+    assert ada.act("gateways/first/pipe17/resume", reason="").status_code == 303
+    assert "their warehouse moves" not in ada.page("")
+    assert [kept.act for kept in acts(retailops)] == ["pause", "resume"]
+    assert ada.get("gateways/first/rally/pause").status_code == ada.get("gateways/none/pipe17/pause").status_code == 404
+
+
+def test_p39_stock_is_sent_again(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
+    filled(retailops, pipe17)
+    assert "MUG-RED" in ada.page("stock?sku=mug")
+    eventually(lambda: "every vendor has it" in ada.page("stock/first/MUG-RED"))
+    assert "3 units" in ada.page("stock/first/MUG-RED")
+    assert ada.act("send/stock/first/pipe17/MUG-RED", reason="Pipe17 lost it").status_code == 409, "shipments moved it"
+    reply = ada.act("send/stock/first/pipe17/MUG-RED", reason="Pipe17 lost it", even_if_moved="yes")
+    assert reply.status_code == 303 and reply.location.startswith("/console/stock/first/MUG-RED?done=sent")
+    assert [(kept.act, kept.reason) for kept in acts(retailops)] == [("stock.send", "Pipe17 lost it")]
+
+
+@pytest.mark.parametrize("token", [READ_TOKEN, CHANNEL_TOKEN])
+def test_p40_a_reader_cannot_force_an_act(token: str, retailops: Caller) -> None:
+    number, refund = parked_call(retailops, "ORDER-1"), held_refund(retailops, "ORDER-1")
+    visitor, ada = person(retailops.app, token), person(retailops.app)
+    expected = hidden(ada.page(f"deliveries/{number}/drop"))["expected"]
+    standing = hidden(ada.page(f"refunds/{refund}/release"))["expected"]
+    token_of_form = form_token(visitor.page(""))
+    for address, form in (
+        (f"deliveries/{number}/drop", {"expected": expected}),
+        (f"deliveries/{number}/retry", {"expected": expected}),
+        ("deliveries/many/drop?state=parked", {"expected": expected, "number": "1"}),
+        (f"refunds/{refund}/release", {"expected": standing, "sure": "yes"}),
+        ("gateways/first/pipe17/pause", {}),
+        ("send/stock/first/pipe17/MUG-RED", {}),
+    ):
+        fields = {**form, "reason": "why", "form_token": token_of_form}
+        assert visitor.send(address, fields).status_code == 403, address
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert retailops.app.test_client().post(f"/console/{address}", data=fields, headers=bearer).status_code == 403
+        assert visitor.get(address).status_code == 403
+    assert state_of(retailops, number) == "parked" and acts(retailops) == []
+
+
+def test_p39_an_act_by_bearer_is_kept_with_the_name_it_states(retailops: Caller, ada: Person) -> None:
+    number = parked_call(retailops, "ORDER-1")
+    form = {"expected": hidden(ada.page(f"deliveries/{number}/drop"))["expected"], "reason": "by script"}
+    headers = {"Authorization": f"Bearer {TOKEN}", "X-Operator": "night shift"}
+    reply = retailops.app.test_client().post(f"/console/deliveries/{number}/drop", data=form, headers=headers)
+    assert reply.status_code == 303 and [kept.who for kept in acts(retailops)] == ["night shift"]
+
+
+def test_a_reader_may_ask_for_a_check_once_a_minute(retailops: Caller) -> None:
+    visitor = person(retailops.app, READ_TOKEN)
+    done = [visitor.send("check", {"form_token": form_token(visitor.page("check"))}).location for _ in range(2)]
+    assert done == ["/console/check?done=requested", "/console/check?done=too-soon"]
+
+
+def test_orders_come_as_csv_and_no_cell_is_a_formula(retailops: Caller, ada: Person) -> None:
+    retailops.pull()
+    reply = ada.get("orders.csv")
+    assert reply.content_type.startswith("text/csv") and "attachment" in reply.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(reply.text)))
+    assert all(row["channel"] == "first" for row in rows)
+    for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
+        assert harmless(cell) == f"'{cell}"
+    for cell in ("", "1", "a=b", " =1"):
+        assert harmless(cell) == cell
+
+
+def test_csv_ends_with_a_row_that_says_that_there_are_more() -> None:
+    lines = b"".join(csv_of(["n"], ([str(n)] for n in range(MOST_ROWS + 10)), "orders")).decode().splitlines()
+    assert len(lines) == MOST_ROWS + 2 and lines[-2] == str(MOST_ROWS - 1) and "Only the first 50000" in lines[-1]
+    assert b"".join(csv_of(["n"], [], "orders")) == b"n\r\n"
+
+
+def test_every_state_of_a_call_is_defined_by_the_glossary(ada: Person) -> None:
+    for state in ("owed", "checking", "delivered", "refused", "parked", "dropped"):
+        assert len(meanings()[state]) > 10
+
+
+def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
+    filled(retailops, pipe17)
+    strange = ["x", "-1", "0", "9" * 30, "a/b", "1-2-3", "\x00", "<b>", "'", "%", "2026-13-01T00:00", "ü" * 300, "NaN"]
+    names = (
+        "q", "after", "channel", "vendor", "state", "order", "outcome", "status", "slow", "since", "until", "request",
+        "callback", "sku", "window", "done", "count", "topic", "refused", "doubt",
+    )  # fmt: skip
+    for place in [*PLACES, "find", "orders.csv", "deliveries/many/drop"]:
+        for value in strange:
+            reply = ada.get(f"{place}?" + "&".join(f"{name}={quote(value)}" for name in names))
+            assert reply.status_code in (200, 303, 400), (place, value, reply.status_code)
+            assert "<b>" not in reply.text
+    for address in (
+        "deliveries/999999999999999999999",
+        "callbacks/0",
+        "refunds/12345678901234567890123",
+        "requests/%00",
+    ):
+        assert ada.get(address).status_code in (303, 400, 404), address
