@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
+from playwright.sync_api import Browser
 from sqlalchemy import Connection
 
 from app import create_app, settings
@@ -25,6 +26,7 @@ from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
+from tests.browser import NoBrowser, running_browser
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 
@@ -289,6 +291,7 @@ SLOW = (
     "callbacks/",
     "channel/",
     "cli/",
+    "console/",
     "deliveries/test_troubles.py",
     "gateways/",
     "records/test_rates.py",
@@ -306,6 +309,7 @@ LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
     "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "transport/test_rates.py", "system/test_memory.py",
+    "console/test_browser.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 
@@ -331,6 +335,18 @@ def postgres() -> Iterator[PostgresServer]:
         with running_postgres() as server:
             yield server
     except NoPostgres as reason:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests of pages: Playwright runs once a process.  Skipped where there is none, never under CI=true."""
+    try:
+        with running_browser() as browser:
+            yield browser
+    except NoBrowser as reason:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(reason))

@@ -133,7 +133,7 @@ def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
     return add
 
 
-def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
+def chosen_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
     """What those options say; without a state, and without ids, the default ones."""
     states = chosen["states"] or (default_states if not ids else ())
     return DeliveryFilter(

@@ -27,6 +27,7 @@ class Running(msgspec.Struct, frozen=True):
     base_url: str
     admin_url: str
     accounts: list[Account]
+    places: dict[str, str]
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -74,7 +75,14 @@ def sandbox(vendor: str, port: int | None, shipments: int, seed: int, state: Pat
             found = vendors.vendor(name)
             ports[name] = server.port
             running.append(
-                Running(name, found.title, server.url + found.base_path, f"{server.url}/sandbox/", list(found.accounts))
+                Running(
+                    name,
+                    found.title,
+                    server.url + found.base_path,
+                    f"{server.url}/sandbox/",
+                    list(found.accounts),
+                    {what: server.url + path for what, path in found.places.items()},
+                )
             )
         configured = [name for name in chosen if has_example(name)]
         moved = {FIRST_PORT + vendors.vendor(name).port_offset: ports[name] for name in configured}
@@ -121,6 +129,8 @@ def _show(shown: Shown, as_json: bool) -> None:
         for account in running.accounts:
             table.add_row(account.key, account.integration_id or "none", account.meaning)
         out.print(table)
+        for what, address in running.places.items():
+            out.print(f"{what}: {address}")
         out.print(f"Its page (also /sandbox/state, JSON): {running.admin_url}\n")
     out.print("Running until Ctrl-C.  In another terminal: `channel init` where there is")
     out.print("no channels.toml yet, then `channel serve`.")

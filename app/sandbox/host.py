@@ -53,6 +53,8 @@ class Vendor:
     base_path: str = ""
     port_offset: int
     accounts: Sequence[Account] = ()
+    places: Mapping[str, str] = {}
+    """Further pages for people: what each is, with its path."""
 
     def start(self, port: int, options: Options) -> RunningServer:
         """The sandbox as `channel sandbox` runs it.  Raises `OSError` when the port is taken."""

@@ -25,7 +25,7 @@ from app.storefront import reservations
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
 Standing = Literal["unknown", "given", "taken"]
-"""How far RetailOps has an order: given is one it asked about by number, too, and taken what it acknowledged."""
+"""How far RetailOps has an order: given is one it named by its number, too, and taken what it acknowledged."""
 
 MOST_HOOKS = 512 * 1024
 """Bytes of the checkout's bodies kept with one order; what comes later is left out."""
@@ -80,7 +80,7 @@ def add(
 
     `payments` are the checkout's numbers of them.
     """
-    wanted = insert(orders).values(
+    statement = insert(orders).values(
         channel=channel,
         refnum=refnum,
         cart_id=cart_id,
@@ -93,7 +93,7 @@ def add(
         purge_after=purge_after,
         paid_at=now if is_paid else None,
     )
-    stored = _stored(connection.execute(wanted.returning(orders)).one())
+    stored = _stored(connection.execute(statement.returning(orders)).one())
     # It is found from its first moment on, whether RetailOps knows it or not.
     known_by = [Number(refnum, "order", refnum), Number(refnum, "cart", cart_id), *_payments(refnum, payments)]
     search_keys.learn(connection, channel, known_by, now)
@@ -181,35 +181,35 @@ def exportable_since(
     About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
     millisecond later.  Orders cancelled before RetailOps had them are among them, for it may have seen them.
     """
-    wanted = (
+    query = (
         _of(channel)
         .where(orders.c.exportable_at.is_not(None), orders.c.exportable_at <= until, ~_is_acknowledged())
         .order_by(orders.c.exportable_at, orders.c.refnum)
     )
     if since is not None:
-        wanted = wanted.where(orders.c.exportable_at >= since)
-    found = [_stored(row) for row in connection.execute(wanted.limit(limit))]
+        query = query.where(orders.c.exportable_at >= since)
+    found = [_stored(row) for row in connection.execute(query.limit(limit))]
     if len(found) == limit:
         last = found[-1].exportable_at
-        same = [_stored(row) for row in connection.execute(wanted.where(orders.c.exportable_at == last))]
+        same = [_stored(row) for row in connection.execute(query.where(orders.c.exportable_at == last))]
         found = [order for order in found if order.exportable_at != last] + same
     return found
 
 
 def called_off(connection: Connection, channel: str, since: datetime | None, until: datetime) -> Sequence[str]:
     """The numbers of orders that were cancelled at their source in this time, both ends included."""
-    wanted = select(orders.c.refnum).where(
+    query = select(orders.c.refnum).where(
         orders.c.channel == channel, orders.c.cancelled_at.is_not(None), orders.c.cancelled_at <= until
     )
     if since is not None:
-        wanted = wanted.where(orders.c.cancelled_at >= since)
-    return list(connection.execute(wanted.order_by(orders.c.cancelled_at, orders.c.refnum)).scalars())
+        query = query.where(orders.c.cancelled_at >= since)
+    return list(connection.execute(query.order_by(orders.c.cancelled_at, orders.c.refnum)).scalars())
 
 
 def newest(connection: Connection, channel: str, offset: int, limit: int) -> list[StoredOrder]:
     """A page of all orders, newest first."""
-    wanted = _of(channel).order_by(orders.c.created_at.desc(), orders.c.refnum.desc()).offset(offset).limit(limit)
-    return [_stored(row) for row in connection.execute(wanted)]
+    query = _of(channel).order_by(orders.c.created_at.desc(), orders.c.refnum.desc()).offset(offset).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
 
 
 def count(connection: Connection, channel: str) -> int:
@@ -283,8 +283,8 @@ def _is_acknowledged() -> ColumnElement[bool]:
     )
 
 
-def _first(connection: Connection, wanted: Select[Any]) -> StoredOrder | None:
-    row = connection.execute(wanted).first()
+def _first(connection: Connection, query: Select[Any]) -> StoredOrder | None:
+    row = connection.execute(query).first()
     return None if row is None else _stored(row)
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.sandbox.faults import RunningServer, serve
-from tests.browser import NoBrowser, axe_source, running_browser, serious_findings
+from tests.browser import NoBrowser, axe_source, serious_findings
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     READ_TOKEN,
@@ -32,17 +32,6 @@ from tests.console.stage import (
 PLACES = [place for group in NAVIGATION for _, place in group]
 
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1440, "height": 900}
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    try:
-        with running_browser() as browser:
-            yield browser
-    except NoBrowser as reason:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

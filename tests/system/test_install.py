@@ -113,6 +113,8 @@ def test_p41_what_a_host_installs_has_the_command_and_works_anywhere(tmp_path: P
             run(commands, empty, "channel", "verify", "-base-url", f"{address}/api/channel", "--json")
         )
         assert verified["ok"] is True and len(verified["results"]) >= 36
+        for page, holds in (("login", "Sign in"), ("static/console.css", "--paper"), ("static/console.js", "refresh")):
+            assert holds in requests.get(f"{address}/console/{page}", timeout=10).text, "templates and files come along"
     assert_container_serves(commands, empty)
     assert_demo_holds(commands, empty)
 

@@ -99,6 +99,8 @@ def _stay_up(stage: Stage, console: Console) -> None:
     console.print(f"  sign in with any name and this token (demo only): {stage.console_token}", soft_wrap=True)
     for click_on in CLICKS:
         console.print(f"  - {click_on}", soft_wrap=True)
+    console.print(f"\nThe shop, to buy something yourself:  {stage.sandbox_url(rally.VENDOR)}/shop/", soft_wrap=True)
+    console.print("  pay there, then see the order on the operator's pages", soft_wrap=True)
     console.print("\nOr look into it in another terminal:")
     for command in (f"cd {stage.folder}", *LOOKS):
         console.print(f"  {command}", soft_wrap=True)

@@ -23,7 +23,18 @@ any verb, over the query as PHP-JSON when there is no body, else over nothing.
 checkout_session_id?}` answers `{url, checkout_session_id}`; unknown client 401; neither cart nor lines 422.
 `line_items` are as the button sends them, `[{title, product_id, variants: [{variant_id, quantity, price}]}]`; a
 checkout from such a session names each variant in `cart/create`.
-`GET /checkout/{checkout_session_id}` is the page that `url` names.
+`GET /checkout/{checkout_session_id}` is the page that `url` names: what Rally would host.  Address, shipping, coupon
+and payment go to the connector's hooks; a paid session leads to the shop's page of the order.
+
+The merchant's shop (for people)
+--------------------------------
+    GET    /shop/{org}/                       what Rally knows of the catalogue, with stock
+    GET    /shop/{org}/cart                   the basket (a cookie).  With the merchant's `storefront_key` the connector
+                                              is asked for a cart, as the shop's own server would; else the page names
+                                              bare line items.  `cart_button` of the merchant, the snippet that
+                                              `channel rally cart-button` prints, is pasted into this page
+    POST   /shop/{org}/checkout               what the button does, without any script
+    GET    /shop/{org}/orders[/{order id}]    status, tracking and refunds, as the connector has told Rally
 
 Control API (no key; never hit by faults)
 -----------------------------------------
@@ -38,7 +49,8 @@ Control API (no key; never hit by faults)
     GET    /sandbox/merchants                 {"merchants": [{organization_id, name, client_id, api_keys,
                                               hmac_secret}]}
     POST   /sandbox/merchants                 any of those fields; what is missing is made up; 409 if taken
-    PUT    /sandbox/merchants/{org}           changes name, client_id, api_keys, hmac_secret.  All `api_keys`
+    PUT    /sandbox/merchants/{org}           changes name, client_id, api_keys, hmac_secret,
+                                              storefront_key, cart_button.  All `api_keys`
                                               are accepted; the first signs Rally's calls
     GET    /sandbox/merchants/{org}           the merchant view: {"merchant", "hooks", "products", "stock",
                                               "categories", "carts", "orders", "refunds", "shop", "sessions",
@@ -127,6 +139,7 @@ from app.sandbox.vendors.rally.state import (
     ORGANIZATION_ID,
     SECOND_API_KEY,
     SECOND_ORGANIZATION_ID,
+    STOREFRONT_KEY,
     Merchant,
     Settings,
     State,
@@ -140,6 +153,7 @@ __all__ = [
     "ORGANIZATION_ID",
     "SECOND_API_KEY",
     "SECOND_ORGANIZATION_ID",
+    "STOREFRONT_KEY",
     "VENDOR",
     "Merchant",
     "Settings",

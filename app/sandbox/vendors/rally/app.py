@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,24 +17,16 @@ from app.sandbox.page import Play
 from app.sandbox.state import Clock, real_clock
 from app.sandbox.vendors.rally import shopping
 from app.sandbox.vendors.rally.admin import add_admin
-from app.sandbox.vendors.rally.fields import Findings, array, filled, look_at, mapping, record, text
+from app.sandbox.vendors.rally.fields import Findings
 from app.sandbox.vendors.rally.payloads import WEBHOOKS
+from app.sandbox.vendors.rally.sessions import COUNTRIES, HostedCheckout, begin_session
+from app.sandbox.vendors.rally.shop import add_shop, page, refuse_other_sites
 from app.sandbox.vendors.rally.signing import HEADER, is_signed, signed_message
 from app.sandbox.vendors.rally.state import Merchant, State, default_merchants
+from app.sandbox.vendors.rally.step_requests import ADDRESS, SHOPPER
 from app.sandbox.vendors.rally.webhooks import receive, register_hook, remove_hook
 
 BASE_PATH = "/connector-api/v1"
-
-_session_body = record(
-    {"client_id": filled},
-    {
-        "cart_id": text,
-        "cart_currency": text,
-        "cart": lambda value, place, found: None,
-        "line_items": array(mapping),
-        "checkout_session_id": text,
-    },
-)
 
 
 class Rally(Vendor):
@@ -44,6 +35,7 @@ class Rally(Vendor):
     title = "Rally"
     base_path = BASE_PATH
     port_offset = 1
+    places: Mapping[str, str] = {"The merchant's shop, to buy something": "/shop/"}
     accounts = tuple(
         Account(one.api_keys[0], one.organization_id, f"{one.name}, client id {one.client_id}")
         for one in default_merchants()
@@ -130,20 +122,26 @@ def _add_storefront(app: Flask, state: State) -> None:
             return _open_to_browsers(Response(status=204))
         with state.lock:
             try:
-                answer = json_answer(_begin_session(state))
+                answer = json_answer(begin_session(state, readable(request.get_data()), request.host_url))
             except Failure as failure:
                 answer = VENDOR.refusal(state, failure)
         return _open_to_browsers(answer)
 
-    @app.get("/checkout/<session_id>")
+    @app.route("/checkout/<session_id>", methods=["GET", "POST"])
     def checkout_page(session_id: str) -> Response:
-        with state.lock:
-            held = [copies.sessions[session_id] for copies in state.copies.values() if session_id in copies.sessions]
-        if not held:
-            return Response("no such checkout", status=404, mimetype="text/plain")
-        cart = html.escape(held[0]["cart_id"] or "to be made")
-        page = f"<!doctype html><title>Rally sandbox</title><h1>Checkout</h1><p>Cart: {cart}</p>"
-        return Response(page, mimetype="text/html")
+        held = HostedCheckout(state, session_id)
+        if request.method == "POST":
+            refuse_other_sites()
+            held.act(request.form.get("act", ""), request.form)
+            return Response(status=303, headers={"Location": request.path})
+        address = {**ADDRESS, **held.session.get("address", {})}
+        shopper = {**SHOPPER, **held.session.get("customer", {})}
+        return page(
+            "shop_checkout.html", held.merchant, session=held.session, cart=held.cart, address=address,
+            shopper=shopper, countries=COUNTRIES,
+        )  # fmt: skip
+
+    add_shop(app, state)
 
 
 def _answer(state: State, path: str) -> Response:
@@ -188,32 +186,6 @@ def _caller(state: State) -> str:
     if wait_s:
         raise Failure(429, "Too Many Attempts.", {"retry_after": [str(wait_s)]})
     return merchant.organization_id
-
-
-def _begin_session(state: State) -> Json:
-    """The storefront's call (contract 5).  Raises `Failure` 401 or 422."""
-    body = readable(request.get_data())
-    found = look_at(body, _session_body)
-    if found.problems or not isinstance(body, dict):
-        raise Failure(422, "The given data was invalid.", found.problems)
-    merchant = next((one for one in state.merchants.values() if one.client_id == body["client_id"]), None)
-    if merchant is None:
-        raise Failure(401, "Unauthenticated.")
-    if not body.get("cart_id") and not body.get("line_items"):
-        raise Failure(422, "The given data was invalid.", {"cart_id": ["is required without line_items"]})
-    sessions = state.copies[merchant.organization_id].sessions
-    session_id = body.get("checkout_session_id", "")
-    if session_id not in sessions:
-        session_id = f"session-{state.next_number('session')}"
-    sessions[session_id] = {
-        "checkout_session_id": session_id,
-        "cart_id": body.get("cart_id", ""),
-        "cart_currency": body.get("cart_currency", ""),
-        "cart": body.get("cart"),
-        "line_items": body.get("line_items", []),
-        "at": state.stamp(),
-    }
-    return {"url": f"{request.host_url}checkout/{session_id}", "checkout_session_id": session_id}
 
 
 def _open_to_browsers(answer: Response) -> Response:

@@ -89,11 +89,11 @@ def _beginning(state: State, organization_id: str, checkout: Checkout) -> str:
     if session is None:
         raise Failure(404, "session: no such checkout session")
     if not session["cart_id"]:
-        checkout.line_items = [line for item in session["line_items"] for line in _lines_of_page(item)]
+        checkout.line_items = [line for item in session["line_items"] for line in lines_of_page(item)]
     return str(session["cart_id"])
 
 
-def _lines_of_page(item: Json) -> list[Json]:
+def lines_of_page(item: Json) -> list[Json]:
     """What the button sends of one product, as lines of `cart/create` (contract 9); such lines stay as they are."""
     if "variants" not in item:
         return [item]
@@ -252,7 +252,7 @@ def _take_money(order: Json, transactions: list[Json]) -> None:
 
 
 def _refund_the_rest(state: State, order: Json) -> None:
-    """A refund by the merchant in Rally's own pages: Rally gives back what is left and tells afterwards."""
+    """A refund by the merchant in Rally's own pages: Rally gives back what is left and reports it afterwards."""
     rest = order["charged"] - order["refunded"]
     if rest > 0:
         add_refund(state, order, f"rally-refund-{state.next_number('refund')}", rest, [], "rally")

@@ -19,6 +19,7 @@ API_KEY = "rk_sandbox_demo_1"
 SECOND_API_KEY = "rk_sandbox_demo_2"
 ORGANIZATION_ID = "org-demo-1"
 SECOND_ORGANIZATION_ID = "org-demo-2"
+STOREFRONT_KEY = "storefront~of~the~sandbox~01"
 
 
 class Merchant(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,6 +32,10 @@ class Merchant(msgspec.Struct, forbid_unknown_fields=True):
     """All are accepted, so that a key can be changed without a gap; the first signs Rally's own calls."""
     hmac_secret: str | None = None
     """Signs instead of the key when set (contract 1.3)."""
+    storefront_key: str = ""
+    """With which the shop's own server has carts made by the connector; "": its page names bare line items."""
+    cart_button: str = ""
+    """The snippet that the shop pastes into its cart page, as `channel rally cart-button` prints it."""
 
     def secret(self, key: str) -> str:
         """What signs with this key."""
@@ -43,7 +48,7 @@ class Merchant(msgspec.Struct, forbid_unknown_fields=True):
 
 def _seeded(number: int, key: str, organization_id: str) -> Merchant:
     client_id = str(uuid5(NAMESPACE_URL, f"https://rally.sandbox.example/{number}"))
-    return Merchant(organization_id, f"Demo merchant {number}", client_id, [key])
+    return Merchant(organization_id, f"Demo merchant {number}", client_id, [key], storefront_key=STOREFRONT_KEY)
 
 
 def default_merchants() -> tuple[Merchant, ...]:
