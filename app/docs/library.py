@@ -1,4 +1,4 @@
-"""The pages: found in this folder, read once, rendered when they are first asked for, searched by section."""
+"""The pages: found in this folder, read once, rendered at their first request, searched by section."""
 
 from __future__ import annotations
 
