@@ -13,7 +13,7 @@ from rich.table import Table
 from sqlalchemy import Row
 
 from app.cli.delivery_actions import confirm, drop, retry
-from app.cli.record_options import call_filters, chosen_calls, iso, records, shown_channel, when
+from app.cli.record_options import call_filters, chosen_calls, iso, records, shown_channel, when, when_exactly
 from app.cli.work import work
 from app.domain.events import Association
 from app.operations import timeline
@@ -199,7 +199,7 @@ def show_moments(lines: Sequence[Entry]) -> None:
         while last + 1 < len(lines) and _same(lines[last + 1]) == _same(first):
             last += 1
         again = f" ({last - at} times more, until {when(lines[last].at)})" if last > at else ""
-        moment, request = when(first.at), first.request_id
+        moment, request = when_exactly(first.at), first.request_id
         if not is_whole:
             moment, request = moment[5:], request[:REQUEST_PREFIX]
         rows.add_row(moment, first.who, first.sentence + again, request)

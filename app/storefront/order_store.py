@@ -9,7 +9,7 @@ has it is put at the end.  Whoever changes an order holds `lock_name` (`Database
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -21,7 +21,6 @@ from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
-from app.storefront.order_document import read_document
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
@@ -75,8 +74,12 @@ def add(
     exportable_at: datetime | None,
     purge_after: datetime,
     is_paid: bool = False,
+    payments: Collection[str] = (),
 ) -> StoredOrder:
-    """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already."""
+    """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already.
+
+    `payments` are the checkout's numbers of them.
+    """
     statement = insert(orders).values(
         channel=channel,
         refnum=refnum,
@@ -91,17 +94,14 @@ def add(
         paid_at=now if is_paid else None,
     )
     stored = _stored(connection.execute(statement.returning(orders)).one())
-    search_keys.learn(connection, channel, _numbers(stored), now)
+    # It is found from its first moment on, whether RetailOps knows it or not.
+    known_by = [Number(refnum, "order", refnum), Number(refnum, "cart", cart_id), *_payments(refnum, payments)]
+    search_keys.learn(connection, channel, known_by, now)
     return stored
 
 
-def _numbers(stored: StoredOrder) -> Iterator[Number]:
-    """What the order is found by from its first moment on, RetailOps knowing it or not."""
-    document = read_document(stored.body)
-    yield Number(stored.refnum, "order", stored.refnum)
-    yield Number(stored.refnum, "cart", stored.cart_id)
-    for transaction in document.transactions:
-        yield Number(stored.refnum, "payment", transaction.external_id)
+def _payments(refnum: str, payments: Iterable[str]) -> Iterator[Number]:
+    return (Number(refnum, "payment", payment) for payment in payments)
 
 
 def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None:
@@ -153,11 +153,12 @@ def change(
     body: bytes | None = None,
     hook: bytes = b"",
     is_paid: bool = False,
+    payments: Collection[str] = (),
     **more: Any,
 ) -> StoredOrder:
     """Write what is new of an order just read under its lock, and return it as it is then.
 
-    `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones.
+    `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones, `payments` are new.
     """
     values: dict[str, Any] = {"changed_at": now, "purge_after": purge_after, **more}
     if is_paid and order.paid_at is None:
@@ -168,8 +169,7 @@ def change(
         values["hooks"] = order.hooks + b"\n" + hook
     named = update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum)
     stored = _stored(connection.execute(named.values(**values).returning(orders)).one())
-    if hook and body is not None:
-        search_keys.learn(connection, order.channel, _numbers(stored), now)
+    search_keys.learn(connection, order.channel, _payments(order.refnum, payments), now)
     return stored
 
 

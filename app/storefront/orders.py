@@ -136,6 +136,7 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
                 body=write_document(document),
                 hook=news.raw,
                 is_paid=document.is_charged,
+                payments=_new_payments(before, document),
                 **changes,
             )
             note_late_money(connection, shop, before, document)
@@ -180,6 +181,11 @@ def _requeue(
         changes.setdefault("exportable_at", now)
 
 
+def _new_payments(before: OrderDocument, document: OrderDocument) -> list[str]:
+    known = {transaction.external_id for transaction in before.transactions}
+    return [item.external_id for item in document.transactions if item.external_id not in known]
+
+
 def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes) -> StoredOrder:
     now = document.created_at
     return order_store.add(
@@ -194,6 +200,7 @@ def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes
         exportable_at=release_at(shop, document, now),
         purge_after=shop.order_date(now, is_over=False),
         is_paid=document.is_charged,
+        payments=[transaction.external_id for transaction in document.transactions],
     )
 
 
@@ -217,6 +224,7 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
                 body=write_document(document),
                 hook=raw,
                 is_paid=document.is_charged,
+                payments=_new_payments(before, document),
                 **changes,
             )
             note_late_money(connection, shop, before, document)
