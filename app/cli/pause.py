@@ -24,8 +24,8 @@ def pause(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: 
 
     Calls that are owed wait and stay owed, as do stock and catalogue.  What needs the vendor's answer, such as
     order_pull from Pipe17, is answered 503, and what only the vendor can decide fails and can be sent again.  Requests
-    of the vendor itself are answered as ever.  Every process goes by it within a second; calls that have begun by then
-    end as they would.  Harmless twice.
+    of the vendor itself are answered as ever.  Every server process goes by it within a second; calls that have begun
+    by then end as they would.  Commands that call a vendor themselves, such as check, still do.  Harmless twice.
     """
     operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):

@@ -34,6 +34,13 @@ def reread(retailops: Caller) -> None:
     retailops.app.extensions["works"].pauses.read()
 
 
+def state_stock(retailops: Caller, sku: str, units: int) -> None:
+    place = {"quantity_type": "internal", "facility_name": "Dallas DC"}
+    detail = {**place, "available_quantity": units, "total_quantity": units}
+    row = {"sku": sku, "quantity_available": units, "quantity_detail": [detail]}
+    assert codes(retailops.ask("inventory_push", inventory_updates=[row])) == []
+
+
 def calls(pipe17: Sandbox) -> dict[str, int]:
     return dict(pipe17.state()["calls"])
 
@@ -46,7 +53,7 @@ def test_p39_a_paused_gateway_gets_no_call_and_then_all_that_has_waited(
     refnums = [order["channel_order_refnum"] for order in (shipped, cancelled)]
     retailops.acknowledge(*refnums)
     sku = shipped["order_items"][0]["sku"]
-    retailops.ask("inventory_push", inventory_updates=[{"sku": sku, "quantity_available": 7}])
+    state_stock(retailops, sku, 7)
     eventually(lambda: not channel.json("deliveries", "list")["stock"])
     assert channel("pause", "first", "pipe17", *WHY).exit_code == 0
     reread(retailops)
@@ -59,7 +66,7 @@ def test_p39_a_paused_gateway_gets_no_call_and_then_all_that_has_waited(
     assert codes(owed, "warning") == ["OWED"] and "PAUSED" in owed["events"][0]["message"]
     answer = retailops.cancel(refnums[1])
     assert answer["status"] == "fail" and codes(answer, "error") == ["PAUSED"], "only Pipe17 could have decided"
-    retailops.ask("inventory_push", inventory_updates=[{"sku": sku, "quantity_available": 3}])
+    state_stock(retailops, sku, 3)
 
     works = retailops.app.extensions["works"]
     works.dispatcher.wake()
