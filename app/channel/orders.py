@@ -34,7 +34,8 @@ def remember_all(
     payment_ledger.remember_payments(connection, channel, kept)
     fresh = [sketch for sketch in kept if sketch.refnum not in known]
     handed_out.add(connection, channel, fresh, walk)
-    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), utc_now())
+    learned_at = walk.now if walk is not None else utc_now()
+    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), learned_at)
 
 
 def _numbers(sketch: OrderSketch) -> Iterator[Number]:

@@ -354,6 +354,25 @@ def test_every_state_is_defined_by_the_glossary(retailops: Caller, ada: Person) 
     assert meanings()["owed"] in unescape(ada.page("deliveries?state=all"))
 
 
+def test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so(
+    retailops: Caller, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = (
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000000) select count(*) from n"
+    )
+
+    def slow(*_: Any, **__: Any) -> None:
+        with retailops.database.read() as connection:
+            connection.exec_driver_sql(endless)
+
+    monkeypatch.setattr("app.console.pages.hooks.hooks.listing", slow)
+    monkeypatch.setattr("app.console.guard.READ_LIMIT_S", 0.2)
+    reply = ada.get("hooks")
+    assert reply.status_code == 503 and "This took too long" in reply.text
+    monkeypatch.undo()
+    assert ada.get("hooks").status_code == 200
+
+
 def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     filled(retailops, pipe17)
     strange = ["x", "-1", "0", "9" * 30, "a/b", "1-2-3", "\x00", "<b>", "'", "%", "2026-13-01T00:00", "ü" * 300, "NaN"]
