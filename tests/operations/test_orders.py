@@ -90,7 +90,7 @@ def test_p38_an_order_s_facts_say_what_became_of_each_unit_and_nothing_of_a_pers
     assert facts(retailops.database, ALL, SOURCES, "first", "unknown") is None
 
 
-def test_p38_a_checkout_s_order_has_facts_before_retailops_knows_it_and_its_hooks_are_kept_with_our_reason(
+def test_p38_p46_a_checkout_s_order_has_facts_before_retailops_knows_it_and_its_hooks_are_kept_with_our_reason(
     build_app: Callable[..., Flask], contract: Contract
 ) -> None:
     with opened(build_app, contract) as shop:
@@ -121,6 +121,15 @@ def test_p38_a_checkout_s_order_has_facts_before_retailops_knows_it_and_its_hook
         assert all(len(path) <= 60 for path, _ in unsure)
         assert len(unsure) <= 100, "200 others were sent"
         assert hooks.unverified(shop.database, NONE) == []
+
+
+def test_p46_p20_a_webhook_s_key_that_was_only_tried_is_counted_and_not_kept(retailops: Caller) -> None:
+    for number in range(3):
+        assert retailops.app.test_client().post(f"/pipe17/hooks/cAnArY{number}").status_code == 404
+    retailops.app.extensions["works"].journal.flush()
+    [kind] = hooks.unverified(retailops.database, ALL)
+    assert (kind.path, kind.status, kind.count) == ("/pipe17/hooks/", 404, 3)
+    assert hooks.listing(retailops.database, ALL, HookChoice()).rows == ()
 
 
 def ask_without_right(shop: Shop) -> None:
