@@ -40,7 +40,7 @@ def boot_s() -> float:
 
 @cache
 def boot_id() -> str:
-    """What tells this start of the machine from every other; "" where the system does not say."""
+    """What distinguishes this start of the machine from every other; "" where the system does not say."""
     if not sys.platform.startswith("linux"):
         return ""
     try:

@@ -23,7 +23,7 @@ class TurnTimeout(Exception):
 
 
 class NestedTurn(RuntimeError):
-    """A thread asked for a second turn while it holds one.  A fault of ours: all threads could wait for each other."""
+    """A thread requested a second turn while it holds one.  A fault of ours: all threads could wait for each other."""
 
 
 class _Share(Generic[Item]):

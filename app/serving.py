@@ -33,7 +33,7 @@ at a reload.  Verifiers and developers talk to the server directly and profit.""
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
-# In detail gunicorn would write every address it is asked for, whatever somebody put into it.
+# In detail gunicorn would write every address that is requested, whatever somebody put into it.
 loglevel = "info" if _configured.log_level == "DEBUG" else _configured.log_level.lower()
 
 

@@ -291,6 +291,7 @@ SLOW = (
     "callbacks/",
     "channel/",
     "cli/",
+    "console/",
     "deliveries/test_troubles.py",
     "gateways/",
     "records/test_rates.py",
@@ -308,6 +309,7 @@ LONGEST = (
     "system/test_chaos.py", "system/test_install.py", "system/test_rolling.py", "system/test_postgres.py",
     "channel/test_refunds.py", "channel/test_order_life.py", "gateways/test_conformance.py",
     "gateways/test_rally_gateway.py", "callbacks/test_routes.py", "transport/test_rates.py", "system/test_memory.py",
+    "console/test_browser.py",
 )  # fmt: skip
 """Files that take more than a minute, the longest first; xdist keeps this order (pyproject.toml)."""
 

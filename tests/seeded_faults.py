@@ -149,7 +149,7 @@ FAULTS = (
         "count-each-line-of-a-sku-alone",
         "P6",
         "app/storefront/cart_requests.py",
-        "elif wanted[line.sku] > left:",
+        "elif requested[line.sku] > left:",
         "elif line.quantity > left:",
         (
             "tests/gateways/test_rally_storefront.py::test_p6_every_fault_is_named_by_its_pointer_and_no_value_comes_back",
@@ -598,9 +598,9 @@ FAULTS = (
     Fault(
         "page-begins-with-the-last-order",
         "P18",
-        "app/channel/actions/order_pull.py",
-        "if at > (place.after_ms, place.after_key)",
-        "if at >= (place.after_ms, place.after_key)",
+        "app/channel/paging.py",
+        "if key_of(item.refnum) > place.after_key if is_same_ms",
+        "if key_of(item.refnum) >= place.after_key if is_same_ms",
         (
             "tests/channel/test_order_life.py::test_p18_every_order_is_reached_once_while_others_arrive_and_are_acknowledged",
         ),
@@ -969,7 +969,7 @@ FAULTS = (
         "send-again-what-was-moved",
         "P33",
         "app/records/stock_sync.py",
-        ".values(moved_at=at)",
+        '.values(moved_at=bindparam("at", type_=Moment))',
         ".values(moved_at=None)",
         (
             "tests/records/test_restating.py"
@@ -2660,6 +2660,55 @@ FAULTS = (
             "tests/records/test_database.py::test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not",
         ),
         patience_s=20.0,
+    ),
+    Fault(
+        "csv-cells-are-formulas",
+        "P40",
+        "app/console/csv_rows.py",
+        'return f"\'{cell}" if cell.startswith(("=", "+", "-", "@", "\\t", "\\r")) else cell',
+        "return cell",
+        ("tests/console/test_pages.py::test_orders_come_as_csv_and_no_cell_is_a_formula",),
+    ),
+    Fault(
+        "many-calls-are-dropped-unasked",
+        "P40",
+        "app/console/pages/deliveries.py",
+        'if not number or request.form.get("number", "").strip() != str(number):',
+        "if not number:",
+        ("tests/console/test_pages.py::test_p39_many_calls_are_dropped_as_previewed_when_their_number_is_typed",),
+    ),
+    Fault(
+        "one-form-drops-other-calls",
+        "P40",
+        "app/console/pages/deliveries.py",
+        'if "," in expected or expected.partition(".")[0] != str(delivery_id):',
+        "if False:",
+        ("tests/console/test_pages.py::test_p39_an_act_without_its_reason_or_for_another_state_does_nothing",),
+    ),
+    Fault(
+        "a-release-does-not-ask-again",
+        "P40",
+        "app/console/pages/refunds.py",
+        'if request.form.get("sure") != "yes" and expected == found.row.shown:',
+        "if False:",
+        ("tests/console/test_pages.py::test_p39_a_release_names_the_sum_and_asks_again[USD-12.5-12.50 USD]",),
+    ),
+    Fault(
+        "numbers-lose-their-slashes",
+        "P35",
+        "app/console/choosing.py",
+        "return [unquote(part) for part in parts[-count:]]",
+        'return unquote(raw.partition("?")[0]).rstrip("/").split("/")[-count:]',
+        ("tests/console/test_pages.py::test_p35_an_order_has_a_page_whatever_its_number_is[a/b]",),
+    ),
+    Fault(
+        "pages-read-for-as-long-as-they-like",
+        "P40",
+        "app/console/guard.py",
+        "caller.read_limit_s.set(READ_LIMIT_S)",
+        "pass",
+        ("tests/console/test_pages.py::test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so",),
+        patience_s=40.0,
     ),
 )
 

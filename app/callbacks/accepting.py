@@ -23,10 +23,10 @@ _NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = logging.getLogger(__name__)
 
 
-def most_connections(wanted: int, threads: int) -> int:
+def most_connections(most_open: int, threads: int) -> int:
     """How many connections one process may have, by its limit of open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - OTHER_FILES)
+    most = most_open if soft == resource.RLIM_INFINITY else min(most_open, soft - OTHER_FILES)
     return max(most, threads + 1)
 
 

@@ -70,7 +70,7 @@ class Connection:
         return self.receiver.body is None and not self.receiver.has_pending
 
     def say_continue(self) -> None:
-        """Tell a client that waits for it to send its body."""
+        """Send "100 Continue" to a client that waits for it before it sends its body."""
         with contextlib.suppress(OSError):
             self.line.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 

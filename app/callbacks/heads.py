@@ -23,9 +23,9 @@ class PlainSettings:
         return getattr(self._cfg, name)
 
     def _is_trusted(self, client: Any) -> bool:
-        asked = object.__new__(Request)
-        asked.cfg, asked.peer_addr = self._cfg, (client,)
-        return bool(asked._peer_is_trusted_proxy())
+        request = object.__new__(Request)
+        request.cfg, request.peer_addr = self._cfg, (client,)
+        return bool(request._peer_is_trusted_proxy())
 
 
 class Head(Request):  # type: ignore[misc]

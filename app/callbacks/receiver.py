@@ -31,7 +31,7 @@ class Receiver:
     def __init__(
         self, cfg: PlainSettings, client: Any, room: Room, most_bytes: int, say_continue: Callable[[], None]
     ) -> None:
-        """`most_bytes` bounds one body; `say_continue` tells a client that waits for leave to send its body."""
+        """`most_bytes` bounds one body; `say_continue` sends "100 Continue" to a client that waits for it."""
         self._cfg = cfg
         self._client = client
         self._room = room

@@ -1,4 +1,4 @@
-"""Tells which channel a request is for before anything of it is verified: only its share of the threads goes by it.
+"""Finds which channel a request is for before anything of it is verified: only its share of the threads goes by it.
 
 Whoever lies about it waits in another queue than its own, and is refused as ever when its turn has come.
 """

@@ -29,7 +29,7 @@ class Threads:
     """Takes whole requests from one event loop.
 
     Of a channel at most seven eighths of the threads are busy, so that one is free when another channel comes; of
-    those that nobody knows at most a quarter.  While several wait, those of which least is under way go first.
+    unknown ones at most a quarter.  While several wait, those of which least is under way go first.
     """
 
     def __init__(self, most: int, work: Callable[[Any, str], str]) -> None:

@@ -1,4 +1,4 @@
-"""The events that tell RetailOps what became of a command's calls to vendors (R8, R10)."""
+"""The events that report to RetailOps what became of a command's calls to vendors (R8, R10)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def events_of_call(report: CallReport, *, is_held: bool) -> list[Event]:
     """What RetailOps is sent about one call to a vendor, by what has become of it so far.
 
     `is_held` is true where the vendor decides: then a call without an outcome is no success.  A process
-    that was killed in the middle of one leaves it owed, and nobody knows yet whether it was done (R10).
+    that was killed in the middle of one leaves it owed, and whether it was done is unknown yet (R10).
     """
     gateway, about = report.gateway, report.about
     reason = f" ({report.code})" if report.code else ""

@@ -123,7 +123,7 @@ class LateEvents:
                 if not late_events.is_any_for(connection, channel, digest, self._clock()):
                     return []
             with self._database.write(wait_s=0.5) as connection:
-                return late_events.tell(connection, channel, digest, request_id, self._clock())
+                return late_events.take(connection, channel, digest, request_id, self._clock())
         except DatabaseUnavailable as error:
             log.warning("channel %s: late news waits for the database: %s", channel, error)
             return []

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
+
 from app.channel.money import CURRENCIES, as_number, line_tolerance
-from app.domain.attributes import pieces
-from app.domain.orders import Address, Order, OrderLine, Payment
-from app.domain.texts import key_fault
+from app.domain.attributes import pieces, stands_alone
+from app.domain.orders import Attribute, Order, OrderLine, Payment
+from app.domain.texts import are_plain_keys, key_fault
 
 MOST_TAGS = 100
 """Tags of an order at RetailOps."""
@@ -30,11 +32,14 @@ def unfit(order: Order) -> str:
         return "it has no lines"
     if not order.ship_service_code:
         return "it names no shipping service and no default is set"
-    if any(line.quantity < 1 for line in order.lines):
-        return "a line has no positive quantity"
-    if any(not line.sku for line in order.lines):
-        return "a line has no SKU"
-    if reason := _unkeepable(order):
+    keys = [order.refnum, *(payment.refnum for payment in order.payments)]
+    for line in order.lines:
+        if line.quantity < 1:
+            return "a line has no positive quantity"
+        if not line.sku:
+            return "a line has no SKU"
+        keys += (line.refnum, line.sku, line.source_sku)
+    if not are_plain_keys(keys) and (reason := _unkeepable(order)):
         return reason
     if len(order.tags) > MOST_TAGS:
         return f"it has more than {MOST_TAGS} tags"
@@ -73,6 +78,7 @@ def _paid(order: Order) -> Decimal:
 def order_json(order: Order) -> dict[str, Any]:
     """The element of order_pull's `orders`."""
     currency = order.currency_code
+    shipping_address = asdict(order.shipping_address)
     return {
         "channel_order_refnum": order.refnum,
         "channel_date_created": moment_text(order.created_at),
@@ -84,8 +90,8 @@ def order_json(order: Order) -> dict[str, Any]:
             "tax_amt": as_number(order.tax_amount, currency),
             "discount_amt": as_number(order.discount_amount, currency),
         },
-        "billing_address": _address(order.billing_address or order.shipping_address),
-        "shipping_address": _address(order.shipping_address),
+        "billing_address": asdict(order.billing_address) if order.billing_address else shipping_address,
+        "shipping_address": shipping_address,
         "customer_info": {
             "email_address": order.email,
             "full_name": order.full_name,
@@ -93,12 +99,8 @@ def order_json(order: Order) -> dict[str, Any]:
         },
         "order_items": [_line(line, currency) for line in order.lines],
         "payment_transactions": [_payment(payment, currency) for payment in order.payments],
-        "attributes": [
-            {"attribute_type": item.attribute_type, "handle": handle, "value": value}
-            for item in order.attributes
-            for handle, value in pieces(item.handle, item.value)
-        ],
-        "tags": list(dict.fromkeys(order.tags)),
+        "attributes": _attributes(order.attributes),
+        "tags": list(dict.fromkeys(order.tags)) if order.tags else [],
         "gift_message": order.gift_message,
         "ip_address": order.ip_address,
     }
@@ -106,11 +108,19 @@ def order_json(order: Order) -> dict[str, Any]:
 
 def moment_text(moment: datetime) -> str:
     """RFC 3339 with offset, to the second."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    return moment.astimezone(UTC).isoformat("T", "seconds")
 
 
-def _address(address: Address) -> dict[str, str]:
-    return {name: getattr(address, name) for name in Address.__struct_fields__}
+def _attributes(given: tuple[Attribute, ...]) -> list[dict[str, str]]:
+    shown: list[dict[str, str]] = []
+    for item in given:
+        value = item.value
+        if stands_alone(value):
+            shown.append({"attribute_type": item.attribute_type, "handle": item.handle, "value": value})
+            continue
+        for handle, part in pieces(item.handle, value):
+            shown.append({"attribute_type": item.attribute_type, "handle": handle, "value": part})
+    return shown
 
 
 def _line(line: OrderLine, currency: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from app.channel.money import rounded
 from app.clock import utc_now
 from app.domain.orders import Order, OrderSketch, SketchLine
 from app.records import handed_out, payment_ledger, search_keys
+from app.records.pulls import Walk
 from app.records.search_keys import Number
 
 
@@ -21,13 +22,20 @@ def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
     remember_all(connection, channel, [sketch], known)
 
 
-def remember_all(connection: Connection, channel: str, sketches: Sequence[OrderSketch], known: Collection[str]) -> None:
-    """The same of many orders, of which those of the numbers `known` are kept already."""
+def remember_all(
+    connection: Connection,
+    channel: str,
+    sketches: Sequence[OrderSketch],
+    known: Collection[str],
+    walk: Walk | None = None,
+) -> None:
+    """The same of many orders, of which those of the numbers `known` are kept already; `walk` hands out the others."""
     kept = [_rounded(sketch) for sketch in sketches]
     payment_ledger.remember_payments(connection, channel, kept)
     fresh = [sketch for sketch in kept if sketch.refnum not in known]
-    handed_out.add(connection, channel, fresh)
-    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), utc_now())
+    handed_out.add(connection, channel, fresh, walk)
+    learned_at = walk.now if walk is not None else utc_now()
+    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), learned_at)
 
 
 def _numbers(sketch: OrderSketch) -> Iterator[Number]:
@@ -39,6 +47,8 @@ def _numbers(sketch: OrderSketch) -> Iterator[Number]:
 
 
 def _rounded(sketch: OrderSketch) -> OrderSketch:
+    if not (sketch.payments or sketch.shipping or sketch.shipping_tax):
+        return sketch
     currency = sketch.currency_code
     return msgspec.structs.replace(
         sketch,

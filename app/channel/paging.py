@@ -11,7 +11,11 @@ import base64
 import hashlib
 import hmac
 import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from app.domain.orders import Candidate
 
 _LAYOUT = struct.Struct(">B6s8s6s")
 _SIGNATURE_BYTES = 5
@@ -30,6 +34,20 @@ class Place:
 def key_of(refnum: str) -> bytes:
     """Eight bytes that order two orders created at the same millisecond, always the same way."""
     return hashlib.sha256(refnum.encode("utf-8", "surrogatepass")).digest()[:8]
+
+
+def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """In the order in which a walk gives them; the keys of orders are made only where the time does not decide."""
+    alike = Counter(item.created_ms for item in candidates)
+    return sorted(candidates, key=lambda at: (at.created_ms, key_of(at.refnum) if alike[at.created_ms] > 1 else b""))
+
+
+def after(place: Place, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Those behind the place, in their order."""
+    for item in candidates:
+        is_same_ms = item.created_ms == place.after_ms
+        if key_of(item.refnum) > place.after_key if is_same_ms else item.created_ms > place.after_ms:
+            yield item
 
 
 def start(now_ms: int) -> Place:

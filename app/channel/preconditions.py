@@ -25,7 +25,7 @@ def for_known_order(
     """The result of `act` for an order its source knows; otherwise the event that says why nothing was done.
 
     `commands_read_it`: all that `act` does is to carry out commands, of which each reads the order in its own T1.  Then
-    it is read, and its source asked for it, before them only where one of them does not find it.
+    it is read, or requested from its source, before them only where one of them does not find it.
     """
     source = request.order_source
     if source is None or not carries_out(source, verb):

@@ -45,8 +45,8 @@ def note_reported(request: CallbackRequest, source: tuple[str, str], *, is_recor
     def note() -> None:
         with request.services.database.write() as connection:
             rows = refunds.of_source(connection, request.channel.key, *source)
-            untold = [entry.id for entry in rows if entry.state == "accepted" and entry.answered_at is None]
-            refunds.note_told(connection, untold, request.services.clock())
+            unreported = [entry.id for entry in rows if entry.state == "accepted" and entry.answered_at is None]
+            refunds.note_answered(connection, unreported, request.services.clock())
 
     if is_recorded:
         with suppress(DatabaseUnavailable):

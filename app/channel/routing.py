@@ -32,7 +32,7 @@ class Routing:
     def caller(self, key: object) -> Caller:
         """The channels that list this key.  Raises `HttpError` 401 for any other value of any kind."""
         given = key.encode("utf-8", "replace") if isinstance(key, str) else b""
-        # Every key is compared, found or not, so that time tells nothing.
+        # Every key is compared, found or not, so that the time taken shows nothing.
         matches = [hmac.compare_digest(known, given) for known, _ in self._keys]
         is_test = hmac.compare_digest(TEST_KEY.encode(), given) and self._accepts_test_key
         channels = tuple(channel for (_, channel), is_match in zip(self._keys, matches, strict=True) if is_match)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from app.channel.services import CallbackRequest
-from app.domain.orders import Candidate, Order, SourceCancellations
+from app.domain.orders import Candidate, Order
 from app.errors import GatewayError
 from app.gateways.calls import Call
 from app.gateways.capabilities import OrderSource
-from app.records import cancelled_at_source, pulls, search_keys
+from app.records import cancelled_at_source, search_keys
 from app.records.search_keys import Number
 
 PER_PAGE = 25
@@ -28,54 +29,77 @@ SHARE = 0.4
 log = logging.getLogger(__name__)
 
 
-def standing(request: CallbackRequest, source: OrderSource) -> tuple[bool, int | None]:
-    """Whether RetailOps has any order that is neither cancelled nor completed, and what `due` is to be given."""
+@dataclass(frozen=True)
+class Standing:
+    """What is remembered of cancellations before the source is asked for more."""
+
+    has_open: bool
+    """Whether RetailOps has any order that is neither cancelled nor completed; where not, nothing can be due."""
+    until_ms: int | None
+    """Up to when, by the source's clock, it is known which orders it cancelled; None at first."""
+    due: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Due:
+    """Orders to hand out with `cancel: true`; `until_ms` is to be kept with the hand-out, where it is not None."""
+
+    orders: list[Candidate]
+    until_ms: int | None = None
+
+
+def standing(request: CallbackRequest, source: OrderSource) -> Standing:
+    """What is remembered now."""
     channel = request.channel.key
     with request.services.database.read() as connection:
-        if not pulls.is_any_open(connection, channel):
-            return False, None
-        return True, cancelled_at_source.known_until_ms(connection, channel, source.token)
+        has_open, until_ms = cancelled_at_source.standing(connection, channel, source.token)
+        due = cancelled_at_source.due(connection, channel, source.token, PER_PAGE) if has_open else ()
+    return Standing(has_open, until_ms, tuple(due))
 
 
-def due(request: CallbackRequest, source: OrderSource, since_ms: int | None) -> list[Candidate]:
-    """Orders to hand out with `cancel: true` now; none while the source cannot be read.  `since_ms`: see `standing`."""
-    refnums = _refreshed(request, source, since_ms)
+def due(request: CallbackRequest, source: OrderSource, before: Standing) -> Due:
+    """What is to be handed out as cancelled now; no orders while the source cannot be read."""
+    refnums, until_ms = _refreshed(request, source, before)
     if not refnums:
-        return []
+        return Due([], until_ms)
     try:
         found = source.fetch_named(refnums, request.call("question"))
     except GatewayError as error:
         message = "channel %s: orders called off cannot be read from %s (%s)"
         log.info(message, request.channel.key, source.token, error.code)
-        return []
+        return Due([], until_ms)
     is_cancelled = {item.refnum: not isinstance(item.order, Order) or item.order.is_cancelled for item in found}
     revived = [refnum for refnum, is_so in is_cancelled.items() if not is_so]
     if revived:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
             cancelled_at_source.revive(connection, request.channel.key, revived)
-    return [item for item in found if is_cancelled[item.refnum]]
+    return Due([item for item in found if is_cancelled[item.refnum]], until_ms)
 
 
-def _refreshed(request: CallbackRequest, source: OrderSource, since_ms: int | None) -> list[str]:
-    """What is due, after the source was read for what was cancelled since; what concerns RetailOps is remembered."""
+def _refreshed(request: CallbackRequest, source: OrderSource, before: Standing) -> tuple[tuple[str, ...], int | None]:
+    """What is due, after the source was read for what was cancelled since; what concerns RetailOps is remembered.
+
+    Up to when the source was read is remembered with that, or else given back: it can wait for the hand-out.
+    """
     channel, database = request.channel.key, request.services.database
     request.leave_turn()
     call = Call(request.deadline.within_s(request.deadline.left_s() * SHARE), request.request_id, "question")
     try:
-        found = source.fetch_cancellations(since_ms, int(request.services.clock().timestamp() * 1000), call)
+        found = source.fetch_cancellations(before.until_ms, int(request.services.clock().timestamp() * 1000), call)
     except GatewayError as error:
         log.info("channel %s: what was called off at %s cannot be read now (%s)", channel, source.token, error.code)
-        found = SourceCancellations((), since_ms or 0)  # it is read again with the next pull
+        return before.due, None  # it is read again with the next pull
     fresh: list[str] = []
     if found.refnums:
         with database.read() as connection:
             fresh = cancelled_at_source.concerning(connection, channel, found.refnums)
+    if not fresh:
+        return before.due, None if found.until_ms in (0, before.until_ms) else found.until_ms
     serial = [f"{channel}/{refnum}" for refnum in fresh]
-    is_news = fresh or found.until_ms not in (0, since_ms)
-    with database.write(wait_s=request.deadline.left_s(), serial=serial) if is_news else database.read() as connection:
-        if is_news:
-            cancelled_at_source.note(connection, channel, source.token, found, fresh, request.services.clock())
-        return cancelled_at_source.due(connection, channel, source.token, PER_PAGE)
+    with database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
+        cancelled_at_source.note(connection, channel, fresh, request.services.clock())
+        cancelled_at_source.know_until(connection, channel, source.token, found.until_ms)
+        return tuple(cancelled_at_source.due(connection, channel, source.token, PER_PAGE)), None
 
 
 def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:

@@ -10,26 +10,20 @@ import click
 from rich.table import Table
 from sqlalchemy import Connection
 
-from app.cli.deliveries import show_moments
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
+from app.cli.timelines import show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
-from app.domain.events import Event
 from app.operations import timeline
-from app.operations.find import find, orders_of
 from app.operations.scope import Scope
-from app.operations.timeline import Entry, Timeline
+from app.operations.timeline import Timeline
 from app.records import callback_log, traces
 from app.records.callback_log import CallbackFilter
 from app.records.database import Database
-from app.records.search_keys import folded
 from app.settings import Settings
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 LOOKED_BACK = timedelta(days=7)
-"""How far the journal is searched for a request id, which it is not sorted by."""
-
-MOST_ORDERS = 5
-"""Orders whose timelines are shown one below the other."""
+"""How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
 
 
 @click.group(short_help="See what RetailOps asked, and what came of it.")
@@ -119,21 +113,6 @@ def show(ctx: click.Context, request_id: str, order: str, channel: str, since: d
         ctx.exit(1)
 
 
-def timelines_of(database: Database, scope: Scope, number: str, channels: Sequence[str] = ()) -> list[Timeline]:
-    """Of every order that this number belongs to; the number itself is looked for on these channels, too.
-
-    Raises `ClickException` where it is the begin of more numbers than anybody reads about.
-    """
-    hits = find(database, scope, number)
-    whole = [hit for hit in hits if folded(hit.id) == folded(number)]
-    orders = orders_of(whole or hits)
-    if len(orders) > MOST_ORDERS:
-        raise click.ClickException(f"{len(orders)} orders have a number that begins so: see channel find {number}")
-    named = dict.fromkeys([*orders, *((key, number) for key in channels)])
-    told = (timeline.of_order(database, scope, key, refnum) for key, refnum in named)
-    return [item for item in told if item is not None]
-
-
 def _of_request(database: Database, scope: Scope, request_id: str, earliest: datetime) -> list[Timeline]:
     is_begin = len(request_id) >= REQUEST_PREFIX
     known = timeline.requests_like(database, scope, request_id, earliest) if is_begin else []
@@ -141,50 +120,6 @@ def _of_request(database: Database, scope: Scope, request_id: str, earliest: dat
         raise click.ClickException(f"several requests begin so: {', '.join(known)}")
     told = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
     return [] if told is None else [told]
-
-
-def show_timeline(told: Timeline, *, is_order: bool) -> None:
-    """What happened and how it stands, for people."""
-    out = console()
-    what = "Order" if is_order else "Request about order"
-    out.print(f"{what} {told.refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
-    for line in told.now:
-        out.print(f"  {line}")
-    show_moments(told.entries)
-    out.print()
-
-
-def timeline_json(told: Timeline) -> dict[str, Any]:
-    """The same for programs: each moment with all that is known of it."""
-    return {
-        "channel": shown_channel(told.channel),
-        "order": told.refnum,
-        "now": told.now,
-        "moments": [_moment_json(item) for item in told.entries],
-    }
-
-
-def _moment_json(item: Entry) -> dict[str, Any]:
-    facts = {
-        "name": item.name,
-        "code": item.code,
-        "status": item.status,
-        "ms": item.ms,
-        "attempt": item.attempt,
-        "next_try_at": iso(item.next_try_at),
-        "delivery": item.delivery_id,
-        "events": [_event_json(event) for event in item.events],
-        "amount": None if item.amount is None else f"{item.amount:f}",
-        "currency": item.currency_code,
-        "reason": item.reason,
-    }
-    said = {"at": iso(item.at), "who": item.who, "kind": item.kind, "what": item.sentence}
-    return {**said, "request_id": item.request_id, **{name: value for name, value in facts.items() if value}}
-
-
-def _event_json(event: Event) -> dict[str, Any]:
-    about = {item.identifier_type: item.identifier for item in event.associations}
-    return {"kind": event.event_type, "code": event.code, "what": event.message, "about": about}
 
 
 def _scope(channel: str) -> Scope:

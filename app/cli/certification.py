@@ -19,7 +19,7 @@ RETAILOPS_URL = "https://api.retailops.com"
 CERTIFY_PATH = "/integration/channel/certify.json"
 
 NOT_CERTIFIED = frozenset({"payment_credit"})
-"""Callbacks that RetailOps added after its list for certification was made; sent only when asked for by name."""
+"""Callbacks that RetailOps added after its list for certification was made; sent only when requested by name."""
 
 NAME_LENGTH = 40
 """Characters of an integration name.  Nothing is documented; the handle also holds the key."""

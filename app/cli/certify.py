@@ -87,7 +87,7 @@ def certify(
     """
     _require(ctx, "--base-url", address_rules(base_url))
     _require(ctx, "--integration-name", name_rules(integration_name))
-    wanted = _actions(ctx, actions)
+    chosen = _actions(ctx, actions)
     stored = _usable_key()
     out = None if as_json else console()
     doubts = address_doubts(base_url)
@@ -99,7 +99,7 @@ def certify(
         is_word = given_key.isascii() and given_key.isprintable()
         rule = "--api-key-in-header: a header holds printable ASCII only; that key has other characters"
         _require(ctx, "--api-key-file", [rule] if api_key_in_header and not is_word else [])
-        report = None if skip_verify else _verified(base_url, wanted, stored, out)
+        report = None if skip_verify else _verified(base_url, chosen, stored, out)
         if report is not None and not report.ok:
             if out:
                 out.print("Nothing was sent to RetailOps: the server would not pass (--skip-verify asks all the same).")
@@ -107,7 +107,7 @@ def certify(
                 print_json({"ok": False, "verify": report, "certification": None, "doubts": doubts})
             ctx.exit(1)
         outcome = ask_retailops(
-            target, given_key, stored.key, base_url, integration_name, wanted, key_in_header=api_key_in_header
+            target, given_key, stored.key, base_url, integration_name, chosen, key_in_header=api_key_in_header
         )
     finally:
         target.close()
@@ -128,11 +128,11 @@ def _actions(ctx: click.Context, given: str) -> list[str]:
     known = list(load_contract().callbacks)
     if not given.strip():
         return [name for name in known if name not in NOT_CERTIFIED]
-    wanted = list(dict.fromkeys(entry.strip().removesuffix("_v1") for entry in given.split(",")))
-    unknown = [entry for entry in wanted if entry not in known]
+    chosen = list(dict.fromkeys(entry.strip().removesuffix("_v1") for entry in given.split(",")))
+    unknown = [entry for entry in chosen if entry not in known]
     text = f"{', '.join(repr(entry) for entry in unknown)}: no such callback; known: {', '.join(known)}"
     _require(ctx, "--actions", [text] if unknown else [])
-    return wanted
+    return chosen
 
 
 def _usable_key() -> StoredKey:

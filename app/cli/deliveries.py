@@ -13,7 +13,7 @@ from rich.table import Table
 from sqlalchemy import Row
 
 from app.cli.delivery_actions import confirm, drop, retry
-from app.cli.record_options import call_filters, iso, records, shown_channel, wanted_calls, when
+from app.cli.record_options import call_filters, chosen_calls, iso, records, shown_channel, when, when_exactly
 from app.cli.work import work
 from app.domain.events import Association
 from app.operations import timeline
@@ -52,25 +52,25 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     Below it: late news that nobody has dismissed, and products and stock that a vendor has not heard.
     """
     with records() as (_, database):
-        wanted = wanted_calls(chosen, OPEN_STATES)
+        which = chosen_calls(chosen, OPEN_STATES)
         with database.read() as connection:
-            rows = delivery_rows.find(connection, wanted, limit)
-            total = delivery_rows.count(connection, wanted)
+            rows = delivery_rows.find(connection, which, limit)
+            total = delivery_rows.count(connection, which)
             now = database.clock()
             shown = [_brief(row, delivery_rows.held_by(connection, row), now) for row in rows]
-        news, unheard = _open_news(database, wanted), _unheard(database, wanted)
+        news, unsent = _open_news(database, which), _unsent_facts(database, which)
     if as_json:
-        told = {kind: [_unheard_json(item) for item in unheard if item.kind == kind] for kind in ("catalogue", "stock")}
-        print_json({"deliveries": shown, "total": total, "late_news": news, **told})
+        facts = {kind: [_unsent_json(item) for item in unsent if item.kind == kind] for kind in ("catalogue", "stock")}
+        print_json({"deliveries": shown, "total": total, "late_news": news, **facts})
         return
-    _show_list(shown, total, news, unheard, is_default=not chosen["states"])
+    _show_list(shown, total, news, unsent, is_default=not chosen["states"])
 
 
 def _show_list(
     shown: list[dict[str, Any]],
     total: int,
     news: list[dict[str, Any]],
-    unheard: list[sync_state.Owed],
+    unsent: list[sync_state.Owed],
     *,
     is_default: bool,
 ) -> None:
@@ -84,10 +84,10 @@ def _show_list(
     if news:
         out.print("\nLate news not dismissed (channel deliveries drop nN --reason TEXT)", style="bold")
         for item in news:
-            told = f"told {_short(item['told_at'])}" if item["told_at"] else "not told yet"
-            out.print(f"n{item['id']}  {item['callback']}, {item['subject']} ({item['channel']}), {told}")
+            sent = f"told {_short(item['told_at'])}" if item["told_at"] else "not told yet"
+            out.print(f"n{item['id']}  {item['callback']}, {item['subject']} ({item['channel']}), {sent}")
             out.print(Padding(f"{item['code']}: {item['message']}", (0, 0, 0, 4)))
-    for owed in unheard:
+    for owed in unsent:
         what = f"Stock of {owed.count} SKUs is" if owed.kind == "stock" else f"{owed.count} products are"
         why = f"; last said {owed.last_error}" if owed.last_error else ""
         out.print(f"{what} owed to {owed.gateway} (channel {shown_channel(owed.channel)}){why}.")
@@ -191,7 +191,7 @@ def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Ent
 def show_moments(lines: Sequence[Entry]) -> None:
     """What happened as a table; what repeats itself without change stands once, with a count."""
     out = console()
-    is_whole = is_wide(out)  # else without the day's year, and of a request as much as tells it from others
+    is_whole = is_wide(out)  # else without the day's year, and of a request as much as distinguishes it from others
     rows = new_table("\nWhat happened (UTC)", "When", "Who", "What", "Request")
     at = 0
     while at < len(lines):
@@ -199,7 +199,7 @@ def show_moments(lines: Sequence[Entry]) -> None:
         while last + 1 < len(lines) and _same(lines[last + 1]) == _same(first):
             last += 1
         again = f" ({last - at} times more, until {when(lines[last].at)})" if last > at else ""
-        moment, request = when(first.at), first.request_id
+        moment, request = when_exactly(first.at), first.request_id
         if not is_whole:
             moment, request = moment[5:], request[:REQUEST_PREFIX]
         rows.add_row(moment, first.who, first.sentence + again, request)
@@ -244,23 +244,23 @@ def _news(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _open_news(database: Database, wanted: DeliveryFilter) -> list[dict[str, Any]]:
+def _open_news(database: Database, which: DeliveryFilter) -> list[dict[str, Any]]:
     with database.read() as connection:
         found = late_events.open_ones(
-            connection, subject=wanted.order, channel=wanted.channel, gateway=wanted.gateway, limit=100
+            connection, subject=which.order, channel=which.channel, gateway=which.gateway, limit=100
         )
         return [_news(row) for row in found]
 
 
-def _unheard(database: Database, wanted: DeliveryFilter) -> list[sync_state.Owed]:
-    if wanted.order:
+def _unsent_facts(database: Database, which: DeliveryFilter) -> list[sync_state.Owed]:
+    if which.order:
         return []
     with database.read() as connection:
         owed = sync_state.owed(connection)
-    return [item for item in owed if wanted.channel in ("", item.channel) and wanted.gateway in ("", item.gateway)]
+    return [item for item in owed if which.channel in ("", item.channel) and which.gateway in ("", item.gateway)]
 
 
-def _unheard_json(item: sync_state.Owed) -> dict[str, Any]:
+def _unsent_json(item: sync_state.Owed) -> dict[str, Any]:
     unit = "skus" if item.kind == "stock" else "products"
     return {
         "channel": shown_channel(item.channel),

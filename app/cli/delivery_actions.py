@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Row
 
 from app.cli.acting import act_options, ask, operator_of
-from app.cli.record_options import call_filters, records, shown_channel, wanted_calls
+from app.cli.record_options import call_filters, chosen_calls, records, shown_channel
 from app.cli.vendors import Built, build
 from app.gateways.calls import Verb
 from app.operations import acts, delivery_acts
@@ -49,12 +49,12 @@ def retry(
     Exit code 1 when one of them could not be put back.
     """
     operator = operator_of(by, reason)
-    wanted = _chosen(ctx, ids, chosen)
+    which = _chosen(ctx, ids, chosen)
     with records() as (configured, database):
         built = build(configured, database)
         now = database.now()
         with database.read() as connection:
-            rows = list(reversed(delivery_rows.find(connection, wanted)))[:limit]
+            rows = list(reversed(delivery_rows.find(connection, which)))[:limit]
 
         def why_not(row: Row[Any]) -> str:
             return delivery_acts.why_not_retried(row, _verb_of(built, row), now, even_if_done=even_if_done)
@@ -103,9 +103,9 @@ def drop(
         now = database.now()
         rows: list[Row[Any]] = []
         if delivery_ids or not news_ids:
-            wanted = _chosen(ctx, delivery_ids, chosen)
+            which = _chosen(ctx, delivery_ids, chosen)
             with database.read() as connection:
-                rows = list(reversed(delivery_rows.find(connection, wanted)))[:limit]
+                rows = list(reversed(delivery_rows.find(connection, which)))[:limit]
         open_rows, failed = _sorted_out(rows, lambda row: delivery_acts.why_not_dropped(row, now))
         if open_rows and not (yes or dry_run):
             _report("is to be given up", [_line(row) for row in open_rows], [], dry_run=True, as_json=False)
@@ -175,7 +175,7 @@ def _chosen(ctx: click.Context, ids: Sequence[int], chosen: dict[str, Any]) -> D
         raise click.UsageError(
             "name ids, or choose with --order, --channel, --vendor, --state, --since or --until", ctx
         )
-    return wanted_calls(chosen, ("parked",), ids)
+    return chosen_calls(chosen, ("parked",), ids)
 
 
 def _split(ctx: click.Context, ids: Sequence[str]) -> tuple[list[int], set[int]]:

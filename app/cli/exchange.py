@@ -93,7 +93,7 @@ def exchange(callback: Callback, body: dict[str, Any], target: Target, url: str,
     secret = Secret(*(text for text in (key, sent) if isinstance(text, str) and len(text) >= SHORTEST_KEY))
     reading = callback.read({name: value for name, value in body.items() if name != "integration_auth_token"})
     found = [*reading.envelope, *reading.problems, *(item for part in reading.bad_entries.values() for item in part)]
-    told = Verdict(
+    verdict = Verdict(
         ok=False,
         callback=callback.name,
         url=f"{_shown_address(url)}/{callback.name}_v1",
@@ -103,24 +103,24 @@ def exchange(callback: Callback, body: dict[str, Any], target: Target, url: str,
     try:
         answer = target.post(target.path(f"/{callback.name}_v1"), msgspec.json.encode(body))
     except NoAnswer as error:
-        return msgspec.structs.replace(told, error=str(error))
-    return _judged(told, callback, answer, secret)
+        return msgspec.structs.replace(verdict, error=str(error))
+    return _judged(verdict, callback, answer, secret)
 
 
-def _judged(told: Verdict, callback: Callback, answer: Answer, secret: Secret) -> Verdict:
+def _judged(verdict: Verdict, callback: Callback, answer: Answer, secret: Secret) -> Verdict:
     request_id = re.sub(r"[^\x21-\x7e]", "", answer.headers.get("X-Request-Id", ""))[:64]
-    told = msgspec.structs.replace(told, status=answer.status, ms=answer.ms, request_id=secret.masked(request_id))
+    verdict = msgspec.structs.replace(verdict, status=answer.status, ms=answer.ms, request_id=secret.masked(request_id))
     try:
         read = read_object(answer.body)
     except NotAnObject as error:
         text = secret.masked(answer.body[: 4 * SHOWN].decode("utf-8", "replace"))[:SHOWN]
-        told = msgspec.structs.replace(told, text=_plain(text), error=f"the body of the answer {error}")
-        return told if answer.status == 200 else msgspec.structs.replace(told, error=_status_says(answer))
-    told = msgspec.structs.replace(told, answer=_masked(read, secret))
+        verdict = msgspec.structs.replace(verdict, text=_plain(text), error=f"the body of the answer {error}")
+        return verdict if answer.status == 200 else msgspec.structs.replace(verdict, error=_status_says(answer))
+    verdict = msgspec.structs.replace(verdict, answer=_masked(read, secret))
     if answer.status != 200:
-        return msgspec.structs.replace(told, error=_status_says(answer))
+        return msgspec.structs.replace(verdict, error=_status_says(answer))
     problems = list(callback.judge(read))
-    return msgspec.structs.replace(told, ok=not problems, problems=problems)
+    return msgspec.structs.replace(verdict, ok=not problems, problems=problems)
 
 
 def _status_says(answer: Answer) -> str:

@@ -130,7 +130,7 @@ def _send(
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json cannot ask: add --yes or --dry-run")
     operator = operator_of(by, reason)
-    wanted = None if is_all else skus
+    chosen = None if is_all else skus
     with records() as (configured, database):
         channel = channel_named(configured, name)
         check_vendor(channel, vendor)
@@ -145,7 +145,7 @@ def _send(
             raise click.UsageError(f"no vendor of channel '{name}' takes {subject}" if not vendor else
                                    f"{vendor} takes no {subject} from channel '{name}'")  # fmt: skip
         now = database.now()
-        found = {token: _would(database, subject, channel.key, token, wanted, even_if_moved) for token in takers}
+        found = {token: _would(database, subject, channel.key, token, chosen, even_if_moved) for token in takers}
         if dry_run:
             _show_dry_run(database, subject, channel, found, now, as_json=as_json)
             return _exit_code(found)
@@ -155,7 +155,7 @@ def _send(
                 _summary(subject, name, found, is_done=False)
                 ask("Send all that again?")
             found = {
-                token: _do(database, operator, subject, channel.key, token, wanted, now, even_if_moved)
+                token: _do(database, operator, subject, channel.key, token, chosen, now, even_if_moved)
                 for token in takers
             }
     if as_json:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from app.cli.callbacks import show_timeline, timelines_of
 from app.cli.record_options import key_of, records, shown_channel
+from app.cli.timelines import show_timeline, timelines_of
 from app.operations.find import MOST, Hit, orders_of
 from app.operations.find import find as find_number
 from app.operations.scope import Scope

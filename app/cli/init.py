@@ -52,7 +52,7 @@ APP_ENV=development
 # Where vendors reach this server (Rally's hooks, Retail Rocket's feed).
 PUBLIC_URL=http://127.0.0.1:5000
 
-# The secret for /metrics.
+# The secret for the operator's pages at /console, and for /metrics.
 CONSOLE_TOKEN=$console_token
 
 $variables"""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import click
@@ -14,26 +13,18 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.acting import ask, operator_of
-from app.cli.record_options import age, iso, records
+from app.cli.reconcile_tables import UNITS, show_result
+from app.cli.record_options import iso, records
 from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
 from app.operations import acts
 from app.operations.acts import Operator
-from app.operations.reconcile import Difference, Progressed, Reconciliation, Result
+from app.operations.reconcile import Progressed, Reconciliation, Result
 from app.records.database import Database
 from app.records.stock_sync import SendAgain
-from app.terminal import console, is_wide, json_option, new_table, print_json, reason_options, shortened
-
-NOTES = {
-    "": "",
-    "pending": "ours is about to be sent",
-    "moved": "moved since stated",
-    "refused": "refused there",
-}
-CALLED_OFF = "RetailOps is sent it"
-UNITS = {"stock": "SKUs", "products": "products", "orders": "open orders"}
+from app.terminal import json_option, print_json, reason_options
 
 
 @dataclass
@@ -86,18 +77,18 @@ def reconcile(
         raise click.UsageError("--json cannot ask: add --yes")
     operator = operator_of(by, reason)
     with records() as (configured, database):
-        wanted = channel_named(configured, channel)
-        check_vendor(wanted, vendor)
+        served = channel_named(configured, channel)
+        check_vendor(served, vendor)
         built = build(configured, database)
         found = [
-            _compare(database, wanted.key, token, built.get((wanted.key, token)))
-            for token in wanted.gateways
+            _compare(database, served.key, token, built.get((served.key, token)))
+            for token in served.gateways
             if vendor in ("", token)
         ]
         if not as_json:
             _show(channel, found, limit)
         if is_sent:
-            _send(database, operator, wanted.key, found, even_if_moved=even_if_moved, yes=yes)
+            _send(database, operator, served.key, found, even_if_moved=even_if_moved, yes=yes)
     if as_json:
         print_json({"channel": channel, "vendors": [_as_json(item) for item in found]})
     elif is_sent:
@@ -133,15 +124,15 @@ def _progress(token: str) -> Iterator[Progressed]:
 def _send(
     database: Database, operator: Operator, channel: str, found: Sequence[Compared], *, even_if_moved: bool, yes: bool
 ) -> None:
-    wanted = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
-    count = sum(len(skus) + len(products) for skus, products in wanted.values())
+    differing = {item.vendor: (item.result.skus("stock"), item.result.skus("product")) for item in found if item.result}
+    count = sum(len(skus) + len(products) for skus, products in differing.values())
     if not count:
         return
     if not yes:
         ask(f"Send {count} SKU{'s' * (count != 1)} again as RetailOps stated them?")
     now = database.now()
     for item in found:
-        skus, products = wanted.get(item.vendor, ([], []))
+        skus, products = differing.get(item.vendor, ([], []))
         if products:
             item.catalogue = acts.send_catalogue(
                 database, operator, channel, item.vendor, products, now, act="reconcile.send"
@@ -162,110 +153,13 @@ def _exit_code(found: Sequence[Compared]) -> int:
     return 0 if is_alike else 1
 
 
-# Showing
-
-
 def _show(channel: str, found: Sequence[Compared], limit: int) -> None:
     now = utc_now()
     for item in found:
         if item.result is not None:
-            _show_one(channel, item.vendor, item.result, limit, now)
+            show_result(channel, item.vendor, item.result, limit, now)
         if item.failure:
             click.echo(f"{item.vendor}: {item.failure}.", err=True)
-
-
-def _show_one(channel: str, vendor: str, result: Result, limit: int, now: datetime) -> None:
-    _stock_table([item for item in result.differences if item.kind.startswith("stock")], vendor, limit, now)
-    _product_table([item for item in result.differences if item.kind.startswith("product")], vendor, limit, now)
-    _order_table([item for item in result.differences if item.kind.startswith("order")], vendor, limit, now)
-    counts = ", ".join(f"{count} {UNITS[subject]}" for subject, count in result.compared.items()) or "nothing"
-    differences = len(result.differences)
-    said = "no difference" if not differences else f"{differences} difference{'s' * (differences != 1)}"
-    click.echo(f"{vendor} (channel {channel}): {said}; compared {counts}.")
-    if result.unstated:
-        click.echo(f"{vendor} holds units of {result.unstated} SKUs that RetailOps never stated.")
-    if result.skipped:
-        click.echo(f"Of {result.skipped} SKUs {vendor} takes no stock just now (locked or not tracked).")
-    if result.refused:
-        click.echo(f"{vendor} refused the stock of {result.refused} SKUs; see `channel deliveries list`.")
-    for subject, why in result.left_out.items():
-        click.echo(f"{vendor}: {subject} not compared: {why}.", err=True)
-    if result.unreadable:
-        click.echo(f"{vendor} cannot be asked for: {', '.join(result.unreadable[:20])}.", err=True)
-
-
-def _stock_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    out = console()
-    wide = is_wide(out)
-    more = ["Sent last", "Note"] if wide else ["Note"]
-    table = new_table(f"Stock that differs at {vendor}", "SKU", "Facility", "Ours", "Theirs", "Stated", *more)
-    for item in items[:limit]:
-        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
-        length = 40 if wide else 20
-        table.add_row(
-            _sku(item, length), shortened(item.place, length - 4), _figures(item.ours, item.theirs),
-            _figures(item.theirs, item.ours), age(item.stated_at, now), *rest,
-        )  # fmt: skip
-    out.print(table)
-    _rest(items, limit)
-
-
-def _sku(item: Difference, length: int) -> str:
-    named = shortened(item.subject, length)
-    return f"{named}, there {shortened(item.vendor_sku, length)}" if item.vendor_sku else named
-
-
-def _figures(figures: Mapping[str, int | None] | None, others: Mapping[str, int | None] | None) -> str:
-    """Units on hand; held (unavailable) and coming ones only where they differ from the other side's."""
-    if figures is None:
-        return "no record"
-    named = {"unavailable": "held", "future": "coming"}
-    extras = [
-        f"{_unit(figures[name])} {word}"
-        for name, word in named.items()
-        if name in figures and (others is None or figures[name] != others.get(name)) and (others or figures[name])
-    ]
-    return _unit(figures.get("on_hand")) + (f" ({', '.join(extras)})" if extras else "")
-
-
-def _unit(value: int | None) -> str:
-    return "?" if value is None else str(value)
-
-
-def _product_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    out = console()
-    wide = is_wide(out)
-    more = ["Sent last", "Note"] if wide else ["Note"]
-    table = new_table(f"Products that differ at {vendor}", "SKU", "Field", "Ours", "Theirs", "Changed", *more)
-    for item in items[:limit]:
-        rest = [age(item.sent_at, now), NOTES[item.note]] if wide else [item.note]
-        theirs = "no product" if item.theirs is None else shortened(item.theirs, 40 if wide else 16)
-        table.add_row(
-            shortened(item.subject, 40 if wide else 20), item.field, shortened(item.ours, 40 if wide else 16), theirs,
-            age(item.stated_at, now), *rest,
-        )  # fmt: skip
-    out.print(table)
-    _rest(items, limit)
-
-
-def _order_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:
-    if not items:
-        return
-    table = new_table(f"Orders that differ at {vendor}", "Order", "Here", "There", "Since", "Note")
-    for item in items[:limit]:
-        note = CALLED_OFF if item.note == "pending" and item.kind == "order_open_here" else NOTES[item.note]
-        table.add_row(item.subject, item.ours, item.theirs or "unknown there", age(item.stated_at, now), note)
-    console().print(table)
-    _rest(items, limit)
-
-
-def _rest(items: Sequence[Difference], limit: int) -> None:
-    if len(items) > limit:
-        click.echo(f"{len(items) - limit} more; see --limit, or --json for all.")
 
 
 def _show_sent(found: Sequence[Compared]) -> None:

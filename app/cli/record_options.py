@@ -90,6 +90,11 @@ def when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
+def when_exactly(at: datetime) -> str:
+    """The same to the millisecond, for moments that follow one another closely."""
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
+
+
 def age(at: datetime | None, now: datetime) -> str:
     """How long ago, for people: in the largest unit that says enough; "never" for None."""
     if at is None:
@@ -128,7 +133,7 @@ def call_filters(states: Sequence[str]) -> Callable[[Command], Command]:
     return add
 
 
-def wanted_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
+def chosen_calls(chosen: dict[str, Any], default_states: Sequence[str], ids: Sequence[int] = ()) -> DeliveryFilter:
     """What those options say; without a state, and without ids, the default ones."""
     states = chosen["states"] or (default_states if not ids else ())
     return DeliveryFilter(

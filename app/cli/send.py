@@ -42,7 +42,9 @@ class _Caller:
 
 @click.command(short_help="Send one callback as RetailOps would, and judge the answer.")
 @click.argument("name", metavar="CALLBACK")
-@click.option("--channel", "wanted", help="Send as this channel of channels.toml.  Needed where there are several.")
+@click.option(
+    "--channel", "channel_name", help="Send as this channel of channels.toml.  Needed where there are several."
+)
 @click.option(
     "--set",
     "changes",
@@ -77,7 +79,7 @@ class _Caller:
 def send(
     ctx: click.Context,
     name: str,
-    wanted: str | None,
+    channel_name: str | None,
     changes: tuple[str, ...],
     file: BinaryIO | None,
     to: str | None,
@@ -97,7 +99,7 @@ def send(
     command line or the configuration is wrong.
     """
     callback = _callback(name)
-    caller = _caller(ctx, source, wanted, needs_port=to is None)
+    caller = _caller(ctx, source, channel_name, needs_port=to is None)
     url = to or f"http://localhost:{caller.settings.port if caller.settings else 5000}/api/channel"
     try:
         target = Target(url.rstrip("/"), timeout_s, flag="--to" if to else url)
@@ -129,11 +131,11 @@ def _callback(name: str) -> Callback:
 # Who sends
 
 
-def _caller(ctx: click.Context, source: KeySource | None, wanted: str | None, *, needs_port: bool) -> _Caller:
+def _caller(ctx: click.Context, source: KeySource | None, channel_name: str | None, *, needs_port: bool) -> _Caller:
     """Raises `SettingsFault` only where something of the configuration is needed."""
-    is_needed = needs_port or wanted is not None or source in (None, "channel")
+    is_needed = needs_port or channel_name is not None or source in (None, "channel")
     configured = configuration.load(vendors=VENDORS) if is_needed else None
-    channel = _channel(ctx, configured, wanted, source) if configured else None
+    channel = _channel(ctx, configured, channel_name, source) if configured else None
     match source:
         case "test":
             key = TEST_KEY
@@ -147,17 +149,19 @@ def _caller(ctx: click.Context, source: KeySource | None, wanted: str | None, *,
     return _Caller(key, channel, configured)
 
 
-def _channel(ctx: click.Context, configured: Settings, wanted: str | None, source: KeySource | None) -> Channel | None:
+def _channel(
+    ctx: click.Context, configured: Settings, channel_name: str | None, source: KeySource | None
+) -> Channel | None:
     names = [channel.name for channel in configured.channels]
-    if wanted is None and len(names) == 1:
+    if channel_name is None and len(names) == 1:
         return configured.channels[0]
-    if wanted is None and source not in (None, "channel"):
+    if channel_name is None and source not in (None, "channel"):
         return None
-    if wanted in names:
-        return configured.channels[names.index(str(wanted))]
+    if channel_name in names:
+        return configured.channels[names.index(str(channel_name))]
     if not names:
         raise click.UsageError("channels.toml: no channel is configured; --key test or --key ask needs none", ctx)
-    said = "name one with --channel" if wanted is None else "there is no such channel"
+    said = "name one with --channel" if channel_name is None else "there is no such channel"
     raise click.BadParameter(f"{said}; channels.toml has {', '.join(names)}", ctx, param_hint="--channel")
 
 

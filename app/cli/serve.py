@@ -171,6 +171,7 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
         (f"{url}/healthz  /readyz  /openapi.json", "platform, developers"),
     ]
     if configured.console_token:
+        found.append((f"{url}/console/", "you, with a name and CONSOLE_TOKEN"))
         found.append((f"{url}/metrics", "Prometheus, with CONSOLE_TOKEN as Bearer"))
     tokens = dict.fromkeys(token for channel in configured.channels for token in channel.gateways)
     return found + [(url + path, token) for token in tokens if (path := _inbound_path(token))]
@@ -195,5 +196,5 @@ def _next_commands(url: str, configured: Settings) -> list[str]:
     named = f" --channel {configured.channels[0].name}" if len(configured.channels) > 1 else ""
     sent = [f"channel send {callback}{named}{to}" for callback in ("catalog_push", "inventory_push", "order_pull")]
     width = len(verify) + 2
-    asked = [(verify, "is it right?"), ("channel check", "what is missing, and the command that mends it")]
-    return [*(f"{command:<{width}}# {meaning}" for command, meaning in asked), *sent]
+    checks = [(verify, "is it right?"), ("channel check", "what is missing, and the command that mends it")]
+    return [*(f"{command:<{width}}# {meaning}" for command, meaning in checks), *sent]

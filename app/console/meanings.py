@@ -12,11 +12,11 @@ GLOSSARY = Path(__file__).parents[1] / "docs" / "explain" / "glossary.md"
 
 @cache
 def meanings() -> Mapping[str, str]:
-    """Definitions by word in lower case: rows of the glossary's tables, and its bold terms."""
+    """Definitions by word in lower case: rows of the glossary's tables (of two the first) and its bold terms."""
     text = GLOSSARY.read_text(encoding="utf-8")
-    found = {
-        word.lower(): " ".join(said.split()) for word, said in re.findall(r"^\| ([^|`]+?) \| ([^|]+?) \|$", text, re.M)
-    }
+    found: dict[str, str] = {}
+    for word, said in re.findall(r"^\| ([^|`]+?) \| ([^|]+?) \|$", text, re.M):
+        found.setdefault(word.lower(), _plain(said))
     for term, said in re.findall(r"^\*\*([^*]+)\.\*\* (.+?)(?=\n\n|\Z)", text, re.M | re.S):
         found.setdefault(term.lower(), _plain(said))
     found.pop("state", None)

@@ -19,7 +19,8 @@ KINDS: Final[dict[str, Kind]] = {
     "sent": "done", "uncertain": "unsure", "restated": "plain",
     # Orders
     "held back": "person", "handed out": "pending", "acknowledged": "done", "shipped": "done", "cancelled": "off",
-    "completed": "done", "waiting": "pending", "unpaid": "pending", "new": "pending", "open": "pending",
+    "completed": "done", "waiting": "pending", "unpaid": "pending", "review": "pending", "left open": "person",
+    "refunded": "off",
     # Gateways and channels
     "connected": "done", "ok": "done", "answering": "done", "attention": "person", "failing": "failed",
     "unreachable": "failed", "not configured": "off", "paused": "person", "set aside": "person", "quiet": "plain",

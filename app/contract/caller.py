@@ -13,7 +13,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from app.contract.formats import is_date_time
+from app.contract.formats import CERTAIN_MOMENT, NATIVE, is_date_time
 from app.contract.problems import KEPT, Problem, Schema, Shape, compiled, pointer_to
 
 _ZERO: Mapping[str, Any] = {"string": "", "number": 0, "integer": 0, "boolean": False, "array": None}
@@ -48,11 +48,12 @@ class Caller:
             # The one list that must not be null, neither in the master schema nor in its caller.
             rules["properties"]["events"]["type"] = "array"
         self._rules = Shape(rules)
-        self._certain = compiled({**_certain(self._root, rules), "minProperties": 1})
+        self._certain = compiled({**_certain(self._root, rules, answer_schema), "minProperties": 1}, NATIVE)
 
     def takes(self, answer: dict[str, Any]) -> bool:
-        """True where `judge` would find nothing, decided at once; False where it has to look.
+        """True where the answer keeps its schema and `judge` would find nothing; False where both have to look.
 
+        Decided in one pass, because a page of orders takes as long to look through as to encode.
         For an answer of ours: a `Decimal` in a field for whole numbers, which only others' decoders give, passes here.
         """
         try:
@@ -100,20 +101,24 @@ def _relaxed(schema: Schema) -> Schema:
     return relaxed
 
 
-def _certain(field: Field, rules: Schema) -> Schema:
-    """What holds only for values that parse as they are and keep the rules, with all that must not be left out."""
-    certain = {**rules, "type": field.kind}
+def _certain(field: Field, rules: Schema, own: Schema) -> Schema:
+    """Our schema, narrowed to values that parse as they are and keep the rules, with all that must not be left out."""
+    certain = {**own, "type": field.kind}
     if field.is_moment:
-        certain["format"] = "date-time"
+        certain["allOf"] = [*own.get("allOf", ()), {"pattern": CERTAIN_MOMENT}]
     if field.kind == "integer":
-        certain |= {"minimum": -(2**63), "maximum": 2**63 - 1}
+        certain["minimum"] = max(own.get("minimum", -(2**63)), -(2**63))
+        certain["maximum"] = min(own.get("maximum", 2**63 - 1), 2**63 - 1)
     if field.element is not None:
-        certain["items"] = _certain(field.element, rules["items"])
+        certain["items"] = _certain(field.element, rules["items"], own["items"])
     if field.kind == "object":
         parts = rules.get("properties", {})
-        certain["properties"] = {key: _certain(inner, parts[key]) for key, inner in field.fields.items()}
-        if needed := [key for key, inner in field.fields.items() if not _may_be_absent(inner, parts[key])]:
-            certain["required"] = needed
+        certain["properties"] = {
+            key: _certain(inner, parts[key], own["properties"][key]) for key, inner in field.fields.items()
+        }
+        needed = {key for key, inner in field.fields.items() if not _may_be_absent(inner, parts[key])}
+        if needed := needed.union(own.get("required", ())):
+            certain["required"] = sorted(needed)
     return certain
 
 

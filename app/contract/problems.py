@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from app.contract.formats import OUTGOING
+from app.contract.formats import OUTGOING, Formats
 
 Schema = dict[str, Any]
 
@@ -64,10 +64,10 @@ def parts_of(pointer: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
-def compiled(schema: Schema) -> jsonschema_rs.Draft4Validator:
-    """A draft-4 validator that opens no address, names no value, and knows only our formats."""
+def compiled(schema: Schema, formats: Formats = OUTGOING) -> jsonschema_rs.Draft4Validator:
+    """A draft-4 validator that opens no address, names no value, and knows our formats beside its own."""
     return jsonschema_rs.Draft4Validator(
-        schema, formats=dict(OUTGOING), validate_formats=True, offline=True, mask="value"
+        schema, formats=dict(formats), validate_formats=True, offline=True, mask="value"
     )
 
 
@@ -177,8 +177,8 @@ def _sentence(rule: str, detail: dict[str, Any], owner: Schema) -> str:
         case "required":
             return "is missing"
         case "type":
-            wanted = [_KINDS[kind] for kind in _KINDS if kind in detail["types"]]
-            return "must be " + _either(wanted)
+            kinds = [_KINDS[kind] for kind in _KINDS if kind in detail["types"]]
+            return "must be " + _either(kinds)
         case "enum":
             return "must be " + _either([_word(option) for option in detail["options"]])
         case "format":

@@ -24,7 +24,7 @@ _WITHOUT_NULL = "catalog_push"
 def published_answer(callback: str, answer: Schema) -> Schema:
     """The published rules for the answers to one callback, given our schema of them."""
     rules = _loose(answer, may_be_null=callback != _WITHOUT_NULL)
-    # Three places that the keywords of our schemas do not tell.
+    # Three places that the keywords of our schemas do not express.
     match callback:
         case "order_pull":
             del rules["properties"]["next_page_token"]["maxLength"]

@@ -194,7 +194,7 @@ class _Judge:
             if self.count >= KEPT:
                 self.hidden += 1
                 return value, [], True
-            found += self._told([Problem.at(pointer_to([name], pointer), "required", "is missing") for name in missing])
+            found += self._kept([Problem.at(pointer_to([name], pointer), "required", "is missing") for name in missing])
             is_refused = True
         if part.frame is not None and not part.frame.is_valid(value):
             found += self._explained(part.frame, value, pointer)
@@ -288,9 +288,9 @@ class _Judge:
         if self.count >= KEPT:
             self.hidden += 1
             return []
-        return self._told(shape.surface(value, pointer))
+        return self._kept(shape.surface(value, pointer))
 
-    def _told(self, problems: list[Problem]) -> list[Problem]:
+    def _kept(self, problems: list[Problem]) -> list[Problem]:
         room = max(0, KEPT - self.count)
         self.count += min(room, len(problems))
         self.hidden += max(0, len(problems) - room)

@@ -17,7 +17,7 @@ from app.records.late_events import RefusedFact
 log = logging.getLogger(__name__)
 
 
-TELL_EVERY_S = 600.0
+WRITE_EVERY_S = 600.0
 """How often refused facts have a line while there are ever more of them."""
 
 
@@ -26,7 +26,7 @@ class RefusedFacts:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], tuple[int, str, str]] = {}
-        self._told_s: dict[tuple[str, str], float] = {}
+        self._written_s: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
     def add(self, channel: str, gateway: str, refused: Sequence[RefusedFact]) -> None:
@@ -38,14 +38,14 @@ class RefusedFacts:
             count, subject, reason = self._waiting.get(key, (0, first.subject, first.reason))
             self._waiting[key] = (count + len(refused), subject, reason)
 
-    def tell(self, channel: str, gateway: str, *, is_over: bool) -> None:
+    def write(self, channel: str, gateway: str, *, is_over: bool) -> None:
         """One line with their number and the first of them.  `is_over`: nothing more is owed at the moment."""
         key, now_s = (channel, gateway), time.monotonic()
         with self._lock:
-            if key not in self._waiting or not (is_over or now_s - self._told_s.get(key, 0.0) > TELL_EVERY_S):
+            if key not in self._waiting or not (is_over or now_s - self._written_s.get(key, 0.0) > WRITE_EVERY_S):
                 return
             count, subject, reason = self._waiting.pop(key)
-            self._told_s[key] = now_s
+            self._written_s[key] = now_s
         extra = {"channel": channel, "sku": subject}
         log.warning("%s refuses %s facts, the first: %s", gateway, count, reason, extra=extra)
 
@@ -60,7 +60,7 @@ class FailureLog:
     def failed(
         self, channel: str, gateway: str, what: str, code: str, message: str, *, order: str = "", delivery: int = 0
     ) -> None:
-        """Tells it unless the last one failed the same way.  A call that was not even sent tells nothing new.
+        """Logs the failure unless the last one was the same.  A call that was not even sent is nothing new.
 
         `order` and `delivery` are the numbers to look it up by, where it is a call about an order.
         """
@@ -74,7 +74,7 @@ class FailureLog:
         log.warning("%s fails and stays owed: %s: %s", call, code, message, extra=about)
 
     def succeeded(self, channel: str, gateway: str, what: str) -> None:
-        """Tells it if the last one failed."""
+        """Logs it if the last one failed."""
         with self._lock:
             code = self._codes.pop((channel, gateway, what), "")
         if code:

@@ -50,7 +50,7 @@ class Kept:
     """Records them with all that follows; raises `DatabaseUnavailable`, having written nothing."""
     record_bare: Callable[[], object]
     """Records the outcomes alone, for a person to decide on what follows."""
-    told: str
+    text: str
     """What the log says of them should the process end; no customer's data."""
     is_recorded: threading.Event = field(default_factory=threading.Event)
     result: Any = None
@@ -69,10 +69,10 @@ class Keeper:
         self._is_over = False
 
     def keep(
-        self, delivery_ids: Collection[int], record: Callable[[], object], record_bare: Callable[[], object], told: str
+        self, delivery_ids: Collection[int], record: Callable[[], object], record_bare: Callable[[], object], text: str
     ) -> Kept:
         """Have outcomes recorded as soon as that is possible, after those that were kept before."""
-        kept = Kept(frozenset(delivery_ids), record, record_bare, told)
+        kept = Kept(frozenset(delivery_ids), record, record_bare, text)
         with self._changed:
             self._kept.append(kept)
             if self._thread is None:
@@ -95,7 +95,7 @@ class Keeper:
             self._changed.wait_for(lambda: not self._kept, timeout_s)
             self._is_over = True
             for kept in self._kept:
-                log.error("an outcome could not be recorded before the end: %s", kept.told)
+                log.error("an outcome could not be recorded before the end: %s", kept.text)
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -127,7 +127,7 @@ class Keeper:
             return False
         except Exception:
             kept.faults += 1
-            log.exception("known outcomes could not be recorded: %s", kept.told)
+            log.exception("known outcomes could not be recorded: %s", kept.text)
             # One that not even a bare record can be made of must not hold up the others for ever.
             return kept.faults > 2 * FAULTS_BORNE
         return True

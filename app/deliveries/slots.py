@@ -37,7 +37,7 @@ class Claimed:
 
 
 class ClaimBudget:
-    """How many calls may be claimed in one turn; `take` tells what was taken of it."""
+    """How many calls may be claimed in one turn; `take` notes what was taken of it."""
 
     def __init__(
         self,

@@ -171,7 +171,7 @@ class Syncer:
         except Exception:
             log.exception("facts for %s/%s could not be sent", channel, token)
         finally:
-            self._refused.tell(channel, token, is_over=is_over)
+            self._refused.write(channel, token, is_over=is_over)
 
     def _poll(self, poll: Poll, channel: str, token: str) -> bool:
         """Read what the vendor's people changed; True when there is more to do."""

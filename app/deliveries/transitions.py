@@ -1,6 +1,6 @@
 """What becomes of an owed call after an attempt: pure decisions of R10, R11 and R12.
 
-An inline attempt is one made before RetailOps has its answer; a refusal then is told in that answer
+An inline attempt is one made before RetailOps has its answer; a refusal then stands in that answer
 and holds nothing, while the same refusal later has to wait for a person, unless our records undo what was refused.
 """
 
@@ -32,12 +32,12 @@ UNTRIED_CODES = frozenset(
 
 
 def must_look_up(delivery: Delivery, verb: Verb) -> bool:
-    """True when the vendor has to be asked before anything may be sent again."""
+    """True when the call has to be looked up at the vendor before anything may be sent again."""
     return verb.repeat == "lookup" and (is_held_decision(delivery, verb) or delivery.is_possibly_done)
 
 
 def is_held_decision(delivery: Delivery, verb: Verb) -> bool:
-    """True when the vendor decides and may have: RetailOps was told "unknown", so it is found out (R10)."""
+    """True when the vendor decides and may have: RetailOps was answered "unknown", so it is found out (R10)."""
     return delivery.state == "checking" or (delivery.is_possibly_done and verb.decided_by == "vendor")
 
 

@@ -18,6 +18,11 @@ def numbered(named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield from pieces(handle, value)
 
 
+def stands_alone(value: str) -> bool:
+    """True for a value that `pieces` surely takes as it is, as most are: found out in a tenth of the time."""
+    return SHORTEST <= len(value) <= LONGEST and value.isprintable() and not value.isspace()
+
+
 def pieces(handle: str, value: str) -> list[tuple[str, str]]:
     """The attributes, by handle and value, that this text needs; a blank one needs none.
 

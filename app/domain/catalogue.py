@@ -36,7 +36,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str | None = None
     categories: tuple[str, ...] | None = None
     options: tuple[tuple[str, str], ...] | None = None
-    """Name and value of what tells variants apart, such as colour."""
+    """Name and value of what distinguishes variants, such as colour."""
     requires_shipping: bool | None = None
     taxable: bool | None = None
     is_enabled: bool | None = None
@@ -129,7 +129,7 @@ class ProductChange(msgspec.Struct, frozen=True):
     is_uncertain: bool = False
     """True when the vendor may have another state than `sent` says: an equal product is sent all the same."""
     is_in_doubt: bool = False
-    """True when an earlier attempt, here or in another process, ended in a way nobody knows."""
+    """True when an earlier attempt, here or in another process, ended with an unknown outcome."""
     was_refused: bool = False
     """True when the vendor refused the product, or a part of it, the last time."""
 

@@ -195,7 +195,7 @@ COMMANDS: Mapping[str, type[CommandBody]] = {
 }
 """The business verbs that can be owed, and the body each one takes.
 
-`record_return` tells what came back to a source that gives no money back itself; where it does, `return_order` does
+`record_return` reports what came back to a source that gives no money back itself; where it does, `return_order` does
 both.  Three of them give money back and may be one call at the vendor; they differ in what they are for and
 who decides (R10): a return, a credit, and what a cancellation or completion leaves unpaid-for.
 """

@@ -100,11 +100,11 @@ def _parts(value: Any, names: _Names, below: str, depth: int) -> Iterator[Part]:
     else:
         known = {_plain(name): name for name in reversed(value)}
         own = next((known[name] for name in names.own if name in known and value[known[name]] not in (None, "")), None)
-        wanted = [name for name in value if name == own or (_plain(name) in names.more and value[name])]
+        chosen = [name for name in value if name == own or (_plain(name) in names.more and value[name])]
         if own is None:
-            wanted = [name for name in value if _plain(name) not in names.beside] or list(value)
-            wanted.sort(key=lambda name: _plain(name) not in _MAIN_FIRST)
-        for name in wanted:
+            chosen = [name for name in value if _plain(name) not in names.beside] or list(value)
+            chosen.sort(key=lambda name: _plain(name) not in _MAIN_FIRST)
+        for name in chosen:
             held = value[name]
             if isinstance(held, bool):  # a map of names and whether they count
                 yield f"{below}.{name}", name if held else None

@@ -87,7 +87,7 @@ def allot(lines: Sequence[Line], entries: Sequence[Named], *stages: Mapping[str,
     Entries that name one line are served before those that leave it open.
     """
     meant = [named_lines(lines, entry.line_refnum, entry.sku) for entry in entries]
-    wanted = [max(entry.quantity, 0) for entry in entries]
+    needed = [max(entry.quantity, 0) for entry in entries]
     taken: list[list[dict[str, int]]] = [[] for _ in entries]
     service = sorted(range(len(entries)), key=lambda index: len(meant[index]) > 1)
     for stage in stages:
@@ -95,14 +95,14 @@ def allot(lines: Sequence[Line], entries: Sequence[Named], *stages: Mapping[str,
         for index in service:
             part: dict[str, int] = {}
             for line in meant[index]:
-                units = min(wanted[index], max(room.get(line.refnum, 0), 0))
+                units = min(needed[index], max(room.get(line.refnum, 0), 0))
                 if units:
                     part[line.refnum] = units
                     room[line.refnum] -= units
-                    wanted[index] -= units
+                    needed[index] -= units
             taken[index].append(part)
     return [
-        Share(tuple(line.refnum for line in meant[index]), tuple(taken[index]), wanted[index])
+        Share(tuple(line.refnum for line in meant[index]), tuple(taken[index]), needed[index])
         for index in range(len(entries))
     ]
 

@@ -102,9 +102,10 @@ class Order(msgspec.Struct, frozen=True):
     @property
     def shipping_tax(self) -> Decimal:
         """The tax that no line bears; `tax_amount` holds what rounding the tax of units leaves, too."""
-        by_unit = sum((line.unit_tax * line.quantity for line in self.lines), Decimal(0))
-        by_line = sum((line.all_tax for line in self.lines), Decimal(0))
-        return max(self.tax_amount + by_unit - by_line, Decimal(0))
+        rounded = sum(
+            (line.unit_tax * line.quantity - line.tax for line in self.lines if line.tax is not None), Decimal(0)
+        )
+        return max(self.tax_amount + rounded, Decimal(0))
 
 
 class HeldBack(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ class StockChange(msgspec.Struct, frozen=True):
     level: StockLevel
     sent: bytes | None = None
     uncertain: tuple[StockDetail, ...] | None = None
-    """After attempts, here or in another process, of which nobody knows how they ended: what they named, without
+    """After attempts, here or in another process, whose outcome is unknown: what they named, without
     units.  The vendor may have been sent anything of that."""
     is_uncertain: bool = False
     """True when the vendor may have another figure than `sent` says: an equal figure is sent all the same."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 KEY_LENGTH = 255
 """Characters of a key at most.  PostgreSQL's index takes about 2,700 bytes a row: two keys of this length still fit."""
@@ -42,6 +43,11 @@ def key_fault(text: str, limit: int = KEY_LENGTH) -> str:
     if not is_readable(text):
         return "must be text without NUL and without half a character"
     return ""
+
+
+def are_plain_keys(texts: Sequence[str]) -> bool:
+    """True where each of the texts, at least one, surely can be a key, as most can; else see `key_fault`."""
+    return max(map(len, texts)) <= KEY_LENGTH and "".join(texts).isprintable()
 
 
 def stand_in(text: str, limit: int = KEY_LENGTH) -> str:

@@ -166,6 +166,10 @@ class StockSink(ABC):
     def push(self, changes: Sequence[StockChange], call: Call) -> list[StockSent]:
         """Send these levels.  A change without a result stays due; raises when none has one."""
 
+    def in_words(self, sent: bytes) -> Mapping[str, str]:
+        """What the gateway's note says was sent last, by place ("" where the vendor has one figure); makes no call."""
+        return {}
+
 
 class CatalogueSink(ABC):
     """Is sent the products of the catalogue, or shows them itself."""

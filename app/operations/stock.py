@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockDetail, StockLevel
+from app.gateways.capabilities import Gateway
+from app.operations.deliveries import Gateways
 from app.operations.paging import PAGE, Page
 from app.operations.scope import Scope
 from app.records import sku_stock
@@ -32,8 +35,8 @@ class StockAtVendor:
     """True while the level differs from what the vendor was last sent."""
     is_uncertain: bool
     """True while the vendor may have another figure than it was last sent."""
-    sent: str | None
-    """What the vendor was last sent, in the words of its gateway (JSON); None before the first time."""
+    sent: Mapping[str, str]
+    """What the vendor was last sent, in words, by place ("" where it has one figure); {} where nothing is known."""
     sent_at: datetime | None
     """When the vendor last answered for the SKU."""
     refusal: str
@@ -65,6 +68,12 @@ class StockOfSku:
         return sum(item.units for item in self.held)
 
 
+def _in_words(gateway: Gateway | None, sent: bytes | None) -> Mapping[str, str]:
+    if gateway is None or gateway.stock is None or sent is None:
+        return {}
+    return gateway.stock.in_words(sent)
+
+
 def find(database: Database, scope: Scope, start: str = "", *, channel: str = "", after: str = "") -> Page[SkuRow]:
     """SKUs that begin so, without regard to case, by channel and SKU.  Raises `DatabaseUnavailable`."""
     with database.read() as connection:
@@ -80,8 +89,13 @@ def _place(after: str) -> tuple[str, str] | None:
     return (channel, sku) if slash else None
 
 
-def one(database: Database, scope: Scope, channel: str, sku: str) -> StockOfSku | None:
-    """The stock of a SKU; None where RetailOps never stated it, or outside the scope.  Raises `DatabaseUnavailable`."""
+def one(
+    database: Database, scope: Scope, channel: str, sku: str, *, gateways: Gateways | None = None
+) -> StockOfSku | None:
+    """The stock of a SKU; None where RetailOps never stated it, or outside the scope.
+
+    `gateways` put into words what was sent; without them that is left out.  Raises `DatabaseUnavailable`.
+    """
     if not scope.sees(channel):
         return None
     with database.read() as connection:
@@ -89,10 +103,12 @@ def one(database: Database, scope: Scope, channel: str, sku: str) -> StockOfSku 
         held = reservations.of_sku(connection, channel, sku)
     if not rows and not held:
         return None
+    known = gateways or {}
     vendors = tuple(
         StockAtVendor(
-            row.gateway, row.level, row.stated_at, row.is_owed, row.is_changed, row.is_uncertain, row.sent,
-            row.sent_at, row.refusal, row.obstacles, row.moved_at, row.again_at, row.attention,
+            row.gateway, row.level, row.stated_at, row.is_owed, row.is_changed, row.is_uncertain,
+            _in_words(known.get((channel, row.gateway)), row.sent), row.sent_at, row.refusal, row.obstacles,
+            row.moved_at, row.again_at, row.attention,
         )
         for row in rows
     )  # fmt: skip

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Row
 
 from app.domain.events import Event
+from app.domain.prices import decimals
 from app.records.refunds import Entry as Refund
 
 EntryKind = Literal[
@@ -189,9 +190,10 @@ def add_refunds(entries: Iterable[Refund], gathered: Gathered) -> None:
     for entry in entries:
         number = f" as {entry.refnum}" if entry.refnum else ""
         of = f" of payment {entry.payment_refnum}" if entry.payment_refnum else ""
-        said = f"gives back {entry.amount:f} {entry.currency_code}{of} for {entry.callback}: {entry.state}{number}"
+        sum_of_money = f"{entry.amount:.{decimals(entry.currency_code)}f} {entry.currency_code}"
+        said = f"gives back {sum_of_money}{of} for {entry.callback}: {entry.state}{number}"
         if entry.state in ("recorded", "matched"):
-            said = f"pays nothing for {entry.callback} over {entry.amount:f} {entry.currency_code}: {entry.state}"
+            said = f"pays nothing for {entry.callback} over {sum_of_money}: {entry.state}"
         facts = {"amount": entry.amount, "currency_code": entry.currency_code, "name": entry.callback}
         gathered.add(entry.created_at, HERE, "refund", said, code=entry.state, **facts)
         if entry.released_at is not None:

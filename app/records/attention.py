@@ -72,10 +72,10 @@ def left_open(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
 
 
 def open_late_events(connection: Connection) -> Sequence[Row[Any]]:
-    """Late events nobody has dismissed: `channel`, their `number`, `since` when, and how many were `told` RetailOps."""
+    """Late events nobody has dismissed: `channel`, their `number`, `since` when, how many were `sent`."""
     since = func.min(late_events.c.at).label("since")
     return connection.execute(
-        select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("told"), since)
+        select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("sent"), since)
         .where(late_events.c.dismissed_at.is_(None))
         .group_by(late_events.c.channel)
     ).all()

@@ -186,13 +186,13 @@ def percentile_ms(durations: Iterable[int], part: float) -> float | None:
     Inside a class it is taken as evenly spread; of those beyond the last bound it is the bound.
     """
     counts = tuple(durations)
-    wanted = part * sum(counts)
-    if wanted <= 0:
+    rank = part * sum(counts)
+    if rank <= 0:
         return None
     low, seen = 0.0, 0
     for bound, count in zip(DURATION_BOUNDS_MS, counts, strict=False):
-        if count and seen + count >= wanted:
-            return low + (bound - low) * (wanted - seen) / count
+        if count and seen + count >= rank:
+            return low + (bound - low) * (rank - seen) / count
         low, seen = float(bound), seen + count
     return low
 

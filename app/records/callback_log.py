@@ -32,21 +32,21 @@ class CallbackFilter:
     until: datetime | None = None
 
 
-def find(connection: Connection, wanted: CallbackFilter, limit: int) -> Sequence[Row[Any]]:
+def find(connection: Connection, which: CallbackFilter, limit: int) -> Sequence[Row[Any]]:
     """The journal's lines of these callbacks, newest first."""
     query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
-    if wanted.channels or wanted.order:
-        query = query.where(journal.c.channel.in_(wanted.channels))
-    if wanted.order:
-        query = query.where(journal.c.order_refnum == wanted.order)
-    if wanted.callback:
-        query = query.where(journal.c.name == wanted.callback)
-    if wanted.outcome:
-        query = query.where(func.lower(journal.c.outcome) == wanted.outcome.lower())
-    if wanted.since:
-        query = query.where(journal.c.at >= wanted.since)
-    if wanted.until:
-        query = query.where(journal.c.at < wanted.until)
+    if which.channels or which.order:
+        query = query.where(journal.c.channel.in_(which.channels))
+    if which.order:
+        query = query.where(journal.c.order_refnum == which.order)
+    if which.callback:
+        query = query.where(journal.c.name == which.callback)
+    if which.outcome:
+        query = query.where(func.lower(journal.c.outcome) == which.outcome.lower())
+    if which.since:
+        query = query.where(journal.c.at >= which.since)
+    if which.until:
+        query = query.where(journal.c.at < which.until)
     return connection.execute(query).all()
 
 

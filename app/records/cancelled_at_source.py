@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, update
+from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, update
 
-from app.domain.orders import SourceCancellations
 from app.records.deliveries import OPEN_STATES
-from app.records.statements import among, upsert
+from app.records.statements import Prepared, among, upserted
 from app.records.tables.deliveries import deliveries
-from app.records.tables.orders import handed_out
+from app.records.tables.orders import IS_OPEN_ORDER, handed_out
 from app.records.tables.orders import source_cancellation_cursors as cursors
 
 _KNOWN_UNTIL = select(cursors.c.until_ms).where(
     cursors.c.channel == bindparam("of_channel"), cursors.c.gateway == bindparam("of_gateway")
+)
+
+
+def _advanced(dialect: str) -> ClauseElement:
+    return upserted(dialect, cursors, lambda row: {"until_ms": row.until_ms})
+
+
+_KNOW_UNTIL = Prepared(_advanced)
+
+_STANDING = Prepared(
+    select(_KNOWN_UNTIL.scalar_subquery().label("until_ms"))
+    .select_from(handed_out)
+    .where(handed_out.c.channel == bindparam("of_channel"), IS_OPEN_ORDER)
+    .limit(1)
 )
 
 _IS_BEING_CANCELLED = exists().where(
@@ -23,10 +36,10 @@ _IS_BEING_CANCELLED = exists().where(
     deliveries.c.gateway == bindparam("of_gateway"),
     deliveries.c.lane == handed_out.c.refnum,
     deliveries.c.verb == "cancel_order",
-    deliveries.c.state.in_(OPEN_STATES),
+    or_(*(deliveries.c.state == state for state in OPEN_STATES)),
 )
 
-_DUE = (
+_DUE = Prepared(
     select(handed_out.c.refnum)
     .where(
         handed_out.c.channel == bindparam("of_channel"),
@@ -40,36 +53,34 @@ _DUE = (
 )
 
 
-def known_until_ms(connection: Connection, channel: str, gateway: str) -> int | None:
-    """Up to when, by the source's clock, it is known which orders it cancelled; None at first."""
-    return connection.execute(_KNOWN_UNTIL, {"of_channel": channel, "of_gateway": gateway}).scalar()
+def standing(connection: Connection, channel: str, gateway: str) -> tuple[bool, int | None]:
+    """Whether RetailOps has any order that is neither cancelled nor completed, and where there is one up to when, by
+    the source's clock, it is known which orders it cancelled; None at first."""
+    row = _STANDING.execute(connection, {"of_channel": channel, "of_gateway": gateway}).first()
+    return (False, None) if row is None else (True, row.until_ms)
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:
     """Of these cancelled orders those RetailOps was given, has not cancelled itself and was not sent as cancelled."""
-    wanted = select(handed_out.c.refnum).where(
+    query = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel,
         among(handed_out.c.refnum, "refnums"),
         or_(handed_out.c.times > 0, handed_out.c.acknowledged_at.is_not(None)),
         handed_out.c.state == "open",
         handed_out.c.source_cancelled_at.is_(None),
     )
-    return list(connection.execute(wanted, {"refnums": refnums}).scalars())
+    return list(connection.execute(query, {"refnums": refnums}).scalars())
 
 
-def note(
-    connection: Connection,
-    channel: str,
-    gateway: str,
-    found: SourceCancellations,
-    fresh: Collection[str],
-    now: datetime,
-) -> None:
-    """RetailOps is to be sent the `fresh` ones; all up to `found.until_ms` is known."""
-    if fresh:
-        _change(connection, channel, fresh, source_cancelled_at=now)
-    row = {"channel": channel, "gateway": gateway, "until_ms": found.until_ms}
-    upsert(connection, cursors, row, {"until_ms": found.until_ms})  # two pulls may be the first one
+def note(connection: Connection, channel: str, refnums: Collection[str], now: datetime) -> None:
+    """RetailOps is to be sent that these orders were cancelled."""
+    _change(connection, channel, refnums, source_cancelled_at=now)
+
+
+def know_until(connection: Connection, channel: str, gateway: str, until_ms: int) -> None:
+    """What the source cancelled up to then, by its clock, is known."""
+    row = {"channel": channel, "gateway": gateway, "until_ms": until_ms}
+    _KNOW_UNTIL.execute(connection, row)  # two pulls may be the first one
 
 
 def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[str]:
@@ -77,7 +88,8 @@ def due(connection: Connection, channel: str, gateway: str, limit: int) -> list[
 
     Not while a cancellation of RetailOps' own has no outcome, for it may be that one that shows at the source.
     """
-    return list(connection.execute(_DUE, {"of_channel": channel, "of_gateway": gateway, "most": limit}).scalars())
+    named = {"of_channel": channel, "of_gateway": gateway, "most": limit}
+    return list(_DUE.execute(connection, named).scalars())
 
 
 def revive(connection: Connection, channel: str, refnums: Collection[str]) -> None:
@@ -101,10 +113,10 @@ def acknowledge(connection: Connection, channel: str, numbers: Mapping[str, str]
         columns = (handed_out.c.acknowledged_at, handed_out.c.retailops_order_id, handed_out.c.cancellation_known_at)
         row = connection.execute(select(*columns).where(*place)).one()
         if row.acknowledged_at is None:
-            told_now = {"acknowledged_at": now, "cancellation_times": 0}
+            known_now = {"acknowledged_at": now, "cancellation_times": 0}
         else:
-            told_now = {"cancellation_known_at": row.cancellation_known_at or now}
-        _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **told_now)
+            known_now = {"cancellation_known_at": row.cancellation_known_at or now}
+        _change(connection, channel, [refnum], retailops_order_id=row.retailops_order_id or number, **known_now)
 
 
 def _change(connection: Connection, channel: str, refnums: Collection[str], **values: object) -> None:

@@ -75,9 +75,9 @@ def _product(root_key: str, family: Sequence[Row[tuple[object, ...]]]) -> Produc
 
 def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, tuple[Product, Item]]:
     """Each SKU's product, and of that the unit that can be bought; unknown SKUs are left out."""
-    wanted = set(skus)
+    needed = set(skus)
     roots: set[str] = set()
-    for some in chunked(sorted(wanted)):
+    for some in chunked(sorted(needed)):
         roots |= set(
             connection.execute(
                 select(catalogue.c.root_key).where(catalogue.c.channel == channel, catalogue.c.sku.in_(some))
@@ -87,7 +87,7 @@ def of_skus(connection: Connection, channel: str, skus: Collection[str]) -> dict
         unit.sku: (product, unit)
         for product in of_roots(connection, channel, roots).values()
         for unit in product.units
-        if unit.sku in wanted
+        if unit.sku in needed
     }
 
 
@@ -181,7 +181,7 @@ def oldest(connection: Connection, channel: str, limit: int) -> list[Item]:
 def of_numbers(connection: Connection, channel: str, numbers: Collection[int]) -> dict[int, tuple[Product, Item]]:
     """The product of each number, and the record that has it, or had it last, with what it inherits.
 
-    The record bears the number asked for, though its SKU may be another by now; unknown numbers are left out.
+    The record bears the requested number, though its SKU may be another by now; unknown numbers are left out.
     """
     holders: dict[int, tuple[str, str]] = {}
     for some in chunked(sorted(numbers)):

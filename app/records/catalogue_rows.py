@@ -125,11 +125,11 @@ class Looker:
         found = {value for value in values if value}.difference(seen)
         if column is catalogue.c.sku:  # a SKU has one holder, which may be here already
             found = {sku for sku in found if not any(row.sku == sku for row in self._work.claims.get(sku, {}).values())}
-        wanted = sorted(found)
-        seen.update(wanted)
-        if not wanted or (column.name in _SELDOM and not self._is_used(column)):
+        fresh = sorted(found)
+        seen.update(fresh)
+        if not fresh or (column.name in _SELDOM and not self._is_used(column)):
             return []
-        return [self._work.keep(row) for row in self._rows(column, wanted)]
+        return [self._work.keep(row) for row in self._rows(column, fresh)]
 
     def _is_used(self, column: Column[str]) -> bool:
         """Whether any row of the channel has a text there: one step in an index of those alone."""
@@ -138,14 +138,14 @@ class Looker:
             self._used[column.name] = self._connection.execute(found.limit(1)).first() is not None
         return self._used[column.name]
 
-    def _rows(self, column: Column[str], wanted: Sequence[str]) -> Iterator[Row]:
+    def _rows(self, column: Column[str], values: Sequence[str]) -> Iterator[Row]:
         """It is said that the text is not empty, for some indexes hold only those."""
         columns = (
             catalogue.c.number, catalogue.c.sku_number, catalogue.c.key, catalogue.c.root_key, catalogue.c.identity,
             catalogue.c.item, catalogue.c.sku, catalogue.c.parent_key, catalogue.c.nested_key, catalogue.c.waits_for,
             catalogue.c.claimed,
         )  # fmt: skip
-        for some in chunked(wanted):
+        for some in chunked(values):
             for row in self._connection.execute(
                 select(*columns).where(
                     catalogue.c.channel == self._channel,

@@ -140,7 +140,7 @@ def notes_with(connection: Connection, channel: str, gateway: str, part: bytes) 
 
 
 def refusals(connection: Connection, channel: str, gateway: str, keys: Collection[str]) -> dict[str, str]:
-    """Why the gateway did not tell these products, or all of them, as they are; the others are left out."""
+    """Why the gateway did not send these products, or all of them, as they are; the others are left out."""
     rows = _sync_rows(connection, channel, gateway, keys, _SYNC.refusal != "")
     return {row.root_key: row.refusal for row in rows}
 
@@ -188,13 +188,13 @@ def _sync_rows(
 
 
 def refused_count(connection: Connection, channel: str, gateway: str) -> int:
-    """How many products the gateway could not tell as they are."""
+    """How many products the gateway could not send as they are."""
     is_refused = (*CATALOGUE.of_gateway(channel, gateway), _SYNC.refusal != "")
     return int(connection.execute(select(func.count()).select_from(catalogue_sync).where(*is_refused)).scalar_one())
 
 
 def note_sent(connection: Connection, channel: str, gateway: str, notes: Mapping[str, bytes]) -> None:
-    """The gateway's own notes about products it is going to tell; each is owed as before."""
+    """The gateway's own notes about products it is going to send; each is owed as before."""
     if notes:
         connection.execute(
             _NOTE,

@@ -133,8 +133,8 @@ def what_is_open(connection: Connection, key: str) -> Open:
 
 def is_used(connection: Connection, key: str) -> bool:
     """Whether RetailOps ever stated, commanded or got anything under a key."""
-    wanted = [select(exists().where(table.c.channel == key)) for table in (handed_out, commands, stock, catalogue)]
-    return any(connection.execute(question).scalar_one() for question in wanted)
+    queries = [select(exists().where(table.c.channel == key)) for table in (handed_out, commands, stock, catalogue)]
+    return any(connection.execute(question).scalar_one() for question in queries)
 
 
 def register(

@@ -31,7 +31,7 @@ from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
 
 LOOK_FURTHER = 50
-"""How many calls beyond the wanted number a claim looks at, for those that stand behind others."""
+"""How many calls beyond the requested number a claim looks at, for those that stand behind others."""
 
 
 def _is_due(now: BindParameter[datetime]) -> ColumnElement[bool]:
@@ -125,8 +125,8 @@ def claim(
     Looks at no more than a few times as many, however many are owed: one that turns out to stand behind
     another is put off until that one is closed (`wake_lanes`) or `BEHIND` has passed.
     """
-    wanted = limit + ahead
-    for look_at in (wanted, wanted + LOOK_FURTHER):
+    most = limit + ahead
+    for look_at in (most, most + LOOK_FURTHER):
         of = {"of_channel": channel, "of_gateway": gateway, "now": now, "beyond": now + leases.LONGEST}
         of["look_at"] = look_at
         seen = connection.execute(_DUE, of).all()
@@ -135,7 +135,7 @@ def claim(
             break
         # Read again, for between the two statements the one in front may have been closed.
         connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND, "now": now})
-    first = [row for row in seen if not row.is_behind and row.id not in except_for][:wanted]
+    first = [row for row in seen if not row.is_behind and row.id not in except_for][:most]
     rows = first[:limit] + [row for row in first[limit:] if row.verb not in never_ahead]
     token = new_lease()
     if rows:
@@ -173,12 +173,14 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
     """Those of the (channel, gateway) pairs for which `claim` might find something; costs no write lock."""
     if not candidates:
         return []
-    wanted = {
+    candidates_of = {
         name: value
         for number, (channel, gateway) in enumerate(candidates)
         for name, value in ((f"channel_{number}", channel), (f"gateway_{number}", gateway))
     }
-    rows = connection.execute(_due_among(len(candidates)), {**wanted, "now": now, "beyond": now + leases.LONGEST})
+    rows = connection.execute(
+        _due_among(len(candidates)), {**candidates_of, "now": now, "beyond": now + leases.LONGEST}
+    )
     return [(row.channel, row.gateway) for row in rows]
 
 
@@ -186,13 +188,17 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
 def _due_among(count: int) -> Select[tuple[str, str]]:
     pairs = ", ".join(f"(:channel_{number}, :gateway_{number})" for number in range(count))
     listed = text(f"select column1 as channel, column2 as gateway from (values {pairs}) as pairs")
-    wanted = listed.columns(column("channel", Text), column("gateway", Text)).cte("wanted")
+    candidates_of = listed.columns(column("channel", Text), column("gateway", Text)).cte("wanted")
     # With a limit, for PostgreSQL would else read the whole backlog once instead of one row for each stream.
     one = (
         select(deliveries.c.id)
-        .where(deliveries.c.channel == wanted.c.channel, deliveries.c.gateway == wanted.c.gateway, _is_due(_NOW))
+        .where(
+            deliveries.c.channel == candidates_of.c.channel,
+            deliveries.c.gateway == candidates_of.c.gateway,
+            _is_due(_NOW),
+        )
         .order_by(deliveries.c.next_try_at)
         .limit(1)
         .scalar_subquery()
     )
-    return select(wanted.c.channel, wanted.c.gateway).where(one.is_not(None))
+    return select(candidates_of.c.channel, candidates_of.c.gateway).where(one.is_not(None))

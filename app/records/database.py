@@ -52,6 +52,7 @@ from app.records.engines import (
     sqlite_engine,
 )
 from app.records.prerequisite import Prerequisite
+from app.records.statements import compile_all
 
 __all__ = [
     "Database",
@@ -274,7 +275,8 @@ class Database:
     def prepare(self) -> None:
         """Make the database usable at start (R27): SQLite migrates itself, PostgreSQL must be migrated.
 
-        From then on each transaction sees whether it still is.  Raises `UnfitDatabase` when PostgreSQL lacks
+        From then on each transaction sees whether it still is, and no callback waits for its statements to be made.
+        Raises `UnfitDatabase` when PostgreSQL lacks
         migrations, or when a newer version has made of it what this one cannot use.
         """
         if self.pending():
@@ -282,6 +284,7 @@ class Database:
                 raise UnfitDatabase(LACKS_MIGRATIONS)
             self.upgrade()
         self._usable_revision = self.form().revision
+        compile_all(self.engine.dialect)
 
     def close(self) -> None:
         """Give back every connection; a thread that still needs one gets an error."""
@@ -332,11 +335,14 @@ _LOCK_NAMES = text(
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
+    """Begin a transaction; what touches no file is sent by the driver itself, in a tenth of the time."""
     options = connection.get_execution_options()
+    driver: Any = connection.connection.dbapi_connection
     if not options.get("is_write"):
-        connection.exec_driver_sql("BEGIN")
+        driver.execute("BEGIN")
         return
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={options['busy_ms']}")
+    driver.execute(f"PRAGMA busy_timeout={options['busy_ms']}")
+    # This one reads the file, and what it raises is to be known as the database's: SQLAlchemy sends it.
     connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -1,4 +1,4 @@
-"""What an error of a database driver means for whoever asked, and its reason in words.
+"""What an error of a database driver means for the caller, and its reason in words.
 
 The words are ours alone: a driver's own text may hold an address, a user or a value.
 """
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailable(ChannelError):
-    """The database did not take or give what was asked; nothing was half-written.  Its text is the reason in words."""
+    """The database did not take or give what was requested, and nothing was half-written.  Its text is the reason."""
 
 
 class DatabaseConflict(DatabaseUnavailable):

@@ -29,10 +29,10 @@ class DeliveryFilter:
     until: datetime | None = None
 
 
-def find(connection: Connection, wanted: DeliveryFilter, limit: int | None = None) -> Sequence[Row[Any]]:
+def find(connection: Connection, which: DeliveryFilter, limit: int | None = None) -> Sequence[Row[Any]]:
     """The deliveries, newest first; whole rows, so the caller takes care of the body."""
     return connection.execute(
-        select(deliveries).where(*_restrictions(wanted)).order_by(deliveries.c.id.desc()).limit(limit)
+        select(deliveries).where(*_restrictions(which)).order_by(deliveries.c.id.desc()).limit(limit)
     ).all()
 
 
@@ -47,7 +47,7 @@ class DeliveryPage:
 
 def page(
     connection: Connection,
-    wanted: DeliveryFilter,
+    which: DeliveryFilter,
     *,
     channels: Collection[str] | None,
     before: int | None,
@@ -59,9 +59,9 @@ def page(
     Open ones have an index; of closed ones at most `searched` are looked through.
     """
     bounds = [] if before is None else [deliveries.c.id < before]
-    rules = [*_restrictions(wanted), visible(deliveries.c.channel, channels)]
+    rules = [*_restrictions(which), visible(deliveries.c.channel, channels)]
     newest = select(deliveries).where(*bounds).order_by(deliveries.c.id.desc())
-    if _is_indexed(wanted):
+    if _is_indexed(which):
         rows = connection.execute(newest.where(*rules).limit(limit + 1)).all()
         return DeliveryPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None, None)
     some = select(deliveries.c.id).where(*bounds).order_by(deliveries.c.id.desc()).limit(searched).subquery()
@@ -73,10 +73,10 @@ def page(
 
 
 def oldest(
-    connection: Connection, wanted: DeliveryFilter, *, channels: Collection[str] | None, limit: int
+    connection: Connection, which: DeliveryFilter, *, channels: Collection[str] | None, limit: int
 ) -> Sequence[Row[Any]]:
     """The first `limit` calls that are chosen, oldest first."""
-    rules = [*_restrictions(wanted), visible(deliveries.c.channel, channels)]
+    rules = [*_restrictions(which), visible(deliveries.c.channel, channels)]
     return connection.execute(select(deliveries).where(*rules).order_by(deliveries.c.id).limit(limit)).all()
 
 
@@ -86,36 +86,36 @@ def of_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     return [row for some in chunked(ids) for row in connection.execute(by_id.where(deliveries.c.id.in_(some))).all()]
 
 
-def _is_indexed(wanted: DeliveryFilter) -> bool:
-    return bool(wanted.ids or wanted.order) or (bool(wanted.states) and set(wanted.states) <= set(OPEN_STATES))
+def _is_indexed(which: DeliveryFilter) -> bool:
+    return bool(which.ids or which.order) or (bool(which.states) and set(which.states) <= set(OPEN_STATES))
 
 
-def count(connection: Connection, wanted: DeliveryFilter) -> int:
+def count(connection: Connection, which: DeliveryFilter) -> int:
     """How many `find` would give without a limit."""
-    found = connection.execute(select(func.count()).select_from(deliveries).where(*_restrictions(wanted)))
+    found = connection.execute(select(func.count()).select_from(deliveries).where(*_restrictions(which)))
     return int(found.scalar_one())
 
 
-def _restrictions(wanted: DeliveryFilter) -> list[ColumnElement[bool]]:
+def _restrictions(which: DeliveryFilter) -> list[ColumnElement[bool]]:
     table = deliveries.c
     rules: list[ColumnElement[bool]] = []
-    if wanted.ids:
-        rules.append(table.id.in_(wanted.ids))
-    if wanted.order:
+    if which.ids:
+        rules.append(table.id.in_(which.ids))
+    if which.order:
         known = select(channel_rows.c.key)
-        of_order = (commands.c.order_refnum == wanted.order, commands.c.channel.in_(known))
+        of_order = (commands.c.order_refnum == which.order, commands.c.channel.in_(known))
         rules.append(table.command_id.in_(select(commands.c.id).where(*of_order)))
-    for column, value in ((table.lane, wanted.order), (table.channel, wanted.channel), (table.gateway, wanted.gateway)):
+    for column, value in ((table.lane, which.order), (table.channel, which.channel), (table.gateway, which.gateway)):
         if value:
             rules.append(column == value)
-    if wanted.states:
-        rules.append(outbox.is_in(deliveries, [state for state in STATES if state in wanted.states]))
-    if wanted.states and set(wanted.states) <= set(OPEN_STATES):
+    if which.states:
+        rules.append(outbox.is_in(deliveries, [state for state in STATES if state in which.states]))
+    if which.states and set(which.states) <= set(OPEN_STATES):
         rules.append(outbox.is_in(deliveries, OPEN_STATES))  # the condition of the open calls' index
-    if wanted.since:
-        rules.append(table.created_at >= wanted.since)
-    if wanted.until:
-        rules.append(table.created_at < wanted.until)
+    if which.since:
+        rules.append(table.created_at >= which.since)
+    if which.until:
+        rules.append(table.created_at < which.until)
     return rules
 
 

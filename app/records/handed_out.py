@@ -1,4 +1,4 @@
-"""Orders that `order_pull` gave away or a callback asked about: their lines, and what callbacks said of them (R18)."""
+"""Orders that `order_pull` handed out or a callback named: their lines, and what callbacks said of them (R18)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
 from app.records.parcels import Parcel, parcel_of, shipped_units
-from app.records.statements import among
+from app.records.pulls import Walk
+from app.records.row_lists import insert_many
+from app.records.statements import Prepared, among
+from app.records.tables.columns import units_of
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
 
@@ -31,7 +35,7 @@ class UnshippedUnits(msgspec.Struct):
 
 @dataclass(frozen=True)
 class KnownOrder:
-    """An order this server has handed out or been asked about."""
+    """An order this server has handed out or a callback has named."""
 
     refnum: str
     state: str
@@ -82,8 +86,19 @@ _ORDER_AND_PACKAGE = (
 )  # fmt: skip
 
 
-_KNOWN_REFNUMS = select(handed_out.c.refnum).where(
-    handed_out.c.channel == bindparam("of_channel"), among(handed_out.c.refnum, "refnums")
+_KNOWN_REFNUMS = Prepared(
+    select(handed_out.c.refnum).where(
+        handed_out.c.channel == bindparam("of_channel"), among(handed_out.c.refnum, "refnums")
+    )
+)
+
+
+_ADD = Prepared(
+    insert_many(
+        handed_out,
+        ("refnum", "trimmed_refnum", "lines", "shipping", "shipping_tax"),
+        ("channel", "times", "last_pull_ms", "last_handed_at", "hand_outs"),
+    )
 )
 
 
@@ -119,10 +134,10 @@ def numbered(connection: Connection, channel: str, retailops_order_id: str) -> l
     """The orders acknowledged under this number of RetailOps, at most two of them; [] for "", which is no number."""
     if not retailops_order_id:
         return []
-    wanted = select(handed_out.c.refnum).where(
+    query = select(handed_out.c.refnum).where(
         handed_out.c.channel == channel, handed_out.c.retailops_order_id == retailops_order_id, HAS_NUMBER
     )
-    return list(connection.execute(wanted.order_by(handed_out.c.refnum).limit(2)).scalars())
+    return list(connection.execute(query.order_by(handed_out.c.refnum).limit(2)).scalars())
 
 
 def known_as_stated(connection: Connection, channel: str, stated: Collection[str]) -> dict[str, KnownOrder]:
@@ -147,11 +162,11 @@ def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> 
     if not unknown:
         return {}
     trimmed = {refnum.strip() for refnum in unknown}
-    wanted = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
+    query = select(handed_out.c.refnum, handed_out.c.trimmed_refnum).where(
         handed_out.c.channel == channel, handed_out.c.trimmed_refnum.in_(trimmed), HAS_TRIMMED
     )
     alike: dict[str, list[str]] = {}
-    for row in connection.execute(wanted):
+    for row in connection.execute(query):
         alike.setdefault(row.trimmed_refnum, []).append(row.refnum)
     found = {refnum: alike.get(refnum.strip(), []) for refnum in unknown}
     return {refnum: same[0] for refnum, same in found.items() if len(same) == 1}
@@ -159,24 +174,29 @@ def _trimmed(connection: Connection, channel: str, unknown: Collection[str]) -> 
 
 def known_refnums(connection: Connection, channel: str, refnums: Collection[str]) -> set[str]:
     """Which of these orders are remembered."""
-    return set(connection.execute(_KNOWN_REFNUMS, {"of_channel": channel, "refnums": refnums}).scalars())
+    return set(_KNOWN_REFNUMS.execute(connection, {"of_channel": channel, "refnums": refnums}).scalars())
 
 
-def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch]) -> None:
-    """Keep these orders' lines, which are not remembered yet.  Raises `DatabaseConflict` where one is."""
+def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], walk: Walk | None = None) -> None:
+    """Keep these orders' lines, which are not remembered yet; with `walk` they are handed out by it now.
+
+    Raises `DatabaseConflict` where one is remembered.
+    """
     rows = [
         {
-            "channel": channel,
             "refnum": sketch.refnum,
             "trimmed_refnum": trimmed if (trimmed := sketch.refnum.strip()) != sketch.refnum else None,
-            "lines": msgspec.json.encode(sketch.lines),
-            "shipping": sketch.shipping,
-            "shipping_tax": sketch.shipping_tax,
+            "lines": msgspec.json.encode(sketch.lines).decode(),
+            "shipping": units_of(sketch.shipping),
+            "shipping_tax": units_of(sketch.shipping_tax),
         }
         for sketch in sketches
     ]
     if rows:
-        connection.execute(insert(handed_out), rows)
+        counted: dict[str, Any] = {"times": 0, "last_pull_ms": 0, "last_handed_at": None, "hand_outs": None}
+        if walk is not None:
+            counted = {"times": 1, "last_pull_ms": walk.pull_ms, "last_handed_at": walk.now, "hand_outs": walk.moment}
+        _ADD.execute(connection, {"channel": channel, "rows": rows, **counted})
 
 
 def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:

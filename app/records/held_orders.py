@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import ClauseElement, Connection, bindparam, delete
 
 from app.domain.orders import HeldBack
+from app.domain.texts import mended
 from app.records import search_keys
+from app.records.row_lists import insert_many
 from app.records.search_keys import Number
-from app.records.statements import among, upsert
+from app.records.statements import Prepared, among
 from app.records.tables.orders import held_back
 
-_LET_GO = delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
+
+def _held(dialect: str) -> ClauseElement:
+    rows = insert_many(held_back, ("refnum", "reason"), ("channel", "since"), dialect=dialect)
+    return rows.returning(held_back.c.refnum)
+
+
+_HOLD = Prepared(_held)
+_LET_GO = Prepared(
+    delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
+)
 
 
 def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: datetime) -> set[str]:
     """Name these orders as held back; which of them were not yet."""
-    rows = {
-        item.refnum: {"channel": channel, "refnum": item.refnum, "reason": item.reason, "since": now} for item in held
-    }
+    rows = {item.refnum: {"refnum": item.refnum, "reason": mended(item.reason)} for item in held}
     if not rows:
         return set()
-    fresh = set(upsert(connection, held_back, list(rows.values()), returning=[held_back.c.refnum]).scalars())
+    named = {"channel": channel, "since": now, "rows": list(rows.values())}
+    fresh = set(_HOLD.execute(connection, named).scalars())
     search_keys.learn(connection, channel, (Number(refnum, "order", refnum) for refnum in fresh), now)
     return fresh
 
@@ -31,4 +41,4 @@ def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: da
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:
     """Nobody has to look any more: they are sent, or they are over."""
     if refnums:
-        connection.execute(_LET_GO, {"of_channel": channel, "refnums": refnums})
+        _LET_GO.execute(connection, {"of_channel": channel, "refnums": refnums})

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
-from app.records.statements import visible
+from app.records.statements import Prepared, visible
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import late_events
 
@@ -25,7 +25,7 @@ DONE = "LATE_DONE"
 REFUSED = {"inventory_push": "LATE_STOCK_REFUSED", "catalog_push": "LATE_PRODUCT_REFUSED"}
 """The code of a refused fact, by the callback that stated it."""
 
-TOLD_AT_ONCE = 20
+SENT_AT_ONCE = 20
 """Most late news in one answer."""
 
 REPEATABLE_FOR = timedelta(minutes=10)
@@ -116,25 +116,31 @@ def note_refused(
         )
 
 
+_NEWS = Prepared(
+    select(late_events.c.channel)
+    .where(or_(late_events.c.sent_at.is_(None), late_events.c.sent_at > bindparam("repeated_after", type_=Moment)))
+    .distinct()
+)
+
+
 def channels_with_news(connection: Connection, now: datetime) -> set[str]:
-    """The channels whose next answer may have something to tell."""
-    may_be_told = or_(late_events.c.sent_at.is_(None), late_events.c.sent_at > now - REPEATABLE_FOR)
-    return set(connection.execute(select(late_events.c.channel).where(may_be_told).distinct()).scalars())
+    """The channels whose next answer may have something to add."""
+    return set(_NEWS.execute(connection, {"repeated_after": now - REPEATABLE_FOR}).scalars())
 
 
-def is_any_for(connection: Connection, channel: str, asked: str, now: datetime) -> bool:
-    """True when `tell` would find something for this request; costs no write lock."""
-    row = connection.execute(select(late_events.c.id).where(_to_be_told(channel, asked, now)).limit(1)).first()
+def is_any_for(connection: Connection, channel: str, digest: str, now: datetime) -> bool:
+    """True when `take` would find something for this request; costs no write lock."""
+    row = connection.execute(select(late_events.c.id).where(_is_due(channel, digest, now)).limit(1)).first()
     return row is not None
 
 
-def tell(connection: Connection, channel: str, asked: str, request_id: str, now: datetime) -> list[Event]:
-    """The oldest news for this answer, marked as sent.  `asked` is a digest of the request's content."""
+def take(connection: Connection, channel: str, digest: str, request_id: str, now: datetime) -> list[Event]:
+    """The oldest news for this answer, marked as sent.  `digest` is of the request's content."""
     rows = connection.execute(
         select(late_events)
-        .where(_to_be_told(channel, asked, now))
+        .where(_is_due(channel, digest, now))
         .order_by(late_events.c.id)
-        .limit(TOLD_AT_ONCE)
+        .limit(SENT_AT_ONCE)
         .with_for_update(skip_locked=True)
     ).all()
     fresh = [row.id for row in rows if row.sent_at is None]
@@ -142,7 +148,7 @@ def tell(connection: Connection, channel: str, asked: str, request_id: str, now:
         connection.execute(
             update(late_events)
             .where(late_events.c.id.in_(fresh))
-            .values(sent_at=now, sent_to=asked, sent_request_id=request_id)
+            .values(sent_at=now, sent_to=digest, sent_request_id=request_id)
         )
         connection.execute(
             update(late_events).where(late_events.c.id.in_(fresh), late_events.c.code == DONE).values(dismissed_at=now)
@@ -221,8 +227,8 @@ def page(
     return connection.execute(query.limit(limit)).all()
 
 
-def _to_be_told(channel: str, asked: str, now: datetime) -> ColumnElement[bool]:
+def _is_due(channel: str, digest: str, now: datetime) -> ColumnElement[bool]:
     # What has come right is dismissed by being sent; what an operator dismissed is not sent again.
     is_open = or_(late_events.c.dismissed_at.is_(None), late_events.c.code == DONE)
-    is_repeat = and_(late_events.c.sent_to == asked, late_events.c.sent_at > now - REPEATABLE_FOR, is_open)
+    is_repeat = and_(late_events.c.sent_to == digest, late_events.c.sent_at > now - REPEATABLE_FOR, is_open)
     return and_(late_events.c.channel == channel, or_(late_events.c.sent_at.is_(None), is_repeat))

@@ -99,27 +99,27 @@ def listing(
     before: int | None = None,
 ) -> list[Operation]:
     """Acts of these channels (None: all) before an id, newest first; of each at most `named` objects it changed."""
-    wanted = select(operations).where(visible(operations.c.channel, channels))
-    wanted = wanted.order_by(operations.c.id.desc()).limit(limit)
+    query = select(operations).where(visible(operations.c.channel, channels))
+    query = query.order_by(operations.c.id.desc()).limit(limit)
     if before is not None:
-        wanted = wanted.where(operations.c.id < before)
+        query = query.where(operations.c.id < before)
     if channel:
-        wanted = wanted.where(operations.c.channel == channel)
+        query = query.where(operations.c.channel == channel)
     if since is not None:
-        wanted = wanted.where(operations.c.at >= since)
-    rows = connection.execute(wanted).all()
+        query = query.where(operations.c.at >= since)
+    rows = connection.execute(query).all()
     targets = _targets(connection, [row.id for row in rows], named)
     return list(_operations(rows, targets))
 
 
 def count(connection: Connection, *, channel: str = "", since: datetime | None = None) -> int:
     """How many acts `listing` would give without a limit."""
-    wanted = select(func.count()).select_from(operations)
+    query = select(func.count()).select_from(operations)
     if channel:
-        wanted = wanted.where(operations.c.channel == channel)
+        query = query.where(operations.c.channel == channel)
     if since is not None:
-        wanted = wanted.where(operations.c.at >= since)
-    return int(connection.execute(wanted).scalar_one())
+        query = query.where(operations.c.at >= since)
+    return int(connection.execute(query).scalar_one())
 
 
 def _targets(connection: Connection, operation_ids: Sequence[int], named: int) -> dict[int, list[Target]]:

@@ -82,8 +82,8 @@ def page(
     connection: Connection, chosen: Chosen, *, before: Place | None, now: datetime, limit: int, searched: int
 ) -> Part:
     """At most `limit` orders before a place; with a state at most `searched` orders are looked through for it."""
-    newest = _keys(chosen, before).limit(searched if chosen.state else limit + 1).subquery()
-    wanted = _rows(newest).order_by(newest.c.at.desc(), newest.c.channel.desc(), newest.c.order_refnum.desc())
+    keys = newest(chosen, before).limit(searched if chosen.state else limit + 1).subquery()
+    wanted = _rows(keys).order_by(keys.c.at.desc(), keys.c.channel.desc(), keys.c.order_refnum.desc())
     if chosen.state:
         wanted = wanted.where(STATE.in_([chosen.state]))
     rows = connection.execute(wanted.limit(limit + 1), {"now": now}).all()
@@ -91,7 +91,7 @@ def page(
         return Part(rows[:limit], _place(rows[limit - 1]))
     if not chosen.state:
         return Part(rows, None)
-    end = connection.execute(_keys(chosen, before).offset(searched - 1).limit(1)).first()
+    end = connection.execute(newest(chosen, before).offset(searched - 1).limit(1)).first()
     return Part(rows, None) if end is None else Part(rows, _place(end), end.at)
 
 
@@ -106,7 +106,8 @@ def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row
     return connection.execute(_rows(known), {"now": now}).first()
 
 
-def _keys(chosen: Chosen, before: Place | None) -> Select[Any]:
+def newest(chosen: Chosen, before: Place | None) -> Select[Any]:
+    """The orders before a place, newest first, whatever their state; reads the index of orders."""
     wanted = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
         literal_column(IS_ORDER_KEY), visible(func.coalesce(_KEY.channel, ""), chosen.channels)
     )

@@ -259,12 +259,12 @@ def release_unbound(connection: Connection, command_ids: Iterable[int]) -> set[i
 
 def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[int, list[CallReport]]:
     """What can be reported of every delivery of these commands, in the order they were owed."""
-    told: dict[int, list[CallReport]] = {command_id: [] for command_id in command_ids}
-    if not told:
-        return told
-    rows = connection.execute(select(deliveries).where(deliveries.c.command_id.in_(told)).order_by(deliveries.c.id))
+    reports: dict[int, list[CallReport]] = {command_id: [] for command_id in command_ids}
+    if not reports:
+        return reports
+    rows = connection.execute(select(deliveries).where(deliveries.c.command_id.in_(reports)).order_by(deliveries.c.id))
     for row in rows:
-        told[row.command_id].append(
+        reports[row.command_id].append(
             CallReport(
                 row.verb,
                 row.gateway,
@@ -275,4 +275,4 @@ def of_commands(connection: Connection, command_ids: Collection[int]) -> dict[in
                 msgspec.json.decode(row.events, type=tuple[Event, ...]) if row.events else (),
             )
         )
-    return told
+    return reports

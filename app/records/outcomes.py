@@ -184,7 +184,7 @@ def _may_be_later(settled: Settled, delivered_at: datetime | None) -> bool:
 
 
 def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime) -> None:
-    """Tell people of a call that may have arrived after later ones of its order, which nobody can send again.
+    """Note for operators a call that may have arrived after later ones of its order, which nobody can send again.
 
     Its process stood still while sending; another made the call and the later ones, whose bodies are gone (R28).
     """

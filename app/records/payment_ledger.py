@@ -139,10 +139,10 @@ def named(connection: Connection, channel: str, stated: Collection[str]) -> set[
 def _of_numbers(connection: Connection, channel: str, numbers: Collection[str]) -> set[tuple[str, str]]:
     if not numbers:
         return set()
-    wanted = select(payments.c.order_refnum, payments.c.refnum).where(
+    query = select(payments.c.order_refnum, payments.c.refnum).where(
         payments.c.channel == channel, payments.c.refnum.in_(list(numbers))
     )
-    return {(row.order_refnum, row.refnum) for row in connection.execute(wanted)}
+    return {(row.order_refnum, row.refnum) for row in connection.execute(query)}
 
 
 def hold_capture(connection: Connection, channel: str, order_refnum: str, payment_refnum: str, amount: Decimal) -> None:

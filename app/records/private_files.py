@@ -65,7 +65,7 @@ def _tighten(path: Path) -> None:
 
 
 def posix_locks() -> Any:
-    """The module `fcntl`.  It is asked for when a server or its database begins, for commands run on other systems."""
+    """The module `fcntl`.  It is loaded when a server or its database begins, for commands run on other systems."""
     try:
         import fcntl
     except ImportError as error:

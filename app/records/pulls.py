@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Text, bindparam, case, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 
-from app.records.statements import among
+from app.records.statements import Prepared, among
 from app.records.tables.columns import Moment
-from app.records.tables.orders import IS_OPEN_ORDER, handed_out
+from app.records.tables.orders import IS_OPEN_ORDER, handed_out, held_back
 
 TIRED_AFTER = 5
 """Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
@@ -24,19 +38,48 @@ TIRED_FOR = timedelta(days=7)
 _OF_CHANNEL = handed_out.c.channel == bindparam("of_channel")
 _HANDED_AT = bindparam("handed_at", type_=Moment)
 _MOMENT = bindparam("moment", type_=Text)
+_IS_OTHER_WALK = handed_out.c.last_pull_ms != bindparam("pull_ms")
 
-_ANY_OPEN = select(handed_out.c.refnum).where(_OF_CHANNEL, IS_OPEN_ORDER).limit(1)
+_SET_ASIDE = Prepared(
+    select(handed_out.c.refnum, handed_out.c.acknowledged_at.is_not(None)).where(
+        _OF_CHANNEL,
+        among(handed_out.c.refnum, "refnums"),
+        or_(
+            handed_out.c.acknowledged_at.is_not(None),
+            handed_out.c.times > TIRED_AFTER,
+            and_(handed_out.c.times == TIRED_AFTER, _IS_OTHER_WALK),
+        ),
+    )
+)
 
-_STANDING = select(
-    handed_out.c.refnum,
-    handed_out.c.times,
-    handed_out.c.last_pull_ms,
-    handed_out.c.acknowledged_at.is_not(None).label("is_acknowledged"),
-).where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"))
+_HAS_TIRED = Prepared(
+    select(handed_out.c.refnum)
+    .where(
+        _OF_CHANNEL,
+        IS_OPEN_ORDER,
+        handed_out.c.acknowledged_at.is_(None),
+        handed_out.c.times >= TIRED_AFTER,
+        _IS_OTHER_WALK,
+        handed_out.c.last_handed_at > bindparam("handed_after", type_=Moment),
+    )
+    .limit(1)
+)
 
-_COUNT = (
+_NO: ColumnElement[int] = literal_column("0")
+
+_KEPT = Prepared(
+    select(handed_out.c.refnum, handed_out.c.times, handed_out.c.last_pull_ms, _NO.label("is_held"))
+    .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"))
+    .union_all(
+        select(held_back.c.refnum, _NO, _NO, literal_column("1")).where(
+            held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums")
+        )
+    )
+)
+
+_COUNT = Prepared(
     update(handed_out)
-    .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"), handed_out.c.last_pull_ms != bindparam("pull_ms"))
+    .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"), _IS_OTHER_WALK)
     .values(
         times=handed_out.c.times + 1,
         last_pull_ms=bindparam("pull_ms"),
@@ -46,46 +89,75 @@ _COUNT = (
             else_=handed_out.c.hand_outs,
         ),
     )
-    .returning(handed_out.c.refnum, handed_out.c.times)
 )
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A walk of `order_pull`: its moment, by which its hand-outs are counted once, and the time now."""
+
+    pull_ms: int
+    now: datetime
+
+    @property
+    def moment(self) -> str:
+        """As a hand-out is added to `handed_out.hand_outs`."""
+        return f",{int(self.now.timestamp() * 1000)}"
+
+
+class HandOuts(NamedTuple):
+    """How often an order was handed out, and by which walk last."""
+
+    times: int
+    last_pull_ms: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is known of the orders of a page before it is handed out."""
+
+    handed_out: dict[str, HandOuts]
+    """Those that were handed out or asked about."""
+    held_back: set[str]
+
+
+def set_aside(
+    connection: Connection, channel: str, refnums: Collection[str], pull_ms: int
+) -> tuple[set[str], set[str]]:
+    """Of these orders those that RetailOps has, and those others that earlier walks than `pull_ms` gave too often."""
+    tired: set[str] = set()
+    acknowledged: set[str] = set()
+    named = {"of_channel": channel, "refnums": refnums, "pull_ms": pull_ms}
+    for refnum, is_acknowledged in _SET_ASIDE.execute(connection, named).all():
+        (acknowledged if is_acknowledged else tired).add(refnum)
+    return acknowledged, tired
+
+
+def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime) -> bool:
+    """Whether walks before that of `pull_ms` handed out an order so often that it goes behind the fresh ones."""
+    named = {"of_channel": channel, "pull_ms": pull_ms, "handed_after": now - TIRED_FOR}
+    return _HAS_TIRED.execute(connection, named).first() is not None
+
+
+def kept(connection: Connection, channel: str, refnums: Collection[str]) -> Kept:
+    """What is known of these orders."""
+    found = Kept({}, set())
+    named = {"of_channel": channel, "refnums": refnums}
+    for refnum, times, last_pull_ms, is_held in _KEPT.execute(connection, named).all():
+        if is_held:
+            found.held_back.add(refnum)
+        else:
+            found.handed_out[refnum] = HandOuts(times, last_pull_ms)
+    return found
+
+
+def count(connection: Connection, channel: str, refnums: Collection[str], walk: Walk) -> None:
+    """Count a hand-out of these orders, once per walk however often its page is asked for."""
+    if refnums:
+        named = {"of_channel": channel, "refnums": refnums, "pull_ms": walk.pull_ms}
+        _COUNT.execute(connection, {**named, "handed_at": walk.now, "moment": walk.moment})
 
 
 def moments(kept: str | None) -> list[datetime]:
     """When an order was handed out, oldest first, by `handed_out.hand_outs`."""
     return [datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (kept or "").split(",") if ms]
-
-
-def is_any_open(connection: Connection, channel: str) -> bool:
-    """Whether RetailOps has any order that is neither cancelled nor completed."""
-    return connection.execute(_ANY_OPEN, {"of_channel": channel}).first() is not None
-
-
-def standing(
-    connection: Connection, channel: str, refnums: Collection[str], pull_ms: int
-) -> dict[str, tuple[int, bool]]:
-    """Per order how often walks before that of `pull_ms` handed it out, and whether RetailOps has it."""
-    rows = connection.execute(_STANDING, {"of_channel": channel, "refnums": refnums}).all()
-    return {refnum: (times - (last == pull_ms), is_acknowledged) for refnum, times, last, is_acknowledged in rows}
-
-
-def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime) -> bool:
-    """Whether walks before that of `pull_ms` handed out an order so often that it goes behind the fresh ones."""
-    wanted = _ANY_OPEN.where(
-        handed_out.c.acknowledged_at.is_(None),
-        handed_out.c.times >= TIRED_AFTER,
-        handed_out.c.last_pull_ms != pull_ms,
-        handed_out.c.last_handed_at > now - TIRED_FOR,
-    )
-    return connection.execute(wanted, {"of_channel": channel}).first() is not None
-
-
-def count(connection: Connection, channel: str, refnums: Collection[str], pull_ms: int, now: datetime) -> list[str]:
-    """Count the hand-outs once per walk, however often its page is asked for; those that go last from now on."""
-    if not refnums:
-        return []
-    moment = f",{int(now.timestamp() * 1000)}"
-    now_counted = {
-        "of_channel": channel, "refnums": refnums, "pull_ms": pull_ms, "handed_at": now, "moment": moment,
-    }  # fmt: skip
-    tired = {refnum for refnum, times in connection.execute(_COUNT, now_counted).all() if times == TIRED_AFTER}
-    return [refnum for refnum in refnums if refnum in tired]

@@ -63,7 +63,7 @@ class Entry:
 
     @property
     def source(self) -> tuple[str, str]:
-        """What asked for it: (callback, natural key)."""
+        """What requested it: (callback, natural key)."""
         return self.callback, self.natural_key
 
     @property
@@ -137,7 +137,7 @@ def set_state(connection: Connection, channel: str, key: str, state: State, refn
         search_keys.learn(connection, channel, numbers, utc_now())
 
 
-def note_told(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+def note_answered(connection: Connection, ids: Sequence[int], now: datetime) -> None:
     """RetailOps is being sent that these were accepted."""
     connection.execute(
         update(refunds).where(refunds.c.id.in_(ids), refunds.c.answered_at.is_(None)).values(answered_at=now)
@@ -165,16 +165,16 @@ def listing(
     is_unpaid_request: bool = False,
     limit: int = 100,
 ) -> list[Entry]:
-    """Entries, newest first.  `is_unpaid_request`: only those for which RetailOps asked and nothing was paid."""
+    """Entries, newest first.  `is_unpaid_request`: only requests of RetailOps for which nothing was paid."""
     query = select(refunds).order_by(refunds.c.id.desc()).limit(limit)
-    for column, wanted in (
+    for column, value in (
         (refunds.c.channel, channel),
         (refunds.c.order_refnum, order_refnum),
         (refunds.c.state, state),
         (refunds.c.callback, callback),
     ):
-        if wanted:
-            query = query.where(column == wanted)
+        if value:
+            query = query.where(column == value)
     if is_unpaid_request:
         query = query.where(_IS_UNPAID_REQUEST)
     return [_entry(row) for row in connection.execute(query)]
@@ -190,7 +190,7 @@ class RefundChoice:
     state: str = ""
     callback: str = ""
     is_unpaid_request: bool = False
-    """Only those for which RetailOps asked and nothing was paid."""
+    """Only requests of RetailOps for which nothing was paid."""
     is_in_doubt: bool = False
     """Only those of which a person has to find out whether they were paid."""
 

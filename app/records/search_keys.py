@@ -16,7 +16,6 @@ from sqlalchemy import (
     Boolean,
     Connection,
     CursorResult,
-    Executable,
     Insert,
     Row,
     Select,
@@ -36,6 +35,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.sql.dml import UpdateBase
 
 from app.domain.texts import mended
+from app.records.statements import Prepared
 from app.records.tables.operations import search_keys
 
 Kind = Literal[
@@ -66,7 +66,7 @@ def folded(number: str) -> str:
 def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: datetime) -> None:
     """Keep these numbers, those that are known already among them: one statement, none for no numbers."""
     if rows := _rows(channel, numbers, now):
-        connection.execute(_LEARN[connection.dialect.name], {"learned": rows})
+        _LEARN.execute(connection, {"learned": rows})
 
 
 def learn_beside(
@@ -81,7 +81,7 @@ def learn_beside(
     if not rows:
         return connection.execute(statement, values)
     if connection.dialect.name == "sqlite":
-        connection.execute(_LEARN["sqlite"], {"learned": rows})
+        _LEARN.execute(connection, {"learned": rows})
         return connection.execute(statement, values)
     return connection.execute(statement.add_cte(_BESIDE), {**values, "learned": rows})
 
@@ -152,5 +152,5 @@ def _postgresql() -> Insert:
     return postgresql_insert(search_keys).from_select(_COLUMNS, values).on_conflict_do_nothing()
 
 
-_LEARN: Mapping[str, Executable] = {"sqlite": _sqlite(), "postgresql": _postgresql()}
+_LEARN = Prepared(lambda dialect: _sqlite() if dialect == "sqlite" else _postgresql())
 _BESIDE = _postgresql().cte("learned")

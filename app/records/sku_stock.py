@@ -35,7 +35,7 @@ class SkuAtGateway:
     is_owed: bool
     is_changed: bool
     is_uncertain: bool
-    sent: str | None
+    sent: bytes | None
     sent_at: datetime | None
     refusal: str
     obstacles: tuple[Obstacle, ...]
@@ -94,7 +94,7 @@ def of_sku(connection: Connection, channel: str, sku: str) -> list[SkuAtGateway]
     return [
         SkuAtGateway(
             row.gateway, msgspec.json.decode(row.level, type=StockLevel), row.stated_at, row.seq > row.sent_seq,
-            row.is_changed, row.is_uncertain, None if row.sent is None else bytes(row.sent).decode(errors="replace"),
+            row.is_changed, row.is_uncertain, row.sent,
             row.sent_at, row.refusal, tuple(obstacles.get(row.gateway, ())), row.moved_at, row.again_at, row.attention,
         )
         for row in rows

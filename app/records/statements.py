@@ -1,4 +1,4 @@
-"""What statements of all tables share: long lists of names as parameters, and rows that may be there already."""
+"""What statements of all tables share: long lists of keys, rows that may be there already, and being made once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     ARRAY,
+    ClauseElement,
     Column,
     ColumnElement,
     Connection,
     CursorResult,
     Dialect,
+    Insert,
     Table,
     Text,
     bindparam,
@@ -21,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -87,11 +90,86 @@ def upsert(
 
     No row is added twice by two transactions at once.  `returning` gives these columns of what was written.
     """
-    added = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+    return connection.execute(upserted(connection.dialect.name, table, change, key, returning), rows)
+
+
+INSERTS: Mapping[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def upserted(
+    dialect: str,
+    table: Table,
+    change: Change | None = None,
+    key: Sequence[str] = (),
+    returning: Sequence[Column[Any]] = (),
+) -> Insert | ReturningInsert[Any]:
+    """The statement of `upsert` for the dialect of this name."""
+    added = INSERTS[dialect](table)
     columns = [table.c[name] for name in key] or list(table.primary_key.columns)
     if change is None:
-        statement = added.on_conflict_do_nothing(index_elements=columns)
+        statement: Insert = added.on_conflict_do_nothing(index_elements=columns)
     else:
         values = change(added.excluded) if callable(change) else change
         statement = added.on_conflict_do_update(index_elements=columns, set_=dict(values))
-    return connection.execute(statement.returning(*returning) if returning else statement, rows)
+    return statement.returning(*returning) if returning else statement
+
+
+Build = Callable[[str], ClauseElement]
+
+_ALL: list[Prepared] = []
+
+
+class Prepared:
+    """A statement whose parameters are all named, compiled once a process and sent as it is.
+
+    SQLAlchemy compiles a statement when an engine meets it first, which takes longer than most take to run; these are
+    compiled when a server starts (`compile_all`).
+
+    Its results are the driver's own values: the columns' types are not applied to them.
+    """
+
+    def __init__(self, statement: ClauseElement | Build) -> None:
+        """`statement`: or what makes it for a dialect of this name, where the two databases need different ones."""
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+        _ALL.append(self)
+
+    def execute(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[*tuple[Any, ...]]:
+        """Run it once.  Raises KeyError where a parameter is missing."""
+        compiled = self._compiled.get(connection.dialect.name) or self.compile(connection.dialect)
+        return connection.exec_driver_sql(compiled.text, compiled.values(parameters))
+
+    def compile(self, dialect: Dialect) -> _Compiled:
+        """Make it for this dialect, unless it is made."""
+        if dialect.name not in self._compiled:
+            chosen = self._statement(dialect.name) if callable(self._statement) else self._statement
+            self._compiled[dialect.name] = _Compiled(chosen, dialect)
+        return self._compiled[dialect.name]
+
+
+class _Compiled:
+    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._is_positional = compiled.positional
+        self._order: list[str] = compiled.positiontup if compiled.positional else []
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._given = [
+            (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
+            for name, bind in binds.items()
+            if bind.required
+        ]
+
+    def values(self, parameters: Mapping[str, Any]) -> Any:
+        """As the driver takes them: a tuple or a dictionary."""
+        found = dict(self._fixed)
+        for name, process in self._given:
+            found[name] = process(parameters[name]) if process else parameters[name]
+        return tuple(found[name] for name in self._order) if self._is_positional else found
+
+
+def compile_all(dialect: Dialect) -> None:
+    """Make every statement for this dialect, so that no callback waits for it."""
+    for statement in _ALL:
+        statement.compile(dialect)

@@ -69,9 +69,9 @@ def record(
 ) -> bool:  # fmt: skip
     """The vendor answered for these SKUs at `now` (None: when they were claimed).
 
-    A refused one waits for its next statement or until its obstacle is gone.  One whose earlier attempt nobody knows
-    the end of is owed once more after `settle_s`, for that attempt may still arrive.  False, and nothing written,
-    when somebody else holds the stream now.
+    A refused one waits for its next statement or until its obstacle is gone.  One whose earlier attempt ended
+    with an unknown outcome is owed once more after `settle_s`, for that attempt may still arrive.  False, and
+    nothing written, when somebody else holds the stream now.
     """
     if not sync_state.release(connection, batch):
         return False

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, false, select, true, update
+from sqlalchemy import ClauseElement, ColumnElement, Connection, bindparam, false, select, true, update
 
 from app.clock import utc_now
 from app.records import sync_state
-from app.records.statements import chunked
+from app.records.statements import Prepared, among, chunked
 from app.records.stock_batches import STOCK, TRIES
+from app.records.tables.columns import Moment
 from app.records.tables.stock import stock, sync_states
 
 _STOCK = stock.c
@@ -30,7 +31,7 @@ class SendAgain:
 def owe_again(connection: Connection, channel: str, gateway: str | None, skus: Collection[str]) -> None:
     """What this server itself knows of these SKUs has changed (a reservation, R25): their stock is sent anew.
 
-    To the gateway whose orders they are (None: nobody knows any more), whose own figure may have moved by that, and
+    To the gateway whose orders they are (None: unknown), whose own figure may have moved by that, and
     to every other that receives their stock; their counters are taken in the order of their names, as by every push,
     so that two transactions never wait for each other.
     """
@@ -64,14 +65,25 @@ def note_moved(
     """
     if not skus or (gateways is not None and not gateways):
         return
+    named = {"of_channel": channel, "skus": sorted(set(skus)), "at": at}
+    if gateways is None:
+        _MOVE.execute(connection, named)
+    else:
+        _MOVE_AT.execute(connection, {**named, "gateways": gateways})
+
+
+def _moved(*gateways: ColumnElement[bool]) -> ClauseElement:
     # A row is changed only once the counter of its gateway is locked, and counters are locked in the order of their
     # names, as by pushes and senders: so two transactions never wait for each other.
-    among = [] if gateways is None else [_COUNTER.gateway.in_(sorted(gateways))]
-    counters = select(_COUNTER.gateway).where(_COUNTER.channel == channel, *among).order_by(_COUNTER.gateway)
+    of_channel = _COUNTER.channel == bindparam("of_channel")
+    counters = select(_COUNTER.gateway).where(of_channel, *gateways).order_by(_COUNTER.gateway)
     held = counters.with_for_update().cte("held")
-    for some in chunked(sorted(set(skus))):
-        which = _STOCK.channel == channel, _STOCK.gateway == held.c.gateway, _STOCK.sku.in_(some)
-        connection.execute(update(stock).where(*which).values(moved_at=at))
+    named = _STOCK.channel == bindparam("of_channel"), _STOCK.gateway == held.c.gateway, among(_STOCK.sku, "skus")
+    return update(stock).where(*named).values(moved_at=bindparam("at", type_=Moment))
+
+
+_MOVE = Prepared(_moved())
+_MOVE_AT = Prepared(_moved(among(_COUNTER.gateway, "gateways")))
 
 
 def owe_refused(connection: Connection, channel: str, gateway: str, skus: Collection[str], now: datetime) -> bool:

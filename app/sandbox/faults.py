@@ -2,8 +2,8 @@
 
 It serves a WSGI application (a vendor sandbox, or a few lines in a test) and applies fault rules to the
 requests that match them.  Rules are set through `Faults`, by a test or by a sandbox's own admin page.
-Paths below `/sandbox/`, where those pages are, never fail, so that a server told to hang can still be
-told to stop hanging.
+Paths below `/sandbox/`, where those pages are, never fail, so that a server that was made to hang can
+still be made to stop.
 """
 
 from __future__ import annotations
@@ -395,7 +395,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             request.close()
 
     def shutdown_request(self, request: Any) -> None:
-        """Closes without a shutdown first, which would send a clean end before a wanted reset."""
+        """Closes without a shutdown first, which would send a clean end before a requested reset."""
         with self._lock:
             self._open.pop(request, None)
         self.close_request(request)

@@ -67,17 +67,17 @@ def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: ShopO
 
 
 def with_added(
-    connection: Connection, shop: Shop, cart: CartDocument, wanted: Sequence[WantedLine], *, trusts_price: bool
+    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[WantedLine], *, trusts_price: bool
 ) -> Added:
     """The cart with these units; the same product at the same price joins the line that is there.
 
     Raises `ShopRefused` out_of_stock.
     """
-    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in wanted))
-    check_stock(wanted, units, _quantities(cart.lines))
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in requested))
+    check_stock(requested, units, _quantities(cart.lines))
     lines, number = list(cart.lines), cart.next_line
     is_price_taken = True
-    for item, unit in zip(wanted, units, strict=True):
+    for item, unit in zip(requested, units, strict=True):
         if unit is None or item.quantity == 0:
             continue
         fresh = line_of(unit, None, external_id=f"li-{number}", quantity=item.quantity)
@@ -95,17 +95,17 @@ def with_added(
     return Added(msgspec.structs.replace(cart, lines=tuple(lines), next_line=number), is_price_taken)
 
 
-def check_stock(wanted: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int]) -> None:
-    """Raises `ShopRefused` out_of_stock, naming what is left of each product that cannot be had as wanted.
+def check_stock(requested: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int]) -> None:
+    """Raises `ShopRefused` out_of_stock, naming what is left of each product that cannot be had as requested.
 
     `have` counts units by SKU that are taken already.
     """
     total = dict(have)
-    for item, unit in zip(wanted, units, strict=True):
+    for item, unit in zip(requested, units, strict=True):
         if unit is not None:
             total[unit.item.sku] = total.get(unit.item.sku, 0) + item.quantity
     missing = []
-    for item, unit in zip(wanted, units, strict=True):
+    for item, unit in zip(requested, units, strict=True):
         if unit is None:
             named = mended(item.product_id or item.variant_id or "unknown")
             missing.append(Remaining(named, mended(item.variant_id), 0))
@@ -135,14 +135,14 @@ def _is_same(line: Line, fresh: Line) -> bool:
 
 
 def with_quantities(
-    connection: Connection, shop: Shop, cart: CartDocument, wanted: Sequence[WantedLine]
+    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[WantedLine]
 ) -> CartDocument:
     """Other quantities of lines that are there; stock is looked at only where there are to be more.
 
     See Rally contract 3.3.
     """
-    asked = {item.line_id: item.quantity for item in wanted}
-    lines = [msgspec.structs.replace(line, quantity=asked.get(line.external_id, line.quantity)) for line in cart.lines]
+    counts = {item.line_id: item.quantity for item in requested}
+    lines = [msgspec.structs.replace(line, quantity=counts.get(line.external_id, line.quantity)) for line in cart.lines]
     raised = {line.sku for line, before in zip(lines, cart.lines, strict=True) if line.quantity > before.quantity}
     checked = wanted_of(line for line in lines if line.sku in raised)
     units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in checked))

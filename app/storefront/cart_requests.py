@@ -107,7 +107,7 @@ def catalogue_faults(request: CartRequest, sellable: Mapping[str, int | None]) -
     `sellable` has the units that can be sold now by SKU, None for a SKU that is not sold at all; a SKU that the
     catalogue does not have is left out.
     """
-    faults, wanted = [], request.units
+    faults, requested = [], request.units
     for line in request.lines:
         left = sellable.get(line.sku)
         if line.sku not in sellable:
@@ -117,7 +117,7 @@ def catalogue_faults(request: CartRequest, sellable: Mapping[str, int | None]) -
             faults.append(Fault(f"{line.pointer}/sku", "SKU_NOT_SOLD", rule))
         elif left <= 0:
             faults.append(Fault(f"{line.pointer}/sku", "SKU_SOLD_OUT", "no unit of the SKU can be sold now"))
-        elif wanted[line.sku] > left:
+        elif requested[line.sku] > left:
             rule = f"{left} units of the SKU can be sold now, counted over all lines that name it"
             faults.append(Fault(f"{line.pointer}/quantity", "NOT_ENOUGH_UNITS", rule))
     return faults

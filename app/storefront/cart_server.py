@@ -121,16 +121,16 @@ def _made(shop: Shop, raw: bytes) -> Json:
 
     Raises `CartRefused` with all faults of the request, and `DatabaseUnavailable`; then there is no cart.
     """
-    wanted = read_request(raw, shop.options.currency)
+    requested = read_request(raw, shop.options.currency)
     with shop.database.read() as connection:
-        units = units_of_skus(connection, shop, wanted.units)
+        units = units_of_skus(connection, shop, requested.units)
     sellable = {sku: None if unit is None else unit.sellable for sku, unit in units.items()}
-    faults = (*wanted.faults, *catalogue_faults(wanted, sellable))
+    faults = (*requested.faults, *catalogue_faults(requested, sellable))
     if faults:
         raise CartRefused(422, *faults)
     lines = tuple(
         line_of(unit, None, external_id=f"li-{number}", quantity=quantity)
-        for number, (sku, quantity) in enumerate(wanted.units.items(), 1)
+        for number, (sku, quantity) in enumerate(requested.units.items(), 1)
         if (unit := units[sku]) is not None
     )
     now = shop.clock()

@@ -41,12 +41,12 @@ class ShownCart:
     """False where a price that the request states is not the one taken."""
 
 
-def create(shop: Shop, wanted: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool) -> ShownCart:
-    """A new cart of these lines.  Raises `ShopRefused` out_of_stock, with all that cannot be had as wanted."""
+def create(shop: Shop, requested: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool) -> ShownCart:
+    """A new cart of these lines.  Raises `ShopRefused` out_of_stock, with all that cannot be had as requested."""
     now = shop.clock()
     cart = CartDocument(cart_id=new_cart_id(), created_at=now)
     with shop.database.write(serial=[cart_store.lock_name(shop.channel, cart.cart_id)]) as connection:
-        added = with_added(connection, shop, cart, wanted, trusts_price=trusts_price)
+        added = with_added(connection, shop, cart, requested, trusts_price=trusts_price)
         shown = _kept(connection, shop, added.cart, None, is_offers_only)
     return replace(shown, is_price_taken=added.is_price_taken)
 
@@ -63,7 +63,7 @@ def fetch(shop: Shop, cart_id: str, *, is_offers_only: bool) -> ShownCart:
     return _changed(shop, cart_id, lambda connection, cart: cart, is_offers_only)
 
 
-def update(shop: Shop, cart_id: str, wanted: CartUpdate, *, is_offers_only: bool) -> ShownCart:
+def update(shop: Shop, cart_id: str, changes: CartUpdate, *, is_offers_only: bool) -> ShownCart:
     """Customer, addresses, quantities, coupons, shipping or notes.
 
     Raises `ShopRefused` coupon_invalid, out_of_stock, or cart_differs for a text that is too long; then nothing is
@@ -71,31 +71,31 @@ def update(shop: Shop, cart_id: str, wanted: CartUpdate, *, is_offers_only: bool
     """
 
     def change(connection: Connection, cart: CartDocument) -> CartDocument:
-        cart = with_shopper(cart, wanted.shopper)
+        cart = with_shopper(cart, changes.shopper)
         check_texts(cart)
-        cart = with_quantities(connection, shop, cart, wanted.read_lines())
-        return with_coupons(cart, wanted.coupons, shop.options)
+        cart = with_quantities(connection, shop, cart, changes.read_lines())
+        return with_coupons(cart, changes.coupons, shop.options)
 
     return _changed(shop, cart_id, change, is_offers_only)
 
 
 def add(
-    shop: Shop, cart_id: str, wanted: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool
+    shop: Shop, cart_id: str, requested: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool
 ) -> ShownCart:
     """More units, at the stated price where it is trusted.  Raises `ShopRefused` out_of_stock; then nothing changes."""
     done: list[Added] = []
 
     def change(connection: Connection, cart: CartDocument) -> CartDocument:
-        done.append(with_added(connection, shop, cart, wanted, trusts_price=trusts_price))
+        done.append(with_added(connection, shop, cart, requested, trusts_price=trusts_price))
         return done[-1].cart
 
     shown = _changed(shop, cart_id, change, is_offers_only)
     return replace(shown, is_price_taken=done[-1].is_price_taken)
 
 
-def remove(shop: Shop, cart_id: str, wanted: Sequence[WantedLine], *, is_offers_only: bool) -> ShownCart:
+def remove(shop: Shop, cart_id: str, requested: Sequence[WantedLine], *, is_offers_only: bool) -> ShownCart:
     """Fewer units; a line of which none are left goes.  A line that is gone already is no fault."""
-    less = {item.line_id: item.quantity for item in wanted}
+    less = {item.line_id: item.quantity for item in requested}
 
     def change(connection: Connection, cart: CartDocument) -> CartDocument:
         left = [

@@ -1,4 +1,4 @@
-"""Tells one content from another by a short text, where the content itself is not kept."""
+"""Distinguishes one content from another by a short text, where the content itself is not kept."""
 
 from __future__ import annotations
 

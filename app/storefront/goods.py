@@ -45,13 +45,13 @@ def is_buyable(item: Item, options: ShopOptions) -> bool:
     )
 
 
-def find_units(connection: Connection, shop: Shop, wanted: Iterable[tuple[str, str]]) -> list[Unit | None]:
+def find_units(connection: Connection, shop: Shop, requested: Iterable[tuple[str, str]]) -> list[Unit | None]:
     """For each (product id, variant id) what it names, or None where it cannot be bought.
 
     Ids are ours (`Item.key`); a SKU in their place is understood too, because that is what a storefront knows.
     A variant id that is empty or the product's means a product without variants (Rally contract 4.3).
     """
-    pairs = list(wanted)
+    pairs = list(requested)
     names = {name for pair in pairs for name in pair if name and not key_fault(name)}
     by_key = catalogue.of_keys(connection, shop.channel, names)
     by_sku = catalogue.of_skus(connection, shop.channel, names - set(by_key))

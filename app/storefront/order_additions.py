@@ -34,19 +34,19 @@ def with_additions(connection: Connection, shop: Shop, document: OrderDocument, 
     Raises `ShopRefused` out_of_stock or addition_invalid.
     """
     additions = news.read_additions()
-    wanted, extra = additions.lines, additions.shipping
-    if not wanted and extra is None:
+    requested, extra = additions.lines, additions.shipping
+    if not requested and extra is None:
         return document
-    lines = [(item.product_id, item.variant_id, item.quantity, str(item.price)) for item in wanted]
+    lines = [(item.product_id, item.variant_id, item.quantity, str(item.price)) for item in requested]
     mark = digest(lines, None if extra is None else [str(extra.subtotal), str(extra.tax_amount)],
                   sorted(transaction.external_id for transaction in news.charged))  # fmt: skip
     if mark in document.additions:
         return document
-    if any(item.quantity < 1 or (item.price is not None and item.price < 0) for item in wanted):
+    if any(item.quantity < 1 or (item.price is not None and item.price < 0) for item in requested):
         raise ShopRefused("addition_invalid")
-    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in wanted))
-    check_stock(wanted, units, {})
-    numbered = enumerate(zip(wanted, units, strict=True), document.next_line)
+    units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in requested))
+    check_stock(requested, units, {})
+    numbered = enumerate(zip(requested, units, strict=True), document.next_line)
     added = tuple(_line(item, unit, number, document.currency) for number, (item, unit) in numbered if unit is not None)
     document = msgspec.structs.replace(
         document,

@@ -96,11 +96,11 @@ def goods_rates(base: Bought) -> tuple[Decimal, ...]:
 
     A row behind them is the tax of shipping that was added after the purchase.
     """
-    wanted = next((line.tax_rate for line in base.lines if line.tax_rate), ZERO)
+    rate = next((line.tax_rate for line in base.lines if line.tax_rate), ZERO)
     reached = ZERO
     for at, row in enumerate(base.taxes, 1):
         reached += row.tax_rate
-        if reached == wanted:
+        if reached == rate:
             return tuple(tax.tax_rate for tax in base.taxes[:at])
     return ()
 

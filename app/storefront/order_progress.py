@@ -90,8 +90,8 @@ def changes_of(
         exportable_at = min(exportable_at or now, now)
     elif state == "pending" and not stored.is_final(now):
         exportable_at = release_at(shop, document, now)
-    wanted = {"state": state, "exportable_at": exportable_at}
-    return {name: value for name, value in wanted.items() if value != getattr(stored, name)}
+    values = {"state": state, "exportable_at": exportable_at}
+    return {name: value for name, value in values.items() if value != getattr(stored, name)}
 
 
 def shown_state(stored: StoredOrder, now: datetime) -> State:

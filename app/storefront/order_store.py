@@ -9,7 +9,7 @@ has it is put at the end.  Whoever changes an order holds `lock_name` (`Database
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -21,12 +21,11 @@ from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
-from app.storefront.order_document import read_document
 
 State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
 Standing = Literal["unknown", "given", "taken"]
-"""How far RetailOps has an order: given is one it asked about by number, too, and taken what it acknowledged."""
+"""How far RetailOps has an order: given is one it named by its number, too, and taken what it acknowledged."""
 
 MOST_HOOKS = 512 * 1024
 """Bytes of the checkout's bodies kept with one order; what comes later is left out."""
@@ -75,9 +74,13 @@ def add(
     exportable_at: datetime | None,
     purge_after: datetime,
     is_paid: bool = False,
+    payments: Collection[str] = (),
 ) -> StoredOrder:
-    """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already."""
-    wanted = insert(orders).values(
+    """Keep a new order.  Raises `DatabaseConflict` when its number or its cart has one already.
+
+    `payments` are the checkout's numbers of them.
+    """
+    statement = insert(orders).values(
         channel=channel,
         refnum=refnum,
         cart_id=cart_id,
@@ -90,18 +93,15 @@ def add(
         purge_after=purge_after,
         paid_at=now if is_paid else None,
     )
-    stored = _stored(connection.execute(wanted.returning(orders)).one())
-    search_keys.learn(connection, channel, _numbers(stored), now)
+    stored = _stored(connection.execute(statement.returning(orders)).one())
+    # It is found from its first moment on, whether RetailOps knows it or not.
+    known_by = [Number(refnum, "order", refnum), Number(refnum, "cart", cart_id), *_payments(refnum, payments)]
+    search_keys.learn(connection, channel, known_by, now)
     return stored
 
 
-def _numbers(stored: StoredOrder) -> Iterator[Number]:
-    """What the order is found by from its first moment on, RetailOps knowing it or not."""
-    document = read_document(stored.body)
-    yield Number(stored.refnum, "order", stored.refnum)
-    yield Number(stored.refnum, "cart", stored.cart_id)
-    for transaction in document.transactions:
-        yield Number(stored.refnum, "payment", transaction.external_id)
+def _payments(refnum: str, payments: Iterable[str]) -> Iterator[Number]:
+    return (Number(refnum, "payment", payment) for payment in payments)
 
 
 def get(connection: Connection, channel: str, refnum: str) -> StoredOrder | None:
@@ -153,11 +153,12 @@ def change(
     body: bytes | None = None,
     hook: bytes = b"",
     is_paid: bool = False,
+    payments: Collection[str] = (),
     **more: Any,
 ) -> StoredOrder:
     """Write what is new of an order just read under its lock, and return it as it is then.
 
-    `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones.
+    `more` may name state, exportable_at and cancelled_at.  `hook` is kept beside the earlier ones, `payments` are new.
     """
     values: dict[str, Any] = {"changed_at": now, "purge_after": purge_after, **more}
     if is_paid and order.paid_at is None:
@@ -168,8 +169,7 @@ def change(
         values["hooks"] = order.hooks + b"\n" + hook
     named = update(orders).where(orders.c.channel == order.channel, orders.c.refnum == order.refnum)
     stored = _stored(connection.execute(named.values(**values).returning(orders)).one())
-    if hook and body is not None:
-        search_keys.learn(connection, order.channel, _numbers(stored), now)
+    search_keys.learn(connection, order.channel, _payments(order.refnum, payments), now)
     return stored
 
 
@@ -181,35 +181,35 @@ def exportable_since(
     About `limit` of them, but all that share the last one's `exportable_at`, so that the next call can begin one
     millisecond later.  Orders cancelled before RetailOps had them are among them, for it may have seen them.
     """
-    wanted = (
+    query = (
         _of(channel)
         .where(orders.c.exportable_at.is_not(None), orders.c.exportable_at <= until, ~_is_acknowledged())
         .order_by(orders.c.exportable_at, orders.c.refnum)
     )
     if since is not None:
-        wanted = wanted.where(orders.c.exportable_at >= since)
-    found = [_stored(row) for row in connection.execute(wanted.limit(limit))]
+        query = query.where(orders.c.exportable_at >= since)
+    found = [_stored(row) for row in connection.execute(query.limit(limit))]
     if len(found) == limit:
         last = found[-1].exportable_at
-        same = [_stored(row) for row in connection.execute(wanted.where(orders.c.exportable_at == last))]
+        same = [_stored(row) for row in connection.execute(query.where(orders.c.exportable_at == last))]
         found = [order for order in found if order.exportable_at != last] + same
     return found
 
 
 def called_off(connection: Connection, channel: str, since: datetime | None, until: datetime) -> Sequence[str]:
     """The numbers of orders that were cancelled at their source in this time, both ends included."""
-    wanted = select(orders.c.refnum).where(
+    query = select(orders.c.refnum).where(
         orders.c.channel == channel, orders.c.cancelled_at.is_not(None), orders.c.cancelled_at <= until
     )
     if since is not None:
-        wanted = wanted.where(orders.c.cancelled_at >= since)
-    return list(connection.execute(wanted.order_by(orders.c.cancelled_at, orders.c.refnum)).scalars())
+        query = query.where(orders.c.cancelled_at >= since)
+    return list(connection.execute(query.order_by(orders.c.cancelled_at, orders.c.refnum)).scalars())
 
 
 def newest(connection: Connection, channel: str, offset: int, limit: int) -> list[StoredOrder]:
     """A page of all orders, newest first."""
-    wanted = _of(channel).order_by(orders.c.created_at.desc(), orders.c.refnum.desc()).offset(offset).limit(limit)
-    return [_stored(row) for row in connection.execute(wanted)]
+    query = _of(channel).order_by(orders.c.created_at.desc(), orders.c.refnum.desc()).offset(offset).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
 
 
 def count(connection: Connection, channel: str) -> int:
@@ -283,8 +283,8 @@ def _is_acknowledged() -> ColumnElement[bool]:
     )
 
 
-def _first(connection: Connection, wanted: Select[Any]) -> StoredOrder | None:
-    row = connection.execute(wanted).first()
+def _first(connection: Connection, query: Select[Any]) -> StoredOrder | None:
+    row = connection.execute(query).first()
     return None if row is None else _stored(row)
 
 

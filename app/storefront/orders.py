@@ -61,24 +61,24 @@ class OrderPage:
     orders: tuple[OrderDocument, ...]
 
 
-def create(shop: Shop, wanted: Checkout) -> ShownOrder:
+def create(shop: Shop, checkout: Checkout) -> ShownOrder:
     """The order of a cart; the one it has become already, if it has, with transactions that are new.
 
     Without a payment method nothing is placed, and what would be is shown (Rally contract 9).  Raises `ShopRefused`
     cart_not_found, cart_differs, coupon_invalid, nothing_to_ship, out_of_stock or not_placed; then nothing is placed.
     """
     with shop.database.read() as connection:
-        known = order_store.of_cart(connection, shop.channel, wanted.cart_id)
+        known = order_store.of_cart(connection, shop.channel, checkout.cart_id)
     if known is None:
-        serial = [cart_store.lock_name(shop.channel, wanted.cart_id), reservations.lock_name(shop.channel)]
+        serial = [cart_store.lock_name(shop.channel, checkout.cart_id), reservations.lock_name(shop.channel)]
         with shop.database.write(serial=serial) as connection:
-            cart = find(connection, shop, wanted.cart_id)
+            cart = find(connection, shop, checkout.cart_id)
             if cart is not None:
-                placed_now = _place(connection, shop, cart, wanted)
+                placed_now = _place(connection, shop, cart, checkout)
             else:  # it may have become an order meanwhile
-                known = order_store.of_cart(connection, shop.channel, wanted.cart_id)
+                known = order_store.of_cart(connection, shop.channel, checkout.cart_id)
     if known is not None:
-        return _repeated(shop, known.refnum, wanted.charged, wanted.raw)
+        return _repeated(shop, known.refnum, checkout.charged, checkout.raw)
     if cart is None:
         raise ShopRefused("cart_not_found")
     if isinstance(placed_now, ShopRefused):
@@ -88,10 +88,10 @@ def create(shop: Shop, wanted: Checkout) -> ShownOrder:
     return placed_now
 
 
-def _place(connection: Connection, shop: Shop, cart: CartDocument, wanted: Checkout) -> ShownOrder | ShopRefused:
+def _place(connection: Connection, shop: Shop, cart: CartDocument, checkout: Checkout) -> ShownOrder | ShopRefused:
     """The order, or why there is none although something has to be kept: that it was refused."""
     try:
-        document, units = placed(connection, shop, cart, wanted)
+        document, units = placed(connection, shop, cart, checkout)
     except Disagreement as different:
         now = shop.clock()
         noted = write_cart(with_refusal(cart, different.mark))
@@ -99,7 +99,7 @@ def _place(connection: Connection, shop: Shop, cart: CartDocument, wanted: Check
         return different.refusal
     if document.payment_method is None:
         return ShownOrder(document, "pending", units, is_placed=False)
-    stored = _add(connection, shop, document, wanted.raw)
+    stored = _add(connection, shop, document, checkout.raw)
     taken = reserve(connection, shop, document.refnum, (), document.lines)
     cart_store.remove(connection, shop.channel, cart.cart_id)
     note_doubt(connection, shop, document)
@@ -136,6 +136,7 @@ def update(shop: Shop, refnum: str, news: OrderUpdate) -> ShownOrder:
                 body=write_document(document),
                 hook=news.raw,
                 is_paid=document.is_charged,
+                payments=_new_payments(before, document),
                 **changes,
             )
             note_late_money(connection, shop, before, document)
@@ -180,6 +181,11 @@ def _requeue(
         changes.setdefault("exportable_at", now)
 
 
+def _new_payments(before: OrderDocument, document: OrderDocument) -> list[str]:
+    known = {transaction.external_id for transaction in before.transactions}
+    return [item.external_id for item in document.transactions if item.external_id not in known]
+
+
 def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes) -> StoredOrder:
     now = document.created_at
     return order_store.add(
@@ -194,6 +200,7 @@ def _add(connection: Connection, shop: Shop, document: OrderDocument, raw: bytes
         exportable_at=release_at(shop, document, now),
         purge_after=shop.order_date(now, is_over=False),
         is_paid=document.is_charged,
+        payments=[transaction.external_id for transaction in document.transactions],
     )
 
 
@@ -217,6 +224,7 @@ def _repeated(shop: Shop, refnum: str, charged: Sequence[Transaction], raw: byte
                 body=write_document(document),
                 hook=raw,
                 is_paid=document.is_charged,
+                payments=_new_payments(before, document),
                 **changes,
             )
             note_late_money(connection, shop, before, document)

@@ -48,14 +48,14 @@ class Placed(NamedTuple):
     units: Mapping[str, int]
 
 
-def placed(connection: Connection, shop: Shop, known: CartDocument, wanted: Checkout) -> Placed:
+def placed(connection: Connection, shop: Shop, known: CartDocument, checkout: Checkout) -> Placed:
     """The order this cart makes, at the prices the shopper was shown.  Raises `ShopRefused` and `Disagreement`."""
-    doubt = _check_lines(shop, known, wanted.read_lines())
-    cart = with_coupons(with_shopper(known, wanted.shopper), wanted.coupons, shop.options)
-    if not (cart.needs_shipping or wanted.is_offers_only or shop.options.offers_only):
+    doubt = _check_lines(shop, known, checkout.read_lines())
+    cart = with_coupons(with_shopper(known, checkout.shopper), checkout.coupons, shop.options)
+    if not (cart.needs_shipping or checkout.is_offers_only or shop.options.offers_only):
         raise ShopRefused("nothing_to_ship")
     priced = cart.priced(shop.options)
-    _check_shipping(cart, priced, wanted, shop)
+    _check_shipping(cart, priced, checkout, shop)
     lines = wanted_of(cart.lines)
     units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in lines))
     check_stock(lines, units, {})
@@ -74,17 +74,17 @@ def placed(connection: Connection, shop: Shop, known: CartDocument, wanted: Chec
         shipping=priced.chosen,
         discounts=priced.discounts,
         taxes=priced.taxes,
-        payment_method=wanted.read_payment_method(),
-        ip_address=wanted.ip_address,
+        payment_method=checkout.read_payment_method(),
+        ip_address=checkout.ip_address,
         notes=cart.notes,
-        is_offers_only=wanted.is_offers_only,
-        is_under_review=bool(wanted.is_under_review),
+        is_offers_only=checkout.is_offers_only,
+        is_under_review=bool(checkout.is_under_review),
         doubt=doubt,
-        meta=wanted.meta,
+        meta=checkout.meta,
     )
-    document = with_transactions(document, wanted.charged)
+    document = with_transactions(document, checkout.charged)
     if document.payment_method is not None and not doubt:
-        _check_sum(known, document, wanted)
+        _check_sum(known, document, checkout)
     return Placed(document, {unit.item.sku: unit.sellable for unit in units if unit is not None})
 
 
@@ -103,10 +103,10 @@ def _check_lines(shop: Shop, cart: CartDocument, stated: Sequence[StatedLine]) -
     return f"LINES_DIFFER: {shop.vendor} insists on other lines than those of the cart; {cart_check.REMEDY}"
 
 
-def _check_sum(cart: CartDocument, document: OrderDocument, wanted: Checkout) -> None:
+def _check_sum(cart: CartDocument, document: OrderDocument, checkout: Checkout) -> None:
     """What was charged is what the shopper was shown.  Raises `Disagreement`."""
     charged = document.transactions
-    if cart_check.has_stated_sum(document, charged) or wanted.names_other_money:
+    if cart_check.has_stated_sum(document, charged) or checkout.names_other_money:
         return
     if cart_check.is_part_of_sum(document, charged):
         return
@@ -125,7 +125,7 @@ def note_doubt(connection: Connection, shop: Shop, document: OrderDocument) -> N
         held_orders.hold(connection, shop.channel, [HeldBack(document.refnum, reason)], document.created_at)
 
 
-def _check_shipping(cart: CartDocument, priced: Priced, wanted: Checkout, shop: Shop) -> None:
+def _check_shipping(cart: CartDocument, priced: Priced, checkout: Checkout, shop: Shop) -> None:
     """Raises `ShopRefused` where the goods could not be shipped as the shopper believes."""
     if not cart.needs_shipping:
         return
@@ -133,6 +133,6 @@ def _check_shipping(cart: CartDocument, priced: Priced, wanted: Checkout, shop: 
         raise ShopRefused("cart_differs", "the shipping address lacks its country or region")
     if not priced.offers:
         raise ShopRefused("not_placed", "nothing is shipped to this address")
-    chosen = wanted.shopper.chosen_shipping
+    chosen = checkout.shopper.chosen_shipping
     if chosen and chosen != (priced.chosen.external_id if priced.chosen else ""):
         raise ShopRefused("cart_differs", "the chosen shipping is not offered any more")

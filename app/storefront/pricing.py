@@ -71,7 +71,7 @@ def price(
     """The amounts of these lines at this address.
 
     `coupons` are codes as configured; one that does not hold for these goods takes nothing off.  `chosen` is the
-    shipping wanted; the cheapest is taken where it is not offered (Rally contract 4.6).
+    shipping requested; the cheapest is taken where it is not offered (Rally contract 4.6).
     """
     currency, place = options.currency, address or Address()
     goods = [_row(line, currency) for line in lines]
@@ -108,8 +108,8 @@ def price(
 
 def coupon_of(code: str, options: ShopOptions) -> Coupon | None:
     """The coupon of this code, in whatever case it was typed."""
-    wanted = code.strip().casefold()
-    return next((coupon for coupon in options.coupon if coupon.code.casefold() == wanted), None)
+    known = code.strip().casefold()
+    return next((coupon for coupon in options.coupon if coupon.code.casefold() == known), None)
 
 
 def holds(coupon: Coupon, lines: Sequence[Line], options: ShopOptions) -> bool:
@@ -152,8 +152,8 @@ def _spread(coupon: Coupon, goods: Sequence[Line], shares: Sequence[Decimal], cu
     """What the coupon takes off each row: rounded running totals, so that no cent is lost or taken twice."""
     left = [ZERO if line.is_price_given else line.subtotal - share for line, share in zip(goods, shares, strict=True)]
     worth = sum(left, ZERO)
-    wanted = worth * coupon.percent / 100 if coupon.percent is not None else coupon.amount or ZERO
-    amount = min(rounded(wanted, currency), worth)
+    discount = worth * coupon.percent / 100 if coupon.percent is not None else coupon.amount or ZERO
+    amount = min(rounded(discount, currency), worth)
     taken, reached, given = [], ZERO, ZERO
     for part in left:
         reached += part

@@ -26,7 +26,7 @@ MESSAGES: Final[Mapping[Reason, str]] = {
 
 
 class Remaining(msgspec.Struct, frozen=True):
-    """How many units of a wanted product can still be bought."""
+    """How many units of a requested product can still be bought."""
 
     product_id: str
     variant_id: str
@@ -36,7 +36,7 @@ class Remaining(msgspec.Struct, frozen=True):
 class ShopRefused(ChannelError):
     """The request is not carried out.  The message is a sentence of ours and holds no value of the request.
 
-    `remaining` is what is left of each product that cannot be had as wanted.
+    `remaining` is what is left of each product that cannot be had as requested.
     """
 
     def __init__(self, reason: Reason, message: str = "", remaining: Sequence[Remaining] = ()) -> None:

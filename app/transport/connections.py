@@ -92,7 +92,7 @@ def watched(attempt: Attempt) -> Iterator[None]:
 
 
 class WatchedConnection(HTTPConnection):
-    """Tells the attempt how far it is and hands it the socket."""
+    """Notes with the attempt how far it is, and hands it the socket."""
 
     idle_since: float = 0.0
     _is_connecting: bool = False

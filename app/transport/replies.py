@@ -165,7 +165,7 @@ def outcome_of(error: GatewayError | None) -> str:
 def read_body(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> bytes | None:
     """The decoded body; None as soon as it is above the cap, so that a small bomb stays small.
 
-    Raises `BrokenGzip` for any other encoding too, for gzip is all that is asked for.
+    Raises `BrokenGzip` for any other encoding too, for gzip is all that is accepted.
     """
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):

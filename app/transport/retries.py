@@ -22,9 +22,9 @@ def jittered(delay_s: float, roll: float) -> float:
 
 def next_try_s(attempt: int, retry_after_s: float | None, roll: float) -> float:
     """Seconds until the next try: the jittered backoff, but never before the vendor's Retry-After."""
-    wanted = 0.0 if retry_after_s is None else min(max(retry_after_s, 0.0), LONGEST_RETRY_AFTER_S)
+    vendors_s = 0.0 if retry_after_s is None else min(max(retry_after_s, 0.0), LONGEST_RETRY_AFTER_S)
     own = jittered(backoff_s(attempt), roll)
-    return own if own >= wanted else wanted + own * 0.1
+    return own if own >= vendors_s else vendors_s + own * 0.1
 
 
 def read_retry_after(value: str | None, now: datetime) -> float | None:

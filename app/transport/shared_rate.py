@@ -122,7 +122,7 @@ class SharedRate:
             return self._take(kind, waiting)
 
     def succeeded(self) -> None:
-        """The vendor has answered a call without throttling it; counted until the store is asked next."""
+        """The vendor has answered a call without throttling it; counted until the store is read next."""
         if self.plan.per_s:
             with self._counting:
                 self._successes += 1
@@ -183,7 +183,7 @@ class SharedRate:
         return Turn(grant.wait_s, grant.is_certain)
 
     def _take_alone(self, kind: CallKind, waiting: Sequence[int], begun: float, error: ChannelError) -> Turn:
-        """A store that is only busy is asked again at once; one that is away leaves each process its equal share."""
+        """A store that is only busy is tried again at once; one that is away leaves each process its equal share."""
         if self._away_since is None or self._alone is None:
             self._away_since = begun
             self._alone = self._own_share()

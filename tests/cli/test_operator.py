@@ -325,7 +325,7 @@ def test_on_80_columns_no_name_is_broken_and_what_is_shown_of_a_request_finds_it
 ) -> None:
     number = parked(retailops, pipe17, orders[0])
     eventually(lambda: value(retailops, select(journal.c.id).where(journal.c.name == "order_shipment_submit")))
-    for room in ("callbacks", "deliveries", "settings"):
+    for room in ("callbacks", "deliveries", "settings", "timelines"):
         monkeypatch.setattr(f"app.cli.{room}.console", lambda: Console(file=sys.stdout, width=80, markup=False))
     listed = channel("callbacks", "list").stdout
     [line] = [line for line in listed.splitlines() if "order_shipment_submit" in line]

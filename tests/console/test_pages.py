@@ -15,8 +15,10 @@ from flask import Flask
 
 from app.console.csv_rows import MOST_ROWS, csv_of, harmless
 from app.console.meanings import meanings
+from app.console.pages import refunds
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
+from app.operations import orders
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
@@ -254,6 +256,17 @@ def test_p39_a_release_names_the_sum_and_asks_again(
     assert (kept.act, kept.outcome, kept.reason) == ("refunds.release", "given_free", "not at Rally")
 
 
+def test_p39_a_late_event_is_dismissed(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
+    order = retailops.pull()[0]
+    refused_shipment(retailops, pipe17, order)
+    assert "LATE_" in ada.page("late") and "found after its answer" in ada.page("")
+    [event] = re.findall(r"/console/late/(\d+)/dismiss", ada.page("late"))
+    form = hidden(ada.page("late"))
+    assert ada.send(f"late/{event}/dismiss", form).location == "/console/late?done=dismissed"
+    assert ada.send(f"late/{event}/dismiss", form).location == "/console/late?done=nothing"
+    assert [kept.act for kept in acts(retailops)] == ["late.dismiss"] and "LATE_" not in ada.page("late")
+
+
 def test_p39_a_gateway_is_paused_and_resumed(retailops: Caller, ada: Person) -> None:
     assert ada.act("gateways/first/pipe17/pause").status_code == 400, "a reason is needed"
     for _ in range(2):
@@ -316,11 +329,12 @@ def test_a_reader_may_ask_for_a_check_once_a_minute(retailops: Caller) -> None:
 
 
 def test_orders_come_as_csv_and_no_cell_is_a_formula(retailops: Caller, ada: Person) -> None:
-    retailops.pull()
+    pulled = {order["channel_order_refnum"] for order in retailops.pull()}
     reply = ada.get("orders.csv")
     assert reply.content_type.startswith("text/csv") and "attachment" in reply.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(reply.text)))
-    assert all(row["channel"] == "first" for row in rows)
+    assert pulled <= {row["order"] for row in rows} and {row["channel"] for row in rows} == {"first"}
+    assert {row["state"] for row in rows if row["order"] in pulled} == {"handed out"}
     for cell in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1"):
         assert harmless(cell) == f"'{cell}"
     for cell in ("", "1", "a=b", " =1"):
@@ -333,9 +347,30 @@ def test_csv_ends_with_a_row_that_says_that_there_are_more() -> None:
     assert b"".join(csv_of(["n"], [], "orders")) == b"n\r\n"
 
 
-def test_every_state_of_a_call_is_defined_by_the_glossary(ada: Person) -> None:
-    for state in ("owed", "checking", "delivered", "refused", "parked", "dropped"):
+def test_every_state_is_defined_by_the_glossary(retailops: Caller, ada: Person) -> None:
+    for state in ("owed", "checking", "delivered", "refused", "parked", "dropped", *orders.STATES, *refunds.STATES):
         assert len(meanings()[state]) > 10
+    parked_call(retailops, "ORDER-1")
+    assert meanings()["owed"] in unescape(ada.page("deliveries?state=all"))
+
+
+def test_p40_a_page_that_reads_too_long_is_broken_off_and_says_so(
+    retailops: Caller, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = (
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000000) select count(*) from n"
+    )
+
+    def slow(*_: Any, **__: Any) -> None:
+        with retailops.database.read() as connection:
+            connection.exec_driver_sql(endless)
+
+    monkeypatch.setattr("app.console.pages.hooks.hooks.listing", slow)
+    monkeypatch.setattr("app.console.guard.READ_LIMIT_S", 0.2)
+    reply = ada.get("hooks")
+    assert reply.status_code == 503 and "This took too long" in reply.text
+    monkeypatch.undo()
+    assert ada.get("hooks").status_code == 200
 
 
 def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 
 from app.contract.caller import Caller
 from app.contract.files import SCHEMAS
+from app.contract.formats import is_date_time
 from app.contract.outgoing import MESSAGE_LENGTH, BadAnswer, mend
+from app.contract.problems import compiled
 from app.contract.published import NOT_PUBLISHED, published_answer
 from app.contract.schemas import Contract
 
@@ -49,7 +53,7 @@ def paths_of(value: Any, path: str = "") -> Iterator[str]:
         yield from paths_of(part, f"{path}{key}/")
 
 
-def test_p4_what_the_caller_takes_at_once_it_takes_after_a_closer_look(
+def test_p4_what_is_taken_at_once_keeps_the_schema_and_is_taken_after_a_closer_look(
     contract: Contract, answers: dict[str, Any]
 ) -> None:
     others = (
@@ -59,15 +63,39 @@ def test_p4_what_the_caller_takes_at_once_it_takes_after_a_closer_look(
     at_once, all_good = 0, 0
     for name, answer in answers.items():
         caller = Caller(name, contract.callbacks[name].answer_schema)
+        schema = compiled(contract.callbacks[name].answer_schema)
         assert caller.takes(answer), name
         assert not caller.takes({}), name
         for path in paths_of(answer):
             for value in others:
                 other = changed(answer, path, value)
-                is_good = caller.judge(other) == () and value != b"x"
+                is_good = value != b"x" and caller.judge(other) == () and schema.is_valid(other)
                 assert is_good or not caller.takes(other), (name, path, value)
                 at_once, all_good = at_once + caller.takes(other), all_good + is_good
     assert at_once > all_good / 2, "hardly anything is decided at once"
+
+
+def test_p4_a_moment_is_taken_at_once_and_nothing_else(contract: Contract, answers: dict[str, Any]) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    caller = Caller("order_pull", contract.callbacks["order_pull"].answer_schema)
+    right = ["2024-02-29T00:00:00Z", "2026-01-01T00:00:00-19:59", "2026-01-01T00:00:00.123456789Z"]
+    wrong = [
+        "0000-01-01T00:00:00Z", "2026-12-31T23:59:60Z", "2026-12-31T24:00:00Z", "2026-02-29T00:00:00Z",
+        "2026-01-01t00:00:00z", "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00Z\n", "2026-01-01T00:00:00",
+    ]  # fmt: skip
+    for _ in range(3000):
+        moment = datetime.fromtimestamp(chance.randrange(2**34), UTC)
+        offset = timezone(timedelta(minutes=chance.randrange(-1199, 1200)))
+        text = chance.choice([moment, moment.astimezone(offset)]).isoformat(timespec="seconds")
+        place = chance.randrange(len(text))
+        right.append(text)
+        wrong.append(text[:place] + chance.choice("0123456789:-+.TtZz ") + text[place + 1 :])
+    good = set(right)
+    for text in (*right, *wrong):
+        is_taken = caller.takes(changed(answers["order_pull"], "orders/0/channel_date_created", text))
+        assert is_taken if text in good else is_date_time(text) or not is_taken, text
 
 
 def test_p4_an_empty_object_is_never_an_answer(contract: Contract) -> None:

@@ -15,7 +15,7 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.find import Hit, find, orders_of
 from app.operations.scope import Scope
-from app.records import retention, search_filling, search_keys, searching
+from app.records import order_list, retention, search_filling, search_keys, searching
 from app.records.database import Database
 from app.records.search_filling import SearchFilling
 from app.records.search_keys import Number
@@ -192,6 +192,7 @@ def test_p38_prefixes_are_read_from_an_index_on_both_databases(retailops: Caller
         search_keys.learn(connection, "first", many, now)
     wanted = {
         "ix_search_keys_folded_key": searching.kept(["first"], "order-0049", is_begin=True, limit=50),
+        "ix_search_keys_orders": order_list.newest(order_list.Chosen(["first"]), (10**12, "first", "a")).limit(51),
         "ix_journal_request_id": searching.requests_like(
             None, "abcdef_1", is_begin=True, is_sqlite=database.is_sqlite
         ).limit(50),

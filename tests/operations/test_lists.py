@@ -227,12 +227,13 @@ def test_a_sku_shows_what_was_stated_and_what_the_vendor_received(retailops: Cal
     retailops.ask("inventory_push", inventory_updates=rows)
 
     def vendor(name: str) -> stock.StockAtVendor:
-        found = stock.one(database, FIRST, "first", name)
+        found = stock.one(database, FIRST, "first", name, gateways=retailops.app.extensions["works"].gateways)
         assert found is not None
         return found.vendors[0]
 
     eventually(lambda: not vendor(sku).is_owed and not vendor("nobody-has-this").is_owed)
     assert vendor(sku).level.quantity_available == 7 and vendor(sku).sent_at is not None and vendor(sku).refusal == ""
+    assert list(vendor(sku).sent.values()) == ["7 on hand, 0 of them not for sale"]
     assert vendor("nobody-has-this").refusal
     assert [item.code for item in vendor("nobody-has-this").obstacles] == ["product"]
     many = walked(lambda after: stock.find(database, FIRST, "t-", after=after))
@@ -256,6 +257,11 @@ def test_a_product_shows_what_was_stated_and_what_the_shop_received(
         assert found is not None and found.product.item.price == Decimal("20.00")
         [vendor] = found.vendors
         assert (vendor.gateway, vendor.is_owed, vendor.refusal) == ("rally", False, "")
+        shop.set_stock(**{"Cup-007": 4})
+        shop.settle()
+        gateways = shop.retailops.app.extensions["works"].gateways
+        level = stock.one(shop.database, mine, "shop", "Cup-007", gateways=gateways)
+        assert level is not None and level.vendors[0].sent == {"": "4"}
         assert catalogue.one(shop.database, NOBODY, "shop", "Cup-007") is None
         assert catalogue.one(shop.database, ALL, "shop", "none") is None
         assert catalogue.find(shop.database, NOBODY).rows == ()

@@ -136,10 +136,12 @@ def test_r35_nothing_is_read_or_written_before_what_a_process_has_to_find_out_fi
 def test_p26_a_list_of_keys_as_one_parameter_is_found_by_the_index(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
     database.prepare()
-    for statement in (pulls._STANDING, handed_out._KNOWN_REFNUMS, held_orders._LET_GO):
+    named = {"of_channel": "a", "refnums": ["b"], "pull_ms": 1}
+    for statement in (pulls._SET_ASIDE, pulls._KEPT, handed_out._KNOWN_REFNUMS, held_orders._LET_GO):
         with database.read() as connection:
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.compile(connection)}", ("a", "[]")).all()
-        assert "(channel=? AND refnum=?)" in str(plan), plan
+            compiled = statement.compile(connection.dialect)
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled.text}", compiled.values(named)).all()
+        assert str(plan).count("(channel=? AND refnum=?)") == (2 if statement is pulls._KEPT else 1), plan
     database.close()
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.sandbox.vendors.retailops import Heard
+from app.sandbox.vendors.retailops import CallbackReply
 
 CANCELLED = ("canceled", "canceledRestock")
 READY = "readyForFulfillment"
@@ -119,7 +119,7 @@ class Books:
             request.silences += 1
             self.statuses[how] += 1
 
-    def note(self, request: Request, heard: Heard, begun_at: float, heard_at: float) -> None:
+    def note(self, request: Request, heard: CallbackReply, begun_at: float, heard_at: float) -> None:
         with self.lock:
             self.statuses[str(heard.status)] += 1
             if heard.status not in ALLOWED:

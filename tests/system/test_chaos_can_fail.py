@@ -14,7 +14,7 @@ import pytest
 
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.rally import serve_rally
-from app.sandbox.vendors.retailops import Heard
+from app.sandbox.vendors.retailops import CallbackReply
 from tests.conftest import eventually
 from tests.system.books import Books, Request
 from tests.system.chaos.injuries import Injuries
@@ -137,9 +137,9 @@ def test_p10_what_was_accepted_is_unsure_later_only_if_who_knew_it_has_died(
     assert (bool(books.violations), books.forgotten) == (is_found, 0 if is_found else 1)
 
 
-def _heard(*codes: str) -> Heard:
+def _heard(*codes: str) -> CallbackReply:
     events = [{"event_type": "error", "code": code, "associations": []} for code in codes]
-    return Heard("order_cancel", 200, {"events": events}, (), 0.1, "id")
+    return CallbackReply("order_cancel", 200, {"events": events}, (), 0.1, "id")
 
 
 def _sent(status: int) -> Exchange:

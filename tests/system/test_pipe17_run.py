@@ -26,7 +26,7 @@ from app import settings
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
 from app.records.tables.deliveries import deliveries
-from app.sandbox.vendors.retailops import Heard, RetailOps, shipment
+from app.sandbox.vendors.retailops import CallbackReply, RetailOps, shipment
 from tests.system.chaos.vendor_faults import ILLNESSES, LATE_S, PLACES
 from tests.system.stage import Stage
 
@@ -145,9 +145,9 @@ class Run:
             time.sleep(0.1)
         self._problem(f"{callback} got no answer in time")
 
-    def _ask(self, caller: RetailOps, callback: str, **fields: Any) -> Heard | None:
+    def _ask(self, caller: RetailOps, callback: str, **fields: Any) -> CallbackReply | None:
         """None when it has to be sent again."""
-        heard: Heard | None = None
+        heard: CallbackReply | None = None
         outcome = ""
         try:
             heard = caller.call(callback, **fields)

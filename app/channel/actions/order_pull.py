@@ -24,9 +24,9 @@ from app.contract.schemas import Reading
 from app.domain.orders import Candidate, HeldBack, Order, OrderSketch
 from app.domain.texts import key_fault, stand_in
 from app.errors import GatewayError, HttpError
-from app.gateways.capabilities import OrderKeeper, OrderSource
+from app.gateways.capabilities import Gateway, OrderSource
 from app.records import cancelled_at_source, handed_out, held_orders, pulls
-from app.records.pulls import TIRED_AFTER
+from app.records.pulls import TIRED_AFTER, HandOuts, Walk
 
 PAGE = 100
 log = logging.getLogger(__name__)
@@ -71,8 +71,7 @@ def carry_out(payload: PageRequest, request: CallbackRequest) -> CallbackResult:
     content, unsendable = mend_page(request.callback, shown)
     for held in unsendable:
         page.hold(held.refnum, f"RetailOps would refuse it: {held.problems[0].message}")
-    if page.orders or page.held:
-        moved = _note_hand_out(request, page, gateway.kept_orders, is_walk=not payload.names_any)
+    if moved := _note_hand_out(request, page, gateway, is_walk=not payload.names_any):
         content["orders"] = [item for item in content["orders"] if item["channel_order_refnum"] not in moved]
     return CallbackResult(content=content)
 
@@ -86,6 +85,8 @@ class _Page:
     held: list[HeldBack] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)
     """Those RetailOps had before and is sent as cancelled."""
+    cancelled_until_ms: int | None = None
+    """Up to when the source was read for cancellations, where that is to be kept."""
     places: dict[str, int] = field(default_factory=dict)
     """Where each stood at its source when it was read."""
     next_token: str = ""
@@ -126,14 +127,16 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", request.channel.key)
         place = paging.start(_now_ms(request))
     page = _Page(place.until_ms)
-    has_open, cancellations_until_ms = source_cancellations.standing(request, source)
-    if has_open and not payload.page_token:
-        for candidate in source_cancellations.due(request, source, cancellations_until_ms):
+    before = source_cancellations.standing(request, source)
+    if before.has_open and not payload.page_token:
+        due = source_cancellations.due(request, source, before)
+        page.cancelled_until_ms = due.until_ms
+        for candidate in due.orders:
             page.take(candidate)
             page.cancelled.add(candidate.refnum)
     while not _filled(request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
-        if place.is_second_leg or not has_open or not _has_tired(request, place):
+        if place.is_second_leg or not before.has_open or not _has_tired(request, place):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
@@ -164,15 +167,13 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
 def _from_place(request: CallbackRequest, source: OrderSource, place: Place) -> Iterator[tuple[Candidate, bool]]:
     """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
     for chunk in source.fetch_orders(place.after_ms or None, place.until_ms, request.call("question")):
-        ordered = sorted(chunk, key=lambda item: (item.created_ms, paging.key_of(item.refnum)))
+        ordered = paging.ordered(chunk)
         with request.services.database.read() as connection:
-            known = [item.refnum for item in ordered if not key_fault(item.refnum)]
-            standing = pulls.standing(connection, request.channel.key, known, place.until_ms)
-        for candidate in ordered:
-            at = (candidate.created_ms, paging.key_of(candidate.refnum))
-            times, is_acknowledged = standing.get(candidate.refnum, (0, False))
-            if at > (place.after_ms, place.after_key) and not is_acknowledged:
-                yield candidate, times >= TIRED_AFTER
+            known = [item.refnum for item in chunk if not key_fault(item.refnum)]
+            acknowledged, tired = pulls.set_aside(connection, request.channel.key, known, place.until_ms)
+        for candidate in paging.after(place, ordered):
+            if candidate.refnum not in acknowledged:
+                yield candidate, candidate.refnum in tired
 
 
 def _has_tired(request: CallbackRequest, place: Place) -> bool:
@@ -180,21 +181,30 @@ def _has_tired(request: CallbackRequest, place: Place) -> bool:
         return pulls.has_tired(connection, request.channel.key, place.until_ms, request.services.clock())
 
 
-def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | None, *, is_walk: bool) -> set[str]:
+def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is_walk: bool) -> set[str]:
     """Keep that RetailOps gets this page, less the orders that have moved at their source meanwhile: those it returns.
 
     A walk counts its hand-outs, once however often its page is requested; orders that were named are not counted.
     """
     channel = request.channel.key
-    serial = [f"{channel}/{order.refnum}" for order in page.orders] + [f"{channel}/{held.refnum}" for held in page.held]
-    with request.services.database.write(wait_s=request.deadline.left_s(), serial=serial) as connection:
-        moved = kept.moved(connection, page.places) if kept is not None else set()
+    named = [order.refnum for order in page.orders] + [held.refnum for held in page.held]
+    if not named and page.cancelled_until_ms is None:
+        return set()
+    serial = [f"{channel}/{refnum}" for refnum in named]
+    wait_s = request.deadline.left_s()
+    with request.services.database.write(wait_s=wait_s, serial=serial, is_durable=bool(named)) as connection:
+        if page.cancelled_until_ms is not None:
+            cancelled_at_source.know_until(connection, channel, source.token, page.cancelled_until_ms)
+        if not named:
+            return set()
+        moved = source.kept_orders.moved(connection, page.places) if source.kept_orders is not None else set()
         page.orders = [order for order in page.orders if order.refnum not in moved]
-        given = [order.refnum for order in page.orders]
-        known = handed_out.known_refnums(connection, channel, given) if given else set()
+        before = pulls.kept(connection, channel, named)
+        known = before.handed_out
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
         reservations.moved(connection, request, {line.sku for order in fresh for line in order.lines})
+        walk = Walk(page.pull_ms, request.services.clock())
         sketches = [
             OrderSketch(order.refnum, (), order.currency_code, order.payments)  # its lines are kept already
             if order.refnum in known
@@ -202,24 +212,33 @@ def _note_hand_out(request: CallbackRequest, page: _Page, kept: OrderKeeper | No
             for order in page.orders
             if order.payments or order.refnum not in known
         ]
-        orders.remember_all(connection, channel, sketches, known)
+        orders.remember_all(connection, channel, sketches, known, walk if is_walk else None)
+        given = [order.refnum for order in page.orders]
         cancelled_at_source.count(connection, channel, page.cancelled.intersection(given))
-        counted = [refnum for refnum in given if is_walk and refnum not in page.cancelled]
-        tired = pulls.count(connection, channel, counted, page.pull_ms, request.services.clock())
-        if tired:
-            message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
-            log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
-        _note_held_back(connection, request, page)
+        if is_walk:
+            again = {refnum: known[refnum] for refnum in given if refnum in known and refnum not in page.cancelled}
+            _count(connection, channel, again, walk)
+        _note_held_back(connection, request, page, before.held_back)
         purchase_reports.keep(connection, request, page.orders)
     return moved
 
 
-def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page) -> None:
-    """The operator sees what is held back, and no longer what could be sent."""
+def _count(connection: Connection, channel: str, again: dict[str, HandOuts], walk: Walk) -> None:
+    """Count the hand-outs of orders that were handed out before, and say which go last from now on."""
+    counted = [refnum for refnum, before in again.items() if before.last_pull_ms != walk.pull_ms]
+    pulls.count(connection, channel, counted, walk)
+    if tired := [refnum for refnum in counted if again[refnum].times + 1 == TIRED_AFTER]:
+        message = "channel %s: %s orders were handed out %s times and never acknowledged; others go first now"
+        log.warning(message, channel, len(tired), TIRED_AFTER, extra={"order": tired[0]})
+
+
+def _note_held_back(connection: Connection, request: CallbackRequest, page: _Page, before: set[str]) -> None:
+    """The operator sees what is held back, and no longer what could be sent; `before`: what he saw of the page."""
     channel = request.channel.key
-    held_orders.let_go(connection, channel, [order.refnum for order in page.orders])
-    unknown = held_orders.hold(connection, channel, page.held, request.services.clock())
-    if news := [held for held in page.held if held.refnum in unknown]:
+    held_orders.let_go(connection, channel, before.intersection(order.refnum for order in page.orders))
+    fresh = [held for held in page.held if held.refnum not in before]
+    unknown = held_orders.hold(connection, channel, fresh, request.services.clock())
+    if news := [held for held in fresh if held.refnum in unknown]:
         message = "channel %s: %s more orders are held back, the first: %s"
         log.warning(message, channel, len(news), news[0].reason, extra={"order": news[0].refnum})
 

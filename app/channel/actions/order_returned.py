@@ -36,7 +36,7 @@ from app.records.search_keys import Kind
 REFUND, STORE_CREDIT = "refund", "storecredit"
 
 WITHOUT_MONEY = ("none", "norefund", "exchange")
-"""Values of `refund_action` that are known to ask for no money."""
+"""Values of `refund_action` that are known to request no money."""
 
 NO_MOVER = "its refund_action is none that moves money"
 

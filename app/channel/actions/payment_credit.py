@@ -80,7 +80,7 @@ def carry_out(payload: CreditRequest, request: CallbackRequest) -> CallbackResul
         if len(homes) != 1:
             return _not_one_order(result, is_found=bool(homes))
         [order_refnum] = homes
-        # Numbers nobody knows make no other credit of it.
+        # Unknown numbers make no other credit of it.
         payload = replace(payload, parents=tuple(sorted(refnum for _, refnum in named)))
     await_own_throttle(request, source.token, order_refnum, "credit_payment")
     with request.services.database.read() as connection:

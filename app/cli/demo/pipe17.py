@@ -8,7 +8,7 @@ from typing import Any
 from app.cli.demo.playing import Steps, accepted, eventually, expect
 from app.cli.demo.stage import Stage
 from app.sandbox.vendors.pipe17 import BASE_PATH, INTEGRATION_ID, INTEGRATION_KEY
-from app.sandbox.vendors.retailops import Heard, RetailOps, shipment, unshipped
+from app.sandbox.vendors.retailops import CallbackReply, RetailOps, shipment, unshipped
 
 VENDOR = "pipe17"
 PAIR = (1201, 32)
@@ -67,8 +67,8 @@ class OrderLife:
         ]
 
     def configuration(self) -> str:
-        heard = accepted(self.ro.call("catalog_get_config"))
-        return f"sku_fanout {heard.answer['sku_fanout']}"
+        reply = accepted(self.ro.call("catalog_get_config"))
+        return f"sku_fanout {reply.answer['sku_fanout']}"
 
     def pull(self) -> str:
         self.orders = self.ro.pull_all()
@@ -81,8 +81,8 @@ class OrderLife:
             {"channel_order_refnum": order["channel_order_refnum"], "retailops_order_id": 7000 + number}
             for number, order in enumerate(self.orders)
         ]
-        heard = accepted(self.ro.call("order_acknowledge", orders=entries))
-        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        reply = accepted(self.ro.call("order_acknowledge", orders=entries))
+        expect(not reply.codes("error"), f"errors {reply.codes('error')}")
         taken = self._statuses()
         refnums = [order["channel_order_refnum"] for order in self.orders]
         eventually(
@@ -100,8 +100,8 @@ class OrderLife:
             }
             for sku, number in told
         ]
-        heard = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": records}}))
-        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        reply = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": records}}))
+        expect(not reply.codes("error"), f"errors {reply.codes('error')}")
         wanted = [("published", "901"), ("published", "902")]
         eventually(lambda: [self._row("BULB"), self._row("MUG-BLUE")] == wanted, "the catalogue")
         eventually(
@@ -112,7 +112,7 @@ class OrderLife:
 
     def withdraw(self) -> str:
         row = {"integrationId": INTEGRATION_ID, "status": "tobeunpublished"}
-        self.stage.tell(VENDOR, "products/BULB", {"published": row}, "PUT")
+        self.stage.control(VENDOR, "products/BULB", {"published": row}, "PUT")
         waited = eventually(lambda: self._row("BULB")[0] == "unpublished", "the withdrawal")
         return f"tobeunpublished became unpublished {waited:.1f} s later, without a push"
 
@@ -130,8 +130,8 @@ class OrderLife:
             }
             for index, sku in enumerate(sorted({line["sku"] for order in self.orders for line in order["order_items"]}))
         ]  # fmt: skip
-        heard = accepted(self.ro.call("inventory_push", inventory_updates=updates))
-        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        reply = accepted(self.ro.call("inventory_push", inventory_updates=updates))
+        expect(not reply.codes("error"), f"errors {reply.codes('error')}")
         first = updates[0]["sku"]
 
         def has_arrived() -> bool:
@@ -148,8 +148,8 @@ class OrderLife:
         lines = self.two_parcels["order_items"]
         units = [(index, 1) for index, line in enumerate(lines) for _ in range(line["quantity"])]
         self.first_shipment = shipment(self.two_parcels, 501, [units[0]], [units[1]])
-        heard = self._submit(self.two_parcels, self.first_shipment)
-        expect(not heard.codes(), f"events {heard.codes()}")
+        reply = self._submit(self.two_parcels, self.first_shipment)
+        expect(not reply.codes(), f"events {reply.codes()}")
         return f"{self._fulfilments(self.two_parcels)} fulfilments for one shipment of two packages"
 
     def ship_again(self) -> str:
@@ -163,18 +163,18 @@ class OrderLife:
         self.unshipped = next(order for order in self.orders if order is not self.two_parcels)
         refnum = self.unshipped["channel_order_refnum"]
         for _ in range(2):
-            heard = accepted(
+            reply = accepted(
                 self.ro.call("order_cancel", order={"retailops_order_id": 0, "channel_order_refnum": refnum})
             )
-            expect(heard.answer["status"] == "success", f"status {heard.answer['status']}, {heard.codes()}")
+            expect(reply.answer["status"] == "success", f"status {reply.answer['status']}, {reply.codes()}")
         expect(self._statuses()[refnum] == "canceledRestock", f"Pipe17 says {self._statuses()[refnum]}")
         return "asked twice, success twice, cancelled once at Pipe17"
 
     def cancel_shipped(self) -> str:
         refnum = self.two_parcels["channel_order_refnum"]
-        heard = accepted(self.ro.call("order_cancel", order={"channel_order_refnum": refnum}))
-        expect(heard.answer["status"] == "fail", "a shipped order was cancelled")
-        return f"status fail, event {heard.codes()[0]}"
+        reply = accepted(self.ro.call("order_cancel", order={"channel_order_refnum": refnum}))
+        expect(reply.answer["status"] == "fail", "a shipped order was cancelled")
+        return f"status fail, event {reply.codes()[0]}"
 
     def complete(self) -> str:
         order = next(
@@ -185,7 +185,7 @@ class OrderLife:
             and sum(line["quantity"] for line in item["order_items"]) >= 2
         )
         units = [line["quantity"] - (at == 0) for at, line in enumerate(order["order_items"])]
-        heard = accepted(
+        reply = accepted(
             self.ro.call(
                 "order_complete",
                 order={
@@ -196,7 +196,7 @@ class OrderLife:
                 },
             )
         )
-        expect(heard.answer["status"] == "success", f"status fail, {heard.codes()}")
+        expect(reply.answer["status"] == "success", f"status fail, {reply.codes()}")
         held = [
             item
             for item in self.stage.held(VENDOR)["fulfillments"]
@@ -208,7 +208,7 @@ class OrderLife:
 
     def called_off(self) -> str:
         refnum = next(number for number, status in self._statuses_of_ours() if status == "sentToFulfillment")
-        self.stage.tell(VENDOR, f"shipments/{refnum}/cancel", {})
+        self.stage.control(VENDOR, f"shipments/{refnum}/cancel", {})
         told = [(order["channel_order_refnum"], order["cancel"]) for order in self.ro.pull_all()]
         expect(told == [(refnum, True)], f"{len(told)} orders came")
         accepted(self.ro.call("order_acknowledge", orders=[{"channel_order_refnum": refnum}]))
@@ -217,11 +217,11 @@ class OrderLife:
 
     def toggle(self) -> str:
         integration = f"integrations/{INTEGRATION_ID}"
-        self.stage.tell(VENDOR, integration, {"status": "disabled"}, "PUT")
+        self.stage.control(VENDOR, integration, {"status": "disabled"}, "PUT")
         time.sleep(1.5)
-        made = self.stage.tell(VENDOR, "shipments", {"count": 1})["shipments"][0]["shipmentId"]
+        made = self.stage.control(VENDOR, "shipments", {"count": 1})["shipments"][0]["shipmentId"]
         expect(self.ro.pull_all() == [], "an order came although the integration is disabled")
-        self.stage.tell(VENDOR, integration, {"status": "connected"}, "PUT")
+        self.stage.control(VENDOR, integration, {"status": "connected"}, "PUT")
         waited = eventually(
             lambda: [order["channel_order_refnum"] for order in self.ro.pull_all()] == [made], "the waiting order"
         )
@@ -255,8 +255,8 @@ class OrderLife:
         )
         self.stage.kill_sandbox(VENDOR)
         parcel = [(index, line["quantity"]) for index, line in enumerate(self.late["order_items"])]
-        heard = accepted(self._post_shipment(self.late, shipment(self.late, 701, parcel)))
-        expect(heard.codes("warning") == ["OWED"], f"events {heard.codes()}")
+        reply = accepted(self._post_shipment(self.late, shipment(self.late, 701, parcel)))
+        expect(reply.codes("warning") == ["OWED"], f"events {reply.codes()}")
         pulled = self.ro.call("order_pull", page_token="", specific_orders=[])
         expect(pulled.status == 503, f"order_pull answered {pulled.status}")
         other = {"channel_order_refnum": self.late["channel_order_refnum"]}
@@ -271,10 +271,10 @@ class OrderLife:
         expect(self._fulfilments(self.late) == 1, "the fulfilment arrived more than once")
         return f"1 fulfilment, {waited:.1f} s after the restart"
 
-    def _submit(self, order: dict[str, Any], shipped: dict[str, Any]) -> Heard:
+    def _submit(self, order: dict[str, Any], shipped: dict[str, Any]) -> CallbackReply:
         return accepted(self._post_shipment(order, shipped))
 
-    def _post_shipment(self, order: dict[str, Any], shipped: dict[str, Any]) -> Heard:
+    def _post_shipment(self, order: dict[str, Any], shipped: dict[str, Any]) -> CallbackReply:
         return self.ro.call(
             "order_shipment_submit",
             channel_order_refnum=order["channel_order_refnum"],

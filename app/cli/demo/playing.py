@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import requests
 
-from app.sandbox.vendors.retailops import Heard
+from app.sandbox.vendors.retailops import CallbackReply
 
 Steps = Sequence[tuple[str, Callable[[], str]]]
 """What each step is called, and the step: it returns the sentence for the table or raises `Failed`."""
@@ -42,10 +42,10 @@ def eventually(look: Callable[[], bool], what: str, patience_s: float = 40.0) ->
     raise Failed(f"{what} did not happen within {patience_s:.0f} s")
 
 
-def accepted(heard: Heard) -> Heard:
-    expect(heard.status == 200, f"{heard.callback} answered {heard.status}")
-    expect(not heard.problems, f"RetailOps would refuse the answer: {[item.message for item in heard.problems[:2]]}")
-    return heard
+def accepted(reply: CallbackReply) -> CallbackReply:
+    expect(reply.status == 200, f"{reply.callback} answered {reply.status}")
+    expect(not reply.problems, f"RetailOps would refuse the answer: {[item.message for item in reply.problems[:2]]}")
+    return reply
 
 
 def play(steps: Steps, show: Callable[[Step], None]) -> list[Step]:

@@ -104,8 +104,8 @@ class OrderLife:
             _product(12, "CAP", "Cap", "12.50"),
             _record(13, "product", {"General": {"SKU": "BAD", "Price": "much"}}),
         ]
-        heard = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": products}}))
-        expect(heard.codes() == ["FIELD_IGNORED"], f"events {heard.codes()}")
+        reply = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": products}}))
+        expect(reply.codes() == ["FIELD_IGNORED"], f"events {reply.codes()}")
         waited = eventually(lambda: len(self._merchant()["products"]) == 2, "the catalogue")
         eventually(
             lambda: "LATE_PRODUCT_REFUSED" in accepted(self.ro.call("inventory_push", inventory_updates=[])).codes(),
@@ -143,8 +143,8 @@ class OrderLife:
         lines = self.order["order_items"]
         parcel = [(at, line["quantity"]) for at, line in enumerate(lines) if line["sku"] != "CAP"]
         self.parcel = shipment(self.order, 801, parcel)
-        heard = accepted(self.ro.call("order_shipment_submit", channel_order_refnum=self.refnum, shipment=self.parcel))
-        expect(not heard.codes("error"), f"errors {heard.codes('error')}")
+        reply = accepted(self.ro.call("order_shipment_submit", channel_order_refnum=self.refnum, shipment=self.parcel))
+        expect(not reply.codes("error"), f"errors {reply.codes('error')}")
         eventually(lambda: self._parcels() == ["1Z999AA10008011"], "the tracking number")
         expect(self._order()["status"] == "paid", f"status {self._order()['status']}")
         return "1 parcel in meta.fulfillments, status paid: a cap is still open"
@@ -160,8 +160,8 @@ class OrderLife:
             "shipments": [self.parcel], "unshipped_items": unshipped(self.order, (cap, 1)),
         }  # fmt: skip
         for _ in range(2):
-            heard = accepted(self.ro.call("order_complete", order=order))
-            expect(heard.answer["status"] == "success", f"status fail, {heard.codes()}")
+            reply = accepted(self.ro.call("order_complete", order=order))
+            expect(reply.answer["status"] == "success", f"status fail, {reply.codes()}")
         eventually(lambda: self._order()["status"] == "completed", "status completed")
         refunds, refunded = self._order()["refunds"], self._order()["refunded"]
         expect(len(refunds) == 1, f"{len(refunds)} refunds")
@@ -178,22 +178,22 @@ class OrderLife:
         }  # fmt: skip
         before = self._order()["refunded"]
         for _ in range(3):
-            heard = accepted(
+            reply = accepted(
                 self.ro.call("order_returned", order={"channel_order_refnum": self.refnum}, **{"return": self.returned})
             )
-            paid = heard.answer["payment_transactions"]
+            paid = reply.answer["payment_transactions"]
             amounts = [item["amount"] for item in paid]
-            expect(abs(sum(amounts) - 32.48) < 0.005, f"{amounts} {heard.codes()}")
+            expect(abs(sum(amounts) - 32.48) < 0.005, f"{amounts} {reply.codes()}")
         expect(abs(self._order()["refunded"] - before - 32.48) < 0.005, f"Rally refunded {self._order()['refunded']}")
         return f"asked three times, refunded once: {' + '.join(map(str, amounts))}, the newest payment first"
 
     def credit(self) -> str:
         before = self._order()["refunded"]
         parents = self.order["payment_transactions"]
-        heard = accepted(
+        reply = accepted(
             self.ro.call("payment_credit", credit={"amount": 32.48, "parent_payment_transactions": parents})
         )
-        expect(heard.answer["status"] == "success", f"status {heard.answer['status']}")
+        expect(reply.answer["status"] == "success", f"status {reply.answer['status']}")
         expect(self._order()["refunded"] == before, "money went out twice")
         return "answered with the return's refund; Rally was not called"
 

@@ -71,9 +71,9 @@ class OrderLife:
 
     def hang(self) -> str:
         requests.post(f"{self.sandbox_url}/faults", json={"kind": "hang"}, timeout=5)
-        heard = accepted(self.ro.call("inventory_push", inventory_updates=[{"sku": "CAP", "quantity_available": 2}]))
-        expect(not heard.codes() and heard.duration_s < 0.5, f"{heard.codes()} after {heard.duration_s:.2f} s")
-        return f"inventory_push answered in {heard.duration_s * 1000:.0f} ms, without an event"
+        reply = accepted(self.ro.call("inventory_push", inventory_updates=[{"sku": "CAP", "quantity_available": 2}]))
+        expect(not reply.codes() and reply.duration_s < 0.5, f"{reply.codes()} after {reply.duration_s:.2f} s")
+        return f"inventory_push answered in {reply.duration_s * 1000:.0f} ms, without an event"
 
     def _imported(self) -> dict[str, bool]:
         requests.post(f"{self.sandbox_url}/poll", timeout=10)  # the vendor's own rhythm is minutes to hours

@@ -66,7 +66,7 @@ class Stage:
         state: dict[str, Any] = requests.get(f"{self.sandbox_url(vendor)}/sandbox/state", timeout=5).json()
         return state
 
-    def tell(self, vendor: str, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
+    def control(self, vendor: str, path: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
         """What the vendor's people do, by the sandbox's own pages.  Raises `RequestException`."""
         reply = requests.request(method, f"{self.sandbox_url(vendor)}/sandbox/{path}", json=body, timeout=5)
         reply.raise_for_status()

@@ -164,7 +164,7 @@ def verify(
                 jobs=jobs,
                 stop_on_error=stop_on_error,
                 on_result=progress.count if progress else _nothing,
-                tell=_tell if verbose else _nothing,
+                log=_write_line if verbose else _nothing,
             )
     finally:
         target.close()
@@ -186,18 +186,18 @@ def _refuse_other_commands(ctx: click.Context, command: str | None, rest: tuple[
 
 
 def _key(use_auth_key: bool) -> tuple[str, str]:
-    """The key to use and what to call it.  Raises `NoKey`: never another key than the one asked for."""
+    """The key to use and what to call it.  Raises `NoKey`: never another key than the one requested."""
     if not use_auth_key:
         return TEST_KEY, "the SDK's public test key"
     stored = find_key()
     if stored.is_exposed:
-        _tell(f"channel: {stored.file} can be read by other users; chmod 600 it")
+        _write_line(f"channel: {stored.file} can be read by other users; chmod 600 it")
     if doubt := doubt_of_sdk_tool(stored):
-        _tell(f"channel: {doubt}")
+        _write_line(f"channel: {doubt}")
     return stored.key, f"the key in {stored.file}"
 
 
-def _tell(line: str) -> None:
+def _write_line(line: str) -> None:
     click.echo(line, err=True)
 
 

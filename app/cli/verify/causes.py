@@ -45,7 +45,7 @@ def causes_of(results: Sequence[Result]) -> list[Cause]:
     for callback, check, problem in _problems(results):
         group, place = _group(check, problem), _INDEX.sub("/*", problem.pointer)
         text, _, hint = _text(check, problem).partition("; ")
-        # What a request is expected to get tells the right key, wrong keys and broken requests apart.
+        # The expected status distinguishes requests with the right key, with wrong keys and broken ones.
         key = (group, check.expected, place, problem.rule, text)
         fault = found.setdefault(key, _Found(group, problem.rule, text))
         fault.hints[hint] = None
@@ -108,7 +108,7 @@ def in_brief(cause: Cause, callbacks: int) -> str:
 
 
 def in_short(cause: Cause) -> str:
-    """A cause by the fewest words that tell it from others."""
+    """A cause by the fewest words that distinguish it from others."""
     if cause.places:
         return _listed(cause.places, _NAMED)
     requests = "" if _is_usual(cause) else f" for {_listed(cause.requests, _NAMED)}"

@@ -91,7 +91,7 @@ def unseen_home() -> Path | None:
 
 
 def doubt_of_sdk_tool(stored: StoredKey) -> str:
-    """Why the SDK's own tool would not send this key as it is; empty where it would, or nobody can tell."""
+    """Why the SDK's own tool would not send this key as it is; empty where it would, or where that is unknown."""
     home = listed_home()
     if home is None:
         return ""

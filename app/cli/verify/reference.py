@@ -127,10 +127,10 @@ class Reference:
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place = list(error.absolute_path)
     rule = str(error.validator)
-    wanted: Any = error.validator_value
+    expected: Any = error.validator_value
     if rule == "required":
         assert isinstance(error.instance, dict)
-        for name in wanted:
+        for name in expected:
             if name not in error.instance:
                 yield Problem.at(pointer_to([*place, name]), rule, "is missing")
         return
@@ -139,26 +139,26 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
     match rule:
         case "type" if "x-missing" in schema:
             # `x-form` speaks of the property that has to be given, not of this value.
-            text = f"must be of type {wanted}, not {_kind(error.instance)}"
+            text = f"must be of type {expected}, not {_kind(error.instance)}"
         case "type":
-            kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            kinds = expected if isinstance(expected, str) else " or ".join(expected)
             kind = _kind(error.instance)
             text = f"must be {form or f'of type {kinds}'}, " + ("of 64 bits" if kind in kinds else f"not {kind}")
         case "enum":
-            text = "must be one of " + ", ".join(msgspec.json.encode(option).decode() for option in wanted)
-        case "format" if wanted == "date-time":
+            text = "must be one of " + ", ".join(msgspec.json.encode(option).decode() for option in expected)
+        case "format" if expected == "date-time":
             text = "must be a date and time with offset as in RFC 3339, such as 2026-01-02T03:04:05Z"
         case "maxItems" | "minItems":
             limit = "at most" if rule == "maxItems" else "at least"
-            text = f"has {len(error.instance)} elements, {limit} {wanted} are allowed"  # type: ignore[arg-type]
+            text = f"has {len(error.instance)} elements, {limit} {expected} are allowed"  # type: ignore[arg-type]
         case "minLength" | "maxLength":
-            text = f"must have {'at least' if rule == 'minLength' else 'at most'} {wanted} characters"
+            text = f"must have {'at least' if rule == 'minLength' else 'at most'} {expected} characters"
         case "minimum" | "maximum":
-            text = f"must be {'at least' if rule == 'minimum' else 'at most'} {wanted}"
+            text = f"must be {'at least' if rule == 'minimum' else 'at most'} {expected}"
         case _ if form:
             text = f"must be {form}"
-        case _ if isinstance(wanted, str | int | float):
-            text = f"breaks the rule {rule}: {wanted}"
+        case _ if isinstance(expected, str | int | float):
+            text = f"breaks the rule {rule}: {expected}"
         case _:
             text = f"breaks the rule {rule}"
     yield Problem.at(pointer_to(place), rule, text)

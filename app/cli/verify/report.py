@@ -48,7 +48,7 @@ class Result(msgspec.Struct, frozen=True):
     untried: int = 0
 
 
-class Told(msgspec.Struct, frozen=True):
+class ServerEvent(msgspec.Struct, frozen=True):
     """The same words of the server, and in how many tests they came."""
 
     event_type: str
@@ -104,14 +104,14 @@ class Report(msgspec.Struct, frozen=True):
     results: list[Result]
     totals: Totals
     without_fixture: list[str]
-    told: list[Told]
+    events: list[ServerEvent] = msgspec.field(name="told")
     notes: list[str]
 
 
 SLOW_MS = 10_000
 """A callback that takes longer is worth a word: the SDK's tool gives up after 15 s."""
 
-_TOLD = 10
+_MOST_EVENTS = 10
 
 
 def new_report(
@@ -126,15 +126,15 @@ def new_report(
     for result in results:
         for said in {(said.event_type, said.code): said for said in result.said}.values():
             times.setdefault((said.event_type, said.code), []).append(said)
-    told = [Told(kind, code, words[0].message, len(words)) for (kind, code), words in times.items()]
+    events = [ServerEvent(kind, code, words[0].message, len(words)) for (kind, code), words in times.items()]
     notes = list(doubts)
     if without_fixture:
         notes.append(f"not tested, no fixture: {', '.join(without_fixture)}")
-    if any(said.code == "CHANNEL_NOT_CONFIGURED" for said in told):
+    if any(said.code == "CHANNEL_NOT_CONFIGURED" for said in events):
         notes.append(
             "the server has no channel for the client_id and channel_info.id of the fixtures, so it did nothing; "
             "this run shows that its answers have the right form, not that a channel works"
         )
     if slowest_ms > SLOW_MS:
         notes.append(f"the slowest answer took {slowest_ms / 1000:.1f} s; the SDK's own tool gives up after 15 s")
-    return Report(failed == 0, causes, results, totals, without_fixture, told[:_TOLD], notes)
+    return Report(failed == 0, causes, results, totals, without_fixture, events[:_MOST_EVENTS], notes)

@@ -30,10 +30,10 @@ def run(
     jobs: int = 1,
     stop_on_error: bool = False,
     on_result: Callable[[Result], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Examine every case; results are handed on in the plan's order as soon as they are there."""
-    examiner = Examiner(target, key, secret_of(key), _contract(), tell)
+    examiner = Examiner(target, key, secret_of(key), _contract(), log)
     begun = time.perf_counter()
     results = []
     for result in _results(plan, examiner, jobs, stop_on_error):

@@ -69,8 +69,8 @@ class Progress:
         slowest_ms = max((check.ms for check in result.checks), default=0)
         numbers = f"{result.status or '-':>6}  {len(result.checks):>8}  {result.ms:>6}  {slowest_ms:>7}"
         self._out.print(Text.assemble(f"{result.fixture:<{self._width}}  ", verdict, f"  {numbers}"), soft_wrap=True)
-        told = [problem for check in result.checks for problem in check.problems]
-        for unsent in [] if told else result.problems:
+        faults = [problem for check in result.checks for problem in check.problems]
+        for unsent in [] if faults else result.problems:
             self._line(f"    {unsent.message}  [{unsent.rule}]")
         for check in result.checks:
             if check.problems:
@@ -101,9 +101,9 @@ class Progress:
                 self._show(result)
         for note in report.notes:
             self._line(note)
-        for told in report.told:
-            times = f"in {told.tests} test{'s' if told.tests > 1 else ''}"
-            self._line(f"the server says {times}: {told.event_type} {told.code}: {told.message}")
+        for event in report.events:
+            times = f"in {event.tests} test{'s' if event.tests > 1 else ''}"
+            self._line(f"the server says {times}: {event.event_type} {event.code}: {event.message}")
         if causes and hint:
             self._line(hint)
         self._line(verdict_of(totals.failed))
@@ -187,7 +187,7 @@ def junit(report: Report) -> bytes:
                 request = f"{check.method} {check.path} -> {_status(check)}, expected {check.expected}\n"
                 lines = [f"{problem.message}  [{problem.rule}]" for problem in check.problems]
                 failure.text = _clean(request + "\n".join(lines))
-    words = [f"{told.event_type} {told.code}: {told.message} ({told.tests} tests)" for told in report.told]
+    words = [f"{event.event_type} {event.code}: {event.message} ({event.tests} tests)" for event in report.events]
     ElementTree.SubElement(suite, "system-out").text = _clean("\n".join([*report.notes, *words]))
     suite.set("tests", str(len(suite) - 1))
     suite.set("failures", str(failures))

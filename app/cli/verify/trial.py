@@ -49,13 +49,13 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Examiner:
-    """Tries cases against one server with one key.  `tell` takes what --verbose shows, never a key."""
+    """Tries cases against one server with one key.  `log` takes what --verbose shows, never a key."""
 
     target: Target
     key: str
     secret: Secret
     contract: Contract
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
 
     def examine(self, case: Case) -> Result:
         """Send a fixture with the key, with a wrong key and, for the first of a callback, in all other ways."""
@@ -113,8 +113,8 @@ class Examiner:
         refused = [] if callback is None else callback.judge(body)
         minded = case.link.answer.problems(body)
         places = {problem.pointer for problem in refused}
-        told = {problem.pointer for problem in minded}
-        found = [*minded, *(_explained(problem, body) for problem in refused if problem.pointer not in told)]
+        pointers = {problem.pointer for problem in minded}
+        found = [*minded, *(_explained(problem, body) for problem in refused if problem.pointer not in pointers)]
         # An answer of nothing at all is read by RetailOps, which learns nothing from it.
         spared = ("more", "minProperties")
         return [
@@ -144,7 +144,7 @@ class Examiner:
 
     def _again(self, case: Case, fixture: dict[str, Any], good: Check, body: dict[str, Any]) -> list[Check]:
         """What RetailOps may do at any time: repeat a call, and join the address with two slashes."""
-        told = {(problem.pointer, problem.rule) for problem in good.problems}
+        known = {(problem.pointer, problem.rule) for problem in good.problems}
         checks = []
         ways = (
             ("the same call again", self.target.path(case.link.href), ""),
@@ -152,7 +152,7 @@ class Examiner:
         )
         for name, path, hint in ways:
             check, repeated = self._good(case, fixture, name, path, hint)
-            new = [_led(f"for {name}", each) for each in check.problems if (each.pointer, each.rule) not in told]
+            new = [_led(f"for {name}", each) for each in check.problems if (each.pointer, each.rule) not in known]
             if repeated is not None and body.get("status") == "success" != repeated.get("status"):
                 now = self._masked(str(repeated.get("status")).encode("utf-8", "replace"))[:40]
                 text = f"for {name}, /status: is {now}; the first time it was success; {_REPEATS}"
@@ -169,16 +169,16 @@ class Examiner:
         self, case: Case, name: str, method: str, path: str, body: bytes | None, expected: str
     ) -> tuple[Answer | None, Check]:
         """The exchange and its check, in which so far only a leak or a missing answer can stand."""
-        self.tell(f"{method} {path} {self._masked(body or b'')}".rstrip())
+        self.log(f"{method} {path} {self._masked(body or b'')}".rstrip())
         begun = time.perf_counter()
         try:
             answer = self.target.send(method, path, body)
         except NoAnswer as error:
             lead = "" if name == RIGHT_KEY else f"for {name}, "
-            self.tell(f"no answer: {error}")
+            self.log(f"no answer: {error}")
             ms = round((time.perf_counter() - begun) * 1000)
             return None, Check(name, method, path, expected, None, ms, [Problem("", error.rule, f"{lead}{error}")])
-        self.tell(f"{answer.status} in {answer.ms} ms {self._masked(answer.body)}")
+        self.log(f"{answer.status} in {answer.ms} ms {self._masked(answer.body)}")
         return answer, Check(name, method, path, expected, answer.status, answer.ms, self._leaks(name, answer))
 
     def _instead_of(self, expected: str, answer: Answer, hint: str = "") -> str:

@@ -34,7 +34,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def stock_of_sku(channel: str, sku: str) -> Response:
         channel, sku = choosing.last_segments(2)
         key = desk.key_of(channel)
-        found = stock.one(desk.database, desk.scope, key, sku)
+        found = stock.one(desk.database, desk.scope, key, sku, gateways=desk.gateways)
         if found is None and not desk.knows(key):
             abort(404)
         return shown("stock_of_sku.html", found=found, channel=channel, sku=sku)

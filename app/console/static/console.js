@@ -68,7 +68,8 @@
   }
 
   function rows() {
-    return [...document.querySelectorAll("tbody tr a:first-of-type, .timeline li a:first-of-type, .card h2 a")];
+    const each = [...document.querySelectorAll("tbody tr, .timeline li, .card h2")];
+    return each.map((row) => row.querySelector("a")).filter(Boolean);
   }
 
   function step(by) {

@@ -40,6 +40,14 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
 
 
+def units_of(amount: Decimal) -> int:
+    """The amount as `Amount` keeps it.  Raises ValueError as `Amount`."""
+    scaled = amount.scaleb(4)
+    if scaled != scaled.to_integral_value():
+        raise ValueError("an amount has more than four decimals")
+    return int(scaled)
+
+
 class Amount(TypeDecorator[Decimal]):
     """Money, kept as whole ten-thousandths so that both databases add and compare it exactly.
 
@@ -50,12 +58,7 @@ class Amount(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
-        if value is None:
-            return None
-        scaled = value.scaleb(4)
-        if scaled != scaled.to_integral_value():
-            raise ValueError("an amount has more than four decimals")
-        return int(scaled)
+        return None if value is None else units_of(value)
 
     def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-4)

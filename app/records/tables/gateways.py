@@ -66,7 +66,7 @@ reported_lines = sa.Table(
     sa.Column("reported_at", Moment),
 )
 """Which goods of which order an observer was sent, so that none is counted twice; `uncertain` counts the attempts in a
-row whose outcome nobody knows."""
+row whose outcome is unknown."""
 
 inbound_requests = sa.Table(
     "inbound_requests",
@@ -79,7 +79,7 @@ inbound_requests = sa.Table(
     sa.Column("at", Moment, primary_key=True),
     sa.Column("count", sa.Integer, nullable=False),
 )
-"""Answers to vendors' own requests, counted by kind and period; never what was asked."""
+"""Answers to vendors' own requests, counted by kind and period; never their content."""
 
 rates = sa.Table(
     "rates",

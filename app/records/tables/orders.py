@@ -30,7 +30,7 @@ handed_out = sa.Table(
     sa.Column("taken_off_after", sa.BigInteger),
     sa.Column("hand_outs", sa.Text),
 )
-"""What `order_pull` gave away or a callback asked about, for every order source (R18).
+"""What `order_pull` handed out or a callback named, for every order source (R18).
 
 `lines`: with their units as bought and as RetailOps has them.  `shipping`, `shipping_tax`: what was paid for shipping,
 null where it was not noted.  `taken_off_after`: the newest refund of the order when units were first taken off.

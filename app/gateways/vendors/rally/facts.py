@@ -17,7 +17,7 @@ from app.domain.catalogue import Item, Product, ProductChange, ProductSent, Refu
 from app.domain.facts import Obstacle
 from app.domain.stock import StockChange, StockSent
 from app.errors import Refused
-from app.gateways.calls import Call, until_failure
+from app.gateways.calls import Call, read_note, until_failure
 from app.gateways.capabilities import CatalogueSink, StockSink
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.merchant import GATEWAY, Merchant
@@ -139,6 +139,10 @@ class Stock(StockSink):
             else:
                 due.append((change, note))
         return until_failure((self._send_stock(change.sku, note, call) for change, note in due), results)
+
+    def in_words(self, sent: bytes) -> Mapping[str, str]:
+        note = read_note(sent, StockNote)
+        return {} if note is None or note.value is None else {"": str(note.value)}
 
     def _is_fresh(self, change: StockChange) -> bool:
         """Whether Rally surely has what the note says, and was sent it lately."""

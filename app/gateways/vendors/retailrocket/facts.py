@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -68,6 +68,10 @@ class StockFlags(StockSink):
         if any(flags[change.sku] != read_note(change.sent, Flags) for change in changes):
             self._feed.mark(self._clock())
         return [StockSent(change.sku, encode(flags[change.sku])) for change in changes]
+
+    def in_words(self, sent: bytes) -> Mapping[str, str]:
+        flags = read_note(sent, Flags) or {}
+        return {stock_id: "can be had" if is_there else "sold out" for stock_id, is_there in flags.items()}
 
     def _flags(self, changes: Sequence[StockChange]) -> dict[str, Flags]:
         with self._database.read() as connection:

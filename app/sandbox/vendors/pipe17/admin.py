@@ -8,7 +8,7 @@ import msgspec
 from flask import Flask, Response
 
 from app.sandbox.bodies import Failure, Json, converted, json_answer, object_body
-from app.sandbox.vendors.pipe17 import fulfilling, masterdata, stock
+from app.sandbox.vendors.pipe17 import fulfilments, masterdata, stock
 from app.sandbox.vendors.pipe17.entities import ENTITIES, INVENTORY_QUANTITIES
 from app.sandbox.vendors.pipe17.fields import integer, mappings, refuse_problems
 from app.sandbox.vendors.pipe17.seed import add_shipments
@@ -37,7 +37,7 @@ def add_admin(app: Flask, state: State) -> None:
             if isinstance(given, dict):
                 entity = ENTITIES["shipments"]
                 refuse_problems(given, entity.create, entity.required)
-                made = [fulfilling.create_shipment(state, None, given)]
+                made = [fulfilments.create_shipment(state, None, given)]
             elif is_count(body.get("count"), low=1):
                 made = add_shipments(state, int(body["count"]))
             else:
@@ -49,11 +49,11 @@ def add_admin(app: Flask, state: State) -> None:
         """`is_blanked` also does what a privacy policy does to requests that are over."""
         body = object_body()
         status = body.get("status", "canceledRestock")
-        if status not in fulfilling.CANCELLED:
-            raise Failure(400, "status must be one of " + ", ".join(fulfilling.CANCELLED))
+        if status not in fulfilments.CANCELLED:
+            raise Failure(400, "status must be one of " + ", ".join(fulfilments.CANCELLED))
         with state.lock:
             shipment = _shipment(state, shipment_id)
-            fulfilling.cancel_shipment(state, shipment, status, None)
+            fulfilments.cancel_shipment(state, shipment, status, None)
             if body.get("is_blanked"):
                 state.change("shipments", shipment, {"shippingAddress": {}})
             return json_answer({"shipment": shipment})
@@ -62,7 +62,7 @@ def add_admin(app: Flask, state: State) -> None:
     def release(shipment_id: str) -> Response:
         with state.lock:
             shipment = _shipment(state, shipment_id)
-            fulfilling.release_shipment(state, shipment)
+            fulfilments.release_shipment(state, shipment)
             return json_answer({"shipment": shipment})
 
     @app.delete("/sandbox/shipments/<shipment_id>")

@@ -1,8 +1,8 @@
 """The Pipe17 sandbox over HTTP: `/api/v3` behaves as the vendor, `/sandbox` serves whoever plays its people.
 
 `/sandbox` needs no key and is no part of Pipe17.  Choices where the contract leaves them open: page of 100
-unless told, at most 500 rows or array items, 404 for a missing object, 409 for a taken natural key and for
-writing to a product another integration owns, 405 for verbs an entity has not, 400 for anything else wrong.
+unless requested otherwise, at most 500 rows or array items, 404 for a missing object, 409 for a taken natural key
+and for writing to a product another integration owns, 405 for verbs an entity has not, 400 for anything else wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.sandbox.faults import Faults, RunningServer
 from app.sandbox.host import ANY_METHOD, Account, Options, Vendor, serve_sandbox
 from app.sandbox.page import Play
 from app.sandbox.state import Clock, real_clock
-from app.sandbox.vendors.pipe17 import fulfilling, masterdata, people, routing, stock
+from app.sandbox.vendors.pipe17 import fulfilments, masterdata, people, routing, stock
 from app.sandbox.vendors.pipe17.admin import add_admin, is_count
 from app.sandbox.vendors.pipe17.entities import ENTITIES, Entity
 from app.sandbox.vendors.pipe17.fields import refuse_problems
@@ -45,8 +45,8 @@ _WEBHOOK_PATIENCE_S = 2.0
 
 _CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
     "orders": routing.create_order,
-    "shipments": fulfilling.create_shipment,
-    "fulfillments": fulfilling.create_fulfillment,
+    "shipments": fulfilments.create_shipment,
+    "fulfillments": fulfilments.create_fulfillment,
     "inventory": stock.report,
     "products": masterdata.create_product,
     "locations": masterdata.create_location,
@@ -57,7 +57,7 @@ _CREATE: dict[str, Callable[[State, ApiKey, Json], Json]] = {
 }
 _UPDATE: dict[str, Callable[[State, ApiKey, Json, Json], Json]] = {
     "orders": routing.update_order,
-    "shipments": fulfilling.update_shipment,
+    "shipments": fulfilments.update_shipment,
     "products": masterdata.update_product,
     "locations": masterdata.update_location,
     "integrations": masterdata.update_integration,
@@ -76,7 +76,7 @@ class Pipe17(Vendor):
     base_path = BASE_PATH
     port_offset = 0
     accounts = (
-        Account(INTEGRATION_KEY, INTEGRATION_ID, "a fulfilling integration, which is what we are"),
+        Account(INTEGRATION_KEY, INTEGRATION_ID, "a fulfilments integration, which is what we are"),
         Account(LEGACY_KEY, None, "a bare API key, which may do everything"),
         Account(SELLING_KEY, SELLING_INTEGRATION_ID, "a selling integration, which brings orders"),
     )
@@ -118,7 +118,7 @@ class Pipe17(Vendor):
     def change_settings(self, state: State, settings: Settings) -> None:
         had_engine, state.settings = state.settings.inventory_engine, settings
         if settings.inventory_engine and not had_engine:
-            fulfilling.switch_engine_on(state)
+            fulfilments.switch_engine_on(state)
 
     def plays(self, state: State) -> list[Play]:
         return people.plays(state)

@@ -104,7 +104,7 @@ def _is_restricted(state: State, entity: Entity, caller: ApiKey) -> bool:
 
 
 def shown(row: Json, entity: Entity, keys: str) -> Json:
-    """The fields asked for, always with the id, never the sandbox's own."""
+    """The fields requested, always with the id, never the sandbox's own."""
     if keys == "*":
         return {name: value for name, value in row.items() if not name.startswith("_")}
     wanted = {entity.id_field, *(name.strip() for name in keys.split(","))}

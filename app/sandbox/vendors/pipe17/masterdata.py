@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from app.sandbox.bodies import Failure, Json
-from app.sandbox.vendors.pipe17.fulfilling import refuse_taken
+from app.sandbox.vendors.pipe17.fulfilments import refuse_taken
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.page import Field, Play, Result
-from app.sandbox.vendors.pipe17 import fulfilling
+from app.sandbox.vendors.pipe17 import fulfilments
 from app.sandbox.vendors.pipe17.seed import add_shipments
 from app.sandbox.vendors.pipe17.state import State
 
@@ -30,7 +30,7 @@ def plays(state: State) -> list[Play]:
             shipment = state.tables["shipments"].get(form.get("shipment", ""))
             if shipment is None:
                 raise Failure(404, "there is no such shipping request")
-            fulfilling.cancel_shipment(state, shipment, "canceledRestock", None)
+            fulfilments.cancel_shipment(state, shipment, "canceledRestock", None)
             return Result(True, "Cancelled before it was shipped", [_row(shipment)])
 
     about = "Orders of a shop, routed to our locations; `channel send order_pull` hands them to RetailOps."

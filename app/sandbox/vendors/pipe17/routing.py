@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.sandbox.bodies import Failure, Json
 from app.sandbox.vendors.pipe17 import stock
-from app.sandbox.vendors.pipe17.fulfilling import CLOSED, cancel_shipment, open_shipment, shipments_of
+from app.sandbox.vendors.pipe17.fulfilments import CLOSED, cancel_shipment, open_shipment, shipments_of
 from app.sandbox.vendors.pipe17.state import ApiKey, State
 
 _COPIED_TO_SHIPMENT = (

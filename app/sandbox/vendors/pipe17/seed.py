@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.sandbox.bodies import Json
-from app.sandbox.vendors.pipe17 import fulfilling, stock
+from app.sandbox.vendors.pipe17 import fulfilments, stock
 from app.sandbox.vendors.pipe17.samples import (
     AUSTIN,
     BUNDLE,
@@ -202,7 +202,7 @@ def _request(
         order_id = _order(state, kept, address, created_at, more)["orderId"]
     order = state.tables["orders"].get(order_id or "", {})
     transfer = f"TO-{state.next_number('transfer')}" if not order else ""
-    shipment = fulfilling.open_shipment(
+    shipment = fulfilments.open_shipment(
         state,
         {
             "extOrderId": order.get("extOrderId", transfer),
@@ -220,7 +220,7 @@ def _request(
         creator=SELLING_INTEGRATION_ID,
         created_at=created_at,
     )
-    fulfilling.recompute_order(state, shipment.get("orderId", ""))
+    fulfilments.recompute_order(state, shipment.get("orderId", ""))
     return shipment
 
 
@@ -392,7 +392,7 @@ def _add_requests_outside_the_queue(state: State) -> None:
         extReferenceId="900001",
     )
     cancelled = _request(state, [_line(1, "JAR-1L", 2)], AUSTIN, shift, currency="USD", shippingCode="GROUND")
-    fulfilling.cancel_shipment(state, cancelled, "canceledRestock", None)
+    fulfilments.cancel_shipment(state, cancelled, "canceledRestock", None)
     _request(
         state,
         [_line(1, "BULB", 6)],

@@ -252,7 +252,7 @@ def _take_money(order: Json, transactions: list[Json]) -> None:
 
 
 def _refund_the_rest(state: State, order: Json) -> None:
-    """A refund by the merchant in Rally's own pages: Rally gives back what is left and tells afterwards."""
+    """A refund by the merchant in Rally's own pages: Rally gives back what is left and reports it afterwards."""
     rest = order["charged"] - order["refunded"]
     if rest > 0:
         add_refund(state, order, f"rally-refund-{state.next_number('refund')}", rest, [], "rally")

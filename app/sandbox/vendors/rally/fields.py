@@ -29,7 +29,7 @@ class Findings:
 
 
 Check = Callable[[Any, str, Findings], None]
-"""Looks at a value that stands at a path and tells the findings."""
+"""Looks at a value that stands at a path and reports the findings."""
 
 
 def anything(value: object, place: str, found: Findings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.sandbox.vendors.retailops.caller import ACTIONS, Heard, RetailOps, shipment, unshipped
+from app.sandbox.vendors.retailops.caller import ACTIONS, CallbackReply, RetailOps, shipment, unshipped
 from app.sandbox.vendors.retailops.certifier import (
     API_KEY,
     CERTIFY_PATH,
@@ -17,8 +17,8 @@ __all__ = [
     "API_KEY",
     "CERTIFY_PATH",
     "VENDOR",
+    "CallbackReply",
     "Certifier",
-    "Heard",
     "Registered",
     "RetailOps",
     "serve_certifier",

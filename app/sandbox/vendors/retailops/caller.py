@@ -34,7 +34,7 @@ ACTIONS = {
 
 
 @dataclass(frozen=True)
-class Heard:
+class CallbackReply:
     """What came back for one callback; `problems` are what RetailOps' production caller would refuse."""
 
     callback: str
@@ -65,7 +65,7 @@ class RetailOps:
         self._contract = contract
         self._session = requests.Session()
 
-    def call(self, callback: str, **fields: Any) -> Heard:
+    def call(self, callback: str, **fields: Any) -> CallbackReply:
         """POST the callback.  Raises `requests.RequestException` when the channel cannot be reached."""
         body = {
             "integration_auth_token": self._key,
@@ -92,18 +92,20 @@ class RetailOps:
         if reply.status_code == 200:
             problems = self._contract.callbacks[callback].judge(answer)
         given = answer if isinstance(answer, dict) else {}
-        return Heard(callback, reply.status_code, given, problems, duration_s, reply.headers.get("X-Request-Id", ""))
+        return CallbackReply(
+            callback, reply.status_code, given, problems, duration_s, reply.headers.get("X-Request-Id", "")
+        )
 
     def pull_all(self) -> list[dict[str, Any]]:
         """Every page of one walk of order_pull."""
         orders: list[dict[str, Any]] = []
         token = ""
         while True:
-            heard = self.call("order_pull", page_token=token, specific_orders=None)
-            if not heard.is_accepted:
-                raise RuntimeError(f"order_pull answered {heard.status}")
-            orders.extend(heard.answer["orders"])
-            token = heard.answer["next_page_token"]
+            page = self.call("order_pull", page_token=token, specific_orders=None)
+            if not page.is_accepted:
+                raise RuntimeError(f"order_pull answered {page.status}")
+            orders.extend(page.answer["orders"])
+            token = page.answer["next_page_token"]
             if not token:
                 return orders
 

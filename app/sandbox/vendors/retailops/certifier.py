@@ -41,7 +41,7 @@ class Registered:
 
 
 class Certifier(State):
-    """What RetailOps was asked to certify, and what it registered, for as long as it runs.
+    """What RetailOps was requested to certify, and what it registered, for as long as it runs.
 
     For each action it sends the first fixture with the real key, which must give 200 and a valid answer, and
     then with `!!!` in front of the key, where everything but that counts as refused.

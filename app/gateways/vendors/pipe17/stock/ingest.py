@@ -23,7 +23,7 @@ from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
 from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
-from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, lock_subject, noted
+from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, in_words, lock_subject, noted
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
 MISSING_EVERY_S: Final = 30.0
@@ -61,6 +61,9 @@ class Stock(StockSink):
     def __post_init__(self) -> None:
         self._rows = StockRows(self._options, self._locations)
         self._batch = self._options.bulk_batch
+
+    def in_words(self, sent: bytes) -> Mapping[str, str]:
+        return in_words(sent)
 
     @using("inventory")
     def push(self, settings: Pipe17Options, changes: Sequence[StockChange], call: Call) -> list[StockSent]:

@@ -25,6 +25,13 @@ Note = dict[str, list[int | None]]
 Without any figure Pipe17 may have whatever an earlier attempt sent there."""
 
 
+def in_words(sent: bytes) -> dict[str, str]:
+    """A note for people, by location id."""
+    parts = ("on hand", "of them not for sale", "coming in")
+    named = {place: zip(figures, parts, strict=False) for place, figures in (read_note(sent, Note) or {}).items()}
+    return {place: ", ".join(f"{n} {part}" for n, part in pairs if n is not None) for place, pairs in named.items()}
+
+
 @dataclass
 class Sending:
     """What is to be sent of one SKU, and what has become of it so far."""

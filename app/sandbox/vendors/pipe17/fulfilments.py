@@ -224,7 +224,7 @@ def _order_status(shipments: Iterable[str]) -> str:
 
 
 def create_fulfillment(state: State, caller: ApiKey, body: Json) -> Json:
-    """A repeated `extFulfillmentId` is told first (409), for a repeat would exceed the open units as well."""
+    """A repeated `extFulfillmentId` is refused first (409), for a repeat would exceed the open units as well."""
     refuse_taken(state, caller, "fulfillments", "extFulfillmentId", body)
     shipment = state.tables["shipments"].get(body["shipmentId"])
     if shipment is None:
