@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -165,3 +168,29 @@ def test_without_its_database_metrics_are_answered_with_503(build_app: Callable[
     app.extensions["works"].database.close()
     reply = app.test_client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert reply.status_code == 503 and reply.headers["Retry-After"]
+
+
+def test_p46_no_gauge_reads_a_table_that_grows_without_an_index(
+    build_app: Callable[..., Flask], pipe17: Sandbox
+) -> None:
+    app = build_app(channel_table(pipe17.url), DELIVERIES="worker", CONSOLE_TOKEN=TOKEN)
+    database = app.extensions["works"].database
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            asked.append((statement, parameters))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    scraped(app)
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+    plans = []
+    with database.read() as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SELECT"):
+                plans += [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    grows = ("deliveries", "refunds", "late_events", "stock", "catalogue_sync", "journal", "commands", "orders")
+    assert [
+        plan for plan in plans if plan.startswith("SCAN") and plan.split()[1] in grows and "INDEX" not in plan
+    ] == []
+    assert not [plan for plan in plans if plan.split()[1] == "journal"]
