@@ -293,6 +293,7 @@ SLOW = (
     "cli/",
     "console/",
     "deliveries/test_troubles.py",
+    "docs/test_start_pages.py",
     "gateways/",
     "records/test_rates.py",
     "records/test_trouble.py",

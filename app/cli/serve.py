@@ -170,6 +170,8 @@ def _addresses(url: str, configured: Settings) -> list[tuple[str, str]]:
         (f"{url}/api/channel/<callback>_v1", "RetailOps"),
         (f"{url}/healthz  /readyz  /openapi.json", "platform, developers"),
     ]
+    if configured.docs:
+        found.append((f"{url}/docs", "everybody: the documentation, with search"))
     if configured.console_token:
         found.append((f"{url}/console/", "you, with a name and CONSOLE_TOKEN"))
         found.append((f"{url}/metrics", "Prometheus, with CONSOLE_TOKEN as Bearer"))

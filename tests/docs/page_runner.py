@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 

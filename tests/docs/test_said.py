@@ -126,3 +126,5 @@ partner_id = "5a4db0c25a4db0c25a4db0c2"
     first = {rule.split("/")[1] for rule in rules}
     assert {"api", "console", "docs", "pipe17", "feeds", "metrics"} <= first
     assert sorted(part for part in first if f"/{part}" not in page) == []
+    of_console = {found for page in PAGES for found in re.findall(r"`(/console/[a-z]*)`", text_of(page))}
+    assert len(of_console) > 8 and of_console <= rules

@@ -27,7 +27,7 @@ def test_p43_every_command_of_a_start_page_runs_and_prints_what_the_page_says(pa
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, page_runner.__file__, str(page)],
-        cwd=tmp_path / "work", env=environment, capture_output=True, text=True, timeout=240,
+        cwd=tmp_path / "work", env=environment, capture_output=True, text=True, timeout=480,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
