@@ -219,7 +219,7 @@ def _database_url(env: Mapping[str, str], is_production: bool, faults: list[str]
     value = env.get("DATABASE_URL", "")
     if not value:
         if is_production:
-            faults.append("DATABASE_URL: production needs it set explicitly; see README, Deploy")
+            faults.append("DATABASE_URL: production needs it set explicitly; see /docs/howto/anywhere")
         value = "sqlite:///instance/channel.db"
     # Heroku hands out the historical scheme; SQLAlchemy wants the dialect and the driver.
     value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", value)

@@ -16,6 +16,7 @@ from app.terminal import console, json_option, new_table, print_json, reason_opt
 
 WORDS = {
     "source_cancellation_cursors": "marks of how far cancellations were read",
+    "call_figures": "counts of callbacks and of calls to vendors",
     "carts": "carts of shoppers",
     "catalogue": "products and variants, as RetailOps stated them",
     "catalogue_sync": "marks of which product each vendor has",
@@ -30,8 +31,12 @@ WORDS = {
     "held_back": "orders that could not be handed out",
     "inbound_requests": "counts of requests from vendors",
     "journal": "lines of the journal",
+    "last_calls": "times of the last calls",
     "late_events": "events found after an answer",
+    "pauses": "pauses of vendors",
+    "pending_figures": "samples of what was pending",
     "pending_reports": "orders a vendor is yet to be told of",
+    "open_breakers": "marks of vendors that are left alone for a while",
     "orders": "orders of shoppers",
     "packages": "parcels",
     "reservations": "units reserved for orders",

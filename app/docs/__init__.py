@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, render_template, request, send_from_directory
 
-from app.docs.library import FOLDER, Library, Page
+from app.docs.library import FOLDER, SHOWN, Library, Page
 
 LONGEST_QUERY = 200
 """Characters of a search; what is beyond is not looked at."""
@@ -34,7 +34,9 @@ def create_docs() -> Blueprint:
     def search() -> Response:
         query = " ".join(request.args.get("q", "").split())[:LONGEST_QUERY]
         found = library.search(query) if query else []
-        return Response(render_template("docs/search.html", library=library, here="", query=query, found=found))
+        return Response(
+            render_template("docs/search.html", library=library, here="", query=query, found=found, most=SHOWN)
+        )
 
     @docs.get("/<path:name>", provide_automatic_options=False)
     def page(name: str) -> Response:

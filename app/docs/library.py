@@ -1,4 +1,4 @@
-"""The pages: found in this folder, read once, rendered when they are first asked for, searched by section."""
+"""The pages: found in this folder, read once, rendered at their first request, searched by section."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Section:
     def excerpt(self, words: list[str]) -> str:
         """Some words around the first one that was looked for, or the row of a table that is about them."""
         row = next((line for line in self.text.splitlines() if is_about(line, " ".join(words))), "")
-        plain = " ".join(re.sub(r"\]\([^)]*\)|[`*|#\[\]]|-{3,}", " ", row or self.text).split())
+        text = re.sub(r"\]\([^)]*\)|[`*#\[\]]", "", row or self.text)
+        plain = " ".join(re.sub(r"\||-{3,}", " ", text).split())
         at = min((found for word in words if (found := plain.casefold().find(word)) >= 0), default=0)
         begin = max(0, plain.rfind(" ", 0, max(0, at - 60)) + 1)
         text = plain[begin : begin + 220]
@@ -120,6 +121,11 @@ class Library:
             elif groups and (link := re.search(r"\[([^\]]+)\]\(([\w/-]+)\.md\)", line)):
                 groups[-1][1].append((link[1], self.pages[link[2]]))
         return groups
+
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """What the contents call each page, which may say more than its title."""
+        return {page.name: words for _, pages in self.contents for words, page in pages}
 
     def search(self, query: str) -> list[tuple[Section, str]]:
         """The sections that hold every word of the query, best first, each with an excerpt.

@@ -20,6 +20,7 @@ from sqlalchemy import insert, update
 from app import cli
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.docs.library import FOLDER
 from app.domain.findings import Finding
 from app.records.database import Database
 from app.records.tables.deliveries import commands, deliveries, late_events
@@ -417,11 +418,11 @@ def test_p37_locations_that_can_never_be_served_are_named_with_what_mends_them(
     assert code == 1 and "`channel pipe17 locations sync`" in found[-1][1]
 
 
-def test_p37_the_example_of_the_readme_works_as_it_stands_against_the_sandbox(
+def test_p37_the_example_of_the_page_works_as_it_stands_against_the_sandbox(
     check: Check, pipe17: Sandbox, build_app: Callable[..., Flask], contract: Contract
 ) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    page = (FOLDER / "start" / "pipe17.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(\[\[channel\]\]\n.*?)```", page, re.DOTALL)
     channels = example.replace("http://127.0.0.1:5100", pipe17.url)
     keys = {"PIPE17_EU_KEY": KEY, "PIPE17_API_KEY": LEGACY_KEY}
     done = check(channels, "--json", **keys)

@@ -115,13 +115,16 @@ def test_p41_what_a_host_installs_has_the_command_and_works_anywhere(tmp_path: P
         assert verified["ok"] is True and len(verified["results"]) >= 36
         for page, holds in (("login", "Sign in"), ("static/console.css", "--paper"), ("static/console.js", "refresh")):
             assert holds in requests.get(f"{address}/console/{page}", timeout=10).text, "templates and files come along"
+        for page in ("/docs", "/docs/reference/settings", "/docs/reference/callbacks", "/docs/static/docs.css"):
+            assert answers(address + page) == 200, page
     assert_container_serves(commands, empty)
     assert_demo_holds(commands, empty)
 
 
 def assert_container_serves(commands: Path, initialised: Path) -> None:
-    """README's container recipe, from where its packages are installed on: its command, all it needs in variables."""
-    [recipe] = re.findall(r"```dockerfile\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The container recipe, from where its packages are installed on: its command, all it needs in variables."""
+    page = ROOT / "app" / "docs" / "howto" / "anywhere.md"
+    [recipe] = re.findall(r"```dockerfile\n(.*?)```", page.read_text(), re.DOTALL)
     assert "RUN pip install --no-cache-dir -r requirements.txt\n" in recipe
     [command] = re.findall(r"^CMD (.*)$", recipe, re.MULTILINE)
     program, *arguments = json.loads(command)
@@ -161,4 +164,6 @@ def test_p41_the_lowest_versions_allowed_run_the_demo(tmp_path: Path, checkout: 
         assert found[name.lower()].startswith(version), floor
     empty = tmp_path / "empty"
     empty.mkdir()
+    rendered = "from app.docs.library import Library; print(len([page.html for page in Library().pages.values()]))"
+    assert int(run(commands, empty, "python", "-c", rendered)) > 20
     assert_demo_holds(commands, empty)

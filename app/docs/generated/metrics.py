@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from app import metrics
 from app.docs.generated.tables import code, table
+from app.metrics import METRICS
 
 
 def text() -> str:
     """One row for each metric."""
-    rows = [
-        (code(metric.name), metric.kind, ", ".join(map(code, metric.labels)), metric.meaning)
-        for metric in metrics.METRICS
-    ]
+    rows = ((code(one.name), one.kind, ", ".join(map(code, one.labels)), one.meaning) for one in METRICS)
     return table(("Name", "Type", "Labels", "Meaning"), rows)
