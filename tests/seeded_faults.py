@@ -586,6 +586,17 @@ FAULTS = (
         ("tests/channel/test_order_life.py::test_p17_an_order_is_handed_out_until_acknowledged_and_never_after",),
     ),
     Fault(
+        "look-for-tired-orders-in-the-records-alone",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "page.passed_tired = page.passed_tired or is_tired",
+        "page.passed_tired = False",
+        (
+            "tests/channel/test_order_edges.py::test_r18_an_order_that_others_pull_too_often_during_its_first_pull_still_comes",
+            "tests/channel/test_order_edges.py::test_r18_an_order_often_handed_out_comes_again_after_a_long_silence_of_retailops",
+        ),
+    ),
+    Fault(
         "take-an-order-on-both-legs",
         "P18",
         "app/channel/actions/order_pull.py",

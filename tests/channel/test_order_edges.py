@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from app.channel import paging, source_cancellations
 from app.channel.actions import order_pull
 from app.channel.actions.order_pull import TIRED_AFTER
+from app.clock import utc_now
 from app.records.tables.orders import handed_out
 from tests.conftest import Caller, Sandbox, codes, eventually
 
@@ -42,15 +45,44 @@ def test_r18_an_order_that_another_pull_counts_meanwhile_stands_on_a_page_once(
     """The fresh ones are read first and the often handed out after them; a second pull may count one in between."""
     for _ in range(TIRED_AFTER):
         refnum, *others = refnums(retailops.pull())
-    has_tired = order_pull._has_tired
+    read_leg, legs = order_pull._from_place, []
 
-    def counted_between(*args: Any) -> bool:
-        set_count(retailops, refnum, TIRED_AFTER)
-        return has_tired(*args)
+    def counted_between(request: Any, source: Any, place: paging.Place) -> Any:
+        legs.append(place.is_second_leg)
+        if place.is_second_leg:
+            set_count(retailops, refnum, TIRED_AFTER)
+        return read_leg(request, source, place)
 
     set_count(retailops, refnum, TIRED_AFTER - 1)
-    monkeypatch.setattr(order_pull, "_has_tired", counted_between)
+    monkeypatch.setattr(order_pull, "_from_place", counted_between)
     assert sorted(refnums(retailops.pull())) == sorted([refnum, *others])
+    assert legs == [False, True]
+
+
+def test_r18_an_order_that_others_pull_too_often_during_its_first_pull_still_comes(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six first pulls at once: the sixth finds an order that nobody had when it began and five have now."""
+    standing = source_cancellations.standing
+
+    def others_pull_meanwhile(*args: Any) -> Any:
+        before = standing(*args)
+        monkeypatch.setattr(source_cancellations, "standing", standing)
+        for _ in range(TIRED_AFTER):
+            retailops.pull()
+        return before
+
+    monkeypatch.setattr(source_cancellations, "standing", others_pull_meanwhile)
+    assert refnums(retailops.pull()) == refnums(retailops.pull()) != []
+
+
+def test_r18_an_order_often_handed_out_comes_again_after_a_long_silence_of_retailops(retailops: Caller) -> None:
+    first = retailops.pull()
+    for refnum in refnums(first):
+        set_count(retailops, refnum, TIRED_AFTER)
+    with retailops.database.write() as connection:
+        connection.execute(update(handed_out).values(last_handed_at=utc_now() - timedelta(days=30)))
+    assert refnums(retailops.pull()) == refnums(first)
 
 
 def set_count(retailops: Caller, refnum: str, times: int) -> None:

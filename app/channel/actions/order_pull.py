@@ -87,6 +87,8 @@ class _Page:
     """Those RetailOps had before and is sent as cancelled."""
     cancelled_until_ms: int | None = None
     """Up to when the source was read for cancellations, where that is to be kept."""
+    passed_tired: bool = False
+    """Whether its source has orders that were handed out too often: pulls at the same time may just have done it."""
     places: dict[str, int] = field(default_factory=dict)
     """Where each stood at its source when it was read."""
     next_token: str = ""
@@ -136,7 +138,7 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
             page.cancelled.add(candidate.refnum)
     while not _filled(request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
-        if place.is_second_leg or not before.has_open or not _has_tired(request, place):
+        if place.is_second_leg or not (page.passed_tired or (before.has_open and _has_tired(request, place))):
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
@@ -149,6 +151,7 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
         for candidate, is_tired in _from_place(request, source, place):
             if len(page.orders) == PAGE:
                 break
+            page.passed_tired = page.passed_tired or is_tired
             # An order that another pull counts between the two legs stands on both: it is taken once.
             if is_tired == place.is_second_leg and candidate.refnum not in page.places:
                 page.take(candidate)
