@@ -47,6 +47,7 @@ from app.records.engines import (
     LOCK_S,
     SQLITE_CONNECTIONS,
     as_folder_fault,
+    empty_log,
     limited_reads,
     postgresql_engine,
     sqlite_engine,
@@ -235,6 +236,13 @@ class Database:
             else:
                 with limited_reads(connection, limit_s):
                     yield connection
+
+    def empty_log(self) -> bool:
+        """See `engines.empty_log`; PostgreSQL cleans up by itself.  Raises `DatabaseUnavailable` as `read` does."""
+        if not self.is_sqlite:
+            return True
+        with self._connection() as connection:
+            return empty_log(connection)
 
     def is_ready(self) -> bool:
         """True when the database answers and this code can use it."""

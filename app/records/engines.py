@@ -74,6 +74,7 @@ def sqlite_engine(url: URL) -> Engine:
         _keep_a_log(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is removed is overwritten, however SQLite was built (R28)
 
     return engine
 
@@ -93,6 +94,19 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
             if not is_locked or time.monotonic() >= give_up_at:
                 raise
             time.sleep(0.02)
+
+
+def empty_log(connection: Connection) -> bool:
+    """Bring SQLite's write-ahead log into the file and make it empty, for old pages stand in it (R28).
+
+    Outside of a transaction.  False while another connection reads or writes; later writes then overwrite the log.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not is_busy
 
 
 def postgresql_engine(url: URL, clock: SharedClock) -> Engine:
