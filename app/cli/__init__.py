@@ -32,6 +32,7 @@ COMMANDS = {
     "late": "app.cli.late:late",
     "new-gateway": "app.cli.new_gateway:new_gateway",
     "operations": "app.cli.operations:operations",
+    "orders": "app.cli.orders:orders",
     "pause": "app.cli.pause:pause",
     "reconcile": "app.cli.reconcile:reconcile",
     "refunds": "app.cli.refunds:refunds",

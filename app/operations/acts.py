@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
-from app.operations import delivery_acts
+from app.operations import delivery_acts, erasure
 from app.records import (
     catalogue_sync,
     channels,
@@ -38,6 +38,7 @@ from app.records.refund_releases import Release
 from app.records.refunds import Entry
 from app.records.statements import chunked
 from app.records.stock_sync import SendAgain
+from app.storefront import order_store, reservations
 
 AT_ONCE = 500
 """SKUs sent again in one transaction."""
@@ -296,6 +297,23 @@ def resume(database: Database, operator: Operator, channel: str, gateway: str, n
             return False
         _keep(connection, operator, "resume", channel, gateway, "resumed", [Target("gateway", gateway)], now)
     return True
+
+
+# Orders
+
+
+def erase(database: Database, operator: Operator, channel: str, refnum: str, now: datetime) -> dict[str, int]:
+    """Remove the personal data of an order before its date; ids and amounts stay (R28).
+
+    Returns how many rows of each table that was; nothing is kept of the act where there was none.  Raises
+    `NotErasable`, and nothing is written, where something of the order is still to happen.
+    """
+    serial = [order_store.lock_name(channel, refnum), reservations.lock_name(channel)]
+    with database.write(serial=serial) as connection:
+        rows = erasure.erase(connection, channel, refnum)
+        if rows:
+            _keep(connection, operator, erasure.ACT, channel, "", "erased", [Target("order", refnum)], now)
+    return rows
 
 
 # Channels

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
 from app.records import leases, outbox
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
-from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.deliveries import IS_OPEN, commands, deliveries
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,14 @@ def of_ids(connection: Connection, ids: Collection[int]) -> list[Row[Any]]:
     """These calls."""
     by_id: Select[Any] = select(deliveries)
     return [row for some in chunked(ids) for row in connection.execute(by_id.where(deliveries.c.id.in_(some))).all()]
+
+
+def open_of_order(connection: Connection, channel: str, refnum: str) -> Sequence[Row[Any]]:
+    """The open calls of an order, oldest first, those whose lane is another's: a report has its shopper's."""
+    of_order = select(commands.c.id).where(commands.c.channel == channel, commands.c.order_refnum == refnum)
+    is_its = or_(deliveries.c.lane == refnum, deliveries.c.command_id.in_(of_order))
+    query = select(deliveries).where(deliveries.c.channel == channel, IS_OPEN, is_its)
+    return connection.execute(query.order_by(deliveries.c.id)).all()
 
 
 def _is_indexed(which: DeliveryFilter) -> bool:

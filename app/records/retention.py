@@ -56,12 +56,18 @@ class Clock:
     """One rule.  `expired` selects the keys of what is past its date, `purge` ends it for these rows.
 
     `purge` runs later than `expired` and in another transaction, so it has to look again.
+
+    A table that holds personal data of single orders besides bodies of calls also has `of_order`, which selects the
+    keys of what it keeps of an order, by channel and number; `erase` ends that before its date, as `purge` does at its
+    date where there is no other.  See `records.erasing`.
     """
 
     table: str
     rule: str
     expired: Callable[[datetime, Terms], Select[Any]]
     purge: Callable[[Connection, Sequence[Any], datetime, Terms], object]
+    of_order: Callable[[str, str], Select[Any]] | None = None
+    erase: Callable[[Connection, Sequence[Any]], object] | None = None
 
 
 def _old_lines(now: datetime, terms: Terms) -> Select[Any]:
@@ -107,6 +113,11 @@ def _needless_held_back(now: datetime, terms: Terms) -> Select[Any]:
     return select(held_back.c.channel, held_back.c.refnum).where(or_(held_back.c.since < now - terms.journal, has_left))
 
 
+def _held_back_of(channel: str, refnum: str) -> Select[Any]:
+    of = held_back.c
+    return select(of.channel, of.refnum).where(of.channel == channel, of.refnum == refnum)
+
+
 def _delete_held_back(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
     keys = [(row.channel, row.refnum) for row in rows]
     return connection.execute(delete(held_back).where(tuple_(held_back.c.channel, held_back.c.refnum).in_(keys)))
@@ -123,6 +134,11 @@ def _delete_news(connection: Connection, rows: Sequence[Any], now: datetime, ter
 def _forgotten_observed(now: datetime, terms: Terms) -> Select[Any]:
     table = pending_reports
     return select(table.c.channel, table.c.gateway, table.c.refnum).where(table.c.seen_at < now - terms.bodies)
+
+
+def _observed_of(channel: str, refnum: str) -> Select[Any]:
+    of = pending_reports.c
+    return select(of.channel, of.gateway, of.refnum).where(of.channel == channel, of.refnum == refnum)
 
 
 def _delete_observed(connection: Connection, rows: Sequence[Any], now: datetime, terms: Terms) -> object:
@@ -185,12 +201,14 @@ CLOCKS: tuple[Clock, ...] = (
         "a row goes when RetailOps has the order, at the latest after JOURNAL_DAYS",
         _needless_held_back,
         _delete_held_back,
+        _held_back_of,
     ),
     Clock(
         "pending_reports",
         "a row goes when its observer is owed the report or the order is cancelled, at the latest after 180 days",
         _forgotten_observed,
         _delete_observed,
+        _observed_of,
     ),
     Clock("inbound_requests", "a row goes after a day", _old_inbound, _delete_inbound),
     Clock("call_figures", "five minutes go after 2 days, an hour after 90", _old_figures, _delete_figures),
@@ -201,6 +219,7 @@ CLOCKS: tuple[Clock, ...] = (
         "what an order of a shop is found by goes with the order; a tracking number 180 days after it was stated",
         _old_tracking,
         _delete_tracking,
+        search_keys.tracking_of,
     ),
     Clock("late_events", "a row goes JOURNAL_DAYS after it was dismissed", _dismissed_news, _delete_news),
 )

@@ -100,6 +100,13 @@ def stale_tracking(before: datetime) -> Select[Any]:
     return select(of.channel, of.order_refnum, of.kind, of.object).where(is_tracking, of.at < before).order_by(of.at)
 
 
+def tracking_of(channel: str, order_refnum: str) -> Select[Any]:
+    """Keys of the tracking numbers of an order."""
+    of = search_keys.c
+    is_it = (of.channel == channel, of.order_refnum == order_refnum, of.kind == "tracking")
+    return select(of.channel, of.order_refnum, of.kind, of.object).where(*is_it)
+
+
 def purge(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     """Delete these."""
     key = tuple_(*search_keys.primary_key.columns)

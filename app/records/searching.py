@@ -55,6 +55,14 @@ def kept(channels: Collection[str] | None, number: str, *, is_begin: bool, limit
     )
 
 
+def kept_orders(connection: Connection, channels: Collection[str] | None, refnum: str) -> list[Found]:
+    """Orders of this very number, case and all, that kept numbers know."""
+    of = search_keys.c
+    is_it = (of.folded_key == folded(refnum), of.kind == "order", of.object == refnum)
+    rows = connection.execute(select(of.channel).where(*is_it, visible(func.coalesce(of.channel, ""), channels)))
+    return [Found("order", channel, refnum, refnum) for channel in rows.scalars()]
+
+
 def orders_where_they_stand(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
     """Orders of this very number, the channel's or RetailOps', in whatever table knows them."""
     keys = _visible_keys(connection, channels)

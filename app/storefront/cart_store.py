@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, select
 
 from app.records.statements import upsert
-from app.records.tables.storefront import carts
+from app.records.tables.storefront import carts, orders
 
 
 def lock_name(channel: str, cart_id: str) -> str:
@@ -38,6 +38,12 @@ def remove(connection: Connection, channel: str, cart_id: str) -> None:
 def expired(now: datetime) -> Select[Any]:
     """Keys of what is past its date (R28)."""
     return select(carts.c.channel, carts.c.cart_id).where(carts.c.purge_after < now).order_by(carts.c.purge_after)
+
+
+def of_order(channel: str, refnum: str) -> Select[Any]:
+    """The key of the cart that an order was made of, where it is kept."""
+    cart_id = select(orders.c.cart_id).where(orders.c.channel == channel, orders.c.refnum == refnum)
+    return select(carts.c.channel, carts.c.cart_id).where(carts.c.channel == channel, carts.c.cart_id.in_(cart_id))
 
 
 def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:

@@ -261,14 +261,43 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         refnums = [refnum for of_channel, refnum in keys if of_channel == channel]
         stock_sync.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
     for channel, refnum in keys:
-        gone = connection.execute(
-            delete(orders).where(
-                orders.c.channel == channel, orders.c.refnum == refnum, orders.c.purge_after < now, ~is_waiting()
-            )
-        )
-        if gone.rowcount:
+        if _delete(connection, channel, refnum, orders.c.purge_after < now):
             reservations.release(connection, channel, refnum)
             search_keys.forget(connection, channel, refnum)
+
+
+def of_order(channel: str, refnum: str) -> Select[Any]:
+    """The key of an order that is kept."""
+    return select(orders.c.channel, orders.c.refnum).where(orders.c.channel == channel, orders.c.refnum == refnum)
+
+
+def erase(connection: Connection, keys: Collection[tuple[str, str]]) -> None:
+    """Delete orders before their date, but none that is held for RetailOps.
+
+    Of one that RetailOps knows the numbers stay, and where it has acknowledged it, the units it holds until RetailOps
+    has counted them (R25).
+    """
+    for channel, refnum in keys:
+        known = standing(connection, channel, refnum)
+        freed = [] if known == "taken" else reservations.skus_of(connection, channel, [refnum])
+        stock_sync.owe_again(connection, channel, None, freed)
+        if _delete(connection, channel, refnum):
+            if known != "taken":
+                reservations.release(connection, channel, refnum)
+            if known == "unknown":
+                search_keys.forget(connection, channel, refnum)
+
+
+def is_held(connection: Connection, channel: str, refnum: str) -> bool:
+    """Whether an order is paid for and RetailOps does not have it, so that it must not go."""
+    query = select(orders.c.refnum).where(orders.c.channel == channel, orders.c.refnum == refnum, is_waiting())
+    return connection.execute(query).first() is not None
+
+
+def _delete(connection: Connection, channel: str, refnum: str, *rules: ColumnElement[bool]) -> bool:
+    """Never one that is held for RetailOps."""
+    is_it = (orders.c.channel == channel, orders.c.refnum == refnum, ~is_waiting())
+    return connection.execute(delete(orders).where(*is_it, *rules)).rowcount > 0
 
 
 def _of(channel: str) -> Select[Any]:

@@ -14,6 +14,8 @@ CLOCKS: tuple[Clock, ...] = (
         lambda connection, rows, now, terms: order_store.purge(
             connection, [(row.channel, row.refnum) for row in rows], now
         ),
+        order_store.of_order,
+        lambda connection, rows: order_store.erase(connection, [(row.channel, row.refnum) for row in rows]),
     ),
     Clock(
         "carts",
@@ -22,5 +24,6 @@ CLOCKS: tuple[Clock, ...] = (
         lambda connection, rows, now, terms: cart_store.purge(
             connection, [(row.channel, row.cart_id) for row in rows], now
         ),
+        cart_store.of_order,
     ),
 )

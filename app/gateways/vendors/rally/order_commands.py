@@ -176,5 +176,5 @@ class RallyCommands(CommandTarget, MoneyMover):
 
 
 def _past_its_date(refnum: str) -> Accepted:
-    message = "the order is past its date and not kept here any more; Rally is told its status and refunds alone"
+    message = "the order is not kept here any more; Rally is told its status and refunds alone"
     return Accepted((Event("info", "ORDER_PAST_DATE", message, about("order_refnum", refnum)),))

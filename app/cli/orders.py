@@ -1,0 +1,99 @@
+"""`channel orders`: erases what is kept of the person behind an order, before its date (R28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from app.cli.acting import act_options, ask, operator_of
+from app.cli.record_options import iso, key_of, records, shown_channel, when
+from app.operations import acts, erasure
+from app.operations.erasure import Erasable
+from app.operations.scope import Scope
+from app.records.database import Database
+from app.terminal import json_option, print_json
+
+WORDS = {
+    "orders": "the order as its checkout sent it, with names and addresses",
+    "carts": "the cart it was made of",
+    "pending_reports": "the purchase that was to be reported",
+    "held_back": "why it was held back",
+    "search_keys": "its tracking numbers",
+}
+"""What each table keeps of the person behind an order, for people."""
+
+
+@click.group(short_help="Erase what is kept of the person behind an order.")
+def orders() -> None:
+    """Erase what is kept of the person behind an order."""
+
+
+@orders.command()
+@click.argument("refnum", metavar="REFNUM")
+@click.option("--channel", default="", help="The order's channel, where several have an order of this number.")
+@act_options(needs_reason=True)
+@json_option
+def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove the personal data of order REFNUM (the channel's number) now, as a shopper may request.
+
+    Names, addresses, what the checkout sent, tracking numbers and purchases still to be reported go for good; ids and
+    amounts stay, so that the order is still found and no money moves twice.  RetailOps and the vendors keep what they
+    were sent.  Of an order that is still in work RetailOps' later commands are carried out with ids and amounts alone.
+
+    Refused while calls to vendors are open, for a paid order that RetailOps does not have, and while RetailOps does not
+    know that the order was cancelled at its source.  Harmless twice.
+    """
+    operator = operator_of(by, reason, needs_reason=not dry_run)
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json cannot ask: add --yes or --dry-run")
+    with records() as (_, database):
+        key = _channel_of(database, refnum, channel)
+        with database.read() as connection:
+            found = erasure.look(connection, key, refnum)
+        if found.refusal:
+            raise click.ClickException(found.refusal)
+        rows = found.rows
+        if rows and not dry_run:
+            if not yes:
+                ask(f"Erase {_in_words(rows)} of order {refnum} ({shown_channel(key)}) for good?")
+            rows = acts.erase(database, operator, key, refnum, database.now())
+        is_log_empty = dry_run or database.empty_log()
+    name = shown_channel(key)
+    if as_json:
+        outcome = "nothing_kept" if not rows else "would_be_erased" if dry_run else "erased"
+        print_json({"order": refnum, "channel": name, "outcome": outcome, "dry_run": dry_run, "rows": rows,
+                    "erased_before": iso(found.erased_at)})  # fmt: skip
+    elif not rows:
+        click.echo(_nothing_kept(refnum, name, found))
+    elif dry_run:
+        click.echo(f"Of order {refnum} ({name}) would be erased: {_in_words(rows)}.")
+    else:
+        click.echo(f"Order {refnum} ({name}) is erased: {_in_words(rows)}. Ids and amounts stay.")
+    if not is_log_empty:
+        click.echo(
+            "SQLite's log is in use; what stands there is overwritten later. Run this again to see to it.", err=True
+        )
+
+
+def _channel_of(database: Database, refnum: str, name: str) -> str:
+    """The key of the channel that has the order."""
+    scope = Scope(frozenset((key_of(name),))) if name else Scope()
+    with database.read() as connection:
+        keys = erasure.channels_of(connection, scope, refnum)
+    if not keys:
+        where = f" on channel {name}" if name else ""
+        raise click.ClickException(f"no order {refnum} is known{where}: it takes the channel's whole number")
+    if len(keys) > 1:
+        names = ", ".join(map(shown_channel, keys))
+        raise click.UsageError(f"several channels have an order {refnum}: name one with --channel ({names})")
+    return keys[0]
+
+
+def _in_words(rows: Mapping[str, int]) -> str:
+    return ", ".join(WORDS[table] for table in rows)
+
+
+def _nothing_kept(refnum: str, name: str, found: Erasable) -> str:
+    since = f"; it was erased at {when(found.erased_at)} UTC" if found.erased_at else ""
+    return f"Of order {refnum} ({name}) nothing personal is kept{since}."

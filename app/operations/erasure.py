@@ -1,0 +1,112 @@
+"""Whether the personal data of an order may be erased, which is done by `acts.erase` (R28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from app.errors import ChannelError
+from app.operations.scope import Scope
+from app.records import delivery_rows, erasing, retention, searching, traces
+from app.storefront import order_store
+from app.storefront import retention as storefront
+
+ACT: Final = "orders.erase"
+
+CLOCKS: Final = (*retention.CLOCKS, *storefront.CLOCKS)
+
+NAMED: Final = 10
+"""Open calls that are named one by one."""
+
+
+class NotErasable(ChannelError):
+    """Something of the order is still to happen for which its data is needed; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Erasable:
+    """An order as it stands.  `rows`: personal data of it by table; `refusal`: why that must stay for now, or "".
+
+    `erased_at` is when it was erased last, None for never.
+    """
+
+    rows: Mapping[str, int]
+    refusal: str
+    erased_at: datetime | None
+
+
+def channels_of(connection: Connection, scope: Scope, refnum: str) -> list[str]:
+    """The keys of the channels that know an order of this very number."""
+    found = [
+        *searching.orders_where_they_stand(connection, scope.keys, refnum),
+        *searching.kept_orders(connection, scope.keys, refnum),
+    ]
+    return sorted({item.channel for item in found if item.kind == "order"})
+
+
+def look(connection: Connection, channel: str, refnum: str) -> Erasable:
+    """What `erase` would find; nothing is written."""
+    acts = [act.at for act in traces.acts_on_order(connection, channel, refnum) if act.act == ACT]
+    rows = erasing.held(connection, channel, refnum, CLOCKS)
+    return Erasable(rows, _refusal(connection, channel, refnum), max(acts, default=None))
+
+
+def erase(connection: Connection, channel: str, refnum: str) -> dict[str, int]:
+    """Remove it, and return what it was as rows by table.  The caller holds the order, and undoes all if this raises.
+
+    Raises `NotErasable`.
+    """
+    if refusal := _refusal(connection, channel, refnum):
+        raise NotErasable(refusal)
+    rows = erasing.erase(connection, channel, refnum, CLOCKS)
+    # What waited to be reported may have become a call just before it would have been removed.
+    if refusal := _of_open_calls(connection, channel, refnum):
+        raise NotErasable(refusal)
+    return rows
+
+
+def _refusal(connection: Connection, channel: str, refnum: str) -> str:
+    return (
+        _of_open_calls(connection, channel, refnum)
+        or _of_money(connection, channel, refnum)
+        or _of_cancellation(connection, channel, refnum)
+    )
+
+
+def _of_open_calls(connection: Connection, channel: str, refnum: str) -> str:
+    calls = delivery_rows.open_of_order(connection, channel, refnum)
+    if not calls:
+        return ""
+    named = ", ".join(f"{row.id} ({row.verb} to {row.gateway}, {row.state})" for row in calls[:NAMED])
+    more = f" and {len(calls) - NAMED} more" if len(calls) > NAMED else ""
+    return (
+        f"order {refnum} has calls to vendors that are still open: {named}{more}. Let them finish, or give each up "
+        "with `channel deliveries drop ID --reason TEXT`, then erase it"
+    )
+
+
+def _of_money(connection: Connection, channel: str, refnum: str) -> str:
+    if not order_store.is_held(connection, channel, refnum):
+        return ""
+    return (
+        f"order {refnum} is paid and RetailOps does not have it: erased, it would be neither shipped nor paid back. "
+        "Let RetailOps fetch and acknowledge it, or give the money back at the checkout, then erase it"
+    )
+
+
+def _of_cancellation(connection: Connection, channel: str, refnum: str) -> str:
+    """RetailOps is sent a cancellation with the whole order (R18)."""
+    stored = order_store.get(connection, channel, refnum)
+    given = traces.hand_out_of(connection, channel, refnum)
+    if stored is None or given is None or given.state != "open" or given.cancellation_known_at is not None:
+        return ""
+    if stored.cancelled_at is None and given.source_cancelled_at is None:
+        return ""
+    return (
+        f"order {refnum} was cancelled at its source and RetailOps has not acknowledged that: erased, it would be "
+        "shipped. Let RetailOps fetch and acknowledge the cancellation, then erase it"
+    )
