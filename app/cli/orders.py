@@ -56,7 +56,7 @@ def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: b
         rows = found.rows
         if rows and not dry_run:
             if not yes:
-                ask(f"Erase {_in_words(rows)} of order {refnum} ({shown_channel(key)}) for good?")
+                ask(f"Erase of order {refnum} ({shown_channel(key)}) for good: {_in_words(rows)}?")
             rows = acts.erase(database, operator, key, refnum, database.now())
         is_log_empty = dry_run or database.empty_log()
     name = shown_channel(key)
