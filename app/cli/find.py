@@ -39,7 +39,7 @@ MEANINGS = {
 @json_option
 @click.pass_context
 def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
-    """Find an order, call, payment, request or SKU by any number anybody has.
+    """Find whatever a number stands for, whole or by its start.
 
     The channel's or RetailOps' number of an order, or the merchant's own; shipment, package, return, tracking number;
     refund or credit; the id of a call or a request; a SKU.  Case does not matter, and six characters of the begin are

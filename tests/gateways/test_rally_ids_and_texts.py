@@ -229,7 +229,7 @@ def test_a_price_of_cart_create_that_is_not_taken_stands_in_the_journal(shop: Sh
         shop.retailops.app.extensions["works"].journal.flush()
         with shop.database.read() as connection:
             rows = connection.execute(select(journal).where(journal.c.kind == "hook").order_by(journal.c.id)).all()
-        return [(row.name, row.outcome) for row in rows]
+        return [(row.name, row.outcome) for row in rows if row.outcome != "success"]
 
     tee = {"external_product_id": TEE, "external_variant_id": TEE, "quantity": 1}
     assert shop.step("cart/create", line_items=[{**tee, "price": 20}])["outcome"] == "good"

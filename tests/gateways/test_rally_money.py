@@ -414,16 +414,20 @@ class _Story:
         wanted = dict(self.bought)
         for _ in range(self._dice.randint(0, 4)):
             sku = self._dice.choice([CAP, MUG])
-            wanted[sku] = self._dice.randint(0, self.bought[sku] + 1)
-            self._state(sku, wanted[sku])
+            units = self._dice.randint(0, self.bought[sku] + 1)
+            if self._state(sku, units):
+                wanted[sku] = units
         for sku, units in wanted.items():
             if units > self.bought[sku]:
                 self._state(sku, self.bought[sku])
 
-    def _state(self, sku: str, units: int) -> None:
+    def _state(self, sku: str, units: int) -> bool:
+        """Whether it was taken: the last line of an order is not."""
         by_sku = {"order_item_id": self.lines[sku] + 1, "sku": sku, "quantity": units}
         named = by_sku if self._dice.random() < 0.3 else item(self.order, self.lines[sku], units)
-        assert self.say(lambda: self._shop.update(self.refnum, named)) in ([], ["NO_LINES_LEFT"])
+        refused = self.say(lambda: self._shop.update(self.refnum, named))
+        assert refused in ([], ["NO_LINES_LEFT"])
+        return not refused
 
     def credit_a_part(self) -> None:
         """Of what was taken off, RetailOps asks for a part by itself."""
