@@ -29,7 +29,7 @@ LIMITS = {
     "order_cancel to Pipe17 and back": (49, 155, 35, 7, 2, 1),
     "order_shipment_submit to Pipe17 and back": (56, 187, 42, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (49, 161, 39, 8, 3, 1),
-    "inventory_push, the request": (22, 34, 12, 2, 1, 0),
+    "inventory_push, the request": (22, 34, 12, 3, 1, 0),
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),

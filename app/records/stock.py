@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text
 
 from app.clock import utc_now
 from app.domain.stock import StockLevel
 from app.records import sync_state
-from app.records.statements import chunked
+from app.records.statements import Prepared, chunked
 from app.records.stock_batches import STOCK
-from app.records.tables.stock import stock
+from app.records.tables.stock import HAS_BLANKS, stock
 
 _STOCK = stock.c
 
@@ -111,6 +111,27 @@ _ACCEPT_ARRAYS: Final = """
     select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq, %(now)s::bigint, counter.seq
     from counter, unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)
 """
+
+
+_BLANKED = Prepared(select(stock.c.sku).where(stock.c.channel == bindparam("of_channel"), text(HAS_BLANKS)))
+
+
+def same_but_for_blanks(connection: Connection, channel: str, skus: Collection[str]) -> dict[str, str]:
+    """By each of these SKUs that has no level, the one SKU with a level that it is but for blanks at its ends (R32)."""
+    blanked = set(_BLANKED.execute(connection, {"of_channel": channel}).scalars())
+    forms = {sku.strip() for sku in blanked}
+    close = {sku for sku in skus if sku[:1].isspace() or sku[-1:].isspace() or sku in forms}
+    if not close:
+        return {}
+    known: set[str] = set(blanked)
+    for some in chunked(sorted(close | {sku.strip() for sku in close})):
+        named = select(stock.c.sku).where(stock.c.channel == channel, stock.c.sku.in_(some))
+        known |= set(connection.execute(named).scalars())
+    alike: dict[str, list[str]] = {}
+    for sku in known:
+        alike.setdefault(sku.strip(), []).append(sku)
+    found = {sku: alike.get(sku.strip(), []) for sku in close - known}
+    return {sku: same[0] for sku, same in found.items() if len(same) == 1}
 
 
 def stated(connection: Connection, channel: str, gateway: str, *, after: str, limit: int) -> list[StatedLevel]:

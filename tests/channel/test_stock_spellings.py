@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.records import stock
 from tests.conftest import Caller, Sandbox, eventually
 
 PLACE = "Dallas DC"
@@ -53,3 +54,32 @@ def test_stock_whose_type_is_left_empty_is_stock_of_its_facility(sku: str, retai
 def test_a_source_without_a_total_has_at_least_what_is_available(sku: str, retailops: Caller, pipe17: Sandbox) -> None:
     push(retailops, sku=sku, quantity_available=5, quantity_detail=[own(5, None)])
     eventually(lambda: on_hand(pipe17, sku) == 5, 4)
+
+
+def owed(retailops: Caller) -> dict[str, int]:
+    """By each SKU whose level is kept the units stated last."""
+    with retailops.database.read() as connection:
+        found = stock.stated(connection, "first", "pipe17", after="", limit=1000)
+        return {level.sku: level.level.quantity_available for level in found if "LADLE" in level.sku}
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("spellings", [("LADLE", "LADLE "), (" LADLE", "LADLE"), ("LADLE ", " LADLE")])
+def test_r32_p27_one_sku_in_two_spellings_has_one_level_so_the_older_never_comes_after_the_newer(
+    spellings: tuple[str, str], retailops: Caller
+) -> None:
+    first, second = spellings
+    for units, spelling in enumerate((first, second, first, second), 1):
+        push(retailops, sku=spelling, quantity_available=units, quantity_detail=[own(units, units)])
+        assert list(owed(retailops).values()) == [units]
+
+
+@pytest.mark.both_databases
+def test_r32_skus_that_are_stated_beside_each_other_are_two_whatever_their_blanks(retailops: Caller) -> None:
+    def row(sku: str, units: int) -> dict[str, Any]:
+        return {"sku": sku, "quantity_available": units, "quantity_detail": [own(units, units)]}
+
+    retailops.ask("inventory_push", inventory_updates=[row("LADLE", 1), row("LADLE ", 2)])
+    retailops.ask("inventory_push", inventory_updates=[row("LADLE ", 3)])
+    retailops.ask("inventory_push", inventory_updates=[row(" LADLE", 4)])
+    assert owed(retailops) == {"LADLE": 1, "LADLE ": 3, " LADLE": 4}

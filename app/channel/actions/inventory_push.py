@@ -143,6 +143,7 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
         with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
             if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
                 unknown = _unknown(connection, request.channel.key, payload.by_sku)
+            _one_spelling(connection, request.channel.key, payload.by_sku)
             for token, sink in sinks.items():
                 stock.accept(
                     connection,
@@ -194,6 +195,16 @@ def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> 
         if len(meant) == 1 and meant[0] not in by_sku:
             by_sku[meant[0]] = by_sku.pop(sku)
     return [sku for sku in unknown if sku in by_sku]
+
+
+def _one_spelling(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> None:
+    """A SKU in another spelling of its blanks goes by the one under which its level is kept (R32).
+
+    Else an older statement in the one spelling could be sent after a newer one in the other.
+    """
+    for sku, kept in stock.same_but_for_blanks(connection, channel, by_sku).items():
+        if kept not in by_sku:
+            by_sku[kept] = by_sku.pop(sku)
 
 
 class _Disagreement(NamedTuple):

@@ -44,6 +44,11 @@ index(stock, "ix_stock_owed", "channel", "gateway", "is_changed", "turn", "sku",
 index(stock, "ix_stock_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
 index(stock, "ix_stock_attention", "channel", "gateway", where="attention <> ''")
 
+HAS_BLANKS = "sku <> trim(sku)"
+"""SKUs with a blank at an end, which some of RetailOps' systems drop."""
+
+index(stock, "ix_stock_blanks", "channel", "sku", where=HAS_BLANKS)
+
 fact_obstacles = sa.Table(
     "fact_obstacles",
     metadata,
