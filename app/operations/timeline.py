@@ -72,7 +72,7 @@ def of_order(database: Database, scope: Scope, channel: str, refnum: str) -> Tim
         lines = traces.lines_of_order(connection, channel, names)
         for row in lines:
             gathered.met(row.request_id, row.at - timedelta(milliseconds=row.duration_ms), row.at)
-        both = [*lines, *traces.lines_of_requests(connection, gathered.spans)]
+        both = [*lines, *traces.lines_of_requests(connection, gathered.spans, channel)]
     make.add_lines({row.id: row for row in both}.values(), gathered)
     said = [
         *standing.of_hand_out(hand_out, hold, stored, now),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, or_, select, true
 
 from app.records.statements import chunked, visible
 from app.records.tables.deliveries import commands, deliveries, late_events
@@ -31,16 +31,20 @@ def lines_of_order(connection: Connection, channel: str, names: Collection[str])
     return connection.execute(wanted.order_by(journal.c.at.desc()).limit(MOST_LINES)).all()
 
 
-def lines_of_requests(connection: Connection, spans: Spans) -> Rows:
-    """The journal's lines of these requests."""
+def lines_of_requests(connection: Connection, spans: Spans, channel: str | None = None) -> Rows:
+    """The journal's lines of these requests, of all channels or of one.
+
+    A request id is whatever its sender chose: those of two channels may have the same.
+    """
     found: list[Row[Any]] = []
+    is_seen = true() if channel is None else journal.c.channel == channel
     wanted = (
         and_(journal.c.at >= first - SLACK, journal.c.at <= last + SLACK, journal.c.request_id == request_id)
         for request_id, (first, last) in spans.items()
     )
     for some in chunked(list(wanted), 50):
         found += connection.execute(
-            select(journal).where(or_(*some)).order_by(journal.c.at.desc()).limit(MOST_LINES)
+            select(journal).where(is_seen, or_(*some)).order_by(journal.c.at.desc()).limit(MOST_LINES)
         ).all()
     return found
 
@@ -83,7 +87,7 @@ def callbacks_of_order(connection: Connection, channel: str, refnum: str) -> lis
     """The ledger's rows of an order, each with the journal's line of its callback, if that was not lost."""
     ledger = commands_of_order(connection, channel, refnum)
     spans = {row.request_id: (row.begun_at, row.finished_at or row.begun_at) for row in ledger if row.request_id}
-    lines = {row.request_id: row for row in lines_of_requests(connection, spans) if row.kind == "callback"}
+    lines = {row.request_id: row for row in lines_of_requests(connection, spans, channel) if row.kind == "callback"}
     return [(row, lines.get(row.request_id)) for row in ledger]
 
 

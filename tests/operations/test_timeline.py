@@ -146,3 +146,19 @@ def test_p38_a_checkout_s_order_begins_with_its_cart_and_money_and_shows_what_we
         assert refund.name == "order_returned"
         for event in ("ana", "elm st"):
             assert event not in repr(told(shop.database, "shop", refnum)).lower()
+
+
+def test_p40_a_request_of_another_channel_with_the_same_id_is_in_no_timeline(retailops: Caller) -> None:
+    [order, *_] = retailops.pull()
+    refnum = order["channel_order_refnum"]
+    retailops.acknowledge(refnum)
+    log = retailops.app.extensions["works"].journal
+    log.flush()
+    [answer] = of_kind(told(retailops.database, "first", refnum), "answer")
+    log.callback(
+        name="order_cancel", channel="other", order_refnum="", status=200, outcome="OTHERS", duration_s=0.001,
+        request_id=answer.request_id,
+    )  # fmt: skip
+    log.flush()
+    found = told(retailops.database, "first", refnum)
+    assert of_kind(found, "answer") == [answer] and "OTHERS" not in str(found)
