@@ -68,10 +68,16 @@ _HAS_TIRED = Prepared(
 _NO: ColumnElement[int] = literal_column("0")
 
 _KEPT = Prepared(
-    select(handed_out.c.refnum, handed_out.c.times, handed_out.c.last_pull_ms, _NO.label("is_held"))
+    select(
+        handed_out.c.refnum,
+        handed_out.c.times,
+        handed_out.c.last_pull_ms,
+        _NO.label("is_held"),
+        case((handed_out.c.acknowledged_at.is_not(None), literal_column("1")), else_=_NO).label("is_acknowledged"),
+    )
     .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"))
     .union_all(
-        select(held_back.c.refnum, _NO, _NO, literal_column("1")).where(
+        select(held_back.c.refnum, _NO, _NO, literal_column("1"), _NO).where(
             held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums")
         )
     )
@@ -119,6 +125,8 @@ class Kept:
     handed_out: dict[str, HandOuts]
     """Those that were handed out or asked about."""
     held_back: set[str]
+    acknowledged: set[str]
+    """Those of them that RetailOps has."""
 
 
 def set_aside(
@@ -141,13 +149,15 @@ def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime)
 
 def kept(connection: Connection, channel: str, refnums: Collection[str]) -> Kept:
     """What is known of these orders."""
-    found = Kept({}, set())
+    found = Kept({}, set(), set())
     named = {"of_channel": channel, "refnums": refnums}
-    for refnum, times, last_pull_ms, is_held in _KEPT.execute(connection, named).all():
+    for refnum, times, last_pull_ms, is_held, is_acknowledged in _KEPT.execute(connection, named).all():
         if is_held:
             found.held_back.add(refnum)
-        else:
-            found.handed_out[refnum] = HandOuts(times, last_pull_ms)
+            continue
+        found.handed_out[refnum] = HandOuts(times, last_pull_ms)
+        if is_acknowledged:
+            found.acknowledged.add(refnum)
     return found
 
 

@@ -76,6 +76,21 @@ def test_r18_an_order_that_others_pull_too_often_during_its_first_pull_still_com
     assert refnums(retailops.pull()) == refnums(retailops.pull()) != []
 
 
+def test_p17_an_order_acknowledged_while_a_page_is_made_is_not_on_it(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = refnums(retailops.pull())
+    judge = order_pull.mend_page
+
+    def acknowledged_meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(order_pull, "mend_page", judge)
+        retailops.acknowledge(first)
+        return judge(*args)
+
+    monkeypatch.setattr(order_pull, "mend_page", acknowledged_meanwhile)
+    assert refnums(retailops.pull()) == others
+
+
 def test_r18_an_order_often_handed_out_comes_again_after_a_long_silence_of_retailops(retailops: Caller) -> None:
     first = retailops.pull()
     for refnum in refnums(first):

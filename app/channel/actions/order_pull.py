@@ -201,8 +201,10 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
         if not named:
             return set()
         moved = source.kept_orders.moved(connection, page.places) if source.kept_orders is not None else set()
-        page.orders = [order for order in page.orders if order.refnum not in moved]
         before = pulls.kept(connection, channel, named)
+        if is_walk:  # RetailOps may have acknowledged some since they were read, from a page of another pull
+            moved = moved | (before.acknowledged - page.cancelled)
+        page.orders = [order for order in page.orders if order.refnum not in moved]
         known = before.handed_out
         fresh = [order for order in page.orders if order.refnum not in known]
         # The source subtracts an order by itself; which it did before RetailOps has it for the first time (R13).
