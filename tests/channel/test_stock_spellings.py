@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import select
 
+from app.contract.schemas import Contract
 from app.records import stock
+from app.records.tables.stock import stock as levels
 from tests.conftest import Caller, Sandbox, eventually
+from tests.gateways.rally_shop import opened
 
 PLACE = "Dallas DC"
 
@@ -83,3 +89,15 @@ def test_r32_skus_that_are_stated_beside_each_other_are_two_whatever_their_blank
     retailops.ask("inventory_push", inventory_updates=[row("LADLE ", 3)])
     retailops.ask("inventory_push", inventory_updates=[row(" LADLE", 4)])
     assert owed(retailops) == {"LADLE": 1, "LADLE ": 3, " LADLE": 4}
+
+
+def test_r32_a_sku_that_the_catalogue_names_has_a_level_of_its_own_whatever_was_stated_before(
+    build_app: Callable[..., Flask], contract: Contract
+) -> None:
+    with opened(build_app, contract) as shop:
+        shop.set_stock(**{"LADLE ": 5})
+        shop.offer(LADLE=7)
+        with shop.database.read() as connection:
+            [channel] = connection.execute(select(levels.c.channel).distinct()).scalars()
+            found = stock.levels_of(connection, channel, "rally", ["LADLE", "LADLE "])
+        assert {sku: level.quantity_available for sku, level in found.items()} == {"LADLE": 7, "LADLE ": 5}

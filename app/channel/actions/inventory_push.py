@@ -200,10 +200,13 @@ def _unknown(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> 
 def _one_spelling(connection: Connection, channel: str, by_sku: dict[str, bytes]) -> None:
     """A SKU in another spelling of its blanks goes by the one under which its level is kept (R32).
 
-    Else an older statement in the one spelling could be sent after a newer one in the other.
+    Else an older statement in the one spelling could be sent after a newer one in the other.  A SKU that the catalogue
+    names is that one, whatever was stated before it was named.
     """
-    for sku, kept in stock.same_but_for_blanks(connection, channel, by_sku).items():
-        if kept not in by_sku:
+    alike = stock.same_but_for_blanks(connection, channel, by_sku)
+    named = catalogue.known_skus(connection, channel, alike) if alike else set()
+    for sku, kept in alike.items():
+        if kept not in by_sku and sku not in named:
             by_sku[kept] = by_sku.pop(sku)
 
 
