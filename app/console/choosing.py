@@ -36,9 +36,9 @@ def moment(name: str) -> datetime | None:
     """A moment as browsers write it, taken as UTC where it names no zone."""
     try:
         found = datetime.fromisoformat(text(name))
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def address(**changes: str) -> str:

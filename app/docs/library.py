@@ -26,6 +26,9 @@ GENERATED: dict[str, Callable[[], str]] = {
 GENERATED_LINE = re.compile(r"^_The running server shows here .*_$", re.MULTILINE)
 """The line; on a Git host it says where to look."""
 
+MOST_WORDS = 10
+"""Words of a query that are looked for; the others are left out."""
+
 SHOWN = 40
 """Results of a search that are shown."""
 
@@ -133,7 +136,7 @@ class Library:
         A title that is the query comes first, then a row of a table whose first cell is; then by how often the words
         occur, in titles most.
         """
-        words = query.casefold().split()
+        words = list(dict.fromkeys(query.casefold().split()))[:MOST_WORDS]
         scored: list[tuple[int, str, int, Section]] = []
         for page in self.pages.values():
             for position, section in enumerate(page.sections):
