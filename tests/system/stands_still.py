@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import gc
 import http.client
-import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -61,9 +61,14 @@ def stop_when_told(order: Path) -> None:
 
 
 def stand_still() -> None:
-    """Until somebody sends SIGCONT."""
+    """Until somebody sends SIGCONT.
+
+    The signal goes to this thread, which then takes not one step more.  Sent to the process it reaches the main
+    thread first, and until that one runs the others go on: this one gives the turn to write to the next, which may be
+    stopped in the middle of its transaction.
+    """
     with _nobody_writing():
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 if __name__ == "__main__":
