@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy import Connection
 from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
 from app.gateways import VENDORS
+from app.records import engines
 from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
@@ -272,6 +274,22 @@ def eventually(look: Callable[[], Any], patience_s: float = 45.0) -> Any:
         assert time.monotonic() < give_up_at, "it did not happen in time"
         time.sleep(0.05)
     return seen
+
+
+class _CompiledStatements(dict[tuple[Any, ...], Any]):
+    """SQLAlchemy's cache of compiled statements, shared by all engines of a kind: a server has one, tests thousands.
+
+    Its keys begin with the dialect object, of which each engine has its own.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), compiled)
+
+
+engines.create_engine = partial(engines.create_engine, execution_options={"compiled_cache": _CompiledStatements()})  # type: ignore[attr-defined]
 
 
 def pytest_configure(config: pytest.Config) -> None:
