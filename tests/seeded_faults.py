@@ -652,6 +652,34 @@ FAULTS = (
         ),
     ),
     Fault(
+        "forget-on-the-next-page-which-orders-are-still-to-be-given",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "passed_tired=place.has_passed_tired",
+        "passed_tired=False",
+        (
+            "tests/channel/test_order_edges.py::test_p18_a_walk_of_several_pages_has_each_order_once_after_a_silence_and_beside_other_pulls",
+        ),
+    ),
+    Fault(
+        "count-the-hand-outs-of-later-walks",
+        "P18",
+        "app/records/pulls.py",
+        "elif times - sum(ms >= pull_ms for ms in _moments_ms(hand_outs)) >= TIRED_AFTER:",
+        "elif times >= TIRED_AFTER:",
+        (
+            "tests/channel/test_order_edges.py::test_p18_a_walk_of_several_pages_has_each_order_once_after_a_silence_and_beside_other_pulls",
+        ),
+    ),
+    Fault(
+        "take-the-blanks-off-the-number-of-an-order-held-back",
+        "P35",
+        "app/contract/outgoing.py",
+        'refnum = opaque(order.get("channel_order_refnum"))',
+        'refnum = text(order.get("channel_order_refnum"))',
+        ("tests/contract/test_caller.py::test_one_bad_order_never_costs_the_page",),
+    ),
+    Fault(
         "take-an-order-on-both-legs",
         "P18",
         "app/channel/actions/order_pull.py",
