@@ -40,6 +40,25 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "keep-a-sentence-in-place-of-a-place",
+        "P40",
+        "app/channel/request_faults.py",
+        "[BodyProblem(problem.pointer, problem.rule, effect)",
+        "[BodyProblem(problem.message, problem.rule, effect)",
+        (
+            "tests/console/test_pages.py::"
+            "test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_call_is",
+        ),
+    ),
+    Fault(
+        "keep-no-problem-of-an-entry",
+        "P6",
+        "app/channel/request_faults.py",
+        'for problem in _kept(problems, "entry_refused")',
+        'for problem in _kept(problems[1:], "entry_refused")',
+        ("tests/callbacks/test_routes.py::test_p6_a_refusal_names_pointer_and_rule",),
+    ),
+    Fault(
         "let-each-process-overwrite-what-the-others-counted",
         "P26",
         "app/records/counters.py",

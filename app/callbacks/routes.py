@@ -46,6 +46,7 @@ def create_routes(
             duration_s=time.perf_counter() - begun,
             request_id=request_id,
             events=note.events,
+            problems=note.problems,
         )
         if reply.status_code == 401:
             journal.unverified(request.path, reply.status_code)

@@ -17,7 +17,14 @@ from app.channel.actions import action, answer_shape, entry_action
 from app.channel.dry_run import answer_unreal
 from app.channel.entry_by_entry import carry_out_apart, refused_event
 from app.channel.late_events import LateEvents
-from app.channel.request_faults import ENTRY_NAMES, fault_events, more_problems_event, problem_event
+from app.channel.request_faults import (
+    ENTRY_NAMES,
+    answer_problems,
+    body_problems,
+    fault_events,
+    more_problems_event,
+    problem_event,
+)
 from app.channel.routing import Routing, Standing
 from app.channel.services import CallbackRequest, CallbackResult, Services
 from app.channel_settings import Channel
@@ -25,6 +32,7 @@ from app.contract.outgoing import BadAnswer, Judged, mend
 from app.contract.reading import Envelope, entries, shown
 from app.contract.schemas import Callback, Reading
 from app.deadline import Deadline
+from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event, about
 from app.errors import HttpError
 from app.records.database import DatabaseRefused, repeated
@@ -55,6 +63,8 @@ class Note:
     outcome: str = ""
     events: Sequence[Event] = ()
     """What it was answered with."""
+    problems: BodyProblems = NO_PROBLEMS
+    """What was wrong with its body, or with our answer."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,7 @@ class CallbackDispatcher:
             raise HttpError(413, "TOO_MANY_ENTRIES", message)
         reading = callback.read(body)
         if reading.envelope:
+            note.problems = body_problems(reading)
             fault = Malformed(reading)
             note.events = fault.sent
             raise fault
@@ -143,7 +154,11 @@ class CallbackDispatcher:
         away: where it can be mended by leaving orders out, in development only.
         """
         callback, body, reading, channel = received.callback, received.body, received.reading, received.channel
-        faults, ignored = ([], []) if reading.is_clean else fault_events(callback, body, reading, received.envelope)
+        faults: list[Event] = []
+        ignored: list[Event] = []
+        if not reading.is_clean:
+            note.problems = body_problems(reading)
+            faults, ignored = fault_events(callback, body, reading, received.envelope)
         result = CallbackResult(faults)
         question = ""
         if channel is None:
@@ -205,6 +220,7 @@ class CallbackDispatcher:
         try:
             checked, held = mend(callback, given)
         except BadAnswer as error:
+            note.problems = answer_problems(error.problems)
             log.error("an answer of %s breaks its schema: %s", callback.name, error)
             raise
         if held:

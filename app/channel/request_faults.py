@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.contract.problems import Problem, parts_of
 from app.contract.reading import Envelope, mapping, shown
 from app.contract.schemas import Callback, Reading
+from app.domain.body_problems import BodyProblem, BodyProblems, Effect
 from app.domain.events import Association, Event, IdentifierType, about
 
 ENTRY_NAMES: Mapping[str, tuple[IdentifierType, str]] = {
@@ -65,3 +66,23 @@ def more_problems_event(hidden: int) -> Event:
 def more_ignored_event(hidden: int) -> Event:
     """The same where nothing but ignored fields is left out."""
     return Event("warning", "FIELD_IGNORED", f"{hidden} further fields were ignored and are not listed")
+
+
+def body_problems(reading: Reading) -> BodyProblems:
+    """The faults of a request by place and rule, to be kept with the call; as many as are answered, and no more."""
+    listed = [
+        *_kept((*reading.envelope, *reading.problems), "refused"),
+        *(problem for problems in reading.bad_entries.values() for problem in _kept(problems, "entry_refused")),
+        *_kept(reading.lost, "part_dropped"),
+        *_kept(reading.ignored, "field_ignored"),
+    ]
+    return BodyProblems(tuple(listed), reading.hidden + reading.hidden_ignored)
+
+
+def answer_problems(problems: Iterable[Problem]) -> BodyProblems:
+    """The faults of an answer of ours that is not sent."""
+    return BodyProblems(tuple(_kept(problems, "answer_withheld")))
+
+
+def _kept(problems: Iterable[Problem], effect: Effect) -> list[BodyProblem]:
+    return [BodyProblem(problem.pointer, problem.rule, effect) for problem in problems]

@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.record_options import call_filters, chosen_calls, iso, records, shown_channel, when, when_exactly
 from app.cli.work import work
+from app.domain.body_problems import EFFECTS
 from app.domain.events import Association
 from app.operations import timeline
 from app.operations.scope import Scope
@@ -202,14 +203,20 @@ def show_moments(lines: Sequence[Entry]) -> None:
         moment, request = when_exactly(first.at), first.request_id
         if not is_whole:
             moment, request = moment[5:], request[:REQUEST_PREFIX]
-        rows.add_row(moment, first.who, first.sentence + again, request)
+        rows.add_row(moment, first.who, "\n".join([first.sentence + again, *_problem_lines(first)]), request)
         at = last + 1
     if lines:
         out.print(rows)
 
 
-def _same(entry: Entry) -> tuple[str, str, str]:
-    return entry.who, entry.sentence.rpartition(", after ")[0] or entry.sentence, entry.request_id
+def _same(entry: Entry) -> tuple[object, ...]:
+    return entry.who, entry.sentence.rpartition(", after ")[0] or entry.sentence, entry.request_id, entry.problems
+
+
+def _problem_lines(entry: Entry) -> list[str]:
+    found = entry.problems
+    lines = [f"{it.pointer or 'the whole body'} breaks {it.rule}: {EFFECTS[it.effect]}" for it in found.listed]
+    return [*lines, f"{found.more} more faults, not listed"] if found.more else lines
 
 
 def _brief(row: Row[Any], holder: Row[Any] | None, now: datetime) -> dict[str, Any]:

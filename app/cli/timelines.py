@@ -68,6 +68,8 @@ def _moment_json(item: Entry) -> dict[str, Any]:
         "next_try_at": iso(item.next_try_at),
         "delivery": item.delivery_id,
         "events": [_event_json(event) for event in item.events],
+        "problems": [{"pointer": it.pointer, "rule": it.rule, "effect": it.effect} for it in item.problems.listed],
+        "problems_not_listed": item.problems.more,
         "amount": None if item.amount is None else f"{item.amount:f}",
         "currency": item.currency_code,
         "reason": item.reason,

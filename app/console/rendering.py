@@ -17,6 +17,7 @@ from app.console.acting import notice
 from app.console.meanings import meanings
 from app.console.sessions import PATH, Visitor
 from app.console.states import chip_of
+from app.domain.body_problems import EFFECTS
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -47,6 +48,7 @@ def environment() -> Environment:
         "address": choosing.address,
         "asset": asset,
         "chip_of": chip_of,
+        "effects": EFFECTS,
         "meanings": meanings,
         "root": PATH,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.domain.body_problems import BodyProblems
 from app.domain.events import Event
 from app.operations import deliveries
 from app.operations.deliveries import DeliveryRow
@@ -60,8 +61,9 @@ class LoggedCallbackInFull:
 
     line: LoggedCallback
     events: tuple[Event, ...]
-    """Of a body that could not be read whole the code and the message name pointer and rule.  Empty where none is
-    kept."""
+    """Empty where none is kept."""
+    problems: BodyProblems
+    """What was wrong with its body or with our answer, by pointer and rule."""
     vendor_calls: tuple[VendorCallLine, ...]
     """Calls to vendors made for it, later tries included."""
     deliveries: tuple[DeliveryRow, ...]
@@ -90,7 +92,9 @@ def one(database: Database, scope: Scope, journal_id: int) -> LoggedCallbackInFu
         answered = callback_log.events_of(connection, row)
         ids = callback_log.deliveries_of(connection, line.channel, line.order, line.request_id)
         owed = delivery_rows.find(connection, DeliveryFilter(ids=ids)) if ids else ()
-    return LoggedCallbackInFull(line, answered, tuple(map(_vendor_call, calls)), tuple(map(deliveries.row_of, owed)))
+        problems = callback_log.problems_of(row)
+    made = tuple(map(_vendor_call, calls))
+    return LoggedCallbackInFull(line, answered, problems, made, tuple(map(deliveries.row_of, owed)))
 
 
 def _line(row: Row[Any]) -> LoggedCallback:

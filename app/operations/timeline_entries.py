@@ -11,8 +11,10 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Row
 
+from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.domain.prices import decimals
+from app.records.callback_log import problems_of
 from app.records.refunds import Entry as Refund
 
 EntryKind = Literal[
@@ -54,6 +56,9 @@ class Entry:
     delivery_id: int | None = None
     events: tuple[Event, ...] = ()
     """What RetailOps was sent with it: kind, code, our sentence, association."""
+    problems: BodyProblems = NO_PROBLEMS
+    """Of an answer, what was wrong with the callback's body or with the answer; of a request about many orders only in
+    the timeline of that request, for a pointer does not say which order it is about."""
     amount: Decimal | None = None
     currency_code: str = ""
     reason: str = ""
@@ -99,8 +104,10 @@ def add_lines(lines: Iterable[Row[Any]], gathered: Gathered) -> None:
             asks = f"asks {row.name}"
             gathered.add(begun_at, RETAILOPS, "callback", asks, name=row.name, request_id=row.request_id)
             answers = f"answers {row.name} with {row.status}, {row.outcome}, after {row.duration_ms} ms"
-            events = _events_about(row.events, "" if row.order_refnum else gathered.order)
-            gathered.add(row.at, HERE, "answer", answers, name=row.name, events=events, **facts)
+            is_whole = bool(row.order_refnum) or not gathered.order
+            events = _events_about(row.events, "" if is_whole else gathered.order)
+            problems = problems_of(row) if is_whole else NO_PROBLEMS
+            gathered.add(row.at, HERE, "answer", answers, name=row.name, events=events, problems=problems, **facts)
         elif row.kind == "hook":
             said = f"asks {name}: answered {row.status}, {row.outcome}, after {row.duration_ms} ms"
             gathered.add(row.at, vendor, "hook", said, name=name, **facts)

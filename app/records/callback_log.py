@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, select, tuple_, type_coerce
 
+from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
@@ -187,6 +188,11 @@ def events_of(connection: Connection, line: Row[Any]) -> tuple[Event, ...]:
         rows = connection.execute(select(of.events).where(*of_order, of.request_id == line.request_id))
         kept = list(rows.scalars())
     return tuple(event for events in kept for event in msgspec.json.decode(events, type=list[Event]))
+
+
+def problems_of(line: Row[Any]) -> BodyProblems:
+    """What was wrong with the body of a callback, or with our answer."""
+    return msgspec.json.decode(line.problems, type=BodyProblems) if line.problems else NO_PROBLEMS
 
 
 def deliveries_of(connection: Connection, channel: str, order: str, request_id: str) -> list[int]:

@@ -19,6 +19,7 @@ from sqlalchemy import insert
 
 from app import logs, metrics
 from app.clock import utc_now
+from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.domain.texts import stand_in
 from app.domain.traffic import InboundRequest, VendorCall
@@ -81,10 +82,14 @@ class Journal:
         duration_s: float,
         request_id: str,
         events: Sequence[Event] = (),
+        problems: BodyProblems = NO_PROBLEMS,
     ) -> None:
-        """A callback was answered, with these events; the first `MOST_EVENTS` are kept."""
+        """A callback was answered, with these events; the first `MOST_EVENTS` are kept.
+
+        `problems`: what was wrong with its body or with our answer.
+        """
         kept = tuple(events[:MOST_EVENTS])
-        self._add("callback", channel, name, order_refnum, status, outcome, duration_s, request_id, kept)
+        self._add("callback", channel, name, order_refnum, status, outcome, duration_s, request_id, kept, problems)
 
     def vendor_call(self, channel: str, call: VendorCall) -> None:
         """A vendor was called; the path has no query."""
@@ -126,6 +131,7 @@ class Journal:
         duration_s: float,
         request_id: str,
         events: Sequence[Event] = (),
+        problems: BodyProblems = NO_PROBLEMS,
     ) -> None:
         line = {
             "at": utc_now(),
@@ -138,6 +144,7 @@ class Journal:
             "duration_ms": int(duration_s * 1000),
             "request_id": request_id,
             "events": events,
+            "problems": problems,
         }
         self._lines.append((line, duration_s))
 
@@ -155,7 +162,9 @@ class Journal:
                 fresh.append(line)
                 self._count(line, duration_s)
             logs.write(log, (_log_fields(line) for line in fresh if line["kind"] == "callback"))
-            self._logged.extend({**line, "events": _encoded(line["events"])} for line in fresh)
+            self._logged.extend(
+                {**line, "events": _encoded(line["events"]), "problems": _encoded(line["problems"])} for line in fresh
+            )
             while self._inbound:
                 counted = self._inbound.popleft()
                 self._counts[counted] += 1
@@ -214,9 +223,9 @@ class Journal:
 
 def _log_fields(line: dict[str, Any]) -> dict[str, Any]:
     """A journal line for whoever reads the log instead."""
-    said = {name: value for name, value in line.items() if name != "events"}
+    said = {name: value for name, value in line.items() if name not in ("events", "problems")}
     return {**said, "at": line["at"].isoformat(timespec="milliseconds"), "message": f"{line['name']} {line['outcome']}"}
 
 
-def _encoded(events: Sequence[Event]) -> bytes | None:
-    return msgspec.json.encode(events) if events else None
+def _encoded(said: Sequence[Event] | BodyProblems) -> bytes | None:
+    return msgspec.json.encode(said) if said else None

@@ -18,6 +18,9 @@ from flask import Flask
 from app.channel import dispatch
 from app.channel.actions import order_pull
 from app.contract.schemas import Contract, load_contract
+from app.operations import callback_log
+from app.operations.callback_log import CallbackChoice
+from app.operations.scope import Scope
 from app.sandbox.vendors.pipe17 import INTEGRATION_KEY
 from tests.conftest import KEY, OTHER_KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes
 
@@ -108,6 +111,11 @@ def test_p6_a_refusal_names_pointer_and_rule(path: Path, retailops: Caller) -> N
     else:
         told = [(event["code"], event["message"].partition(":")[0]) for event in answer["events"]]
         assert (f"INVALID_{case['rule'].upper()}", case["pointer"]) in told
+    retailops.app.extensions["works"].journal.flush()
+    [line] = callback_log.find(retailops.database, Scope(), CallbackChoice(callback=callback)).rows
+    found = callback_log.one(retailops.database, Scope(), line.id)
+    assert found is not None
+    assert [(problem.pointer, problem.rule) for problem in found.problems.listed] == [(case["pointer"], case["rule"])]
 
 
 def _leaves_replaced(value: Any, canary: str) -> Any:

@@ -18,6 +18,7 @@ from app.console.meanings import meanings
 from app.console.pages import refunds
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
+from app.domain.body_problems import EFFECTS
 from app.operations import orders
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
@@ -35,6 +36,7 @@ from tests.console.stage import (
     refused_shipment,
     state_of,
 )
+from tests.operations.stage import CommandLine
 
 PLACES = [place for group in NAVIGATION for _, place in group]
 
@@ -126,6 +128,35 @@ def test_p40_no_page_shows_a_customer(retailops: Caller, pipe17: Sandbox) -> Non
     for address, page in walked(person(retailops.app)).items():
         found = [value for value in names if value in page]
         assert not found, (address, found)
+
+
+def test_p40_what_was_wrong_with_a_body_is_shown_by_place_and_rule_wherever_its_call_is(
+    retailops: Caller, pipe17: Sandbox, ada: Person, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [order, *_] = retailops.pull()
+    refnum, customer = order["channel_order_refnum"], "Canary Lane 7"
+    payment = {"payment_transactions": [{"message": {customer: customer}}]}
+    settled = {"order": {"channel_order_refnum": refnum}, "payment": payment}
+    cancelled = {"order": {"channel_order_refnum": {customer: customer}, "retailops_order_id": 1}}
+    replies = [retailops.post("order_settle_payment", **settled), retailops.post("order_cancel", **cancelled)]
+    retailops.app.extensions["works"].journal.flush()
+    channel = CommandLine(monkeypatch, database_url, channel_table(pipe17.url))
+    places = ("/payment/payment_transactions/0/message", "/order/channel_order_refnum")
+    effects = ("field_ignored", "refused")
+    for reply, place, effect in zip(replies, places, effects, strict=True):
+        request = reply.headers["X-Request-Id"]
+        [story] = channel.json("callbacks", "show", request)["stories"]
+        assert [moment["problems"] for moment in story["moments"] if "problems" in moment] == [
+            [{"pointer": place, "rule": "type", "effect": effect}]
+        ]
+        shown = channel("callbacks", "show", request).stdout
+        assert f"{place} breaks type: {EFFECTS[effect]}" in " ".join(shown.split())
+        reply = ada.get(f"requests/{request}")
+        page = ada.browser.get(reply.location).text if reply.status_code == 303 else reply.text
+        assert f"<code>{place}</code></td><td><code>type</code></td>" in page and EFFECTS[effect] in page
+        assert "Canary" not in f"{story}{shown}{page}"
+    timeline = ada.page(f"orders/first/{refnum}")
+    assert f"<code>{places[0]}</code> breaks <code>type</code>" in timeline and places[1] not in timeline
 
 
 def leaves(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from app.channel.request_faults import body_problems
 from app.contract.schemas import Callback, Contract, Reading
 
 CANARY = "canary-7f3a"
@@ -130,6 +131,33 @@ def test_p6_no_problem_repeats_a_value(contract: Contract, fixtures: dict[str, A
                 problems += len(told(reading)) + len(reading.ignored)
                 holder[key] = kept
     assert problems > 1000
+
+
+def test_p20_a_place_names_fields_of_the_contract_alone(contract: Contract, fixtures: dict[str, Any]) -> None:
+    def invented(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: invented(inner) for key, inner in node.items()} | {CANARY: {CANARY: [None]}}
+        return [invented(inner) for inner in node] if isinstance(node, list) else {CANARY: node}
+
+    problems = 0
+    for file, body in fixtures.items():
+        callback = callback_of(contract, file)
+        known = set(names_of(callback.request_schema))
+        kept = body_problems(callback.read(invented(body)))
+        assert CANARY not in repr(kept), file
+        for problem in kept.listed:
+            parts = problem.pointer.split("/")[1:]
+            assert all(part.isdecimal() or part in known for part in parts), (file, problem)
+        problems += len(kept.listed)
+        assert len(kept.listed) <= 60, "bounded, whatever is wrong"
+    assert problems > 100
+
+
+def names_of(schema: dict[str, Any]) -> Iterator[str]:
+    for name, part in schema.get("properties", {}).items():
+        yield name
+        yield from names_of(part)
+    yield from names_of(schema["items"]) if "items" in schema else ()
 
 
 def test_p6_no_problem_of_an_answer_repeats_a_value(contract: Contract, answers: dict[str, Any]) -> None:

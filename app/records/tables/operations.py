@@ -18,10 +18,12 @@ journal = sa.Table(
     sa.Column("duration_ms", sa.Integer, nullable=False),
     sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("events", sa.LargeBinary),
+    sa.Column("problems", sa.LargeBinary),
 )
 """One line per callback, per vendor call and per request of a vendor (`kind` hook); never a body (R16).
 
-`events`: of a callback, the events it was answered with, where there were any."""
+`events`: of a callback, the events it was answered with, where there were any.  `problems`: what was wrong with its
+body or with our answer, by pointer and rule (`domain.body_problems`)."""
 
 IS_HOOK = "kind = 'hook'"
 
