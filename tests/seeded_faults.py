@@ -770,8 +770,8 @@ FAULTS = (
         "forget-the-dead-sender",
         "P22",
         "app/records/claims.py",
-        "row.attempts, row.is_possibly_done or row.lease_token is not None,",
-        "row.attempts, row.is_possibly_done,",
+        "row.attempts, bool(row.is_possibly_done) or row.lease_token is not None,",
+        "row.attempts, bool(row.is_possibly_done),",
         (
             "tests/records/test_outbox.py::"
             "test_p22_p44_a_lease_that_ends_is_taken_over_and_only_a_definite_answer_counts_without_it",

@@ -37,7 +37,12 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else int(value.timestamp() * 1000)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+        return moment_of(value)
+
+
+def moment_of(ms: int | None) -> datetime | None:
+    """The time that `Moment` keeps as this number."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def units_of(amount: Decimal) -> int:
