@@ -139,9 +139,13 @@ class Prepared:
     Its results are the driver's own values: the columns' types are not applied to them.
     """
 
-    def __init__(self, statement: ClauseElement | Build) -> None:
-        """`statement`: or what makes it for a dialect of this name, where the two databases need different ones."""
+    def __init__(self, statement: ClauseElement | Build, columns: Sequence[str] | None = None) -> None:
+        """`statement`: or what makes it for a dialect of this name, where the two databases need different ones.
+
+        `columns`: of a table's plain INSERT those that have a parameter each; None: all.
+        """
         self._statement = statement
+        self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
         _ALL.append(self)
 
@@ -160,30 +164,32 @@ class Prepared:
         """Make it for this dialect, unless it is made."""
         if dialect.name not in self._compiled:
             chosen = self._statement(dialect.name) if callable(self._statement) else self._statement
-            self._compiled[dialect.name] = _Compiled(chosen, dialect)
+            self._compiled[dialect.name] = _Compiled(chosen, dialect, self._columns)
         return self._compiled[dialect.name]
 
 
 class _Compiled:
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)
-        self._is_positional = compiled.positional
-        self._order: list[str] = compiled.positiontup if compiled.positional else []
         binds = {name: bind for bind, name in compiled.bind_names.items()}
-        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._is_positional = compiled.positional
+        self._names: list[str] = compiled.positiontup if compiled.positional else list(binds)
         self._given = [
-            (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
-            for name, bind in binds.items()
-            if bind.required
-        ]
+            (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect) if binds[name].required else None,
+             binds[name].required, binds[name].value)
+            for name in self._names
+        ]  # fmt: skip
 
     def values(self, parameters: Mapping[str, Any]) -> Any:
         """As the driver takes them: a tuple or a dictionary."""
-        found = dict(self._fixed)
-        for name, process in self._given:
-            found[name] = process(parameters[name]) if process else parameters[name]
-        return tuple(found[name] for name in self._order) if self._is_positional else found
+        found = [
+            (process(parameters[name]) if process else parameters[name]) if is_given else fixed
+            for name, process, is_given, fixed in self._given
+        ]
+        if self._is_positional:
+            return tuple(found)
+        return dict(zip(self._names, found, strict=True))
 
 
 def compile_all(dialect: Dialect) -> None:
