@@ -53,7 +53,7 @@ from app.records.engines import (
     sqlite_engine,
 )
 from app.records.prerequisite import Prerequisite
-from app.records.statements import compile_all
+from app.records.statements import Prepared, compile_all, texts
 
 __all__ = [
     "Database",
@@ -126,7 +126,7 @@ class Database:
         if not self.is_sqlite:
             with self._connection(wait_s) as connection, connection.begin():
                 if names := sorted(set(serial)):
-                    connection.execute(_LOCK_NAMES, {"names": names})
+                    _LOCK_NAMES.execute(connection, {"names": names})
                 yield connection
             return
         give_up_at = time.monotonic() + (5.0 if wait_s is None else wait_s)
@@ -337,8 +337,10 @@ def _patience_s() -> float:
     return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
 
 
-_LOCK_NAMES = text(
-    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
+_LOCK_NAMES = Prepared(
+    text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(:names) as name").bindparams(
+        texts("names")
+    )
 )
 
 
