@@ -352,8 +352,11 @@ def _begin_on_sqlite(connection: Connection) -> None:
         driver.execute("BEGIN")
         return
     driver.execute(f"PRAGMA busy_timeout={options['busy_ms']}")
-    # This one reads the file, and what it raises is to be known as the database's: SQLAlchemy sends it.
-    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
+    # These read the file, and what they raise is to be known as the database's: SQLAlchemy sends them.
+    info = connection.connection.info
+    if info.get("is_durable", True) != options["is_durable"]:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
+        info["is_durable"] = options["is_durable"]
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
