@@ -2451,12 +2451,36 @@ FAULTS = (
         "one-channel-takes-all-threads",
         "P15",
         "app/callbacks/threads.py",
-        "most - max(1, most // 8)",
-        "most",
+        "most - max(1, most // 8), {",
+        "most, {",
         (
             "tests/callbacks/test_fair_share.py::"
             "test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once",
         ),
+    ),
+    Fault(
+        "visitors-have-the-share-of-people",
+        "P15",
+        "app/callbacks/senders.py",
+        "PEOPLE if self._is_signed_in(headers) else VISITORS",
+        "PEOPLE",
+        ("tests/callbacks/test_fair_share.py::test_p15_only_who_is_signed_in_has_the_share_of_people",),
+    ),
+    Fault(
+        "visitors-take-a-channels-share",
+        "P15",
+        "app/callbacks/threads.py",
+        ", VISITORS: most // 8}",
+        "}",
+        ("tests/callbacks/test_fair_share.py::test_p15_visitors_take_an_eighth_of_the_threads_and_no_more",),
+    ),
+    Fault(
+        "a-later-act-ends-the-loop",
+        "P46",
+        "app/callbacks/loop.py",
+        "partial(self._guarded, give_back, connection)",
+        "partial(give_back, connection)",
+        ("tests/callbacks/test_worker.py::test_p46_a_kept_answer_that_fails_ends_its_own_connection_only",),
     ),
     Fault(
         "strangers-take-a-channels-share",
