@@ -139,8 +139,7 @@ def find(database: Database, scope: Scope, chosen: DeliveryFilter, *, after: str
         found = delivery_rows.page(
             connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
-    last = cursor(found.last) if found.last is not None else ""
-    return Page(tuple(map(row_of, found.rows)), last, found.searched_to)
+    return Page(tuple(map(row_of, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) -> DeliveryInFull | None:
