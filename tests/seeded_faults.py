@@ -1104,7 +1104,7 @@ FAULTS = (
         "delta-believes-its-own-note",
         "P33",
         "app/gateways/vendors/pipe17/stock/ingest.py",
-        "if _has(held.get(row.key), row.figure)}",
+        "if (record := held.get(row.key)) and record.has(row.figure)}",
         "if True}",
         ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
     ),
@@ -2391,7 +2391,7 @@ FAULTS = (
         "missing-record-is-zero",
         "P33",
         "app/gateways/vendors/pipe17/holdings.py",
-        "if not any(named.values()) else None",
+        "if not any(ours.values()) else None",
         "",
         (
             "tests/operations/test_reconcile.py::"

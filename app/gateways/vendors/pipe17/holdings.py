@@ -33,8 +33,6 @@ from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecor
 from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.gateways.wire_objects import Json, is_possible_id, read, read_all
 
-FIGURES: Final = ("on_hand", "unavailable", "future")
-
 OPEN: Final = (
     "new", "pendingInventory", "pendingShippingLabel", "reviewRequired", READY, SENT,
     "partialFulfillment", "onHold",
@@ -78,7 +76,8 @@ class Pipe17Holdings(Holdings):
                 unreadable_skus.append(sending.sku)
                 continue
             for row in rows:
-                ours, theirs = _figures(row.figure), _theirs(held.get(row.key), row.figure)
+                ours = row.figure.stated
+                theirs = _theirs(held.get(row.key), ours)
                 if theirs != ours:
                     name = row.pipe17_sku if row.pipe17_sku != sending.sku else ""
                     place = served.facility_of.get(row.location_id, row.location_id)
@@ -199,14 +198,9 @@ def _order(state: RequestState) -> OrderThere:
     return OrderThere(state.shipment_id, state.status, state.status in OPEN)
 
 
-def _figures(level: Level) -> dict[str, int]:
+def _theirs(held: Level | None, ours: Figures) -> Figures | None:
     """Only what is sent: what Pipe17 keeps by itself (committed) is no figure of RetailOps'."""
-    return {name: value for name in FIGURES if (value := getattr(level, name)) is not None}
-
-
-def _theirs(held: Level | None, ours: Level) -> Figures | None:
-    named = _figures(ours)
     if held is None:
         # No record is as good as one of 0: none is made only to say that.
-        return dict.fromkeys(named, 0) if not any(named.values()) else None
-    return {name: getattr(held, name) for name in named}
+        return dict.fromkeys(ours, 0) if not any(ours.values()) else None
+    return {name: held.stated.get(name) for name in ours}

@@ -146,11 +146,7 @@ class Pipe17Options:
         "ship_service_code of a request that names no shipping method; empty holds such requests back.",
         default="STANDARD",
     )
-    default_currency: str = option(
-        CurrencyCode(),
-        "Currency of a request that names none.",
-        default="USD",
-    )
+    default_currency: str = option(CurrencyCode(), "Currency of a request that names none.", default="USD")
     cancel_status: str = option(
         mf.String(validate=mv.OneOf(["canceledRestock", "canceled"])),
         "What a cancelled request becomes: canceledRestock frees its stock, canceled writes it off.",
@@ -207,22 +203,12 @@ class Pipe17Options:
         "arrive; no create is repeated before, and later calls for the same order wait for it.",
         default=60.0,
     )
-    patience_s: float = option(
-        mf.Float(validate=mv.Range(0.1, 60)), "Longest wait for one answer, in seconds.", default=5.0
-    )
-    requests_per_s: float = option(
-        mf.Float(validate=mv.Range(0, 1000)),
-        "Calls per second with this key; 0 is no cap. Pipe17 publishes no number, so it is where learning starts.",
-        default=5.0,
-    )
+    patience_s: float = learned_rate.patience_s()
+    requests_per_s: float = learned_rate.requests_per_s()
     rate_max: float = learned_rate.rate_max()
     rate_growth: float = learned_rate.rate_growth()
     rate_cut: float = learned_rate.rate_cut()
-    parallel_calls: int = option(
-        mf.Integer(strict=True, validate=mv.Range(0, 64)),
-        "Calls with this key under way at a time; 0 is no cap.",
-        default=1,
-    )
+    parallel_calls: int = learned_rate.parallel_calls(1)
 
     @property
     def bulk_batch(self) -> int | None:

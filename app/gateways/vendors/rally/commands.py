@@ -70,12 +70,12 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
     configured = context.settings()
     channel = _channel(configured, name)
     try:
-        registry = _registry(context, channel, configured)
-        found = registry.listing(_call())
+        api = _api(context, channel, configured)
+        found = api.hooks(_call())
     except GatewayError as error:
         _show(channel, "list", Report(trouble=error.message), as_json)
         return
-    finding = registry.finding_of(found)
+    finding = HookRegistry(api, _options(channel), configured.public_url).finding_of(found)
     is_whole = finding.state == "ok"
     shown = [{key: str(hook.get(key, "")) for key in ("id", "type", "method", "url")} for hook in found]
     if as_json:
@@ -153,9 +153,11 @@ def _options(channel: Channel) -> RallyOptions:
 
 
 def _registry(context: CommandContext, channel: Channel, configured: Settings) -> HookRegistry:
-    options = _options(channel)
-    api = Api(options, context.tools(configured, channel.name))
-    return HookRegistry(api, options, configured.public_url)
+    return HookRegistry(_api(context, channel, configured), _options(channel), configured.public_url)
+
+
+def _api(context: CommandContext, channel: Channel, configured: Settings) -> Api:
+    return Api(_options(channel), context.tools(configured, channel.name))
 
 
 def _call() -> Call:

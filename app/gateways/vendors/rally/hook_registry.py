@@ -73,10 +73,6 @@ class HookRegistry:
         self._options = options
         self._base = public_url.rstrip("/") + ROOT
 
-    def listing(self, call: Call) -> list[Json]:
-        """What Rally has.  Raises a `GatewayError`."""
-        return self._api.hooks(call)
-
     def finding_of(self, known: Sequence[Json]) -> Finding:
         """Whether these are exactly the thirteen and lead here."""
         topics = [str(hook.get("type") or "") for hook in known]

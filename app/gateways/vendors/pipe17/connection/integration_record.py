@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.wire_objects import Anything, Id, Parts, PartsWithin, Text, wire
+from app.gateways.wire_objects import Id, Parts, PartsWithin, Text, WireField, wire
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class SettingValue:
     """What a setting field is set to."""
 
     path: str = wire(Id("path", is_required=True))
-    value: Any = wire(Anything("value"))
+    value: Any = wire(WireField("value"))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
-from app.domain.moments import to_ms
+from app.domain.moments import ms_if_any, to_ms
 from app.errors import Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
@@ -176,13 +176,9 @@ class Fulfilments:
 
 def _says(stands: Tracking | Fulfillment, package: Package, made: Fulfillment) -> bool:
     """Whether the number, the carrier and the date of a package stand there; a date it does not state counts not."""
-    is_dated = package.shipped_at is None or _ms(stands.shipped_at) == _ms(package.shipped_at)
+    is_dated = package.shipped_at is None or ms_if_any(stands.shipped_at) == to_ms(package.shipped_at)
     carrier = package.carrier_name or made.carrier
     return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else to_ms(at)
 
 
 def duplicate_unseen(kind: str) -> Unavailable:

@@ -121,9 +121,9 @@ class ShippingRequests:
         if shipment is None:
             return None
         is_called_off = shipment.status in CANCELLED and shipment.is_sale
-        at_ms = None if shipment.updated_at is None else moments.to_ms(shipment.updated_at)
         refnum = shipment.shipment_id
-        return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
+        own = refnum if is_called_off and self._locations.is_ours(shipment) else ""
+        return refnum, moments.ms_if_any(shipment.updated_at), own
 
     def named(self, refnums: Sequence[str], settings: Pipe17Options, call: Call) -> list[Candidate]:
         """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""

@@ -28,8 +28,14 @@ class Level:
     future: int | None = wire(Units("future"))
 
     @property
-    def figures(self) -> tuple[int | None, int | None, int | None]:
-        return self.on_hand, self.unavailable, self.future
+    def stated(self) -> dict[str, int]:
+        """The figures that are there, by name."""
+        figures = {"on_hand": self.on_hand, "unavailable": self.unavailable, "future": self.future}
+        return {name: units for name, units in figures.items() if units is not None}
+
+    def has(self, figures: Level) -> bool:
+        """Whether these figures are all there; what is not sent may be anything."""
+        return figures.stated.items() <= self.stated.items()
 
 
 @dataclass(frozen=True)

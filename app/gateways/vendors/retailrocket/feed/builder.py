@@ -112,7 +112,7 @@ class FeedBuilder:
     def _write_offers(self, draft: Draft, is_stopping: Callable[[], bool]) -> bool:
         """False when this process is about to end."""
         keep_at_s = time.monotonic() + KEEP_S
-        for products in self._pages():
+        for products in catalogue.pages(self._database, self._channel, PAGE):
             if is_stopping():
                 return False
             if time.monotonic() >= keep_at_s:
@@ -127,15 +127,6 @@ class FeedBuilder:
         with self._database.read() as connection:
             known = catalogue.oldest(connection, self._channel, PAGE)
         return next((item.currency for item in known if item.currency and item.price), "")
-
-    def _pages(self) -> Iterator[list[Product]]:
-        after = ""
-        while True:
-            with self._database.read() as connection:
-                after, products = catalogue.page(connection, self._channel, after, PAGE)
-            yield products
-            if not after:
-                return
 
     def _write_page(self, draft: Draft, products: list[Product]) -> None:
         units = [(product, unit) for product in products for unit in product.units if unit.is_enabled is not False]
