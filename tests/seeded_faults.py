@@ -2052,7 +2052,7 @@ FAULTS = (
     Fault(
         "a-breaking-migration-is-not-seen",
         "P47",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "        if revision == self._usable_revision:\n            return\n",
         "        return\n",
         (
@@ -2082,7 +2082,7 @@ FAULTS = (
     Fault(
         "two-lost-connections-are-a-fault-of-ours",
         "P5",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "        except InvalidRequestError as error:",
         "        except PendingRollbackError as error:",
         (
@@ -2448,7 +2448,7 @@ FAULTS = (
     Fault(
         "wait-for-a-connection-only-briefly",
         "P42",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)",
         "return 4.0",
         (
@@ -2483,8 +2483,8 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        '            with self._turns.turn("", _patience_s()), _as_unavailable():\n                cast',
-        "            with _as_unavailable():\n                cast",
+        '            with self._turns.turn("", patience_s()), as_unavailable():\n                cast',
+        "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
         on_postgresql=True,
     ),

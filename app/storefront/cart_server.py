@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from app.domain.traffic import InboundRequest
-from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseRefused, DatabaseUnavailable
+from app.records.transactions import repeated
 from app.storefront import cart_store
 from app.storefront.cart_document import CartDocument, new_cart_id, write_cart
 from app.storefront.cart_requests import LINES, CartRefused, Fault, catalogue_faults, read_request

@@ -29,7 +29,8 @@ from app.gateways.vendors.rally.merchant import Merchant, registered_json, store
 from app.gateways.vendors.rally.products import search_categories, search_products
 from app.gateways.vendors.rally.signing import HEADER, sign, signer
 from app.gateways.wire_objects import encode
-from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseRefused, DatabaseUnavailable
+from app.records.transactions import repeated
 from app.storefront.refusals import ShopRefused
 
 REGISTER: Final = "register/callback"
