@@ -59,7 +59,7 @@ def pause(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: 
 def resume(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Let GATEWAY of CHANNEL be sent what has waited since `channel pause`.
 
-    Nothing is asked: it is what would have happened without the pause.  Harmless twice.
+    No confirmation is needed: it is what would have happened without the pause.  Harmless twice.
     """
     operator = operator_of(by, reason)
     with records() as (_, database):

@@ -279,7 +279,7 @@ def free_stream(database: Database, operator: Operator, channel: str, gateway: s
 
 
 def pause(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> bool:
-    """Send nothing more to a gateway: what is owed waits, and what needs an answer of the vendor is told "later".
+    """Send nothing more to a gateway: calls wait, and a callback that needs the vendor's answer is refused for now.
 
     Every process goes by it within `pauses.KNOWN_WITHIN_S`.  False, and nothing written, where it is paused already.
     """

@@ -102,7 +102,7 @@ class MayAct:
     drop: str
     confirm: str
     needs_even_if_done: bool = False
-    """True where only a retry "even if done" is possible: it may have been done, and the vendor cannot be asked."""
+    """True where only a retry "even if done" is possible: it may have been done, and the vendor has no read for it."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class DeliveryInFull:
     attempts: tuple[Attempt, ...]
     """Oldest first."""
     events: tuple[Event, ...]
-    """What the vendor's answer told RetailOps."""
+    """The events that RetailOps was sent after the vendor's answer."""
     held_by: DeliveryRow | None
     """The call that has to be over first (R12)."""
     late_events: tuple[LateEvent, ...]

@@ -89,7 +89,7 @@ def confirm(
 ) -> bool:
     """Count an open call as delivered, with all that follows, because a person has seen it done.
 
-    Only a person can know that of a call whose outcome is unknown and whose vendor cannot be asked (R11).  Inside a
+    Only a person can know that of a call whose outcome is unknown and whose vendor has no read for it (R11).  Inside a
     transaction that is serial for the order.  False, and nothing written, when the call changed meanwhile.
     `refnum` is the vendor's own number of what it did, or "".
     """

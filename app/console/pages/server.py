@@ -8,8 +8,8 @@ from flask import Blueprint, Response
 
 from app.console import choosing
 from app.console.acting import gone
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
@@ -22,41 +22,41 @@ WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
 )  # fmt: skip
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     @console.get("/health", provide_automatic_options=False)
     def figures() -> Response:
         window = choosing.word("window", [name for name, _ in WINDOWS]) or "24h"
         channel = choosing.text("channel")
-        found = health(desk.database, desk.scope, window, channel=desk.key_of(channel) if channel else "")
+        found = health(context.database, context.scope, window, channel=context.key_of(channel) if channel else "")
         title = dict(WINDOWS)[window]
         return shown(
-            "health.html", health=found, windows=WINDOWS, channel=channel, channels=desk.channel_choices(),
+            "health.html", health=found, windows=WINDOWS, channel=channel, channels=context.channel_choices(),
             said=said(found, title), calls=_calls(found, title), backlog=_backlog(found, title),
         )  # fmt: skip
 
     @console.get("/check", provide_automatic_options=False)
     def check() -> Response:
-        latest = check_requests.latest(desk.database, desk.scope)
-        finished = check_requests.latest(desk.database, desk.scope, is_finished=True)
+        latest = check_requests.latest(context.database, context.scope)
+        finished = check_requests.latest(context.database, context.scope, is_finished=True)
         return shown("check.html", latest=latest, report=finished.report if finished else None)
 
     @console.post("/check", endpoint="request_check", provide_automatic_options=False)
     def request_check() -> Response:
-        is_new = check_requests.request(desk.database, visitor().who)
+        is_new = check_requests.request(context.database, visitor().who)
         return gone(f"{PATH}/check", "requested" if is_new else "too-soon")
 
     @console.get("/settings", provide_automatic_options=False)
     def settings() -> Response:
-        return shown("settings.html", tables=settings_view.shown(desk.configured, desk.scope))
+        return shown("settings.html", tables=settings_view.shown(context.configured, context.scope))
 
     @console.get("/operations", provide_automatic_options=False)
     def operations() -> Response:
         channel = choosing.text("channel")
-        key = desk.key_of(channel) if channel else ""
-        found = operator_log.find(desk.database, desk.scope, channel=key, after=choosing.text("after"))
-        return shown("operations.html", found=found, channel=channel, channels=desk.channel_choices())
+        key = context.key_of(channel) if channel else ""
+        found = operator_log.find(context.database, context.scope, channel=key, after=choosing.text("after"))
+        return shown("operations.html", found=found, channel=channel, channels=context.channel_choices())
 
 
 def said(found: Health, title: str) -> str:

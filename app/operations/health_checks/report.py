@@ -106,24 +106,24 @@ class Checks:
         """Check these channels; `has_records` is False where the database is an empty stand-in for one that is away."""
         configured, database = self.configured, self.database
         checked = self._ask_all(channels)
-        told: Mapping[str, list[Finding]] = {}
+        waits: Mapping[str, list[Finding]] = {}
         figures: Mapping[str, list[Finding]] = {}
         gone: list[Finding] = []
         if has_records:
             try:
-                told = waiting.of_records(database, [channel.name for channel in configured.channels], database.now())
+                waits = waiting.of_records(database, [channel.name for channel in configured.channels], database.now())
                 gone = [*server_checks.of_clock(database), *channel_checks.of_gone_channels(configured, database)]
                 figures = stock_figures.of_channels(database, channels, self.build())
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
         address = [about_address()] if about_address else []
-        server = [about_database, *address, *server_checks.of_settings(configured), *told.get("", []), *gone]
+        server = [about_database, *address, *server_checks.of_settings(configured), *waits.get("", []), *gone]
         parts = [
             OfChannel(
                 channel.name,
                 *channel.pair,
                 [checked[(channel.name, token)] for token in channel.gateways],
-                [*channel_checks.of_channel(channel), *told.get(channel.name, []), *figures.get(channel.name, [])],
+                [*channel_checks.of_channel(channel), *waits.get(channel.name, []), *figures.get(channel.name, [])],
             )
             for channel in channels
         ]
@@ -195,13 +195,13 @@ class Checks:
             # A fault of ours in one gateway must not hide what the others found.
             state, health = "unreachable", Health("unreachable", f"the check itself failed: {type(error).__name__}")
         ms = round((time.monotonic() - begun) * 1000)
-        told = (
+        findings = (
             *map(self.try_address, health.findings),
             *_flows(flows),
             *_clock(token, calls),
             *map(server_checks.of_rate, limits),
         )
-        arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, told)))
+        arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, findings)))
 
 
 def part_of(report: Report, names: Collection[str]) -> Report:

@@ -47,16 +47,16 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         _late_news(connection, found)
         _stock(connection, found, shown, now)
         pairs = [_unconfigured(connection, now), *unknown_accounts(connection, now)]
-    told: dict[str, list[Finding]] = defaultdict(list)
+    of_channels: dict[str, list[Finding]] = defaultdict(list)
     for key, items in found.items():
         name = shown.get(key, key)
         if name in served:
-            told[name] += items
+            of_channels[name] += items
             continue
         gone = f"channel '{name}', not configured now"
-        told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
-    told[""] += pairs
-    return told
+        of_channels[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
+    of_channels[""] += pairs
+    return of_channels
 
 
 def _paused(connection: Connection, found: dict[str, list[Finding]], shown: Mapping[str, str]) -> None:
