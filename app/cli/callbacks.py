@@ -1,4 +1,4 @@
-"""`channel callbacks`: did order 496 get through, when, and what did they say?"""
+"""`channel callbacks`: the calls of RetailOps, each with its answer and the calls to vendors that followed."""
 
 from __future__ import annotations
 

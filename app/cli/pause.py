@@ -1,4 +1,4 @@
-"""`channel pause` and `channel resume`: nothing is sent to a gateway while an operator wants it so (R34)."""
+"""`channel pause` and `channel resume`: nothing is sent to a gateway that an operator has paused (R34)."""
 
 from __future__ import annotations
 

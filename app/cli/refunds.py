@@ -1,4 +1,4 @@
-"""`channel refunds`: the ledger of money given back, and the operator's word where this server will not guess."""
+"""`channel refunds`: the ledger of money given back, and the release of what waits for an operator's decision."""
 
 from __future__ import annotations
 

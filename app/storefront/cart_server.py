@@ -84,7 +84,7 @@ def answer(shop: Shop, requested: CartRequested, *, is_set_aside: bool) -> CartA
         InboundRequest(TOPIC, made.status, reason, is_verified=is_known, duration_ms=duration_ms, path=path)
     )
     facts = {"hook": TOPIC, "status": made.status, "duration_ms": duration_ms}
-    log.info("channel %s: the shop asked for a cart", shop.channel, extra=facts)
+    log.info("channel %s: the shop requested a cart", shop.channel, extra=facts)
     return made
 
 

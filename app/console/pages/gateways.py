@@ -1,4 +1,4 @@
-"""A gateway of a channel is paused, and resumed."""
+"""The form that pauses a gateway of a channel, or resumes it."""
 
 from __future__ import annotations
 

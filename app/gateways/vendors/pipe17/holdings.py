@@ -67,12 +67,12 @@ class Pipe17Holdings(Holdings):
         expected = self._stock.expected(changes, settings, call)
         served = self._locations.served(call)
         skus = list(dict.fromkeys(row.pipe17_sku for _, rows in expected for row in rows))
-        asked = {sku for some in batches(skus) for sku in some}
-        held = held_stock(self._api, asked, served.ids, call)
+        readable = {sku for some in batches(skus) for sku in some}
+        held = held_stock(self._api, readable, served.ids, call)
         differences = []
         unreadable_skus = []
         for sending, rows in expected:
-            if any(row.pipe17_sku not in asked for row in rows):
+            if any(row.pipe17_sku not in readable for row in rows):
                 unreadable_skus.append(sending.sku)
                 continue
             for row in rows:

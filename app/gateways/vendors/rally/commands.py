@@ -42,7 +42,7 @@ def hooks() -> None:
 @json_option
 @click.pass_obj
 def register(context: CommandContext, name: str, as_json: bool) -> None:
-    """Register the hooks anew, and tell Rally the shop's profile.
+    """Register the hooks anew, and send Rally the shop's profile.
 
     Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
     it mends a run that broke off.

@@ -91,14 +91,14 @@ class RallyOptions(ShopOptions):
         "confirmed that this is harmless.",
         default="never",
     )
-    cancel_status: str = option(_status(), "Status told when an order is cancelled.", default="refunded")
-    refunded_status: str = option(_status(), "Status told when nothing is left of an order.", default="refunded")
-    completed_status: str = option(_status(), "Status told when everything has shipped.", default="completed")
-    paid_status: str = option(_status(), "Status told of an order that is on its way.", default="paid")
-    tell_acknowledged: bool = option(switch(), "Tell Rally `paid_status` when RetailOps has an order.", default=False)
+    cancel_status: str = option(_status(), "Status sent when an order is cancelled.", default="refunded")
+    refunded_status: str = option(_status(), "Status sent when nothing is left of an order.", default="refunded")
+    completed_status: str = option(_status(), "Status sent when everything has shipped.", default="completed")
+    paid_status: str = option(_status(), "Status sent of an order that is on its way.", default="paid")
+    tell_acknowledged: bool = option(switch(), "Send Rally `paid_status` when RetailOps has an order.", default=False)
     fulfillment_path: str = option(
         _path(),
-        "Path for shipments, should Rally name one; empty: they are told in meta.fulfillments of order-update.",
+        "Path for shipments, should Rally name one; empty: they are sent in meta.fulfillments of order-update.",
         default="",
     )
     max_hook_body: int = option(

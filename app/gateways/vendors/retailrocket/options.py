@@ -89,7 +89,7 @@ class RetailRocketOptions:
         default="",
         secret=True,
     )
-    purchase_stock_id: str = option(mf.String(), "stockId told with purchases; empty: none.", default="")
+    purchase_stock_id: str = option(mf.String(), "stockId sent with purchases; empty: none.", default="")
     currency: str = option(
         CurrencyCode(is_optional=True),
         "The store's one currency: goods and orders in another are left out. Required for order_source server; "

@@ -139,10 +139,10 @@ def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
     return copies[external_id]
 
 
-def _newest(known: dict[str, Json], wanted: str, what: str) -> str:
+def _newest(known: dict[str, Json], stated: str, what: str) -> str:
     """The external id to use; one that Rally does not know may be named, for connectors must meet those, too."""
-    if wanted:
-        return wanted
+    if stated:
+        return stated
     if not known:
         raise Failure(404, f"Rally knows no {what} of this merchant yet: name one or check out first")
     return next(reversed(known))

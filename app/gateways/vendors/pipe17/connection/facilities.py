@@ -109,18 +109,18 @@ class Facilities:
         is_dry: bool,
         takes_over: bool,
     ) -> Step:
-        wanted_id = self._ids.get(name_key(facility), "")
-        location, problem = self._find(facility, wanted_id, found)
+        configured_id = self._ids.get(name_key(facility), "")
+        location, problem = self._find(facility, configured_id, found)
         if problem:
-            return Step(facility, wanted_id, "", "failed", problem)
+            return Step(facility, configured_id, "", "failed", problem)
         if location is None:
             return self._create(facility, address, call, is_dry)
         return Step(facility, location.location_id, location.name, *self._link(location, call, is_dry, takes_over))
 
-    def _find(self, facility: str, wanted_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
+    def _find(self, facility: str, configured_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
         """The location meant: by the configured id, by the same name, by the configured name."""
-        if wanted_id:
-            by_id = next((item for item in found if item.location_id == wanted_id), None)
+        if configured_id:
+            by_id = next((item for item in found if item.location_id == configured_id), None)
             return by_id, "" if by_id else "Pipe17 shows no location with the configured id"
         times = Counter(name_key(item.name) for item in found)
         for name in (name_key(facility), name_key(self._names.get(name_key(facility), ""))):

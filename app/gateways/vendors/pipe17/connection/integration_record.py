@@ -114,15 +114,15 @@ class IntegrationState:
 
 def _is_ticked(flow: Flow, entities: Mapping[str, str], directions: str) -> bool:
     """Whether the In/Out ticks allow the flow; an integration that lists no entity restricts nothing."""
-    entity, wanted = TICKS[flow]
+    entity, needed = TICKS[flow]
     if not entities or directions == "ignore":
         return True
     direction = entities.get(entity, "")
-    if wanted == "any":
+    if needed == "any":
         return bool(direction)
     if directions == "pipe17":
-        wanted = "out" if wanted == "in" else "in"
-    return direction in (wanted, "both")
+        needed = "out" if needed == "in" else "in"
+    return direction in (needed, "both")
 
 
 log = logging.getLogger(__name__)

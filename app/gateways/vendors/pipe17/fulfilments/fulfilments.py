@@ -162,15 +162,15 @@ class Fulfilments:
         stands: Tracking | Fulfillment = known[-1] if known else made
         if _says(stands, package, made):
             return False
-        wanted = Tracking(
+        tracking = Tracking(
             tracking_number=package.tracking_number,
             carrier=package.carrier_name or made.carrier,
             shipped_at=package.shipped_at,
         )
         if known:
-            self._api.write("PUT", TRACKING, write(wanted), call, ids={"id": known[-1].tracking_id})
+            self._api.write("PUT", TRACKING, write(tracking), call, ids={"id": known[-1].tracking_id})
         else:
-            self._api.write("POST", TRACKINGS, write(replace(wanted, fulfillment_id=made.fulfillment_id)), call)
+            self._api.write("POST", TRACKINGS, write(replace(tracking, fulfillment_id=made.fulfillment_id)), call)
         return True
 
 

@@ -127,11 +127,11 @@ class ShippingRequests:
 
     def named(self, refnums: Sequence[str], settings: Pipe17Options, call: Call) -> list[Candidate]:
         """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
-        wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
+        possible = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
         found: list[Shipment] = []
         unreadable_ids: list[str] = []
         # A list takes ids with commas between, so an id that holds one is read by itself.
-        alone = wanted if len(wanted) <= FEW else [refnum for refnum in wanted if "," in refnum]
+        alone = possible if len(possible) <= FEW else [refnum for refnum in possible if "," in refnum]
         for refnum in alone:
             try:
                 shipment = self.find(refnum, call)
@@ -139,9 +139,9 @@ class ShippingRequests:
                 unreadable_ids.append(refnum)
             else:
                 found += [shipment] if shipment else []
-        if unreadable_ids and not found and alone == wanted:
+        if unreadable_ids and not found and alone == possible:
             raise unreadable(self._one)
-        for some in batches(wanted) if alone != wanted else ():
+        for some in batches(possible) if alone != possible else ():
             readable, broken = self._find_many(some, call)
             found += readable
             unreadable_ids += broken

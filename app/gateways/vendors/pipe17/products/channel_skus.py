@@ -82,12 +82,12 @@ class ChannelSkus:
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0
         params = {"order": "createdAt", **({"updatedSince": self._since} if self._since else {})}
-        asked_at = self._api.now()
+        requested_at = self._api.now()
         page = self._api.page(PATH, params, call, skip=skip, count=WALK_PAGE)
         products = [item for row in page.rows if (item := read_product(row, self._integration_id))]
         fresh = {product.product_id for product in products} - self._seen
         self._seen |= fresh
-        self._cache.keep(products, asked_at)
+        self._cache.keep(products, requested_at)
         for product in products:
             self._keep(product)
         # A list that brings nothing new would go on for ever.

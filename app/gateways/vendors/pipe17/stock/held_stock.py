@@ -69,9 +69,9 @@ def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], c
     found: Held = {}
     places = {"locationId": ",".join(sorted(location_ids))}
     for some in batches(sorted(set(skus))):
-        asked = {sku.casefold() for sku in some}
+        requested = {sku.casefold() for sku in some}
         for record in api.objects(PATH, StockRecord, {"sku": ",".join(some), **places}, call, count=ROWS):
-            if record.sku.casefold() not in asked:
+            if record.sku.casefold() not in requested:
                 raise unreadable(PATH)
             if record.is_physical:
                 found[record.key] = record

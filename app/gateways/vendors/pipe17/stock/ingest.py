@@ -138,10 +138,10 @@ class Stock(StockSink):
         self, change: StockChange, matches: Mapping[str, Match], served: Served, locked: Collection[tuple[str, str]]
     ) -> tuple[Sending, list[Row]]:
         """What is to be sent of a SKU, without records that Pipe17 has locked."""
-        sending, wanted = self._rows.of(change, matches[change.sku], served)
-        own = [row for row in wanted if row.key not in locked]
-        sending.is_skipped |= len(own) < len(wanted)
-        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+        sending, every = self._rows.of(change, matches[change.sku], served)
+        own = [row for row in every if row.key not in locked]
+        sending.is_skipped |= len(own) < len(every)
+        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in every if row.key in locked]
         return sending, own
 
     def expected(

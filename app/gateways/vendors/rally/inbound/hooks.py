@@ -114,7 +114,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
                 )
             )
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
-            log.info("channel %s: Rally asked %s", merchant.channel, topic, extra=facts)
+            log.info("channel %s: Rally called %s", merchant.channel, topic, extra=facts)
             return reply
 
         blueprint.add_url_rule(
