@@ -14,7 +14,7 @@ from app.cli.record_options import call_filters, chosen_calls, records, shown_ch
 from app.cli.vendors import Built, build
 from app.gateways.calls import Verb
 from app.operations import acts, delivery_acts
-from app.operations.acts import Operator
+from app.operations.operators import Operator
 from app.records import delivery_rows
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES

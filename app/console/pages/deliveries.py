@@ -12,7 +12,7 @@ from app.console.guard import visitor
 from app.console.page_context import PageContext
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.operations import acts, deliveries, late_events
+from app.operations import acts, bulk_acts, deliveries, late_events
 from app.operations.deliveries import Act, DeliveryFilter, DeliveryInFull
 
 TABS: Final = (
@@ -62,7 +62,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     @console.get("/deliveries/<int:delivery_id>", provide_automatic_options=False)
     def delivery(delivery_id: int) -> Response:
         found = _one(context, delivery_id)
-        return shown("delivery.html", found=found, expected=deliveries.expected(found.row))
+        return shown("delivery.html", found=found, expected=bulk_acts.expected(found.row))
 
     @console.get("/deliveries/<int:delivery_id>/<any(retry, drop, confirm):act>", provide_automatic_options=False)
     def ask_act(delivery_id: int, act: Act) -> Response:
@@ -79,7 +79,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
         if "," in expected or expected.partition(".")[0] != str(delivery_id):
             abort(400, "The form does not name this call.")
         try:
-            outcome = deliveries.act_on(
+            outcome = bulk_acts.act_on(
                 context.database, context.scope, context.gateways, act, operator, expected,
                 even_if_done=bool(request.form.get("even_if_done")), refnum=request.form.get("refnum", "").strip(),
             )  # fmt: skip
@@ -96,7 +96,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
 
     def previewed(act: Act, fault: str = "", status: int = 200) -> Response:
         tab, chosen = chosen_calls()
-        found = deliveries.preview(context.database, context.scope, context.gateways, act, chosen)
+        found = bulk_acts.preview(context.database, context.scope, context.gateways, act, chosen)
         return shown("deliveries_many.html", status, act=act, preview=found, fault=fault, tab=tab, form=request.form)
 
     @console.post("/deliveries/many/<any(retry, drop):act>", provide_automatic_options=False)
@@ -111,7 +111,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
                 act, f"Not done: type {number}, the number of calls, to say that you mean all of them.", 400
             )
         try:
-            outcome = deliveries.act_on(context.database, context.scope, context.gateways, act, operator, expected)
+            outcome = bulk_acts.act_on(context.database, context.scope, context.gateways, act, operator, expected)
         except ValueError as error:
             abort(400, f"Not done: {error}.")
         back = choosing.address().replace(f"/many/{act}", "")
@@ -151,7 +151,7 @@ def _asked(found: DeliveryInFull, act: Act, fault: str = "", status: int = 200) 
     why_not = "" if needs_even_if_done else getattr(found.may, act)
     return shown(
         "delivery_act.html", status, found=found, act=act, why_not=why_not, needs_even_if_done=needs_even_if_done,
-        expected=deliveries.expected(found.row), fault=fault, form=request.form,
+        expected=bulk_acts.expected(found.row), fault=fault, form=request.form,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from app.console.guard import visitor
 from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
-from app.operations import acts, catalogue, stock
+from app.operations import catalogue, fact_acts, stock
 
 
 def add_to(console: Blueprint, context: PageContext) -> None:
@@ -77,9 +77,11 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             return form(what, fault, 400)
         if what == "stock":
             moved = bool(request.form.get("even_if_moved"))
-            done = acts.send_stock(context.database, operator, key, vendor, [sku], context.now(), even_if_moved=moved)
+            done = fact_acts.send_stock(
+                context.database, operator, key, vendor, [sku], context.now(), even_if_moved=moved
+            )
         else:
-            done = acts.send_catalogue(context.database, operator, key, vendor, [sku], context.now())
+            done = fact_acts.send_catalogue(context.database, operator, key, vendor, [sku], context.now())
         if done.unknown:
             abort(404)
         if done.moved:
