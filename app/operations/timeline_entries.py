@@ -215,7 +215,7 @@ def add_late_events(rows: Iterable[Row[Any]], gathered: Gathered) -> None:
         learns = f"learns after the answer: {row.code} (late news n{row.id})"
         gathered.add(row.at, HERE, "late_event", learns, request_id=row.request_id, events=(event,), **facts)
         if row.sent_request_id:
-            sends = f"tells RetailOps {row.code} in a later answer"
+            sends = f"sends RetailOps {row.code} in a later answer"
             gathered.add(row.sent_at, HERE, "late_event_sent", sends, request_id=row.sent_request_id, **facts)
 
 

@@ -264,7 +264,7 @@ def repeated(work: Callable[[], T], give_up_at: float) -> T:
 
 @contextmanager
 def as_unavailable() -> Iterator[None]:
-    """Trouble of the database becomes one of its errors; a fault in our SQL stays a fault of ours."""
+    """A failure of the database becomes one of its errors; a fault in our SQL stays a fault of ours."""
     try:
         yield
     except DBAPIError as error:
@@ -277,7 +277,7 @@ def as_unavailable() -> Iterator[None]:
                 raise DatabaseConflict("two transactions met") from error
             case "refused":
                 raise refused(type(cause).__name__) from error
-        log.warning("database trouble: %s", words)
+        log.warning("the database failed: %s", words)
         raise _TROUBLES[kind](words) from error
     except PendingRollbackError as error:
         raise DatabaseUnavailable("the connection was lost") from error

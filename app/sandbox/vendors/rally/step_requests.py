@@ -108,8 +108,8 @@ def make_call(state: State, organization_id: str, topic: str, requested: StepReq
             if topic == "order/update" and _is_made_up(requested):
                 made = _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), requested)
         case "orders":
-            asked = {"per_page": requested.per_page, "current_page": requested.current_page}
-            call.query = {name: number for name, number in asked.items() if number is not None}
+            page = {"per_page": requested.per_page, "current_page": requested.current_page}
+            call.query = {name: number for name, number in page.items() if number is not None}
         case "products":
             made = (
                 {"product_id": requested.external_product_id}
