@@ -90,7 +90,7 @@ class OrderFacts:
     packages: tuple[PackageFacts, ...]
     payments: tuple[PaymentFacts, ...]
     refunds: tuple[Entry, ...]
-    """Oldest first (`records.refunds.State` says what their states mean)."""
+    """Oldest first (`records.refunds.RefundState` says what their states mean)."""
     open_calls: tuple[CallFacts, ...]
 
 

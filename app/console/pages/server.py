@@ -15,7 +15,7 @@ from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import count, duration
 from app.operations import check_requests, operator_log, settings_view
-from app.operations.health import Health, Window, health
+from app.operations.health import HealthFigures, Window, health
 
 WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
     ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("90d", "90 days"),
@@ -59,7 +59,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
         return shown("operations.html", found=found, channel=channel, channels=context.channel_choices())
 
 
-def said(found: Health, title: str) -> str:
+def said(found: HealthFigures, title: str) -> str:
     """The figures in a sentence."""
     calls = sum(item.count for item in found.callbacks)
     bad = sum(item.outcomes.get("refused", 0) + item.outcomes.get("failed", 0) for item in found.callbacks)
@@ -73,7 +73,7 @@ def said(found: Health, title: str) -> str:
     )
 
 
-def _calls(found: Health, title: str) -> Picture:
+def _calls(found: HealthFigures, title: str) -> Picture:
     good = [sum(span.outcomes.get(name, 0) for name in ("success", "with_events")) for span in found.over_time]
     bad = [sum(span.outcomes.values()) - well for span, well in zip(found.over_time, good, strict=True)]
     sentence = f"{sum(good):,} answered well, {sum(bad):,} refused or failed"
@@ -81,7 +81,7 @@ def _calls(found: Health, title: str) -> Picture:
     return bars("calls", f"Callbacks, {title}", sentence, moments, good, bad)
 
 
-def _backlog(found: Health, title: str) -> Picture:
+def _backlog(found: HealthFigures, title: str) -> Picture:
     ages = [span.oldest_s for span in found.pending]
     top = max((age for age in ages if age is not None), default=0)
     sentence = f"at most {duration(top)}" if top else "nothing waited, as far as it was sampled"

@@ -44,7 +44,7 @@ SKEW_S = 60.0
 THREADS = 2
 """How many threads of this process are stated to one vendor; a check calls from one."""
 
-State = Literal["connected", "not configured", "refused", "unreachable"]
+ConnectionState = Literal["connected", "not configured", "refused", "unreachable"]
 
 Lend = Callable[[str, RatePlan], SharedRate]
 """Gives the rate of one vendor key that all processes share."""
@@ -54,7 +54,7 @@ class Checked(msgspec.Struct, frozen=True):
     """One gateway of a channel."""
 
     gateway: str
-    state: State
+    state: ConnectionState
     detail: str
     ms: int
     findings: tuple[Finding, ...]
@@ -180,7 +180,7 @@ class Checks:
             clock=self.database.clock,
             public_url=self.configured.public_url,
         )
-        state: State
+        state: ConnectionState
         flows: Mapping[str, str] = {}
         try:
             gateway = VENDORS[token].create(channel.vendors[token], tools)

@@ -24,7 +24,7 @@ from app.storefront.order_document import (
     ShippingLine,
     TaxRow,
 )
-from app.storefront.order_store import State
+from app.storefront.order_store import OrderState
 from app.storefront.orders import ShownOrder
 from app.storefront.pricing import ZERO
 
@@ -35,9 +35,9 @@ _LINE: Final = (
 """What a line is called by both."""
 
 
-def status_of(state: State, options: RallyOptions) -> str:
+def status_of(state: OrderState, options: RallyOptions) -> str:
     """Rally's word for a state, as the merchant has configured it, for hooks and webhooks alike (contract 4.2)."""
-    own: dict[State, str] = {
+    own: dict[OrderState, str] = {
         "cancelled": options.cancel_status,
         "refunded": options.refunded_status,
         "completed": options.completed_status,

@@ -22,7 +22,7 @@ from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, Refusal
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefusal
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
@@ -174,7 +174,7 @@ def _reason(reply: Response) -> str:
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
-def _refusal(refused: Refusal, secret: str) -> Response:
+def _refusal(refused: HookRefusal, secret: str) -> Response:
     return _reply(refused.status, refused.body(), secret)
 
 

@@ -23,7 +23,7 @@ from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability,
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, stock
 from app.records.database import Database
-from app.records.feeds import BuildLost, FeedStore, Report, Turn
+from app.records.feeds import BuildLost, BuildReport, FeedStore, Turn
 from app.records.listed_numbers import Numbers
 from app.records.statements import chunked
 from app.storefront import reservations
@@ -204,7 +204,9 @@ class FeedBuilder:
         shop = yml.shop(self._options.shop_name, self._options.shop_url, tree)
         draft.digest.update(shop)
         etag = draft.digest.hexdigest()[:32]
-        report = Report(draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone)
+        report = BuildReport(
+            draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone
+        )
         now = self._clock()
         if etag == draft.turn.etag:
             self.store.leave(draft.turn, now, self._form, draft.listed.packed(), report)
