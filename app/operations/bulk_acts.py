@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.gateways.capabilities import Gateways
 from app.operations import acts
-from app.operations.deliveries import Act, DeliveryRow, Gateways, row_of, verb_of, why_not
+from app.operations.deliveries import Act, DeliveryRow, row_of, verb_of, why_not
 from app.operations.operators import Operator
 from app.operations.scope import Scope
 from app.records import delivery_rows

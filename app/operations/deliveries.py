@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from sqlalchemy import Row
 
 from app.domain.events import Association, Event
 from app.gateways.calls import Verb
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.operations import delivery_acts
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
@@ -22,12 +21,9 @@ from app.records.deliveries import DUE_STATES
 from app.records.delivery_rows import DeliveryFilter
 
 __all__ = [
-    "Act", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "Gateways", "LateEvent", "MayAct", "find",
+    "Act", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "LateEvent", "MayAct", "find",
     "one", "row_of", "verb_of", "why_not",
 ]  # fmt: skip
-
-Gateways = Mapping[tuple[str, str], Gateway]
-"""By key of a channel's records and vendor."""
 
 Act = Literal["retry", "drop", "confirm"]
 

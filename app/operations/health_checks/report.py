@@ -22,7 +22,7 @@ from app.domain.traffic import VendorCall
 from app.errors import Misconfigured
 from app.gateways import VENDORS
 from app.gateways.calls import Call, Health
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.gateways.vendor import Tools
 from app.operations.health_checks import channels as channel_checks
 from app.operations.health_checks import server as server_checks
@@ -90,7 +90,7 @@ class Checks:
     lend: Lend
     try_address: Callable[[Finding], Finding] = lambda finding: finding
     """Tries whether the address that a finding is about can be reached from here."""
-    build: Callable[[], Mapping[tuple[str, str], Gateway]] = dict
+    build: Callable[[], Gateways] = dict
     """The gateways, by key of a channel's records and vendor, for what is read of the records."""
     on_answer: Callable[[int, int], object] = lambda done, total: None
     """Called when one more of all gateways has answered."""
