@@ -51,10 +51,12 @@ def add_to(console: Blueprint, context: PageContext) -> None:
 
     @console.get("/requests/<path:request_id>", provide_automatic_options=False)
     def request_of(request_id: str) -> AnyResponse:
-        """A request id is the caller's and may be used twice: one call, or the list of them; or a vendor's request."""
+        """A request id is the caller's and may be used twice: one call, or the list of them, or hooks."""
         [request_id] = choosing.last_segments(1)
         found = callback_log.find(context.database, context.scope, CallbackChoice(request_id=request_id))
         if len(found.rows) == 1:
             return redirect(f"{PATH}/callbacks/{found.rows[0].id}", 303)
-        is_hook = not found.rows and hooks.listing(context.database, context.scope, HookChoice(request_id=request_id)).rows
+        is_hook = (
+            not found.rows and hooks.listing(context.database, context.scope, HookChoice(request_id=request_id)).rows
+        )
         return redirect(f"{PATH}/{'hooks' if is_hook else 'callbacks'}?request={segment(request_id)}", 303)
