@@ -232,6 +232,50 @@ FAULTS = (
         ),
     ),
     Fault(
+        "keep-the-tracking-numbers-of-an-erased-order-again",
+        "P32",
+        "app/records/search_keys.py",
+        "return or_(~is_erased, may_come_back)",
+        "return or_(~is_erased, is_erased, may_come_back)",
+        (
+            "tests/operations/test_erasure.py::"
+            "test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_and_amounts_are[sqlite]",
+        ),
+    ),
+    Fault(
+        "forget-which-orders-were-purged",
+        "P32",
+        "app/storefront/order_store.py",
+        "            remembered.note_erased(connection, channel, refnum, now)\n",
+        "",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "find-what-was-purged-again-after-a-restart",
+        "P32",
+        "app/records/search_filling.py",
+        "rows = _unpurged(connection, rows, shops)",
+        "rows = list(rows)",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "report-the-purchase-of-an-erased-order-again",
+        "P32",
+        "app/channel/actions/order_pull.py",
+        "if order.refnum not in before.erased]",
+        "]",
+        (
+            "tests/gateways/test_retailrocket.py::"
+            "test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_again",
+        ),
+    ),
+    Fault(
         "erase-all-but-the-tracking-numbers",
         "P32",
         "app/records/retention.py",
