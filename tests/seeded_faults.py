@@ -70,9 +70,20 @@ FAULTS = (
         "count-again-what-was-written",
         "P26",
         "app/records/journal.py",
-        "            self._counted.clear()\n",
+        "        self._counted.clear()\n",
         "",
         ("tests/records/test_journal.py::test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back",),
+    ),
+    Fault(
+        "write-all-that-waited-for-the-database-at-once",
+        "P26",
+        "app/records/journal.py",
+        "            if time.monotonic() >= stop_at_s:\n                break\n",
+        "",
+        (
+            "tests/records/test_journal.py::"
+            "test_r16_what_waited_for_the_database_is_written_in_transactions_that_end_in_time_and_each_line_once",
+        ),
     ),
     Fault(
         "show-metrics-to-whoever-asks",
@@ -2277,7 +2288,7 @@ FAULTS = (
         "forget-why-hooks-were-refused",
         "P37",
         "app/records/journal.py",
-        "                    inbound.add(connection, self._counts)\n",
+        "            inbound.add(connection, self._counts)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
     ),
