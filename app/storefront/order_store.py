@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
+from app.records import handed_out as remembered
 from app.records import search_keys, stock_sync
 from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
@@ -264,6 +265,7 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         if _delete(connection, channel, refnum, orders.c.purge_after < now):
             reservations.release(connection, channel, refnum)
             search_keys.forget(connection, channel, refnum)
+            remembered.note_erased(connection, channel, refnum, now)
 
 
 def of_order(channel: str, refnum: str) -> Select[Any]:
