@@ -33,7 +33,7 @@ LIMITS = {
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
-    "Rally order/create": (36, 94, 30, 11, 2, 0),
+    "Rally order/create": (36, 94, 30, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),

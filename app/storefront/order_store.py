@@ -94,11 +94,10 @@ def add(
         purge_after=purge_after,
         paid_at=now if is_paid else None,
     )
-    stored = _stored(connection.execute(statement.returning(orders)).one())
     # It is found from its first moment on, whether RetailOps knows it or not.
     known_by = [Number(refnum, "order", refnum), Number(refnum, "cart", cart_id), *_payments(refnum, payments)]
-    search_keys.learn(connection, channel, known_by, now)
-    return stored
+    added = search_keys.learn_beside(connection, statement.returning(orders), {}, channel, known_by, now)
+    return _stored(added.one())
 
 
 def _payments(refnum: str, payments: Iterable[str]) -> Iterator[Number]:
