@@ -2369,6 +2369,17 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "what-waits-is-read-of-all-channels",
+        "P40",
+        "app/records/attention.py",
+        "visible(held_back.c.channel, channels))",
+        "visible(held_back.c.channel, None))",
+        (
+            "tests/operations/test_figures.py::"
+            "test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named[sqlite]",
+        ),
+    ),
+    Fault(
         "page-leaves-a-row-out",
         "P40",
         "app/records/bounded_search.py",
@@ -2813,6 +2824,22 @@ FAULTS = (
             "tests/records/test_database.py::test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not",
         ),
         patience_s=20.0,
+    ),
+    Fault(
+        "many-files-are-made-at-once",
+        "P40",
+        "app/console/csv_rows.py",
+        "    if not _EXPORTING.acquire(blocking=False):\n",
+        "    if _EXPORTING.acquire(blocking=False) and False:\n",
+        ("tests/console/test_pages.py::test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read",),
+    ),
+    Fault(
+        "a-file-is-read-for-ever",
+        "P40",
+        "app/console/csv_rows.py",
+        "            if time.monotonic() > until_s:\n",
+        "            if False:\n",
+        ("tests/console/test_pages.py::test_csv_ends_with_a_row_that_says_that_there_are_more",),
     ),
     Fault(
         "csv-cells-are-formulas",
