@@ -209,6 +209,28 @@ FAULTS = (
         ("tests/operations/test_find.py::test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts[sqlite]",),
     ),
     Fault(
+        "find-no-sku-of-stock-alone",
+        "P38",
+        "app/records/stock_batches.py",
+        'Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None',
+        'Number("", "sku", item.sku) for item in ()',
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_a_sku_that_stands_in_stock_alone_is_found_from_its_first_moment_on[sqlite]",
+        ),
+    ),
+    Fault(
+        "list-calls-of-an-order-by-one-number-alone",
+        "P38",
+        "app/cli/callbacks.py",
+        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel)) if number else ()",
+        "orders = [(key, number) for key in _channels(configured, channel)] if number else ()",
+        (
+            "tests/cli/test_find.py::"
+            "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",
+        ),
+    ),
+    Fault(
         "find-what-other-channels-have",
         "P38",
         "app/records/searching.py",
