@@ -235,8 +235,11 @@ def _begin_on_sqlite(connection: Connection) -> None:
         driver.execute("BEGIN")
         return
     driver.execute(f"PRAGMA busy_timeout={options['busy_ms']}")
-    # This one reads the file, and what it raises is to be known as the database's: SQLAlchemy sends it.
-    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['is_durable'] else 'NORMAL'}")
+    synchronous = "FULL" if options["is_durable"] else "NORMAL"
+    if connection.info.get("synchronous") != synchronous:
+        # This one reads the file, and what it raises is to be known as the database's: SQLAlchemy sends it.
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+        connection.info["synchronous"] = synchronous
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
