@@ -1,4 +1,4 @@
-"""One event loop a process: clients come, send, read and go here, and a thread is given to whole requests only (P46).
+"""The event loop of a process: reads requests from all clients, and gives a thread to whole ones only (P46).
 
 All methods belong to the thread that runs the loop, but for `give_back`.
 """
@@ -127,7 +127,8 @@ class Loop:
         With `wait_s` all of the answer is in `rest` and leaves so many seconds later.
         """
         if wait_s:
-            self._kept.put(time.monotonic() + wait_s, partial(self.give_back, connection, rest, is_last=is_last))
+            give_back = partial(self.give_back, rest=rest, is_last=is_last)
+            self._kept.put(time.monotonic() + wait_s, partial(self._guarded, give_back, connection))
             self._returned.ring()
             return
         connection.receiver.forget()

@@ -76,9 +76,7 @@ def find(database: Database, scope: Scope, chosen: CallbackChoice, *, after: str
         found = callback_log.page(
             connection, chosen, channels=scope.keys, before=place(after, 2), limit=PAGE, searched=SEARCHED
         )
-    rows = tuple(map(_line, found.rows))
-    after = cursor(*found.last) if found.last else ""
-    return Page(rows, after, found.searched_to)
+    return Page(tuple(map(_line, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def one(database: Database, scope: Scope, journal_id: int) -> LoggedCallbackInFull | None:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.operations import acts
-from app.operations.acts import Operator, ReleaseOutcome
+from app.operations.acts import ReleaseOutcome
+from app.operations.operators import Operator
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import payment_ledger, refund_releases
@@ -64,11 +65,11 @@ def find(database: Database, scope: Scope, chosen: RefundChoice, *, after: str =
     """The entries, newest first.  Raises `DatabaseUnavailable`."""
     before = place(after, 1)
     with database.read() as connection:
-        found = ledger.page(
+        entries, found = ledger.page(
             connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
-        rows = tuple(_row(connection, entry) for entry in found.entries)
-    return Page(rows, cursor(found.last) if found.last is not None else "", found.searched_to)
+        rows = tuple(_row(connection, entry) for entry in entries)
+    return Page(rows, cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def one(database: Database, scope: Scope, refund_id: int) -> RefundInFull | None:

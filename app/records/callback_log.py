@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, select,
 
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
+from app.records.bounded_search import Part, look_through
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
@@ -20,13 +21,14 @@ from app.records.tables.operations import journal
 
 @dataclass(frozen=True)
 class CallbackFilter:
-    """Which callbacks; what is empty does not restrict, but an order is only looked for on these channels.
+    """Which callbacks; what is empty does not restrict.
 
-    `outcome` is compared without regard to case.  Times are those of answering.
+    `channel` is a key of records, `orders` are such keys with the channel's numbers.  `outcome` is compared without
+    regard to case.  Times are those of answering.
     """
 
-    channels: Collection[str] = ()
-    order: str = ""
+    channel: str = ""
+    orders: Collection[tuple[str, str]] = ()
     callback: str = ""
     outcome: str = ""
     since: datetime | None = None
@@ -36,10 +38,10 @@ class CallbackFilter:
 def find(connection: Connection, which: CallbackFilter, limit: int) -> Sequence[Row[Any]]:
     """The journal's lines of these callbacks, newest first."""
     query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
-    if which.channels or which.order:
-        query = query.where(journal.c.channel.in_(which.channels))
-    if which.order:
-        query = query.where(journal.c.order_refnum == which.order)
+    if which.channel:
+        query = query.where(journal.c.channel == which.channel)
+    if which.orders:
+        query = query.where(tuple_(journal.c.channel, journal.c.order_refnum).in_(list(which.orders)))
     if which.callback:
         query = query.where(journal.c.name == which.callback)
     if which.outcome:
@@ -96,15 +98,6 @@ _AT = type_coerce(journal.c.at, BigInteger)
 """The moment in milliseconds."""
 
 
-@dataclass(frozen=True)
-class CallbackPage:
-    """Journal lines, newest first; `last` is where the next page begins, None at the end."""
-
-    rows: Sequence[Row[Any]]
-    last: tuple[int, int] | None
-    searched_to: datetime | None
-
-
 def page(
     connection: Connection,
     chosen: CallbackChoice,
@@ -113,8 +106,8 @@ def page(
     before: Sequence[int] | None,
     limit: int,
     searched: int,
-) -> CallbackPage:
-    """The callbacks of these channels (None: all) before a (time in ms, id), at most `limit`.
+) -> Part:
+    """The callbacks of these channels (None: all) before a (time in ms, id), newest first.
 
     Those of an order or a request have an index; of all others at most `searched` lines are looked through.
     """
@@ -131,14 +124,10 @@ def page(
         bounds += [journal.c.order_refnum == chosen.order, journal.c.channel.in_(known)]
     if chosen.request_id:
         bounds.append(journal.c.request_id == chosen.request_id)
-    newest = select(journal).where(*bounds).order_by(journal.c.at.desc(), journal.c.id.desc())
-    some = newest.limit(searched).subquery()
-    found = select(some).where(*_rules(some.c, chosen, channels)).order_by(some.c.at.desc(), some.c.id.desc())
-    rows = connection.execute(found.limit(limit + 1)).all()
-    if len(rows) > limit:
-        return CallbackPage(rows[:limit], _place(rows[limit - 1]), None)
-    end = connection.execute(newest.offset(searched - 1).limit(1)).first()
-    return CallbackPage(rows, None if end is None else _place(end), None if end is None else end.at)
+    listed = select(journal).where(*bounds)
+    return look_through(
+        connection, listed, lambda of: _rules(of, chosen, channels), by=("at", "id"), limit=limit, searched=searched
+    )
 
 
 def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -154,10 +143,6 @@ def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | Non
     if chosen.slower_than_ms:
         rules.append(columns.duration_ms > chosen.slower_than_ms)
     return rules
-
-
-def _place(row: Row[Any]) -> tuple[int, int]:
-    return round(row.at.timestamp() * 1000), row.id
 
 
 def line(connection: Connection, journal_id: int) -> Row[Any] | None:

@@ -18,17 +18,18 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 from app.clock import utc_now
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat, search_keys
+from app.records.bounded_search import Part, look_through
 from app.records.search_keys import Kind, Number
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.money import IS_IN_DOUBT, refunds
 
-State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
+RefundState = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a
 person has to decide.  refused: surely not paid.  released: a person gave its amount free.  recorded:
 only noted.  matched: the same money as another callback's, so nothing is paid for it (R23)."""
 
-IN_EFFECT: tuple[State, ...] = ("owed", "accepted", "parked")
+IN_EFFECT: tuple[RefundState, ...] = ("owed", "accepted", "parked")
 """The states whose amount is held."""
 
 
@@ -43,7 +44,7 @@ class Entry:
     natural_key: str
     amount: Decimal
     currency_code: str
-    state: State
+    state: RefundState
     is_store_credit: bool = False
     lines: tuple[PackageLine, ...] = ()
     """The units it is for."""
@@ -122,7 +123,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key))
 
 
-def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:
+def set_state(connection: Connection, channel: str, key: str, state: RefundState, refnum: str = "") -> None:
     """What has become of a refund, by the key its call carries; `refnum` is the vendor's number of it."""
     values: dict[str, Any] = {"state": state, **({"refnum": refnum} if refnum else {})}
     row = connection.execute(
@@ -195,15 +196,6 @@ class RefundChoice:
     """Only those of which a person has to find out whether they were paid."""
 
 
-@dataclass(frozen=True)
-class RefundPage:
-    """Entries, newest first; `last` is the number after which the next page begins, None at the end."""
-
-    entries: list[Entry]
-    last: int | None
-    searched_to: datetime | None
-
-
 def page(
     connection: Connection,
     chosen: RefundChoice,
@@ -212,23 +204,22 @@ def page(
     before: int | None,
     limit: int,
     searched: int,
-) -> RefundPage:
-    """The entries of these channels (None: all) before a number, at most `limit`.
+) -> tuple[list[Entry], Part]:
+    """The entries of these channels (None: all) before a number, newest first, and where they end.
 
     Those of an order and those in doubt have an index; of all others at most `searched` are looked through.
     """
-    bounds = [] if before is None else [refunds.c.id < before]
-    newest = select(refunds).where(*bounds).order_by(refunds.c.id.desc())
-    found = newest.where(visible(refunds.c.channel, channels), *_restrictions(chosen))
-    is_indexed = bool(chosen.order) or chosen.is_in_doubt or chosen.state == "parked"
-    if not is_indexed:
-        some = select(refunds.c.id).where(*bounds).order_by(refunds.c.id.desc()).limit(searched).subquery()
-        found = found.where(refunds.c.id.in_(select(some.c.id)))
-    entries = [_entry(row) for row in connection.execute(found.limit(limit + 1))]
-    if len(entries) > limit:
-        return RefundPage(entries[:limit], entries[limit - 1].id, None)
-    end = None if is_indexed else connection.execute(newest.offset(searched - 1).limit(1)).first()
-    return RefundPage(entries, None if end is None else end.id, None if end is None else end.created_at)
+    rules = [*_restrictions(chosen), visible(refunds.c.channel, channels)]
+    listed = select(refunds.c.id, refunds.c.created_at.label("at"))
+    if before is not None:
+        listed = listed.where(refunds.c.id < before)
+    if chosen.order or chosen.is_in_doubt or chosen.state == "parked":
+        listed = listed.where(*rules)
+    part = look_through(
+        connection, listed, lambda _: rules, by=("id",), limit=limit, searched=searched,
+        shown=lambda some: select(refunds).join(some, some.c.id == refunds.c.id),
+    )  # fmt: skip
+    return [_entry(row) for row in part.rows], part
 
 
 def _restrictions(chosen: RefundChoice) -> list[ColumnElement[bool]]:

@@ -16,13 +16,14 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
+from app.records import handed_out as remembered
 from app.records import search_keys, stock_sync
 from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
 
-State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
+OrderState = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
 Standing = Literal["unknown", "given", "taken"]
 """How far RetailOps has an order: given is one it named by its number, too, and taken what it acknowledged."""
@@ -38,7 +39,7 @@ class StoredOrder:
     channel: str
     refnum: str
     cart_id: str
-    state: State
+    state: OrderState
     body: bytes = field(repr=False)
     hooks: bytes = field(repr=False)
     created_at: datetime
@@ -67,7 +68,7 @@ def add(
     refnum: str,
     *,
     cart_id: str,
-    state: State,
+    state: OrderState,
     body: bytes,
     hook: bytes,
     now: datetime,
@@ -263,6 +264,7 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         if _delete(connection, channel, refnum, orders.c.purge_after < now):
             reservations.release(connection, channel, refnum)
             search_keys.forget(connection, channel, refnum)
+            remembered.note_erased(connection, channel, refnum, now)
 
 
 def of_order(channel: str, refnum: str) -> Select[Any]:

@@ -245,7 +245,9 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
             again = {refnum: known[refnum] for refnum in given if refnum in known and refnum not in page.cancelled}
             _count(connection, channel, again, walk)
         _note_held_back(connection, request, page, before.held_back)
-        purchase_reports.keep(connection, request, page.orders)
+        # Of an order that was erased RetailOps is given what its source says, and nothing of that is kept here again.
+        reported = [order for order in page.orders if order.refnum not in before.erased]
+        purchase_reports.keep(connection, request, reported)
     return moved
 
 

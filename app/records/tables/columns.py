@@ -27,6 +27,11 @@ SortedText = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that both databases compare and sort alike, by its characters' numbers, so that an index serves prefixes."""
 
 
+def milliseconds(at: datetime) -> int:
+    """A moment that was read, as `Moment` keeps it."""
+    return round(at.timestamp() * 1000)
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware UTC time, kept as milliseconds since 1970 so that both databases compare it alike."""
 
