@@ -33,28 +33,28 @@ def timelines_of(database: Database, scope: Scope, number: str, channels: Sequen
     if len(orders) > MOST_ORDERS:
         raise click.ClickException(f"{len(orders)} orders have a number that begins so: see channel find {number}")
     named = dict.fromkeys([*orders, *((key, number) for key in channels)])
-    told = (timeline.of_order(database, scope, key, refnum) for key, refnum in named)
-    return [item for item in told if item is not None]
+    found = (timeline.of_order(database, scope, key, refnum) for key, refnum in named)
+    return [item for item in found if item is not None]
 
 
-def show_timeline(told: Timeline, *, is_order: bool) -> None:
+def show_timeline(shown: Timeline, *, is_order: bool) -> None:
     """What happened and how it stands, for people."""
     out = console()
     what = "Order" if is_order else "Request about order"
-    out.print(f"{what} {told.refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
-    for line in told.now:
+    out.print(f"{what} {shown.refnum or '-'}, channel {shown_channel(shown.channel) or '-'}")
+    for line in shown.now:
         out.print(f"  {line}")
-    show_moments(told.entries)
+    show_moments(shown.entries)
     out.print()
 
 
-def timeline_json(told: Timeline) -> dict[str, Any]:
+def timeline_json(shown: Timeline) -> dict[str, Any]:
     """The same for programs: each moment with all that is known of it."""
     return {
-        "channel": shown_channel(told.channel),
-        "order": told.refnum,
-        "now": told.now,
-        "moments": [_moment_json(item) for item in told.entries],
+        "channel": shown_channel(shown.channel),
+        "order": shown.refnum,
+        "now": shown.now,
+        "moments": [_moment_json(item) for item in shown.entries],
     }
 
 
