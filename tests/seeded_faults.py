@@ -761,6 +761,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        "know-no-blank-but-the-plain-one",
+        "P27",
+        "app/records/tables/stock.py",
+        """HAS_BLANKS = f"sku <> trim(sku, '{BLANKS}')\"""",
+        'HAS_BLANKS = "sku <> trim(sku)"',
+        (
+            "tests/channel/test_stock_spellings.py::test_r32_p27_one_sku_in_two_spellings_has_one_level_so_the_older_never_comes_after_the_newer",
+        ),
+    ),
+    Fault(
         "look-for-tired-orders-in-the-records-alone",
         "P18",
         "app/channel/actions/order_pull.py",
