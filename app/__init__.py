@@ -46,8 +46,9 @@ from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.pauses import Pauses
 from app.records.pending_figures import PendingSampler
+from app.records.purge import Purge
 from app.records.rates import StoredRates
-from app.records.retention import CLOCKS, Retention, Terms
+from app.records.retention import CLOCKS, Terms
 from app.records.search_filling import SearchFilling
 from app.settings import Settings
 from app.storefront import retention as storefront
@@ -105,7 +106,7 @@ class Works:
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             paused=self.pauses.paused,
             clock=database.clock,
-            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
+            idle=Purge(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
 
         lend = shared_rates(configured, database, is_server=False)
@@ -129,7 +130,8 @@ class Works:
     def deliver(self) -> None:
         """Begin to deliver and to run requested checks, for only a process that delivers calls vendors."""
         self.regular_work.add(self.check_runner.turn)
-        self.regular_work.add(SearchFilling(self.database, self.database.clock).turn)
+        shops = {channel for (channel, _), gateway in self.gateways.items() if gateway.kept_orders is not None}
+        self.regular_work.add(SearchFilling(self.database, self.database.clock, shops).turn)
         self.dispatcher.start()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""`channel callbacks`: did order 496 get through, when, and what did they say?"""
+"""`channel callbacks`: the calls of RetailOps, each with its answer and the calls to vendors that followed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LOOKED_BACK = timedelta(days=7)
 """How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
 
 
-@click.group(short_help="See what RetailOps asked, and what came of it.")
+@click.group(short_help="See the callbacks of RetailOps, and their results.")
 def callbacks() -> None:
-    """See what RetailOps asked, what it was answered, and what became of it."""
+    """See each callback of RetailOps, its answer, and the calls to vendors that followed."""
 
 
 @callbacks.command("list")
@@ -53,7 +53,7 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
         click.echo("No such callback is in the journal.")
         return
     console().print(_table(found, is_whole=is_wide(console())))
-    console().print("The whole story: channel callbacks show --order ORDER, or show REQUEST")
+    console().print("The whole timeline: channel callbacks show --order ORDER, or show REQUEST")
 
 
 def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[dict[str, Any]]:
@@ -88,8 +88,8 @@ def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
             vendors = ", ".join(f"{call['vendor']} {call['state']}" for call in item["calls"]) or "-"
             row = [at, item["callback"], f"{order} ({item['channel']})", status, outcome, took, vendors, request]
         else:
-            told = outcome if status == "200" else f"{status} {outcome}"
-            row = [at[5:16], item["callback"], shortened(order, 14), told, request[:REQUEST_PREFIX]]
+            shown = outcome if status == "200" else f"{status} {outcome}"
+            row = [at[5:16], item["callback"], shortened(order, 14), shown, request[:REQUEST_PREFIX]]
         rows.add_row(*row)
     return rows
 
@@ -131,16 +131,16 @@ def _of_request(database: Database, scope: Scope, request_id: str, earliest: dat
     known = timeline.requests_like(database, scope, request_id, earliest) if is_begin else []
     if len(known) > 1:
         raise click.ClickException(f"several requests begin so: {', '.join(known)}")
-    told = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
-    return [] if told is None else [told]
+    found = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
+    return [] if found is None else [found]
 
 
 def _scope(channel: str) -> Scope:
     return Scope(frozenset((key_of(channel),))) if channel else Scope()
 
 
-def _channels(configured: Settings, asked: str) -> list[str]:
-    return [key_of(asked)] if asked else [channel.key for channel in configured.channels]
+def _channels(configured: Settings, name: str) -> list[str]:
+    return [key_of(name)] if name else [channel.key for channel in configured.channels]
 
 
 def _line(row: Any, order: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def add_to(console: Blueprint) -> None:
         if isinstance(error, DatabaseRefused):
             return _message(400, "This cannot be looked for", "It holds characters that nothing kept here can have.")
         if isinstance(error, DatabaseUnavailable):
-            said = f"Nothing was changed; try again in a moment. Its trouble: {error}."
+            said = f"Nothing was changed; try again in a moment. The reason: {error}."
             return _message(503, "The database cannot be used now", said)
         raise error
 

@@ -17,7 +17,8 @@ from app.operations.scope import Scope
 from app.records import attention, call_figures, pending_figures
 from app.records.database import Database
 from app.records.journal import Journal
-from app.records.retention import Retention, Terms
+from app.records.purge import Purge
+from app.records.retention import Terms
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.figures import call_figures as figures
 from app.records.tables.figures import pending_figures as samples
@@ -206,7 +207,7 @@ def test_p32_figures_go_by_their_own_clock(database: Database) -> None:
                   "outcome": "success", "duration_ms": 3}],
             )  # fmt: skip
             pending_figures.sample(connection, [("first", "pipe17")], now - age)
-    retention = Retention(database, Terms(), database.clock)
+    retention = Purge(database, Terms(), database.clock)
     while retention.turn():
         pass
     with database.read() as connection:

@@ -47,16 +47,16 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         _late_news(connection, found)
         _stock(connection, found, shown, now)
         pairs = [_unconfigured(connection, now), *unknown_accounts(connection, now)]
-    told: dict[str, list[Finding]] = defaultdict(list)
+    of_channels: dict[str, list[Finding]] = defaultdict(list)
     for key, items in found.items():
         name = shown.get(key, key)
         if name in served:
-            told[name] += items
+            of_channels[name] += items
             continue
         gone = f"channel '{name}', not configured now"
-        told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
-    told[""] += pairs
-    return told
+        of_channels[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
+    of_channels[""] += pairs
+    return of_channels
 
 
 def _paused(connection: Connection, found: dict[str, list[Finding]], shown: Mapping[str, str]) -> None:
@@ -122,7 +122,7 @@ def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
     for row in attention.open_late_events(connection):
         what = (
             f"{row.number} failure{'s' if row.number > 1 else ''} found after RetailOps had its answer, {row.sent} of "
-            "them told to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
+            "them sent to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
         )
         found[row.channel].append(Finding("late news", "attention", what))
 
