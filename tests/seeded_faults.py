@@ -2472,6 +2472,14 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "a-place-names-an-order-of-another-channel",
+        "P40",
+        "app/records/order_list.py",
+        "    if part.searched_to is None:\n        return part\n",
+        "    if True:\n        return part\n",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
         "places-between-milliseconds",
         "P40",
         "app/records/tables/columns.py",
