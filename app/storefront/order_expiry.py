@@ -1,4 +1,4 @@
-"""Ends what is kept of orders, at their date or before it, but never while RetailOps has yet to get a paid one (R28)."""
+"""Ends what is kept of orders, at their date or before it, unless RetailOps has yet to get a paid one (R28)."""
 
 from __future__ import annotations
 
