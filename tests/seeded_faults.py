@@ -220,6 +220,28 @@ FAULTS = (
         ("tests/operations/test_find.py::test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts[sqlite]",),
     ),
     Fault(
+        "find-no-sku-of-stock-alone",
+        "P38",
+        "app/records/stock_batches.py",
+        'Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None',
+        'Number("", "sku", item.sku) for item in ()',
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_a_sku_that_stands_in_stock_alone_is_found_from_its_first_moment_on[sqlite]",
+        ),
+    ),
+    Fault(
+        "list-calls-of-an-order-by-one-number-alone",
+        "P38",
+        "app/cli/callbacks.py",
+        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel)) if number else ()",
+        "orders = [(key, number) for key in _channels(configured, channel)] if number else ()",
+        (
+            "tests/cli/test_find.py::"
+            "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",
+        ),
+    ),
+    Fault(
         "find-what-other-channels-have",
         "P38",
         "app/records/searching.py",
@@ -2424,6 +2446,17 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "what-waits-is-read-of-all-channels",
+        "P40",
+        "app/records/attention.py",
+        "visible(held_back.c.channel, channels))",
+        "visible(held_back.c.channel, None))",
+        (
+            "tests/operations/test_figures.py::"
+            "test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named[sqlite]",
+        ),
+    ),
+    Fault(
         "page-leaves-a-row-out",
         "P40",
         "app/records/bounded_search.py",
@@ -2868,6 +2901,22 @@ FAULTS = (
             "tests/records/test_database.py::test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not",
         ),
         patience_s=20.0,
+    ),
+    Fault(
+        "many-files-are-made-at-once",
+        "P40",
+        "app/console/csv_rows.py",
+        "    if not _EXPORTING.acquire(blocking=False):\n",
+        "    if _EXPORTING.acquire(blocking=False) and False:\n",
+        ("tests/console/test_pages.py::test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read",),
+    ),
+    Fault(
+        "a-file-is-read-for-ever",
+        "P40",
+        "app/console/csv_rows.py",
+        "            if time.monotonic() > until_s:\n",
+        "            if False:\n",
+        ("tests/console/test_pages.py::test_csv_ends_with_a_row_that_says_that_there_are_more",),
     ),
     Fault(
         "csv-cells-are-formulas",

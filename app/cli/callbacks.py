@@ -11,7 +11,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
-from app.cli.timelines import show_timeline, timeline_json, timelines_of
+from app.cli.timelines import orders_with, show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
 from app.operations import timeline
 from app.operations.scope import Scope
@@ -32,7 +32,7 @@ def callbacks() -> None:
 
 
 @callbacks.command("list")
-@click.option("--order", default="", help="Only callbacks about this order (the channel's number).")
+@click.option("--order", default="", help="Only callbacks about this order, by any number of it.")
 @click.option("--channel", default="", help="Only this channel; also: unconfigured, dry_run.")
 @click.option("--callback", default="", help="Only this callback, such as order_cancel.")
 @click.option("--outcome", default="", help="Only this outcome: success, or an event's or a fault's code.")
@@ -42,13 +42,8 @@ def callbacks() -> None:
 @json_option
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the latest callbacks, newest first, and what the vendors have taken of each."""
-    with records() as (configured, database), database.read() as connection:
-        found = _answered(connection, chosen, limit, _channels(configured, chosen["channel"]))
-        if chosen["order"]:
-            for name in _channels(configured, chosen["channel"]):
-                found += _from_ledger(connection, name, chosen, {item["request_id"] for item in found})
-            found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
-        _add_vendors(connection, found)
+    with records() as (configured, database):
+        found = _found(configured, database, limit, chosen)
         for item in found:
             item["channel"] = shown_channel(item["channel"])
     if as_json:
@@ -59,6 +54,24 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
         return
     console().print(_table(found, is_whole=is_wide(console())))
     console().print("The whole timeline: channel callbacks show --order ORDER, or show REQUEST")
+
+
+def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+    channel, number = chosen["channel"], chosen["order"]
+    orders = orders_with(database, _scope(channel), number, _channels(configured, channel)) if number else ()
+    if number and not orders:
+        return []
+    which = CallbackFilter(
+        channel=key_of(channel) if channel else "", orders=orders, callback=chosen["callback"],
+        outcome=chosen["outcome"], since=chosen["since"], until=chosen["until"],
+    )  # fmt: skip
+    with database.read() as connection:
+        found = [_line(row, row.order_refnum) for row in callback_log.find(connection, which, limit)]
+        for key, refnum in orders:
+            found += _from_ledger(connection, key, refnum, chosen, {item["request_id"] for item in found})
+        found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
+        _add_vendors(connection, found)
+    return found
 
 
 def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
@@ -130,18 +143,6 @@ def _channels(configured: Settings, name: str) -> list[str]:
     return [key_of(name)] if name else [channel.key for channel in configured.channels]
 
 
-def _answered(
-    connection: Connection, chosen: dict[str, Any], limit: int, channels: Sequence[str]
-) -> list[dict[str, Any]]:
-    by_order = {"channels": channels, "order": chosen["order"]}
-    by_channel = {"channels": [key_of(chosen["channel"])] if chosen["channel"] else []}
-    filters = CallbackFilter(
-        **(by_order if chosen["order"] else by_channel),
-        callback=chosen["callback"], outcome=chosen["outcome"], since=chosen["since"], until=chosen["until"],
-    )  # fmt: skip
-    return [_line(row, row.order_refnum) for row in callback_log.find(connection, filters, limit)]
-
-
 def _line(row: Any, order: str) -> dict[str, Any]:
     return {
         "at": row.at,
@@ -155,10 +156,12 @@ def _line(row: Any, order: str) -> dict[str, Any]:
     }
 
 
-def _from_ledger(connection: Connection, channel: str, chosen: dict[str, Any], known: set[str]) -> list[dict[str, Any]]:
+def _from_ledger(
+    connection: Connection, channel: str, refnum: str, chosen: dict[str, Any], known: set[str]
+) -> list[dict[str, Any]]:
     """What the journal does not list under the order: callbacks about many orders, and lines lost in a kill."""
     found = []
-    for command, line in traces.callbacks_of_order(connection, channel, chosen["order"]):
+    for command, line in traces.callbacks_of_order(connection, channel, refnum):
         item = (
             _line(line, command.order_refnum)
             if line is not None

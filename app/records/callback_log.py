@@ -21,13 +21,14 @@ from app.records.tables.operations import journal
 
 @dataclass(frozen=True)
 class CallbackFilter:
-    """Which callbacks; what is empty does not restrict, but an order is only looked for on these channels.
+    """Which callbacks; what is empty does not restrict.
 
-    `outcome` is compared without regard to case.  Times are those of answering.
+    `channel` is a key of records, `orders` are such keys with the channel's numbers.  `outcome` is compared without
+    regard to case.  Times are those of answering.
     """
 
-    channels: Collection[str] = ()
-    order: str = ""
+    channel: str = ""
+    orders: Collection[tuple[str, str]] = ()
     callback: str = ""
     outcome: str = ""
     since: datetime | None = None
@@ -37,10 +38,10 @@ class CallbackFilter:
 def find(connection: Connection, which: CallbackFilter, limit: int) -> Sequence[Row[Any]]:
     """The journal's lines of these callbacks, newest first."""
     query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
-    if which.channels or which.order:
-        query = query.where(journal.c.channel.in_(which.channels))
-    if which.order:
-        query = query.where(journal.c.order_refnum == which.order)
+    if which.channel:
+        query = query.where(journal.c.channel == which.channel)
+    if which.orders:
+        query = query.where(tuple_(journal.c.channel, journal.c.order_refnum).in_(list(which.orders)))
     if which.callback:
         query = query.where(journal.c.name == which.callback)
     if which.outcome:

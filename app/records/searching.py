@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
 from app.records.search_keys import folded
 from app.records.statements import visible
@@ -17,6 +17,7 @@ from app.records.tables.channels import channels
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal, search_keys
 from app.records.tables.orders import HAS_NUMBER, handed_out
+from app.records.tables.stock import stock, sync_states
 from app.records.tables.storefront import orders
 
 LAST = "\U0010ffff"
@@ -78,6 +79,14 @@ def orders_where_they_stand(connection: Connection, channels: Collection[str] | 
         handed_out.c.channel.in_(keys), handed_out.c.retailops_order_id == number, HAS_NUMBER
     )
     return [*found.values(), *(Found("retailops_order", *row, number) for row in connection.execute(numbered))]
+
+
+def stocked_skus(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
+    """SKUs of this very spelling whose stock was stated."""
+    streams = select(sync_states.c.channel, sync_states.c.gateway).where(visible(sync_states.c.channel, channels))
+    is_it = (tuple_(stock.c.channel, stock.c.gateway).in_(streams), stock.c.sku == number)
+    rows = connection.execute(select(stock.c.channel).where(*is_it).distinct())
+    return [Found("sku", channel, "", number) for channel in rows.scalars()]
 
 
 def call(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:

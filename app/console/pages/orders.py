@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, abort
 
 from app.console import choosing
-from app.console.csv_rows import csv_of, csv_reply
+from app.console.csv_rows import csv_reply
 from app.console.page_context import PageContext
 from app.console.pages.finding import WORDS
 from app.console.rendering import shown
@@ -55,13 +55,13 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     @console.get("/orders.csv", provide_automatic_options=False)
     def orders_as_csv() -> Response:
         chosen, scope = chosen_orders(), context.scope
-        return csv_reply("orders.csv", csv_of(HEADS, rows(chosen, scope), "orders"))
+        return csv_reply("orders.csv", HEADS, pages(chosen, scope), "orders")
 
-    def rows(chosen: OrderFilter, scope: Scope) -> Iterator[list[str]]:
+    def pages(chosen: OrderFilter, scope: Scope) -> Iterator[list[list[str]]]:
         after = ""
         while True:
             found = orders.listing(context.database, scope, sources, chosen, after=after, limit=AT_ONCE)
-            yield from (_cells(row, scope) for row in found.rows)
+            yield [_cells(row, scope) for row in found.rows]
             after = found.after
             if not after:
                 return
