@@ -279,7 +279,7 @@ FAULTS = (
     Fault(
         "find-an-order-that-is-purged",
         "P38",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         "            reservations.release(connection, channel, refnum)\n"
         "            search_keys.forget(connection, channel, refnum)\n",
         "            reservations.release(connection, channel, refnum)\n",
@@ -302,7 +302,7 @@ FAULTS = (
     Fault(
         "forget-which-orders-were-purged",
         "P32",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         "            remembered.note_erased(connection, channel, refnum, now)\n",
         "",
         (
@@ -368,7 +368,7 @@ FAULTS = (
     Fault(
         "sell-again-what-an-erased-order-has-bought",
         "R25",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         '            if known != "taken":\n',
         "            if known:\n",
         (
@@ -1097,8 +1097,8 @@ FAULTS = (
     Fault(
         "paid-order-purged",
         "R28",
-        "app/storefront/order_store.py",
-        "    return IS_PAID_FOR & ~_is_acknowledged()\n",
+        "app/storefront/order_expiry.py",
+        "    return IS_PAID_FOR & ~is_acknowledged()\n",
         '    return orders.c.refnum == ""\n',
         (
             "tests/channel/test_shops_that_change.py::"
