@@ -810,6 +810,24 @@ FAULTS = (
         ("tests/contract/test_caller.py::test_one_bad_order_never_costs_the_page",),
     ),
     Fault(
+        "forget-what-came-before-the-source-failed",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "            fault = error\n",
+        "            raise\n",
+        (
+            "tests/channel/test_order_edges.py::test_p18_orders_that_came_before_the_source_failed_are_given_and_the_walk_goes_on_behind_them",
+        ),
+    ),
+    Fault(
+        "a-key-ends-at-its-quotation-mark",
+        "P27",
+        "app/records/statements.py",
+        """.replace('"', '\\\\"')""",
+        "",
+        ("tests/records/test_stock.py::test_p27_keys_of_any_characters_are_found_as_one_parameter[postgresql]",),
+    ),
+    Fault(
         "take-an-order-on-both-legs",
         "P18",
         "app/channel/actions/order_pull.py",

@@ -58,6 +58,8 @@ def moment_of(ms: int | None) -> datetime | None:
 
 def units_of(amount: Decimal) -> int:
     """The amount as `Amount` keeps it.  Raises ValueError as `Amount`."""
+    if not amount:  # as of most orders of a source without money
+        return 0
     scaled = amount.scaleb(4)
     if scaled != scaled.to_integral_value():
         raise ValueError("an amount has more than four decimals")
