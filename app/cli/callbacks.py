@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 from rich.table import Table
-from sqlalchemy import Connection
 
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
 from app.cli.timelines import show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
-from app.operations import timeline
+from app.operations import callback_log, timeline
+from app.operations.callback_log import CallbackChoice, CallLeft, LoggedCallback
+from app.operations.paging import first
 from app.operations.scope import Scope
 from app.operations.timeline import Timeline
-from app.records import callback_log, traces
-from app.records.callback_log import CallbackFilter
 from app.records.database import Database
 from app.settings import Settings
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
@@ -42,22 +41,18 @@ def callbacks() -> None:
 @json_option
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the latest callbacks, newest first, and what the vendors have taken of each."""
-    with records() as (configured, database), database.read() as connection:
-        found = _answered(connection, chosen, limit, _channels(configured, chosen["channel"]))
-        if chosen["order"]:
-            for name in _channels(configured, chosen["channel"]):
-                found += _from_ledger(connection, name, chosen, {item["request_id"] for item in found})
-            found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
-        _add_vendors(connection, found)
-        for item in found:
-            item["channel"] = shown_channel(item["channel"])
+    choice = CallbackChoice(**{**chosen, "channel": key_of(chosen["channel"])})
+    with records() as (_, database):
+        found = first(limit, lambda after: callback_log.find(database, Scope(), choice, after=after))
+        left = callback_log.calls_left(database, found)
+    shown = [_as_json(item, left[item]) for item in found]
     if as_json:
-        print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in found]})
+        print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in shown]})
         return
     if not found:
         click.echo("No such callback is in the journal.")
         return
-    console().print(_table(found, is_whole=is_wide(console())))
+    console().print(_table(shown, is_whole=is_wide(console())))
     console().print("The whole story: channel callbacks show --order ORDER, or show REQUEST")
 
 
@@ -130,68 +125,20 @@ def _channels(configured: Settings, asked: str) -> list[str]:
     return [key_of(asked)] if asked else [channel.key for channel in configured.channels]
 
 
-def _answered(
-    connection: Connection, chosen: dict[str, Any], limit: int, channels: Sequence[str]
-) -> list[dict[str, Any]]:
-    by_order = {"channels": channels, "order": chosen["order"]}
-    by_channel = {"channels": [key_of(chosen["channel"])] if chosen["channel"] else []}
-    wanted = CallbackFilter(
-        **(by_order if chosen["order"] else by_channel),
-        callback=chosen["callback"], outcome=chosen["outcome"], since=chosen["since"], until=chosen["until"],
-    )  # fmt: skip
-    return [_line(row, row.order_refnum) for row in callback_log.find(connection, wanted, limit)]
-
-
-def _line(row: Any, order: str) -> dict[str, Any]:
+def _as_json(item: LoggedCallback, left: Sequence[CallLeft]) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "vendor": call.vendor, "verb": call.verb, "state": call.state, "last_code": call.last_code}
+        for call in left
+    ]
     return {
-        "at": row.at,
-        "callback": row.name,
-        "channel": row.channel,
-        "order": order,
-        "status": row.status,
-        "outcome": row.outcome,
-        "duration_ms": row.duration_ms,
-        "request_id": row.request_id,
+        "id": item.id,
+        "at": item.at,
+        "callback": item.callback,
+        "channel": shown_channel(item.channel),
+        "order": item.order,
+        "status": item.status,
+        "outcome": item.outcome,
+        "duration_ms": item.duration_ms,
+        "request_id": item.request_id,
+        "calls": calls,
     }
-
-
-def _from_ledger(connection: Connection, channel: str, chosen: dict[str, Any], known: set[str]) -> list[dict[str, Any]]:
-    """What the journal does not list under the order: callbacks about many orders, and lines lost in a kill."""
-    found = []
-    for command, line in traces.callbacks_of_order(connection, channel, chosen["order"]):
-        item = (
-            _line(line, command.order_refnum)
-            if line is not None
-            else {
-                "at": command.begun_at,
-                "callback": command.callback,
-                "channel": channel,
-                "order": command.order_refnum,
-                "status": None,
-                "outcome": "in the ledger",
-                "duration_ms": None,
-                "request_id": command.request_id,
-            }
-        )
-        is_wanted = (
-            item["request_id"] not in known
-            and chosen["callback"] in ("", item["callback"])
-            and chosen["outcome"].lower() in ("", item["outcome"].lower())
-            and (chosen["since"] is None or item["at"] >= chosen["since"])
-            and (chosen["until"] is None or item["at"] < chosen["until"])
-        )
-        if is_wanted:
-            found.append(item)
-    return found
-
-
-def _add_vendors(connection: Connection, found: list[dict[str, Any]]) -> None:
-    """To each callback the calls it owed and how they stand now."""
-    orders = {(item["channel"], item["order"]) for item in found if item["order"]}
-    calls: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for row in callback_log.calls_about(connection, orders):
-        calls.setdefault((row.channel, row.lane, row.request_id), []).append(
-            {"id": row.id, "vendor": row.gateway, "verb": row.verb, "state": row.state, "last_code": row.last_code}
-        )
-    for item in found:
-        item["calls"] = calls.get((item["channel"], item["order"], item["request_id"]), [])

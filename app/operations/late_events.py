@@ -42,6 +42,7 @@ def find(
     *,
     channel: str = "",
     gateway: str = "",
+    subject: str = "",
     is_open: bool = True,
     after: str = "",
 ) -> Page[LateEventRow]:
@@ -49,14 +50,15 @@ def find(
     before = place(after, 1)
     with database.read() as connection:
         found = late_events.page(
-            connection, channels=scope.keys, channel=channel, gateway=gateway, is_open=is_open,
+            connection, channels=scope.keys, channel=channel, gateway=gateway, subject=subject, is_open=is_open,
             before=before[0] if before else None, limit=PAGE + 1,
         )  # fmt: skip
-    rows = tuple(map(_row, found[:PAGE]))
+    rows = tuple(map(row_of, found[:PAGE]))
     return Page(rows, cursor(rows[-1].id) if len(found) > PAGE else "")
 
 
-def _row(row: Row[Any]) -> LateEventRow:
+def row_of(row: Row[Any]) -> LateEventRow:
+    """A row of the table as lists show it."""
     return LateEventRow(
         row.id, row.at, row.channel, row.gateway, row.callback, row.subject, row.code, row.message, row.delivery_id,
         row.request_id, row.sent_at, row.dismissed_at,

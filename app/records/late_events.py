@@ -194,30 +194,20 @@ def of_delivery(connection: Connection, delivery_id: int, request_id: str) -> Se
     return connection.execute(query).all()
 
 
-def open_ones(
-    connection: Connection, *, subject: str = "", channel: str = "", gateway: str = "", limit: int
-) -> Sequence[Row[Any]]:
-    """Those nobody has dismissed, newest first; what is empty does not restrict."""
-    query = select(late_events).where(late_events.c.dismissed_at.is_(None))
-    for name, value in (("subject", subject), ("channel", channel), ("gateway", gateway)):
-        if value:
-            query = query.where(late_events.c[name] == value)
-    return connection.execute(query.order_by(late_events.c.id.desc()).limit(limit)).all()
-
-
 def page(
     connection: Connection,
     *,
     channels: Collection[str] | None,
     channel: str,
     gateway: str,
+    subject: str = "",
     is_open: bool,
     before: int | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
     """Those of these channels (None: all) before an id, newest first; what is empty does not restrict."""
     query = select(late_events).where(visible(late_events.c.channel, channels)).order_by(late_events.c.id.desc())
-    for name, value in (("channel", channel), ("gateway", gateway)):
+    for name, value in (("channel", channel), ("gateway", gateway), ("subject", subject)):
         if value:
             query = query.where(late_events.c[name] == value)
     if is_open:

@@ -145,7 +145,7 @@ def test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_an
     for _ in range(2):
         shop.give_back(88112, 5, refnum)
         shop.settle()
-    assert [entry.amount for entry in shop.ledger(order_refnum=refnum) if entry.state == "accepted"] == [money("5")]
+    assert [entry.amount for entry in shop.ledger(order=refnum) if entry.state == "accepted"] == [money("5")]
     desk.erase(other)
     assert desk.canaries() == set()
 
