@@ -24,6 +24,7 @@ from app.channel.dispatch import CallbackDispatcher
 from app.channel.routing import Routing
 from app.channel.services import BUDGET_S, Services
 from app.console import create_console
+from app.console.recognising import recogniser
 from app.contract.schemas import load_contract
 from app.deliveries.attempts import Attempts
 from app.deliveries.dispatcher import Dispatcher
@@ -271,7 +272,7 @@ def create_app(configured: Settings | None = None) -> Flask:
         if blueprint is not None:
             app.register_blueprint(blueprint)
     app.extensions["works"] = works
-    app.extensions["senders"] = Senders(configured.channels)
+    app.extensions["senders"] = Senders(configured.channels, recogniser(configured))
     if configured.verify_key and configured.app_env == "production":
         log.warning("VERIFY_KEY is on in production: the SDK's public test key is accepted, as a dry run")
     most, processes = configured.database_connections, configured.database_processes

@@ -127,7 +127,8 @@ class Loop:
         With `wait_s` all of the answer is in `rest` and leaves so many seconds later.
         """
         if wait_s:
-            self._kept.put(time.monotonic() + wait_s, partial(self.give_back, connection, rest, is_last=is_last))
+            give_back = partial(self.give_back, rest=rest, is_last=is_last)
+            self._kept.put(time.monotonic() + wait_s, partial(self._guarded, give_back, connection))
             self._returned.ring()
             return
         connection.receiver.forget()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Final
 
 from app.channel_settings import Channel
@@ -17,7 +17,10 @@ HEALTH: Final = "/health"
 """The sender of the platform's checks, which must not wait behind anybody; no channel's key looks so."""
 
 PEOPLE: Final = "/people"
-"""The sender of what operators and developers look at."""
+"""The sender of what is looked at by people who are signed in, and by programs with their token."""
+
+VISITORS: Final = "/visitors"
+"""The sender of what is looked at by all others: the login page, the documentation."""
 
 EVERYBODY: Final = "/everybody"
 """The sender of all requests of an application that knows no channels."""
@@ -25,9 +28,11 @@ EVERYBODY: Final = "/everybody"
 STRANGERS: Final = ""
 """The sender of all that names no channel of ours: they share one share, however many they are."""
 
-_OF_THE_SERVER: Final = {
-    "healthz": HEALTH, "readyz": HEALTH, "metrics": PEOPLE, "console": PEOPLE, "docs": PEOPLE, "openapi.json": PEOPLE,
-}  # fmt: skip
+_CHECKS: Final = frozenset({"healthz", "readyz"})
+_LOOKED_AT_BY_PEOPLE: Final = frozenset({"console", "metrics", "docs", "openapi.json"})
+
+Headers = Sequence[tuple[str, str]]
+"""Names in upper case with their values."""
 
 _LOOKED_AT: Final = 8 * 1024
 """Bytes of either end of a body in which the key is looked for: RetailOps' own fields stand before or after a list."""
@@ -39,8 +44,14 @@ _CHANNEL_ID: Final = re.compile(rb'"channel_info"\s*:\s*\{[^{}]*?"id"\s*:\s*"?([
 class Senders:
     """What names the configured channels in requests: keys in callbacks, parts of the addresses of hooks and feeds."""
 
-    def __init__(self, channels: Sequence[Channel]) -> None:
-        """`channels` have the keys of their records."""
+    def __init__(
+        self, channels: Sequence[Channel], is_signed_in: Callable[[Headers], bool] = lambda headers: False
+    ) -> None:
+        """`channels` have the keys of their records.
+
+        `is_signed_in` verifies the session or token of a request for people: a claim alone gives no share (P15).
+        """
+        self._is_signed_in = is_signed_in
         self._by_key: dict[bytes, dict[int, str]] = {}
         self._by_part: dict[str, str] = {}
         for channel in channels:
@@ -50,19 +61,19 @@ class Senders:
                 parts = VENDORS[token].address_parts(options, (channel.name, *channel.former_name))
                 self._by_part.update(dict.fromkeys(parts, channel.key))
 
-    def of(self, path: str, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
-        """The key of the channel's records, or one of the names above.
-
-        `headers` have upper-case names; `body` is whole and is left at its beginning.
-        """
+    def of(self, path: str, headers: Headers, body: IO[bytes]) -> str:
+        """The key of the channel's records, or one of the names above; `body` is whole and left at its beginning."""
         parts = [part for part in path.split("/") if part]
         first = parts[0] if parts else ""
         if first == "api":
             return self._of_body(headers, body)
-        named = (self._by_part[part] for part in parts if part in self._by_part)
-        return next(named, _OF_THE_SERVER.get(first, STRANGERS))
+        if first in _CHECKS:
+            return HEALTH
+        if first in _LOOKED_AT_BY_PEOPLE:
+            return PEOPLE if self._is_signed_in(headers) else VISITORS
+        return next((self._by_part[part] for part in parts if part in self._by_part), STRANGERS)
 
-    def _of_body(self, headers: Sequence[tuple[str, str]], body: IO[bytes]) -> str:
+    def _of_body(self, headers: Headers, body: IO[bytes]) -> str:
         ends = _ends(body)
         if any(name == "CONTENT-ENCODING" and "gzip" in value.lower() for name, value in headers):
             ends = _inflated(ends)

@@ -20,15 +20,22 @@ from app.domain.orders import Candidate
 _LAYOUT = struct.Struct(">B6s8s6s")
 _SIGNATURE_BYTES = 5
 
+_FIRST, _SECOND, _FIRST_WITH_TIRED = 1, 2, 3
+"""How a token names the leg."""
+
 
 @dataclass(frozen=True)
 class Place:
-    """Where the next page begins: after (`after_ms`, `after_key`), within orders created up to `until_ms`."""
+    """Where the next page begins: after (`after_ms`, `after_key`), within orders created up to `until_ms`.
+
+    `has_passed_tired`: the first leg has left out orders that the second has to give.
+    """
 
     is_second_leg: bool
     after_ms: int
     after_key: bytes
     until_ms: int
+    has_passed_tired: bool = False
 
 
 def key_of(refnum: str) -> bytes:
@@ -57,9 +64,8 @@ def start(now_ms: int) -> Place:
 
 def token(place: Place, secret: bytes) -> str:
     """35 characters of A-Za-z0-9-_."""
-    packed = _LAYOUT.pack(
-        1 + place.is_second_leg, place.after_ms.to_bytes(6, "big"), place.after_key, place.until_ms.to_bytes(6, "big")
-    )
+    leg = _SECOND if place.is_second_leg else _FIRST_WITH_TIRED if place.has_passed_tired else _FIRST
+    packed = _LAYOUT.pack(leg, place.after_ms.to_bytes(6, "big"), place.after_key, place.until_ms.to_bytes(6, "big"))
     return base64.urlsafe_b64encode(packed + _signature(packed, secret)).decode().rstrip("=")
 
 
@@ -75,9 +81,10 @@ def place(text: str, secret: bytes) -> Place | None:
     if not hmac.compare_digest(signature, _signature(packed, secret)):
         return None
     leg, after_ms, after_key, until_ms = _LAYOUT.unpack(packed)
-    if leg not in (1, 2):
+    if leg not in (_FIRST, _SECOND, _FIRST_WITH_TIRED):
         return None
-    return Place(leg == 2, int.from_bytes(after_ms, "big"), after_key, int.from_bytes(until_ms, "big"))
+    after, until = int.from_bytes(after_ms, "big"), int.from_bytes(until_ms, "big")
+    return Place(leg == _SECOND, after, after_key, until, leg == _FIRST_WITH_TIRED)
 
 
 def _signature(packed: bytes, secret: bytes) -> bytes:

@@ -65,10 +65,10 @@ def install(
         if request.endpoint == "console.static":
             return None
         is_change = request.method not in ("GET", "HEAD", "OPTIONS")
-        if token := _bearer(request):
+        if token := bearer(request.headers.get("Authorization", "")):
             g.visitor = _by_token(access, token)
         elif request.endpoint not in OPEN:
-            g.visitor = sessions.visitor(request)
+            g.visitor = sessions.visitor(request.headers.get("Cookie", ""))
             if g.visitor is None:
                 if is_change:
                     abort(401, "Sign in first; nothing was done.")
@@ -151,6 +151,6 @@ def _address(request: Request) -> str:
     return path + (f"?{query}" if query else "")
 
 
-def _bearer(request: Request) -> str:
-    given = request.headers.get("Authorization", "")
-    return given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else ""
+def bearer(authorization: str) -> str:
+    """The token that an Authorization header brings, "" for none."""
+    return authorization[len(_BEARER) :].strip() if authorization[: len(_BEARER)].lower() == _BEARER else ""

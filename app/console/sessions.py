@@ -11,6 +11,7 @@ from typing import Final
 
 from flask import Request, Response
 from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.http import parse_cookie
 
 from app.console.access import Role
 
@@ -54,9 +55,9 @@ class Sessions:
         self._login_key = self._serializers[0][0].session_key
         self._is_secure = is_secure
 
-    def visitor(self, request: Request) -> Visitor | None:
-        """Whose session the request's cookie holds; None without one, and for one that has ended."""
-        cookie = request.cookies.get(SESSION_COOKIE, "")
+    def visitor(self, cookies: str) -> Visitor | None:
+        """Whose session a request's Cookie header holds; None without one, and for one that has ended."""
+        cookie = _cookie(cookies, SESSION_COOKIE)
         for role, serializer in self._serializers if cookie else ():
             try:
                 held = serializer.loads(cookie, max_age=LASTS_S)
@@ -78,13 +79,13 @@ class Sessions:
 
     def begin_login(self, request: Request, reply: Response) -> str:
         """The form token of a login page; the browser gets the cookie that belongs to it."""
-        nonce = request.cookies.get(LOGIN_COOKIE, "") or secrets.token_urlsafe(16)
+        nonce = _cookie(request.headers.get("Cookie", ""), LOGIN_COOKIE) or secrets.token_urlsafe(16)
         self._set(reply, LOGIN_COOKIE, nonce)
         return _sealed(self._login_key, "login", nonce)
 
     def is_login_form(self, request: Request, form_token: str) -> bool:
         """Whether the form comes from a login page that was sent to this browser."""
-        nonce = request.cookies.get(LOGIN_COOKIE, "")
+        nonce = _cookie(request.headers.get("Cookie", ""), LOGIN_COOKIE)
         due = _sealed(self._login_key, "login", nonce)
         return bool(nonce) and hmac.compare_digest(due.encode(), form_token.encode("utf-8", "surrogatepass"))
 
@@ -93,6 +94,14 @@ class Sessions:
 
     def _remove(self, reply: Response, name: str) -> None:
         reply.delete_cookie(name, path=PATH, httponly=True, samesite="Lax", secure=self._is_secure)
+
+
+def _cookie(header: str, name: str) -> str:
+    """The value of a cookie, "" for none; a header that is no UTF-8 is none of ours and holds none."""
+    try:
+        return parse_cookie(header).get(name, "")
+    except UnicodeDecodeError:
+        return ""
 
 
 def _serializer(key: bytes) -> URLSafeTimedSerializer:

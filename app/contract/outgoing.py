@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.contract.problems import Problem
-from app.contract.reading import text
+from app.contract.reading import opaque, text
 from app.contract.schemas import Callback
 from app.domain.texts import shortened
 from app.errors import ChannelError
@@ -54,7 +54,7 @@ def mend(callback: Callback, answer: dict[str, Any]) -> tuple[dict[str, Any], li
     for order in orders:
         found = callback.check_answer({"next_page_token": "", "orders": [order]})
         if found:
-            refnum = text(order.get("channel_order_refnum")) if isinstance(order, dict) else ""
+            refnum = opaque(order.get("channel_order_refnum")) if isinstance(order, dict) else ""
             held.append(Held(refnum, tuple(problem.below("/orders/0") for problem in found)))
         else:
             good.append(order)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.domain.catalogue import Product
 from app.domain.facts import Obstacle
-from app.operations.paging import PAGE, Page, cursor, place
+from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import sku_products
 from app.records.database import Database
@@ -54,11 +54,11 @@ def find(database: Database, scope: Scope, start: str = "", *, channel: str = ""
     """
     before = place(after, 1)
     with database.read() as connection:
-        found = sku_products.rows(
-            connection, start, channels=scope.keys, channel=channel, after=before[0] if before else 0, limit=PAGE + 1
-        )
-    rows = tuple(found[:PAGE])
-    return Page(rows, cursor(rows[-1].number) if len(found) > PAGE else "")
+        rows, last = sku_products.page(
+            connection, start, channels=scope.keys, channel=channel, after=before[0] if before else 0, limit=PAGE,
+            searched=SEARCHED,
+        )  # fmt: skip
+    return Page(tuple(rows), "" if last is None else cursor(last))
 
 
 def one(database: Database, scope: Scope, channel: str, sku: str) -> ProductOfSku | None:

@@ -132,8 +132,7 @@ def find(database: Database, scope: Scope, chosen: DeliveryFilter, *, after: str
             connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
         rows = rows_of(connection, found.rows, database.clock())
-    last = cursor(found.last) if found.last is not None else ""
-    return Page(rows, last, found.searched_to)
+    return Page(rows, cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def count(database: Database, scope: Scope, chosen: DeliveryFilter) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from app.operations.paging import PAGE, Page, cursor, place
+from sqlalchemy import Row
+
+from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import hook_log
 from app.records import unverified as strangers
@@ -49,25 +52,18 @@ def listing(
 ) -> Page[HookRow]:
     """A page of requests, the newest first.  `after` is that of the page before.  Raises `DatabaseUnavailable`."""
     with database.read() as connection:
-        rows, last = hook_log.page(connection, chosen, channels=scope.keys, before=place(after, 2), limit=limit)
-    found = []
-    for row in rows:
-        vendor, _, topic = row.name.partition(" ")
-        found.append(
-            HookRow(
-                row.id,
-                row.at,
-                row.channel,
-                vendor,
-                topic,
-                row.order_refnum,
-                row.status,
-                row.outcome,
-                row.duration_ms,
-                row.request_id,
-            )
+        found = hook_log.page(
+            connection, chosen, channels=scope.keys, before=place(after, 2), limit=limit, searched=SEARCHED
         )
-    return Page(tuple(found), cursor(*last) if last is not None else "")
+    return Page(tuple(map(_row, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
+
+
+def _row(row: Row[Any]) -> HookRow:
+    vendor, _, topic = row.name.partition(" ")
+    return HookRow(
+        row.id, row.at, row.channel, vendor, topic, row.order_refnum, row.status, row.outcome, row.duration_ms,
+        row.request_id,
+    )  # fmt: skip
 
 
 def unverified(database: Database, scope: Scope) -> list[UnverifiedRequest]:

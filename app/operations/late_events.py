@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.operations.paging import PAGE, Page, cursor, place
+from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import late_events
 from app.records.database import Database
@@ -51,10 +51,9 @@ def find(
     with database.read() as connection:
         found = late_events.page(
             connection, channels=scope.keys, channel=channel, gateway=gateway, subject=subject, is_open=is_open,
-            before=before[0] if before else None, limit=PAGE + 1,
+            before=before[0] if before else None, limit=PAGE, searched=SEARCHED,
         )  # fmt: skip
-    rows = tuple(map(row_of, found[:PAGE]))
-    return Page(rows, cursor(rows[-1].id) if len(found) > PAGE else "")
+    return Page(tuple(map(row_of, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def row_of(row: Row[Any]) -> LateEventRow:

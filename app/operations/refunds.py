@@ -64,11 +64,11 @@ def find(database: Database, scope: Scope, chosen: RefundChoice, *, after: str =
     """The entries, newest first.  Raises `DatabaseUnavailable`."""
     before = place(after, 1)
     with database.read() as connection:
-        found = ledger.page(
+        entries, found = ledger.page(
             connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
-        rows = tuple(_row(connection, entry) for entry in found.entries)
-    return Page(rows, cursor(found.last) if found.last is not None else "", found.searched_to)
+        rows = tuple(_row(connection, entry) for entry in entries)
+    return Page(rows, cursor(*found.last) if found.last else "", found.searched_to)
 
 
 def one(database: Database, scope: Scope, refund_id: int) -> RefundInFull | None:

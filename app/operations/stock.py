@@ -10,7 +10,7 @@ from app.domain.facts import Obstacle
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.capabilities import Gateway
 from app.operations.deliveries import Gateways
-from app.operations.paging import PAGE, Page
+from app.operations.paging import PAGE, SEARCHED, Page
 from app.operations.scope import Scope
 from app.records import sku_stock
 from app.records.database import Database
@@ -77,11 +77,10 @@ def _in_words(gateway: Gateway | None, sent: bytes | None) -> Mapping[str, str]:
 def find(database: Database, scope: Scope, start: str = "", *, channel: str = "", after: str = "") -> Page[SkuRow]:
     """SKUs that begin so, without regard to case, by channel and SKU.  Raises `DatabaseUnavailable`."""
     with database.read() as connection:
-        found = sku_stock.skus(
-            connection, start, channels=scope.keys, channel=channel, after=_place(after), limit=PAGE + 1
+        rows, last = sku_stock.skus(
+            connection, start, channels=scope.keys, channel=channel, after=_place(after), limit=PAGE, searched=SEARCHED
         )
-    rows = tuple(found[:PAGE])
-    return Page(rows, f"{rows[-1].channel}/{rows[-1].sku}" if len(found) > PAGE else "")
+    return Page(tuple(rows), "" if last is None else f"{last.channel}/{last.sku}")
 
 
 def _place(after: str) -> tuple[str, str] | None:

@@ -9,10 +9,12 @@ from sqlalchemy import Connection, Row, Update, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
-from app.records.statements import upsert
+from app.records.statements import Prepared, upserted
 from app.records.tables.deliveries import attempts
 
 _COLUMNS = [column.name for column in attempts.columns]
+
+_ADD = Prepared(lambda dialect: upserted(dialect, attempts))
 
 
 def row_of(delivery: Delivery, settled: Settled) -> dict[str, Any] | None:
@@ -42,7 +44,7 @@ def _status(code: str) -> int | None:
 def add(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Keep these; one that is kept already, by a process that did not learn of it, stays as it is."""
     if added := list(rows):
-        upsert(connection, attempts, added)
+        _ADD.execute_many(connection, added)
 
 
 def with_attempt(written: Update, result: str) -> Any:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, or_, select
 
 from app.records import callback_log
 from app.records.deliveries import DUE_STATES
-from app.records.pulls import TIRED_AFTER, TIRED_FOR
+from app.records.pulls import TIRED_AFTER
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.figures import last_calls
 from app.records.tables.money import IS_IN_DOUBT, refunds
 from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
+
+UNOFFERED_FOR = timedelta(days=7)
+"""An order that was not handed out for so long is left out: its source does not offer it any more."""
 
 _NUMBER = func.count().label("number")
 
@@ -58,7 +61,7 @@ def unacknowledged(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
             handed_out.c.acknowledged_at.is_(None),
             handed_out.c.state == "open",
             handed_out.c.times >= TIRED_AFTER,
-            handed_out.c.last_handed_at > now - TIRED_FOR,
+            handed_out.c.last_handed_at > now - UNOFFERED_FOR,
         )
         .group_by(handed_out.c.channel)
     ).all()

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Select, and_, case, delete, func, or_, select
+from sqlalchemy import Connection, Insert, Select, and_, case, delete, func, or_, select
 
-from app.records.statements import upsert, visible
+from app.records.statements import Prepared, upserted, visible
 from app.records.tables.figures import DURATION_BOUNDS_MS, DURATION_CLASSES, call_figures, last_calls
 
 FIVE_MINUTES_S: Final = 300
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
+SHORTEST_S: Final = FIVE_MINUTES_S
+"""Every longer span is made of whole ones of these."""
 
 KEPT: Final[Mapping[int, timedelta]] = {
     FIVE_MINUTES_S: timedelta(days=2),
@@ -84,34 +86,37 @@ def name_of(line: Mapping[str, Any]) -> str:
 
 def add(connection: Connection, lines: Iterable[Mapping[str, Any]]) -> None:
     """Count these lines of the journal, in the transaction that writes them."""
-    counted: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    counted: Counter[tuple[int, str, str, str, str, str]] = Counter()
     last: dict[tuple[str, str, str], dict[str, Any]] = {}
     for line in lines:
         if line["kind"] not in ("callback", "vendor"):
             continue
-        name, outcome = name_of(line), outcome_of(line)
+        at, name, outcome = line["at"], name_of(line), outcome_of(line)
         of_one = (line["kind"], line["channel"], name)
         took = DURATION_CLASSES[bisect_left(DURATION_BOUNDS_MS, line["duration_ms"])]
-        for span_s in KEPT:
-            span = counted[(span_s, begin_of(line["at"], span_s), *of_one, outcome)]
-            span["count"] += 1
-            span[took] += 1
+        counted[int(at.timestamp()) // SHORTEST_S, *of_one, outcome, took] += 1
         if outcome != NOT_SENT:
             known = last.get(of_one, {})
-            good_at = line["at"] if outcome in GOOD else known.get("good_at")
-            last[of_one] = {"at": line["at"], "status": line["status"], "outcome": line["outcome"], "good_at": good_at}
-    table = call_figures
-    names = [column.name for column in table.primary_key.columns]
-    counts = ("count", *DURATION_CLASSES)
+            good_at = at if outcome in GOOD else known.get("good_at")
+            last[of_one] = {"at": at, "status": line["status"], "outcome": line["outcome"], "good_at": good_at}
+    _ADD.execute_many(connection, _rows(counted))
+    _keep_last(connection, last)
+
+
+def _rows(counted: Mapping[tuple[int, str, str, str, str, str], int]) -> list[dict[str, Any]]:
+    """The rows for what was counted by the number of the shortest span, kind, channel, name, outcome and class."""
+    spans: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for (number, kind, channel, name, outcome, took), count in counted.items():
+        begun_at = datetime.fromtimestamp(number * SHORTEST_S, UTC)
+        for span_s in KEPT:
+            span = spans[span_s, begin_of(begun_at, span_s), kind, channel, name, outcome]
+            span["count"] += count
+            span[took] += count
+    names = [column.name for column in call_figures.primary_key.columns]
     # One order of rows for all processes, so that two of them never wait for each other.
-    rows = [
-        {**dict(zip(names, key, strict=True)), **{name: counted[key][name] for name in counts}}
-        for key in sorted(counted)
+    return [
+        {**dict(zip(names, key, strict=True)), **{name: spans[key][name] for name in _COUNTS}} for key in sorted(spans)
     ]
-    if rows:
-        upsert(connection, table, rows, lambda added: {name: table.c[name] + added[name] for name in counts})
-    if last:
-        _keep_last(connection, last)
 
 
 def begin_of(at: datetime, span_s: int) -> datetime:
@@ -122,6 +127,15 @@ def begin_of(at: datetime, span_s: int) -> datetime:
 
 def _keep_last(connection: Connection, last: Mapping[tuple[str, str, str], Mapping[str, Any]]) -> None:
     rows = [{"kind": key[0], "channel": key[1], "name": key[2], **last[key]} for key in sorted(last)]
+    _ADD_LAST.execute_many(connection, rows)
+
+
+def _added(dialect: str) -> Insert:
+    was = call_figures.c
+    return upserted(dialect, call_figures, lambda added: {name: was[name] + added[name] for name in _COUNTS})
+
+
+def _last_added(dialect: str) -> Insert:
     was = last_calls.c
 
     def change(added: Any) -> dict[str, Any]:
@@ -137,7 +151,12 @@ def _keep_last(connection: Connection, last: Mapping[tuple[str, str, str], Mappi
             ),
         }
 
-    upsert(connection, last_calls, rows, change)
+    return upserted(dialect, last_calls, change)
+
+
+_COUNTS = ("count", *DURATION_CLASSES)
+_ADD = Prepared(_added)
+_ADD_LAST = Prepared(_last_added)
 
 
 # Reading

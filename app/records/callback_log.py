@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func,
 
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
+from app.records.bounded_search import Part, look_through
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
@@ -63,15 +64,6 @@ _AT = type_coerce(journal.c.at, BigInteger)
 """The moment in milliseconds."""
 
 
-@dataclass(frozen=True)
-class CallbackPage:
-    """Journal lines, newest first; `last` is where the next page begins, None at the end."""
-
-    rows: Sequence[Row[Any]]
-    last: tuple[int, int] | None
-    searched_to: datetime | None
-
-
 def page(
     connection: Connection,
     chosen: CallbackChoice,
@@ -80,8 +72,8 @@ def page(
     before: Sequence[int] | None,
     limit: int,
     searched: int,
-) -> CallbackPage:
-    """The callbacks of these channels (None: all) before a (time in ms, id), at most `limit`.
+) -> Part:
+    """The callbacks of these channels (None: all) before a (time in ms, id), newest first.
 
     Those of an order or a request have an index; of all others at most `searched` lines are looked through.
     """
@@ -99,14 +91,10 @@ def page(
         bounds += [journal.c.order_refnum == chosen.order, of_channels]
     if chosen.request_id:
         bounds.append(journal.c.request_id == chosen.request_id)
-    newest = select(journal).where(*bounds).order_by(journal.c.at.desc(), journal.c.id.desc())
-    some = newest.limit(searched).subquery()
-    found = select(some).where(*_rules(some.c, chosen, channels)).order_by(some.c.at.desc(), some.c.id.desc())
-    rows = connection.execute(found.limit(limit + 1)).all()
-    if len(rows) > limit:
-        return CallbackPage(rows[:limit], _place(rows[limit - 1]), None)
-    end = connection.execute(newest.offset(searched - 1).limit(1)).first()
-    return CallbackPage(rows, None if end is None else _place(end), None if end is None else end.at)
+    listed = select(journal).where(*bounds)
+    return look_through(
+        connection, listed, lambda of: _rules(of, chosen, channels), by=("at", "id"), limit=limit, searched=searched
+    )
 
 
 def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -122,10 +110,6 @@ def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | Non
     if chosen.slower_than_ms:
         rules.append(columns.duration_ms > chosen.slower_than_ms)
     return rules
-
-
-def _place(row: Row[Any]) -> tuple[int, int]:
-    return round(row.at.timestamp() * 1000), row.id
 
 
 def line(connection: Connection, journal_id: int) -> Row[Any] | None:

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
     Select,
-    Text,
     and_,
     bindparam,
     case,
-    column,
     func,
     null,
     or_,
     select,
-    text,
     update,
 )
 
 from app.records import leases
 from app.records.deliveries import DUE_STATES, OPEN_STATES, Delivery
 from app.records.outbox import BEHIND, is_in, new_lease
-from app.records.tables.columns import Moment
+from app.records.row_lists import cells_of
+from app.records.statements import Prepared, among
+from app.records.tables.columns import Moment, moment_of
 from app.records.tables.deliveries import deliveries
 
 LOOK_FURTHER = 50
@@ -45,7 +44,7 @@ def _is_due(now: BindParameter[datetime]) -> ColumnElement[bool]:
 # The statements of a busy worker are made once, for making them costs more than running them.
 _NOW = bindparam("now", type_=Moment)
 _UNTIL = bindparam("until", type_=Moment)
-_THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))
+_THESE = among(deliveries.c.id, "ids")
 
 _EARLIER = deliveries.alias("earlier")
 _IN_FRONT = (
@@ -63,7 +62,7 @@ def _is_any(which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 # One that is over holds up the next while an attempt of it may still arrive there, after what is sent now (R11).
 _IS_BEHIND = or_(_is_any(is_in(_EARLIER, OPEN_STATES)), _is_any(_EARLIER.c.late_until > _NOW))
-_DUE = (
+_DUE = Prepared(
     select(
         deliveries.c.id, deliveries.c.verb, deliveries.c.lane, deliveries.c.command_id, deliveries.c.body,
         deliveries.c.state, deliveries.c.attempts, deliveries.c.is_possibly_done, deliveries.c.last_attempt_at,
@@ -80,7 +79,7 @@ _DUE = (
     .with_for_update(skip_locked=True, of=deliveries)
 )  # fmt: skip
 _LATE_UNTIL = select(func.max(_EARLIER.c.late_until)).where(*_IN_FRONT, _EARLIER.c.late_until > _NOW).scalar_subquery()
-_PUT_OFF = (
+_PUT_OFF = Prepared(
     update(deliveries)
     .where(_THESE, _IS_BEHIND)
     .values(next_try_at=case((_LATE_UNTIL < _UNTIL, _LATE_UNTIL), else_=_UNTIL))
@@ -88,7 +87,7 @@ _PUT_OFF = (
 
 # A lease that ran out belonged to a process that died or lost the database after it may have sent.
 _HAS_RUN_OUT = deliveries.c.lease_token.is_not(None)
-_LEASE = (
+_LEASE = Prepared(
     update(deliveries)
     .where(_THESE)
     .values(
@@ -129,27 +128,34 @@ def claim(
     for look_at in (most, most + LOOK_FURTHER):
         of = {"of_channel": channel, "of_gateway": gateway, "now": now, "beyond": now + leases.LONGEST}
         of["look_at"] = look_at
-        seen = connection.execute(_DUE, of).all()
+        seen = _DUE.execute(connection, of).all()
         behind = [row.id for row in seen if row.is_behind]
         if not behind:
             break
         # Read again, for between the two statements the one in front may have been closed.
-        connection.execute(_PUT_OFF, {"ids": behind, "until": now + BEHIND, "now": now})
+        _PUT_OFF.execute(connection, {"ids": behind, "until": now + BEHIND, "now": now})
     first = [row for row in seen if not row.is_behind and row.id not in except_for][:most]
     rows = first[:limit] + [row for row in first[limit:] if row.verb not in never_ahead]
     token = new_lease()
     if rows:
         until = now + timedelta(seconds=lease_s)
-        connection.execute(_LEASE, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
+        _LEASE.execute(connection, {"ids": [row.id for row in rows], "token": token, "until": until, "now": now})
     return token, [
         Delivery(
             row.id, channel, gateway, row.verb, row.lane, row.command_id, row.body or b"", row.state,
-            row.attempts, row.is_possibly_done or row.lease_token is not None,
-            min(row.lease_until or now, now) if row.lease_token is not None else row.last_attempt_at, row.request_id,
-            None if row.lease_token is not None else row.late_until,
+            row.attempts, bool(row.is_possibly_done) or row.lease_token is not None,
+            _last_attempt_at(row, now), row.request_id,
+            None if row.lease_token is not None else moment_of(row.late_until),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _last_attempt_at(row: Any, now: datetime) -> datetime | None:
+    """When whoever had the call last may have tried it."""
+    if row.lease_token is None:
+        return moment_of(row.last_attempt_at)
+    return min(moment_of(row.lease_until) or now, now)
 
 
 def give_back(connection: Connection, delivery_ids: Sequence[int], *, token: str, next_try_at: datetime) -> None:
@@ -173,32 +179,23 @@ def due_streams(connection: Connection, candidates: Sequence[tuple[str, str]], n
     """Those of the (channel, gateway) pairs for which `claim` might find something; costs no write lock."""
     if not candidates:
         return []
-    candidates_of = {
-        name: value
-        for number, (channel, gateway) in enumerate(candidates)
-        for name, value in ((f"channel_{number}", channel), (f"gateway_{number}", gateway))
-    }
-    rows = connection.execute(
-        _due_among(len(candidates)), {**candidates_of, "now": now, "beyond": now + leases.LONGEST}
-    )
+    listed = [{"channel": channel, "gateway": gateway} for channel, gateway in candidates]
+    rows = _DUE_STREAMS.execute(connection, {"rows": listed, "now": now, "beyond": now + leases.LONGEST})
     return [(row.channel, row.gateway) for row in rows]
 
 
-@lru_cache(maxsize=64)
-def _due_among(count: int) -> Select[tuple[str, str]]:
-    pairs = ", ".join(f"(:channel_{number}, :gateway_{number})" for number in range(count))
-    listed = text(f"select column1 as channel, column2 as gateway from (values {pairs}) as pairs")
-    candidates_of = listed.columns(column("channel", Text), column("gateway", Text)).cte("wanted")
+def _due_streams() -> Select[tuple[str, str]]:
+    channel, gateway = cells_of(deliveries, ["channel", "gateway"])
+    listed = select(channel.label("channel"), gateway.label("gateway")).cte("candidates")
     # With a limit, for PostgreSQL would else read the whole backlog once instead of one row for each stream.
     one = (
         select(deliveries.c.id)
-        .where(
-            deliveries.c.channel == candidates_of.c.channel,
-            deliveries.c.gateway == candidates_of.c.gateway,
-            _is_due(_NOW),
-        )
+        .where(deliveries.c.channel == listed.c.channel, deliveries.c.gateway == listed.c.gateway, _is_due(_NOW))
         .order_by(deliveries.c.next_try_at)
         .limit(1)
         .scalar_subquery()
     )
-    return select(candidates_of.c.channel, candidates_of.c.gateway).where(one.is_not(None))
+    return select(listed.c.channel, listed.c.gateway).where(one.is_not(None))
+
+
+_DUE_STREAMS = Prepared(_due_streams())

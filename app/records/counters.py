@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Insert, select
 
 from app.metrics import Metric
-from app.records.statements import upsert
+from app.records.statements import Prepared, upserted
 from app.records.tables.metrics import counters
 
 Labels = tuple[str, ...]
@@ -31,37 +31,49 @@ class Distribution:
     sum_s: float
 
 
+def _added(dialect: str) -> Insert:
+    table = counters
+    return upserted(dialect, table, lambda added: {"value": table.c.value + added["value"]})
+
+
+_ADD = Prepared(_added)
+
+
 class Deltas:
     """What this process has counted and not written yet.  For one thread."""
 
     def __init__(self) -> None:
-        self._values: Counter[tuple[str, str]] = Counter()
+        self._sums: Counter[tuple[str, Labels, Labels]] = Counter()
+        """By the line's name, and the names and values of its labels."""
+        self._durations: Counter[tuple[Metric, Labels, int]] = Counter()
+        """How many were in each bucket, by its place."""
 
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return bool(self._sums)
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter; `labels` in their declared order."""
-        self._values[metric.name, _key(metric.labels, labels)] += by  # type: ignore[assignment]
+        self._sums[metric.name, metric.labels, labels] += by  # type: ignore[assignment]
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Add one duration to a histogram."""
-        at = bisect_left(metric.buckets, seconds)
-        bound = f"{metric.buckets[at]:g}" if at < len(metric.buckets) else WITHOUT_BOUND
-        self._values[f"{metric.name}_bucket", _key((*metric.labels, "le"), (*labels, bound))] += 1
-        self._values[f"{metric.name}_sum", _key(metric.labels, labels)] += seconds  # type: ignore[assignment]
+        self._durations[metric, labels, bisect_left(metric.buckets, seconds)] += 1
+        self._sums[f"{metric.name}_sum", metric.labels, labels] += seconds  # type: ignore[assignment]
 
     def write(self, connection: Connection) -> None:
         """Add all of it to what is kept; it stays here until `clear`, for the transaction may fail."""
+        counted = {(name, _key(names, labels)): value for (name, names, labels), value in self._sums.items()}
+        for (metric, labels, at), number in self._durations.items():
+            bound = f"{metric.buckets[at]:g}" if at < len(metric.buckets) else WITHOUT_BOUND
+            counted[f"{metric.name}_bucket", _key((*metric.labels, "le"), (*labels, bound))] = number
         # One order of rows for all processes, so that two of them never wait for each other.
-        rows = [{"name": name, "labels": labels, "value": v} for (name, labels), v in sorted(self._values.items())]
-        if rows:
-            table = counters
-            upsert(connection, table, rows, lambda added: {"value": table.c.value + added["value"]})
+        rows = [{"name": name, "labels": labels, "value": v} for (name, labels), v in sorted(counted.items())]
+        _ADD.execute_many(connection, rows)
 
     def clear(self) -> None:
         """It is written."""
-        self._values.clear()
+        self._sums.clear()
+        self._durations.clear()
 
 
 def _key(names: Sequence[str], values: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_, update
 
 from app.records import leases, outbox
+from app.records.bounded_search import Part, look_through
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
@@ -35,15 +36,6 @@ def find(connection: Connection, which: DeliveryFilter) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-@dataclass(frozen=True)
-class DeliveryPage:
-    """Calls, newest first; `last` is the id after which the next page begins, None at the end."""
-
-    rows: Sequence[Row[Any]]
-    last: int | None
-    searched_to: datetime | None
-
-
 def page(
     connection: Connection,
     which: DeliveryFilter,
@@ -52,23 +44,21 @@ def page(
     before: int | None,
     limit: int,
     searched: int,
-) -> DeliveryPage:
-    """The calls of these channels (None: all) before an id, at most `limit`.
+) -> Part:
+    """The calls of these channels (None: all) before an id, newest first.
 
-    Open ones have an index; of closed ones at most `searched` are looked through.
+    Open ones and those of an order have an index; of all others at most `searched` are looked through.
     """
-    bounds = [] if before is None else [deliveries.c.id < before]
     rules = [*_restrictions(which), visible(deliveries.c.channel, channels)]
-    newest = select(deliveries).where(*bounds).order_by(deliveries.c.id.desc())
+    listed = select(deliveries.c.id, deliveries.c.created_at.label("at"))
+    if before is not None:
+        listed = listed.where(deliveries.c.id < before)
     if _is_indexed(which):
-        rows = connection.execute(newest.where(*rules).limit(limit + 1)).all()
-        return DeliveryPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None, None)
-    some = select(deliveries.c.id).where(*bounds).order_by(deliveries.c.id.desc()).limit(searched).subquery()
-    rows = connection.execute(newest.where(deliveries.c.id.in_(select(some.c.id)), *rules).limit(limit + 1)).all()
-    if len(rows) > limit:
-        return DeliveryPage(rows[:limit], rows[limit - 1].id, None)
-    end = connection.execute(newest.offset(searched - 1).limit(1)).first()
-    return DeliveryPage(rows, None if end is None else end.id, None if end is None else end.created_at)
+        listed = listed.where(*rules)
+    return look_through(
+        connection, listed, lambda _: rules, by=("id",), limit=limit, searched=searched,
+        shown=lambda some: select(deliveries).join(some, some.c.id == deliveries.c.id),
+    )  # fmt: skip
 
 
 def oldest(

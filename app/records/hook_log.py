@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, and_, literal_column, or_, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, literal_column, or_, select, tuple_, type_coerce
 
+from app.records.bounded_search import Part, look_through
 from app.records.statements import visible
 from app.records.tables.operations import IS_HOOK, journal
 
@@ -23,6 +24,7 @@ class HookChoice:
     vendor: str = ""
     topic: str = ""
     order: str = ""
+    request_id: str = ""
     is_refused: bool | None = None
     """True: answered with 4xx or 5xx; False: the others."""
     since: datetime | None = None
@@ -36,30 +38,36 @@ def page(
     channels: Collection[str] | None,
     before: Sequence[int] | None,
     limit: int,
-) -> tuple[Sequence[Row[Any]], tuple[int, int] | None]:
-    """The lines of these channels (None: all) before a (time in ms, id), and where the next page begins."""
+    searched: int,
+) -> Part:
+    """The lines of these channels (None: all) before a (time in ms, id), newest first.
+
+    Those of a request have an index; of all others at most `searched` are looked through.
+    """
     of = journal.c
-    wanted = select(journal).where(literal_column(IS_HOOK), visible(of.channel, channels))
+    listed = select(journal).where(literal_column(IS_HOOK))
     if before is not None:
-        wanted = wanted.where(tuple_(_AT, of.id) < tuple_(*before))
-    for column, value in ((of.channel, chosen.channel), (of.order_refnum, chosen.order)):
-        if value:
-            wanted = wanted.where(column == value)
-    if chosen.vendor and chosen.topic:
-        wanted = wanted.where(of.name == f"{chosen.vendor} {chosen.topic}")
-    elif chosen.vendor:
-        wanted = wanted.where(of.name.startswith(f"{chosen.vendor} ", autoescape=True))
-    elif chosen.topic:
-        wanted = wanted.where(of.name.endswith(f" {chosen.topic}", autoescape=True))
-    if chosen.is_refused is not None:
-        is_refused = and_(of.status.is_not(None), of.status >= 400)
-        wanted = wanted.where(is_refused if chosen.is_refused else or_(of.status.is_(None), of.status < 400))
+        listed = listed.where(tuple_(_AT, of.id) < tuple_(*before))
+    if chosen.request_id:
+        listed = listed.where(of.request_id == chosen.request_id)
     if chosen.since is not None:
-        wanted = wanted.where(of.at >= chosen.since)
+        listed = listed.where(of.at >= chosen.since)
     if chosen.until is not None:
-        wanted = wanted.where(of.at < chosen.until)
-    rows = connection.execute(wanted.order_by(of.at.desc(), of.id.desc()).limit(limit + 1)).all()
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], (int(last.at.timestamp() * 1000), last.id)
+        listed = listed.where(of.at < chosen.until)
+
+    def rules(of: Any) -> Iterator[ColumnElement[bool]]:
+        yield visible(of.channel, channels)
+        for column, value in ((of.channel, chosen.channel), (of.order_refnum, chosen.order)):
+            if value:
+                yield column == value
+        if chosen.vendor and chosen.topic:
+            yield of.name == f"{chosen.vendor} {chosen.topic}"
+        elif chosen.vendor:
+            yield of.name.startswith(f"{chosen.vendor} ", autoescape=True)
+        elif chosen.topic:
+            yield of.name.endswith(f" {chosen.topic}", autoescape=True)
+        if chosen.is_refused is not None:
+            is_refused = and_(of.status.is_not(None), of.status >= 400)
+            yield is_refused if chosen.is_refused else or_(of.status.is_(None), of.status < 400)
+
+    return look_through(connection, listed, rules, by=("at", "id"), limit=limit, searched=searched)

@@ -28,6 +28,7 @@ from app.records.breakers import OwnBreakers, Place
 from app.records.counters import Deltas
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
+from app.records.statements import Prepared
 from app.records.tables.operations import journal
 from app.records.unverified import Seen, Unverified
 
@@ -39,6 +40,8 @@ MOST_EVENTS = 50
 """Events of one callback that are kept; a push may have one for each of its rows."""
 
 log = logging.getLogger(__name__)
+
+_ADD = Prepared(insert(journal), [column.name for column in journal.columns if not column.primary_key])
 
 
 class Journal:
@@ -177,7 +180,7 @@ class Journal:
             try:
                 with self._database.write() as connection:
                     if self._logged:
-                        connection.execute(insert(journal), list(self._logged))
+                        _ADD.execute_many(connection, self._logged)
                         call_figures.add(connection, self._logged)
                     inbound.add(connection, self._counts)
                     if self._strangers:

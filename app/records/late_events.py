@@ -6,7 +6,7 @@ request only, because the answer that carried it may have been lost on its way.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
+from app.records.bounded_search import Part, look_through
 from app.records.statements import Prepared, visible
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import late_events
@@ -204,17 +205,23 @@ def page(
     is_open: bool,
     before: int | None,
     limit: int,
-) -> Sequence[Row[Any]]:
-    """Those of these channels (None: all) before an id, newest first; what is empty does not restrict."""
-    query = select(late_events).where(visible(late_events.c.channel, channels)).order_by(late_events.c.id.desc())
-    for name, value in (("channel", channel), ("gateway", gateway), ("subject", subject)):
-        if value:
-            query = query.where(late_events.c[name] == value)
-    if is_open:
-        query = query.where(late_events.c.dismissed_at.is_(None))
-    if before is not None:
-        query = query.where(late_events.c.id < before)
-    return connection.execute(query.limit(limit)).all()
+    searched: int,
+) -> Part:
+    """Those of these channels (None: all) before an id, newest first; what is empty does not restrict.
+
+    At most `searched` are looked through.
+    """
+
+    def rules(of: Any) -> Iterator[ColumnElement[bool]]:
+        yield visible(of.channel, channels)
+        for column, value in ((of.channel, channel), (of.gateway, gateway), (of.subject, subject)):
+            if value:
+                yield column == value
+        if is_open:
+            yield of.dismissed_at.is_(None)
+
+    listed = select(late_events) if before is None else select(late_events).where(late_events.c.id < before)
+    return look_through(connection, listed, rules, by=("id",), limit=limit, searched=searched)
 
 
 def _is_due(channel: str, digest: str, now: datetime) -> ColumnElement[bool]:

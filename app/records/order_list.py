@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from app.records.bounded_search import Part, look_through
 from app.records.statements import visible
 from app.records.tables.columns import Moment
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
@@ -66,33 +67,34 @@ class Chosen:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Part:
-    """Rows, newest first; `last` is where the next part begins, None at the end.
-
-    `searched_to`: where the search for orders of a rare state stopped.
-    """
-
-    rows: Sequence[Row[Any]]
-    last: Place | None
-    searched_to: datetime | None = None
-
-
 def page(
     connection: Connection, chosen: Chosen, *, before: Place | None, now: datetime, limit: int, searched: int
 ) -> Part:
-    """At most `limit` orders before a place; with a state at most `searched` orders are looked through for it."""
-    keys = newest(chosen, before).limit(searched if chosen.state else limit + 1).subquery()
-    wanted = _rows(keys).order_by(keys.c.at.desc(), keys.c.channel.desc(), keys.c.order_refnum.desc())
+    """At most `limit` orders before a place, newest first, with the columns of `_rows`.
+
+    For those of a state or of some channels at most `searched` are looked through.
+    """
+    listed, by = newest(chosen, before), ("at", "channel", "order_refnum")
     if chosen.state:
-        wanted = wanted.where(STATE.in_([chosen.state]))
-    rows = connection.execute(wanted.limit(limit + 1), {"now": now}).all()
-    if len(rows) > limit:
-        return Part(rows[:limit], _place(rows[limit - 1]))
-    if not chosen.state:
-        return Part(rows, None)
-    end = connection.execute(newest(chosen, before).offset(searched - 1).limit(1)).first()
-    return Part(rows, None) if end is None else Part(rows, _place(end), end.at)
+
+        def rules(of: Any) -> tuple[ColumnElement[bool], ...]:
+            return visible(of.channel, chosen.channels), STATE.in_([chosen.state])
+
+        return look_through(
+            connection, listed, rules, by=by, limit=limit, searched=searched, shown=_rows, parameters={"now": now}
+        )
+    # What belongs to an order is read for those of the page alone.
+    some = limit + 1 if chosen.channels is None else searched
+    part = look_through(
+        connection, listed, lambda of: [visible(of.channel, chosen.channels)], by=by, limit=limit, searched=some
+    )
+    keys = [(row.channel, row.order_refnum) for row in part.rows]
+    known = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
+        _KEY.kind == "order", tuple_(_KEY.channel, _KEY.order_refnum).in_(keys)
+    )
+    rows = connection.execute(_rows(known.subquery()), {"now": now}) if keys else ()
+    by_key = {(row.channel, row.order_refnum): row for row in rows}
+    return replace(part, rows=[by_key[key] for key in keys if key in by_key])
 
 
 def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row[Any] | None:
@@ -107,17 +109,15 @@ def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row
 
 
 def newest(chosen: Chosen, before: Place | None) -> Select[Any]:
-    """The orders before a place, newest first, whatever their state; reads the index of orders."""
-    wanted = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
-        literal_column(IS_ORDER_KEY), visible(func.coalesce(_KEY.channel, ""), chosen.channels)
-    )
+    """The orders before a place in the chosen time, of whatever state and channel; reads the index of orders."""
+    listed = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(literal_column(IS_ORDER_KEY))
     if before is not None:
-        wanted = wanted.where(tuple_(_AT, _KEY.channel, _KEY.order_refnum) < tuple_(*before))
+        listed = listed.where(tuple_(_AT, _KEY.channel, _KEY.order_refnum) < tuple_(*before))
     if chosen.since is not None:
-        wanted = wanted.where(_KEY.at >= chosen.since)
+        listed = listed.where(_KEY.at >= chosen.since)
     if chosen.until is not None:
-        wanted = wanted.where(_KEY.at < chosen.until)
-    return wanted.order_by(_KEY.at.desc(), _KEY.channel.desc(), _KEY.order_refnum.desc())
+        listed = listed.where(_KEY.at < chosen.until)
+    return listed
 
 
 def _rows(keys: Any) -> Select[Any]:
@@ -140,7 +140,3 @@ def _rows(keys: Any) -> Select[Any]:
         .outerjoin(held_back, same(_HELD, _HELD.refnum))
         .outerjoin(orders, same(_KEPT, _KEPT.refnum))
     )
-
-
-def _place(row: Row[Any]) -> Place:
-    return int(row.at.timestamp() * 1000), row.channel, row.order_refnum

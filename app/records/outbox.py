@@ -31,6 +31,7 @@ from sqlalchemy import (
 from app.domain.commands import CommandBody
 from app.domain.events import Association, Event
 from app.records.deliveries import OPEN_STATES, Delivery
+from app.records.statements import Prepared
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import commands, deliveries
 
@@ -166,8 +167,7 @@ def wake(connection: Connection, delivery_id: int, now: datetime) -> None:
 
 def wake_lanes(connection: Connection, lanes: Mapping[tuple[str, str, str], datetime]) -> None:
     """A call was closed in each (channel, gateway, lane): the next one there need not wait longer than until then."""
-    if lanes:
-        connection.execute(_WAKE, [{**lane_names(*lane), "now": free_at} for lane, free_at in lanes.items()])
+    _WAKE.execute_many(connection, [{**lane_names(*lane), "now": free_at} for lane, free_at in lanes.items()])
 
 
 def in_lane(table: FromClause) -> list[ColumnElement[bool]]:
@@ -189,7 +189,7 @@ _NEXT = deliveries.alias("next")
 _IS_OPEN = is_in(_NEXT, OPEN_STATES)
 _NOW = bindparam("now", type_=Moment)
 # Written even where it is due already: who is just putting it off has to be waited for, or it would win.
-_WAKE = (
+_WAKE = Prepared(
     update(deliveries)
     .where(deliveries.c.id == select(func.min(_NEXT.c.id)).where(*in_lane(_NEXT), _IS_OPEN).scalar_subquery())
     .values(next_try_at=case((deliveries.c.next_try_at > _NOW, _NOW), else_=deliveries.c.next_try_at))

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import ClauseElement, Connection, Update, bindparam, exists, select, update
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
 from app.records import attempts, late_events, leases
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
-from app.records.tables.columns import Moment
+from app.records.statements import Prepared, among
+from app.records.tables.columns import Moment, moment_of
 from app.records.tables.deliveries import commands, deliveries
 
 _NOW = bindparam("now", type_=Moment)
@@ -27,14 +26,21 @@ _DOUBT = (
     .where(_THESE, is_in(deliveries, OPEN_STATES))
     .values(is_possibly_done=True, last_attempt_at=_NOW, late_until=None)
 )
-_HELD = (
+_WAITING = deliveries.alias("waiting")
+_IS_OTHER_IN_LANE = (
+    *(_WAITING.c[name] == deliveries.c[name] for name in ("channel", "gateway", "lane")),
+    _WAITING.c.id != deliveries.c.id,
+)
+# Read by its index for each row, as those that stand in front are (`records.claims`).
+_IS_WAITED_FOR = select(_WAITING.c.id).where(*_IS_OTHER_IN_LANE, is_in(_WAITING, OPEN_STATES)).limit(1)
+_HELD = Prepared(
     select(
         deliveries.c.id, deliveries.c.lease_token, deliveries.c.state, deliveries.c.attempts,
-        deliveries.c.last_attempt_at,
+        deliveries.c.last_attempt_at, _IS_WAITED_FOR.scalar_subquery().is_not(None).label("is_waited_for"),
     )
-    .where(_THESE)
+    .where(among(deliveries.c.id, "ids"))
     .order_by(deliveries.c.id)
-    .with_for_update()
+    .with_for_update(of=deliveries)
 )  # fmt: skip
 _LATER = (
     select(deliveries.c.verb)
@@ -44,20 +50,40 @@ _LATER = (
 )
 _KEPT_TO = timedelta(milliseconds=2)
 """How much two readings of one time may differ once one of them was kept, which is done in milliseconds."""
-_WRITE = update(deliveries).where(deliveries.c.id == bindparam("of_id"))
-_WAITING = deliveries.alias("waiting")
-_WRITE_HELD = _WRITE.where(deliveries.c.lease_token == bindparam("of_token")).returning(
-    exists()
-    .where(*in_lane(_WAITING), _WAITING.c.id != bindparam("of_id"), is_in(_WAITING, OPEN_STATES))
-    .label("is_waited_for")
-)
+
+_FOUND = ("state", "attempts", "is_possibly_done", "last_attempt_at", "next_try_at", "last_code", "last_error",
+          "events", "late_until")  # fmt: skip
 
 
-@cache
-def _write_held_beside(columns: tuple[str, ...]) -> Any:
-    """`_WRITE_HELD` for these columns with the attempt beside it, in one statement of PostgreSQL's."""
-    values = {name: bindparam(f"new_{name}", type_=deliveries.c[name].type) for name in columns}
-    return attempts.with_attempt(_WRITE_HELD.values(values), "is_waited_for")
+def _written_to(is_over: bool) -> Update:
+    """What came of an attempt at the call `of_id`.  The body goes as soon as the call is over (R28)."""
+    names = (*_FOUND, "closed_at") if is_over else _FOUND
+    values = {name: bindparam(f"new_{name}", type_=deliveries.c[name].type) for name in names}
+    fixed = {**leases.ENDED, **({"body": None} if is_over else {})}
+    return update(deliveries).where(deliveries.c.id == bindparam("of_id")).values({**values, **fixed})
+
+
+def _written_if_held(is_over: bool, has_attempt: bool) -> Prepared:
+    """The same under its lease, with the attempt beside it in one statement of PostgreSQL's."""
+    is_waited_for = exists().where(
+        *in_lane(_WAITING), _WAITING.c.id != bindparam("of_id"), is_in(_WAITING, OPEN_STATES)
+    )
+    held = _written_to(is_over).where(deliveries.c.lease_token == bindparam("of_token"))
+    written = held.returning(is_waited_for.label("is_waited_for"))
+
+    def build(dialect: str) -> ClauseElement:
+        is_one = has_attempt and dialect != "sqlite"
+        return attempts.with_attempt(written, "is_waited_for") if is_one else written
+
+    return Prepared(build)
+
+
+_WRITE = {is_over: Prepared(_written_to(is_over)) for is_over in (False, True)}
+_WRITE_HELD = {
+    (is_over, has_attempt): _written_if_held(is_over, has_attempt)
+    for is_over in (False, True)
+    for has_attempt in (False, True)
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,8 @@ def record_outcomes(connection: Connection, outcomes: Sequence[Outcome], now: da
         return Recorded()
     if len(outcomes) == 1 and _is_recorded_under_lease(connection, outcomes[0], now):
         return Recorded([outcomes[0]])
-    rows = {row.id: row for row in connection.execute(_HELD, {"ids": [item.delivery.id for item in outcomes]})}
+    found = _HELD.execute(connection, {"ids": [outcome.delivery.id for outcome in outcomes]})
+    rows = {row.id: row for row in found}
     recorded = Recorded()
     in_doubt: list[int] = []
     for outcome in outcomes:
@@ -107,17 +134,21 @@ def record_outcomes(connection: Connection, outcomes: Sequence[Outcome], now: da
                 in_doubt.append(outcome.delivery.id)
         elif is_done and (row is None or row.state in ("dropped", "refused")):
             recorded.after_all.append(outcome)
-        elif row is not None and row.state == "delivered" and _may_be_later(outcome.settled, row.last_attempt_at):
+        elif (
+            row is not None
+            and row.state == "delivered"
+            and _may_be_later(outcome.settled, moment_of(row.last_attempt_at))
+        ):
             _note_if_overtaken(connection, outcome.delivery, now)
     if in_doubt:
         connection.execute(_DOUBT, {"ids": in_doubt, "now": now})
     closed = [outcome for outcome in recorded.applied if outcome.settled.state not in OPEN_STATES]
-    _write(connection, [_written(outcome, now) for outcome in closed])
     still_open = [outcome for outcome in recorded.applied if outcome.settled.state in OPEN_STATES]
-    _write(connection, [_written(outcome, now) for outcome in still_open])
+    for is_over, written in ((True, closed), (False, still_open)):
+        _WRITE[is_over].execute_many(connection, [_found_by(outcome, now) for outcome in written])
     made = (attempts.row_of(outcome.delivery, outcome.settled) for outcome in outcomes if outcome.delivery.id in rows)
     attempts.add(connection, filter(None, made))
-    _wake_behind(connection, closed, now)
+    _wake_behind(connection, [outcome for outcome in closed if rows[outcome.delivery.id].is_waited_for], now)
     return recorded
 
 
@@ -126,16 +157,13 @@ def _is_recorded_under_lease(connection: Connection, outcome: Outcome, now: date
 
     False, and nothing is written, where the lease is lost.
     """
-    names = lane_names(*_lane_of(outcome.delivery))
-    written = {**_written(outcome, now), **names, "of_token": outcome.token}
+    names, token = lane_names(*_lane_of(outcome.delivery)), {"of_token": outcome.token}
     attempt = attempts.row_of(outcome.delivery, outcome.settled)
-    if attempt is not None and connection.dialect.name != "sqlite":
-        values = {f"new_{name}": value for name, value in _written(outcome, now).items() if name != "of_id"}
-        statement = _write_held_beside(tuple(name.removeprefix("new_") for name in values))
-        row = connection.execute(statement, {**written, **values, **attempts.beside(attempt)}).first()
-    else:
-        row = connection.execute(_WRITE_HELD, written).first()
-        attempts.add(connection, [attempt] if attempt is not None and row is not None else [])
+    statement = _WRITE_HELD[outcome.settled.state not in OPEN_STATES, attempt is not None]
+    beside = attempts.beside(attempt) if attempt is not None else {}
+    row = statement.execute(connection, {**_found_by(outcome, now), **names, **token, **beside}).first()
+    if attempt is not None and row is not None and connection.dialect.name == "sqlite":
+        attempts.add(connection, [attempt])
     if row is None:
         return False
     if row.is_waited_for and outcome.settled.state not in OPEN_STATES:
@@ -151,23 +179,21 @@ def _wake_behind(connection: Connection, closed: Sequence[Outcome], now: datetim
     wake_lanes(connection, free_at)
 
 
-def _written(outcome: Outcome, now: datetime) -> dict[str, object]:
+def _found_by(outcome: Outcome, now: datetime) -> dict[str, object]:
+    """The parameters of `_written_to`."""
     settled = outcome.settled
-    # Personal data goes as soon as nobody needs it (R28).
-    over: dict[str, object] = {} if settled.state in OPEN_STATES else {"closed_at": now, "body": None}
     return {
-        **over,
         "of_id": outcome.delivery.id,
-        "state": settled.state,
-        "attempts": settled.attempts,
-        "is_possibly_done": settled.is_possibly_done,
-        "last_attempt_at": settled.last_attempt_at,
-        "next_try_at": settled.next_try_at,
-        "last_code": settled.code,
-        "last_error": settled.error,
-        "events": msgspec.json.encode(settled.events) if settled.events else None,
-        **leases.ENDED,
-        "late_until": settled.late_until,
+        "new_state": settled.state,
+        "new_attempts": settled.attempts,
+        "new_is_possibly_done": settled.is_possibly_done,
+        "new_last_attempt_at": settled.last_attempt_at,
+        "new_next_try_at": settled.next_try_at,
+        "new_last_code": settled.code,
+        "new_last_error": settled.error,
+        "new_events": msgspec.json.encode(settled.events) if settled.events else None,
+        "new_late_until": settled.late_until,
+        "new_closed_at": now,
     }
 
 
@@ -206,8 +232,3 @@ def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime
 
 def _lane_of(delivery: Delivery) -> tuple[str, str, str]:
     return delivery.channel, delivery.gateway, delivery.lane
-
-
-def _write(connection: Connection, rows: list[dict[str, object]]) -> None:
-    if rows:
-        connection.execute(_WRITE, rows)

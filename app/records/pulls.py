@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Text,
-    and_,
     bindparam,
     case,
     func,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 
 from app.records.statements import Prepared, among
 from app.records.tables.columns import Moment
-from app.records.tables.orders import IS_OPEN_ORDER, handed_out, held_back
+from app.records.tables.orders import handed_out, held_back
 
 TIRED_AFTER = 5
 """Hand-outs without acknowledgement after which an order goes behind fresh ones (R18)."""
@@ -31,38 +30,19 @@ TIRED_AFTER = 5
 KEPT_MOMENTS = 100
 """Hand-outs of an order that are kept one by one; of later ones the last."""
 
-TIRED_FOR = timedelta(days=7)
-"""An order its source has not offered for so long is not looked for any more."""
-
-
 _OF_CHANNEL = handed_out.c.channel == bindparam("of_channel")
 _HANDED_AT = bindparam("handed_at", type_=Moment)
 _MOMENT = bindparam("moment", type_=Text)
 _IS_OTHER_WALK = handed_out.c.last_pull_ms != bindparam("pull_ms")
 
 _SET_ASIDE = Prepared(
-    select(handed_out.c.refnum, handed_out.c.acknowledged_at.is_not(None)).where(
+    select(
+        handed_out.c.refnum, handed_out.c.acknowledged_at.is_not(None), handed_out.c.times, handed_out.c.hand_outs
+    ).where(
         _OF_CHANNEL,
         among(handed_out.c.refnum, "refnums"),
-        or_(
-            handed_out.c.acknowledged_at.is_not(None),
-            handed_out.c.times > TIRED_AFTER,
-            and_(handed_out.c.times == TIRED_AFTER, _IS_OTHER_WALK),
-        ),
+        or_(handed_out.c.acknowledged_at.is_not(None), handed_out.c.times >= TIRED_AFTER),
     )
-)
-
-_HAS_TIRED = Prepared(
-    select(handed_out.c.refnum)
-    .where(
-        _OF_CHANNEL,
-        IS_OPEN_ORDER,
-        handed_out.c.acknowledged_at.is_(None),
-        handed_out.c.times >= TIRED_AFTER,
-        _IS_OTHER_WALK,
-        handed_out.c.last_handed_at > bindparam("handed_after", type_=Moment),
-    )
-    .limit(1)
 )
 
 _NO: ColumnElement[int] = literal_column("0")
@@ -132,19 +112,19 @@ class Kept:
 def set_aside(
     connection: Connection, channel: str, refnums: Collection[str], pull_ms: int
 ) -> tuple[set[str], set[str]]:
-    """Of these orders those that RetailOps has, and those others that earlier walks than `pull_ms` gave too often."""
+    """Of these orders those that RetailOps has, and those others that were given too often before this walk began.
+
+    What other walks give meanwhile changes nothing, so that all pages of a walk take an order for the same.
+    """
     tired: set[str] = set()
     acknowledged: set[str] = set()
-    named = {"of_channel": channel, "refnums": refnums, "pull_ms": pull_ms}
-    for refnum, is_acknowledged in _SET_ASIDE.execute(connection, named).all():
-        (acknowledged if is_acknowledged else tired).add(refnum)
+    named = {"of_channel": channel, "refnums": refnums}
+    for refnum, is_acknowledged, times, hand_outs in _SET_ASIDE.execute(connection, named).all():
+        if is_acknowledged:
+            acknowledged.add(refnum)
+        elif times - sum(ms >= pull_ms for ms in _moments_ms(hand_outs)) >= TIRED_AFTER:
+            tired.add(refnum)
     return acknowledged, tired
-
-
-def has_tired(connection: Connection, channel: str, pull_ms: int, now: datetime) -> bool:
-    """Whether walks before that of `pull_ms` handed out an order so often that it goes behind the fresh ones."""
-    named = {"of_channel": channel, "pull_ms": pull_ms, "handed_after": now - TIRED_FOR}
-    return _HAS_TIRED.execute(connection, named).first() is not None
 
 
 def kept(connection: Connection, channel: str, refnums: Collection[str]) -> Kept:
@@ -170,4 +150,8 @@ def count(connection: Connection, channel: str, refnums: Collection[str], walk: 
 
 def moments(kept: str | None) -> list[datetime]:
     """When an order was handed out, oldest first, by `handed_out.hand_outs`."""
-    return [datetime.fromtimestamp(int(ms) / 1000, UTC) for ms in (kept or "").split(",") if ms]
+    return [datetime.fromtimestamp(ms / 1000, UTC) for ms in _moments_ms(kept)]
+
+
+def _moments_ms(kept: str | None) -> list[int]:
+    return [int(ms) for ms in (kept or "").split(",") if ms]

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 from app.clock import utc_now
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat, search_keys
+from app.records.bounded_search import Part, look_through
 from app.records.search_keys import Kind, Number
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
@@ -170,15 +171,6 @@ class RefundChoice:
     """Only those of which a person has to find out whether they were paid."""
 
 
-@dataclass(frozen=True)
-class RefundPage:
-    """Entries, newest first; `last` is the number after which the next page begins, None at the end."""
-
-    entries: list[Entry]
-    last: int | None
-    searched_to: datetime | None
-
-
 def page(
     connection: Connection,
     chosen: RefundChoice,
@@ -187,23 +179,22 @@ def page(
     before: int | None,
     limit: int,
     searched: int,
-) -> RefundPage:
-    """The entries of these channels (None: all) before a number, at most `limit`.
+) -> tuple[list[Entry], Part]:
+    """The entries of these channels (None: all) before a number, newest first, and where they end.
 
     Those of an order and those in doubt have an index; of all others at most `searched` are looked through.
     """
-    bounds = [] if before is None else [refunds.c.id < before]
-    newest = select(refunds).where(*bounds).order_by(refunds.c.id.desc())
-    found = newest.where(visible(refunds.c.channel, channels), *_restrictions(chosen))
-    is_indexed = bool(chosen.order) or chosen.is_in_doubt or chosen.state == "parked"
-    if not is_indexed:
-        some = select(refunds.c.id).where(*bounds).order_by(refunds.c.id.desc()).limit(searched).subquery()
-        found = found.where(refunds.c.id.in_(select(some.c.id)))
-    entries = [_entry(row) for row in connection.execute(found.limit(limit + 1))]
-    if len(entries) > limit:
-        return RefundPage(entries[:limit], entries[limit - 1].id, None)
-    end = None if is_indexed else connection.execute(newest.offset(searched - 1).limit(1)).first()
-    return RefundPage(entries, None if end is None else end.id, None if end is None else end.created_at)
+    rules = [*_restrictions(chosen), visible(refunds.c.channel, channels)]
+    listed = select(refunds.c.id, refunds.c.created_at.label("at"))
+    if before is not None:
+        listed = listed.where(refunds.c.id < before)
+    if chosen.order or chosen.is_in_doubt or chosen.state == "parked":
+        listed = listed.where(*rules)
+    part = look_through(
+        connection, listed, lambda _: rules, by=("id",), limit=limit, searched=searched,
+        shown=lambda some: select(refunds).join(some, some.c.id == refunds.c.id),
+    )  # fmt: skip
+    return [_entry(row) for row in part.rows], part
 
 
 def _restrictions(chosen: RefundChoice) -> list[ColumnElement[bool]]:

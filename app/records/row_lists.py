@@ -1,4 +1,4 @@
-"""Inserts of many rows that are one parameter: a JSON list, which either database takes apart."""
+"""Many rows that are one parameter, to be read or inserted: a JSON list, which either database takes apart."""
 
 from __future__ import annotations
 
@@ -73,6 +73,12 @@ def _cell(element: _Cell, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({row} ->> {name} AS {compiler.dialect.type_compiler_instance.process(element.type)})"
 
 
+def cells_of(table: Table, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    """These columns of the rows in the parameter `rows`, to be selected."""
+    row = _Rows(bindparam("rows", type_=_Cells())).table_valued("value").c.value
+    return [_Cell(row, table.c[name]) for name in names]
+
+
 def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = (), *, dialect: str = "") -> Insert:
     """An INSERT of all rows in the parameter `rows`: one however many, so it is made once and sent once.
 
@@ -80,8 +86,7 @@ def insert_many(table: Table, of_each: Sequence[str], of_all: Sequence[str] = ()
     each of the columns `of_all`.  With the name of a dialect, a row that is there already stays as it is; without,
     it is a `DatabaseConflict`.
     """
-    row = _Rows(bindparam("rows", type_=_Cells())).table_valued("value").c.value
-    cells = [_Cell(row, table.c[name]) for name in of_each]
+    cells = cells_of(table, of_each)
     shared = [bindparam(name, type_=table.c[name].type) for name in of_all]
     names, rows = [*of_each, *of_all], select(*cells, *shared)
     if not dialect:

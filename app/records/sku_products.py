@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from app.domain.catalogue import Product
 from app.domain.facts import Obstacle
 from app.records import catalogue as products
+from app.records.bounded_search import look_through
 from app.records.statements import visible
 from app.records.tables.catalogue import catalogue, catalogue_sync
 from app.records.tables.stock import fact_obstacles
@@ -55,21 +57,42 @@ class KeptProduct:
     gateways: tuple[ProductAtGateway, ...]
 
 
-def rows(
-    connection: Connection, start: str, *, channels: Collection[str] | None, channel: str, after: int, limit: int
-) -> list[ProductRow]:
-    """Records whose SKU begins so, without regard to case, after a number."""
+def page(
+    connection: Connection,
+    start: str,
+    *,
+    channels: Collection[str] | None,
+    channel: str,
+    after: int,
+    limit: int,
+    searched: int,
+) -> tuple[list[ProductRow], int | None]:
+    """Records whose SKU begins so, without regard to case, after a number, and after which the next page begins.
+
+    At most `searched` are looked through for them.
+    """
+
+    def rules(of: Any) -> list[ColumnElement[bool]]:
+        found = [of.sku != "", visible(of.channel, channels)]
+        if channel:
+            found.append(of.channel == channel)
+        if start:
+            found.append(func.lower(of.sku).startswith(start.lower(), autoescape=True))
+        return found
+
+    def whole(listed: Any) -> Select[Any]:
+        return select(catalogue).join(listed, listed.c.number == catalogue.c.number)
+
     of = catalogue.c
-    rules = [of.sku != "", of.number > after, visible(of.channel, channels)]
-    if channel:
-        rules.append(of.channel == channel)
-    if start:
-        rules.append(func.lower(of.sku).startswith(start.lower(), autoescape=True))
-    found = connection.execute(select(catalogue).where(*rules).order_by(of.number).limit(limit))
-    return [
+    listed = select(of.number, of.channel, of.sku).where(of.number > after)
+    part = look_through(
+        connection, listed, rules, by=("number",), limit=limit, searched=searched, is_newest_first=False, shown=whole
+    )
+    rows = [
         ProductRow(row.channel, row.sku, products.item_of(row).title or "", row.is_enabled, row.changed_at, row.number)
-        for row in found
+        for row in part.rows
     ]
+    return rows, None if part.last is None else part.last[0]
 
 
 def of_sku(connection: Connection, channel: str, sku: str) -> KeptProduct | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_, union
+from sqlalchemy import Connection, func, select, true, tuple_, union
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockLevel
@@ -52,30 +52,41 @@ def skus(
     channel: str,
     after: tuple[str, str] | None,
     limit: int,
-) -> list[SkuRow]:
-    """SKUs that begin so, without regard to case, after a (channel, SKU), in their order.
+    searched: int,
+) -> tuple[list[SkuRow], SkuRow | None]:
+    """SKUs that begin so, without regard to case, after a (channel, SKU), and after which the next page begins.
 
-    Each gateway's are read in the order of its key, so that no more are read than the first that match.
+    Each gateway's are read in the order of its key, and at most `searched` of each are looked through.
     """
     streams = select(sync_states.c.channel, sync_states.c.gateway).where(visible(sync_states.c.channel, channels))
     if channel:
         streams = streams.where(sync_states.c.channel == channel)
     if after is not None:
         streams = streams.where(sync_states.c.channel >= after[0])
-    parts = []
+    parts, ends = [], []
     for key, gateway in connection.execute(streams):
-        rules: list[ColumnElement[bool]] = [_STOCK.channel == key, _STOCK.gateway == gateway]
-        if start:
-            rules.append(func.lower(_STOCK.sku).startswith(start.lower(), autoescape=True))
+        listed = select(_STOCK.channel, _STOCK.sku).where(_STOCK.channel == key, _STOCK.gateway == gateway)
         if after is not None and after[0] == key:
-            rules.append(_STOCK.sku > after[1])
-        some = select(_STOCK.channel, _STOCK.sku).where(*rules).order_by(_STOCK.sku).limit(limit).subquery()
-        parts.append(select(some.c.channel, some.c.sku))
+            listed = listed.where(_STOCK.sku > after[1])
+        listed = listed.order_by(_STOCK.sku)
+        some = listed.limit(searched if start else limit + 1).subquery()
+        begins_so = func.lower(some.c.sku).startswith(start.lower(), autoescape=True)
+        parts.append(select(some.c.channel, some.c.sku).where(begins_so if start else true()))
+        end = listed.offset(searched - 1).limit(1).subquery()
+        ends.append(select(end.c.channel, end.c.sku))
     if not parts:
-        return []
+        return [], None
     found = union(*parts).subquery()
-    ordered = select(found.c.channel, found.c.sku).order_by(found.c.channel, found.c.sku).limit(limit)
-    return [SkuRow(row.channel, row.sku) for row in connection.execute(ordered)]
+    ordered = select(found.c.channel, found.c.sku).order_by(found.c.channel, found.c.sku).limit(limit + 1)
+    last = None
+    if start:  # of the stream that comes first: what lies behind may have others before it
+        end = union(*ends).subquery()
+        stop = connection.execute(select(end.c.channel, end.c.sku).order_by(end.c.channel, end.c.sku).limit(1)).first()
+        if stop is not None:
+            ordered = ordered.where(tuple_(found.c.channel, found.c.sku) <= tuple_(*stop))
+            last = SkuRow(stop.channel, stop.sku)
+    rows = [SkuRow(row.channel, row.sku) for row in connection.execute(ordered)]
+    return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, last)
 
 
 def of_sku(connection: Connection, channel: str, sku: str) -> list[SkuAtGateway]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ClauseElement,
     Column,
     ColumnElement,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     CursorResult,
     Dialect,
     Insert,
+    Integer,
     Table,
     Text,
     bindparam,
@@ -36,16 +38,22 @@ Change = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
 """New values by column, or what gives them when it is passed the row that was to be added (SQL's `excluded`)."""
 
 
-class _Texts(TypeDecorator[Collection[str]]):
-    """Texts as one parameter: an array of PostgreSQL, a JSON list for SQLite."""
+class _Listed(TypeDecorator[Collection[Any]]):
+    """Texts or whole numbers as one parameter: an array of PostgreSQL, a JSON list for SQLite."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(Text()))
+    def __init__(self, *, is_number: bool) -> None:
+        super().__init__()
+        self.is_number = is_number
 
-    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> str | list[str]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(Text())
+        return dialect.type_descriptor(ARRAY(BigInteger() if self.is_number else Text()))
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> str | list[Any]:
         return msgspec.json.encode(list(value or ())).decode() if dialect.name == "sqlite" else list(value or ())
 
 
@@ -56,14 +64,17 @@ class _Among(FunctionElement[bool]):  # of no type: SQLAlchemy adds `= 1` to a B
 
 @compiles(_Among)
 def _among(element: _Among, compiler: SQLCompiler, **kw: Any) -> str:
-    column, texts = (compiler.process(part, **kw) for part in element.clauses)
+    column, listed = (compiler.process(part, **kw) for part in element.clauses)
     form = "{} IN (SELECT value FROM json_each({}))" if compiler.dialect.name == "sqlite" else "{} = ANY ({})"
-    return form.format(column, texts)
+    return form.format(column, listed)
 
 
-def among(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Whether the column is one of the keys in the parameter `name`: one however many, so statements are made once."""
-    return _Among(column, bindparam(name, type_=_Texts()))
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether the column is one of the keys in the parameter `name`: one however many, so statements are made once.
+
+    The keys are texts or whole numbers, as the column is.
+    """
+    return _Among(column, bindparam(name, type_=_Listed(is_number=isinstance(column.type, Integer))))
 
 
 def visible(column: ColumnElement[str], channels: Collection[str] | None) -> ColumnElement[bool]:
@@ -128,9 +139,13 @@ class Prepared:
     Its results are the driver's own values: the columns' types are not applied to them.
     """
 
-    def __init__(self, statement: ClauseElement | Build) -> None:
-        """`statement`: or what makes it for a dialect of this name, where the two databases need different ones."""
+    def __init__(self, statement: ClauseElement | Build, columns: Sequence[str] | None = None) -> None:
+        """`statement`: or what makes it for a dialect of this name, where the two databases need different ones.
+
+        `columns`: of a table's plain INSERT those that have a parameter each; None: all.
+        """
         self._statement = statement
+        self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
         _ALL.append(self)
 
@@ -139,34 +154,42 @@ class Prepared:
         compiled = self._compiled.get(connection.dialect.name) or self.compile(connection.dialect)
         return connection.exec_driver_sql(compiled.text, compiled.values(parameters))
 
+    def execute_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of the rows.  Raises KeyError where a parameter is missing."""
+        if rows:
+            compiled = self._compiled.get(connection.dialect.name) or self.compile(connection.dialect)
+            connection.exec_driver_sql(compiled.text, [compiled.values(row) for row in rows])
+
     def compile(self, dialect: Dialect) -> _Compiled:
         """Make it for this dialect, unless it is made."""
         if dialect.name not in self._compiled:
             chosen = self._statement(dialect.name) if callable(self._statement) else self._statement
-            self._compiled[dialect.name] = _Compiled(chosen, dialect)
+            self._compiled[dialect.name] = _Compiled(chosen, dialect, self._columns)
         return self._compiled[dialect.name]
 
 
 class _Compiled:
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self.text = str(compiled)
-        self._is_positional = compiled.positional
-        self._order: list[str] = compiled.positiontup if compiled.positional else []
         binds = {name: bind for bind, name in compiled.bind_names.items()}
-        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._is_positional = compiled.positional
+        self._names: list[str] = compiled.positiontup if compiled.positional else list(binds)
         self._given = [
-            (name, bind.type.dialect_impl(dialect).bind_processor(dialect))
-            for name, bind in binds.items()
-            if bind.required
-        ]
+            (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect) if binds[name].required else None,
+             binds[name].required, binds[name].value)
+            for name in self._names
+        ]  # fmt: skip
 
     def values(self, parameters: Mapping[str, Any]) -> Any:
         """As the driver takes them: a tuple or a dictionary."""
-        found = dict(self._fixed)
-        for name, process in self._given:
-            found[name] = process(parameters[name]) if process else parameters[name]
-        return tuple(found[name] for name in self._order) if self._is_positional else found
+        found = [
+            (process(parameters[name]) if process else parameters[name]) if is_given else fixed
+            for name, process, is_given, fixed in self._given
+        ]
+        if self._is_positional:
+            return tuple(found)
+        return dict(zip(self._names, found, strict=True))
 
 
 def compile_all(dialect: Dialect) -> None:

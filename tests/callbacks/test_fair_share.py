@@ -7,14 +7,19 @@ import io
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Response
 
 from app import settings
 from app.callbacks.middleware import ARRIVED_S
-from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, Senders
+from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, VISITORS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
+from app.console.access import Access
+from app.console.recognising import recogniser
+from app.console.sessions import SESSION_COOKIE, Sessions
 from app.errors import HttpError
 from app.gateways import VENDORS
 from tests.conftest import KEY, PAIR, Caller, Sandbox, eventually
@@ -71,6 +76,32 @@ def senders() -> Senders:
     return Senders(settings.load(found, vendors=VENDORS).channels)
 
 
+TOKENS = {"CONSOLE_TOKEN": "token-of-operator-0123456789", "CONSOLE_READ_TOKEN": "token-of-reader-0123456789"}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/console/orders", "//console//login", "/docs/search", "/openapi.json"])
+def test_p15_only_who_is_signed_in_has_the_share_of_people(path: str) -> None:
+    found = {"APP_ENV": "development", "DATABASE_URL": "sqlite:///x.db", "CHANNELS": CHANNELS, **TOKENS}
+    configured = settings.load({**found, "PUBLIC_URL": "https://x.y"}, vendors=VENDORS)
+    senders = Senders(configured.channels, recogniser(configured))
+    roles = Access(configured).roles
+    reply = Response()
+    Sessions(roles, is_secure=False).open(reply, "Ada", roles[1])
+    cookie = reply.headers["Set-Cookie"].partition(";")[0]
+    for headers, sender in (
+        ([], VISITORS),
+        ([("COOKIE", cookie)], PEOPLE),
+        ([("COOKIE", f"other=1; {cookie}")], PEOPLE),
+        ([("COOKIE", cookie[:-12] + "A" * 12)], VISITORS),
+        ([("COOKIE", f"{SESSION_COOKIE}=\xff.x.y")], VISITORS),
+        ([("AUTHORIZATION", f"bearer {TOKENS['CONSOLE_TOKEN']}")], PEOPLE),
+        ([("AUTHORIZATION", "Bearer token-of-nobody-0123456789"), ("COOKIE", cookie)], VISITORS),
+    ):
+        assert senders.of(path, headers, io.BytesIO()) == sender, headers
+    nobody = Senders(configured.channels, recogniser(replace(configured, console_token="")))
+    assert nobody.of(path, [("AUTHORIZATION", "Bearer "), ("COOKIE", cookie)], io.BytesIO()) == VISITORS
+
+
 def callback(key: str = OWN, channel_id: Any = 3, rows: int = 1, *, is_key_last: bool = False) -> bytes:
     fields = {"integration_auth_token": key, "channel_info": {"name": "x", "id": channel_id}}
     big = {"inventory_updates": [{"sku": f"S{number}", "quantity_available": 1} for number in range(rows)]}
@@ -104,7 +135,7 @@ PUSH = "/api/channel/inventory_push_v1"
         ("/feeds/retailrocket/other.xml", [], b"", STRANGERS),
         ("/healthz", [], b"", HEALTH),
         ("/readyz", [], b"", HEALTH),
-        ("/metrics", [], b"", PEOPLE),
+        ("/metrics", [], b"", VISITORS),
         ("/nowhere", [], b"", STRANGERS),
     ],
 )
@@ -173,6 +204,18 @@ def test_p15_requests_of_one_channel_leave_threads_to_the_others_and_strangers_h
     eventually(lambda: len(jobs.begun) == 124)
     jobs.give("flood", 8)
     eventually(lambda: len(jobs.begun) == 132)
+
+
+def test_p15_visitors_take_an_eighth_of_the_threads_and_no_more() -> None:
+    jobs = Jobs()
+    jobs.give(VISITORS, 60)
+    jobs.give(PEOPLE, 3)
+    jobs.give("quiet", 4)
+    eventually(lambda: len(jobs.begun) == 8)
+    assert sorted(jobs.begun) == sorted([VISITORS, *[PEOPLE] * 3, *["quiet"] * 4])
+    for let_go in jobs.let_go.values():
+        let_go.release(100)
+    eventually(lambda: len(jobs.begun) == 67)
 
 
 def test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once() -> None:

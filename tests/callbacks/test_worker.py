@@ -22,6 +22,7 @@ from gunicorn.http.message import Request  # type: ignore[import-untyped]
 from gunicorn.http.unreader import IterUnreader  # type: ignore[import-untyped]
 
 from app.callbacks import accepting, connection, giving_up, loop, progress, spool
+from app.callbacks.connection import Connection
 from app.callbacks.framing import ByChunks
 from app.callbacks.heads import PlainSettings
 from app.callbacks.receiver import Receiver
@@ -466,3 +467,24 @@ def test_p46_an_answer_that_is_kept_holds_no_thread() -> None:
             assert said(slow) == "1" and said(slow) == "2"
             assert is_early and time.monotonic() - begun_s >= 0.5
             begun_s = time.monotonic()
+
+
+def test_p46_a_kept_answer_that_fails_ends_its_own_connection_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/later":
+            environ[ANSWER_AFTER_S] = 0.05
+        return told(environ, start_response)
+
+    begin = Connection.begin_sending
+
+    def fail(connection: Connection) -> None:
+        if any(b"/later" in piece.tobytes() for piece in connection.rest):
+            raise RuntimeError("a fault of ours")
+        begin(connection)
+
+    monkeypatch.setattr(Connection, "begin_sending", fail)
+    with staged(kept) as stage, stage.connect() as failing, stage.connect() as other:
+        failing.sendall(post(b"1", target="/later"))
+        assert is_closed(failing)
+        other.sendall(post(b"2"))
+        assert said(other) == "2"

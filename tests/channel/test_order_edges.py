@@ -100,6 +100,27 @@ def test_r18_an_order_often_handed_out_comes_again_after_a_long_silence_of_retai
     assert refnums(retailops.pull()) == refnums(first)
 
 
+def test_p18_a_walk_of_several_pages_has_each_order_once_after_a_silence_and_beside_other_pulls(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two orders that go last stand at its beginning, and of the others one goes last for walks that begin later."""
+    everything = refnums(retailops.pull())
+    tired, often = everything[:2], everything[2]
+    for refnum, times in ((tired[0], TIRED_AFTER), (tired[1], TIRED_AFTER + 3), (often, TIRED_AFTER - 1)):
+        set_count(retailops, refnum, times)
+    with retailops.database.write() as connection:
+        connection.execute(update(handed_out).values(last_handed_at=utc_now() - timedelta(days=30)))
+    monkeypatch.setattr(order_pull, "PAGE", 2)
+    reached, token = [], ""
+    while True:
+        answer = retailops.ask("order_pull", page_token=token)
+        reached += refnums(answer["orders"])
+        if not (token := answer["next_page_token"]):
+            break
+        retailops.pull()
+    assert sorted(reached) == sorted(everything) and reached[-2:] == tired, reached
+
+
 def set_count(retailops: Caller, refnum: str, times: int) -> None:
     with retailops.database.write() as connection:
         connection.execute(update(handed_out).where(handed_out.c.refnum == refnum).values(times=times, last_pull_ms=0))

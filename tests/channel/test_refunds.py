@@ -79,8 +79,10 @@ class Shop:
     def ledger(self, **which: Any) -> list[Entry]:
         """Oldest first."""
         with self.retailops.database.read() as connection:
-            found = page(connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000)
-            return found.entries[::-1]
+            found, _ = page(
+                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
+            )
+            return found[::-1]
 
     def states(self) -> list[str]:
         return [entry.state for entry in self.ledger()]

@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 import pytest
 from flask import Flask
+from sqlalchemy import insert
 
+from app.clock import utc_now
 from app.console.csv_rows import MOST_ROWS, csv_of, harmless
 from app.console.meanings import meanings
 from app.console.pages import refunds
@@ -20,6 +22,7 @@ from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
+from app.records.tables.operations import journal
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
@@ -193,6 +196,26 @@ def test_p40_a_number_leads_to_its_order(retailops: Caller, pipe17: Sandbox, ada
     assert refnum in ada.page(f"orders/first/{refnum}")
     assert "Nothing here has the number" in ada.page("find?q=nothing-has-this")
     assert "<b>" not in ada.page(f"find?q={quote('<b>x')}")
+
+
+def test_p38_a_request_leads_to_the_call_or_the_hook_it_was_whatever_its_id(retailops: Caller, ada: Person) -> None:
+    line = {"at": utc_now(), "channel": "first", "name": "pipe17 order", "order_refnum": "", "outcome": "success",
+            "status": 200, "duration_ms": 1}  # fmt: skip
+    with retailops.database.write() as connection:
+        for request_id, kind in (
+            ("one", "callback"),
+            ("a/b?c&d=1", "hook"),
+            ("twice", "callback"),
+            ("twice", "callback"),
+        ):
+            connection.execute(insert(journal), line | {"kind": kind, "request_id": request_id})
+    assert re.fullmatch(r"/console/callbacks/\d+", ada.get("requests/one").location)
+    assert ada.get("requests/twice").location == "/console/callbacks?request=twice"
+    assert ada.get("requests/nobodys").location == "/console/callbacks?request=nobodys"
+    where = ada.get("requests/a%2Fb%3Fc%26d%3D1").location
+    assert where == "/console/hooks?request=a%2Fb%3Fc%26d%3D1"
+    assert "a/b?c&amp;d=1" in ada.page(where.removeprefix("/console/"))
+    assert "No request is like this" in ada.page("hooks?request=one")
 
 
 @pytest.mark.parametrize("refnum", ["a/b", "a//b", "a b?c=d#e", "ü%2Fx", "<b>&", "a/", "x" * 200])

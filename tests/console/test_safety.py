@@ -76,6 +76,9 @@ def test_p40_who_is_not_signed_in_is_sent_to_the_login_and_changes_nothing(build
     for address in ("/console/logout", "/console/nowhere", "/console/orders", "/console/refunds/1/release"):
         assert client.post(address, headers={"Origin": ORIGIN}).status_code == 401
     assert client.get("/console/static/console.css").status_code == 200
+    no_text = {"HTTP_COOKIE": "channel_console=\xff; channel_console_login=\xff"}
+    assert client.get("/console/", environ_overrides=no_text).status_code == 303
+    assert client.get("/console/login", environ_overrides=no_text).status_code == 200
 
 
 def test_p40_each_token_opens_what_it_is_for(build_console: Build, build_app: Build) -> None:

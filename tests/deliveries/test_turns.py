@@ -31,7 +31,8 @@ class Desk:
     def end(self, stream: Stream, *, is_quick: bool) -> None:
         call = next(call for call in self.begun if call.stream == stream)
         self.begun.remove(call)
-        self.turns.end(call, is_quick=is_quick)
+        if following := self.turns.end(call, is_quick=is_quick):
+            self.begun.append(following)
 
 
 def test_r14_one_vendor_has_half_of_the_threads_and_an_observer_one_of_its_own() -> None:

@@ -240,8 +240,10 @@ class Shop:
     def ledger(self, **which: Any) -> list[Entry]:
         """Refunds, oldest first."""
         with self.database.read() as connection:
-            found = page(connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000)
-            return found.entries[::-1]
+            found, _ = page(
+                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
+            )
+            return found[::-1]
 
     def deliveries(self, *states: str) -> list[str]:
         """The verbs of the calls in these states."""

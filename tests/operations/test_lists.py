@@ -19,22 +19,27 @@ from app.operations import (
     callback_log,
     catalogue,
     deliveries,
+    hooks,
     late_events,
     operator_log,
+    orders,
     refunds,
     settings_view,
     stock,
 )
 from app.operations.callback_log import CallbackChoice
 from app.operations.deliveries import DeliveryFilter
+from app.operations.hooks import HookChoice
 from app.operations.paging import Page
 from app.operations.refunds import RefundChoice
 from app.operations.scope import Scope
 from app.records import late_events as late_records
 from app.records import refunds as ledger
+from app.records import search_keys
 from app.records.database import Database
 from app.records.journal import Journal
 from app.records.refunds import Entry
+from app.records.search_keys import Number
 from app.records.tables import deliveries as tables
 from app.records.tables.operations import journal as lines
 from app.settings import load_database_url
@@ -102,6 +107,54 @@ def test_the_log_is_walked_to_its_end_and_finds_what_is_rare(
     assert seen(ALL, callback="order_cancel") == []
     stopped = callback_log.find(database, ALL, CallbackChoice(status_class="5"))
     assert stopped.rows == () and stopped.searched_to is not None and stopped.after
+
+
+def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also at moments that many rows share, and that no float holds as written."""
+    now, numbers = database.now(), range(200)
+    moments = [now - timedelta(milliseconds=number // 3) for number in numbers]
+    made = [
+        {"at": at, "kind": "hook", "channel": "other", "name": "rally cart/fetch", "order_refnum": "",
+         "outcome": "success", "status": 200, "duration_ms": 1, "request_id": f"hook-{number}"}
+        for number, at in zip(numbers, moments, strict=True)
+    ]  # fmt: skip
+    made[199] |= {"channel": "first", "order_refnum": "cart-9"}
+    with database.write() as connection:
+        connection.execute(insert(lines), made)
+        for number, at in zip(numbers, moments, strict=True):
+            channel = "first" if number == 199 else "other"
+            search_keys.learn(connection, channel, [Number(f"O-{number}", "order", f"O-{number}")], at)
+        for number in numbers:
+            late_records.note(
+                connection, channel="other" if number else "first", gateway="pipe17", callback="order_cancel",
+                subject=f"O-{number}", event=Event("warning", "LATE_X", "it is parked"), request_id="r", now=now,
+            )  # fmt: skip
+    for module in (hooks, orders, late_events):
+        monkeypatch.setattr(module, "SEARCHED", 40)
+
+    def of_hooks(after: str, scope: Scope = FIRST, **chosen: Any) -> Page[hooks.HookRow]:
+        return hooks.listing(database, scope, HookChoice(**chosen), after=after)
+
+    def of_orders(after: str, scope: Scope = FIRST, **chosen: Any) -> Page[orders.OrderRow]:
+        return orders.listing(database, scope, orders.Sources(), orders.OrderFilter(**chosen), after=after)
+
+    for page in (of_hooks, of_orders, lambda after: late_events.find(database, FIRST, after=after)):
+        first: Page[Any] = page("")
+        assert first.rows == () and first.after and first.searched_to is not None
+    assert [row.request_id for row in walked(of_hooks)] == ["hook-199"]
+    assert [row.refnum for row in walked(of_orders)] == ["O-199"]
+    assert [row.subject for row in walked(lambda after: late_events.find(database, FIRST, after=after))] == ["O-0"]
+    for rare in ({"order": "cart-9"}, {"request_id": "hook-199"}, {"channel": "first", "topic": "cart/fetch"}):
+        assert len(walked(lambda after, rare=rare: of_hooks(after, ALL, **rare))) == 1
+    assert len({row.request_id for row in walked(lambda after: of_hooks(after, ALL))}) == 200
+    assert len(walked(lambda after: of_hooks(after, ALL, vendor="rally"))) == 200
+    assert [row.refnum for row in walked(lambda after: of_orders(after, ALL))] == [
+        row.refnum for row in walked(lambda after: of_orders(after, ALL, state="waiting"))
+    ]
+    assert len(walked(lambda after: of_orders(after, ALL))) == 200
+    assert walked(lambda after: of_orders(after, ALL, state="cancelled")) == []
 
 
 def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_made(
@@ -231,7 +284,9 @@ def test_p39_a_refund_is_released_as_it_was_shown_and_once(database: Database) -
     assert operator_log.find(database, NOBODY).rows == ()
 
 
-def test_a_sku_shows_what_was_stated_and_what_the_vendor_received(retailops: Caller, pipe17: Sandbox) -> None:
+def test_a_sku_shows_what_was_stated_and_what_the_vendor_received(
+    retailops: Caller, pipe17: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = retailops.database
     order = next(order for order in retailops.pull() if len(order["order_items"]) == 1)
     sku = order["order_items"][0]["sku"]
@@ -254,11 +309,18 @@ def test_a_sku_shows_what_was_stated_and_what_the_vendor_received(retailops: Cal
     assert [row.sku for row in many] == [f"T-{n:03}" for n in range(120)]
     assert len(walked(lambda after: stock.find(database, ALL, after=after))) == 122
     assert stock.find(database, ALL, "t-%").rows == () == stock.find(database, NOBODY, "t-").rows
+    monkeypatch.setattr(stock, "SEARCHED", 40)
+    rare = stock.find(database, FIRST, "t-11")
+    assert rare.rows == () and rare.after
+    assert [row.sku for row in walked(lambda after: stock.find(database, FIRST, "t-11", after=after))] == [
+        f"T-{number}" for number in range(110, 120)
+    ]
+    assert walked(lambda after: stock.find(database, FIRST, "t-", after=after)) == many
     assert stock.one(database, NOBODY, "first", sku) is None and stock.one(database, ALL, "first", "none") is None
 
 
 def test_a_product_shows_what_was_stated_and_what_the_shop_received(
-    build_app: Callable[..., Flask], contract: Contract
+    build_app: Callable[..., Flask], contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = Scope(frozenset({"shop"}))
     with opened(build_app, contract, has_hooks=False) as shop:
@@ -280,6 +342,12 @@ def test_a_product_shows_what_was_stated_and_what_the_shop_received(
         assert catalogue.one(shop.database, ALL, "shop", "none") is None
         assert catalogue.find(shop.database, NOBODY).rows == ()
         assert catalogue.find(shop.database, ALL, channel="other").rows == ()
+        monkeypatch.setattr(catalogue, "SEARCHED", 20)
+        rare = catalogue.find(shop.database, mine, "cup-05")
+        assert rare.rows == () and rare.after
+        found = walked(lambda after: catalogue.find(shop.database, mine, "CUP-05", after=after))
+        assert [row.sku for row in found] == [f"Cup-05{at}" for at in range(10)]
+        assert walked(lambda after: catalogue.find(shop.database, mine, "cup-", after=after)) == rows
 
 
 def test_late_events_are_listed_until_they_are_dismissed(database: Database) -> None:

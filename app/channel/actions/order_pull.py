@@ -88,7 +88,7 @@ class _Page:
     cancelled_until_ms: int | None = None
     """Up to when the source was read for cancellations, where that is to be kept."""
     passed_tired: bool = False
-    """Whether its source has orders that were handed out too often: pulls at the same time may just have done it."""
+    """Whether the first leg of its walk has come upon orders that were handed out too often."""
     places: dict[str, int] = field(default_factory=dict)
     """Where each stood at its source when it was read."""
     next_token: str = ""
@@ -128,7 +128,7 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
         if payload.page_token not in ("", "string"):
             log.info("channel %s: an order_pull page token is not ours; the walk starts again", request.channel.key)
         place = paging.start(_now_ms(request))
-    page = _Page(place.until_ms)
+    page = _Page(place.until_ms, passed_tired=place.has_passed_tired)
     before = source_cancellations.standing(request, source)
     if before.has_open and not payload.page_token:
         due = source_cancellations.due(request, source, before)
@@ -138,7 +138,7 @@ def _walk(request: CallbackRequest, source: OrderSource, payload: PageRequest) -
             page.cancelled.add(candidate.refnum)
     while not _filled(request, source, place, page, secret):
         # Behind the fresh ones, on the same page: RetailOps may never come back with a token (SDK contract 1.6).
-        if place.is_second_leg or not (page.passed_tired or (before.has_open and _has_tired(request, place))):
+        if place.is_second_leg or not page.passed_tired:
             break
         place = Place(True, 0, b"\0" * 8, place.until_ms)
     return page
@@ -162,7 +162,8 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
         if len(page.orders) <= len(page.cancelled):
             raise
     if last is not None:
-        place = Place(place.is_second_leg, last.created_ms, paging.key_of(last.refnum), place.until_ms)
+        leg, key = place.is_second_leg, paging.key_of(last.refnum)
+        place = Place(leg, last.created_ms, key, place.until_ms, page.passed_tired)
     page.next_token = paging.token(place, secret)
     return True
 
@@ -177,11 +178,6 @@ def _from_place(request: CallbackRequest, source: OrderSource, place: Place) -> 
         for candidate in paging.after(place, ordered):
             if candidate.refnum not in acknowledged:
                 yield candidate, candidate.refnum in tired
-
-
-def _has_tired(request: CallbackRequest, place: Place) -> bool:
-    with request.services.database.read() as connection:
-        return pulls.has_tired(connection, request.channel.key, place.until_ms, request.services.clock())
 
 
 def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is_walk: bool) -> set[str]:

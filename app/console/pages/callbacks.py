@@ -9,9 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.console import choosing
 from app.console.desk import Desk
-from app.console.rendering import shown
-from app.operations import callback_log
+from app.console.rendering import segment, shown
+from app.console.sessions import PATH
+from app.operations import callback_log, hooks
 from app.operations.callback_log import CallbackChoice
+from app.operations.hooks import HookChoice
 
 STATUSES: Final = (("", "any"), ("2", "200: answered"), ("4", "4xx: refused"), ("5", "5xx: failed"))
 SLOW: Final = (("", "any"), ("500", "0.5 s or more"), ("2000", "2 s or more"), ("5000", "5 s or more"))
@@ -47,10 +49,12 @@ def add_to(console: Blueprint, desk: Desk) -> None:
             abort(404)
         return shown("callback.html", found=found)
 
-    @console.get("/requests/<request_id>", provide_automatic_options=False)
+    @console.get("/requests/<path:request_id>", provide_automatic_options=False)
     def request_of(request_id: str) -> AnyResponse:
-        """A request id is the caller's and may be used twice: one call, or the list of them."""
+        """A request id is the caller's and may be used twice: one call, or the list of them; or what a vendor asked."""
+        [request_id] = choosing.last_segments(1)
         found = callback_log.find(desk.database, desk.scope, CallbackChoice(request_id=request_id))
         if len(found.rows) == 1:
-            return redirect(f"/console/callbacks/{found.rows[0].id}", 303)
-        return redirect(f"/console/callbacks?request={request_id}", 303)
+            return redirect(f"{PATH}/callbacks/{found.rows[0].id}", 303)
+        is_hook = not found.rows and hooks.listing(desk.database, desk.scope, HookChoice(request_id=request_id)).rows
+        return redirect(f"{PATH}/{'hooks' if is_hook else 'callbacks'}?request={segment(request_id)}", 303)

@@ -16,7 +16,7 @@ from app.operations.find import Hit
 
 WORDS: Final = {
     "order": "order", "retailops_order": "order, RetailOps' number", "source_order": "order, the merchant's number",
-    "external": "number at the vendor", "shipment": "shipment", "package": "package", "tracking": "tracking number",
+    "cart": "cart", "payment": "payment", "shipment": "shipment", "package": "package", "tracking": "tracking number",
     "return": "return", "refund": "refund", "credit": "credit", "delivery": "call to a vendor", "request": "request",
     "sku": "SKU",
 }  # fmt: skip

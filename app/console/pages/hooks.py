@@ -22,6 +22,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
             vendor=choosing.text("vendor"),
             topic=choosing.text("topic"),
             order=choosing.text("order"),
+            request_id=choosing.text("request"),
             is_refused=True if choosing.text("refused") == "yes" else None,
             since=choosing.moment("since"),
             until=choosing.moment("until"),

@@ -27,6 +27,11 @@ SortedText = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that both databases compare and sort alike, by its characters' numbers, so that an index serves prefixes."""
 
 
+def milliseconds(at: datetime) -> int:
+    """A moment that was read, as `Moment` keeps it."""
+    return round(at.timestamp() * 1000)
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware UTC time, kept as milliseconds since 1970 so that both databases compare it alike."""
 
@@ -37,7 +42,12 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else int(value.timestamp() * 1000)
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+        return moment_of(value)
+
+
+def moment_of(ms: int | None) -> datetime | None:
+    """The time that `Moment` keeps as this number."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def units_of(amount: Decimal) -> int:

@@ -109,6 +109,6 @@ def refund_entries(database_url: str) -> list[Entry]:
         with database.read() as connection:
             most = 100_000
             chosen = refunds.RefundChoice()
-            return refunds.page(connection, chosen, channels=None, before=None, limit=most, searched=most).entries
+            return refunds.page(connection, chosen, channels=None, before=None, limit=most, searched=most)[0]
     finally:
         database.close()
