@@ -129,7 +129,8 @@ class Works:
     def deliver(self) -> None:
         """Begin to deliver and to run requested checks, for only a process that delivers calls vendors."""
         self.regular_work.add(self.check_runner.turn)
-        self.regular_work.add(SearchFilling(self.database, self.database.clock).turn)
+        shops = {channel for (channel, _), gateway in self.gateways.items() if gateway.kept_orders is not None}
+        self.regular_work.add(SearchFilling(self.database, self.database.clock, shops).turn)
         self.dispatcher.start()
 
     def stop(self) -> None:

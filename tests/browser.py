@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 AXE = "axe-core@4.14.1"
 
@@ -18,6 +18,12 @@ SERIOUS = ("serious", "critical")
 """Impacts of what axe-core finds that no page may have."""
 
 INSTALL_S = 400
+
+PATIENCE_MS = 30_000
+"""How long a page may take to show what is expected of it: the machine may be busy with other tests."""
+
+SHOWN = 3_000
+"""Characters of a page that a failed test prints."""
 
 
 class NoBrowser(Exception):
@@ -51,6 +57,7 @@ def chromium() -> str:
 def running_browser() -> Iterator[Browser]:
     """A browser for the length of the block.  Raises `NoBrowser`."""
     program = chromium()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # Its sandbox needs rights that a container's root has not; it sees nothing but servers of ours.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -58,6 +65,24 @@ def running_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def shown(page: Page) -> str:
+    """What a page shows now, for the report of a test that failed."""
+    try:
+        return f"{page.url}\n{page.title()}\n{page.evaluate('document.body.innerText')[:SHOWN]}"
+    except Error as error:
+        return f"{page.url}: {error}"
+
+
+def open_details(page: Page) -> None:
+    """Open all that can be unfolded, at once: a page that refreshes itself may change between two steps."""
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+
+
+def pixels_beyond(page: Page) -> int:
+    """How far the page scrolls sideways; it never should."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
 def npm_package(name: str, folder: Path) -> Path:

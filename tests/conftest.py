@@ -28,7 +28,7 @@ from app.records.database import Database
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
-from tests.browser import NoBrowser, running_browser
+from tests.browser import NoBrowser, axe_source, running_browser
 from tests.postgres import NoPostgres, PostgresServer, running_postgres
 from tests.system.go_verifier import GoVerifier, NoGo
 
@@ -267,11 +267,14 @@ def codes(answer: dict[str, Any], event_type: str | None = None) -> list[str]:
     return [event["code"] for event in answer["events"] if event_type in (None, event["event_type"])]
 
 
-def eventually(look: Callable[[], Any], patience_s: float = 45.0) -> Any:
-    """Wait for the background to get there, also on a machine that is busy with other things."""
+def eventually(look: Callable[[], Any], patience_s: float = 45.0, found: Callable[[], Any] = lambda: "") -> Any:
+    """Wait for the background to get there, also on a machine that is busy with other things.
+
+    `found` is what there is instead, for the report of a test that fails.
+    """
     give_up_at = time.monotonic() + patience_s
     while not (seen := look()):
-        assert time.monotonic() < give_up_at, "it did not happen in time"
+        assert time.monotonic() < give_up_at, f"it did not happen in time; there is {found()}"
         time.sleep(0.05)
     return seen
 
@@ -365,6 +368,17 @@ def browser() -> Iterator[Browser]:
     try:
         with running_browser() as browser:
             yield browser
+    except NoBrowser as reason:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core.  Skipped where it cannot be installed, never under CI=true."""
+    try:
+        return axe_source(tmp_path_factory.mktemp("npm"))
     except NoBrowser as reason:
         if os.environ.get("CI") == "true":
             raise

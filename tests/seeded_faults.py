@@ -70,9 +70,20 @@ FAULTS = (
         "count-again-what-was-written",
         "P26",
         "app/records/journal.py",
-        "            self._counted.clear()\n",
+        "        self._counted.clear()\n",
         "",
         ("tests/records/test_journal.py::test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back",),
+    ),
+    Fault(
+        "write-all-that-waited-for-the-database-at-once",
+        "P26",
+        "app/records/journal.py",
+        "            if time.monotonic() >= stop_at_s:\n                break\n",
+        "",
+        (
+            "tests/records/test_journal.py::"
+            "test_r16_what_waited_for_the_database_is_written_in_transactions_that_end_in_time_and_each_line_once",
+        ),
     ),
     Fault(
         "show-metrics-to-whoever-asks",
@@ -229,6 +240,50 @@ FAULTS = (
         (
             "tests/operations/test_find.py::"
             "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "keep-the-tracking-numbers-of-an-erased-order-again",
+        "P32",
+        "app/records/search_keys.py",
+        "return or_(~is_erased, may_come_back)",
+        "return or_(~is_erased, is_erased, may_come_back)",
+        (
+            "tests/operations/test_erasure.py::"
+            "test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_and_amounts_are[sqlite]",
+        ),
+    ),
+    Fault(
+        "forget-which-orders-were-purged",
+        "P32",
+        "app/storefront/order_store.py",
+        "            remembered.note_erased(connection, channel, refnum, now)\n",
+        "",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "find-what-was-purged-again-after-a-restart",
+        "P32",
+        "app/records/search_filling.py",
+        "rows = _unpurged(connection, rows, shops)",
+        "rows = list(rows)",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money_by_either_side_s_number[sqlite]",
+        ),
+    ),
+    Fault(
+        "report-the-purchase-of-an-erased-order-again",
+        "P32",
+        "app/channel/actions/order_pull.py",
+        "if order.refnum not in before.erased]",
+        "]",
+        (
+            "tests/gateways/test_retailrocket.py::"
+            "test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_again",
         ),
     ),
     Fault(
@@ -2233,7 +2288,7 @@ FAULTS = (
         "forget-why-hooks-were-refused",
         "P37",
         "app/records/journal.py",
-        "                    inbound.add(connection, self._counts)\n",
+        "            inbound.add(connection, self._counts)\n",
         "",
         ("tests/gateways/test_rally_ids_and_texts.py::test_p37_a_check_says_why_hooks_were_refused_in_the_last_hour",),
     ),

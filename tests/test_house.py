@@ -151,6 +151,7 @@ GROUND_FLOOR = {
     "watchdog": "ends waits for vendors (transport) and for the database (records)",
     "terminal": "how a command prints and takes options: `channel`'s own and those in the vendors' folders",
     "addresses": "where a key may be sent: settings, transport and commands",
+    "assets": "what browsers fetch of the console and of the documentation, which show the same colours",
     # Four that no single room could own, for rooms that may not import each other share them:
     "clock": "which clock decides what, for records, transport and everything above them (R36)",
     "caller": "whose work this thread does: set by callbacks, read by records when it shares out connections",

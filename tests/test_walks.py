@@ -33,7 +33,7 @@ LIMITS = {
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
     "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
-    "Rally order/create": (36, 94, 30, 11, 2, 0),
+    "Rally order/create": (36, 94, 30, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 11_029, "all of app/": 70_900}
+LINES = {"gateways": 11_029, "all of app/": 71_200}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

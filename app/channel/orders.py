@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.channel.money import rounded
 from app.clock import utc_now
-from app.domain.orders import Order, OrderSketch, SketchLine
+from app.domain.orders import Order, OrderLine, OrderSketch, SketchLine
 from app.records import handed_out, payment_ledger, search_keys
 from app.records.pulls import Walk
 from app.records.search_keys import Number
@@ -62,26 +62,29 @@ def _rounded(sketch: OrderSketch) -> OrderSketch:
 
 def sketch_of(order: Order) -> OrderSketch:
     """The lines as bought, for all that is computed of the order later."""
-    lines = tuple(
-        SketchLine(
-            line.refnum,
-            line.sku,
-            line.quantity,
-            line.source_sku,
-            needs_shipping=line.item_type == "ship",
-            charged=line.unit_price * line.quantity - line.discount,
-            tax=line.all_tax,
-            tax_rates=line.tax_rates,
-            unit_price=line.unit_price if order.carries_money else None,
-        )
-        for line in order.lines
-    )
     return OrderSketch(
         order.refnum,
-        lines,
+        tuple([_sketch_line(line, carries_money=order.carries_money) for line in order.lines]),
         order.currency_code,
         order.payments,
         shipping=max(order.shipping_amount - order.discount_amount, Decimal(0)),
         shipping_tax=order.shipping_tax,
         source_number=order.source_number,
+    )
+
+
+def _sketch_line(line: OrderLine, *, carries_money: bool) -> SketchLine:
+    needs_shipping = line.item_type == "ship"
+    if not (carries_money or line.unit_price or line.discount or line.all_tax or line.tax_rates):
+        return SketchLine(line.refnum, line.sku, line.quantity, line.source_sku, needs_shipping)
+    return SketchLine(
+        line.refnum,
+        line.sku,
+        line.quantity,
+        line.source_sku,
+        needs_shipping,
+        charged=line.unit_price * line.quantity - line.discount,
+        tax=line.all_tax,
+        tax_rates=line.tax_rates,
+        unit_price=line.unit_price if carries_money else None,
     )

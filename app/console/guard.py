@@ -111,7 +111,10 @@ def _allow_change(configured: Settings) -> None:
     if found is not None and not found.nonce:
         return  # no cookie is involved, so no other page can have sent it
     if not is_own_origin(request, configured.public_url):
-        abort(403, "This form was not sent from a page of this server; nothing was done.")
+        abort(
+            403,
+            "This form was not sent from a page at this server's PUBLIC_URL; nothing was done. Open the page there.",
+        )
     if found is not None and not found.has_sent(request.form.get("form_token", "")):
         abort(400, "The form is too old or not from this session; go back, reload the page and send it again.")
 

@@ -80,7 +80,7 @@ def bars(
 ) -> Picture:
     """A bar for each moment: what went well, and on top of it what did not."""
     height, left = (44, 0) if small else (HEIGHT, LEFT)
-    bottom = 0 if small else BOTTOM
+    bottom = 1 if small else BOTTOM
     sums = [one + other for one, other in zip(good, bad, strict=True)]
     top = _round_up(max(sums, default=0))
     step = (WIDTH - left) / max(len(moments), 1)
@@ -95,7 +95,7 @@ def bars(
     rows = [
         (_at(at), f"{one:,}", f"{other:,}") for at, one, other in zip(moments, good, bad, strict=True) if one or other
     ]
-    ticks = [] if small else _ticks(top, f"{top:,}", f"{top // 2:,}" if top > 1 else "")
+    ticks = [Tick(height - 0.5, "")] if small else _ticks(top, f"{top:,}", f"{top // 2:,}" if top > 1 else "")
     labels = [] if small else _labels(moments, step)
     return Picture(
         name, title, said, ("From (UTC)", "well", "not well"), rows, ticks, drawn, (), labels, WIDTH, height, left
@@ -120,7 +120,7 @@ def lines(
     for number, value in enumerate([*values, None]):
         if value is None:
             if points:
-                traces.append(Trace(" ".join(points if len(points) > 1 else [*points, _beside(points[0])])))
+                traces.append(Trace(" ".join(points if len(points) > 1 else _alone(points[0], step))))
             points = []
             continue
         y = HEIGHT - BOTTOM - value / top * (HEIGHT - BOTTOM - TOP)
@@ -131,10 +131,10 @@ def lines(
     )
 
 
-def _beside(point: str) -> str:
-    """A point next to one that stands alone, for a line needs two."""
+def _alone(point: str, step: float) -> list[str]:
+    """The line of a point without neighbours: as long as what was measured took."""
     x, _, y = point.partition(",")
-    return f"{float(x) + 2},{y}"
+    return [f"{_r(float(x) - step / 2)},{y}", f"{_r(float(x) + step / 2)},{y}"]
 
 
 def _ticks(top: float, top_text: str, half_text: str) -> list[Tick]:

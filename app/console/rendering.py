@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +10,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, abort, g, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from app.assets import KEPT, Assets
 from app.console import choosing, showing
 from app.console.acting import notice
 from app.console.meanings import meanings
@@ -19,9 +18,7 @@ from app.console.sessions import PATH, Visitor
 from app.console.states import chip_of
 from app.domain.body_problems import EFFECTS
 
-STATIC: Final = Path(__file__).parent / "static"
-
-KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+ASSETS: Final = Assets(Path(__file__).parent / "static", f"{PATH}/static")
 
 NAVIGATION: Final = (
     (("Overview", ""), ("Orders", "orders"), ("Callbacks", "callbacks"), ("Hooks", "hooks")),
@@ -43,10 +40,11 @@ def environment() -> Environment:
     )
     made.filters |= showing.FILTERS
     made.filters["segment"] = segment
+    made.filters["meaning"] = lambda state: chip_of(state).meaning
     made.globals |= {
         "navigation": NAVIGATION,
         "address": choosing.address,
-        "asset": asset,
+        "asset": ASSETS.address,
         "chip_of": chip_of,
         "effects": EFFECTS,
         "meanings": meanings,
@@ -80,25 +78,11 @@ def segment(text: object) -> str:
     return quote(str(text), safe="")
 
 
-@cache
-def assets() -> Mapping[str, bytes]:
-    """Our files for browsers, by name."""
-    return {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffix in KINDS}
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of one of our files, another one whenever the file is."""
-    return f"{PATH}/static/{name}?v={hashlib.sha256(assets()[name]).hexdigest()[:12]}"
-
-
 def add_assets(console: Blueprint) -> None:
     """Serve our files; a browser keeps them, for a changed one has another address."""
 
     @console.get("/static/<name>", provide_automatic_options=False)
     def static(name: str) -> Response:
-        if name not in assets():
+        if (content := ASSETS.content(name)) is None:
             abort(404)
-        reply = Response(assets()[name], content_type=f"{KINDS[Path(name).suffix]}; charset=utf-8")
-        reply.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return reply
+        return Response(content, content_type=ASSETS.media_type(name), headers={"Cache-Control": KEPT})

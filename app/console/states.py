@@ -22,11 +22,13 @@ KINDS: Final[dict[str, Kind]] = {
     "completed": "done", "waiting": "pending", "unpaid": "pending", "review": "pending", "left open": "person",
     "refunded": "off",
     # Gateways and channels
-    "connected": "done", "ok": "done", "answering": "done", "attention": "person", "failing": "failed",
+    "connected": "done", "ok": "done", "answering": "done", "never called": "plain",
+    "attention": "person", "failing": "failed",
     "unreachable": "failed", "not configured": "off", "paused": "person", "set aside": "person", "quiet": "plain",
     "silent": "plain", "unknown": "plain",
     # Callbacks, hooks and what happened to an order
-    "answered": "done", "error": "failed", "warning": "unsure", "info": "plain", "failed": "failed",
+    "answered": "done", "success": "done", "with events": "unsure",
+    "error": "failed", "warning": "unsure", "info": "plain", "failed": "failed",
     "unauthorized": "failed", "dry run": "plain", "set": "done", "not set": "off", "running": "pending",
     "done": "done", "late": "person",
 }  # fmt: skip

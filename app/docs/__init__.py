@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Blueprint, Response, render_template, request, send_from_directory
+from flask import Blueprint, Response, abort, render_template, request, send_from_directory
 
+from app.assets import KEPT, Assets
 from app.docs.library import FOLDER, SHOWN, Library, Page
 
 LONGEST_QUERY = 200
 """Characters of a search; what is beyond is not looked at."""
+
+ASSETS = Assets(FOLDER / "static", "/docs/static")
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -23,7 +26,8 @@ SECURITY_HEADERS = {
 
 def create_docs() -> Blueprint:
     """`/docs`, its pages, pictures and search.  Public: the pages hold nothing of this installation."""
-    docs = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates", static_folder="static")
+    docs = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates")
+    docs.add_app_template_global(ASSETS.address, "asset")
     library = Library()
 
     @docs.get("", provide_automatic_options=False)
@@ -37,6 +41,12 @@ def create_docs() -> Blueprint:
         return Response(
             render_template("docs/search.html", library=library, here="", query=query, found=found, most=SHOWN)
         )
+
+    @docs.get("/static/<name>", provide_automatic_options=False)
+    def static(name: str) -> Response:
+        if (content := ASSETS.content(name)) is None:
+            abort(404)
+        return Response(content, content_type=ASSETS.media_type(name), headers={"Cache-Control": KEPT})
 
     @docs.get("/<path:name>", provide_automatic_options=False)
     def page(name: str) -> Response:

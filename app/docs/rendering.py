@@ -36,6 +36,16 @@ def address(link: str, page: str) -> str:
     return f"{place}#{parts.fragment}" if parts.fragment else place
 
 
+LONGEST_UNBROKEN = 24
+"""Characters of a word of code that stands in one line even where it has a hyphen."""
+
+
+def _unbroken(word: str) -> str:
+    """The HTML of a word of code; browsers would break an option behind its hyphens."""
+    is_kept = "-" in word and len(word) <= LONGEST_UNBROKEN
+    return f'<span class="whole">{escape(word)}</span>' if is_kept else str(escape(word))
+
+
 class _Renderer(RendererHTML):
     """What differs from plain HTML."""
 
@@ -48,6 +58,10 @@ class _Renderer(RendererHTML):
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Environment) -> str:
         return "</table>\n</div>\n"
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Environment) -> str:
+        words = re.split(r"(\s+)", tokens[idx].content)
+        return f"<code>{''.join(_unbroken(word) for word in words)}</code>"
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Environment) -> str:
         kind = (tokens[idx].info.split() or ["text"])[0]

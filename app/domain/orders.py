@@ -103,7 +103,7 @@ class Order(msgspec.Struct, frozen=True):
     def shipping_tax(self) -> Decimal:
         """The tax that no line bears; `tax_amount` holds what rounding the tax of units leaves, too."""
         rounded = sum(
-            (line.unit_tax * line.quantity - line.tax for line in self.lines if line.tax is not None), Decimal(0)
+            [line.unit_tax * line.quantity - line.tax for line in self.lines if line.tax is not None], Decimal(0)
         )
         return max(self.tax_amount + rounded, Decimal(0))
 
@@ -123,7 +123,7 @@ class Candidate(msgspec.Struct, frozen=True):
     order: Order | HeldBack
 
 
-class SketchLine(msgspec.Struct, frozen=True):
+class SketchLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a line, what has to be remembered: its names, how many units were ordered, and what was charged for them."""
 
     refnum: str

@@ -310,7 +310,7 @@ def erase(database: Database, operator: Operator, channel: str, refnum: str, now
     """
     serial = [order_store.lock_name(channel, refnum), reservations.lock_name(channel)]
     with database.write(serial=serial) as connection:
-        rows = erasure.erase(connection, channel, refnum)
+        rows = erasure.erase(connection, channel, refnum, now)
         if rows:
             _keep(connection, operator, erasure.ACT, channel, "", "erased", [Target("order", refnum)], now)
     return rows

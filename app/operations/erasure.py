@@ -55,14 +55,14 @@ def look(connection: Connection, channel: str, refnum: str) -> Erasable:
     return Erasable(rows, _refusal(connection, channel, refnum), max(acts, default=None))
 
 
-def erase(connection: Connection, channel: str, refnum: str) -> dict[str, int]:
+def erase(connection: Connection, channel: str, refnum: str, now: datetime) -> dict[str, int]:
     """Remove it, and return what it was as rows by table.  The caller holds the order, and undoes all if this raises.
 
     Raises `NotErasable`.
     """
     if refusal := _refusal(connection, channel, refnum):
         raise NotErasable(refusal)
-    rows = erasing.erase(connection, channel, refnum, CLOCKS)
+    rows = erasing.erase(connection, channel, refnum, CLOCKS, now)
     # What waited to be reported may have become a call just before it would have been removed.
     if refusal := _of_open_calls(connection, channel, refnum):
         raise NotErasable(refusal)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
+from app.records import handed_out
 from app.records.retention import Clock, Terms
 
 PAST_ALL_DATES: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -19,14 +20,16 @@ def held(connection: Connection, channel: str, refnum: str, clocks: Sequence[Clo
     return {clock.table: len(rows) for clock, rows in _found(connection, channel, refnum, clocks)}
 
 
-def erase(connection: Connection, channel: str, refnum: str, clocks: Sequence[Clock]) -> dict[str, int]:
-    """Remove it; what `held` said of it.  The caller holds the order."""
+def erase(connection: Connection, channel: str, refnum: str, clocks: Sequence[Clock], now: datetime) -> dict[str, int]:
+    """Remove it, and note that it is gone; what `held` said of it.  The caller holds the order."""
     found = list(_found(connection, channel, refnum, clocks))
     for clock, rows in found:
         if clock.erase is not None:
             clock.erase(connection, rows)
         else:
             clock.purge(connection, rows, PAST_ALL_DATES, Terms())
+    if found:
+        handed_out.note_erased(connection, channel, refnum, now)
     return {clock.table: len(rows) for clock, rows in found}
 
 

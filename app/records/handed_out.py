@@ -250,6 +250,11 @@ def note_nothing_left(connection: Connection, channel: str, refnum: str, *, but:
     )
 
 
+def note_erased(connection: Connection, channel: str, refnum: str, now: datetime) -> None:
+    """The order's personal data is gone; nothing is noted of an order that is not remembered."""
+    _update(connection, channel, refnum, erased_at=now)
+
+
 def add_rejected(
     connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
 ) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from app import logs, metrics
 from app.clock import utc_now
@@ -28,13 +29,20 @@ from app.records.breakers import OwnBreakers, Place
 from app.records.counters import Deltas
 from app.records.database import Database, DatabaseUnavailable
 from app.records.inbound import Answered, Counted, period_of
-from app.records.statements import Prepared
+from app.records.statements import Prepared, chunked
 from app.records.tables.operations import journal
 from app.records.unverified import Seen, Unverified
 
 FLUSH_S = 0.5
 KEPT_LINES = 50_000
 """Lines kept while the database is away; older ones are lost first."""
+
+AT_ONCE = 500
+"""Lines of one statement."""
+
+WRITE_S = 1.0
+"""How long one transaction goes on with lines: a database that was away, or is slow, has far more than fit into one,
+and a transaction that lasts too long is cut off (`engines.TRANSACTION_S`), again at each try."""
 
 MOST_EVENTS = 50
 """Events of one callback that are kept; a push may have one for each of its rows."""
@@ -174,36 +182,51 @@ class Journal:
                 self._counted.count(metrics.VENDOR_REQUESTS, counted.gateway, str(counted.answered.status))
             while self._unverified:
                 self._count_unverified(*self._unverified.popleft())
-            opened = self._breakers.changed()
-            if not self._logged and not self._counted and not self._strangers and opened is None:
-                return
             try:
-                with self._database.write() as connection:
-                    if self._logged:
-                        _ADD.execute_many(connection, self._logged)
-                        call_figures.add(connection, self._logged)
-                    inbound.add(connection, self._counts)
-                    if self._strangers:
-                        unverified.add(connection, self._strangers)
-                    self._counted.write(connection)
-                    if opened is not None:
-                        self._breakers.write(connection, opened, self._database.clock())
+                while self._write():
+                    pass
             except DatabaseUnavailable as error:
                 if self._waits.is_news(str(error)):
                     log.warning("the journal waits for the database: %s", error)
-                return
             except Exception:
                 log.exception("journal lines were lost")
                 self._logged.clear()  # what was counted goes with the next ones: no text from outside is in it
                 self._counts.clear()
                 self._strangers.clear()
-                return
-            self._logged.clear()
-            self._counts.clear()
-            self._strangers.clear()
-            self._counted.clear()
+
+    def _write(self) -> bool:
+        """Write what is counted and some of the lines, in one transaction; True when there are more."""
+        opened = self._breakers.changed()
+        if not self._logged and not self._counted and not self._strangers and opened is None:
+            return False
+        with self._database.write() as connection:
+            written = self._write_lines(connection)
+            inbound.add(connection, self._counts)
+            if self._strangers:
+                unverified.add(connection, self._strangers)
+            self._counted.write(connection)
             if opened is not None:
-                self._breakers.written(opened)
+                self._breakers.write(connection, opened, self._database.clock())
+        for _ in range(written):
+            self._logged.popleft()
+        self._counts.clear()
+        self._strangers.clear()
+        self._counted.clear()
+        if opened is not None:
+            self._breakers.written(opened)
+        return bool(self._logged)
+
+    def _write_lines(self, connection: Connection) -> int:
+        """How many were written, from the oldest on; each is counted in the transaction that writes it."""
+        stop_at_s = time.monotonic() + WRITE_S
+        written = 0
+        for lines in chunked(self._logged, AT_ONCE):
+            _ADD.execute_many(connection, lines)
+            call_figures.add(connection, lines)
+            written += len(lines)
+            if time.monotonic() >= stop_at_s:
+                break
+        return written
 
     def _count_unverified(self, kind: Unverified, at: datetime) -> None:
         """Of more kinds than are kept anyway the latest stay (P46)."""

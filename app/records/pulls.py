@@ -46,6 +46,7 @@ _SET_ASIDE = Prepared(
 )
 
 _NO: ColumnElement[int] = literal_column("0")
+_YES: ColumnElement[int] = literal_column("1")
 
 _KEPT = Prepared(
     select(
@@ -53,11 +54,12 @@ _KEPT = Prepared(
         handed_out.c.times,
         handed_out.c.last_pull_ms,
         _NO.label("is_held"),
-        case((handed_out.c.acknowledged_at.is_not(None), literal_column("1")), else_=_NO).label("is_acknowledged"),
+        case((handed_out.c.acknowledged_at.is_not(None), _YES), else_=_NO).label("is_acknowledged"),
+        case((handed_out.c.erased_at.is_not(None), _YES), else_=_NO).label("is_erased"),
     )
     .where(_OF_CHANNEL, among(handed_out.c.refnum, "refnums"))
     .union_all(
-        select(held_back.c.refnum, _NO, _NO, literal_column("1"), _NO).where(
+        select(held_back.c.refnum, _NO, _NO, _YES, _NO, _NO).where(
             held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums")
         )
     )
@@ -107,6 +109,8 @@ class Kept:
     held_back: set[str]
     acknowledged: set[str]
     """Those of them that RetailOps has."""
+    erased: set[str]
+    """Those of them whose personal data is gone."""
 
 
 def set_aside(
@@ -129,15 +133,17 @@ def set_aside(
 
 def kept(connection: Connection, channel: str, refnums: Collection[str]) -> Kept:
     """What is known of these orders."""
-    found = Kept({}, set(), set())
+    found = Kept({}, set(), set(), set())
     named = {"of_channel": channel, "refnums": refnums}
-    for refnum, times, last_pull_ms, is_held, is_acknowledged in _KEPT.execute(connection, named).all():
+    for refnum, times, last_pull_ms, is_held, is_acknowledged, is_erased in _KEPT.execute(connection, named).all():
         if is_held:
             found.held_back.add(refnum)
             continue
         found.handed_out[refnum] = HandOuts(times, last_pull_ms)
         if is_acknowledged:
             found.acknowledged.add(refnum)
+        if is_erased:
+            found.erased.add(refnum)
     return found
 
 

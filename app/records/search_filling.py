@@ -1,7 +1,8 @@
 """Gives orders and SKUs their numbers that code of before `search_keys` has written, piece by piece beside the traffic.
 
 Each start of a process walks once over what there is, for code of before may go on for a while after a migration (P47).
-What a package's tracking number was is not known any more; all else is.
+What a package's tracking number was is not known any more; all else is.  An order of a shop that is not kept any more
+was purged, and what it was found by went with it (R28).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, select, tuple_
@@ -40,10 +42,16 @@ Piece = tuple[list[Learned], Place | None]
 class SearchFilling:
     """One process's walk; `turn` goes on with it and costs nothing once it is over."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime], shops: Collection[str] = ()) -> None:
+        """`shops`: channels whose orders are kept here, so that those that are not have been purged."""
         self._database = database
         self._clock = clock
-        self._walks = [_given_orders, _kept_orders, _held_orders, _skus]
+        self._walks: list[Callable[[Connection, Place | None], Piece]] = [
+            partial(_given_orders, shops),
+            _kept_orders,
+            _held_orders,
+            _skus,
+        ]
         self._after: Place | None = None
 
     def turn(self) -> bool:
@@ -68,11 +76,13 @@ class SearchFilling:
             search_keys.learn(connection, channel, numbers, at)
 
 
-def _given_orders(connection: Connection, after: Place | None) -> Piece:
+def _given_orders(shops: Collection[str], connection: Connection, after: Place | None) -> Piece:
     """Orders RetailOps was given, with their packages, payments and refunds."""
     of = handed_out.c
     columns = (of.channel, of.refnum, of.retailops_order_id, of.acknowledged_at, of.last_handed_at)
     rows, place = _piece(connection, columns, 2, after, has_order=True)
+    if shops:
+        rows = _unpurged(connection, rows, shops)
     found: list[Learned] = []
     for row in rows:
         at = row.acknowledged_at or row.last_handed_at
@@ -82,6 +92,13 @@ def _given_orders(connection: Connection, after: Place | None) -> Piece:
         refnums = [row.refnum for row in rows if row.channel == channel]
         found += ((channel, number, None) for number in _parts_of(connection, channel, refnums))
     return found, place
+
+
+def _unpurged(connection: Connection, rows: Sequence[Row[Any]], shops: Collection[str]) -> Sequence[Row[Any]]:
+    of_shops = {(row.channel, row.refnum) for row in rows if row.channel in shops}
+    is_it = tuple_(orders.c.channel, orders.c.refnum).in_(of_shops)
+    kept_here = set(map(tuple, connection.execute(select(orders.c.channel, orders.c.refnum).where(is_it))))
+    return [row for row in rows if row.channel not in shops or (row.channel, row.refnum) in kept_here]
 
 
 def _parts_of(connection: Connection, channel: str, refnums: Collection[str]) -> Iterator[Number]:

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Connection,
     CursorResult,
     Insert,
     Row,
     Select,
     Text,
+    and_,
     cast,
     column,
     delete,
+    exists,
     func,
     literal_column,
+    or_,
     select,
     tuple_,
 )
@@ -37,6 +41,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from app.domain.texts import mended
 from app.records.statements import Prepared
 from app.records.tables.operations import search_keys
+from app.records.tables.orders import handed_out
 
 Kind = Literal[
     "order", "retailops_order", "source_order", "cart", "payment", "shipment", "package", "tracking", "return",
@@ -45,6 +50,9 @@ Kind = Literal[
 """order: the channel's number.  retailops_order: RetailOps'.  source_order: the merchant's own at the source.  cart and
 payment: ids of a checkout.  refund and credit: what the vendor calls money it gave back.  sku: of no order, "".  The
 rest is RetailOps'."""
+
+OF_MONEY: Final = ("return", "refund", "credit")
+"""Kinds of numbers that come about long after an order is over."""
 
 LONGEST = 255
 """Characters of a number; what is longer is nobody's to type."""
@@ -64,7 +72,11 @@ def folded(number: str) -> str:
 
 
 def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: datetime) -> None:
-    """Keep these numbers, those that are known already among them: one statement, none for no numbers."""
+    """Keep these numbers, those that are known already among them: one statement, none for no numbers.
+
+    What went with an order's personal data is not kept again: its tracking numbers, and where the order itself is found
+    no more, all but what its money is called.
+    """
     if rows := _rows(channel, numbers, now):
         _LEARN.execute(connection, {"learned": rows})
 
@@ -146,16 +158,34 @@ def _rows(channel: str, numbers: Iterable[Number], now: datetime) -> str:
 _COLUMNS = [each.name for each in search_keys.columns]
 
 
+def _is_welcome(channel: ColumnElement[str], order_refnum: ColumnElement[str], kind: ColumnElement[str]) -> Any:
+    known = search_keys.alias("known")
+    is_found = exists().where(known.c.channel == channel, known.c.order_refnum == order_refnum, known.c.kind == _ORDER)
+    may_come_back = and_(kind != _TRACKING, or_(kind.in_(list(map(_constant, OF_MONEY))), is_found))
+    is_erased = exists().where(
+        handed_out.c.channel == channel, handed_out.c.refnum == order_refnum, handed_out.c.erased_at.is_not(None)
+    )
+    return or_(~is_erased, may_come_back)
+
+
+def _constant(text: str) -> ColumnElement[str]:
+    return literal_column(f"'{text}'", Text)
+
+
+_ORDER, _TRACKING = map(_constant, ("order", "tracking"))
+
+
 def _sqlite() -> Insert:
     row = func.json_each(given("learned", type_=Text)).table_valued("value")
-    values = (func.json_extract(row.c.value, f"$[{at}]") for at in range(len(_COLUMNS)))
-    return sqlite_insert(search_keys).prefix_with("OR IGNORE").from_select(_COLUMNS, select(*values))
+    values = [func.json_extract(row.c.value, f"$[{at}]") for at in range(len(_COLUMNS))]
+    learned = select(*values).where(_is_welcome(*values[:3]))
+    return sqlite_insert(search_keys).prefix_with("OR IGNORE").from_select(_COLUMNS, learned)
 
 
 def _postgresql() -> Insert:
     row = func.jsonb_array_elements(cast(given("learned", type_=Text), JSONB)).table_valued(column("value", JSONB))
     texts = [row.c.value.op("->>", return_type=Text())(at) for at in range(len(_COLUMNS))]
-    values = select(*texts[:-1], cast(texts[-1], BigInteger))
+    values = select(*texts[:-1], cast(texts[-1], BigInteger)).where(_is_welcome(*texts[:3]))
     return postgresql_insert(search_keys).from_select(_COLUMNS, values).on_conflict_do_nothing()
 
 

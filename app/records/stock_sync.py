@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ClauseElement, ColumnElement, Connection, bindparam, false, select, true, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Text,
+    bindparam,
+    false,
+    literal_column,
+    select,
+    true,
+    update,
+)  # fmt: skip
 
 from app.clock import utc_now
 from app.records import sync_state
-from app.records.statements import Prepared, among, chunked
+from app.records.statements import INSERTS, Prepared, among, chunked
 from app.records.stock_batches import STOCK, TRIES
 from app.records.tables.columns import Moment
 from app.records.tables.stock import stock, sync_states
@@ -32,18 +44,38 @@ def owe_again(connection: Connection, channel: str, gateway: str | None, skus: C
     """What this server itself knows of these SKUs has changed (a reservation, R25): their stock is sent anew.
 
     To the gateway whose orders they are (None: unknown), whose own figure may have moved by that, and
-    to every other that receives their stock; their counters are taken in the order of their names, as by every push,
-    so that two transactions never wait for each other.
+    to every other that receives their stock.
     """
+    if not skus:
+        return
     named = [(_STOCK.channel == channel, _STOCK.sku.in_(some)) for some in chunked(sorted(set(skus)))]
-    receiving = {gateway} if gateway and named else set()
-    for which in named:
-        receiving |= set(connection.execute(select(_STOCK.gateway).where(*which).distinct()).scalars())
-    for token in sorted(receiving):
-        seq = sync_state.next_seq(connection, channel, token)
+    numbered = _NEXT_NUMBERS.execute(connection, {"of_channel": channel, "own": gateway or "", "skus": skus})
+    for token, seq in numbered.all():
         for which in named:
             own = (*which, _STOCK.gateway == token)
             STOCK.owe(connection, own, seq, goes_first=true(), is_uncertain=token == gateway)
+
+
+def _next_numbers(dialect: str) -> ClauseElement:
+    """The next number of every gateway that receives these SKUs, and of the one named.
+
+    Counters are taken in the order of their names, as by every push, so that two transactions never wait for each
+    other.
+    """
+    receiving = (
+        select(_STOCK.gateway)
+        .where(_STOCK.channel == bindparam("of_channel"), among(_STOCK.sku, "skus"))
+        .union(select(bindparam("own", type_=Text)))
+        .subquery()
+        .c.gateway
+    )
+    rows = select(bindparam("of_channel", type_=Text), receiving, literal_column("1")).where(receiving != "")
+    added = INSERTS[dialect](sync_states).from_select(["channel", "gateway", "seq"], rows.order_by(receiving))
+    one_more = added.on_conflict_do_update(index_elements=["channel", "gateway"], set_={"seq": _COUNTER.seq + 1})
+    return cast(ClauseElement, one_more.returning(_COUNTER.gateway, _COUNTER.seq))
+
+
+_NEXT_NUMBERS = Prepared(_next_numbers)
 
 
 def note_uncertain(connection: Connection, channel: str, gateway: str, skus: Collection[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
+from app.records import handed_out as remembered
 from app.records import search_keys, stock_sync
 from app.records.search_keys import Number
 from app.records.tables.orders import handed_out
@@ -93,11 +94,10 @@ def add(
         purge_after=purge_after,
         paid_at=now if is_paid else None,
     )
-    stored = _stored(connection.execute(statement.returning(orders)).one())
     # It is found from its first moment on, whether RetailOps knows it or not.
     known_by = [Number(refnum, "order", refnum), Number(refnum, "cart", cart_id), *_payments(refnum, payments)]
-    search_keys.learn(connection, channel, known_by, now)
-    return stored
+    added = search_keys.learn_beside(connection, statement.returning(orders), {}, channel, known_by, now)
+    return _stored(added.one())
 
 
 def _payments(refnum: str, payments: Iterable[str]) -> Iterator[Number]:
@@ -264,6 +264,7 @@ def purge(connection: Connection, keys: Collection[tuple[str, str]], now: dateti
         if _delete(connection, channel, refnum, orders.c.purge_after < now):
             reservations.release(connection, channel, refnum)
             search_keys.forget(connection, channel, refnum)
+            remembered.note_erased(connection, channel, refnum, now)
 
 
 def of_order(channel: str, refnum: str) -> Select[Any]:

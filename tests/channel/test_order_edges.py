@@ -47,11 +47,11 @@ def test_r18_an_order_that_another_pull_counts_meanwhile_stands_on_a_page_once(
         refnum, *others = refnums(retailops.pull())
     read_leg, legs = order_pull._from_place, []
 
-    def counted_between(request: Any, source: Any, place: paging.Place) -> Any:
+    def counted_between(request: Any, source: Any, place: paging.Place, page: Any) -> Any:
         legs.append(place.is_second_leg)
         if place.is_second_leg:
             set_count(retailops, refnum, TIRED_AFTER)
-        return read_leg(request, source, place)
+        return read_leg(request, source, place, page)
 
     set_count(retailops, refnum, TIRED_AFTER - 1)
     monkeypatch.setattr(order_pull, "_from_place", counted_between)

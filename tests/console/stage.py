@@ -89,13 +89,19 @@ def refused_shipment(caller: Caller, pipe17: Sandbox, order: dict[str, Any], **p
     """The id of a shipment that Pipe17 refused after RetailOps had its answer: it is parked."""
     pipe17.fault(kind="status", code=429, times=1, match=FULFILLMENTS)
     pipe17.fault(kind="status", code=400, times=1, match=FULFILLMENTS)
-    assert codes(caller.ship(order, **package)) == ["OWED"]
+    answer = caller.ship(order, **package)
+    assert codes(answer) == ["OWED"], answer
 
     def parked() -> Any:
         with caller.database.read() as connection:
             return connection.execute(select(deliveries.c.id).where(deliveries.c.state == "parked")).scalar()
 
-    return int(eventually(parked))
+    def calls() -> Any:
+        with caller.database.read() as connection:
+            named = deliveries.c
+            return connection.execute(select(named.id, named.verb, named.state, named.attempts, named.last_code)).all()
+
+    return int(eventually(parked, found=calls))
 
 
 def parked_call(caller: Caller, order: str, *, channel: str = "first", **more: Any) -> int:

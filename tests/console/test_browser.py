@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.sandbox.faults import RunningServer, serve
-from tests.browser import NoBrowser, axe_source, serious_findings
+from tests.browser import PATIENCE_MS, open_details, pixels_beyond, serious_findings, shown
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     READ_TOKEN,
@@ -34,16 +33,6 @@ PLACES = [place for group in NAVIGATION for _, place in group]
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1440, "height": 900}
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    try:
-        return axe_source(tmp_path_factory.mktemp("npm"))
-    except NoBrowser as reason:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(reason))
-
-
 @dataclass
 class Console:
     """A channel's console at a real address, and browsers in front of it."""
@@ -59,7 +48,7 @@ class Console:
     def open(self, **options: Any) -> Page:
         """A new window of a browser of its own."""
         context = self.browser.new_context(**{"viewport": WIDE, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -75,6 +64,10 @@ class Console:
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/console/deliveries?state=all")
         return page
+
+    def shown(self) -> str:
+        """What all windows show now."""
+        return "\n\n".join(shown(page) for context in self._contexts for page in context.pages)
 
     def close(self) -> None:
         for context in self._contexts:
@@ -283,10 +276,9 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
     ]  # fmt: skip
     for place in [*PLACES, *details]:
         console.visit(page, place)
-        for summary in page.locator("summary").all():
-            summary.evaluate("each => { each.parentElement.open = true; }")
+        open_details(page)
         found[place] = serious_findings(page, axe)
-        if (over := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+        if (over := pixels_beyond(page)) > 0:
             found[place].append(("scrolls sideways", f"{over} px"))
     assert {place: items for place, items in found.items() if items} == {}
 

@@ -33,6 +33,7 @@ from app.gateways.vendor import Tools
 from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
+from app.operations import acts
 from app.records import catalogue, cataloguing, due_facts, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -192,6 +193,19 @@ def test_at_completion_what_never_ships_is_not_reported_and_a_cancelled_order_is
     assert [item["quantity"] for item in found] == [2]
     assert shop.purchases("WEB-2") == []
     with shop.caller.database.read() as connection:
+        assert connection.exec_driver_sql("select count(*) from pending_reports").scalar() == 0
+
+
+def test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_again(
+    open_shop: Callable[..., Shop],
+) -> None:
+    shop = open_shop(SERVER + 'when = "completion"')
+    shop.sell("WEB-1")
+    database, operator = shop.caller.database, acts.operator("Ada", "the shopper requested it")
+    assert acts.erase(database, operator, "shop", "WEB-1", database.now()) == {"pending_reports": 1}
+    [order] = shop.caller.pull(specific_orders=[{"channel_refnum": "WEB-1"}])
+    assert order["channel_order_refnum"] == "WEB-1"
+    with database.read() as connection:
         assert connection.exec_driver_sql("select count(*) from pending_reports").scalar() == 0
 
 

@@ -29,7 +29,7 @@ from app.records.search_keys import Number
 from app.records.tables import metadata
 from app.records.tables.storefront import orders, reservations
 from app.storefront import cart_store
-from tests.conftest import eventually
+from tests.conftest import eventually, shipment_of
 from tests.gateways.rally_shop import TEE, Shop, channel_text, money, opened
 from tests.operations.stage import CommandLine
 
@@ -146,6 +146,20 @@ def test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_an
         shop.give_back(88112, 5, refnum)
         shop.settle()
     assert [entry.amount for entry in shop.ledger(order=refnum) if entry.state == "accepted"] == [money("5")]
+
+    # And nothing that names it again brings anything back.
+    for tracking in (TRACKING, f"{TRACKING}-mended"):
+        shop.retailops.ship(order, tracking_number=tracking)
+    shop.complete(refnum, shipments=[shipment_of(order, 502, tracking_number=TRACKING)])
+    shop.retailops.pull(specific_orders=[{"channel_refnum": refnum}])
+    shop.retailops.acknowledge(refnum)
+    shop.update(refnum, {"channel_item_refnum": line.line_refnum, "sku": TEE, "quantity": 1})
+    for topic in ("order/create", "order/update", "cart/update"):
+        assert shop.step(topic, order=refnum, cart=row.cart_id, **WISH)["outcome"] != "good"
+    shop.settle()
+    assert desk.erase(refnum)["outcome"] == "nothing_kept"  # it empties the log, in which calls stood until delivered
+    assert desk.canaries() == {IP_ADDRESS} and desk.numbers("1ZCANARY") == set()
+    assert {("shipment", "501"), ("return", "88112")} <= desk.numbers("501") | desk.numbers("88112")
     desk.erase(other)
     assert desk.canaries() == set()
 

@@ -142,6 +142,19 @@ def test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money
             order_store.purge(connection, [(order.channel, refnum)], late)
             assert search_keys.of_order(connection, order.channel, refnum) == []
 
+        # Neither a later process nor RetailOps brings any back, but for what its money is called.
+        shop.retailops.acknowledge(refnum)
+        shop.give_back(88113, 5, refnum)
+        shop.settle()
+        with shop.database.write() as connection:
+            connection.exec_driver_sql("update handed_out set erased_at = null")  # as code of before leaves it
+        filling = SearchFilling(shop.database, shop.database.clock, {order.channel})
+        while filling.turn():
+            pass
+        with shop.database.read() as connection:
+            kinds = {number.kind for number in search_keys.of_order(connection, order.channel, refnum)}
+        assert kinds == {"return", "refund"}
+
 
 def test_p38_p32_a_tracking_number_is_forgotten_after_180_days_and_the_order_is_not(retailops: Caller) -> None:
     long_ago, now = utc_now() - timedelta(days=181), utc_now()

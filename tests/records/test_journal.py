@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 import app.records.journal
 from app import logs, metrics
 from app.domain.traffic import VendorCall
-from app.records import counters
-from app.records.database import Database
+from app.records import call_figures, counters
+from app.records.database import Database, DatabaseUnavailable
 from app.records.journal import Journal
 
 
@@ -64,6 +67,41 @@ def test_when_too_many_lines_wait_for_the_database_the_oldest_are_lost(
         kept = connection.exec_driver_sql("select request_id from journal order by request_id").scalars().all()
     database.close()
     assert kept == ["line-2", "line-3", "line-4"]
+
+
+def test_r16_what_waited_for_the_database_is_written_in_transactions_that_end_in_time_and_each_line_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third of five transactions is cut off: those before it stay, and what they wrote is not written again."""
+    monkeypatch.setattr(app.records.journal, "AT_ONCE", 2)
+    monkeypatch.setattr(app.records.journal, "WRITE_S", 0)
+    count, sizes = call_figures.add, []
+
+    def cut_off(connection: Connection, lines: Sequence[Any]) -> None:
+        sizes.append(len(lines))
+        if len(sizes) == 3:
+            raise DatabaseUnavailable("cut off")
+        count(connection, lines)
+
+    monkeypatch.setattr(call_figures, "add", cut_off)
+    database = Database(f"sqlite:///{tmp_path}/channel.db")
+    database.prepare()
+    journal = Journal(database)
+    for number in range(9):
+        call = VendorCall("pipe17", "GET", "/orders", None, "ok", 0.3, f"call-{number}")
+        journal.vendor_call("first", call)
+    journal.flush()
+    with database.read() as connection:
+        assert connection.exec_driver_sql("select count(*) from journal").scalar() == 4
+    journal.flush()
+    with database.read() as connection:
+        kept = connection.exec_driver_sql("select request_id from journal order by id").scalars().all()
+        hours = "select sum(count) from call_figures where span_s = 3600"
+        figures = connection.exec_driver_sql(hours).scalar()
+        counted = counters.kept(connection)
+    database.close()
+    assert kept == [f"call-{number}" for number in range(9)] and sizes == [2, 2, 2, 2, 2, 1]
+    assert figures == 9 and counters.totals(counted, metrics.VENDOR_CALLS) == {("pipe17", "ok"): 9}
 
 
 def test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back(tmp_path: Path) -> None:

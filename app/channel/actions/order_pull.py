@@ -8,7 +8,7 @@ between being read and being handed out waits for the next pull.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,7 +148,7 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
     """Take what this leg has to give; True when the page is full, or the source broke off, and a token says where."""
     last: Candidate | None = None
     try:
-        for candidate, is_tired in _from_place(request, source, place):
+        for candidate, is_tired in _from_place(request, source, place, page):
             if len(page.orders) == PAGE:
                 break
             page.passed_tired = page.passed_tired or is_tired
@@ -168,16 +168,41 @@ def _filled(request: CallbackRequest, source: OrderSource, place: Place, page: _
     return True
 
 
-def _from_place(request: CallbackRequest, source: OrderSource, place: Place) -> Iterator[tuple[Candidate, bool]]:
-    """Unacknowledged orders after the place, oldest first, and whether each was handed out too often."""
-    for chunk in source.fetch_orders(place.after_ms or None, place.until_ms, request.call("question")):
-        ordered = paging.ordered(chunk)
-        with request.services.database.read() as connection:
-            known = [item.refnum for item in chunk if not key_fault(item.refnum)]
-            acknowledged, tired = pulls.set_aside(connection, request.channel.key, known, place.until_ms)
-        for candidate in paging.after(place, ordered):
+def _from_place(
+    request: CallbackRequest, source: OrderSource, place: Place, page: _Page
+) -> Iterator[tuple[Candidate, bool]]:
+    """Unacknowledged orders after the place, oldest first, and whether each was handed out too often.
+
+    The records are read once there are more orders than the page has room for: with fewer the source is read on in any
+    case.  Orders that came before the source fails are given before its error is raised.
+    """
+    chunks = source.fetch_orders(place.after_ms or None, place.until_ms, request.call("question"))
+    is_over = False
+    while not is_over:
+        gathered: list[Candidate] = []
+        fault: GatewayError | None = None
+        try:
+            while len(gathered) <= PAGE - len(page.orders):
+                gathered += paging.after(place, paging.ordered(next(chunks)))
+        except StopIteration:
+            is_over = True
+        except GatewayError as error:
+            fault = error
+        acknowledged, tired = _set_aside(request, gathered, place)
+        for candidate in gathered:
             if candidate.refnum not in acknowledged:
                 yield candidate, candidate.refnum in tired
+        if fault is not None:
+            raise fault
+
+
+def _set_aside(request: CallbackRequest, candidates: Sequence[Candidate], place: Place) -> tuple[set[str], set[str]]:
+    """Of these orders those that RetailOps has, and those that were handed out too often."""
+    known = [item.refnum for item in candidates if not key_fault(item.refnum)]
+    if not known:
+        return set(), set()
+    with request.services.database.read() as connection:
+        return pulls.set_aside(connection, request.channel.key, known, place.until_ms)
 
 
 def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is_walk: bool) -> set[str]:
@@ -220,7 +245,9 @@ def _note_hand_out(request: CallbackRequest, page: _Page, source: Gateway, *, is
             again = {refnum: known[refnum] for refnum in given if refnum in known and refnum not in page.cancelled}
             _count(connection, channel, again, walk)
         _note_held_back(connection, request, page, before.held_back)
-        purchase_reports.keep(connection, request, page.orders)
+        # Of an order that was erased RetailOps is given what its source says, and nothing of that is kept here again.
+        reported = [order for order in page.orders if order.refnum not in before.erased]
+        purchase_reports.keep(connection, request, reported)
     return moved
 
 

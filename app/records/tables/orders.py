@@ -29,6 +29,7 @@ handed_out = sa.Table(
     sa.Column("shipping_tax", Amount),
     sa.Column("taken_off_after", sa.BigInteger),
     sa.Column("hand_outs", sa.Text),
+    sa.Column("erased_at", Moment),
 )
 """What `order_pull` handed out or a callback named, for every order source (R18).
 
@@ -37,7 +38,8 @@ null where it was not noted.  `taken_off_after`: the newest refund of the order 
 `removed`: units by line that `order_update` took off while the source keeps them.  `left_open`: code of the reason for
 which a completion left units open, "" for none.  `source_cancelled_at`: when its source was found to have cancelled it;
 `cancellation_times`: how often RetailOps was sent that; `cancellation_known_at`: when RetailOps acknowledged it.
-`hand_outs`: when the first of the hand-outs were, each in milliseconds after a comma (`records.pulls.KEPT_MOMENTS`)."""
+`hand_outs`: when the first of the hand-outs were, each in milliseconds after a comma (`records.pulls.KEPT_MOMENTS`).
+`erased_at`: when its personal data was removed, at its date or by an operator: nothing brings any back."""
 
 HAS_TRIMMED = handed_out.c.trimmed_refnum.is_not(None)
 """Orders whose number has blanks at its ends, which RetailOps may drop: `trimmed_refnum` is the number without them."""

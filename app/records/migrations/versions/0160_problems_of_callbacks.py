@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0160"
-down_revision = "0140"
+down_revision = "0141"
 usable_from = "0100"
 
 
