@@ -22,7 +22,10 @@ from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
+from app.records.breakers import OwnBreakers
+from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
+from app.transport.rates import RateState
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
@@ -332,6 +335,32 @@ def test_p39_a_gateway_is_paused_and_resumed(retailops: Caller, ada: Person) -> 
     assert "their warehouse moves" not in ada.page("")
     assert [kept.act for kept in acts(retailops)] == ["pause", "resume"]
     assert ada.get("gateways/first/rally/pause").status_code == ada.get("gateways/none/pipe17/pause").status_code == 404
+
+
+def test_r14_health_says_what_keeps_calls_from_a_vendor_and_what_to_do(
+    build_app: Build, pipe17: Sandbox, contract: Contract
+) -> None:
+    table = channel_table(pipe17.url).replace("requests_per_s = 0", "requests_per_s = 8")
+    caller = Caller(build_app(table, DELIVERIES="worker", **TOKENS), contract)
+    ada, database, place = person(caller.app), caller.database, ("first", "pipe17")
+
+    def said() -> str:
+        table = ada.page("health").partition('<table id="limits">')[2].partition("</table>")[0]
+        return " ".join(re.sub(r"<[^>]*>", " ", table.partition("<tbody>")[2]).split())
+
+    assert said() == "pipe17 first closed 0 calls to pipe17, first 0 8 never nothing"
+    parked_call(caller, "ORDER-1", state="owed", last_code="RATE_LIMITED")
+    assert "closed 1 calls to pipe17, first 1 8 never More is to be sent than the rate lets through" in said()
+    [limit] = caller.app.extensions["works"].limits
+    state = RateState(setting=8.0, rate=2.0, tokens=0.0, at=0.0, cut_at=database.now().timestamp())
+    with database.write() as connection:
+        connection.execute(insert(rates), {"name": limit.key, **state.stored()})
+    assert "2 of 8 just now pipe17 said that it was called too often" in said() and "lower requests_per_s" in said()
+    with database.write() as connection:
+        OwnBreakers(dict).write(connection, {place: 90.0}, database.now())
+    assert "open in 1 process" in said() and "failed several times in a row" in said()
+    ada.act("gateways/first/pipe17/pause", reason="moving")
+    assert said().startswith("pipe17 first paused open") and "Paused by Ada" in said()
 
 
 def test_p39_stock_is_sent_again(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:

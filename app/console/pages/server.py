@@ -14,7 +14,7 @@ from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import count, duration
-from app.operations import check_requests, operator_log, settings_view
+from app.operations import check_requests, operator_log, settings_view, vendor_limits
 from app.operations.health import Health, Window, health
 
 WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
@@ -29,11 +29,13 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def figures() -> Response:
         window = choosing.word("window", [name for name, _ in WINDOWS]) or "24h"
         channel = choosing.text("channel")
-        found = health(desk.database, desk.scope, window, channel=desk.key_of(channel) if channel else "")
+        key = desk.key_of(channel) if channel else ""
+        found = health(desk.database, desk.scope, window, channel=key)
+        limits = vendor_limits.find(desk.database, desk.scope, desk.configured.channels, desk.limits, channel=key)
         title = dict(WINDOWS)[window]
         return shown(
             "health.html", health=found, windows=WINDOWS, channel=channel, channels=desk.channel_choices(),
-            said=said(found, title), calls=_calls(found, title), backlog=_backlog(found, title),
+            said=said(found, title), limits=limits, calls=_calls(found, title), backlog=_backlog(found, title),
         )  # fmt: skip
 
     @console.get("/check", provide_automatic_options=False)
