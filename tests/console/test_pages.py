@@ -313,6 +313,32 @@ def test_p39_a_release_names_the_sum_and_asks_again(
     assert (kept.act, kept.outcome, kept.reason) == ("refunds.release", "given_free", "not at Rally")
 
 
+def test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once(
+    retailops: Caller, pipe17: Sandbox, ada: Person
+) -> None:
+    [order, *_] = retailops.pull()
+    refnum, tracking = order["channel_order_refnum"], "1ZCANARY0000007"
+    retailops.acknowledge(refnum)
+    retailops.ship(order, tracking_number=tracking)
+    address, form = f"erase/first/{refnum}", {"form_token": form_token(ada.page("")), "number": refnum, "reason": "r7"}
+    number = parked_call(retailops, refnum)
+    eventually(lambda: f"still open: {number} (" in ada.page(address))
+    assert ada.send(address, form).status_code == 409, "it has calls that are open"
+    ada.act(f"deliveries/{number}/drop", reason="known")
+    assert "its tracking numbers" in ada.page(address) and f'/console/{address}"' in ada.page(f"orders/first/{refnum}")
+    assert ada.send(address, {**form, "reason": ""}).status_code == 400, "a reason is needed"
+    assert ada.send(address, {**form, "number": refnum[:-1]}).status_code == 400, "nothing is erased by a slip"
+    assert tracking in ada.page(f"orders/first/{refnum}")
+    done = ada.send(address, form)
+    assert done.status_code == 303 and "is erased" in ada.browser.get(done.location).text
+    assert ada.send(address, form).location.endswith("done=nothing")
+    assert tracking not in ada.page(f"orders/first/{refnum}") and "Nothing personal is kept" in ada.page(address)
+    assert [(kept.act, kept.who, kept.reason) for kept in acts(retailops)] == [
+        ("deliveries.drop", "Ada", "known"), ("orders.erase", "Ada", "r7"),
+    ]  # fmt: skip
+    assert ada.get("erase/first/nobody").status_code == ada.get(f"erase/none/{refnum}").status_code == 404
+
+
 def test_p39_a_late_event_is_dismissed(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     order = retailops.pull()[0]
     refused_shipment(retailops, pipe17, order)
@@ -387,6 +413,7 @@ def test_p40_a_reader_cannot_force_an_act(token: str, retailops: Caller) -> None
         ("deliveries/many/drop?state=parked", {"expected": expected, "number": "1"}),
         (f"refunds/{refund}/release", {"expected": standing, "sure": "yes"}),
         ("gateways/first/pipe17/pause", {}),
+        ("erase/first/ORDER-1", {"number": "ORDER-1"}),
         ("send/stock/first/pipe17/MUG-RED", {}),
     ):
         fields = {**form, "reason": "why", "form_token": token_of_form}

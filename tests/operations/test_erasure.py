@@ -13,7 +13,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from app.cli import orders as command
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.orders import HeldBack
@@ -128,7 +127,7 @@ def test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_an
 
     erased = desk.erase(refnum)
     assert (erased["outcome"], erased["order"], erased["channel"]) == ("erased", refnum, "shop")
-    assert set(erased["rows"]) == set(command.WORDS), "each table that holds a person's data had some"
+    assert set(erased["rows"]) == set(erasure.WORDS), "each table that holds a person's data had some"
     assert desk.canaries() == ({IP_ADDRESS}), "the other order's alone"
 
     assert ("order", refnum) in desk.numbers(refnum) and ("payment", payment) in desk.numbers(payment)
@@ -281,4 +280,4 @@ def test_an_order_of_another_source_has_nothing_to_erase_and_two_channels_with_o
 
 
 def test_each_table_with_data_of_single_orders_has_a_word_for_people() -> None:
-    assert {clock.table for clock in erasure.CLOCKS if clock.of_order is not None} == set(command.WORDS)
+    assert {clock.table for clock in erasure.CLOCKS if clock.of_order is not None} == set(erasure.WORDS)
