@@ -46,8 +46,9 @@ from app.records.heartbeat import Heartbeat
 from app.records.journal import Journal
 from app.records.pauses import Pauses
 from app.records.pending_figures import PendingSampler
+from app.records.purge import Purge
 from app.records.rates import StoredRates
-from app.records.retention import CLOCKS, Retention, Terms
+from app.records.retention import CLOCKS, Terms
 from app.records.search_filling import SearchFilling
 from app.settings import Settings
 from app.storefront import retention as storefront
@@ -105,7 +106,7 @@ class Works:
             channels=frozenset(channel.key for channel in configured.channels if not channel.set_aside),
             paused=self.pauses.paused,
             clock=database.clock,
-            idle=Retention(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
+            idle=Purge(self.database, terms, database.clock, heartbeat.purging_at, CLOCKS + storefront.CLOCKS).turn,
         )
 
         lend = shared_rates(configured, database, is_server=False)

@@ -21,7 +21,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 GATHER_S = 0.2
 
 REPEATED_S = 60.0
-"""How often a trouble that lasts is written again."""
+"""How often a failure that lasts is written again."""
 
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 

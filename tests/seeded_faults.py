@@ -142,7 +142,7 @@ FAULTS = (
         "try-no-path-of-a-bare-key",
         "P37",
         "app/gateways/vendors/pipe17/connection/health.py",
-        'wanted["orders"] = options.shipments_path',
+        'reads["orders"] = options.shipments_path',
         "pass",
         ("tests/cli/test_check.py::test_p37_a_path_that_refuses_every_pull_is_named",),
     ),
@@ -234,6 +234,28 @@ FAULTS = (
         "return mended(number).strip().casefold()",
         "return mended(number).strip()",
         ("tests/operations/test_find.py::test_p38_an_order_is_found_by_every_number_of_it_and_of_its_parts[sqlite]",),
+    ),
+    Fault(
+        "find-no-sku-of-stock-alone",
+        "P38",
+        "app/records/stock_batches.py",
+        'Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None',
+        'Number("", "sku", item.sku) for item in ()',
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_a_sku_that_stands_in_stock_alone_is_found_from_its_first_moment_on[sqlite]",
+        ),
+    ),
+    Fault(
+        "list-calls-of-an-order-by-one-number-alone",
+        "P38",
+        "app/cli/callbacks.py",
+        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel))",
+        "orders = [(key, number) for key in _channels(configured, channel)]",
+        (
+            "tests/cli/test_find.py::"
+            "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",
+        ),
     ),
     Fault(
         "find-what-other-channels-have",
@@ -1175,7 +1197,7 @@ FAULTS = (
         "delta-believes-its-own-note",
         "P33",
         "app/gateways/vendors/pipe17/stock/ingest.py",
-        "if _has(held.get(row.key), row.figure)}",
+        "if (record := held.get(row.key)) and record.has(row.figure)}",
         "if True}",
         ("tests/gateways/test_pipe17_restated.py::test_p33_delta_leaves_out_only_what_pipe17_has_as_it_was_sent_last",),
     ),
@@ -2123,7 +2145,7 @@ FAULTS = (
     Fault(
         "a-breaking-migration-is-not-seen",
         "P47",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "        if revision == self._usable_revision:\n            return\n",
         "        return\n",
         (
@@ -2153,7 +2175,7 @@ FAULTS = (
     Fault(
         "two-lost-connections-are-a-fault-of-ours",
         "P5",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "        except InvalidRequestError as error:",
         "        except PendingRollbackError as error:",
         (
@@ -2365,7 +2387,7 @@ FAULTS = (
         "act-without-trace",
         "P39",
         "app/operations/acts.py",
-        "        _keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)\n",
+        "        keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)\n",
         "",
         ("tests/operations/test_acts.py::test_p39_each_act_on_a_call_is_kept_with_who_when_on_what_and_why[sqlite]",),
     ),
@@ -2395,14 +2417,14 @@ FAULTS = (
         "resume-without-trace",
         "P39",
         "app/operations/acts.py",
-        '        _keep(connection, operator, "resume", channel',
+        '        keep(connection, operator, "resume", channel',
         '        (lambda *_: None)(connection, operator, "resume", channel',
         ("tests/operations/test_pauses.py::test_p39_a_pause_is_kept_with_who_and_why_and_harmless_twice[sqlite]",),
     ),
     Fault(
         "bulk-act-on-what-has-changed",
         "P39",
-        "app/operations/deliveries.py",
+        "app/operations/bulk_acts.py",
         "        elif (row.state, row.attempts) != state:\n",
         "        elif False:\n",
         ("tests/operations/test_lists.py::test_p39_a_bulk_act_changes_exactly_what_was_previewed[sqlite]",),
@@ -2410,7 +2432,7 @@ FAULTS = (
     Fault(
         "reader-acts-on-another-channel",
         "P39",
-        "app/operations/deliveries.py",
+        "app/operations/bulk_acts.py",
         "        if row is None or not scope.sees(row.channel):\n            left",
         "        if row is None:\n            left",
         ("tests/operations/test_lists.py::test_p39_a_bulk_act_changes_exactly_what_was_previewed[sqlite]",),
@@ -2440,6 +2462,17 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "what-waits-is-read-of-all-channels",
+        "P40",
+        "app/records/attention.py",
+        "visible(held_back.c.channel, channels))",
+        "visible(held_back.c.channel, None))",
+        (
+            "tests/operations/test_figures.py::"
+            "test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named[sqlite]",
+        ),
+    ),
+    Fault(
         "page-leaves-a-row-out",
         "P40",
         "app/records/bounded_search.py",
@@ -2462,7 +2495,7 @@ FAULTS = (
         "missing-record-is-zero",
         "P33",
         "app/gateways/vendors/pipe17/holdings.py",
-        "if not any(named.values()) else None",
+        "if not any(ours.values()) else None",
         "",
         (
             "tests/operations/test_reconcile.py::"
@@ -2519,7 +2552,7 @@ FAULTS = (
     Fault(
         "wait-for-a-connection-only-briefly",
         "P42",
-        "app/records/database.py",
+        "app/records/transactions.py",
         "return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)",
         "return 4.0",
         (
@@ -2554,8 +2587,8 @@ FAULTS = (
         "migrate-over-a-connection-nobody-counts",
         "P42",
         "app/records/database.py",
-        '            with self._turns.turn("", _patience_s()), _as_unavailable():\n                cast',
-        "            with _as_unavailable():\n                cast",
+        '            with self._turns.turn("", patience_s()), as_unavailable():\n                cast',
+        "            with as_unavailable():\n                cast",
         ("tests/records/test_connections.py::test_p42_a_migration_counts_against_the_connections_of_its_process",),
         on_postgresql=True,
     ),
@@ -2862,7 +2895,7 @@ FAULTS = (
         "the-login-leads-anywhere",
         "P40",
         "app/console/guard.py",
-        '"//" not in wanted and "\\\\" not in wanted and wanted.isprintable()',
+        '"//" not in target and "\\\\" not in target and target.isprintable()',
         "True",
         ("tests/console/test_safety.py::test_p40_after_the_login_the_way_back_is_a_page_of_the_console",),
     ),
@@ -2884,6 +2917,22 @@ FAULTS = (
             "tests/records/test_database.py::test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not",
         ),
         patience_s=20.0,
+    ),
+    Fault(
+        "many-files-are-made-at-once",
+        "P40",
+        "app/console/csv_rows.py",
+        "    if not _EXPORTING.acquire(blocking=False):\n",
+        "    if _EXPORTING.acquire(blocking=False) and False:\n",
+        ("tests/console/test_pages.py::test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read",),
+    ),
+    Fault(
+        "a-file-is-read-for-ever",
+        "P40",
+        "app/console/csv_rows.py",
+        "            if time.monotonic() > until_s:\n",
+        "            if False:\n",
+        ("tests/console/test_pages.py::test_csv_ends_with_a_row_that_says_that_there_are_more",),
     ),
     Fault(
         "csv-cells-are-formulas",

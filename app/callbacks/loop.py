@@ -1,4 +1,4 @@
-"""One event loop a process: clients come, send, read and go here, and a thread is given to whole requests only (P46).
+"""The event loop of a process: reads requests from all clients, and gives a thread to whole ones only (P46).
 
 All methods belong to the thread that runs the loop, but for `give_back`.
 """

@@ -1,4 +1,4 @@
-"""Things that other threads leave for a thread that waits in a selector."""
+"""A queue in which other threads leave objects for a thread that waits in a selector."""
 
 from __future__ import annotations
 

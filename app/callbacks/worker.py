@@ -1,4 +1,4 @@
-"""gunicorn's worker that gives a thread to whole requests only: all clients wait, send and read in one event loop.
+"""gunicorn's worker that gives a thread to whole requests only: all connections are served by one event loop.
 
 HTTP is read and written by gunicorn's own parser and response; what the server says by itself is JSON (`refusals`).
 Long bodies leave by a thread of their own (`downloads`).

@@ -168,7 +168,7 @@ def _owe(
     """
     placed: list[Placed] = []
     busy: list[Owed] = []
-    now = services.clock()  # behind what the plan has written, in the story of the order too
+    now = services.clock()  # behind what the plan has written, in the timeline of the order too
     for item in plan.owed:
         written = outbox.owe(
             connection,

@@ -26,10 +26,11 @@ from app.deliveries.keeping import Kept
 from app.domain.events import Event, about
 from app.errors import HttpError
 from app.records import claims, ledger, outbox
-from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseRefused, DatabaseUnavailable
 from app.records.deliveries import OPEN_STATES, Settled
 from app.records.outbox import CallReport
 from app.records.outcomes import Outcome, record_outcomes
+from app.records.transactions import repeated
 
 TWIN_WAIT_S = 3.0
 """How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""

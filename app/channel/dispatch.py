@@ -35,7 +35,8 @@ from app.deadline import Deadline
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event, about
 from app.errors import HttpError
-from app.records.database import DatabaseRefused, repeated
+from app.records.database import DatabaseRefused
+from app.records.transactions import repeated
 
 CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
 """Code of every 503 for a channel that a fault of its own stops (R35)."""

@@ -52,7 +52,7 @@ def note_reported(request: CallbackRequest, source: tuple[str, str], *, is_recor
         with suppress(DatabaseUnavailable):
             note()
             return
-    request.services.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were told")
+    request.services.keeper.keep((), note, lambda: None, f"refunds of {source[0]} were reported")
 
 
 def note_outcome(connection: Connection, channel: str, refund: Refund, settled: Settled) -> None:

@@ -79,7 +79,7 @@ class Purpose:
         order_refnum: str,
         charge: Charge | None,
         amount: Decimal,
-        state: refunds.State,
+        state: refunds.RefundState,
         rows: tuple[RefundLine, ...] = (),
     ) -> Entry:
         """A row of the ledger; its currency is the payment's, `rows` say what the amount is for."""

@@ -1,4 +1,4 @@
-"""Who calls, and what may they do: keys and pairs against the configured channels (R1 to R3)."""
+"""Decides who calls and what they may do: keys and pairs against the configured channels (R1 to R3)."""
 
 from __future__ import annotations
 

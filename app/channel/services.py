@@ -14,7 +14,7 @@ from app.deliveries.attempts import Attempts
 from app.deliveries.keeping import Keeper
 from app.domain.events import Event
 from app.gateways.calls import Call, Kind, Verb
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateway, Gateways
 from app.records.database import Database
 
 BUDGET_S = 10.0
@@ -29,7 +29,7 @@ class Services:
     """One per process."""
 
     database: Database
-    gateways: Mapping[tuple[str, str], Gateway]
+    gateways: Gateways
     attempts: Attempts
     clock: Callable[[], datetime]
     wake_deliveries: Callable[[], None]

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Standing:
-    """What is remembered of cancellations before the source is asked for more."""
+    """What is known of cancellations before more are read from the source."""
 
     has_open: bool
     """Whether RetailOps has any order that is neither cancelled nor completed; where not, nothing can be due."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from app.cli.system_user import user_name
-from app.operations.acts import Operator, operator
+from app.operations.operators import Operator, operator
 from app.terminal import Command, reason_options
 
 

@@ -18,7 +18,7 @@ _ROTATION = f"""
     To replace a key without losing a callback:
       1. `channel auth-key generate --replace` makes a new one; the old one still stands in channels.toml.
       2. Give the channel both: auth_keys = ["${{NEW_KEY}}", "${{OLD_KEY}}"]; restart the server.
-      3. `channel certify` tells RetailOps the new key.
+      3. `channel certify` sends RetailOps the new key.
       4. When RetailOps calls with the new key, take the old one out of auth_keys and restart.
 
     RetailOps registers name and key together; whether a second certification replaces the first is not

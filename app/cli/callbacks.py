@@ -1,20 +1,22 @@
-"""`channel callbacks`: did order 496 get through, when, and what did they say?"""
+"""`channel callbacks`: the calls of RetailOps, each with its answer and the calls to vendors that followed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 from rich.table import Table
 
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
-from app.cli.timelines import show_timeline, timeline_json, timelines_of
+from app.cli.timelines import orders_with, show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
 from app.operations import callback_log, timeline
 from app.operations.callback_log import CallbackChoice, CallLeft, LoggedCallback
-from app.operations.paging import first
+from app.operations.paging import Page, first
 from app.operations.scope import Scope
 from app.operations.timeline import Timeline
 from app.records.database import Database
@@ -25,13 +27,13 @@ LOOKED_BACK = timedelta(days=7)
 """How far back a request is searched for, unless --since says otherwise: its id is whatever its sender chose."""
 
 
-@click.group(short_help="See what RetailOps asked, and what came of it.")
+@click.group(short_help="See the callbacks of RetailOps, and their results.")
 def callbacks() -> None:
-    """See what RetailOps asked, what it was answered, and what became of it."""
+    """See each callback of RetailOps, its answer, and the calls to vendors that followed."""
 
 
 @callbacks.command("list")
-@click.option("--order", default="", help="Only callbacks about this order (the channel's number).")
+@click.option("--order", default="", help="Only callbacks about this order, by any number of it.")
 @click.option("--channel", default="", help="Only this channel; also: unconfigured, dry_run.")
 @click.option("--callback", default="", help="Only this callback, such as order_cancel.")
 @click.option("--outcome", default="", help="Only this outcome: success, or an event's or a fault's code.")
@@ -41,9 +43,8 @@ def callbacks() -> None:
 @json_option
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the latest callbacks, newest first, and what the vendors have taken of each."""
-    choice = CallbackChoice(**{**chosen, "channel": key_of(chosen["channel"])})
-    with records() as (_, database):
-        found = first(limit, lambda after: callback_log.find(database, Scope(), choice, after=after))
+    with records() as (configured, database):
+        found = _found(configured, database, limit, chosen)
         left = callback_log.calls_left(database, found)
     shown = [_as_json(item, left[item]) for item in found]
     if as_json:
@@ -53,7 +54,24 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
         click.echo("No such callback is in the journal.")
         return
     console().print(_table(shown, is_whole=is_wide(console())))
-    console().print("The whole story: channel callbacks show --order ORDER, or show REQUEST")
+    console().print("The whole timeline: channel callbacks show --order ORDER, or show REQUEST")
+
+
+def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[LoggedCallback]:
+    channel, number = chosen["channel"], chosen["order"]
+    choice = CallbackChoice(**{**chosen, "channel": key_of(channel)})
+    choices = [choice]
+    if number:
+        orders = orders_with(database, _scope(channel), number, _channels(configured, channel))
+        choices = [replace(choice, channel=key, order=refnum) for key, refnum in orders]
+    found: list[LoggedCallback] = []
+    for item in choices:
+        found += first(limit, partial(_page, database, item))
+    return sorted(found, key=lambda item: item.at, reverse=True)[:limit]
+
+
+def _page(database: Database, choice: CallbackChoice, after: str) -> Page[LoggedCallback]:
+    return callback_log.find(database, Scope(), choice, after=after)
 
 
 def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
@@ -70,8 +88,8 @@ def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
             vendors = ", ".join(f"{call['vendor']} {call['state']}" for call in item["calls"]) or "-"
             row = [at, item["callback"], f"{order} ({item['channel']})", status, outcome, took, vendors, request]
         else:
-            told = outcome if status == "200" else f"{status} {outcome}"
-            row = [at[5:16], item["callback"], shortened(order, 14), told, request[:REQUEST_PREFIX]]
+            shown = outcome if status == "200" else f"{status} {outcome}"
+            row = [at[5:16], item["callback"], shortened(order, 14), shown, request[:REQUEST_PREFIX]]
         rows.add_row(*row)
     return rows
 
@@ -113,16 +131,16 @@ def _of_request(database: Database, scope: Scope, request_id: str, earliest: dat
     known = timeline.requests_like(database, scope, request_id, earliest) if is_begin else []
     if len(known) > 1:
         raise click.ClickException(f"several requests begin so: {', '.join(known)}")
-    told = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
-    return [] if told is None else [told]
+    found = timeline.of_request(database, scope, known[0] if known else request_id, earliest)
+    return [] if found is None else [found]
 
 
 def _scope(channel: str) -> Scope:
     return Scope(frozenset((key_of(channel),))) if channel else Scope()
 
 
-def _channels(configured: Settings, asked: str) -> list[str]:
-    return [key_of(asked)] if asked else [channel.key for channel in configured.channels]
+def _channels(configured: Settings, name: str) -> list[str]:
+    return [key_of(name)] if name else [channel.key for channel in configured.channels]
 
 
 def _as_json(item: LoggedCallback, left: Sequence[CallLeft]) -> dict[str, Any]:

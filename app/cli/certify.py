@@ -39,7 +39,7 @@ from app.terminal import console, json_option, new_table, print_json
 @click.option(
     "--api-key-file",
     type=click.File(encoding="utf-8"),
-    help="File with the key of RetailOps' API; - is standard input.  Without either option it is asked for.",
+    help="File with the key of RetailOps' API; - is standard input.  Without either option the command prompts for it.",
 )
 @click.option(
     "--api-key-in-header",

@@ -54,7 +54,7 @@ for decision in (retry, drop, confirm, work):
 def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show what is open: owed, checking (being found out) and parked; other states with --state.
 
-    Below it: late news that nobody has dismissed, and products and stock that a vendor has not heard.
+    Below it: late news that nobody has dismissed, and products and stock that a vendor has not been sent.
     """
     with records() as (_, database):
         which = chosen_calls(chosen, OPEN_STATES)
@@ -87,7 +87,7 @@ def _show_list(
     if news:
         out.print("\nLate news not dismissed (channel deliveries drop nN --reason TEXT)", style="bold")
         for item in news:
-            sent = f"told {_short(item['told_at'])}" if item["told_at"] else "not told yet"
+            sent = f"sent {_short(item['told_at'])}" if item["told_at"] else "not sent yet"
             out.print(f"n{item['id']}  {item['callback']}, {item['subject']} ({item['channel']}), {sent}")
             out.print(Padding(f"{item['code']}: {item['message']}", (0, 0, 0, 4)))
     for owed in unsent:
@@ -160,7 +160,7 @@ def _show_one(full: dict[str, Any], holder: DeliveryRow | None, lines: Sequence[
     out.print(f"Delivery {full['id']}: {full['vendor']} {full['verb']}, {_loud(full['state'])}")
     facts = {
         "Order": f"{full['order']} (channel {full['channel']})",
-        "Asked by": f"{full['callback']} at {_short(full['command_begun_at'])} UTC, request {full['request_id']}",
+        "Callback": f"{full['callback']} at {_short(full['command_begun_at'])} UTC, request {full['request_id']}",
         "About": ", ".join(full["about"]) or "-",
         "Tries": f"{full['attempts']}, last {_short(full['last_attempt_at']) or 'never'}",
         "Last said": f"{full['last_code']}: {full['last_error']}" if full["last_code"] else "nothing yet",
@@ -168,7 +168,7 @@ def _show_one(full: dict[str, Any], holder: DeliveryRow | None, lines: Sequence[
         "Next try": _short(full["next_try_at"]) if full["state"] in ("owed", "checking") else "-",
         "Waits for": f"delivery {holder.id}, {holder.state}" if holder is not None else "nothing before it",
         "It says": full["body"],
-        "Late news": "; ".join(f"n{item['id']} {item['code']}, told {_short(item['told_at']) or 'not yet'}"
+        "Late news": "; ".join(f"n{item['id']} {item['code']}, sent {_short(item['told_at']) or 'not yet'}"
                                for item in full["late_news"]) or "-",
     }  # fmt: skip
     if full["dropped_because"]:

@@ -14,7 +14,7 @@ from app.cli.record_options import call_filters, chosen_calls, records, shown_ch
 from app.cli.vendors import Built, build
 from app.gateways.calls import Verb
 from app.operations import acts, delivery_acts
-from app.operations.acts import Operator
+from app.operations.operators import Operator
 from app.records import delivery_rows
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
@@ -45,7 +45,7 @@ def retry(
 ) -> None:
     """Put calls back to be tried now: those named, or all parked ones that the filters choose.
 
-    A call that may have been done is looked up at the vendor first.  Nothing is asked: retrying is harmless.
+    A call that may have been done is looked up at the vendor first.  No confirmation is needed: retrying is harmless.
     Exit code 1 when one of them could not be put back.
     """
     operator = operator_of(by, reason)
@@ -91,7 +91,7 @@ def drop(
 ) -> None:
     """Give calls up for good: those named, or all parked ones that the filters choose.
 
-    The vendor is never told, what the call says is deleted, and the order's later calls go on.  An id
+    The call is never sent, its body is deleted, and the order's later calls go on.  An id
     like n7 dismisses that piece of late news instead.
     """
     operator = operator_of(by, reason, needs_reason=not dry_run)
@@ -125,7 +125,7 @@ def drop(
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=click.IntRange(min=1))
-@click.option("--refnum", default="", help="The vendor's own number of what it did; of a refund RetailOps is told it.")
+@click.option("--refnum", default="", help="The vendor's own number of what it did; RetailOps is sent a refund's.")
 @act_options(needs_reason=True)
 @json_option
 @click.pass_context
@@ -143,7 +143,7 @@ def confirm(
     """Say that the vendor has done these calls, because you have seen it there.
 
     For a parked call whose outcome is unknown, a refund above all: it counts as delivered with all that follows
-    from it (the money as paid, the order as told), nothing is sent, and the order's later calls go on.
+    from it (the money is paid, the order is sent), nothing is sent, and the order's later calls go on.
     """
     operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):

@@ -12,8 +12,8 @@ from app.channel_settings import Channel
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import age, iso, records
 from app.cli.vendors import build, channel_named, check_vendor
-from app.operations import acts
-from app.operations.acts import Operator
+from app.operations import fact_acts
+from app.operations.operators import Operator
 from app.records import catalogue_sync, stock_sync
 from app.records import stock as levels
 from app.records.database import Database
@@ -185,8 +185,8 @@ def _do(
     even_if_moved: bool,
 ) -> SendAgain:
     if subject == "catalogue":
-        return acts.send_catalogue(database, operator, channel, token, skus, now)
-    return acts.send_stock(database, operator, channel, token, skus, now, even_if_moved=even_if_moved)
+        return fact_acts.send_catalogue(database, operator, channel, token, skus, now)
+    return fact_acts.send_stock(database, operator, channel, token, skus, now, even_if_moved=even_if_moved)
 
 
 def _exit_code(found: dict[str, SendAgain]) -> int:

@@ -52,11 +52,11 @@ def find(ctx: click.Context, number: str, channel: str, as_json: bool) -> None:
         hits = find_number(database, scope, number)
         orders = orders_of(hits)
         is_one = len(orders) == 1 and all(hit.refnum for hit in hits)
-        told = timelines_of(database, scope, number) if is_one and not as_json else []
+        timelines = timelines_of(database, scope, number) if is_one and not as_json else []
     if as_json:
         print_json({"query": number, "hits": [_as_json(hit) for hit in hits]})
-    elif told:
-        for item in told:
+    elif timelines:
+        for item in timelines:
             show_timeline(item, is_order=True)
     elif hits:
         console().print(_table(hits, is_whole=is_wide(console())))

@@ -35,7 +35,7 @@ WORDS = {
     "late_events": "events found after an answer",
     "pauses": "pauses of vendors",
     "pending_figures": "samples of what was pending",
-    "pending_reports": "orders a vendor is yet to be told of",
+    "pending_reports": "orders not yet reported to a vendor",
     "open_breakers": "marks of vendors that are left alone for a while",
     "orders": "orders of shoppers",
     "packages": "parcels",
@@ -44,7 +44,7 @@ WORDS = {
     "sku_numbers": "numbers of SKUs",
     "stock": "stock figures, as RetailOps stated them",
     "stock_disagreements": "counts of stock figures that contradict themselves",
-    "reported_lines": "goods of orders a vendor was told of",
+    "reported_lines": "goods of orders reported to a vendor",
 }
 """What the rows of each table are, for people."""
 
@@ -106,6 +106,8 @@ def _served(database: Database) -> frozenset[str]:
     try:
         configured = configuration.load(vendors=VENDORS)
     except SettingsFault as error:
-        click.echo(f"channel: channels.toml cannot be asked whether it is served: {error.faults[0]}", err=True)
+        click.echo(
+            f"channel: channels.toml cannot be read, so it is unknown whether it is served: {error.faults[0]}", err=True
+        )
         return frozenset()
     return registration.served_keys(configured, database)

@@ -39,10 +39,10 @@ def list_(channel: str, vendor: str, shows_all: bool, limit: int, as_json: bool)
     if not found:
         out.print("No late event is open." if not shows_all else "No late event is kept.")
     for item in found:
-        told = f"sent {when(item.sent_at)}" if item.sent_at else "not sent yet"
+        sent = f"sent {when(item.sent_at)}" if item.sent_at else "not sent yet"
         state = ", dismissed" if item.dismissed_at else ""
         where = f"{item.callback}, {item.subject} ({shown_channel(item.channel)}, {item.gateway})"
-        out.print(f"n{item.id}  {when(item.at)} UTC, {where}, {told}{state}")
+        out.print(f"n{item.id}  {when(item.at)} UTC, {where}, {sent}{state}")
         out.print(Padding(f"{item.code}: {item.message}", (0, 0, 0, 4)))
     if found and not shows_all:
         out.print("\nOnce you know: channel late dismiss nN [--reason TEXT]")

@@ -1,4 +1,4 @@
-"""`channel pause` and `channel resume`: nothing is sent to a gateway while an operator wants it so (R34)."""
+"""`channel pause` and `channel resume`: nothing is sent to a gateway that an operator has paused (R34)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pause(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: 
 def resume(channel: str, gateway: str, reason: str, by: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Let GATEWAY of CHANNEL be sent what has waited since `channel pause`.
 
-    Nothing is asked: it is what would have happened without the pause.  Harmless twice.
+    No confirmation is needed: it is what would have happened without the pause.  Harmless twice.
     """
     operator = operator_of(by, reason)
     with records() as (_, database):

@@ -19,8 +19,8 @@ from app.cli.vendors import build, channel_named, check_vendor
 from app.clock import utc_now
 from app.errors import GatewayError
 from app.gateways.capabilities import Gateway
-from app.operations import acts
-from app.operations.acts import Operator
+from app.operations import fact_acts
+from app.operations.operators import Operator
 from app.operations.reconcile import Progressed, Reconciliation, Result
 from app.records.database import Database
 from app.records.stock_sync import SendAgain
@@ -134,11 +134,11 @@ def _send(
     for item in found:
         skus, products = differing.get(item.vendor, ([], []))
         if products:
-            item.catalogue = acts.send_catalogue(
+            item.catalogue = fact_acts.send_catalogue(
                 database, operator, channel, item.vendor, products, now, act="reconcile.send"
             )
         if skus:
-            item.stock = acts.send_stock(
+            item.stock = fact_acts.send_stock(
                 database, operator, channel, item.vendor, skus, now, even_if_moved=even_if_moved, act="reconcile.send"
             )
 

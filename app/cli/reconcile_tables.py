@@ -39,7 +39,7 @@ def show_result(channel: str, vendor: str, result: Result, limit: int, now: date
     for subject, why in result.left_out.items():
         click.echo(f"{vendor}: {subject} not compared: {why}.", err=True)
     if result.unreadable:
-        click.echo(f"{vendor} cannot be asked for: {', '.join(result.unreadable[:20])}.", err=True)
+        click.echo(f"{vendor} cannot be sent a request for: {', '.join(result.unreadable[:20])}.", err=True)
 
 
 def _stock_table(items: Sequence[Difference], vendor: str, limit: int, now: datetime) -> None:

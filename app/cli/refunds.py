@@ -1,4 +1,4 @@
-"""`channel refunds`: the ledger of money given back, and the operator's word where this server will not guess."""
+"""`channel refunds`: the ledger of money given back, and the release of what waits for an operator's decision."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refunds() -> None:
 @click.option("--channel", default="", help="Only this channel.")
 @click.option("--order", default="", help="Only this order, by the channel's number.")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only this state.")
-@click.option("--callback", type=click.Choice(CALLBACKS), default=None, help="Only what this callback asked for.")
+@click.option("--callback", type=click.Choice(CALLBACKS), default=None, help="Only what this callback requested.")
 @click.option("--unpaid", is_flag=True, help="Only requests answered without paying, as the same as an earlier one.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10000), help="How many, newest first.")
 @json_option
@@ -53,7 +53,7 @@ def list_(
     """Refunds, newest first: paid, owed, parked, refused, or held to be the same money as another.
 
     States: owed (to be paid, or it is being found out), accepted (the vendor has it), parked (a person
-    has to decide), refused (not paid), released (a person let its amount go), recorded (no money asked
+    has to decide), refused (not paid), released (a person let its amount go), recorded (no money requested
     for here), matched (the same money as another callback's, so nothing is paid for it).
     """
     database = Database(load_database_url())
@@ -68,7 +68,7 @@ def list_(
         return
     out = console()
     wide = is_wide(out)
-    more = ["channel", "order", "payment", "asked by"] if wide else ["order"]
+    more = ["channel", "order", "payment", "requested by"] if wide else ["order"]
     table = new_table("", "id", *more, "amount", "state", "refund", "note")
     for row in found:
         entry, shown = row.entry, _as_json(row)
@@ -85,7 +85,7 @@ def _note(entry: Entry) -> str:
     if entry.matched[0]:
         notes.append(f"same as {' '.join(entry.matched)}")
     if entry.repeats:
-        notes.append(f"asked again {entry.repeats} times")
+        notes.append(f"requested again {entry.repeats} times")
     if entry.released_at:
         notes.append("released")
     return ", ".join(notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -23,7 +23,16 @@ MOST_ORDERS = 5
 
 
 def timelines_of(database: Database, scope: Scope, number: str, channels: Sequence[str] = ()) -> list[Timeline]:
-    """Of every order that this number belongs to; the number itself is looked for on these channels, too.
+    """Of every order of `orders_with`.  Raises `ClickException` as it."""
+    orders = orders_with(database, scope, number, channels)
+    found = (timeline.of_order(database, scope, key, refnum) for key, refnum in orders)
+    return [item for item in found if item is not None]
+
+
+def orders_with(
+    database: Database, scope: Scope, number: str, channels: Sequence[str] = ()
+) -> Collection[tuple[str, str]]:
+    """Every order that this number belongs to (key of the channel, refnum), and on these channels the refnum itself.
 
     Raises `ClickException` where it is the begin of more numbers than anybody reads about.
     """
@@ -32,29 +41,27 @@ def timelines_of(database: Database, scope: Scope, number: str, channels: Sequen
     orders = orders_of(whole or hits)
     if len(orders) > MOST_ORDERS:
         raise click.ClickException(f"{len(orders)} orders have a number that begins so: see channel find {number}")
-    named = dict.fromkeys([*orders, *((key, number) for key in channels)])
-    told = (timeline.of_order(database, scope, key, refnum) for key, refnum in named)
-    return [item for item in told if item is not None]
+    return dict.fromkeys([*orders, *((key, number) for key in channels)])
 
 
-def show_timeline(told: Timeline, *, is_order: bool) -> None:
+def show_timeline(shown: Timeline, *, is_order: bool) -> None:
     """What happened and how it stands, for people."""
     out = console()
     what = "Order" if is_order else "Request about order"
-    out.print(f"{what} {told.refnum or '-'}, channel {shown_channel(told.channel) or '-'}")
-    for line in told.now:
+    out.print(f"{what} {shown.refnum or '-'}, channel {shown_channel(shown.channel) or '-'}")
+    for line in shown.now:
         out.print(f"  {line}")
-    show_moments(told.entries)
+    show_moments(shown.entries)
     out.print()
 
 
-def timeline_json(told: Timeline) -> dict[str, Any]:
+def timeline_json(shown: Timeline) -> dict[str, Any]:
     """The same for programs: each moment with all that is known of it."""
     return {
-        "channel": shown_channel(told.channel),
-        "order": told.refnum,
-        "now": told.now,
-        "moments": [_moment_json(item) for item in told.entries],
+        "channel": shown_channel(shown.channel),
+        "order": shown.refnum,
+        "now": shown.now,
+        "moments": [_moment_json(item) for item in shown.entries],
     }
 
 

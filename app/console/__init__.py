@@ -13,7 +13,7 @@ from flask import Blueprint
 
 from app.console import failures, guard, login
 from app.console.access import Access
-from app.console.desk import Desk
+from app.console.page_context import PageContext
 from app.console.pages import PAGES
 from app.console.rendering import add_assets
 from app.console.sessions import PATH, Sessions
@@ -39,12 +39,12 @@ def create_console(
     is_https = configured.public_url.startswith("https:")
     has_to_be = configured.app_env == "production" and not configured.public_url
     sessions = Sessions(access.roles, is_secure=is_https or has_to_be)
-    desk = Desk(configured, database, gateways, callbacks, limits)
+    context = PageContext(configured, database, gateways, callbacks, limits)
     guard.install(console, access, sessions, configured, database.clock)
     add_assets(console)
     login.add_to(console, access, sessions)
     for add_to in PAGES:
-        add_to(console, desk)
+        add_to(console, context)
 
     failures.add_to(console)
     return console

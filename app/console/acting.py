@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Response, abort, request
 
 from app.console.guard import visitor
-from app.operations.acts import Operator, operator
+from app.operations.operators import Operator, operator
 
 DONE: Final = {
     "retried": "It is tried now; this page shows what comes of it.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Blueprint, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app.console.rendering import shown
 from app.errors import ChannelError
@@ -13,7 +13,7 @@ from app.records.database import DatabaseBusy, DatabaseRefused, DatabaseUnavaila
 
 _TITLES: Final = {
     400: "The form cannot be used", 401: "Sign in first", 403: "This was not done", 404: "There is no such page",
-    409: "It has changed meanwhile", 413: "The form is too large",
+    409: "It has changed meanwhile", 413: "The form is too large", 429: "One at a time",
 }  # fmt: skip
 
 _NOWHERE: Final = "Nothing is kept under this address, or your token does not show it."
@@ -30,7 +30,10 @@ def add_to(console: Blueprint) -> None:
     def refused(error: HTTPException) -> Response:
         status = error.code or 500
         said = _NOWHERE if status == 404 else error.description or error.name
-        return _message(status, _TITLES.get(status, error.name), said)
+        reply = _message(status, _TITLES.get(status, error.name), said)
+        if isinstance(error, TooManyRequests) and error.retry_after is not None:
+            reply.headers["Retry-After"] = str(error.retry_after)
+        return reply
 
     @console.errorhandler(ChannelError)
     def failed(error: ChannelError) -> Response:
@@ -40,7 +43,7 @@ def add_to(console: Blueprint) -> None:
         if isinstance(error, DatabaseRefused):
             return _message(400, "This cannot be looked for", "It holds characters that nothing kept here can have.")
         if isinstance(error, DatabaseUnavailable):
-            said = f"Nothing was changed; try again in a moment. Its trouble: {error}."
+            said = f"Nothing was changed; try again in a moment. The reason: {error}."
             return _message(503, "The database cannot be used now", said)
         raise error
 

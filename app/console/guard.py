@@ -1,7 +1,7 @@
 """What each request to the console has to pass: who sends it, from which page, and whether it may change anything.
 
 A GET changes nothing.  Whatever changes something is a POST of a signed-in operator from a page of ours, or brings the
-operator's token itself; everything else ends here, before any page is asked.
+operator's token itself; any other request ends here, before it reaches a page.
 """
 
 from __future__ import annotations
@@ -141,10 +141,10 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
-def way_back(wanted: str) -> str:
-    """Where to go after the login: `wanted` if it is a page of the console, else the overview."""
-    is_page = wanted.startswith(f"{PATH}/") and "//" not in wanted and "\\" not in wanted and wanted.isprintable()
-    return wanted if is_page else f"{PATH}/"
+def way_back(target: str) -> str:
+    """Where to go after the login: `target` if it is a page of the console, else the overview."""
+    is_page = target.startswith(f"{PATH}/") and "//" not in target and "\\" not in target and target.isprintable()
+    return target if is_page else f"{PATH}/"
 
 
 def _address(request: Request) -> str:

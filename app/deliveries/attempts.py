@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from app.deadline import Deadline
 from app.deliveries import transitions
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
 from app.gateways.calls import Call, Verb
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
 from app.transport import sent
@@ -30,7 +30,7 @@ class Attempts:
 
     def __init__(
         self,
-        gateways: Mapping[tuple[str, str], Gateway],
+        gateways: Gateways,
         *,
         clock: Callable[[], datetime] = utc_now,
         roll: Callable[[], float] = random.random,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.records import purchase_reports
 from app.records.database import Database, DatabaseUnavailable
 
@@ -26,7 +26,7 @@ class WorkerProcess:
     """The process that delivers and syncs in the background, as its work sees it."""
 
     database: Database
-    gateways: Mapping[tuple[str, str], Gateway]
+    gateways: Gateways
     """By channel key and token, those of the channels that are served."""
     clock: Callable[[], datetime]
     is_stopping: Callable[[], bool]

@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -27,7 +27,7 @@ from app.deliveries.slots import Claimed, SlotScheduler, Stream
 from app.deliveries.sync import Syncer
 from app.deliveries.transitions import UNTRIED_CODES
 from app.gateways.calls import Verb
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.logs import Repeats
 from app.records import claims
 from app.records.database import Database, DatabaseUnavailable
@@ -68,7 +68,7 @@ class Dispatcher:
         self,
         database: Database,
         attempts: Attempts,
-        gateways: Mapping[tuple[str, str], Gateway],
+        gateways: Gateways,
         apply: Apply,
         done_after_all: Apply,
         *,

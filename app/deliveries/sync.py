@@ -201,14 +201,14 @@ class Syncer:
         self, poll: Poll, turn: polls.PollTurn, waiting: Mapping[str, Sequence[str]], lease: Lease
     ) -> PollResult:
         """Nothing where the vendor cannot be read."""
-        call = Call(lease.deadline, f"wishes-{turn.token}", "fact")
+        call = Call(lease.deadline, f"poll-{turn.token}", "fact")
         try:
             return poll.since(turn.since_ms, int(lease.now.timestamp() * 1000), waiting, call)
         except GatewayError as error:
-            message = "channel %s: what %s wishes of products cannot be read now (%s)"
+            message = "channel %s: the publish requests of %s cannot be read now (%s)"
             log.info(message, turn.channel, turn.gateway, error.code)
         except Exception:
-            log.exception("the wishes of %s/%s could not be read", turn.channel, turn.gateway)
+            log.exception("the publish requests of %s/%s could not be read", turn.channel, turn.gateway)
         return PollResult((), turn.since_ms, is_all=False)
 
     def _sync(self, kind: FactKind, gateway: Gateway, channel: str) -> bool:

@@ -1,1 +1,1 @@
-"""What the business speaks of.  Imports nothing else of this project."""
+"""The terms of the business: orders, money, stock, catalogue and commands.  Imports nothing else of this project."""

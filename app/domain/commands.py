@@ -1,4 +1,4 @@
-"""The bodies of commands: what RetailOps wants done with an order, in neither its nor a vendor's wire format.
+"""The bodies of commands: what RetailOps requests of an order, in neither its nor a vendor's wire format.
 
 Bodies of pending calls are kept in the database as the JSON of these structures, so a field is only ever added with a
 default.  Amounts are `Decimal`, times aware UTC, ids text; an id of RetailOps that is 0 is no id and stands here as "".

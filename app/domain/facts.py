@@ -1,4 +1,4 @@
-"""Facts at a vendor, stock and catalogue alike: what stands in their way, and what its people want sent again."""
+"""Facts at a vendor, stock and catalogue alike: what stands in their way, and what its people request again."""
 
 from __future__ import annotations
 

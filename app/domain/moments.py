@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
+def ms_if_any(at: datetime | None) -> int | None:
+    """As `to_ms`; None for no time."""
+    return None if at is None else to_ms(at)
+
+
 def to_ms(at: datetime) -> int:
+    """Milliseconds since 1970, whole ones that have passed."""
     since = at - datetime(1970, 1, 1, tzinfo=UTC)
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 

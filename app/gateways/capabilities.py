@@ -243,3 +243,7 @@ class Gateway:
     settle_s: float = 60.0
     """How long a create may stay invisible at the vendor after it was done, and how long an attempt that was given up
     without an answer may still arrive there (R11)."""
+
+
+Gateways = Mapping[tuple[str, str], Gateway]
+"""By key of a channel's records and vendor."""

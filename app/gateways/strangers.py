@@ -1,4 +1,4 @@
-"""Accounts that requests of a vendor name and no channel has."""
+"""Bounds how many of the accounts are kept that requests of a vendor name and no channel has."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Tools:
     """The records, for a vendor that keeps something here (carts, orders, a feed)."""
     clock: Callable[[], datetime] = utc_now
     wake: Callable[[], None] = lambda: None
-    """Tells the deliveries that something may be due."""
+    """Has the deliveries look at once, for something may be due."""
     public_url: str = ""
     """Where others reach this server; "" when it is not set."""
     channel_name: str = ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -32,7 +33,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class WireField(marshmallow.fields.Field[Any]):
-    """What reads and writes one field; `is_required`: an object without it cannot be read."""
+    """What reads and writes one field, as it is unless a subclass says otherwise.
+
+    `is_required`: an object without it cannot be read.
+    """
 
     absent: Any = ""
     """What a field that is not there reads as."""
@@ -170,10 +174,8 @@ class Figure(WireField):
     def read(self, value: Any) -> Decimal | None:
         number = None
         if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
-            try:
+            with suppress(InvalidOperation):
                 number = Decimal(value)
-            except InvalidOperation:
-                number = None
         if number is not None and number.is_finite():
             return number
         if self.required:
@@ -200,12 +202,6 @@ class Switch(WireField):
 
     def write(self, value: bool) -> bool | None:
         return value or None
-
-
-class Anything(WireField):
-    """A value that is judged elsewhere."""
-
-    absent = None
 
 
 class Part(WireField):
@@ -246,8 +242,6 @@ class Parts(WireField):
 
 class PartsWithin(Parts):
     """The objects of a list that stands under `key` in an object of its own."""
-
-    absent = ()
 
     def __init__(self, key: str, inner_key: str, kind: type[Any]) -> None:
         super().__init__(key, kind)

@@ -1,14 +1,13 @@
-"""Every act of an operator is carried out here: once for the state the operator saw, and kept with who and why (R34).
+"""The acts of operators: each is carried out once for the state the operator saw, and kept with who and why (R34).
 
-Whoever offers an act (a command, later a page) brings the operator and the object as it was shown.  The act and its
-trace are one transaction, so that neither exists without the other; an act sent twice for one shown state is carried
-out and kept once.
+Whoever offers an act, a command or a page, brings the operator and the object as it was shown.  The act and its trace
+are one transaction, so that neither exists without the other; an act sent twice for one shown state is carried out and
+kept once.  What sends facts again stands in `fact_acts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,60 +16,26 @@ from sqlalchemy import Connection, Row
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateway
 from app.operations import delivery_acts, erasure
+from app.operations.operators import Operator, keep
 from app.records import (
-    catalogue_sync,
     channels,
     delivery_rows,
     forgetting,
     freeing,
     late_events,
-    operations,
     pauses,
     refund_releases,
-    stock_sync,
 )
 from app.records import refunds as ledger
 from app.records.database import Database
 from app.records.freeing import HeldUp
-from app.records.operations import REASON_LENGTH, WHO_LENGTH, Target
+from app.records.operations import Target
 from app.records.pauses import Pause
 from app.records.refund_releases import Release
 from app.records.refunds import Entry
-from app.records.statements import chunked
-from app.records.stock_sync import SendAgain
 from app.storefront import order_store, reservations
 
-AT_ONCE = 500
-"""SKUs sent again in one transaction."""
-
 ReleaseOutcome = Release | Literal["changed"]
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Who acts, and why; made by `operator`."""
-
-    who: str
-    reason: str = ""
-
-
-def operator(who: str, reason: str) -> Operator:
-    """An operator whose texts can be kept: on one line, without control characters.
-
-    Raises `ValueError` for one without a name and for a text that is too long; nothing is cut.
-    """
-    who, reason = _one_line(who), _one_line(reason)
-    if not who:
-        raise ValueError("the operator needs a name")
-    if len(who) > WHO_LENGTH:
-        raise ValueError(f"the operator's name has more than {WHO_LENGTH} characters")
-    if len(reason) > REASON_LENGTH:
-        raise ValueError(f"the reason has more than {REASON_LENGTH} characters")
-    return Operator(who, reason)
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 # Calls to vendors
@@ -128,7 +93,7 @@ def _decide(
             return False
         late_events.dismiss(connection, now, delivery_ids=[row.id])
         targets = [Target("delivery", str(row.id)), Target("order", row.lane)]
-        _keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)
+        keep(connection, operator, act, row.channel, row.gateway, outcome, targets, now, detail)
     return True
 
 
@@ -138,7 +103,7 @@ def dismiss(database: Database, operator: Operator, event_ids: Collection[int], 
         dismissed = late_events.dismiss(connection, now, news_ids=event_ids)
         for event in late_events.named(connection, dismissed):
             targets = [Target("late_event", str(event.id))]
-            _keep(connection, operator, "late.dismiss", event.channel, event.gateway, "dismissed", targets, now)
+            keep(connection, operator, "late.dismiss", event.channel, event.gateway, "dismissed", targets, now)
     return dismissed
 
 
@@ -170,7 +135,7 @@ def release(
         outcome = refund_releases.release(connection, refund_id, now)
         if outcome in ("pays_next", "given_free"):
             targets = [Target("refund", str(refund_id)), Target("order", entry.order_refnum)]
-            _keep(connection, operator, "refunds.release", entry.channel, "", outcome, targets, now)
+            keep(connection, operator, "refunds.release", entry.channel, "", outcome, targets, now)
     return outcome
 
 
@@ -178,91 +143,7 @@ def _standing(entry: Entry) -> tuple[str, datetime | None]:
     return entry.state, entry.released_at
 
 
-# Facts
-
-
-def send_stock(
-    database: Database,
-    operator: Operator,
-    channel: str,
-    gateway: str,
-    skus: Collection[str] | None,
-    now: datetime,
-    *,
-    even_if_moved: bool = False,
-    act: str = "stock.send",
-) -> SendAgain:
-    """Make the stock RetailOps stated last pending again; None: of every SKU.
-
-    What something known here has moved since it was stated is left unless `even_if_moved` (R13).
-    """
-
-    def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
-        return stock_sync.send_again(
-            connection, channel, gateway, some, even_if_moved=even_if_moved, is_dry_run=False, now=now
-        )
-
-    detail = "--even-if-moved" if even_if_moved else ""
-    return _send(database, operator, act, channel, gateway, skus, send, now, detail, kind="sku")
-
-
-def send_catalogue(
-    database: Database,
-    operator: Operator,
-    channel: str,
-    gateway: str,
-    skus: Collection[str] | None,
-    now: datetime,
-    *,
-    act: str = "catalogue.send",
-) -> SendAgain:
-    """Make the products of these SKUs pending again as RetailOps stated them last; None: all of them."""
-
-    def send(connection: Connection, some: Collection[str] | None) -> SendAgain:
-        return catalogue_sync.send_again(connection, channel, gateway, some, is_dry_run=False)
-
-    return _send(database, operator, act, channel, gateway, skus, send, now, kind="product")
-
-
-def _send(
-    database: Database,
-    operator: Operator,
-    act: str,
-    channel: str,
-    gateway: str,
-    skus: Collection[str] | None,
-    send: Callable[[Connection, Collection[str] | None], SendAgain],
-    now: datetime,
-    detail: str = "",
-    *,
-    kind: str,
-) -> SendAgain:
-    """In short transactions, for the server writes beside us; together they are one act that names every SKU.
-
-    An act on all of them (None) names none: it counts them.
-    """
-    parts = [None] if skus is None else chunked(dict.fromkeys(skus), AT_ONCE)
-    operation_id: int | None = None
-    owed: list[str] = []
-    moved: list[str] = []
-    unknown: list[str] = []
-    for some in parts:
-        with database.write() as connection:
-            done = send(connection, some)
-            if done.owed:
-                targets = [] if some is None else [Target(kind, sku) for sku in done.owed]
-                if operation_id is None:
-                    options = " ".join(filter(None, ["--all" if some is None else "", detail]))
-                    operation_id = _keep(
-                        connection, operator, act, channel, gateway, "pending", targets, now, options,
-                        count=len(done.owed),
-                    )  # fmt: skip
-                else:
-                    operations.extend(connection, operation_id, targets)
-        owed += done.owed
-        moved += done.moved
-        unknown += done.unknown
-    return SendAgain(tuple(owed), tuple(moved), tuple(unknown))
+# Gateways
 
 
 def free_stream(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> HeldUp:
@@ -274,19 +155,19 @@ def free_stream(database: Database, operator: Operator, channel: str, gateway: s
         found = freeing.free(connection, channel, gateway, now)
         if found.is_any:
             targets = [Target("stream", gateway)]
-            _keep(connection, operator, "streams.free", channel, gateway, "freed", targets, now)
+            keep(connection, operator, "streams.free", channel, gateway, "freed", targets, now)
     return found
 
 
 def pause(database: Database, operator: Operator, channel: str, gateway: str, now: datetime) -> bool:
-    """Send nothing more to a gateway: what is owed waits, and what needs an answer of the vendor is told "later".
+    """Send nothing more to a gateway: calls wait, and a callback that needs the vendor's answer is refused for now.
 
     Every process goes by it within `pauses.KNOWN_WITHIN_S`.  False, and nothing written, where it is paused already.
     """
     with database.write() as connection:
         if not pauses.pause(connection, Pause(channel, gateway, now, operator.who, operator.reason)):
             return False
-        _keep(connection, operator, "pause", channel, gateway, "paused", [Target("gateway", gateway)], now)
+        keep(connection, operator, "pause", channel, gateway, "paused", [Target("gateway", gateway)], now)
     return True
 
 
@@ -295,7 +176,7 @@ def resume(database: Database, operator: Operator, channel: str, gateway: str, n
     with database.write() as connection:
         if not pauses.resume(connection, channel, gateway, now):
             return False
-        _keep(connection, operator, "resume", channel, gateway, "resumed", [Target("gateway", gateway)], now)
+        keep(connection, operator, "resume", channel, gateway, "resumed", [Target("gateway", gateway)], now)
     return True
 
 
@@ -312,7 +193,7 @@ def erase(database: Database, operator: Operator, channel: str, refnum: str, now
     with database.write(serial=serial) as connection:
         rows = erasure.erase(connection, channel, refnum, now)
         if rows:
-            _keep(connection, operator, erasure.ACT, channel, "", "erased", [Target("order", refnum)], now)
+            keep(connection, operator, erasure.ACT, channel, "", "erased", [Target("order", refnum)], now)
     return rows
 
 
@@ -328,7 +209,7 @@ def forget(database: Database, operator: Operator, key: str, name: str, now: dat
         count = sum(forgetting.held(connection, key).values())
         if channels.mark_forgotten(connection, key, now):
             target = [Target("channel", name)]
-            _keep(connection, operator, "channel.forget", key, "", "forgotten", target, now, count=count)
+            keep(connection, operator, "channel.forget", key, "", "forgotten", target, now, count=count)
     forgetting.purge(database, key)
 
 
@@ -340,32 +221,5 @@ def keep_account(
         if not channels.keep_account(connection, key, gateway, before, account):
             return False
         target = [Target("account", account)]
-        _keep(connection, operator, "account.keep", key, gateway, "kept", target, now)
+        keep(connection, operator, "account.keep", key, gateway, "kept", target, now)
     return True
-
-
-def _keep(
-    connection: Connection,
-    operator: Operator,
-    act: str,
-    channel: str,
-    gateway: str,
-    outcome: str,
-    targets: list[Target],
-    now: datetime,
-    detail: str = "",
-    count: int = 1,
-) -> int:
-    return operations.add(
-        connection,
-        who=operator.who,
-        act=act,
-        channel=channel,
-        gateway=gateway,
-        reason=operator.reason,
-        detail=detail,
-        outcome=outcome,
-        targets=targets,
-        now=now,
-        count=count,
-    )

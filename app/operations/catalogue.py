@@ -6,32 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.catalogue import Product
-from app.domain.facts import Obstacle
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import sku_products
 from app.records.database import Database
-from app.records.sku_products import ProductRow
+from app.records.sku_products import ProductAtGateway, ProductRow
 
-__all__ = ["Product", "ProductAtVendor", "ProductOfSku", "ProductRow", "find", "one"]
-
-
-@dataclass(frozen=True)
-class ProductAtVendor:
-    """How far one gateway has received a product with its variants."""
-
-    gateway: str
-    is_owed: bool
-    is_changed: bool
-    """True while it differs from what the vendor was last sent."""
-    is_uncertain: bool
-    sent: str | None
-    """What the gateway noted of it when it was last sent (JSON); None before the first time."""
-    sent_at: datetime | None
-    refusal: str
-    """Why it was not sent as it is the last time, "" where it was."""
-    obstacles: tuple[Obstacle, ...]
-    again_at: datetime | None
+__all__ = ["Product", "ProductAtGateway", "ProductOfSku", "ProductRow", "find", "one"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +25,7 @@ class ProductOfSku:
     product: Product
     changed_at: datetime
     """When what RetailOps stated of it last changed."""
-    vendors: tuple[ProductAtVendor, ...]
+    vendors: tuple[ProductAtGateway, ...]
 
 
 def find(database: Database, scope: Scope, start: str = "", *, channel: str = "", after: str = "") -> Page[ProductRow]:
@@ -69,11 +50,4 @@ def one(database: Database, scope: Scope, channel: str, sku: str) -> ProductOfSk
         found = sku_products.of_sku(connection, channel, sku)
     if found is None:
         return None
-    vendors = tuple(
-        ProductAtVendor(
-            row.gateway, row.is_owed, row.is_changed, row.is_uncertain, row.sent, row.sent_at, row.refusal,
-            row.obstacles, row.again_at,
-        )
-        for row in found.gateways
-    )  # fmt: skip
-    return ProductOfSku(channel, sku, found.product, found.changed_at, vendors)
+    return ProductOfSku(channel, sku, found.product, found.changed_at, found.gateways)

@@ -68,7 +68,7 @@ def _shown(row: CheckRow, scope: Scope) -> CheckRequest:
     if row.report is not None:
         with suppress(msgspec.DecodeError):  # one that another version wrote
             report = msgspec.json.decode(row.report, type=Report)
-    if scope.keys is not None:  # how many gateways others have, and who asked, is not for this reader
+    if scope.keys is not None:  # this reader sees neither how many gateways others have nor who requested it
         report = part_of(report, {scope.name(key) for key in scope.keys}) if report is not None else None
         return CheckRequest(row.id, row.at, "", row.begun_at, row.ended_at, 0, 0, report)
     return CheckRequest(row.id, row.at, row.who, row.begun_at, row.ended_at, row.done, row.total, report)

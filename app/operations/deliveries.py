@@ -1,12 +1,8 @@
-"""The calls owed to vendors: lists by state, one call with all that is known of it, and acts on many at once.
-
-An act on many is previewed first: what it would change is named call by call, and exactly those are changed, each only
-while it is as it was shown.
-"""
+"""The calls owed to vendors: lists by state, and one call with all that is known of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,9 +12,8 @@ from sqlalchemy import Connection, Row
 
 from app.domain.events import Association, Event
 from app.gateways.calls import Verb
-from app.gateways.capabilities import Gateway
-from app.operations import acts, delivery_acts, late_events
-from app.operations.acts import Operator
+from app.gateways.capabilities import Gateways
+from app.operations import delivery_acts, late_events
 from app.operations.late_events import LateEventRow
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
@@ -29,20 +24,11 @@ from app.records.deliveries import DUE_STATES
 from app.records.delivery_rows import DeliveryFilter
 
 __all__ = [
-    "Act", "ActOutcome", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "Gateways", "MayAct",
-    "Preview", "act_on", "count", "expected", "find", "one", "preview", "rows_of",
+    "Act", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "MayAct", "count", "find", "one", "rows_of",
+    "verb_of", "why_not",
 ]  # fmt: skip
 
-Gateways = Mapping[tuple[str, str], Gateway]
-"""By key of a channel's records and vendor."""
-
 Act = Literal["retry", "drop", "confirm"]
-
-MOST_AT_ONCE = 1000
-"""Calls of one preview."""
-
-SAMPLE = 20
-"""Calls of a preview that are shown."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,7 @@ class MayAct:
     drop: str
     confirm: str
     needs_even_if_done: bool = False
-    """True where only a retry "even if done" is possible: it may have been done, and the vendor cannot be asked."""
+    """True where only a retry "even if done" is possible: it may have been done, and the vendor has no read for it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +102,7 @@ class DeliveryInFull:
     attempts: tuple[Attempt, ...]
     """Oldest first."""
     events: tuple[Event, ...]
-    """What the vendor's answer told RetailOps."""
+    """The events that RetailOps was sent after the vendor's answer."""
     held_by: DeliveryRow | None
     late_events: tuple[LateEventRow, ...]
     """What turned out about it after RetailOps had its answer."""
@@ -187,123 +173,10 @@ def rows_of(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> 
 
 
 def _may(gateways: Gateways, row: Row[Any], now: datetime) -> MayAct:
-    retry = _why_not("retry", gateways, row, now)
-    is_blind = bool(retry) and not _why_not("retry", gateways, row, now, even_if_done=True)
-    drop, confirm = _why_not("drop", gateways, row, now), _why_not("confirm", gateways, row, now)
+    retry = why_not("retry", gateways, row, now)
+    is_blind = bool(retry) and not why_not("retry", gateways, row, now, even_if_done=True)
+    drop, confirm = why_not("drop", gateways, row, now), why_not("confirm", gateways, row, now)
     return MayAct(retry, drop, confirm, is_blind)
-
-
-# Acts
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What an act on many calls would change."""
-
-    act: Act
-    count: int
-    """How many calls it would change."""
-    sample: tuple[DeliveryRow, ...]
-    """The first of them, oldest first."""
-    refused: Mapping[str, int]
-    """How many chosen calls it would leave alone, by reason."""
-    expected: str
-    """Names each of the calls with the state and attempt it was shown in; passed to `act_on`."""
-    has_more: bool
-    """True where more calls were chosen than one act may change."""
-
-
-@dataclass(frozen=True)
-class ActOutcome:
-    """What an act has changed."""
-
-    done: tuple[int, ...]
-    left: Mapping[int, str]
-    """The calls it left alone, and why."""
-
-
-def expected(row: DeliveryRow) -> str:
-    """Names one call with the state and attempt it is shown in, for `act_on`."""
-    return f"{row.id}.{row.state}.{row.attempts}"
-
-
-def preview(
-    database: Database,
-    scope: Scope,
-    gateways: Gateways,
-    act: Act,
-    chosen: DeliveryFilter,
-    *,
-    even_if_done: bool = False,
-) -> Preview:
-    """What `act_on` would change of these calls now; nothing is written.  Raises `DatabaseUnavailable`."""
-    now = database.now()
-    with database.read() as connection:
-        found = delivery_rows.oldest(connection, chosen, channels=scope.keys, limit=MOST_AT_ONCE + 1)
-        shown = rows_of(connection, found[:MOST_AT_ONCE], now)
-    refused: dict[str, int] = {}
-    ready = []
-    for row, as_shown in zip(found, shown, strict=False):
-        if why := _why_not(act, gateways, row, now, even_if_done=even_if_done):
-            refused[why] = refused.get(why, 0) + 1
-        else:
-            ready.append(as_shown)
-    names = ",".join(map(expected, ready))
-    return Preview(act, len(ready), tuple(ready[:SAMPLE]), refused, names, len(found) > MOST_AT_ONCE)
-
-
-def act_on(
-    database: Database,
-    scope: Scope,
-    gateways: Gateways,
-    act: Act,
-    operator: Operator,
-    expected: str,
-    *,
-    even_if_done: bool = False,
-    refnum: str = "",
-) -> ActOutcome:
-    """Retry, drop or confirm exactly these calls, each only while it is as it was shown.
-
-    `expected` is that of a preview, or of one call.  `refnum`, of a confirmed call alone: the vendor's own number.
-    Raises `DatabaseUnavailable`, and `ValueError` where a reason is missing or `expected` names nothing.
-    """
-    if act != "retry" and not operator.reason:
-        raise ValueError("this act needs a reason")
-    shown = _shown(expected)
-    now = database.now()
-    with database.read() as connection:
-        rows = {row.id: row for row in delivery_rows.of_ids(connection, list(shown))}
-    done: list[int] = []
-    left: dict[int, str] = {}
-    for number, state in shown.items():
-        row = rows.get(number)
-        if row is None or not scope.sees(row.channel):
-            left[number] = "there is no such call"
-        elif (row.state, row.attempts) != state:
-            left[number] = CHANGED
-        elif why := _why_not(act, gateways, row, now, even_if_done=even_if_done):
-            left[number] = why
-        elif _carried_out(database, gateways, act, operator, row, now, even_if_done=even_if_done, refnum=refnum):
-            done.append(number)
-        else:
-            left[number] = CHANGED
-    return ActOutcome(tuple(done), left)
-
-
-CHANGED = "it has changed since it was shown; look again"
-
-
-def _shown(expected: str) -> dict[int, tuple[str, int]]:
-    shown: dict[int, tuple[str, int]] = {}
-    for item in filter(None, expected.split(",")):
-        parts = item.split(".")
-        if len(parts) != 3 or not (parts[0].isdecimal() and parts[2].isdecimal()):
-            raise ValueError("no call is named so")
-        shown[int(parts[0])] = parts[1], int(parts[2])
-    if not 1 <= len(shown) <= MOST_AT_ONCE:
-        raise ValueError(f"between 1 and {MOST_AT_ONCE} calls are changed at once")
-    return shown
 
 
 def verb_of(gateways: Gateways, row: Row[Any]) -> Verb | None:
@@ -313,27 +186,10 @@ def verb_of(gateways: Gateways, row: Row[Any]) -> Verb | None:
     return found if isinstance(found, Verb) else None
 
 
-def _why_not(act: Act, gateways: Gateways, row: Row[Any], now: datetime, *, even_if_done: bool = False) -> str:
+def why_not(act: Act, gateways: Gateways, row: Row[Any], now: datetime, *, even_if_done: bool = False) -> str:
+    """Why the act is not possible now, "" where it is."""
     if act == "retry":
         return delivery_acts.why_not_retried(row, verb_of(gateways, row), now, even_if_done=even_if_done)
-    why_not = delivery_acts.why_not_dropped if act == "drop" else delivery_acts.why_not_confirmed
-    return why_not(row, now)
-
-
-def _carried_out(
-    database: Database,
-    gateways: Gateways,
-    act: Act,
-    operator: Operator,
-    row: Row[Any],
-    now: datetime,
-    *,
-    even_if_done: bool,
-    refnum: str,
-) -> bool:
-    verb = verb_of(gateways, row)
     if act == "drop":
-        return acts.drop(database, operator, row, verb, now)
-    if act == "confirm":
-        return acts.confirm(database, operator, row, gateways.get((row.channel, row.gateway)), now, refnum=refnum)
-    return verb is not None and acts.retry(database, operator, row, verb, now, even_if_done=even_if_done)
+        return delivery_acts.why_not_dropped(row, now)
+    return delivery_acts.why_not_confirmed(row, now)

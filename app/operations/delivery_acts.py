@@ -32,7 +32,7 @@ def why_not_retried(row: Row[Any], verb: Verb | None, now: datetime, *, even_if_
     is_blind = row.is_possibly_done and verb.repeat == "never"
     if is_blind and verb.decided_by == "vendor":
         return (
-            "RetailOps was told that nobody knows whether it was done, so it is never sent again; look at "
+            "RetailOps was answered that its outcome is unknown, so it is never sent again; look at "
             f"{row.gateway}, then confirm it, or drop it and give its amount free (channel refunds release)"
         )
     if is_blind and not even_if_done:
@@ -89,7 +89,7 @@ def confirm(
 ) -> bool:
     """Count an open call as delivered, with all that follows, because a person has seen it done.
 
-    Only a person can know that of a call whose outcome is unknown and whose vendor cannot be asked (R11).  Inside a
+    Only a person can know that of a call whose outcome is unknown and whose vendor has no read for it (R11).  Inside a
     transaction that is serial for the order.  False, and nothing written, when the call changed meanwhile.
     `refnum` is the vendor's own number of what it did, or "".
     """

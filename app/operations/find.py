@@ -52,6 +52,7 @@ def find(database: Database, scope: Scope, query: str) -> list[Hit]:
         found = [
             *searching.kept_numbers(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
             *searching.orders_where_they_stand(connection, scope.keys, number),
+            *searching.stocked_skus(connection, scope.keys, number),
             *searching.call(connection, scope.keys, number),
             *searching.requests(connection, scope.keys, number, is_begin=is_begin, limit=MOST),
         ]

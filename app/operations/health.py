@@ -16,7 +16,7 @@ from app.records.database import Database
 __all__ = [
     "WINDOWS",
     "CallbackFigures",
-    "Health",
+    "HealthFigures",
     "SpanOfCallbacks",
     "SpanOfPending",
     "VendorFigures",
@@ -109,7 +109,7 @@ class SpanOfPending:
 
 
 @dataclass(frozen=True)
-class Health:
+class HealthFigures:
     """All figures of one window."""
 
     window: Window
@@ -124,7 +124,7 @@ class Health:
     """Of all channels and gateways in the scope together."""
 
 
-def health(database: Database, scope: Scope, window: Window, *, channel: str = "") -> Health:
+def health(database: Database, scope: Scope, window: Window, *, channel: str = "") -> HealthFigures:
     """The figures of a window; of one channel, or of all in the scope.  Raises `DatabaseUnavailable`."""
     form = WINDOWS[window]
     now = database.now()
@@ -138,7 +138,7 @@ def health(database: Database, scope: Scope, window: Window, *, channel: str = "
         since + timedelta(seconds=form.step_s * number)
         for number in range(int(form.length.total_seconds()) // form.step_s)
     ]
-    return Health(
+    return HealthFigures(
         window,
         since,
         now,

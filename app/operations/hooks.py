@@ -1,4 +1,4 @@
-"""What vendors called here: each request that was theirs beyond doubt, and a few of those that were not."""
+"""The requests that vendors sent here: each one that was theirs beyond doubt, and a few of those that were not."""
 
 from __future__ import annotations
 

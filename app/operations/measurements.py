@@ -1,4 +1,4 @@
-"""The metrics of this server as they are now, the same whichever of its processes is asked."""
+"""The metrics of this server as they are now, the same from each of its processes."""
 
 from __future__ import annotations
 

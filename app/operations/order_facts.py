@@ -90,7 +90,7 @@ class OrderFacts:
     packages: tuple[PackageFacts, ...]
     payments: tuple[PaymentFacts, ...]
     refunds: tuple[Entry, ...]
-    """Oldest first (`records.refunds.State` says what their states mean)."""
+    """Oldest first (`records.refunds.RefundState` says what their states mean)."""
     open_calls: tuple[CallFacts, ...]
 
 
@@ -161,11 +161,11 @@ def _lines(known: KnownOrder | None, document: OrderDocument | None, entries: It
 
 
 def _open_calls(connection: Connection, channel: str, refnum: str) -> tuple[CallFacts, ...]:
-    wanted = DeliveryFilter(order=refnum, channel=channel, states=OPEN_STATES)
+    chosen = DeliveryFilter(order=refnum, channel=channel, states=OPEN_STATES)
     return tuple(
         CallFacts(
             row.id, row.gateway, row.verb, row.state, row.attempts, row.next_try_at, row.last_code, row.last_error,
             row.created_at,
         )
-        for row in reversed(delivery_rows.find(connection, wanted))
+        for row in reversed(delivery_rows.find(connection, chosen))
     )  # fmt: skip

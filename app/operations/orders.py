@@ -73,13 +73,13 @@ class Sources:
 
 
 def listing(
-    database: Database, scope: Scope, sources: Sources, wanted: OrderFilter, *, after: str = "", limit: int = PAGE
+    database: Database, scope: Scope, sources: Sources, filters: OrderFilter, *, after: str = "", limit: int = PAGE
 ) -> Page[OrderRow]:
     """A page of orders.  `after` is that of the page before; one that cannot be read counts as "".
 
     Raises `DatabaseUnavailable`.
     """
-    chosen = Chosen(_channels(scope, sources, wanted), wanted.state or "", wanted.since, wanted.until)
+    chosen = Chosen(_channels(scope, sources, filters), filters.state or "", filters.since, filters.until)
     now = database.now()
     with database.read() as connection:
         part = order_list.page(connection, chosen, before=_place(after), now=now, limit=limit, searched=SEARCHED)
@@ -101,13 +101,13 @@ def row_of(row: Row[Any], sources: Sources) -> OrderRow:
     )
 
 
-def _channels(scope: Scope, sources: Sources, wanted: OrderFilter) -> Collection[str] | None:
+def _channels(scope: Scope, sources: Sources, filters: OrderFilter) -> Collection[str] | None:
     """The keys that scope, channel and vendor leave; None: all."""
     chosen = [scope.keys] if scope.keys is not None else []
-    if wanted.channel:
-        chosen.append(frozenset((wanted.channel,)))
-    if wanted.vendor:
-        chosen.append(frozenset(sources.channels_of(wanted.vendor)))
+    if filters.channel:
+        chosen.append(frozenset((filters.channel,)))
+    if filters.vendor:
+        chosen.append(frozenset(sources.channels_of(filters.vendor)))
     return frozenset.intersection(*chosen) if chosen else None
 
 

@@ -6,7 +6,7 @@ No vendor is called: what is said of one is what the journal of calls recorded l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -128,7 +128,7 @@ def overview(database: Database, scope: Scope, channels: Iterable[Channel]) -> O
         }
         paused = {(item.channel, item.gateway): item for item in pauses.all_of(connection, keys)}
         hours = _hours(connection, keys, now)
-        waiting = _waiting(connection, shown, pending.values(), paused.values(), now)
+        waiting = _waiting(connection, shown, paused.values(), now)
         pairs = _wrong_pairs(connection, now) if scope.keys is None else ()
     calls = {(item.kind, item.channel, item.name): item for item in last}
 
@@ -182,11 +182,7 @@ def _hours(connection: Connection, keys: frozenset[str], now: datetime) -> dict[
 
 
 def _waiting(
-    connection: Connection,
-    channels: Iterable[Channel],
-    pending: Iterable[Pending],
-    paused: Iterable[Pause],
-    now: datetime,
+    connection: Connection, channels: Sequence[Channel], paused: Iterable[Pause], now: datetime
 ) -> dict[str, list[Waiting]]:
     found: dict[str, list[Waiting]] = defaultdict(list)
     for channel in channels:
@@ -199,19 +195,17 @@ def _waiting(
                 found[channel.key].append(
                     Waiting("refused_hooks", sum(refused.values()), None, token, f"{worst.topic}: {worst.reason}")
                 )
-    for row in attention.open_calls(connection):
+    keys = [channel.key for channel in channels]
+    for row in attention.open_calls(connection, keys):
         if row.state == "parked":
             found[row.channel].append(Waiting("parked", row.number, row.since, row.gateway))
-    held: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
-    for row in attention.held_back_orders(connection):
-        held[row.channel].append((row.since, f"{row.refnum}: {row.reason}"))
-    for key, items in held.items():
-        found[key].append(Waiting("held_back", len(items), items[0][0], example=items[0][1]))
-    for row in attention.unacknowledged(connection, now):
+    for orders in attention.held_back_orders(connection, keys):
+        found[orders.channel].append(Waiting("held_back", orders.number, orders.since, example=str(orders)))
+    for row in attention.unacknowledged(connection, now, keys):
         found[row.channel].append(Waiting("unacknowledged", row.number, None, example=row.one))
-    for row in attention.open_late_events(connection):
+    for row in attention.open_late_events(connection, keys):
         found[row.channel].append(Waiting("late", row.number, row.since))
-    for row in attention.refunds_in_doubt(connection):
+    for row in attention.refunds_in_doubt(connection, keys):
         found[row.channel].append(Waiting("refund_in_doubt", row.number, row.since))
     for pause in paused:
         found[pause.channel].append(Waiting("paused", 1, pause.at, pause.gateway, pause.reason))

@@ -73,7 +73,7 @@ class Result:
 
     `compared` counts SKUs, products and orders by subject; `left_out` says why one was not, or not wholly.
     `unstated` counts SKUs the vendor holds units of and RetailOps never stated; `skipped` SKUs whose stock the vendor
-    does not take just now, `refused` those it refused; `unreadable` names SKUs the vendor cannot be asked for.
+    does not take just now, `refused` those it refused; `unreadable` names SKUs that no request to the vendor can name.
     """
 
     differences: list[Difference] = field(default_factory=list)

@@ -9,7 +9,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.operations import acts
-from app.operations.acts import Operator, ReleaseOutcome
+from app.operations.acts import ReleaseOutcome
+from app.operations.operators import Operator
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
 from app.records import payment_ledger, refund_releases

@@ -1,4 +1,4 @@
-"""Which channels a reader may see: every question about what happened takes one."""
+"""Which channels a reader may see: every query of this room takes one."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def of_hand_out(row: Row[Any] | None, hold: Row[Any] | None, stored: StoredOrder
     elif row.times:
         said.append(f"RetailOps was given it {times(row.times)} and has not acknowledged it; it is {row.state}.")
     else:
-        said.append(f"RetailOps asked about it, but was never given it by this server; it is {row.state}.")
+        said.append(f"RetailOps named it in a callback, but this server never handed it out; it is {row.state}.")
     if row.removed:
         said.append("RetailOps took units off its lines; they are closed when it is completed.")
     if row.left_open:
@@ -98,7 +98,7 @@ def of_calls(owed: Sequence[Row[Any]]) -> list[str]:
 def of_late_events(rows: Iterable[Row[Any]]) -> list[str]:
     """What RetailOps does not know yet."""
     return [
-        f"RetailOps does not know yet: {row.code} (told with the channel's next answer)."
+        f"RetailOps does not know yet: {row.code} (sent with the channel's next answer)."
         for row in rows
         if not row.sent_request_id and row.dismissed_at is None
     ]

@@ -8,8 +8,7 @@ from datetime import datetime
 
 from app.domain.facts import Obstacle
 from app.domain.stock import StockDetail, StockLevel
-from app.gateways.capabilities import Gateway
-from app.operations.deliveries import Gateways
+from app.gateways.capabilities import Gateway, Gateways
 from app.operations.paging import PAGE, SEARCHED, Page
 from app.operations.scope import Scope
 from app.records import sku_stock

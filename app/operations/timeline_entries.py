@@ -21,7 +21,7 @@ EntryKind = Literal[
     "order", "held_back", "handed_out", "acknowledged", "callback", "answer", "command", "package", "owed", "attempt",
     "event", "vendor_call", "closed", "parked", "hook", "refund", "late_event", "late_event_sent", "operation",
 ]  # fmt: skip
-"""order: it came about at its source, was paid or cancelled there.  callback: RetailOps asked, and answer: what it was
+"""order: it came about at its source, was paid or cancelled there.  callback: RetailOps called, and answer: what it was
 answered, with all `events`.  command: kept in the ledger.  owed: a call to a vendor was written; attempt: it was tried;
 event: what that left to be said; closed: it is delivered, refused or dropped.  vendor_call: one HTTP request to a
 vendor; hook: one of a vendor."""
@@ -215,7 +215,7 @@ def add_late_events(rows: Iterable[Row[Any]], gathered: Gathered) -> None:
         learns = f"learns after the answer: {row.code} (late news n{row.id})"
         gathered.add(row.at, HERE, "late_event", learns, request_id=row.request_id, events=(event,), **facts)
         if row.sent_request_id:
-            sends = f"tells RetailOps {row.code} in a later answer"
+            sends = f"sends RetailOps {row.code} in a later answer"
             gathered.add(row.sent_at, HERE, "late_event_sent", sends, request_id=row.sent_request_id, **facts)
 
 

@@ -96,7 +96,7 @@ def find(
         learned = gauges.learned_rates(connection)
         paused = {(item.channel, item.gateway): item for item in pauses.all_of(connection, scope.keys)}
         owed, waiting = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-        for row in attention.open_calls(connection):
+        for row in attention.open_calls(connection, scope.keys):
             owed[row.channel, row.gateway] += row.number if row.state != "parked" else 0
         for row in attention.calls_failed_with(connection, AT_THE_RATE):
             waiting[row.channel, row.gateway] += row.number

@@ -1,16 +1,21 @@
-"""What waits for an operator, counted by channel: open calls, orders RetailOps does not have, late events."""
+"""What waits for an operator, counted by channel: open calls, orders RetailOps does not have, late events.
+
+`channels` are the keys of those that are looked at; None: all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, func, or_, select
 
 from app.records import callback_log
 from app.records.deliveries import DUE_STATES
 from app.records.pulls import TIRED_AFTER
+from app.records.statements import visible
 from app.records.tables.deliveries import IS_OPEN, deliveries, late_events
 from app.records.tables.figures import last_calls
 from app.records.tables.money import IS_IN_DOUBT, refunds
@@ -19,15 +24,33 @@ from app.records.tables.orders import IS_LEFT_OPEN, handed_out, held_back
 UNOFFERED_FOR = timedelta(days=7)
 """An order that was not handed out for so long is left out: its source does not offer it any more."""
 
+NAMED = 3
+"""Orders of a channel that are named one by one, the oldest."""
+
 _NUMBER = func.count().label("number")
 
 
-def open_calls(connection: Connection) -> Sequence[Row[Any]]:
+@dataclass(frozen=True)
+class WaitingOrders:
+    """Orders of one channel: how many, since when the oldest waits, and the first of them, each with its reason."""
+
+    channel: str
+    number: int
+    since: datetime
+    first: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        named = "; ".join(f"{refnum} ({reason})" for refnum, reason in self.first)
+        more = self.number - len(self.first)
+        return named + (f", and {more} more" if more else "")
+
+
+def open_calls(connection: Connection, channels: Collection[str] | None = None) -> Sequence[Row[Any]]:
     """Calls that are not over: `channel`, `gateway`, `state`, their `number`, and `since` when the oldest is owed."""
     columns = (deliveries.c.channel, deliveries.c.gateway, deliveries.c.state)
     return connection.execute(
         select(*columns, _NUMBER, func.min(deliveries.c.created_at).label("since"))
-        .where(IS_OPEN)
+        .where(IS_OPEN, visible(deliveries.c.channel, channels))
         .group_by(*columns)
         .order_by(*columns)
     ).all()
@@ -48,16 +71,19 @@ def calls_failed_with(connection: Connection, codes: Collection[str]) -> Sequenc
     ).all()
 
 
-def held_back_orders(connection: Connection) -> Sequence[Row[Any]]:
+def held_back_orders(connection: Connection, channels: Collection[str] | None = None) -> list[WaitingOrders]:
     """Orders that cannot be given to RetailOps, the oldest first."""
-    return connection.execute(select(held_back).order_by(held_back.c.since)).all()
+    return _orders(connection, held_back.c.reason, held_back.c.since, visible(held_back.c.channel, channels))
 
 
-def unacknowledged(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+def unacknowledged(
+    connection: Connection, now: datetime, channels: Collection[str] | None = None
+) -> Sequence[Row[Any]]:
     """Orders RetailOps was given again and again and never acknowledged (R18): `channel`, `number`, `one` of them."""
     return connection.execute(
         select(handed_out.c.channel, _NUMBER, func.min(handed_out.c.refnum).label("one"))
         .where(
+            visible(handed_out.c.channel, channels),
             handed_out.c.acknowledged_at.is_(None),
             handed_out.c.state == "open",
             handed_out.c.times >= TIRED_AFTER,
@@ -67,28 +93,44 @@ def unacknowledged(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
     ).all()
 
 
-def left_open(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
-    """Orders whose completion since then left units open: `channel`, `refnum` and `left_open`, the oldest first."""
-    orders: Select[Any] = select(handed_out.c.channel, handed_out.c.refnum, handed_out.c.left_open)
-    chosen = orders.where(IS_LEFT_OPEN, handed_out.c.left_open_at > since).order_by(handed_out.c.left_open_at)
-    return connection.execute(chosen).all()
+def left_open(connection: Connection, since: datetime) -> list[WaitingOrders]:
+    """Orders whose completion since then left units open, the oldest first."""
+    return _orders(
+        connection, handed_out.c.left_open, handed_out.c.left_open_at, IS_LEFT_OPEN, handed_out.c.left_open_at > since
+    )
 
 
-def open_late_events(connection: Connection) -> Sequence[Row[Any]]:
+def _orders(
+    connection: Connection, reason: Column[str], at: Column[datetime], *rules: ColumnElement[bool]
+) -> list[WaitingOrders]:
+    of = reason.table.c
+    oldest = func.min(at).label("since")
+    grouped = select(of.channel, _NUMBER, oldest).where(*rules).group_by(of.channel).order_by(oldest)
+    first = select(of.refnum, reason).where(*rules).order_by(at, of.refnum).limit(NAMED)
+    return [
+        WaitingOrders(
+            row.channel, row.number, row.since,
+            tuple((one[0], one[1]) for one in connection.execute(first.where(of.channel == row.channel))),
+        )
+        for row in connection.execute(grouped).all()
+    ]  # fmt: skip
+
+
+def open_late_events(connection: Connection, channels: Collection[str] | None = None) -> Sequence[Row[Any]]:
     """Late events nobody has dismissed: `channel`, their `number`, `since` when, how many were `sent`."""
     since = func.min(late_events.c.at).label("since")
     return connection.execute(
         select(late_events.c.channel, _NUMBER, func.count(late_events.c.sent_at).label("sent"), since)
-        .where(late_events.c.dismissed_at.is_(None))
+        .where(late_events.c.dismissed_at.is_(None), visible(late_events.c.channel, channels))
         .group_by(late_events.c.channel)
     ).all()
 
 
-def refunds_in_doubt(connection: Connection) -> Sequence[Row[Any]]:
+def refunds_in_doubt(connection: Connection, channels: Collection[str] | None = None) -> Sequence[Row[Any]]:
     """Refunds of which a person has to find out whether they were paid: `channel`, their `number`, `since` when."""
     return connection.execute(
         select(refunds.c.channel, _NUMBER, func.min(refunds.c.created_at).label("since"))
-        .where(IS_IN_DOUBT)
+        .where(IS_IN_DOUBT, visible(refunds.c.channel, channels))
         .group_by(refunds.c.channel)
     ).all()
 

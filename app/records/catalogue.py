@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from app.domain.catalogue import Item, Product, of_group
+from app.records.database import Database
 from app.records.statements import MANY, chunked, upsert
 from app.records.tables.catalogue import HAS_TITLE, catalogue, categories, sku_numbers
 
@@ -155,6 +156,19 @@ def page(connection: Connection, channel: str, after: str, limit: int) -> tuple[
     roots = roots_after(connection, channel, after, limit)
     found = of_roots(connection, channel, roots)
     return roots[-1] if len(roots) == limit else "", [found[root] for root in roots if root in found]
+
+
+def pages(database: Database, channel: str, limit: int) -> Iterator[list[Product]]:
+    """The whole catalogue, each page as it is when it is read; the last one may be empty.
+
+    Raises `DatabaseUnavailable`.
+    """
+    after, is_last = "", False
+    while not is_last:
+        with database.read() as connection:
+            after, products = page(connection, channel, after, limit)
+        yield products
+        is_last = not after
 
 
 def roots_after(connection: Connection, channel: str, after: str, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Counters and histograms that all processes share: each adds what it counted, whoever is asked sums up.
+"""Counters and histograms that all processes share: each adds what it counted, and any reads the sum.
 
 Counted in memory and written in the journal's transactions: a kill may lose the last second, as it may lose lines.
 """

@@ -67,7 +67,7 @@ _BY_CLASS: dict[str, tuple[Family, str]] = {
     "08": ("away", "the connection was lost"),
     "53": ("away", "its server is out of resources"),
     "57": ("away", "its server was interrupted"),
-    "58": ("away", "its server has trouble with its system"),
+    "58": ("away", "its server's operating system failed it"),
     "F0": ("away", "its server cannot read its configuration"),
     "XX": ("away", "its server reports damaged data or a fault of its own"),
 }

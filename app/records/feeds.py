@@ -42,7 +42,7 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Report(msgspec.Struct, frozen=True):
+class BuildReport(msgspec.Struct, frozen=True):
     """What a build came to.  `left_out` names the first of the units left out, `left_out_count` counts all.
 
     `gone` is since when (seconds since 1970) each number is listed only as unavailable.
@@ -77,7 +77,7 @@ class Turn:
     etag: str
     form: str
     listed: bytes
-    report: Report
+    report: BuildReport
 
 
 class BuildLost(Exception):
@@ -108,11 +108,11 @@ class FeedStore:
         row = self._row("build", "etag", "modified_at", "size", "packed_size")
         return Current(**row._mapping) if row is not None and row.build else None
 
-    def report(self) -> tuple[Report, datetime | None, bool]:
+    def report(self) -> tuple[BuildReport, datetime | None, bool]:
         """What the last build came to, when it was, and whether changes wait for the next."""
         row = self._row("report", "built_at", "changes", "built_changes")
         if row is None:
-            return Report(), None, False
+            return BuildReport(), None, False
         return _report(row), row.built_at, row.changes > row.built_changes
 
     def is_due(self, now: datetime, delay_s: float, form: str) -> bool:
@@ -169,12 +169,19 @@ class FeedStore:
         """The vendor is given goods in this form from now on, though no feed.  Raises `BuildLost`."""
         self._write_held(turn, form=form, **leases.ENDED)
 
-    def leave(self, turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> None:
+    def leave(self, turn: Turn, now: datetime, form: str, listed: bytes, report: BuildReport) -> None:
         """The content is what it was: the build that holds stays.  Raises `BuildLost`."""
         self._write_held(turn, **_after(turn, now, form, listed, report))
 
     def publish(
-        self, turn: Turn, now: datetime, form: str, etag: str, content: Iterable[bytes], listed: bytes, report: Report
+        self,
+        turn: Turn,
+        now: datetime,
+        form: str,
+        etag: str,
+        content: Iterable[bytes],
+        listed: bytes,
+        report: BuildReport,
     ) -> None:
         """Keep the text and then, in one step, make it the one that is served.  Raises `BuildLost`.
 
@@ -248,7 +255,7 @@ class FeedStore:
                 piece = opener.unconsumed_tail
 
 
-def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: Report) -> dict[str, object]:
+def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: BuildReport) -> dict[str, object]:
     return {
         "built_changes": turn.changes,
         # What changed during the build waits its time from now on.
@@ -261,5 +268,5 @@ def _after(turn: Turn, now: datetime, form: str, listed: bytes, report: Report) 
     }
 
 
-def _report(row: Row[Any]) -> Report:
-    return msgspec.json.decode(row.report, type=Report) if row.report else Report()
+def _report(row: Row[Any]) -> BuildReport:
+    return msgspec.json.decode(row.report, type=BuildReport) if row.report else BuildReport()

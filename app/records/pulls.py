@@ -105,7 +105,7 @@ class Kept:
     """What is known of the orders of a page before it is handed out."""
 
     handed_out: dict[str, HandOuts]
-    """Those that were handed out or asked about."""
+    """Those that were handed out or that a callback named."""
     held_back: set[str]
     acknowledged: set[str]
     """Those of them that RetailOps has."""
@@ -148,7 +148,7 @@ def kept(connection: Connection, channel: str, refnums: Collection[str]) -> Kept
 
 
 def count(connection: Connection, channel: str, refnums: Collection[str], walk: Walk) -> None:
-    """Count a hand-out of these orders, once per walk however often its page is asked for."""
+    """Count a hand-out of these orders, once per walk however often its page is pulled."""
     if refnums:
         named = {"of_channel": channel, "refnums": refnums, "pull_ms": walk.pull_ms}
         _COUNT.execute(connection, {**named, "handed_at": walk.now, "moment": walk.moment})

@@ -24,12 +24,12 @@ from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.money import IS_IN_DOUBT, refunds
 
-State = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
+RefundState = Literal["owed", "accepted", "parked", "refused", "released", "recorded", "matched"]
 """owed: to be paid, or it is being found out whether it was.  accepted: the vendor has it.  parked: a
 person has to decide.  refused: surely not paid.  released: a person gave its amount free.  recorded:
 only noted.  matched: the same money as another callback's, so nothing is paid for it (R23)."""
 
-IN_EFFECT: tuple[State, ...] = ("owed", "accepted", "parked")
+IN_EFFECT: tuple[RefundState, ...] = ("owed", "accepted", "parked")
 """The states whose amount is held."""
 
 
@@ -44,7 +44,7 @@ class Entry:
     natural_key: str
     amount: Decimal
     currency_code: str
-    state: State
+    state: RefundState
     is_store_credit: bool = False
     lines: tuple[PackageLine, ...] = ()
     """The units it is for."""
@@ -123,7 +123,7 @@ def put(connection: Connection, channel: str, entry: Entry, now: datetime) -> No
         connection.execute(insert(refunds).values(**values, channel=channel, key=entry.key))
 
 
-def set_state(connection: Connection, channel: str, key: str, state: State, refnum: str = "") -> None:
+def set_state(connection: Connection, channel: str, key: str, state: RefundState, refnum: str = "") -> None:
     """What has become of a refund, by the key its call carries; `refnum` is the vendor's number of it."""
     values: dict[str, Any] = {"state": state, **({"refnum": refnum} if refnum else {})}
     row = connection.execute(

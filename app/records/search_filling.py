@@ -22,6 +22,7 @@ from app.records.tables.catalogue import catalogue
 from app.records.tables.money import payments, refunds
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.orders import handed_out, held_back, packages
+from app.records.tables.stock import stock
 from app.records.tables.storefront import orders
 
 AT_ONCE: Final = 500
@@ -51,6 +52,7 @@ class SearchFilling:
             _kept_orders,
             _held_orders,
             _skus,
+            _stocked_skus,
         ]
         self._after: Place | None = None
 
@@ -143,6 +145,13 @@ def _skus(connection: Connection, after: Place | None) -> Piece:
     of = catalogue.c
     rows, place = _piece(connection, (of.number, of.channel, of.sku, of.changed_at), 1, after, has_order=False)
     return [(row.channel, Number("", "sku", row.sku), row.changed_at) for row in rows if row.sku], place
+
+
+def _stocked_skus(connection: Connection, after: Place | None) -> Piece:
+    """SKUs whose stock was stated; the catalogue may not have them."""
+    of = stock.c
+    rows, place = _piece(connection, (of.channel, of.gateway, of.sku, of.stated_at), 3, after, has_order=False)
+    return [(row.channel, Number("", "sku", row.sku), row.stated_at) for row in rows], place
 
 
 def _piece(

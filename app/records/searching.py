@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_
 
 from app.records.search_keys import folded
 from app.records.statements import visible
@@ -17,6 +17,7 @@ from app.records.tables.channels import channels
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal, search_keys
 from app.records.tables.orders import HAS_NUMBER, handed_out
+from app.records.tables.stock import stock, sync_states
 from app.records.tables.storefront import orders
 
 LAST = "\U0010ffff"
@@ -44,8 +45,8 @@ def kept_numbers(
 
 def kept(channels: Collection[str] | None, number: str, *, is_begin: bool, limit: int) -> Select[tuple[str, ...]]:
     """The statement of `kept_numbers`; it reads the index of the folded numbers, on both databases."""
-    of, wanted = search_keys.c, folded(number)
-    fits = and_(of.folded_key >= wanted, of.folded_key < wanted + LAST) if is_begin else of.folded_key == wanted
+    of, start = search_keys.c, folded(number)
+    fits = and_(of.folded_key >= start, of.folded_key < start + LAST) if is_begin else of.folded_key == start
     return (
         select(of.kind, of.channel, of.order_refnum, of.object)
         # A function of the channel, or SQLite would read all keys of the channel instead of those that begin so.
@@ -80,16 +81,24 @@ def orders_where_they_stand(connection: Connection, channels: Collection[str] | 
     return [*found.values(), *(Found("retailops_order", *row, number) for row in connection.execute(numbered))]
 
 
+def stocked_skus(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
+    """SKUs of this very spelling whose stock was stated."""
+    streams = select(sync_states.c.channel, sync_states.c.gateway).where(visible(sync_states.c.channel, channels))
+    is_it = (tuple_(stock.c.channel, stock.c.gateway).in_(streams), stock.c.sku == number)
+    rows = connection.execute(select(stock.c.channel).where(*is_it).distinct())
+    return [Found("sku", channel, "", number) for channel in rows.scalars()]
+
+
 def call(connection: Connection, channels: Collection[str] | None, number: str) -> list[Found]:
     """The call to a vendor with this id."""
     if not number.isascii() or not number.isdecimal() or int(number) > MOST_ID:
         return []
-    wanted = (
+    query = (
         select(deliveries.c.channel, commands.c.order_refnum)
         .join(commands, commands.c.id == deliveries.c.command_id)
         .where(deliveries.c.id == int(number), visible(deliveries.c.channel, channels))
     )
-    return [Found("delivery", row.channel, row.order_refnum, number) for row in connection.execute(wanted)]
+    return [Found("delivery", row.channel, row.order_refnum, number) for row in connection.execute(query)]
 
 
 def requests(
@@ -98,8 +107,8 @@ def requests(
     """Requests with this id, as it is written or in small letters, that RetailOps or a vendor sent here."""
     found: dict[str, Found] = {}
     for spelled in dict.fromkeys((number, number.lower())):
-        wanted = requests_like(channels, spelled, is_begin=is_begin, is_sqlite=connection.dialect.name == "sqlite")
-        for row in connection.execute(wanted.limit(limit)):
+        query = requests_like(channels, spelled, is_begin=is_begin, is_sqlite=connection.dialect.name == "sqlite")
+        for row in connection.execute(query.limit(limit)):
             known = found.get(row.request_id)
             # The line of a callback about many orders names none; another line of the request may.
             if known is None or not known.order_refnum:

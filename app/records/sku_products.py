@@ -35,15 +35,18 @@ class ProductRow:
 
 @dataclass(frozen=True)
 class ProductAtGateway:
-    """A product as one gateway has received it; the columns of `tables.catalogue` say what each means."""
+    """How far one gateway has received a product with its variants."""
 
     gateway: str
     is_owed: bool
     is_changed: bool
+    """True while it differs from what the vendor was last sent."""
     is_uncertain: bool
     sent: str | None
+    """What the gateway noted of it when it was last sent (JSON); None before the first time."""
     sent_at: datetime | None
     refusal: str
+    """Why it was not sent as it is the last time, "" where it was."""
     obstacles: tuple[Obstacle, ...]
     again_at: datetime | None
 

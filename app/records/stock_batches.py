@@ -10,7 +10,8 @@ import msgspec
 import sqlalchemy as sa
 
 from app.domain.stock import StockChange, StockDetail, StockLevel, StockSent
-from app.records import obstacles, sync_state
+from app.records import obstacles, search_keys, sync_state
+from app.records.search_keys import Number
 from app.records.statements import chunked
 from app.records.synced_facts import SyncedFacts
 from app.records.tables.stock import stock
@@ -91,6 +92,8 @@ def record(
             for item in sent
         ],
     )  # fmt: skip
+    fresh = (Number("", "sku", item.sku) for item in sent if changes[item.sku].sent_at is None)
+    search_keys.learn(connection, batch.channel, fresh, now)
     refused = {item.sku: item.obstacles for item in sent if item.refusal or item.is_skipped}
     known = [item.sku for item in sent if changes[item.sku].was_refused]
     if refused or known:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Insert, select
 
-from app.records.statements import upsert
+from app.records.statements import Prepared, upserted
 from app.records.tables.stock import stock_disagreements
 
 
@@ -26,13 +26,22 @@ class StockDisagreement(msgspec.Struct, frozen=True):
     added_up: int
 
 
+def _noted(dialect: str) -> Insert:
+    pushes, newest = stock_disagreements.c.pushes + 1, ("skus", "last_at", "sku", "stated", "added_up")
+    return upserted(
+        dialect, stock_disagreements, lambda added: {"pushes": pushes, **{name: added[name] for name in newest}}
+    )
+
+
+_NOTE = Prepared(_noted)
+
+
 def note(
     connection: Connection, channel: str, *, skus: int, sku: str, stated: int, added_up: int, now: datetime
 ) -> None:
     """One push of the channel had so many such SKUs."""
     newest = {"skus": skus, "last_at": now, "sku": sku, "stated": stated, "added_up": added_up}
-    change = {"pushes": stock_disagreements.c.pushes + 1, **newest}
-    upsert(connection, stock_disagreements, {"channel": channel, "pushes": 1, **newest}, change)
+    _NOTE.execute(connection, {"channel": channel, "pushes": 1, **newest})
 
 
 def of_channel(connection: Connection, channel: str) -> StockDisagreement | None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from app.records import leases
-from app.records.statements import upsert
+from app.records.statements import Prepared, upserted
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.stock import stock, sync_states
 
@@ -74,6 +74,10 @@ class _Pause:
 
 
 _STREAMS: Final = sync_states.c
+_NEXT_SEQ: Final = Prepared(
+    lambda dialect: upserted(dialect, sync_states, {"seq": _STREAMS.seq + 1}, returning=[_STREAMS.seq]),
+    ["channel", "gateway", "seq"],
+)
 _PAUSES: Final[Mapping[Kind, _Pause]] = {
     "catalogue": _Pause(_STREAMS.catalogue_attempts, _STREAMS.catalogue_next_try_at, _STREAMS.catalogue_last_error),
     "stock": _Pause(_STREAMS.attempts, _STREAMS.next_try_at, _STREAMS.last_error),
@@ -82,8 +86,7 @@ _PAUSES: Final[Mapping[Kind, _Pause]] = {
 
 def next_seq(connection: Connection, channel: str, gateway: str) -> int:
     """The number of what is accepted now; the counter's row is held until the transaction ends."""
-    row, next_one = {"channel": channel, "gateway": gateway, "seq": 1}, {"seq": _STREAMS.seq + 1}
-    return int(upsert(connection, sync_states, row, next_one, returning=[_STREAMS.seq]).scalar_one())
+    return int(_NEXT_SEQ.execute(connection, {"channel": channel, "gateway": gateway, "seq": 1}).scalar_one())
 
 
 def take(

@@ -28,8 +28,8 @@ Spans = Mapping[str, tuple[datetime, datetime]]
 
 def lines_of_order(connection: Connection, channel: str, names: Collection[str]) -> Rows:
     """The journal's lines that name the order, or the cart it was."""
-    wanted = select(journal).where(journal.c.channel == channel, journal.c.order_refnum.in_(names))
-    return connection.execute(wanted.order_by(journal.c.at.desc()).limit(MOST_LINES)).all()
+    query = select(journal).where(journal.c.channel == channel, journal.c.order_refnum.in_(names))
+    return connection.execute(query.order_by(journal.c.at.desc()).limit(MOST_LINES)).all()
 
 
 def lines_of_requests(connection: Connection, spans: Spans, channel: str | None = None) -> Rows:
@@ -39,11 +39,11 @@ def lines_of_requests(connection: Connection, spans: Spans, channel: str | None 
     """
     found: list[Row[Any]] = []
     is_seen = true() if channel is None else journal.c.channel == channel
-    wanted = (
+    query = (
         and_(journal.c.at >= first - SLACK, journal.c.at <= last + SLACK, journal.c.request_id == request_id)
         for request_id, (first, last) in spans.items()
     )
-    for some in chunked(list(wanted), 50):
+    for some in chunked(list(query), 50):
         found += connection.execute(
             select(journal).where(is_seen, or_(*some)).order_by(journal.c.at.desc()).limit(MOST_LINES)
         ).all()
@@ -52,8 +52,8 @@ def lines_of_requests(connection: Connection, spans: Spans, channel: str | None 
 
 def lines_of_request(connection: Connection, request_id: str, since: datetime) -> Rows:
     """The journal's lines of one request since then."""
-    wanted = select(journal).where(journal.c.at >= since, journal.c.request_id == request_id)
-    return connection.execute(wanted.order_by(journal.c.at.desc()).limit(MOST_LINES)).all()
+    query = select(journal).where(journal.c.at >= since, journal.c.request_id == request_id)
+    return connection.execute(query.order_by(journal.c.at.desc()).limit(MOST_LINES)).all()
 
 
 def requests_like(connection: Connection, channels: Collection[str] | None, start: str, since: datetime) -> list[str]:
@@ -128,14 +128,14 @@ def hold_of(connection: Connection, channel: str, refnum: str) -> Row[Any] | Non
 
 def packages_of(connection: Connection, channel: str, refnum: str) -> Rows:
     """The packages registered for the order, oldest first."""
-    wanted = select(packages).where(packages.c.channel == channel, packages.c.order_refnum == refnum)
-    return connection.execute(wanted.order_by(packages.c.registered_at, packages.c.key)).all()
+    query = select(packages).where(packages.c.channel == channel, packages.c.order_refnum == refnum)
+    return connection.execute(query.order_by(packages.c.registered_at, packages.c.key)).all()
 
 
 def late_events_of(connection: Connection, channel: str, refnum: str) -> Rows:
     """What turned out of the order after an answer, oldest first."""
-    wanted = select(late_events).where(late_events.c.channel == channel, late_events.c.subject == refnum)
-    return connection.execute(wanted.order_by(late_events.c.id)).all()
+    query = select(late_events).where(late_events.c.channel == channel, late_events.c.subject == refnum)
+    return connection.execute(query.order_by(late_events.c.id)).all()
 
 
 def acts_on_order(connection: Connection, channel: str, refnum: str) -> Rows:

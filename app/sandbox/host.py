@@ -102,10 +102,10 @@ class Vendor:
 
     def add_fault(self, state: State, faults: Faults, rule: Json) -> None:
         """A rule as `/sandbox/faults` takes it.  Raises `Failure` 400 naming what is wrong."""
-        wanted = dict(rule)
-        headers = self.fault_headers(state, wanted)
+        stated = dict(rule)
+        headers = self.fault_headers(state, stated)
         try:
-            faults.add(wanted, within=self.base_path, headers=headers)
+            faults.add(stated, within=self.base_path, headers=headers)
         except ValueError as fault:
             raise Failure(400, str(fault)) from None
 
@@ -176,8 +176,8 @@ def _add_control(app: Flask, vendor: Vendor, state: State, faults: Faults) -> No
     def settings() -> Response:
         with state.lock:
             if request.method == "PUT":
-                wanted = msgspec.to_builtins(state.settings) | object_body(has_decimals=False)
-                vendor.change_settings(state, converted(wanted, state.SETTINGS))
+                stated = msgspec.to_builtins(state.settings) | object_body(has_decimals=False)
+                vendor.change_settings(state, converted(stated, state.SETTINGS))
             return json_answer(state.settings)
 
     @app.route("/sandbox/faults", methods=["GET", "POST", "DELETE"])

@@ -90,9 +90,9 @@ class State:
         """Adds a call to the journal; `call` says at least method, path and status."""
         self.calls.append({"number": self.next_number("call"), "at": self.stamp(), **call})
 
-    def journal(self, wanted: Mapping[str, str]) -> Json:
-        """What `/sandbox/journal` shows: the calls whose fields read as `wanted`, newest last."""
-        calls = [call for call in self.calls if all(str(call.get(name)) == wanted[name] for name in wanted)]
+    def journal(self, filters: Mapping[str, str]) -> Json:
+        """What `/sandbox/journal` shows: the calls whose fields read as `filters`, newest last."""
+        calls = [call for call in self.calls if all(str(call.get(name)) == filters[name] for name in filters)]
         warnings = [f"{call['path']}: {warning}" for call in calls for warning in call.get("warnings", ())]
         return {"calls": calls, "warnings": warnings}
 

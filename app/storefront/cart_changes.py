@@ -15,7 +15,7 @@ from app.storefront.options import ShopOptions
 from app.storefront.order_document import Address, Line
 from app.storefront.pricing import coupon_of, holds, rounded
 from app.storefront.refusals import Remaining, ShopRefused
-from app.storefront.requests import ShopperNews, WantedLine
+from app.storefront.requests import RequestedLine, ShopperNews
 from app.storefront.shop import Shop
 
 LONGEST_TEXT: Final = 10_000
@@ -67,7 +67,7 @@ def with_coupons(cart: CartDocument, codes: Sequence[str] | None, options: ShopO
 
 
 def with_added(
-    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[WantedLine], *, trusts_price: bool
+    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[RequestedLine], *, trusts_price: bool
 ) -> Added:
     """The cart with these units; the same product at the same price joins the line that is there.
 
@@ -95,7 +95,7 @@ def with_added(
     return Added(msgspec.structs.replace(cart, lines=tuple(lines), next_line=number), is_price_taken)
 
 
-def check_stock(requested: Sequence[WantedLine], units: Sequence[Unit | None], have: Mapping[str, int]) -> None:
+def check_stock(requested: Sequence[RequestedLine], units: Sequence[Unit | None], have: Mapping[str, int]) -> None:
     """Raises `ShopRefused` out_of_stock, naming what is left of each product that cannot be had as requested.
 
     `have` counts units by SKU that are taken already.
@@ -116,9 +116,9 @@ def check_stock(requested: Sequence[WantedLine], units: Sequence[Unit | None], h
         raise ShopRefused("out_of_stock", remaining=list(dict.fromkeys(missing)))
 
 
-def wanted_of(lines: Iterable[Line]) -> list[WantedLine]:
+def requested_lines(lines: Iterable[Line]) -> list[RequestedLine]:
     """What a cart's own lines want."""
-    return [WantedLine(line.external_id, line.product_key, line.variant_key, line.quantity, None) for line in lines]
+    return [RequestedLine(line.external_id, line.product_key, line.variant_key, line.quantity, None) for line in lines]
 
 
 def _quantities(lines: Iterable[Line]) -> dict[str, int]:
@@ -135,7 +135,7 @@ def _is_same(line: Line, fresh: Line) -> bool:
 
 
 def with_quantities(
-    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[WantedLine]
+    connection: Connection, shop: Shop, cart: CartDocument, requested: Sequence[RequestedLine]
 ) -> CartDocument:
     """Other quantities of lines that are there; stock is looked at only where there are to be more.
 
@@ -144,7 +144,7 @@ def with_quantities(
     counts = {item.line_id: item.quantity for item in requested}
     lines = [msgspec.structs.replace(line, quantity=counts.get(line.external_id, line.quantity)) for line in cart.lines]
     raised = {line.sku for line, before in zip(lines, cart.lines, strict=True) if line.quantity > before.quantity}
-    checked = wanted_of(line for line in lines if line.sku in raised)
+    checked = requested_lines(line for line in lines if line.sku in raised)
     units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in checked))
     check_stock(checked, units, {})
     return msgspec.structs.replace(cart, lines=tuple(line for line in lines if line.quantity > 0))

@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from app.domain.traffic import InboundRequest
-from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseRefused, DatabaseUnavailable
+from app.records.transactions import repeated
 from app.storefront import cart_store
 from app.storefront.cart_document import CartDocument, new_cart_id, write_cart
 from app.storefront.cart_requests import LINES, CartRefused, Fault, catalogue_faults, read_request
@@ -83,7 +84,7 @@ def answer(shop: Shop, requested: CartRequested, *, is_set_aside: bool) -> CartA
         InboundRequest(TOPIC, made.status, reason, is_verified=is_known, duration_ms=duration_ms, path=path)
     )
     facts = {"hook": TOPIC, "status": made.status, "duration_ms": duration_ms}
-    log.info("channel %s: the shop asked for a cart", shop.channel, extra=facts)
+    log.info("channel %s: the shop requested a cart", shop.channel, extra=facts)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Where carts are kept: what shoppers are about to buy.  `body` is what `cart_document` writes."""
+"""The carts of a shop in the database: what shoppers are about to buy.  `body` is what `cart_document` writes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from app.storefront.cart_document import CartDocument, new_cart_id, read_cart, w
 from app.storefront.goods import Unit, find_units, line_of
 from app.storefront.pricing import Priced
 from app.storefront.refusals import ShopRefused
-from app.storefront.requests import CartUpdate, WantedLine
+from app.storefront.requests import CartUpdate, RequestedLine
 from app.storefront.shop import Shop
 
 Change = Callable[[Connection, CartDocument], CartDocument]
@@ -41,7 +41,7 @@ class ShownCart:
     """False where a price that the request states is not the one taken."""
 
 
-def create(shop: Shop, requested: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool) -> ShownCart:
+def create(shop: Shop, requested: Sequence[RequestedLine], *, trusts_price: bool, is_offers_only: bool) -> ShownCart:
     """A new cart of these lines.  Raises `ShopRefused` out_of_stock, with all that cannot be had as requested."""
     now = shop.clock()
     cart = CartDocument(cart_id=new_cart_id(), created_at=now)
@@ -80,7 +80,7 @@ def update(shop: Shop, cart_id: str, changes: CartUpdate, *, is_offers_only: boo
 
 
 def add(
-    shop: Shop, cart_id: str, requested: Sequence[WantedLine], *, trusts_price: bool, is_offers_only: bool
+    shop: Shop, cart_id: str, requested: Sequence[RequestedLine], *, trusts_price: bool, is_offers_only: bool
 ) -> ShownCart:
     """More units, at the stated price where it is trusted.  Raises `ShopRefused` out_of_stock; then nothing changes."""
     done: list[Added] = []
@@ -93,7 +93,7 @@ def add(
     return replace(shown, is_price_taken=done[-1].is_price_taken)
 
 
-def remove(shop: Shop, cart_id: str, requested: Sequence[WantedLine], *, is_offers_only: bool) -> ShownCart:
+def remove(shop: Shop, cart_id: str, requested: Sequence[RequestedLine], *, is_offers_only: bool) -> ShownCart:
     """Fewer units; a line of which none are left goes.  A line that is gone already is no fault."""
     less = {item.line_id: item.quantity for item in requested}
 

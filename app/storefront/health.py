@@ -69,10 +69,11 @@ def of_goods(shop: Shop) -> Iterator[Finding]:
     Raises `DatabaseUnavailable`.
     """
     options, reasons, currencies = shop.options, Counter[str](), Counter[str]()
-    after, pages = "", 0
-    while pages < PAGES:
-        with shop.database.read() as connection:
-            after, products = catalogue.page(connection, shop.channel, after, MANY)
+    least = "all"
+    for number, products in enumerate(catalogue.pages(shop.database, shop.channel, MANY)):
+        if number == PAGES:
+            least = "the first"
+            break
         for unit in (unit for product in products for unit in product.units):
             reason = _why_not_bought(unit, shop)
             if not reason:
@@ -80,10 +81,6 @@ def of_goods(shop: Shop) -> Iterator[Finding]:
             reasons[reason] += 1
             if reason == _OTHER_CURRENCY:
                 currencies[unit.currency or ""] += 1
-        pages += 1
-        if not after:
-            break
-    least = "all" if not after else "the first"
     if currencies:
         named = ", ".join(sorted(currencies)[:NAMED])
         sentence = (

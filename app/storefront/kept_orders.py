@@ -16,12 +16,12 @@ from app.records.database import DatabaseUnavailable
 from app.storefront import order_store
 from app.storefront.order_changes import changed
 from app.storefront.order_document import Fulfillment, OrderDocument, Refunded, read_document, write_document
-from app.storefront.order_store import State, StoredOrder
+from app.storefront.order_store import OrderState, StoredOrder
 from app.storefront.refund_rows import refunded_of
 from app.storefront.retailops_order import to_sketch
 from app.storefront.shop import Shop
 
-_RANK: Final[Mapping[State, int]] = {
+_RANK: Final[Mapping[OrderState, int]] = {
     "pending": 0, "review": 0, "paid": 1, "completed": 2, "cancelled": 3, "refunded": 4,
 }  # fmt: skip
 
@@ -43,7 +43,9 @@ class KeptOrders:
             raise self._no_records() from error
         return None if stored is None else (stored, read_document(stored.body))
 
-    def change(self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: State | None) -> Kept | None:
+    def change(
+        self, refnum: str, edit: Callable[[OrderDocument], OrderDocument], state: OrderState | None
+    ) -> Kept | None:
         """The order with an edit, and in a state unless it is further already.  None and raises as `read`."""
         serial = [order_store.lock_name(self._shop.channel, refnum)]
         try:
@@ -60,11 +62,11 @@ class KeptOrders:
             raise self._no_records() from error
         return stored, document
 
-    def in_state(self, refnum: str, state: State) -> Kept | None:
+    def in_state(self, refnum: str, state: OrderState) -> Kept | None:
         """The order in this state, or further already.  None and raises as `read`."""
         return self.change(refnum, lambda order: order, state)
 
-    def with_fulfillment(self, package: Package, state: State | None) -> Kept | None:
+    def with_fulfillment(self, package: Package, state: OrderState | None) -> Kept | None:
         """The order with a parcel, which replaces one of the same key.  None and raises as `read`."""
         parcel = _fulfillment_of(package)
 
@@ -134,7 +136,9 @@ class KeptOrders:
             return [Event("info", "PAID_MORE", message, named)]
         return []
 
-    def _store(self, connection: Connection, stored: StoredOrder, document: OrderDocument, state: State) -> StoredOrder:
+    def _store(
+        self, connection: Connection, stored: StoredOrder, document: OrderDocument, state: OrderState
+    ) -> StoredOrder:
         now = self._shop.clock()
         is_over = state in ("completed", "cancelled", "refunded")
         # What happens to an order that is over keeps nobody's data longer (R28).

@@ -20,7 +20,7 @@ from app.storefront.goods import Unit, discounted_price, find_units, line_of
 from app.storefront.order_document import Line, OrderDocument, ShippingLine, TaxRow
 from app.storefront.pricing import ZERO, rounded
 from app.storefront.refusals import ShopRefused
-from app.storefront.requests import AddedShipping, OrderUpdate, WantedLine
+from app.storefront.requests import AddedShipping, OrderUpdate, RequestedLine
 from app.storefront.shop import Shop
 
 ADDED_SHIPPING = "post-purchase"
@@ -83,7 +83,7 @@ def _units(lines: Iterable[Line]) -> Counter[str]:
     return found
 
 
-def _line(item: WantedLine, unit: Unit, number: int, currency: str) -> Line:
+def _line(item: RequestedLine, unit: Unit, number: int, currency: str) -> Line:
     line = line_of(unit, None, external_id=f"li-{number}", quantity=item.quantity)
     each = rounded(discounted_price(unit.item) if item.price is None else item.price, currency)
     return msgspec.structs.replace(

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from app.domain.orders import OrderSketch
 from app.records import payment_ledger
 from app.storefront.order_document import OrderDocument, Transaction
-from app.storefront.order_store import Standing, State, StoredOrder
+from app.storefront.order_store import OrderState, Standing, StoredOrder
 from app.storefront.requests import OrderUpdate
 from app.storefront.retailops_order import to_payments
 from app.storefront.shop import Shop
@@ -82,7 +82,7 @@ def changes_of(
     if is_gone and news.is_under_review:
         log.warning("a fraud review was opened for an order RetailOps has already", extra={"order": document.refnum})
     is_held = document.is_under_review and not is_gone
-    state: State = "review" if is_held else "paid" if document.is_paid or stored.state == "paid" else "pending"
+    state: OrderState = "review" if is_held else "paid" if document.is_paid or stored.state == "paid" else "pending"
     exportable_at = stored.exportable_at
     if state == "review":
         exportable_at = None
@@ -94,7 +94,7 @@ def changes_of(
     return {name: value for name, value in values.items() if value != getattr(stored, name)}
 
 
-def shown_state(stored: StoredOrder, now: datetime) -> State:
+def shown_state(stored: StoredOrder, now: datetime) -> OrderState:
     """The state to show: an order that was handed out although it was never called paid is as good as paid."""
     return "paid" if stored.state == "pending" and stored.is_final(now) else stored.state
 

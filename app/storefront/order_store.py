@@ -23,7 +23,7 @@ from app.records.tables.orders import handed_out
 from app.records.tables.storefront import IS_PAID_FOR, orders
 from app.storefront import reservations
 
-State = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
+OrderState = Literal["pending", "review", "paid", "completed", "cancelled", "refunded"]
 
 Standing = Literal["unknown", "given", "taken"]
 """How far RetailOps has an order: given is one it named by its number, too, and taken what it acknowledged."""
@@ -39,7 +39,7 @@ class StoredOrder:
     channel: str
     refnum: str
     cart_id: str
-    state: State
+    state: OrderState
     body: bytes = field(repr=False)
     hooks: bytes = field(repr=False)
     created_at: datetime
@@ -68,7 +68,7 @@ def add(
     refnum: str,
     *,
     cart_id: str,
-    state: State,
+    state: OrderState,
     body: bytes,
     hook: bytes,
     now: datetime,

@@ -29,7 +29,7 @@ from app.storefront.order_progress import (
     with_news,
     with_transactions,
 )
-from app.storefront.order_store import Standing, State, StoredOrder
+from app.storefront.order_store import OrderState, Standing, StoredOrder
 from app.storefront.placement import Disagreement, note_doubt, placed
 from app.storefront.refusals import ShopRefused
 from app.storefront.requests import Checkout, OrderUpdate
@@ -45,7 +45,7 @@ class ShownOrder:
     """An order as it is answered.  `units` is what may be sold now of each of its SKUs."""
 
     document: OrderDocument
-    state: State
+    state: OrderState
     units: Mapping[str, int]
     is_placed: bool = True
     """False for what an order would be: nothing was placed, and its numbers mean nothing."""

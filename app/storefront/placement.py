@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from app.domain.orders import HeldBack
 from app.records import held_orders
 from app.storefront import cart_check
-from app.storefront.cart_changes import check_stock, wanted_of, with_coupons, with_shopper
+from app.storefront.cart_changes import check_stock, requested_lines, with_coupons, with_shopper
 from app.storefront.cart_document import CartDocument
 from app.storefront.goods import find_units
 from app.storefront.order_document import OrderDocument
@@ -56,7 +56,7 @@ def placed(connection: Connection, shop: Shop, known: CartDocument, checkout: Ch
         raise ShopRefused("nothing_to_ship")
     priced = cart.priced(shop.options)
     _check_shipping(cart, priced, checkout, shop)
-    lines = wanted_of(cart.lines)
+    lines = requested_lines(cart.lines)
     units = find_units(connection, shop, ((item.product_id, item.variant_id) for item in lines))
     check_stock(lines, units, {})
     refnum = shop.refnum_prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))

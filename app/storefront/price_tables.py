@@ -50,7 +50,7 @@ class Shipping:
         mf.List(_filled()), "Provinces alone, by code or name; empty: all of them.", default=tuple
     )
     free_over: Decimal | None = option(_amount(), "Goods, less discounts, from which it costs nothing.", default=None)
-    retailops_code: str = option(mf.String(), "ship_service_code told to RetailOps; empty: the id.", default="")
+    retailops_code: str = option(mf.String(), "ship_service_code sent to RetailOps; empty: the id.", default="")
     description: str = option(mf.String(), "A further sentence for the shopper.", default="")
 
 

@@ -18,7 +18,7 @@ MESSAGES: Final[Mapping[Reason, str]] = {
     "cart_not_found": "there is no such cart, or it is an order already, or too old",
     "nothing_to_ship": "nothing in the cart can be shipped",
     "coupon_invalid": "the code is unknown or does not hold for this cart",
-    "out_of_stock": "fewer units can be bought than are wanted",
+    "out_of_stock": "fewer units can be bought than are requested",
     "addition_invalid": "the items cannot be added as they are given",
     "order_not_found": "there is no such order",
 }

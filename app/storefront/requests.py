@@ -15,7 +15,7 @@ from app.storefront.order_document import Address, PaymentMethod, Transaction
 
 
 @dataclass(frozen=True)
-class WantedLine:
+class RequestedLine:
     """Units of a product, or with `line_id` of a line that is there already."""
 
     line_id: str
@@ -60,7 +60,7 @@ class AddedShipping:
 class Additions:
     """What a shopper adds after the purchase; of each line its price, where one is stated."""
 
-    lines: Sequence[WantedLine]
+    lines: Sequence[RequestedLine]
     shipping: AddedShipping | None
 
 
@@ -71,7 +71,7 @@ class CartUpdate:
     shopper: ShopperNews
     coupons: Sequence[str] | None
     """The codes from now on, None where nothing is said of discounts."""
-    read_lines: Callable[[], Sequence[WantedLine]]
+    read_lines: Callable[[], Sequence[RequestedLine]]
     """Other quantities of lines that are there."""
 
 

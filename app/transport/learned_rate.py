@@ -1,4 +1,4 @@
-"""The settings of a learned rate, the same in every vendor's table (R14)."""
+"""The settings of calls to a vendor, the same in every vendor's table: how long, how many, and a learned rate (R14)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ TIMES: Final = 4.0
 
 LEAST_PER_S: Final = 0.2
 """With fewer calls a second one call would wait for half of a callback's time or longer."""
+
+
+def patience_s() -> Any:
+    """The option `patience_s`."""
+    return option(mf.Float(validate=mv.Range(0.1, 60)), "Longest wait for one answer, in seconds.", default=5.0)
+
+
+def parallel_calls(default: int) -> Any:
+    """The option `parallel_calls`."""
+    help = "Calls with this key under way at a time; 0 is no cap."
+    return option(mf.Integer(strict=True, validate=mv.Range(0, 64)), help, default=default)
+
+
+def requests_per_s() -> Any:
+    """The option `requests_per_s` of a vendor that names no rate."""
+    return option(
+        mf.Float(validate=mv.Range(0, 1000)),
+        "Calls per second with this key; 0 is no cap. The vendor publishes no number, so it is where learning starts.",
+        default=5.0,
+    )
 
 
 def rate_max(of: str = "requests_per_s") -> Any:

@@ -205,7 +205,7 @@ class CallLimiter:
             if pause_s > 0.0:
                 # The vendor's pause, not our throttle: there is no use in waiting for a moment beyond the deadline.
                 if pause_s >= left_s:
-                    raise self._refusal("RATE_LIMITED", "it has asked for a pause", pause_s)
+                    raise self._refusal("RATE_LIMITED", "it has requested a pause", pause_s)
                 self._turn.wait(pause_s)
                 continue
             wait_s = left_s

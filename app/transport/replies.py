@@ -61,13 +61,17 @@ class Reply:
         """
         if not self.body.strip():
             raise self.broken("EMPTY_REPLY", "an empty body where JSON was expected")
-        if "html" in self.headers.get("Content-Type", "").lower() or self.body.lstrip()[:1] == b"<":
-            raise self.broken("HTML_REPLY", "a page where JSON was expected")
+        self.refuse_page()
         if has_more_values(self.body, MOST_VALUES):
             raise self.broken("REPLY_TOO_LARGE", f"JSON of more than {MOST_VALUES} values")
         with suppress(msgspec.DecodeError, ValueError, RecursionError):
             return _decoder.decode(self.body)
         raise self.broken("NOT_JSON", "a body that is not JSON")
+
+    def refuse_page(self) -> None:
+        """Raises `BrokenReply` HTML_REPLY for a page, which is no answer of an API."""
+        if "html" in self.headers.get("Content-Type", "").lower() or self.body.lstrip()[:1] == b"<":
+            raise self.broken("HTML_REPLY", "a page where JSON was expected")
 
     def json_object(self) -> dict[str, Any]:
         """As `json`; raises `BrokenReply` WRONG_TYPE too, when it is no object."""

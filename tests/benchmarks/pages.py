@@ -56,6 +56,7 @@ def _timed(app: Flask, place: str) -> float:
     begun_s = time.perf_counter()
     reply = app.test_client().get(f"/console/{place}", headers={"Authorization": f"Bearer {TOKEN}"})
     assert reply.status_code in (200, 303), (place, reply.status_code)
+    reply.close()
     return time.perf_counter() - begun_s
 
 

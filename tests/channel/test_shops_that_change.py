@@ -16,7 +16,8 @@ from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations.health_checks import waiting
 from app.records.database import Database
-from app.records.retention import Retention, Terms
+from app.records.purge import Purge
+from app.records.retention import Terms
 from app.records.tables import metadata
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.storefront import orders
@@ -288,7 +289,7 @@ def test_r28_a_paid_order_that_retailops_does_not_have_is_held_at_its_date_and_t
 
 def _purged(database: Database, now: Any) -> set[str]:
     """The orders that are left."""
-    retention = Retention(database, Terms(), lambda: now, clocks=CLOCKS)
+    retention = Purge(database, Terms(), lambda: now, clocks=CLOCKS)
     while retention.turn():
         pass
     with database.read() as connection:

@@ -20,10 +20,11 @@ from app.contract import requests as requests_
 from app.contract.requests import Reading
 from app.contract.schemas import Contract, load_contract
 from app.domain import texts
-from app.records.database import DatabaseBusy, DatabaseConflict, DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseBusy, DatabaseConflict, DatabaseRefused, DatabaseUnavailable
 from app.records.tables.catalogue import catalogue
 from app.records.tables.orders import handed_out
 from app.records.tables.stock import stock
+from app.records.transactions import repeated
 from app.sandbox.vendors.pipe17 import INTEGRATION_ID, INTEGRATION_KEY
 from tests.conftest import KEY, PAIR, ROOT, Caller, Sandbox, channel_table, codes, shipment_of
 

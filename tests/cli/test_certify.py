@@ -87,7 +87,7 @@ def test_p31_a_server_is_certified_with_its_real_key_and_nothing_real_changes(
     assert [action["action"] for action in report["certification"]["actions"]] == [
         name for name in contract.callbacks if name != "payment_credit"
     ]
-    assert certifier.asked == [
+    assert certifier.received == [
         {
             "integration_auth_key": KEY,
             "version": 1,
@@ -113,11 +113,11 @@ def test_what_would_not_pass_is_not_sent(sandbox: tuple[RunningServer, Certifier
         assert result.exit_code == 1
         assert "for every key but the right one, none at all too, status 200 came instead of 401" in result.stdout
         assert "Nothing was sent to RetailOps" in result.stdout
-        assert certifier.asked == []
+        assert certifier.received == []
 
         result = certify(retailops.url, f"{server.url}/api/channel", "--skip-verify")
         assert result.exit_code == 1
-        assert len(certifier.asked) == 1
+        assert len(certifier.received) == 1
         assert "order_cancel: a wrong key was accepted" in result.stdout
         assert result.stdout.endswith("not certified\n")
 
@@ -190,7 +190,7 @@ def test_a_wrong_api_key_is_told_and_masked(sandbox: tuple[RunningServer, Certif
     assert "RetailOps does not accept the API key" in result.stdout
     assert "refused: the API key is not valid (BAD_APIKEY)" in result.stdout
     assert "another/key" not in result.output
-    assert certifier.asked == []
+    assert certifier.received == []
 
 
 @pytest.mark.parametrize(

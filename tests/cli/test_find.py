@@ -62,6 +62,10 @@ def test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_
     for number in (refnum, "4960000", "7700501", "1zsecret0001", "1ZSecr"):
         [story] = channel.json("callbacks", "show", "--order", number)["stories"]
         assert story["order"] == refnum, number
+        listed = channel.json("callbacks", "list", "--order", number)["callbacks"]
+        assert [item["callback"] for item in listed] == ["order_shipment_submit", "order_acknowledge"], number
+    assert channel.json("callbacks", "list", "--order", "nobody-has-this")["callbacks"] == []
+    assert channel.json("callbacks", "list", "--order", "7700501", "--channel", "unconfigured")["callbacks"] == []
     [attempt] = [item for item in story["moments"] if item["kind"] == "attempt" and item["name"] == "submit_shipment"]
     assert (attempt["who"], attempt["code"], attempt["attempt"]) == ("pipe17", "delivered", 1)
     assert attempt["ms"] >= 0 and attempt["delivery"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,8 @@ from flask import Flask
 from sqlalchemy import insert
 
 from app.clock import utc_now
-from app.console.csv_rows import MOST_ROWS, csv_of, harmless
+from app.console import csv_rows
+from app.console.csv_rows import harmless
 from app.console.meanings import meanings
 from app.console.pages import refunds
 from app.console.rendering import NAVIGATION
@@ -23,6 +24,7 @@ from app.contract.schemas import Contract
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
 from app.records.breakers import OwnBreakers
+from app.records.database import DatabaseUnavailable
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
 from app.transport.rates import RateState
@@ -451,10 +453,45 @@ def test_orders_come_as_csv_and_no_cell_is_a_formula(retailops: Caller, ada: Per
         assert harmless(cell) == cell
 
 
-def test_csv_ends_with_a_row_that_says_that_there_are_more() -> None:
-    lines = b"".join(csv_of(["n"], ([str(n)] for n in range(MOST_ROWS + 10)), "orders")).decode().splitlines()
-    assert len(lines) == MOST_ROWS + 2 and lines[-2] == str(MOST_ROWS - 1) and "Only the first 50000" in lines[-1]
-    assert b"".join(csv_of(["n"], [], "orders")) == b"n\r\n"
+def test_csv_ends_with_a_row_that_says_that_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lines(pages: Iterable[csv_rows.Rows]) -> list[str]:
+        return b"".join(csv_rows.csv_of(["n"], pages, "orders")).decode().splitlines()
+
+    def failing() -> Iterator[csv_rows.Rows]:
+        yield [["1"]]
+        raise DatabaseUnavailable("away")
+
+    most = csv_rows.MOST_ROWS
+    numbers = [[str(n)] for n in range(most + 10)]
+    for many in ([numbers], [numbers[:most], numbers[most:]]):
+        assert len(lines(many)) == most + 2 and lines(many)[-2] == str(most - 1)
+        assert "Only the first 50000 orders" in lines(many)[-1]
+    assert lines([numbers[:most]]) == ["n", *(str(n) for n in range(most))]
+    assert lines([]) == ["n"]
+    assert lines(failing())[:2] == ["n", "1"] and "Only the first 1 orders" in lines(failing())[2]
+    monkeypatch.setattr(csv_rows, "MOST_S", -1.0)
+    assert "Only the first 0 orders" in lines([[["1"]]])[-1]
+
+
+def test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read(
+    retailops: Caller, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = retailops.app.test_client().get(
+        "/console/orders.csv", headers={"Authorization": f"Bearer {TOKEN}"}, buffered=False
+    )
+    refused = ada.get("orders.csv")
+    assert refused.status_code == 429 and refused.headers["Retry-After"] and "one at a time" in refused.text
+    assert ada.get("orders").status_code == 200
+    begun.close()
+    assert ada.get("orders.csv").status_code == 200
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise DatabaseUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "listing", fail)
+        assert ada.get("orders.csv").status_code == 503
+    assert ada.get("orders.csv").status_code == 200
 
 
 def test_every_state_is_defined_by_the_glossary(retailops: Caller, ada: Person) -> None:
@@ -494,6 +531,7 @@ def test_p5_no_query_breaks_a_page(retailops: Caller, pipe17: Sandbox, ada: Pers
         for value in strange:
             reply = ada.get(f"{place}?" + "&".join(f"{name}={quote(value)}" for name in names))
             assert reply.status_code in (200, 303, 400), (place, value, reply.status_code)
+            reply.close()
             assert "<b>" not in reply.text
     for address in (
         "deliveries/999999999999999999999",

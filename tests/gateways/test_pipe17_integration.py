@@ -385,7 +385,7 @@ def test_our_state_is_reported_where_it_may_be_and_the_toggle_is_never_touched(
         other = connect(empty)
         assert fetch(other) == fetch(other) == []
     assert shown()[0] == "configured" and empty.calls("PUT /integrations/{id}") == writes + 1
-    assert caplog.text.count("is not told our state") == 1
+    assert caplog.text.count("is not sent to pipe17") == 1
 
 
 def test_field_mappings_are_named_to_the_operator_and_not_applied(

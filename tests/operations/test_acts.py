@@ -16,7 +16,7 @@ from app.clock import utc_now
 from app.domain.commands import Package
 from app.domain.events import Event
 from app.gateways.calls import Verb
-from app.operations import acts
+from app.operations import acts, operators
 from app.records import delivery_rows, late_events, operations
 from app.records.delivery_rows import DeliveryFilter
 from app.records.operations import Operation
@@ -103,7 +103,7 @@ def test_p39_a_dismissed_late_event_is_kept_too_and_only_once(channel: CommandLi
 
 def test_p39_an_act_sent_twice_for_what_the_operator_saw_is_carried_out_and_kept_once(retailops: Caller) -> None:
     """A double click, two operators, a page left open over night: the call is parked again, but it is another try."""
-    operator = acts.operator("Ada", "tried by hand")
+    operator = operators.operator("Ada", "tried by hand")
     number = a_parked_call(retailops, "O-1")
     seen = the_call(retailops, number)
     with retailops.database.write() as connection:

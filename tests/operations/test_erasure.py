@@ -19,6 +19,7 @@ from app.domain.orders import HeldBack
 from app.domain.purchases import Purchase, PurchaseLine
 from app.operations import acts, erasure
 from app.operations.find import find
+from app.operations.operators import operator
 from app.operations.order_facts import facts
 from app.operations.orders import Sources
 from app.operations.scope import Scope
@@ -216,7 +217,7 @@ def test_p32_a_report_that_becomes_a_call_meanwhile_undoes_the_erasure(desk: Des
     with ThreadPoolExecutor() as pool:
         with database.write() as connection:
             assert purchase_reports.queue_ripe(connection, "shop", "retailrocket", "acknowledgement", now)
-            erased = pool.submit(acts.erase, beside, acts.operator("Ada", "why"), "shop", refnum, now)
+            erased = pool.submit(acts.erase, beside, operator("Ada", "why"), "shop", refnum, now)
             if not database.is_sqlite:  # which has one writer
                 waiting = text("select count(*) from pg_locks where not granted")
                 eventually(lambda: connection.execute(waiting).scalar(), 3)

@@ -14,13 +14,15 @@ from app.domain.traffic import VendorCall
 from app.operations.health import WINDOWS, health
 from app.operations.overview import overview
 from app.operations.scope import Scope
-from app.records import call_figures, pending_figures
+from app.records import attention, call_figures, pending_figures
 from app.records.database import Database
 from app.records.journal import Journal
-from app.records.retention import Retention, Terms
+from app.records.purge import Purge
+from app.records.retention import Terms
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.figures import call_figures as figures
 from app.records.tables.figures import pending_figures as samples
+from app.records.tables.orders import handed_out, held_back
 from app.settings import load_database_url
 from tests.conftest import Caller, Sandbox, eventually
 
@@ -152,6 +154,29 @@ def a_call(database: Database, state: str, at: datetime) -> None:
         connection.execute(insert(deliveries), row)
 
 
+def test_p40_what_waits_is_read_of_the_readers_channels_alone_and_a_few_are_named(database: Database) -> None:
+    now = database.now().replace(microsecond=0)
+    a_call(database, "parked", now)
+    with database.write() as connection:
+        for channel, count in (("first", 5), ("second", 2)):
+            for number in range(count):
+                held = {"channel": channel, "refnum": f"H{number}", "reason": "no country"}
+                connection.execute(insert(held_back), held | {"since": now - timedelta(minutes=number)})
+            given = {"channel": channel, "refnum": "T", "lines": b"[]", "times": 6, "last_handed_at": now}
+            connection.execute(insert(handed_out), given)
+    for scope in (frozenset({"first"}), frozenset({"second"}), frozenset[str](), None):
+        seen = scope if scope is not None else {"first", "second"}
+        with database.read() as connection:
+            held = attention.held_back_orders(connection, scope)
+            assert {row.channel for row in attention.open_calls(connection, scope)} == seen & {"first"}
+            assert {row.channel for row in attention.unacknowledged(connection, now, scope)} == seen
+        assert [orders.channel for orders in held] == [name for name in ("first", "second") if name in seen]
+        if "first" in seen:
+            assert (held[0].number, held[0].since) == (5, now - timedelta(minutes=4))
+            assert str(held[0]) == "H4 (no country); H3 (no country); H2 (no country), and 2 more"
+    assert str(held[1]) == "H1 (no country); H0 (no country)"
+
+
 def test_what_is_pending_is_sampled_once_in_five_minutes_whoever_looks(database: Database) -> None:
     now = database.now()
     a_call(database, "owed", now - timedelta(minutes=7))
@@ -182,7 +207,7 @@ def test_p32_figures_go_by_their_own_clock(database: Database) -> None:
                   "outcome": "success", "duration_ms": 3}],
             )  # fmt: skip
             pending_figures.sample(connection, [("first", "pipe17")], now - age)
-    retention = Retention(database, Terms(), database.clock)
+    retention = Purge(database, Terms(), database.clock)
     while retention.turn():
         pass
     with database.read() as connection:

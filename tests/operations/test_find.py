@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
+from app.deliveries.background_work import WorkerProcess
+from app.deliveries.sync import Syncer
 from app.operations.find import Hit, find, orders_of
 from app.operations.scope import Scope
 from app.records import order_list, retention, search_filling, search_keys, searching
@@ -22,7 +24,7 @@ from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
 from app.storefront import order_store
-from tests.conftest import Caller, Sandbox
+from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.gateways.rally_shop import MUG, TEE, opened, record
 
 pytestmark = pytest.mark.both_databases
@@ -171,12 +173,35 @@ def test_p38_p32_a_tracking_number_is_forgotten_after_180_days_and_the_order_is_
     assert hits(retailops.database, "1Z-New-1") == {("tracking", "New-1", "1Z-New-1")}
 
 
+def state_stock(retailops: Caller, sku: str) -> None:
+    detail = {"quantity_type": "internal", "facility_name": "Dallas DC", "available_quantity": 7, "total_quantity": 7}
+    retailops.ask(
+        "inventory_push", inventory_updates=[{"sku": sku, "quantity_available": 7, "quantity_detail": [detail]}]
+    )
+
+
+def test_p38_a_sku_that_stands_in_stock_alone_is_found_from_its_first_moment_on(
+    build_app: Callable[..., Flask], pipe17: Sandbox, contract: Contract
+) -> None:
+    """Before any vendor has answered for it by its spelling, then by any."""
+    retailops = Caller(build_app(channel_table(pipe17.url), DELIVERIES="worker"), contract)
+    state_stock(retailops, "Stock-Only-7")
+    assert hits(retailops.database, "Stock-Only-7") == {("sku", "", "Stock-Only-7")}
+    assert hits(retailops.database, "Stock-Only-7", Scope(frozenset({"other"}))) == set()
+    works = retailops.app.extensions["works"]
+    Syncer(WorkerProcess(works.database, works.gateways, works.database.clock, lambda: False)).send("first", "pipe17")
+    for spelled in ("Stock-Only-7", "stock-only-7", "STOCK-"):
+        assert hits(retailops.database, spelled) == {("sku", "", "Stock-Only-7")}, spelled
+
+
 def test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_later_process(
     retailops: Caller, shipped: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refnum, database = shipped["channel_order_refnum"], retailops.database
     retailops.ask("catalog_push", template_output={"data": {"Product": [record(7, "Tee-Of-Before", "20.00")]}})
-    numbers = ("8004960", "7700501", "6600042", "5500077", "Tee-Of-Before", refnum)
+    state_stock(retailops, "Only-In-Stock-7")
+    eventually(lambda: hits(database, "only-in-stock"))
+    numbers = ("8004960", "7700501", "6600042", "5500077", "Tee-Of-Before", "Only-In-Stock-7", "ONLY-IN", refnum)
     before = {number: hits(database, number) for number in numbers}
     with database.write() as connection:
         source_numbers = connection.execute(delete(kept).where(kept.c.kind == "source_order")).rowcount

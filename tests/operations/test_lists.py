@@ -16,6 +16,7 @@ from app.contract.schemas import Contract
 from app.domain.events import Event
 from app.operations import (
     acts,
+    bulk_acts,
     callback_log,
     catalogue,
     deliveries,
@@ -30,6 +31,7 @@ from app.operations import (
 from app.operations.callback_log import CallbackChoice
 from app.operations.deliveries import DeliveryFilter
 from app.operations.hooks import HookChoice
+from app.operations.operators import operator
 from app.operations.paging import Page
 from app.operations.refunds import RefundChoice
 from app.operations.scope import Scope
@@ -49,7 +51,7 @@ from tests.gateways.rally_shop import opened, record
 pytestmark = pytest.mark.both_databases
 
 ALL, FIRST, NOBODY = Scope(), Scope(frozenset({"first"})), Scope(frozenset())
-ADA = acts.operator("Ada", "seen at the vendor")
+ADA = operator("Ada", "seen at the vendor")
 
 Row = TypeVar("Row")
 
@@ -237,25 +239,25 @@ def test_p39_a_bulk_act_changes_exactly_what_was_previewed(database: Database) -
     ids = calls(database, ["parked", "parked", "parked", "delivered", "parked"])
     parked = DeliveryFilter(states=("parked",))
     [other] = calls(database, ["parked"], channel="second")
-    shown = deliveries.preview(database, FIRST, {}, "drop", parked)
+    shown = bulk_acts.preview(database, FIRST, {}, "drop", parked)
     assert shown.count == 4 and [row.id for row in shown.sample] == [ids[0], ids[1], ids[2], ids[4]]
     assert not shown.has_more and shown.refused == {}
     with database.write() as connection:
         connection.execute(update(tables.deliveries).where(tables.deliveries.c.id == ids[1]).values(attempts=8))
     with pytest.raises(ValueError, match="reason"):
-        deliveries.act_on(database, FIRST, {}, "drop", replace(ADA, reason=""), shown.expected)
-    done = deliveries.act_on(database, FIRST, {}, "drop", ADA, shown.expected)
+        bulk_acts.act_on(database, FIRST, {}, "drop", replace(ADA, reason=""), shown.expected)
+    done = bulk_acts.act_on(database, FIRST, {}, "drop", ADA, shown.expected)
     assert done.done == (ids[0], ids[2], ids[4]) and list(done.left) == [ids[1]]
-    again = deliveries.act_on(database, FIRST, {}, "drop", ADA, shown.expected)
+    again = bulk_acts.act_on(database, FIRST, {}, "drop", ADA, shown.expected)
     assert again.done == () and len(again.left) == 4
     assert [item.act for item in operator_log.find(database, ALL).rows] == ["deliveries.drop"] * 3
-    outside = deliveries.act_on(database, FIRST, {}, "drop", ADA, f"{other}.parked.7")
+    outside = bulk_acts.act_on(database, FIRST, {}, "drop", ADA, f"{other}.parked.7")
     assert outside.done == () and outside.left == {other: "there is no such call"}
-    blind = deliveries.preview(database, ALL, {}, "retry", parked)
+    blind = bulk_acts.preview(database, ALL, {}, "retry", parked)
     assert blind.count == 0 and sum(blind.refused.values()) == 2, "no gateway carries it out any more"
     for nonsense in ("", "1", "1.parked", "x.parked.1", ",".join(f"{n}.parked.1" for n in range(1001))):
         with pytest.raises(ValueError):
-            deliveries.act_on(database, ALL, {}, "drop", ADA, nonsense)
+            bulk_acts.act_on(database, ALL, {}, "drop", ADA, nonsense)
 
 
 def test_p39_a_refund_is_released_as_it_was_shown_and_once(database: Database) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.operations import acts, timeline
-from app.operations.acts import operator
+from app.operations.operators import operator
 from app.operations.scope import Scope
 from app.operations.timeline import Entry, Timeline
 from app.records.database import Database

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import clock
-from app.operations import acts
+from app.operations import acts, operators
 from app.records import claims, freeing, heartbeat, leases, outbox, sync_state
 from app.records.database import Database
 from app.records.tables.deliveries import deliveries
@@ -187,7 +187,7 @@ def test_p39_p45_an_operator_frees_a_stream_that_is_stuck_and_does_no_harm_twice
             {"channel": "first", "gateway": "pipe17", "lease_token": "t", "lease_until": now + DAY,
              "next_try_at": now + DAY},
         )  # fmt: skip
-    operator = acts.operator("ada", "the clock was wrong")
+    operator = operators.operator("ada", "the clock was wrong")
     found = acts.free_stream(database, operator, *STREAM, now)
     assert (found.calls, found.stream_until is None, found.paused_until is None) == (4, False, False)
     with database.write() as connection:

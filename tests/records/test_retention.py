@@ -13,7 +13,8 @@ from sqlalchemy import insert, select
 from app.gateways import VENDORS
 from app.records import claims
 from app.records.database import Database
-from app.records.retention import BATCH, CLOCKS, KEPT, REDACTED, Retention, Terms
+from app.records.purge import BATCH, Purge
+from app.records.retention import CLOCKS, KEPT, REDACTED, Terms
 from app.records.tables import metadata
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal
@@ -45,7 +46,7 @@ class Time:
         return self.now
 
 
-def purge(retention: Retention) -> None:
+def purge(retention: Purge) -> None:
     while retention.turn():
         pass
 
@@ -86,7 +87,7 @@ def a_delivery(database: Database, state: str, at: datetime, **more: Any) -> int
 
 def test_p32_a_body_nobody_could_deliver_is_redacted_180_days_after_its_last_change(database: Database) -> None:
     clock = Time()
-    retention = Retention(database, Terms(), clock)
+    retention = Purge(database, Terms(), clock)
     old = a_delivery(database, "parked", START)
     waiting = a_delivery(database, "owed", START, last_attempt_at=None)
     tried = a_delivery(database, "parked", START + timedelta(days=30))
@@ -137,7 +138,7 @@ def test_p32_journal_held_back_rows_and_dismissed_news_go_and_the_rest_stays(dat
         )  # fmt: skip
         connection.execute(insert(late_events), [{**news, "dismissed_at": START}, {**news, "dismissed_at": None}])
     clock.now = START + timedelta(days=91)
-    purge(Retention(database, Terms(), clock))
+    purge(Purge(database, Terms(), clock))
     assert [row.at for row in rows(database, select(journal))] == [START + timedelta(days=50)]
     assert [row.refnum for row in rows(database, select(held_back))] == ["waits"]
     assert [row.dismissed_at for row in rows(database, select(late_events))] == [None]
@@ -156,7 +157,7 @@ def test_one_process_at_a_time_purges_and_another_takes_over_when_it_dies(databa
     def left() -> int:
         return len(rows(database, select(journal.c.id)))
 
-    first, second = (Retention(database, Terms(), clock) for _ in range(2))
+    first, second = (Purge(database, Terms(), clock) for _ in range(2))
     purge(first)
     fill()
     purge(second)

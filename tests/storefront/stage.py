@@ -22,7 +22,7 @@ from app.storefront.options import ShopOptions
 from app.storefront.order_document import Address, PaymentMethod, Transaction
 from app.storefront.order_store import StoredOrder
 from app.storefront.orders import ShownOrder
-from app.storefront.requests import Additions, CartUpdate, Checkout, OrderUpdate, ShopperNews, StatedLine, WantedLine
+from app.storefront.requests import Additions, CartUpdate, Checkout, OrderUpdate, RequestedLine, ShopperNews, StatedLine
 from app.storefront.shop import Shop
 
 START = datetime(2026, 2, 3, 12, tzinfo=UTC)
@@ -125,7 +125,7 @@ class Till:
         )  # fmt: skip
         return orders.create(self.shop, wanted_order)
 
-    def tell(self, refnum: str, *lines: WantedLine, paid: Decimal | None = None, **said: Any) -> ShownOrder:
+    def tell(self, refnum: str, *lines: RequestedLine, paid: Decimal | None = None, **said: Any) -> ShownOrder:
         """News of an order: lines to add, a charge, and what else is `said`."""
         news: dict[str, Any] = {
             "charged": charges(paid, "t-2"), "is_called_paid": False, "is_called_refunded": False,
@@ -139,9 +139,9 @@ class Till:
             return order_store.get(connection, "first", refnum)
 
 
-def wanted(price: Decimal | None = None, /, **units: int) -> list[WantedLine]:
+def wanted(price: Decimal | None = None, /, **units: int) -> list[RequestedLine]:
     """Lines that name their goods by SKU."""
-    return [WantedLine("", sku, "", count, price) for sku, count in units.items()]
+    return [RequestedLine("", sku, "", count, price) for sku, count in units.items()]
 
 
 def charges(amount: Decimal | None, key: str = "t-1") -> list[Transaction]:

@@ -12,7 +12,8 @@ from sqlalchemy import insert
 from app.domain.stock import StockSent
 from app.records import due_facts, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
-from app.records.retention import Retention, Terms
+from app.records.purge import Purge
+from app.records.retention import Terms
 from app.records.tables.orders import handed_out
 from app.storefront import cart_store as carts
 from app.storefront import order_store as orders
@@ -134,7 +135,7 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         assert batch and stock_batches.record(connection, batch, [StockSent("TEE", b"4")])
         assert not due_facts.due(connection, "first", "rally", NOW).stock
     late = NOW + timedelta(days=2)
-    retention = Retention(database, Terms(), lambda: late, clocks=CLOCKS)
+    retention = Purge(database, Terms(), lambda: late, clocks=CLOCKS)
     while retention.turn():
         pass
     with database.read() as connection:

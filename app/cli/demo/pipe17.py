@@ -92,23 +92,23 @@ class OrderLife:
         return f"{len(refnums)} requests sentToFulfillment; the next pull is empty ({len(taken)} requests in all)"
 
     def catalogue(self) -> str:
-        told = [("BULB", 901), ("RO-MUG-BLUE", 902), ("ONLY-IN-RETAILOPS", 903)]
+        products = [("BULB", 901), ("RO-MUG-BLUE", 902), ("ONLY-IN-RETAILOPS", 903)]
         records = [
             {
                 "object_data": {"id": number, "source_type": "product"},
                 "feed_data": {"General": {"SKU": sku, "Title": sku.title()}},
             }
-            for sku, number in told
+            for sku, number in products
         ]
         reply = accepted(self.ro.call("catalog_push", template_output={"data": {"Product": records}}))
         expect(not reply.codes("error"), f"errors {reply.codes('error')}")
-        wanted = [("published", "901"), ("published", "902")]
-        eventually(lambda: [self._row("BULB"), self._row("MUG-BLUE")] == wanted, "the catalogue")
+        expected = [("published", "901"), ("published", "902")]
+        eventually(lambda: [self._row("BULB"), self._row("MUG-BLUE")] == expected, "the catalogue")
         eventually(
             lambda: "LATE_PRODUCT_REFUSED" in accepted(self.ro.call("inventory_push", inventory_updates=[])).codes(),
             "the news of the product Pipe17 does not have",
         )
-        return "two products published, one under its own channel SKU; the unknown one is told as LATE_PRODUCT_REFUSED"
+        return "two products published, one under its own channel SKU; the unknown one gave LATE_PRODUCT_REFUSED"
 
     def withdraw(self) -> str:
         row = {"integrationId": INTEGRATION_ID, "status": "tobeunpublished"}
@@ -168,7 +168,7 @@ class OrderLife:
             )
             expect(reply.answer["status"] == "success", f"status {reply.answer['status']}, {reply.codes()}")
         expect(self._statuses()[refnum] == "canceledRestock", f"Pipe17 says {self._statuses()[refnum]}")
-        return "asked twice, success twice, cancelled once at Pipe17"
+        return "requested twice, success twice, cancelled once at Pipe17"
 
     def cancel_shipped(self) -> str:
         refnum = self.two_parcels["channel_order_refnum"]
@@ -209,10 +209,10 @@ class OrderLife:
     def called_off(self) -> str:
         refnum = next(number for number, status in self._statuses_of_ours() if status == "sentToFulfillment")
         self.stage.control(VENDOR, f"shipments/{refnum}/cancel", {})
-        told = [(order["channel_order_refnum"], order["cancel"]) for order in self.ro.pull_all()]
-        expect(told == [(refnum, True)], f"{len(told)} orders came")
+        pulled = [(order["channel_order_refnum"], order["cancel"]) for order in self.ro.pull_all()]
+        expect(pulled == [(refnum, True)], f"{len(pulled)} orders came")
         accepted(self.ro.call("order_acknowledge", orders=[{"channel_order_refnum": refnum}]))
-        expect(not self.ro.pull_all(), "the cancellation was told again after its acknowledgement")
+        expect(not self.ro.pull_all(), "the cancellation was sent again after its acknowledgement")
         return "pulled once more with cancel: true, and no more once that was acknowledged"
 
     def toggle(self) -> str:

@@ -125,8 +125,8 @@ class OrderLife:
         bought = self._shop({"skus": {"SHIRT-M": 3, "CAP": 1}, "offer_skus": {"SHIRT-S": 1}, "create_times": 2})
         expect(bought["outcome"] == "good", f"the checkout: {_errors(bought)}")
         self.refnum, self.charged = bought["order_id"], bought["charged"]
-        wanted = {"SHIRT-S": 8, "SHIRT-M": 4, "CAP": 1}
-        eventually(lambda: self._levels() == wanted, f"the reserved stock {wanted}")
+        expected = {"SHIRT-S": 8, "SHIRT-M": 4, "CAP": 1}
+        eventually(lambda: self._levels() == expected, f"the reserved stock {expected}")
         return f"{len(bought['steps'])} hooks; order/create came twice and made one order; {self.charged} charged"
 
     def pull(self) -> str:
@@ -185,7 +185,7 @@ class OrderLife:
             amounts = [item["amount"] for item in paid]
             expect(abs(sum(amounts) - 32.48) < 0.005, f"{amounts} {reply.codes()}")
         expect(abs(self._order()["refunded"] - before - 32.48) < 0.005, f"Rally refunded {self._order()['refunded']}")
-        return f"asked three times, refunded once: {' + '.join(map(str, amounts))}, the newest payment first"
+        return f"requested three times, refunded once: {' + '.join(map(str, amounts))}, the newest payment first"
 
     def credit(self) -> str:
         before = self._order()["refunded"]

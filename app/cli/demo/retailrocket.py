@@ -57,7 +57,7 @@ class OrderLife:
         first = requests.get(self.feed_url, timeout=5)
         again = requests.get(self.feed_url, headers={"If-None-Match": first.headers["ETag"]}, timeout=5)
         expect(again.status_code == 304, f"the unchanged feed answered {again.status_code}")
-        return f"3 offers imported of {len(first.content)} bytes; asked again: 304"
+        return f"3 offers imported of {len(first.content)} bytes; fetched again: 304"
 
     def sell_out(self) -> str:
         accepted(self.ro.call("inventory_push", inventory_updates=[{"sku": "CAP", "quantity_available": 0}]))

@@ -119,7 +119,7 @@ def verify(
     callback it also tries absent, empty, padded and non-text keys, another method, broken bodies, a
     repeated call and an address with two slashes.
 
-    What failed is told by its causes, the worst first, each with the callbacks it hits; --all shows every
+    What failed is listed by its causes, the worst first, each with the callbacks it hits; --all shows every
     request, --json and --junit hold everything.
 
     The fixtures belong to no real account (client 497 and 0, orders 496 and 'string', SKU S12345), but with

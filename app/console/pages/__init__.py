@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint
 
-from app.console.desk import Desk
+from app.console.page_context import PageContext
 from app.console.pages import (
     callbacks,
     deliveries,
@@ -21,7 +21,7 @@ from app.console.pages import (
     server,
 )
 
-PAGES: tuple[Callable[[Blueprint, Desk], None], ...] = (
+PAGES: tuple[Callable[[Blueprint, PageContext], None], ...] = (
     overview.add_to, finding.add_to, orders.add_to, erasing.add_to, callbacks.add_to, hooks.add_to, deliveries.add_to,
     refunds.add_to, facts.add_to, gateways.add_to, server.add_to,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.console import choosing
-from app.console.desk import Desk
+from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
 from app.operations import callback_log, hooks
@@ -19,14 +19,14 @@ STATUSES: Final = (("", "any"), ("2", "200: answered"), ("4", "4xx: refused"), (
 SLOW: Final = (("", "any"), ("500", "0.5 s or more"), ("2000", "2 s or more"), ("5000", "5 s or more"))
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     @console.get("/callbacks", provide_automatic_options=False)
     def callbacks() -> Response:
         channel = choosing.text("channel")
         chosen = CallbackChoice(
-            channel=desk.key_of(channel) if channel else "",
+            channel=context.key_of(channel) if channel else "",
             callback=choosing.text("callback"),
             order=choosing.text("order"),
             request_id=choosing.text("request"),
@@ -36,25 +36,27 @@ def add_to(console: Blueprint, desk: Desk) -> None:
             since=choosing.moment("since"),
             until=choosing.moment("until"),
         )
-        found = callback_log.find(desk.database, desk.scope, chosen, after=choosing.text("after"))
+        found = callback_log.find(context.database, context.scope, chosen, after=choosing.text("after"))
         return shown(
-            "callbacks.html", found=found, chosen=chosen, channel=channel, channels=desk.channel_choices(),
-            statuses=STATUSES, slow=SLOW, callbacks=desk.callback_choices(), is_chosen=chosen != CallbackChoice(),
+            "callbacks.html", found=found, chosen=chosen, channel=channel, channels=context.channel_choices(),
+            statuses=STATUSES, slow=SLOW, callbacks=context.callback_choices(), is_chosen=chosen != CallbackChoice(),
         )  # fmt: skip
 
     @console.get("/callbacks/<int:journal_id>", provide_automatic_options=False)
     def callback(journal_id: int) -> Response:
-        found = callback_log.one(desk.database, desk.scope, journal_id)
+        found = callback_log.one(context.database, context.scope, journal_id)
         if found is None:
             abort(404)
         return shown("callback.html", found=found)
 
     @console.get("/requests/<path:request_id>", provide_automatic_options=False)
     def request_of(request_id: str) -> AnyResponse:
-        """A request id is the caller's and may be used twice: one call, or the list of them; or what a vendor asked."""
+        """A request id is the caller's and may be used twice: one call, or the list of them, or hooks."""
         [request_id] = choosing.last_segments(1)
-        found = callback_log.find(desk.database, desk.scope, CallbackChoice(request_id=request_id))
+        found = callback_log.find(context.database, context.scope, CallbackChoice(request_id=request_id))
         if len(found.rows) == 1:
             return redirect(f"{PATH}/callbacks/{found.rows[0].id}", 303)
-        is_hook = not found.rows and hooks.listing(desk.database, desk.scope, HookChoice(request_id=request_id)).rows
+        is_hook = (
+            not found.rows and hooks.listing(context.database, context.scope, HookChoice(request_id=request_id)).rows
+        )
         return redirect(f"{PATH}/{'hooks' if is_hook else 'callbacks'}?request={segment(request_id)}", 303)

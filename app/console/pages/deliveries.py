@@ -8,11 +8,11 @@ from flask import Blueprint, Response, abort, request
 
 from app.console import choosing
 from app.console.acting import changed, gone, who_acts
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.rendering import shown
 from app.console.sessions import PATH
-from app.operations import acts, deliveries, late_events
+from app.operations import acts, bulk_acts, deliveries, late_events
 from app.operations.deliveries import Act, DeliveryFilter, DeliveryInFull
 
 TABS: Final = (
@@ -33,7 +33,7 @@ ACTS_ON_MANY: Final[tuple[Act, ...]] = ("retry", "drop")
 _DONE: Final = {"retry": "retried", "drop": "dropped", "confirm": "confirmed"}
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     def chosen_calls() -> tuple[str, DeliveryFilter]:
@@ -42,7 +42,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
         channel = choosing.text("channel")
         return tab, DeliveryFilter(
             order=choosing.text("order"),
-            channel=desk.key_of(channel) if channel else "",
+            channel=context.key_of(channel) if channel else "",
             gateway=choosing.text("vendor"),
             states=states,
             since=choosing.moment("since"),
@@ -52,26 +52,26 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/deliveries", provide_automatic_options=False)
     def list_of_deliveries() -> Response:
         tab, chosen = chosen_calls()
-        found = deliveries.find(desk.database, desk.scope, chosen, after=choosing.text("after"))
+        found = deliveries.find(context.database, context.scope, chosen, after=choosing.text("after"))
         is_chosen = bool(chosen.order or chosen.channel or chosen.gateway or chosen.since or chosen.until)
         return shown(
             "deliveries.html", found=found, chosen=chosen, tab=tab, tabs=TABS, channel=choosing.text("channel"),
-            channels=desk.channel_choices(), vendors=desk.vendor_choices(), is_chosen=is_chosen,
+            channels=context.channel_choices(), vendors=context.vendor_choices(), is_chosen=is_chosen,
         )  # fmt: skip
 
     @console.get("/deliveries/<int:delivery_id>", provide_automatic_options=False)
     def delivery(delivery_id: int) -> Response:
-        found = _one(desk, delivery_id)
-        return shown("delivery.html", found=found, expected=deliveries.expected(found.row))
+        found = _one(context, delivery_id)
+        return shown("delivery.html", found=found, expected=bulk_acts.expected(found.row))
 
     @console.get("/deliveries/<int:delivery_id>/<any(retry, drop, confirm):act>", provide_automatic_options=False)
     def ask_act(delivery_id: int, act: Act) -> Response:
         _operators_only()
-        return _asked(_one(desk, delivery_id), act)
+        return _asked(_one(context, delivery_id), act)
 
     @console.post("/deliveries/<int:delivery_id>/<any(retry, drop, confirm):act>", provide_automatic_options=False)
     def act_on_one(delivery_id: int, act: Act) -> Response:
-        found = _one(desk, delivery_id)
+        found = _one(context, delivery_id)
         operator, fault = who_acts(needs_reason=act != "retry")
         if operator is None:
             return _asked(found, act, fault, 400)
@@ -79,8 +79,8 @@ def add_to(console: Blueprint, desk: Desk) -> None:
         if "," in expected or expected.partition(".")[0] != str(delivery_id):
             abort(400, "The form does not name this call.")
         try:
-            outcome = deliveries.act_on(
-                desk.database, desk.scope, desk.gateways, act, operator, expected,
+            outcome = bulk_acts.act_on(
+                context.database, context.scope, context.gateways, act, operator, expected,
                 even_if_done=bool(request.form.get("even_if_done")), refnum=request.form.get("refnum", "").strip(),
             )  # fmt: skip
         except ValueError as error:
@@ -96,7 +96,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
 
     def previewed(act: Act, fault: str = "", status: int = 200) -> Response:
         tab, chosen = chosen_calls()
-        found = deliveries.preview(desk.database, desk.scope, desk.gateways, act, chosen)
+        found = bulk_acts.preview(context.database, context.scope, context.gateways, act, chosen)
         return shown("deliveries_many.html", status, act=act, preview=found, fault=fault, tab=tab, form=request.form)
 
     @console.post("/deliveries/many/<any(retry, drop):act>", provide_automatic_options=False)
@@ -111,7 +111,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
                 act, f"Not done: type {number}, the number of calls, to say that you mean all of them.", 400
             )
         try:
-            outcome = deliveries.act_on(desk.database, desk.scope, desk.gateways, act, operator, expected)
+            outcome = bulk_acts.act_on(context.database, context.scope, context.gateways, act, operator, expected)
         except ValueError as error:
             abort(400, f"Not done: {error}.")
         back = choosing.address().replace(f"/many/{act}", "")
@@ -120,12 +120,12 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/late", provide_automatic_options=False)
     def list_of_late_events() -> Response:
         channel = choosing.text("channel")
-        key = desk.key_of(channel) if channel else ""
+        key = context.key_of(channel) if channel else ""
         is_open = choosing.text("state") != "all"
         after = choosing.text("after")
-        found = late_events.find(desk.database, desk.scope, channel=key, is_open=is_open, after=after)
+        found = late_events.find(context.database, context.scope, channel=key, is_open=is_open, after=after)
         return shown(
-            "late.html", found=found, tabs=TABS, channel=channel, channels=desk.channel_choices(), is_open=is_open
+            "late.html", found=found, tabs=TABS, channel=channel, channels=context.channel_choices(), is_open=is_open
         )
 
     @console.post("/late/<int:event_id>/dismiss", provide_automatic_options=False)
@@ -133,14 +133,14 @@ def add_to(console: Blueprint, desk: Desk) -> None:
         operator, fault = who_acts(needs_reason=False)
         if operator is None:
             abort(400, fault)
-        done = acts.dismiss(desk.database, operator, [event_id], desk.now())
+        done = acts.dismiss(context.database, operator, [event_id], context.now())
         of_call = request.form.get("delivery", "")
         back = f"deliveries/{of_call}" if of_call.isascii() and of_call.isdecimal() else "late"
         return gone(f"{PATH}/{back}", "dismissed" if done else "nothing")
 
 
-def _one(desk: Desk, delivery_id: int) -> DeliveryInFull:
-    found = deliveries.one(desk.database, desk.scope, desk.gateways, delivery_id)
+def _one(context: PageContext, delivery_id: int) -> DeliveryInFull:
+    found = deliveries.one(context.database, context.scope, context.gateways, delivery_id)
     if found is None:
         abort(404)
     return found
@@ -151,7 +151,7 @@ def _asked(found: DeliveryInFull, act: Act, fault: str = "", status: int = 200) 
     why_not = "" if needs_even_if_done else getattr(found.may, act)
     return shown(
         "delivery_act.html", status, found=found, act=act, why_not=why_not, needs_even_if_done=needs_even_if_done,
-        expected=deliveries.expected(found.row), fault=fault, form=request.form,
+        expected=bulk_acts.expected(found.row), fault=fault, form=request.form,
     )  # fmt: skip
 
 

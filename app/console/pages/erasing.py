@@ -6,20 +6,20 @@ from flask import Blueprint, Response, abort, request
 
 from app.console import choosing
 from app.console.acting import changed, gone, who_acts
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
 from app.operations import acts, erasure
 from app.operations.erasure import NotErasable
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages.  Their addresses do not begin as an order's, whose number may be any text."""
 
     def asked(fault: str = "", status: int = 200) -> Response:
         channel, refnum = choosing.last_segments(2)
-        found = erasure.one(desk.database, desk.scope, desk.key_of(channel), refnum)
+        found = erasure.one(context.database, context.scope, context.key_of(channel), refnum)
         if found is None:
             abort(404)
         return shown(
@@ -36,17 +36,17 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.post("/erase/<channel>/<path:refnum>", provide_automatic_options=False)
     def erase(channel: str, refnum: str) -> Response:
         channel, refnum = choosing.last_segments(2)
-        key = desk.key_of(channel)
+        key = context.key_of(channel)
         operator, fault = who_acts(needs_reason=True)
         if operator is None:
             return asked(fault, 400)
         if request.form.get("number", "").strip() != refnum.strip():
             return asked("Not done: type the order's number, for this cannot be undone.", 400)
-        if erasure.one(desk.database, desk.scope, key, refnum) is None:
+        if erasure.one(context.database, context.scope, key, refnum) is None:
             abort(404)
         try:
-            rows = acts.erase(desk.database, operator, key, refnum, desk.now())
+            rows = acts.erase(context.database, operator, key, refnum, context.now())
         except NotErasable as refused:
             changed(f"Nothing was erased: {refused}.")
-        done = "erased" if desk.database.empty_log() else "erased-log"
+        done = "erased" if context.database.empty_log() else "erased-log"
         return gone(f"{PATH}/orders/{segment(channel)}/{segment(refnum)}", done if rows else "nothing")

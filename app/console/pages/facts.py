@@ -6,45 +6,45 @@ from flask import Blueprint, Response, abort, request
 
 from app.console import choosing
 from app.console.acting import gone, who_acts
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
-from app.operations import acts, catalogue, stock
+from app.operations import catalogue, fact_acts, stock
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     @console.get("/stock", provide_automatic_options=False)
     def list_of_stock() -> Response:
         channel, start = choosing.text("channel"), choosing.text("sku")
-        key = desk.key_of(channel) if channel else ""
-        found = stock.find(desk.database, desk.scope, start, channel=key, after=choosing.text("after"))
-        return shown("stock.html", found=found, start=start, channel=channel, channels=desk.channel_choices())
+        key = context.key_of(channel) if channel else ""
+        found = stock.find(context.database, context.scope, start, channel=key, after=choosing.text("after"))
+        return shown("stock.html", found=found, start=start, channel=channel, channels=context.channel_choices())
 
     @console.get("/catalogue", provide_automatic_options=False)
     def list_of_products() -> Response:
         channel, start = choosing.text("channel"), choosing.text("sku")
-        key = desk.key_of(channel) if channel else ""
-        found = catalogue.find(desk.database, desk.scope, start, channel=key, after=choosing.text("after"))
-        return shown("catalogue.html", found=found, start=start, channel=channel, channels=desk.channel_choices())
+        key = context.key_of(channel) if channel else ""
+        found = catalogue.find(context.database, context.scope, start, channel=key, after=choosing.text("after"))
+        return shown("catalogue.html", found=found, start=start, channel=channel, channels=context.channel_choices())
 
     @console.get("/stock/<channel>/<path:sku>", provide_automatic_options=False)
     def stock_of_sku(channel: str, sku: str) -> Response:
         channel, sku = choosing.last_segments(2)
-        key = desk.key_of(channel)
-        found = stock.one(desk.database, desk.scope, key, sku, gateways=desk.gateways)
-        if found is None and not desk.knows(key):
+        key = context.key_of(channel)
+        found = stock.one(context.database, context.scope, key, sku, gateways=context.gateways)
+        if found is None and not context.knows(key):
             abort(404)
         return shown("stock_of_sku.html", found=found, channel=channel, sku=sku)
 
     @console.get("/catalogue/<channel>/<path:sku>", provide_automatic_options=False)
     def product(channel: str, sku: str) -> Response:
         channel, sku = choosing.last_segments(2)
-        key = desk.key_of(channel)
-        found = catalogue.one(desk.database, desk.scope, key, sku)
-        if found is None and not desk.knows(key):
+        key = context.key_of(channel)
+        found = catalogue.one(context.database, context.scope, key, sku)
+        if found is None and not context.knows(key):
             abort(404)
         return shown("product.html", found=found, channel=channel, sku=sku)
 
@@ -52,13 +52,13 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     def ask_send(what: str, channel: str, vendor: str, sku: str) -> Response:
         if not visitor().role.may_act:
             abort(403, "Your token shows and does not act.")
-        return asked(what)
+        return form(what)
 
-    def asked(what: str, fault: str = "", status: int = 200) -> Response:
+    def form(what: str, fault: str = "", status: int = 200) -> Response:
         channel, vendor, sku = choosing.last_segments(3)
-        key = desk.key_of(channel)
+        key = context.key_of(channel)
         kept: stock.StockOfSku | catalogue.ProductOfSku | None
-        kept = (stock.one if what == "stock" else catalogue.one)(desk.database, desk.scope, key, sku)
+        kept = (stock.one if what == "stock" else catalogue.one)(context.database, context.scope, key, sku)
         at_vendor = next((each for each in kept.vendors if each.gateway == vendor), None) if kept else None
         if at_vendor is None:
             abort(404)
@@ -71,17 +71,19 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.post("/send/<any(stock, catalogue):what>/<channel>/<vendor>/<path:sku>", provide_automatic_options=False)
     def send(what: str, channel: str, vendor: str, sku: str) -> Response:
         channel, vendor, sku = choosing.last_segments(3)
-        key = desk.key_of(channel)
+        key = context.key_of(channel)
         operator, fault = who_acts(needs_reason=False)
         if operator is None:
-            return asked(what, fault, 400)
+            return form(what, fault, 400)
         if what == "stock":
             moved = bool(request.form.get("even_if_moved"))
-            done = acts.send_stock(desk.database, operator, key, vendor, [sku], desk.now(), even_if_moved=moved)
+            done = fact_acts.send_stock(
+                context.database, operator, key, vendor, [sku], context.now(), even_if_moved=moved
+            )
         else:
-            done = acts.send_catalogue(desk.database, operator, key, vendor, [sku], desk.now())
+            done = fact_acts.send_catalogue(context.database, operator, key, vendor, [sku], context.now())
         if done.unknown:
             abort(404)
         if done.moved:
-            return asked(what, "Not sent: orders or shipments have moved it since RetailOps stated it.", 409)
+            return form(what, "Not sent: orders or shipments have moved it since RetailOps stated it.", 409)
         return gone(f"{PATH}/{what}/{segment(channel)}/{segment(sku)}", "sent" if done.owed else "nothing")

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.console import choosing
-from app.console.desk import Desk
+from app.console.page_context import PageContext
 from app.console.rendering import segment, shown
 from app.console.sessions import PATH
 from app.operations import find
@@ -23,12 +23,12 @@ WORDS: Final = {
 """What each kind of number is."""
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the page."""
 
     def place(hit: Hit) -> str:
         """The page of what was found."""
-        channel = segment(desk.scope.name(hit.channel))
+        channel = segment(context.scope.name(hit.channel))
         if hit.kind == "delivery":
             return f"{PATH}/deliveries/{segment(hit.id)}"
         if hit.kind == "request":
@@ -39,7 +39,7 @@ def add_to(console: Blueprint, desk: Desk) -> None:
 
     @console.get("/find", provide_automatic_options=False)
     def search() -> AnyResponse:
-        hits = find.find(desk.database, desk.scope, choosing.text("q"))
+        hits = find.find(context.database, context.scope, choosing.text("q"))
         places = {place(hit) for hit in hits}
         if len(places) == 1:
             return redirect(places.pop(), 303)

@@ -8,8 +8,8 @@ from typing import Final
 from flask import Blueprint, Response, abort
 
 from app.console import choosing
-from app.console.csv_rows import csv_of, csv_reply
-from app.console.desk import Desk
+from app.console.csv_rows import csv_reply
+from app.console.page_context import PageContext
 from app.console.pages.finding import WORDS
 from app.console.rendering import shown
 from app.console.showing import machine
@@ -26,17 +26,17 @@ HEADS: Final = (
 )  # fmt: skip
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
     sources = Sources(
-        {channel.key: channel.order_source for channel in desk.configured.channels if channel.order_source}
+        {channel.key: channel.order_source for channel in context.configured.channels if channel.order_source}
     )
 
     def chosen_orders() -> OrderFilter:
         channel = choosing.text("channel")
         return OrderFilter(
             state=choosing.word("state", STATES),
-            channel=desk.key_of(channel) if channel else "",
+            channel=context.key_of(channel) if channel else "",
             vendor=choosing.text("vendor"),
             since=choosing.moment("since"),
             until=choosing.moment("until"),
@@ -45,23 +45,23 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/orders", provide_automatic_options=False)
     def list_of_orders() -> Response:
         chosen = chosen_orders()
-        found = orders.listing(desk.database, desk.scope, sources, chosen, after=choosing.text("after"))
+        found = orders.listing(context.database, context.scope, sources, chosen, after=choosing.text("after"))
         return shown(
             "orders.html", found=found, chosen=chosen, channel=choosing.text("channel"), state_words=STATES,
-            channels=desk.channel_choices(), vendors=desk.vendor_choices(),
+            channels=context.channel_choices(), vendors=context.vendor_choices(),
             states=[("", "all"), *((state, state) for state in STATES)], is_chosen=chosen != OrderFilter(),
         )  # fmt: skip
 
     @console.get("/orders.csv", provide_automatic_options=False)
     def orders_as_csv() -> Response:
-        chosen, scope = chosen_orders(), desk.scope
-        return csv_reply("orders.csv", csv_of(HEADS, rows(chosen, scope), "orders"))
+        chosen, scope = chosen_orders(), context.scope
+        return csv_reply("orders.csv", HEADS, pages(chosen, scope), "orders")
 
-    def rows(chosen: OrderFilter, scope: Scope) -> Iterator[list[str]]:
+    def pages(chosen: OrderFilter, scope: Scope) -> Iterator[list[list[str]]]:
         after = ""
         while True:
-            found = orders.listing(desk.database, scope, sources, chosen, after=after, limit=AT_ONCE)
-            yield from (_cells(row, scope) for row in found.rows)
+            found = orders.listing(context.database, scope, sources, chosen, after=after, limit=AT_ONCE)
+            yield [_cells(row, scope) for row in found.rows]
             after = found.after
             if not after:
                 return
@@ -69,15 +69,15 @@ def add_to(console: Blueprint, desk: Desk) -> None:
     @console.get("/orders/<channel>/<path:refnum>", provide_automatic_options=False)
     def order(channel: str, refnum: str) -> Response:
         channel, refnum = choosing.last_segments(2)
-        key = desk.key_of(channel)
-        facts = order_facts.facts(desk.database, desk.scope, sources, key, refnum)
-        told = timeline.of_order(desk.database, desk.scope, key, refnum)
-        if facts is None and told is None:
+        key = context.key_of(channel)
+        facts = order_facts.facts(context.database, context.scope, sources, key, refnum)
+        found_timeline = timeline.of_order(context.database, context.scope, key, refnum)
+        if facts is None and found_timeline is None:
             abort(404)
         return shown(
-            "order.html", channel=desk.scope.name(key), refnum=refnum, facts=facts, kinds=WORDS,
-            sentences=facts.now if facts and facts.now else told.now if told else (),
-            entries=told.entries if told else (),
+            "order.html", channel=context.scope.name(key), refnum=refnum, facts=facts, kinds=WORDS,
+            sentences=facts.now if facts and facts.now else found_timeline.now if found_timeline else (),
+            entries=found_timeline.entries if found_timeline else (),
         )  # fmt: skip
 
 

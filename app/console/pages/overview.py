@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response
 
-from app.console.desk import Desk
+from app.console.page_context import PageContext
 from app.console.pictures import Picture, bars
 from app.console.rendering import shown
 from app.console.sessions import PATH
@@ -30,12 +30,12 @@ _WORDS: Final = {
 """What waits, for one and for several; {} is the vendor."""
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the page."""
 
     @console.get("/", strict_slashes=False, provide_automatic_options=False)
     def first_page() -> Response:
-        found = overview(desk.database, desk.scope, desk.configured.channels)
+        found = overview(context.database, context.scope, context.configured.channels)
         return shown(
             "overview.html",
             overview=found,

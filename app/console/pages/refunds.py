@@ -8,8 +8,8 @@ from flask import Blueprint, Response, abort, request
 
 from app.console import choosing
 from app.console.acting import changed, gone, who_acts
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.operations import refunds
@@ -26,55 +26,55 @@ WHY_NOT: Final = {
 _DONE: Final = {"pays_next": "released-next", "given_free": "released-free"}
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     @console.get("/refunds", provide_automatic_options=False)
     def list_of_refunds() -> Response:
         channel = choosing.text("channel")
         chosen = RefundChoice(
-            channel=desk.key_of(channel) if channel else "",
+            channel=context.key_of(channel) if channel else "",
             order=choosing.text("order"),
             state=choosing.word("state", STATES) or "",
             callback=choosing.word("callback", CALLBACKS) or "",
             is_unpaid_request=choosing.text("unpaid") == "yes",
             is_in_doubt=choosing.text("doubt") == "yes",
         )
-        found = refunds.find(desk.database, desk.scope, chosen, after=choosing.text("after"))
+        found = refunds.find(context.database, context.scope, chosen, after=choosing.text("after"))
         return shown(
-            "refunds.html", found=found, chosen=chosen, channel=channel, channels=desk.channel_choices(),
+            "refunds.html", found=found, chosen=chosen, channel=channel, channels=context.channel_choices(),
             states=[("", "all"), *((state, state) for state in STATES)],
             callbacks=[("", "all"), *((name, name) for name in CALLBACKS)], is_chosen=chosen != RefundChoice(),
         )  # fmt: skip
 
     @console.get("/refunds/<int:refund_id>", provide_automatic_options=False)
     def refund(refund_id: int) -> Response:
-        return shown("refund.html", found=_one(desk, refund_id), why_not=WHY_NOT)
+        return shown("refund.html", found=_one(context, refund_id), why_not=WHY_NOT)
 
     @console.get("/refunds/<int:refund_id>/release", provide_automatic_options=False)
     def ask_release(refund_id: int) -> Response:
         if not visitor().role.may_act:
             abort(403, "Your token shows and does not act.")
-        return _asked(_one(desk, refund_id))
+        return _asked(_one(context, refund_id))
 
     @console.post("/refunds/<int:refund_id>/release", provide_automatic_options=False)
     def release(refund_id: int) -> Response:
         """The first form brings the reason, and the page asks again; the second one is the act."""
-        found = _one(desk, refund_id)
+        found = _one(context, refund_id)
         operator, fault = who_acts(needs_reason=True)
         if operator is None:
             return _asked(found, fault, 400)
         expected = request.form.get("expected", "")
         if request.form.get("sure") != "yes" and expected == found.row.shown:
             return _asked(found, is_sure=True)
-        outcome = refunds.release(desk.database, desk.scope, operator, refund_id, expected, desk.now())
+        outcome = refunds.release(context.database, context.scope, operator, refund_id, expected, context.now())
         if outcome not in _DONE:
             changed(f"Nothing was released: {WHY_NOT.get(outcome, 'the refund has changed meanwhile')}.")
         return gone(f"{PATH}/refunds/{refund_id}", _DONE[outcome])
 
 
-def _one(desk: Desk, refund_id: int) -> RefundInFull:
-    found = refunds.one(desk.database, desk.scope, refund_id)
+def _one(context: PageContext, refund_id: int) -> RefundInFull:
+    found = refunds.one(context.database, context.scope, refund_id)
     if found is None:
         abort(404)
     return found

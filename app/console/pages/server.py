@@ -8,60 +8,62 @@ from flask import Blueprint, Response
 
 from app.console import choosing
 from app.console.acting import gone
-from app.console.desk import Desk
 from app.console.guard import visitor
+from app.console.page_context import PageContext
 from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import count, duration
 from app.operations import check_requests, operator_log, settings_view, vendor_limits
-from app.operations.health import Health, Window, health
+from app.operations.health import HealthFigures, Window, health
 
 WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
     ("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("90d", "90 days"),
 )  # fmt: skip
 
 
-def add_to(console: Blueprint, desk: Desk) -> None:
+def add_to(console: Blueprint, context: PageContext) -> None:
     """Add the pages."""
 
     @console.get("/health", provide_automatic_options=False)
     def figures() -> Response:
         window = choosing.word("window", [name for name, _ in WINDOWS]) or "24h"
         channel = choosing.text("channel")
-        key = desk.key_of(channel) if channel else ""
-        found = health(desk.database, desk.scope, window, channel=key)
-        limits = vendor_limits.find(desk.database, desk.scope, desk.configured.channels, desk.limits, channel=key)
+        key = context.key_of(channel) if channel else ""
+        found = health(context.database, context.scope, window, channel=key)
+        limits = vendor_limits.find(
+            context.database, context.scope, context.configured.channels, context.limits, channel=key
+        )
         title = dict(WINDOWS)[window]
         return shown(
-            "health.html", health=found, windows=WINDOWS, channel=channel, channels=desk.channel_choices(),
+            "health.html", health=found, windows=WINDOWS, channel=channel, channels=context.channel_choices(),
             said=said(found, title), limits=limits, calls=_calls(found, title), backlog=_backlog(found, title),
         )  # fmt: skip
 
     @console.get("/check", provide_automatic_options=False)
     def check() -> Response:
-        latest = check_requests.latest(desk.database, desk.scope)
-        finished = check_requests.latest(desk.database, desk.scope, is_finished=True)
+        latest = check_requests.latest(context.database, context.scope)
+        finished = check_requests.latest(context.database, context.scope, is_finished=True)
         return shown("check.html", latest=latest, report=finished.report if finished else None)
 
     @console.post("/check", endpoint="request_check", provide_automatic_options=False)
     def request_check() -> Response:
-        is_new = check_requests.request(desk.database, visitor().who)
+        is_new = check_requests.request(context.database, visitor().who)
         return gone(f"{PATH}/check", "requested" if is_new else "too-soon")
 
     @console.get("/settings", provide_automatic_options=False)
     def settings() -> Response:
-        return shown("settings.html", tables=settings_view.shown(desk.configured, desk.scope))
+        return shown("settings.html", tables=settings_view.shown(context.configured, context.scope))
 
     @console.get("/operations", provide_automatic_options=False)
     def operations() -> Response:
         channel = choosing.text("channel")
-        key = desk.key_of(channel) if channel else ""
-        found = operator_log.find(desk.database, desk.scope, channel=key, after=choosing.text("after"))
-        return shown("operations.html", found=found, channel=channel, channels=desk.channel_choices())
+        key = context.key_of(channel) if channel else ""
+        found = operator_log.find(context.database, context.scope, channel=key, after=choosing.text("after"))
+        return shown("operations.html", found=found, channel=channel, channels=context.channel_choices())
 
 
-def said(found: Health, title: str) -> str:
+def said(found: HealthFigures, title: str) -> str:
     """The figures in a sentence."""
     calls = sum(item.count for item in found.callbacks)
     bad = sum(item.outcomes.get("refused", 0) + item.outcomes.get("failed", 0) for item in found.callbacks)
@@ -75,7 +77,7 @@ def said(found: Health, title: str) -> str:
     )
 
 
-def _calls(found: Health, title: str) -> Picture:
+def _calls(found: HealthFigures, title: str) -> Picture:
     good = [sum(span.outcomes.get(name, 0) for name in ("success", "with_events")) for span in found.over_time]
     bad = [sum(span.outcomes.values()) - well for span, well in zip(found.over_time, good, strict=True)]
     sentence = f"{sum(good):,} answered well, {sum(bad):,} refused or failed"
@@ -83,7 +85,7 @@ def _calls(found: Health, title: str) -> Picture:
     return bars("calls", f"Callbacks, {title}", sentence, moments, good, bad)
 
 
-def _backlog(found: Health, title: str) -> Picture:
+def _backlog(found: HealthFigures, title: str) -> Picture:
     ages = [span.oldest_s for span in found.pending]
     top = max((age for age in ages if age is not None), default=0)
     sentence = f"at most {duration(top)}" if top else "nothing waited, as far as it was sampled"

@@ -22,7 +22,7 @@ from app.domain.traffic import VendorCall
 from app.errors import Misconfigured
 from app.gateways import VENDORS
 from app.gateways.calls import Call, Health
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.gateways.vendor import Tools
 from app.operations.health_checks import channels as channel_checks
 from app.operations.health_checks import server as server_checks
@@ -44,7 +44,7 @@ SKEW_S = 60.0
 THREADS = 2
 """How many threads of this process are stated to one vendor; a check calls from one."""
 
-State = Literal["connected", "not configured", "refused", "unreachable"]
+ConnectionState = Literal["connected", "not configured", "refused", "unreachable"]
 
 Lend = Callable[[str, RatePlan], SharedRate]
 """Gives the rate of one vendor key that all processes share."""
@@ -54,7 +54,7 @@ class Checked(msgspec.Struct, frozen=True):
     """One gateway of a channel."""
 
     gateway: str
-    state: State
+    state: ConnectionState
     detail: str
     ms: int
     findings: tuple[Finding, ...]
@@ -90,7 +90,7 @@ class Checks:
     lend: Lend
     try_address: Callable[[Finding], Finding] = lambda finding: finding
     """Tries whether the address that a finding is about can be reached from here."""
-    build: Callable[[], Mapping[tuple[str, str], Gateway]] = dict
+    build: Callable[[], Gateways] = dict
     """The gateways, by key of a channel's records and vendor, for what is read of the records."""
     on_answer: Callable[[int, int], object] = lambda done, total: None
     """Called when one more of all gateways has answered."""
@@ -106,24 +106,24 @@ class Checks:
         """Check these channels; `has_records` is False where the database is an empty stand-in for one that is away."""
         configured, database = self.configured, self.database
         checked = self._ask_all(channels)
-        told: Mapping[str, list[Finding]] = {}
+        waits: Mapping[str, list[Finding]] = {}
         figures: Mapping[str, list[Finding]] = {}
         gone: list[Finding] = []
         if has_records:
             try:
-                told = waiting.of_records(database, [channel.name for channel in configured.channels], database.now())
+                waits = waiting.of_records(database, [channel.name for channel in configured.channels], database.now())
                 gone = [*server_checks.of_clock(database), *channel_checks.of_gone_channels(configured, database)]
                 figures = stock_figures.of_channels(database, channels, self.build())
             except DatabaseUnavailable as error:
                 about_database = Finding("database", "attention", f"DATABASE_URL: the database went away ({error}).")
         address = [about_address()] if about_address else []
-        server = [about_database, *address, *server_checks.of_settings(configured), *told.get("", []), *gone]
+        server = [about_database, *address, *server_checks.of_settings(configured), *waits.get("", []), *gone]
         parts = [
             OfChannel(
                 channel.name,
                 *channel.pair,
                 [checked[(channel.name, token)] for token in channel.gateways],
-                [*channel_checks.of_channel(channel), *told.get(channel.name, []), *figures.get(channel.name, [])],
+                [*channel_checks.of_channel(channel), *waits.get(channel.name, []), *figures.get(channel.name, [])],
             )
             for channel in channels
         ]
@@ -180,7 +180,7 @@ class Checks:
             clock=self.database.clock,
             public_url=self.configured.public_url,
         )
-        state: State
+        state: ConnectionState
         flows: Mapping[str, str] = {}
         try:
             gateway = VENDORS[token].create(channel.vendors[token], tools)
@@ -195,13 +195,13 @@ class Checks:
             # A fault of ours in one gateway must not hide what the others found.
             state, health = "unreachable", Health("unreachable", f"the check itself failed: {type(error).__name__}")
         ms = round((time.monotonic() - begun) * 1000)
-        told = (
+        findings = (
             *map(self.try_address, health.findings),
             *_flows(flows),
             *_clock(token, calls),
             *map(server_checks.of_rate, limits),
         )
-        arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, told)))
+        arrived.put(((channel.name, token), Checked(token, state, health.detail, ms, findings)))
 
 
 def part_of(report: Report, names: Collection[str]) -> Report:

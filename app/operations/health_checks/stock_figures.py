@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from app.channel_settings import Channel
 from app.domain.findings import Finding
-from app.gateways.capabilities import Gateway
+from app.gateways.capabilities import Gateways
 from app.records import stock_disagreements
 from app.records.database import Database
 from app.records.stock_disagreements import StockDisagreement
@@ -17,9 +17,6 @@ _COUNTS: Mapping[str, str] = {
     "details": 'the sum counts, for stock_from is "details"',
 }
 
-
-Gateways = Mapping[tuple[str, str], Gateway]
-"""By key of a channel's records and vendor."""
 
 _BY_LOCATION = "every vendor of this channel is sent stock by location, so the details count"
 

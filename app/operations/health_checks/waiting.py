@@ -19,7 +19,7 @@ LOOKED_BACK = timedelta(days=7)
 """How far back the journal is searched for calls of pairs that no channel has (R3)."""
 
 NAMED = 3
-"""How many orders or pairs are named one by one."""
+"""How many pairs are named one by one."""
 
 LEFT_OPEN_FOR = timedelta(days=30)
 """How long an order whose completion left units open is named; by then somebody has closed it at the vendor."""
@@ -47,16 +47,16 @@ def of_records(database: Database, served: Sequence[str], now: datetime) -> Mapp
         _late_news(connection, found)
         _stock(connection, found, shown, now)
         pairs = [_unconfigured(connection, now), *unknown_accounts(connection, now)]
-    told: dict[str, list[Finding]] = defaultdict(list)
+    of_channels: dict[str, list[Finding]] = defaultdict(list)
     for key, items in found.items():
         name = shown.get(key, key)
         if name in served:
-            told[name] += items
+            of_channels[name] += items
             continue
         gone = f"channel '{name}', not configured now"
-        told[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
-    told[""] += pairs
-    return told
+        of_channels[""] += [Finding(item.name, item.state, f"{gone}: {item.sentence}") for item in items]
+    of_channels[""] += pairs
+    return of_channels
 
 
 def _paused(connection: Connection, found: dict[str, list[Finding]], shown: Mapping[str, str]) -> None:
@@ -94,14 +94,9 @@ def _without_grant(connection: Connection, found: dict[str, list[Finding]]) -> N
 
 
 def _held_back(connection: Connection, found: dict[str, list[Finding]]) -> None:
-    by_channel: dict[str, list[str]] = defaultdict(list)
-    for row in attention.held_back_orders(connection):
-        by_channel[row.channel].append(f"{row.refnum} ({row.reason})")
-    for channel, named in by_channel.items():
-        more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        count = f"{len(named)} orders are" if len(named) > 1 else "1 order is"
-        what = f"{count} held back from RetailOps: {'; '.join(named[:NAMED])}{more}"
-        found[channel].append(Finding("held back", "attention", what))
+    for orders in attention.held_back_orders(connection):
+        count = f"{orders.number} orders are" if orders.number > 1 else "1 order is"
+        found[orders.channel].append(Finding("held back", "attention", f"{count} held back from RetailOps: {orders}"))
 
 
 def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
@@ -114,24 +109,20 @@ def _tired(connection: Connection, found: dict[str, list[Finding]], now: datetim
 
 def _left_open(connection: Connection, found: dict[str, list[Finding]], now: datetime) -> None:
     """Orders RetailOps has completed, or tried to, while units of them are still open here or at the vendor."""
-    by_channel: dict[str, list[str]] = defaultdict(list)
-    for row in attention.left_open(connection, now - LEFT_OPEN_FOR):
-        by_channel[row.channel].append(f"{row.refnum} ({row.left_open})")
-    for channel, named in by_channel.items():
-        more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        count = f"{len(named)} orders have" if len(named) > 1 else "1 order has"
+    for orders in attention.left_open(connection, now - LEFT_OPEN_FOR):
+        count = f"{orders.number} orders have" if orders.number > 1 else "1 order has"
         what = (
-            f"{count} units left open by order_complete: {', '.join(named[:NAMED])}{more}; send order_complete again "
-            "with unshipped_items for them, or close them at the vendor"
+            f"{count} units left open by order_complete: {orders}; send order_complete again with unshipped_items for "
+            "them, or close them at the vendor"
         )
-        found[channel].append(Finding("left open", "attention", what))
+        found[orders.channel].append(Finding("left open", "attention", what))
 
 
 def _late_news(connection: Connection, found: dict[str, list[Finding]]) -> None:
     for row in attention.open_late_events(connection):
         what = (
             f"{row.number} failure{'s' if row.number > 1 else ''} found after RetailOps had its answer, {row.sent} of "
-            "them told to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
+            "them sent to it since: `channel deliveries list` shows them, `channel deliveries drop` dismisses them"
         )
         found[row.channel].append(Finding("late news", "attention", what))
 

@@ -1,4 +1,4 @@
-"""What the processes of this server count together, and what each of them has to say at `/metrics` of the others."""
+"""What the processes of this server count together, and what each of them reports of the others at `/metrics`."""
 
 import sqlalchemy as sa
 

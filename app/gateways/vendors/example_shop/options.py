@@ -35,16 +35,8 @@ class ExampleShopOptions:
         "ship_service_code that RetailOps is sent for an order that names no shipping service.",
         default="STANDARD",
     )
-    patience_s: float = option(
-        mf.Float(validate=mv.Range(min=0.05, max=60)),
-        "How long one call may take, in seconds.",
-        default=5.0,
-    )
-    requests_per_s: float = option(
-        mf.Float(validate=mv.Range(min=0, max=1000)),
-        "Calls per second with one key to begin with; 0 for no limit.",
-        default=5.0,
-    )
+    patience_s: float = learned_rate.patience_s()
+    requests_per_s: float = learned_rate.requests_per_s()
     rate_max: float = learned_rate.rate_max()
     rate_growth: float = learned_rate.rate_growth()
     rate_cut: float = learned_rate.rate_cut()

@@ -33,8 +33,6 @@ from app.gateways.vendors.pipe17.stock.held_stock import ROWS, Level, StockRecor
 from app.gateways.vendors.pipe17.stock.ingest import Stock
 from app.gateways.wire_objects import Json, is_possible_id, read, read_all
 
-FIGURES: Final = ("on_hand", "unavailable", "future")
-
 OPEN: Final = (
     "new", "pendingInventory", "pendingShippingLabel", "reviewRequired", READY, SENT,
     "partialFulfillment", "onHold",
@@ -69,16 +67,17 @@ class Pipe17Holdings(Holdings):
         expected = self._stock.expected(changes, settings, call)
         served = self._locations.served(call)
         skus = list(dict.fromkeys(row.pipe17_sku for _, rows in expected for row in rows))
-        asked = {sku for some in batches(skus) for sku in some}
-        held = held_stock(self._api, asked, served.ids, call)
+        readable = {sku for some in batches(skus) for sku in some}
+        held = held_stock(self._api, readable, served.ids, call)
         differences = []
         unreadable_skus = []
         for sending, rows in expected:
-            if any(row.pipe17_sku not in asked for row in rows):
+            if any(row.pipe17_sku not in readable for row in rows):
                 unreadable_skus.append(sending.sku)
                 continue
             for row in rows:
-                ours, theirs = _figures(row.figure), _theirs(held.get(row.key), row.figure)
+                ours = row.figure.stated
+                theirs = _theirs(held.get(row.key), ours)
                 if theirs != ours:
                     name = row.pipe17_sku if row.pipe17_sku != sending.sku else ""
                     place = served.facility_of.get(row.location_id, row.location_id)
@@ -199,14 +198,9 @@ def _order(state: RequestState) -> OrderThere:
     return OrderThere(state.shipment_id, state.status, state.status in OPEN)
 
 
-def _figures(level: Level) -> dict[str, int]:
+def _theirs(held: Level | None, ours: Figures) -> Figures | None:
     """Only what is sent: what Pipe17 keeps by itself (committed) is no figure of RetailOps'."""
-    return {name: value for name in FIGURES if (value := getattr(level, name)) is not None}
-
-
-def _theirs(held: Level | None, ours: Level) -> Figures | None:
-    named = _figures(ours)
     if held is None:
         # No record is as good as one of 0: none is made only to say that.
-        return dict.fromkeys(named, 0) if not any(named.values()) else None
-    return {name: getattr(held, name) for name in named}
+        return dict.fromkeys(ours, 0) if not any(ours.values()) else None
+    return {name: held.stated.get(name) for name in ours}

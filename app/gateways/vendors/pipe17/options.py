@@ -95,15 +95,15 @@ class Pipe17Options:
     inventory: bool = option(
         switch(), "Report stock. Used where Pipe17's own setting cannot be read, as the next ones are.", default=True
     )
-    catalog: bool = option(switch(), "Tell which products RetailOps has.", default=True)
-    returns: bool = option(switch(), "Tell what RetailOps has taken back.", default=True)
+    catalog: bool = option(switch(), "Send which products RetailOps has.", default=True)
+    returns: bool = option(switch(), "Report what RetailOps has taken back.", default=True)
     location_filter: Sequence[str] = option(
         mf.List(mf.String(validate=_id())), "Location ids that alone are served; empty: all owned ones.", default=tuple
     )
     sku_mapping: Mapping[str, str] = option(_table(), "Pipe17 SKU -> RetailOps SKU, where they differ.", default=dict)
     inventory_mode: str = option(
         mf.String(validate=mv.OneOf(["snapshot", "delta"])),
-        "snapshot tells every location of a changed SKU; delta only the figures that changed.",
+        "snapshot sends every location of a changed SKU; delta only the figures that changed.",
         default="snapshot",
     )
     shipping_methods: Mapping[str, str] = option(
@@ -120,7 +120,7 @@ class Pipe17Options:
     )
     product_poll_minutes: float = option(
         mf.Float(validate=mv.Range(0, 1440)),
-        "How often Pipe17 is asked which products its people want published or unpublished, in minutes, and at once "
+        "How often Pipe17 is polled for products that are to be published or unpublished, in minutes, and at once "
         "after a webhook; with 0 that is seen only when RetailOps next changes the product.",
         default=10.0,
     )
@@ -133,7 +133,7 @@ class Pipe17Options:
     locations: Mapping[str, str] = option(
         mf.Dict(keys=mf.String(validate=mv.Length(min=1)), values=mf.String(validate=_id())),
         "RetailOps facility name -> Pipe17 location id; only these are served. "
-        "Empty: Pipe17 is asked for its locations and a facility is the one of the same name.",
+        "Empty: the locations are read from Pipe17 and a facility is the one of the same name.",
         default=dict,
     )
     facilities: Mapping[str, str] = option(
@@ -146,11 +146,7 @@ class Pipe17Options:
         "ship_service_code of a request that names no shipping method; empty holds such requests back.",
         default="STANDARD",
     )
-    default_currency: str = option(
-        CurrencyCode(),
-        "Currency of a request that names none.",
-        default="USD",
-    )
+    default_currency: str = option(CurrencyCode(), "Currency of a request that names none.", default="USD")
     cancel_status: str = option(
         mf.String(validate=mv.OneOf(["canceledRestock", "canceled"])),
         "What a cancelled request becomes: canceledRestock frees its stock, canceled writes it off.",
@@ -158,7 +154,7 @@ class Pipe17Options:
     )
     reject_unshipped: bool = option(
         switch(),
-        "Tell Pipe17 with a rejected fulfilment which units will never ship; false leaves them open.",
+        "Report units that will never ship to Pipe17, as a rejected fulfilment; false leaves them open.",
         default=True,
     )
     unavailable: str = option(
@@ -207,22 +203,12 @@ class Pipe17Options:
         "arrive; no create is repeated before, and later calls for the same order wait for it.",
         default=60.0,
     )
-    patience_s: float = option(
-        mf.Float(validate=mv.Range(0.1, 60)), "Longest wait for one answer, in seconds.", default=5.0
-    )
-    requests_per_s: float = option(
-        mf.Float(validate=mv.Range(0, 1000)),
-        "Calls per second with this key; 0 is no cap. Pipe17 publishes no number, so it is where learning starts.",
-        default=5.0,
-    )
+    patience_s: float = learned_rate.patience_s()
+    requests_per_s: float = learned_rate.requests_per_s()
     rate_max: float = learned_rate.rate_max()
     rate_growth: float = learned_rate.rate_growth()
     rate_cut: float = learned_rate.rate_cut()
-    parallel_calls: int = option(
-        mf.Integer(strict=True, validate=mv.Range(0, 64)),
-        "Calls with this key under way at a time; 0 is no cap.",
-        default=1,
-    )
+    parallel_calls: int = learned_rate.parallel_calls(1)
 
     @property
     def bulk_batch(self) -> int | None:

@@ -148,19 +148,19 @@ class Pipe17Commands(CommandTarget):
         settings = self.integration.settings(call)
         named = about("order_refnum", goods.order_refnum)
         message = "Pipe17 is not told of this return: the flow is off there"
-        not_told = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
+        not_sent = Accepted((Event("info", "RETURN_NOT_PASSED_ON", message, named),))
         if not settings.create_returns:
-            return not_told
-        with self._unless_unwanted():
+            return not_sent
+        with self._unless_returns_are_off():
             with self.integration.using("states", call):
                 order = self._requests.get(goods.order_refnum, call)
             with self.integration.using("returns", call):
                 return self._returns.write(in_pipe17_skus(goods, settings.skus.to_pipe17), order, call)
-        return not_told
+        return not_sent
 
     @contextmanager
-    def _unless_unwanted(self) -> Iterator[None]:
-        """Ends quietly where Pipe17 wants no return from us; while all is switched off there, it may still."""
+    def _unless_returns_are_off(self) -> Iterator[None]:
+        """Ends quietly where the flow of returns is off; while all is switched off at Pipe17, a return waits."""
         try:
             yield
         except Unavailable as error:
@@ -188,8 +188,8 @@ class Pipe17Commands(CommandTarget):
                     shipment = self._requests.find(body.order_refnum, call)
                 states = CANCELLED if isinstance(body, Cancellation) else (SENT,)
                 return Accepted() if shipment is not None and shipment.status in states else None
-            case ReturnedGoods():  # Where Pipe17 wants none, `record_return`, which comes next, says so.
-                with self._unless_unwanted(), self.integration.using("returns", call) as settings:
+            case ReturnedGoods():  # Where returns are off, `record_return`, which comes next, says so.
+                with self._unless_returns_are_off(), self.integration.using("returns", call) as settings:
                     written = in_pipe17_skus(body, settings.skus.to_pipe17)
                     return Accepted() if self._returns.is_written(written, call) else None
                 return None

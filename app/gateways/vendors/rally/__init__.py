@@ -10,6 +10,7 @@ from app.gateways.vendor import Tools, Vendor
 from app.gateways.vendors.rally.gateway import create_gateway
 from app.gateways.vendors.rally.merchant import GATEWAY
 from app.gateways.vendors.rally.options import RallyOptions
+from app.transport import learned_rate
 
 
 class RallyVendor(Vendor):
@@ -19,7 +20,10 @@ class RallyVendor(Vendor):
     options: type[Any] = RallyOptions
 
     def faults(self, options: RallyOptions) -> list[str]:
-        return options.faults()
+        found = [*learned_rate.faults(options), *options.faults()]
+        if options.storefront_key and options.storefront_key in (options.api_key, *options.hmac_secrets):
+            found.append("storefront_key: must be another key than those Rally has")
+        return found
 
     def brings_orders(self, options: RallyOptions) -> bool:
         return True

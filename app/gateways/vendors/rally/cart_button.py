@@ -23,15 +23,7 @@ SCRIPTS: Final = ("elements-es2015.js", "elements-es5.js")
 """For browsers with modules and for those without [inferred]."""
 
 _TEMPLATE: Final = Template(files(__package__).joinpath("cart_button.html").read_text("utf-8"))
-
-_FALLBACK: Final = """\
-// Should Rally's script not come at all, a click still leads to a checkout.
-    document.addEventListener("click", function (event) {
-      var isButton = event.target.closest && event.target.closest("rally-checkout-button");
-      if (isButton && !(window.customElements && customElements.get("rally-checkout-button")))
-        window.location.assign(configuration.fallbackUrl);
-    });"""
-
+_FALLBACK: Final = files(__package__).joinpath("cart_button_fallback.js").read_text("utf-8").rstrip()
 _NO_FALLBACK: Final = "// No native_checkout_url is set: without Rally this cart cannot be checked out."
 
 

@@ -14,7 +14,7 @@ from app.gateways.calls import Call
 from app.gateways.command_context import CommandContext
 from app.gateways.vendors.rally.api import Api
 from app.gateways.vendors.rally.cart_button import snippet
-from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, Report, Step
+from app.gateways.vendors.rally.hook_registry import TOPICS, HookRegistry, HookReport, Step
 from app.gateways.vendors.rally.options import RallyOptions
 from app.settings import Settings
 from app.terminal import console, json_option, new_table, print_json
@@ -42,7 +42,7 @@ def hooks() -> None:
 @json_option
 @click.pass_obj
 def register(context: CommandContext, name: str, as_json: bool) -> None:
-    """Register the hooks anew, and tell Rally the shop's profile.
+    """Register the hooks anew, and send Rally the shop's profile.
 
     Checks first that PUBLIC_URL answers.  Old hooks of the key are removed.  May be repeated at any time;
     it mends a run that broke off.
@@ -53,7 +53,7 @@ def register(context: CommandContext, name: str, as_json: bool) -> None:
         raise SettingsFault(["PUBLIC_URL: not set; Rally has to know where this server is reached"])
     why = context.why_unreachable(configured.public_url)
     if why:
-        _show(channel, "register", Report(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
+        _show(channel, "register", HookReport(trouble=f"PUBLIC_URL: {why}; nothing was changed"), as_json)
     _show(channel, "register", _registry(context, channel, configured).register(_call()), as_json)
 
 
@@ -70,12 +70,12 @@ def list_(context: CommandContext, name: str, as_json: bool) -> None:
     configured = context.settings()
     channel = _channel(configured, name)
     try:
-        registry = _registry(context, channel, configured)
-        found = registry.listing(_call())
+        api = _api(context, channel, configured)
+        found = api.hooks(_call())
     except GatewayError as error:
-        _show(channel, "list", Report(trouble=error.message), as_json)
+        _show(channel, "list", HookReport(trouble=error.message), as_json)
         return
-    finding = registry.finding_of(found)
+    finding = HookRegistry(api, _options(channel), configured.public_url).finding_of(found)
     is_whole = finding.state == "ok"
     shown = [{key: str(hook.get(key, "")) for key in ("id", "type", "method", "url")} for hook in found]
     if as_json:
@@ -153,16 +153,18 @@ def _options(channel: Channel) -> RallyOptions:
 
 
 def _registry(context: CommandContext, channel: Channel, configured: Settings) -> HookRegistry:
-    options = _options(channel)
-    api = Api(options, context.tools(configured, channel.name))
-    return HookRegistry(api, options, configured.public_url)
+    return HookRegistry(_api(context, channel, configured), _options(channel), configured.public_url)
+
+
+def _api(context: CommandContext, channel: Channel, configured: Settings) -> Api:
+    return Api(_options(channel), context.tools(configured, channel.name))
 
 
 def _call() -> Call:
     return Call(Deadline.in_s(RUN_S), "", "command")
 
 
-def _show(channel: Channel, action: str, report: Report, as_json: bool) -> None:
+def _show(channel: Channel, action: str, report: HookReport, as_json: bool) -> None:
     """Print what became of it.  Exit code 1 unless all is as it should be."""
     is_done = report.is_whole if action == "register" else not report.trouble and report.registered == 0
     if as_json:

@@ -152,8 +152,8 @@ class Stock(StockSink):
 
     def _is_there(self, product: Product, unit: Item, notes: Mapping[str, bytes]) -> bool:
         """True when Rally sells the unit; a product it was never sent comes with its stock."""
-        note = notes.get(product.item.key)
-        is_known = note is not None and bool(msgspec.json.decode(note, type=ProductNote).digest)
+        note = read_note(notes.get(product.item.key), ProductNote)
+        is_known = note is not None and note.digest != ""
         return is_known and product.item.is_enabled is not False and is_buyable(unit, self._options)
 
     def _send_stock(self, sku: str, note: StockNote, call: Call) -> StockSent:

@@ -37,7 +37,7 @@ def create_gateway(options: RallyOptions, tools: Tools) -> RallyGateway:
     def check(call: Call) -> Health:
         known = tuple(findings_of(merchant))
         try:
-            found = registry.finding_of(registry.listing(call))
+            found = registry.finding_of(api.hooks(call))
         except GatewayError as error:
             return Health.after(error, known)
         return Health("connected", "", (found, *known))

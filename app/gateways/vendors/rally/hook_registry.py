@@ -34,7 +34,7 @@ TOPICS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Verb and path of each hook (contract 3.1 [code:M2])."""
 
-Outcome = Literal["registered", "removed", "failed", "not_tried"]
+HookOutcome = Literal["registered", "removed", "failed", "not_tried"]
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Step:
     """What became of one hook; `why` where it did not work."""
 
     name: str
-    outcome: Outcome
+    outcome: HookOutcome
     url: str = ""
     why: str = ""
 
 
 @dataclass
-class Report:
+class HookReport:
     """What a run did; `registered` is how many hooks Rally lists afterwards, None when the list could not be read."""
 
     removed: list[Step] = field(default_factory=list)
@@ -73,10 +73,6 @@ class HookRegistry:
         self._options = options
         self._base = public_url.rstrip("/") + ROOT
 
-    def listing(self, call: Call) -> list[Json]:
-        """What Rally has.  Raises a `GatewayError`."""
-        return self._api.hooks(call)
-
     def finding_of(self, known: Sequence[Json]) -> Finding:
         """Whether these are exactly the thirteen and lead here."""
         topics = [str(hook.get("type") or "") for hook in known]
@@ -99,12 +95,12 @@ class HookRegistry:
         is_address_right = self._base == ROOT or hook.get("url") == f"{self._base}/{path}"
         return bool(path) and is_address_right and str(hook.get("method") or method).lower() == method
 
-    def register(self, call: Call) -> Report:
+    def register(self, call: Call) -> HookReport:
         """Take away every hook, register the thirteen, count them, send the shop's profile.
 
         A hook that fails does not stop the others, unless Rally cannot be reached or takes no key.
         """
-        report = Report()
+        report = HookReport()
         if not self._remove_all(report, call):
             return report
         may_go_on = True
@@ -127,21 +123,21 @@ class HookRegistry:
             report.shop_info = error.message
         return report
 
-    def remove(self, call: Call) -> Report:
+    def remove(self, call: Call) -> HookReport:
         """Take every hook away: Rally's checkout does not work any more."""
-        report = Report()
+        report = HookReport()
         if self._remove_all(report, call):
             self._count(report, call)
         return report
 
-    def _count(self, report: Report, call: Call) -> bool:
+    def _count(self, report: HookReport, call: Call) -> bool:
         try:
             report.registered = len(self._api.hooks(call))
         except GatewayError as error:
             report.trouble = error.message
         return not report.trouble
 
-    def _remove_all(self, report: Report, call: Call) -> bool:
+    def _remove_all(self, report: HookReport, call: Call) -> bool:
         """True when nothing is left."""
         try:
             known = self._api.hooks(call)

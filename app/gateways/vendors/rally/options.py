@@ -91,14 +91,14 @@ class RallyOptions(ShopOptions):
         "confirmed that this is harmless.",
         default="never",
     )
-    cancel_status: str = option(_status(), "Status told when an order is cancelled.", default="refunded")
-    refunded_status: str = option(_status(), "Status told when nothing is left of an order.", default="refunded")
-    completed_status: str = option(_status(), "Status told when everything has shipped.", default="completed")
-    paid_status: str = option(_status(), "Status told of an order that is on its way.", default="paid")
-    tell_acknowledged: bool = option(switch(), "Tell Rally `paid_status` when RetailOps has an order.", default=False)
+    cancel_status: str = option(_status(), "Status sent when an order is cancelled.", default="refunded")
+    refunded_status: str = option(_status(), "Status sent when nothing is left of an order.", default="refunded")
+    completed_status: str = option(_status(), "Status sent when everything has shipped.", default="completed")
+    paid_status: str = option(_status(), "Status sent of an order that is on its way.", default="paid")
+    tell_acknowledged: bool = option(switch(), "Send Rally `paid_status` when RetailOps has an order.", default=False)
     fulfillment_path: str = option(
         _path(),
-        "Path for shipments, should Rally name one; empty: they are told in meta.fulfillments of order-update.",
+        "Path for shipments, should Rally name one; empty: they are sent in meta.fulfillments of order-update.",
         default="",
     )
     max_hook_body: int = option(
@@ -106,29 +106,14 @@ class RallyOptions(ShopOptions):
         "Largest body Rally may send, in bytes.",
         default=1024 * 1024,
     )
-    requests_per_s: float = option(
-        mf.Float(validate=mv.Range(0, 1000)),
-        "Calls per second; 0 is no cap. Rally publishes no number, so it is where learning starts.",
-        default=5.0,
-    )
+    requests_per_s: float = learned_rate.requests_per_s()
     rate_max: float = learned_rate.rate_max()
     rate_growth: float = learned_rate.rate_growth()
     rate_cut: float = learned_rate.rate_cut()
-    parallel_calls: int = option(
-        mf.Integer(strict=True, validate=mv.Range(0, 64)), "Calls under way at a time; 0 is no cap.", default=0
-    )
-    patience_s: float = option(
-        mf.Float(validate=mv.Range(0.1, 60)), "Longest wait for one answer, in seconds.", default=5.0
-    )
+    parallel_calls: int = learned_rate.parallel_calls(0)
+    patience_s: float = learned_rate.patience_s()
 
     @property
     def hmac_secrets(self) -> tuple[str, ...]:
         """Keys a signature may be made with; the first signs what we begin."""
         return tuple(filter(None, (self.hmac_secret or self.api_key, self.previous_hmac_secret)))
-
-    def faults(self) -> list[str]:
-        """Rules between settings that a single field cannot see."""
-        found = [*learned_rate.faults(self), *super().faults()]
-        if self.storefront_key and self.storefront_key in (self.api_key, *self.hmac_secrets):
-            found.append("storefront_key: must be another key than those Rally has")
-        return found

@@ -27,7 +27,7 @@ from app.gateways.vendors.rally.merchant import Merchant
 from app.gateways.vendors.rally.payloads import fulfillment_body, refund_body, snapshot, status_body, status_of
 from app.storefront.kept_orders import Kept, KeptOrders
 from app.storefront.order_progress import shown_state
-from app.storefront.order_store import State, StoredOrder
+from app.storefront.order_store import OrderState, StoredOrder
 from app.storefront.refund_rows import refunded_of
 
 
@@ -69,7 +69,7 @@ class RallyCommands(CommandTarget, MoneyMover):
 
     def submit_shipment(self, package: Package, call: Call) -> Accepted:
         """Its status, and what has left, by the path Rally may name one day or in `meta.fulfillments`."""
-        state: State = "completed" if package.is_last else "paid"
+        state: OrderState = "completed" if package.is_last else "paid"
         kept = self._orders.with_fulfillment(package, state)
         accepted = self._send_status(package.order_refnum, kept, state, call)
         if kept is not None:
@@ -144,11 +144,11 @@ class RallyCommands(CommandTarget, MoneyMover):
         if isinstance(body, Refund):
             self._orders.note_refund(connection, body)
 
-    def _send_state(self, refnum: str, state: State, call: Call) -> Accepted:
+    def _send_state(self, refnum: str, state: OrderState, call: Call) -> Accepted:
         """The order is in this state, or further already."""
         return self._send_status(refnum, self._orders.in_state(refnum, state), state, call)
 
-    def _send_status(self, refnum: str, kept: Kept | None, state: State, call: Call) -> Accepted:
+    def _send_status(self, refnum: str, kept: Kept | None, state: OrderState, call: Call) -> Accepted:
         """The order's status alone; `state` for one past its date, of which nothing else can be sent (R28).
 
         The number of such an order is its id.

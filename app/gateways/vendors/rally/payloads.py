@@ -5,8 +5,8 @@ Money is `Decimal` until then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
 from app.gateways.vendors.rally.options import RallyOptions
 from app.gateways.wire_objects import Json
@@ -24,21 +24,9 @@ from app.storefront.order_document import (
     ShippingLine,
     TaxRow,
 )
-from app.storefront.order_store import State
+from app.storefront.order_store import OrderState
 from app.storefront.orders import ShownOrder
 from app.storefront.pricing import ZERO
-
-Status = Literal["pending", "paid", "completed", "refunded"]
-
-RALLY_STATUS: Final[Mapping[State, Status]] = {
-    "pending": "pending",
-    "review": "pending",
-    "paid": "paid",
-    "completed": "completed",
-    "cancelled": "refunded",
-    "refunded": "refunded",
-}
-"""Rally's word for each state of an order (contract 4.2 [code:M2])."""
 
 _LINE: Final = (
     "external_id", "quantity", "title", "sku", "image", "requires_shipping", "taxable", "price", "discounted_price",
@@ -47,15 +35,15 @@ _LINE: Final = (
 """What a line is called by both."""
 
 
-def status_of(state: State, options: RallyOptions) -> str:
-    """Rally's word for a state, as the merchant has configured it, for hooks and webhooks alike."""
-    own: dict[State, str] = {
+def status_of(state: OrderState, options: RallyOptions) -> str:
+    """Rally's word for a state, as the merchant has configured it, for hooks and webhooks alike (contract 4.2)."""
+    own: dict[OrderState, str] = {
         "cancelled": options.cancel_status,
         "refunded": options.refunded_status,
         "completed": options.completed_status,
         "paid": options.paid_status,
     }
-    return own.get(state, RALLY_STATUS[state])
+    return own.get(state, "pending")
 
 
 def cart_json(shown: ShownCart, options: RallyOptions) -> Json:

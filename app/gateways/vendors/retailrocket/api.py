@@ -123,8 +123,7 @@ def _understood(reply: Reply) -> None:
         raise Refused("NOT_TAKEN", f"{said}: not taken, for it found nothing for the call and stored nothing")
     if reply.status != 200:
         raise reply.broken(f"HTTP_{reply.status}", f"{reply.status}, of which only 200 is known to mean stored")
-    if "html" in reply.headers.get("Content-Type", "").lower() or reply.body.lstrip()[:1] == b"<":
-        raise reply.broken("HTML_REPLY", "a page where JSON was expected")
+    reply.refuse_page()
 
 
 def _key(options: RetailRocketOptions, part: str) -> str:

@@ -15,7 +15,7 @@ from app.gateways.vendors.retailrocket.offers import Offers
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, catalogue_sync
 from app.records.database import Database
-from app.records.feeds import FeedStore, LeftOut, Report
+from app.records.feeds import BuildReport, FeedStore, LeftOut
 from app.settings import Settings
 from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
@@ -175,7 +175,7 @@ def _has_feed(options: object) -> bool:
 
 
 def _feed(database: Database, configured: Settings, name: str, key: str) -> Feed:
-    report: Report
+    report: BuildReport
     report, built_at, is_waiting = FeedStore(database, key, TOKEN).report()
     base = configured.public_url or f"http://localhost:{configured.port}"
     options = next(item.vendors[TOKEN] for item in configured.channels if item.name == name)

@@ -17,12 +17,6 @@ from app.transport import learned_rate
 NAMED_PER_S: Final = 600.0
 """What Retail Rocket's general principles name for a site (contract 9): no rate grows beyond it by itself."""
 
-SINGLE_CALL_S: Final = 0.5
-"""Longest wait for a single call (contract 1.3, R29)."""
-
-BATCH_CALL_S: Final = 10.0
-"""Longest wait for the batch of events and the CSV upload (R29)."""
-
 
 def _shop_address(value: str) -> None:
     """Pages of the shop are shown to shoppers, so http will do; empty is allowed."""
@@ -95,7 +89,7 @@ class RetailRocketOptions:
         default="",
         secret=True,
     )
-    purchase_stock_id: str = option(mf.String(), "stockId told with purchases; empty: none.", default="")
+    purchase_stock_id: str = option(mf.String(), "stockId sent with purchases; empty: none.", default="")
     currency: str = option(
         CurrencyCode(is_optional=True),
         "The store's one currency: goods and orders in another are left out. Required for order_source server; "
@@ -166,11 +160,10 @@ class RetailRocketOptions:
     products_rate_max: float = learned_rate.rate_max("products_per_s")
     rate_growth: float = learned_rate.rate_growth()
     rate_cut: float = learned_rate.rate_cut()
-    single_call_s: float = option(
-        _seconds(0.05, 5), "Longest wait for a single call, in seconds.", default=SINGLE_CALL_S
-    )
+    # Contract 1.3, R29.
+    single_call_s: float = option(_seconds(0.05, 5), "Longest wait for a single call, in seconds.", default=0.5)
     batch_call_s: float = option(
-        _seconds(0.05, 14), "Longest wait for a batch or a CSV upload, in seconds.", default=BATCH_CALL_S
+        _seconds(0.05, 14), "Longest wait for a batch or a CSV upload, in seconds.", default=10.0
     )
 
     def feed_path(self, channel: str, *, is_masked: bool = True) -> str:

@@ -108,7 +108,7 @@ class ProductApi:
         refusals = list(sending.refusals)
         now: Note = {}
         for stock_id in sending.stock_ids:
-            digest = self._digest(sending, stock_id)
+            digest = self._digest_of(sending, stock_id)
             if note.get(stock_id) != digest or change.is_uncertain:
                 refused = [self._send(one, stock_id, call) for one in (sending, *sending.of_former)]
                 if any(refused):
@@ -165,7 +165,7 @@ class ProductApi:
             return error.message
         return ""
 
-    def _digest(self, sending: _Sending, stock_id: str) -> str:
+    def _digest_of(self, sending: _Sending, stock_id: str) -> str:
         """Of all that is sent, but for what can be had."""
         alike = tuple(
             replace(offer, is_available=True, stocks=tuple((name, True) for name, _ in offer.stocks))
@@ -173,8 +173,7 @@ class ProductApi:
         )
         enabled = [unit.is_enabled is not False for unit in sending.product.units]
         former = [self._body(one, stock_id) for one in sending.of_former]
-        said = (self._body(replace(sending, offers=alike), stock_id), enabled, *former)
-        return _digest(*said)
+        return _digest(self._body(replace(sending, offers=alike), stock_id), enabled, *former)
 
     def _body(self, sending: _Sending, stock_id: str) -> dict[str, Any]:
         first = sending.offers[0]

@@ -123,14 +123,14 @@ class ExampleShop(Vendor):
             return json_answer({"results": [{"error": "" if row.title else "no_title"} for row in rows]})
 
 
-def _page(orders: list[Json], wanted: Mapping[str, str]) -> Json:
-    first, last, status = (wanted.get(name, "") for name in ("created_from", "created_until", "status"))
+def _page(orders: list[Json], params: Mapping[str, str]) -> Json:
+    first, last, status = (params.get(name, "") for name in ("created_from", "created_until", "status"))
     found = sorted(
         (order for order in orders if status in ("", order["status"])),
         key=lambda order: (order["created_at"], order["id"]),
     )
     found = [order for order in found if first <= order["created_at"] and (not last or order["created_at"] <= last)]
-    begin = int(wanted.get("after") or 0)
+    begin = int(params.get("after") or 0)
     rest = len(found) > begin + PAGE
     return {"orders": found[begin : begin + PAGE], "next": str(begin + PAGE) if rest else None}
 

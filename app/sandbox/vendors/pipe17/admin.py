@@ -172,10 +172,10 @@ def add_admin(app: Flask, state: State) -> None:
     @app.put("/sandbox/keys")
     def key() -> Response:
         """Adds a key or replaces it, for instance to take a grant away."""
-        wanted = converted(object_body(), ApiKey)
+        stated = converted(object_body(), ApiKey)
         with state.lock:
-            state.keys[wanted.key] = wanted
-        return json_answer({"integration": wanted.integration, "methods": wanted.methods})
+            state.keys[stated.key] = stated
+        return json_answer({"integration": stated.integration, "methods": stated.methods})
 
 
 def _shipment(state: State, shipment_id: str) -> Json:

@@ -265,7 +265,7 @@ def _refuse_lines(state: State, shipment: Json, lines: list[Json]) -> None:
         raise Failure(400, "lineItems must not be empty")
     skus = {line["uniqueId"]: line["sku"] for line in shipment["lineItems"]}
     left = open_quantities(state, shipment)
-    wanted: Counter[str] = Counter()
+    requested: Counter[str] = Counter()
     found = []
     for place, line in enumerate(lines):
         at, unique_id = f"lineItems[{place}]", line["uniqueId"]
@@ -276,8 +276,8 @@ def _refuse_lines(state: State, shipment: Json, lines: list[Json]) -> None:
         elif line["quantity"] <= 0:
             found.append(f"{at}.quantity must be positive")
         else:
-            wanted[unique_id] += line["quantity"]
-            if wanted[unique_id] > left[unique_id]:
+            requested[unique_id] += line["quantity"]
+            if requested[unique_id] > left[unique_id]:
                 found.append(f"{at}.quantity is above the open quantity")
     if found:
         raise Failure(400, "validation failed: " + "; ".join(found), found)

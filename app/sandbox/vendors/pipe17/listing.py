@@ -107,8 +107,8 @@ def shown(row: Json, entity: Entity, keys: str) -> Json:
     """The fields requested, always with the id, never the sandbox's own."""
     if keys == "*":
         return {name: value for name, value in row.items() if not name.startswith("_")}
-    wanted = {entity.id_field, *(name.strip() for name in keys.split(","))}
-    return {name: value for name, value in row.items() if name in wanted and not name.startswith("_")}
+    expected = {entity.id_field, *(name.strip() for name in keys.split(","))}
+    return {name: value for name, value in row.items() if name in expected and not name.startswith("_")}
 
 
 def requested_keys(query: Query) -> str:
@@ -158,8 +158,8 @@ def _holds_any(field: str, values: frozenset[str]) -> Callable[[Json], bool]:
     return lambda row: not values.isdisjoint(row.get(field, ()))
 
 
-def _is_flag(field: str, wanted: bool) -> Callable[[Json], bool]:
-    return lambda row: bool(row.get(field, False)) == wanted
+def _is_flag(field: str, expected: bool) -> Callable[[Json], bool]:
+    return lambda row: bool(row.get(field, False)) == expected
 
 
 def _is_known_elsewhere(field: str, values: frozenset[str]) -> Callable[[Json], bool]:

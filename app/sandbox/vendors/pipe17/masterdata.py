@@ -71,8 +71,8 @@ def update_location(state: State, caller: ApiKey, location: Json, body: Json) ->
 
 
 def _refuse_unknown_integration(state: State, body: Json) -> None:
-    wanted = body.get("fulfillmentIntegrationId", "")
-    if wanted and wanted not in state.tables["integrations"]:
+    integration_id = body.get("fulfillmentIntegrationId", "")
+    if integration_id and integration_id not in state.tables["integrations"]:
         raise Failure(400, "fulfillmentIntegrationId is unknown")
 
 

@@ -80,9 +80,9 @@ def _route(state: State, order: Json) -> None:
 
 def _origin(state: State, order: Json, line: Json, locations: list[Json]) -> str:
     if order.get("respectLocationId"):
-        wanted = line.get("locationId") or order.get("locationId")
-        if any(location["locationId"] == wanted for location in locations):
-            return str(wanted)
+        location_id = line.get("locationId") or order.get("locationId")
+        if any(location["locationId"] == location_id for location in locations):
+            return str(location_id)
     for location in locations:
         if stock.has_stock(state, line["sku"], location["locationId"], line["quantity"]):
             return str(location["locationId"])

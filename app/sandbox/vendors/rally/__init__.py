@@ -30,11 +30,11 @@ The merchant's shop (for people)
 --------------------------------
     GET    /shop/{org}/                       what Rally knows of the catalogue, with stock
     GET    /shop/{org}/cart                   the basket (a cookie).  With the merchant's `storefront_key` the connector
-                                              is asked for a cart, as the shop's own server would; else the page names
+                                              makes a cart, as the shop's own server would; else the page names
                                               bare line items.  `cart_button` of the merchant, the snippet that
                                               `channel rally cart-button` prints, is pasted into this page
     POST   /shop/{org}/checkout               what the button does, without any script
-    GET    /shop/{org}/orders[/{order id}]    status, tracking and refunds, as the connector has told Rally
+    GET    /shop/{org}/orders[/{order id}]    status, tracking and refunds, as the connector has sent them
 
 Control API (no key; never hit by faults)
 -----------------------------------------

@@ -85,11 +85,11 @@ def add_admin(app: Flask, state: State, add_fault: Callable[[Json], None]) -> No
 
     @app.post(f"{_MERCHANT}/checkouts")
     def checkout(organization_id: str) -> Response:
-        wanted = converted(object_body(), Checkout)
+        stated = converted(object_body(), Checkout)
         _require_merchant(state, organization_id)
         for rule in converted(object_body(has_decimals=False).get("faults", []), list[dict[str, Any]]):
             add_fault({**rule, "merchant": organization_id})
-        return json_answer(run_checkout(state, organization_id, wanted))
+        return json_answer(run_checkout(state, organization_id, stated))
 
 
 def _require_merchant(state: State, organization_id: str) -> None:
@@ -114,11 +114,11 @@ def _add_merchant(state: State, given: Json) -> Merchant:
     return added
 
 
-def _refuse_taken(state: State, wanted: Merchant) -> None:
+def _refuse_taken(state: State, stated: Merchant) -> None:
     """A key or client id says which merchant it is, so no two may share one."""
     for other in state.merchants.values():
-        is_other = other.organization_id != wanted.organization_id
-        if is_other and (other.client_id == wanted.client_id or set(other.api_keys) & set(wanted.api_keys)):
+        is_other = other.organization_id != stated.organization_id
+        if is_other and (other.client_id == stated.client_id or set(other.api_keys) & set(stated.api_keys)):
             raise Failure(409, "api_keys or client_id belong to another merchant")
 
 

@@ -105,7 +105,7 @@ def examine(name: str, organization_id: str, resource_id: str, answer: Any, *, n
         return found
     for owned in answer if isinstance(answer, list) else [answer]:
         if isinstance(owned, dict) and owned.get("organization_id", "") not in ("", organization_id):
-            found.refuse("organization_id", "must be empty or the organisation that was asked for")
+            found.refuse("organization_id", "must be empty or the organisation of the request")
     if name.startswith("cart/"):
         _examine_cart(resource_id, answer, found)
     elif name in ("order/create", "order/update", "order/fetch"):
@@ -120,7 +120,7 @@ def examine(name: str, organization_id: str, resource_id: str, answer: Any, *, n
 
 def _examine_cart(cart_id: str, cart: Any, found: Findings) -> None:
     if cart_id and cart["external_id"] != cart_id:
-        found.refuse("external_id", "is another cart than the one asked for")
+        found.refuse("external_id", "is another cart than the one requested")
     offered = {line["external_id"]: line for line in cart["shipping_lines"]}
     chosen = cart["selected_shipping_line_external_id"]
     if chosen and chosen not in offered:

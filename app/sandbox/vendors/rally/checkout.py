@@ -1,4 +1,4 @@
-"""A shopper's way through Rally: each step asks the connector, and only a good answer changes Rally's copies."""
+"""A shopper's way through Rally: each step calls the connector, and only a good answer changes Rally's copies."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ def _believe_cart(copies: Copies, call: Call, step: Step) -> None:
         known = {**known, "earlier_lines": lines}
     copies.carts[answer["external_id"]] = {**known, "external_id": answer["external_id"], "answer": answer}
     if call.topic == "cart/add" and call.body:
-        for wanted in decode(call.body).get("line_items") or []:
-            if wanted.get("price") is not None and not any(_is_at_price(line, wanted) for line in answer["line_items"]):
+        for item in decode(call.body).get("line_items") or []:
+            if item.get("price") is not None and not any(_is_at_price(line, item) for line in answer["line_items"]):
                 found.warn("line_items", "holds no line at the price Rally named for it, without a discount")
     step.warnings += found.warnings
     copies.warnings += [f"{call.topic}: {warning}" for warning in found.warnings]
@@ -178,11 +178,11 @@ def _names(lines: list[Json]) -> list[tuple[Any, ...]]:
     return [(line["external_id"], line["sku"], line["quantity"]) for line in lines]
 
 
-def _is_at_price(line: Json, wanted: Json) -> bool:
+def _is_at_price(line: Json, item: Json) -> bool:
     """Contract 9: Rally's own price holds, and no coupon touches it."""
     names = {line["external_product_id"], line["external_variant_id"], line["sku"]}
-    is_same = {wanted.get("external_product_id"), wanted.get("external_variant_id")} - {"", None} <= names
-    return is_same and Decimal(line["discounted_price"]) == Decimal(wanted["price"]) and not line["discount_amount"]
+    is_same = {item.get("external_product_id"), item.get("external_variant_id")} - {"", None} <= names
+    return is_same and Decimal(line["discounted_price"]) == Decimal(item["price"]) and not line["discount_amount"]
 
 
 def _believe_order(state: State, copies: Copies, call: Call, step: Step) -> None:

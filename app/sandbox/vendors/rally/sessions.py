@@ -119,7 +119,7 @@ class HostedCheckout:
             self.session["order_id"] = order_id
         return step
 
-    def _step(self, topic: str, **wanted: Any) -> Step:
+    def _step(self, topic: str, **stated: Any) -> Step:
         known = {"cart": self.session.get("paid_cart", ""), "customer": self.session.get("customer", {}),
                  "address": self.session.get("address", {})}  # fmt: skip
-        return take_step(self._state, self.organization_id, topic, StepRequest(**{**known, **wanted}))
+        return take_step(self._state, self.organization_id, topic, StepRequest(**{**known, **stated}))

@@ -167,7 +167,7 @@ def made_cart(merchant: Merchant, address: str, lines: Sequence[BasketLine]) -> 
     """Has the connector make a cart of the lines, as the shop's own server would."""
     if not merchant.storefront_key or not address:
         return Cart(note="no storefront_key: the page names bare line items")
-    wanted = {
+    cart = {
         "currency": lines[0].currency,
         "line_items": [{"sku": line.sku, "quantity": line.quantity} for line in lines],
     }
@@ -175,7 +175,7 @@ def made_cart(merchant: Merchant, address: str, lines: Sequence[BasketLine]) -> 
         with requests.Session() as session:
             session.trust_env = False
             reply = session.post(
-                address, json=wanted, headers={"Authorization": f"Bearer {merchant.storefront_key}"},
+                address, json=cart, headers={"Authorization": f"Bearer {merchant.storefront_key}"},
                 timeout=PATIENCE_S, allow_redirects=False,
             )  # fmt: skip
     except requests.RequestException as error:

@@ -28,8 +28,8 @@ def _checkout(state: State, merchant: Merchant) -> Play:
     organization_id = merchant.organization_id
 
     def buy(form: Mapping[str, str]) -> Result:
-        wanted = Checkout(skus=_wanted(form), coupon=form.get("coupon") or None, is_paid="is_paid" in form)
-        done = run_checkout(state, organization_id, wanted)
+        requested = Checkout(skus=_wanted(form), coupon=form.get("coupon") or None, is_paid="is_paid" in form)
+        done = run_checkout(state, organization_id, requested)
         steps = [
             {
                 "step": step.topic,
@@ -41,7 +41,7 @@ def _checkout(state: State, merchant: Merchant) -> Play:
             for step in done["steps"]
         ]
         if done["outcome"] == "good":
-            paid = f"charged {done['charged']}" if wanted.is_paid else "not paid"
+            paid = f"charged {done['charged']}" if requested.is_paid else "not paid"
             return Result(True, f"Order {done['order_id']} is placed, {paid}", steps)
         return Result(False, f"{steps[-1]['step']} was not good: {steps[-1]['why']}", steps)
 
@@ -80,12 +80,12 @@ def _goods(copies: Copies) -> Iterator[tuple[str, str]]:
 
 def _wanted(form: Mapping[str, str]) -> dict[str, int]:
     """Raises `Failure` 400."""
-    wanted = {}
+    requested = {}
     for name, value in form.items():
         if name.startswith(_QUANTITY) and value not in ("", "0"):
             if not (value.isascii() and value.isdigit() and int(value) <= MOST_UNITS):
                 raise Failure(400, f"{name}: must be a whole number up to {MOST_UNITS}")
-            wanted[name.removeprefix(_QUANTITY)] = int(value)
-    if not wanted:
+            requested[name.removeprefix(_QUANTITY)] = int(value)
+    if not requested:
         raise Failure(400, "say how many of which product")
-    return wanted
+    return requested

@@ -109,8 +109,8 @@ class State(host_state.State):
         for copies in self.copies.values():
             copies.warnings.clear()
 
-    def journal(self, wanted: Mapping[str, str]) -> Json:
-        return {**super().journal(wanted), "counts": self.counts}
+    def journal(self, filters: Mapping[str, str]) -> Json:
+        return {**super().journal(filters), "counts": self.counts}
 
     def merchant(self, organization_id: str) -> Merchant:
         """Raises `Failure` 404."""

@@ -108,8 +108,8 @@ def make_call(state: State, organization_id: str, topic: str, requested: StepReq
             if topic == "order/update" and _is_made_up(requested):
                 made = _update_body(state, copies, _known(copies.orders, call.resource_id, "order"), requested)
         case "orders":
-            asked = {"per_page": requested.per_page, "current_page": requested.current_page}
-            call.query = {name: number for name, number in asked.items() if number is not None}
+            page = {"per_page": requested.per_page, "current_page": requested.current_page}
+            call.query = {name: number for name, number in page.items() if number is not None}
         case "products":
             made = (
                 {"product_id": requested.external_product_id}
@@ -139,10 +139,10 @@ def _known(copies: Mapping[str, Json], external_id: str, what: str) -> Json:
     return copies[external_id]
 
 
-def _newest(known: dict[str, Json], wanted: str, what: str) -> str:
+def _newest(known: dict[str, Json], stated: str, what: str) -> str:
     """The external id to use; one that Rally does not know may be named, for connectors must meet those, too."""
-    if wanted:
-        return wanted
+    if stated:
+        return stated
     if not known:
         raise Failure(404, f"Rally knows no {what} of this merchant yet: name one or check out first")
     return next(reversed(known))

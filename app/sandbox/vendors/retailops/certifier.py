@@ -54,7 +54,7 @@ class Certifier(State):
     def clear(self) -> None:
         super().clear()
         self.registered: list[Registered] = []
-        self.asked: list[Json] = []
+        self.received: list[Json] = []
         """The bodies of all requests, for tests."""
         self.keys_in_query: list[bool] = []
         """Where the key of each of them stood."""
@@ -68,12 +68,12 @@ class Certifier(State):
     def certify(self, body: bytes, *, is_key_in_query: bool) -> Json:
         """Tries every action of the request; the answer, which is a 200 whatever it says."""
         try:
-            asked = msgspec.json.decode(body, type=dict[str, Any])
-            key, target, name = (asked[part] for part in ("integration_auth_key", "target_url", "integration_name"))
-            actions: list[str] = asked["supported_actions"]
+            received = msgspec.json.decode(body, type=dict[str, Any])
+            key, target, name = (received[part] for part in ("integration_auth_key", "target_url", "integration_name"))
+            actions: list[str] = received["supported_actions"]
         except (msgspec.MsgspecError, KeyError):
             return {"status": "error", "message": "the request cannot be read"}
-        self.asked.append(asked)
+        self.received.append(received)
         self.keys_in_query.append(is_key_in_query)
         results = [self._try(action, str(target), str(key)) for action in actions]
         if not all(result["status"] == "success" for result in results):

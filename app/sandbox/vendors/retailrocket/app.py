@@ -207,10 +207,10 @@ def _add_api(app: Flask, state: State) -> None:
     @app.get(f"{API_PATH}/1.0/partner/<partner>/items/")
     def items(partner: str) -> Response:
         _known_store(state, partner)
-        wanted = request.args.get("itemsIds", "").split(",")
+        numbers = request.args.get("itemsIds", "").split(",")
         with state.lock:
             shown = {str(item["id"]): item for item in products.visible(state, state.clock())}
-        return json_answer([products.item(shown[number]) for number in wanted if number in shown])
+        return json_answer([products.item(shown[number]) for number in numbers if number in shown])
 
     @app.get("/externalapi/api/3.0/<path:resource>")
     def recommendations(resource: str) -> Response:

@@ -200,8 +200,8 @@ def post_each(
 
 def _reasons(path: str, singular: str, records: Sequence[Json], names: Sequence[str], results: list[Any]) -> list[str]:
     """Answers by the names they repeat, the others in their order: names may come back in another spelling."""
-    asked = [tuple(str(record[name]) for name in names) for record in records]
-    known = set(asked)
+    sent = [tuple(str(record[name]) for name in names) for record in records]
+    known = set(sent)
     found: dict[tuple[str, ...], str] = {}
     others: list[str] = []
     for result in results:
@@ -212,11 +212,11 @@ def _reasons(path: str, singular: str, records: Sequence[Json], names: Sequence[
             found[key] = _reason(row)
         else:
             others.append(_reason(row))
-    unnamed = [key for key in dict.fromkeys(asked) if key not in found]
+    unnamed = [key for key in dict.fromkeys(sent) if key not in found]
     if len(unnamed) != len(others):
         raise BrokenReply("RESULTS_MISSING", f"pipe17 answered POST {path} without a result for every record")
     found |= zip(unnamed, others, strict=True)
-    return [found[key] for key in asked]
+    return [found[key] for key in sent]
 
 
 def _reason(result: Json) -> str:

@@ -67,29 +67,20 @@ class Facilities:
     def listing(self, call: Call) -> list[Place]:
         """Every location this key is shown.  Raises a `GatewayError`."""
         found = self._locations.every(call)
-        wanted = self._integration.settings(call).location_filter
-        ours = [item for item in found if item.is_active and self._is_ours(item)]
-        facility_of = self._locations.paired(ours)[1]
-        facility_of |= {item: name for name, item in self._ids.items() if item not in facility_of}
-        named = self._locations.known
-        if self._ids and named is not None:
-            facility_of |= named.facility_of
+        own = self._locations.served_among(found)
+        ours = {item.location_id for item in found if item.is_active} & set(own.ids)
+        served = ours & set(own.only(self._integration.settings(call).location_filter).ids)
         return [
             Place(
                 item.location_id,
                 item.name,
                 item.status,
                 self._owner(item),
-                facility_of.get(item.location_id, "") if item in ours else "",
-                item in ours and (not wanted or item.location_id in wanted),
+                own.facility_of[item.location_id] if item.location_id in ours else "",
+                item.location_id in served,
             )
             for item in sorted(found, key=lambda item: (item.name, item.location_id))
         ]
-
-    def _is_ours(self, location: Location) -> bool:
-        if self._ids:
-            return location.location_id in self._ids.values()
-        return not self._integration_id or location.fulfillment_integration_id == self._integration_id
 
     def _owner(self, location: Location) -> Owner:
         if not location.fulfillment_integration_id:
@@ -118,18 +109,18 @@ class Facilities:
         is_dry: bool,
         takes_over: bool,
     ) -> Step:
-        wanted_id = self._ids.get(name_key(facility), "")
-        location, problem = self._find(facility, wanted_id, found)
+        configured_id = self._ids.get(name_key(facility), "")
+        location, problem = self._find(facility, configured_id, found)
         if problem:
-            return Step(facility, wanted_id, "", "failed", problem)
+            return Step(facility, configured_id, "", "failed", problem)
         if location is None:
             return self._create(facility, address, call, is_dry)
         return Step(facility, location.location_id, location.name, *self._link(location, call, is_dry, takes_over))
 
-    def _find(self, facility: str, wanted_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
+    def _find(self, facility: str, configured_id: str, found: Sequence[Location]) -> tuple[Location | None, str]:
         """The location meant: by the configured id, by the same name, by the configured name."""
-        if wanted_id:
-            by_id = next((item for item in found if item.location_id == wanted_id), None)
+        if configured_id:
+            by_id = next((item for item in found if item.location_id == configured_id), None)
             return by_id, "" if by_id else "Pipe17 shows no location with the configured id"
         times = Counter(name_key(item.name) for item in found)
         for name in (name_key(facility), name_key(self._names.get(name_key(facility), ""))):

@@ -114,10 +114,10 @@ def _grants(options: Pipe17Options, api: Api, call: Call) -> Iterator[Finding]:
 
     A bare key may do everything, so of it only a path is tried that was set: a wrong one refuses every pull.
     """
-    wanted = {"orders": options.shipments_path, "fulfillments": "/fulfillments"} if options.integration_id else {}
+    reads = {"orders": options.shipments_path, "fulfillments": "/fulfillments"} if options.integration_id else {}
     if options.orders and options.shipments_path != Pipe17Options.shipments_path:
-        wanted["orders"] = options.shipments_path
-    for name, path in wanted.items():
+        reads["orders"] = options.shipments_path
+    for name, path in reads.items():
         try:
             api.read(path, call, params={"count": 1})
         except Misconfigured as error:

@@ -1,4 +1,4 @@
-"""What a webhook of Pipe17 starts in this process and in every other: reading again (contract 2.9)."""
+"""Has every process read from Pipe17 anew once a webhook has come (contract 2.9)."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Integration:
         return flow in self._no_grant
 
     def is_switched_off(self) -> bool:
-        """Whether the whole integration was off when it was read last, so that what waits may still be wanted."""
+        """Whether the whole integration was off when it was read last, so that what waits may still be due."""
         return bool(self._last.why_all_off)
 
     def permissions(self) -> dict[str, str]:
@@ -170,7 +170,7 @@ class Integration:
         except GatewayError as error:
             with self._lock:
                 self._may_report = False
-            log.info("channel %s: pipe17 is not told our state '%s' (%s)", self._channel, status, error.code)
+            log.info("channel %s: our state '%s' is not sent to pipe17 (%s)", self._channel, status, error.code)
             return
         with self._lock:
             if self._read is not None and self._read.record is record:
@@ -196,7 +196,7 @@ class Integration:
                 self._is_refreshing = False
 
     def _refresh(self, before: IntegrationState | None, call: Call) -> IntegrationState:
-        asked_at = self._api.now()
+        requested_at = self._api.now()
         try:
             found = self._ask(before, call)
         except GatewayError as error:
@@ -210,7 +210,7 @@ class Integration:
         pause_s = min(OFF_REFRESH_S, self._refresh_s) if is_off else self._refresh_s
         with self._lock:
             self._read = found
-            self._due_at = asked_at + pause_s
+            self._due_at = requested_at + pause_s
             self._on_trial |= set(self._no_grant)
             self._no_grant.clear()
             self._may_report = True

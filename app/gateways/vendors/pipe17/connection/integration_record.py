@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.gateways.vendors.pipe17.options import Pipe17Options
-from app.gateways.wire_objects import Anything, Id, Parts, PartsWithin, Text, wire
+from app.gateways.wire_objects import Id, Parts, PartsWithin, Text, WireField, wire
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class SettingValue:
     """What a setting field is set to."""
 
     path: str = wire(Id("path", is_required=True))
-    value: Any = wire(Anything("value"))
+    value: Any = wire(WireField("value"))
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ class IntegrationState:
 
 def _is_ticked(flow: Flow, entities: Mapping[str, str], directions: str) -> bool:
     """Whether the In/Out ticks allow the flow; an integration that lists no entity restricts nothing."""
-    entity, wanted = TICKS[flow]
+    entity, needed = TICKS[flow]
     if not entities or directions == "ignore":
         return True
     direction = entities.get(entity, "")
-    if wanted == "any":
+    if needed == "any":
         return bool(direction)
     if directions == "pipe17":
-        wanted = "out" if wanted == "in" else "in"
-    return direction in (wanted, "both")
+        needed = "out" if needed == "in" else "in"
+    return direction in (needed, "both")
 
 
 log = logging.getLogger(__name__)

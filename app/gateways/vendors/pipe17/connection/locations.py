@@ -75,7 +75,7 @@ class Locations:
         self._facilities = options.facilities
         self._lock = threading.Lock()
         self._listed: Served | None = None
-        self._asked_at = NEVER
+        self._requested_at = NEVER
         self._configured: Served | None = None
         if options.locations:
             by_facility = {name_key(name): location_id for name, location_id in options.locations.items()}
@@ -100,12 +100,12 @@ class Locations:
 
     def served(self, call: Call) -> Served:
         """Raises `Misconfigured` when there is none, for a list without a filter would be everybody's."""
-        wanted = self._integration.settings(call).location_filter
+        allowed = self._integration.settings(call).location_filter
         with self._lock:
-            served, age_s = self.known, self._api.now() - self._asked_at
+            served, age_s = self.known, self._api.now() - self._requested_at
         if served is None or (self._configured is None and age_s > KEPT_S):
             served = self._ask(call, served)
-        served = served.only(wanted)
+        served = served.only(allowed)
         if not served.ids:
             message = "Pipe17 has no active location for this channel; see integration_id and locations"
             self._integration.report(message, call)
@@ -120,7 +120,7 @@ class Locations:
     def forget(self) -> None:
         """What is known may be stale: the next use reads it again."""
         with self._lock:
-            self._asked_at = NEVER
+            self._requested_at = NEVER
 
     def every(self, call: Call) -> list[Location]:
         """Every location this key is shown, served or not.  Raises a `GatewayError`."""
@@ -143,7 +143,7 @@ class Locations:
 
     def _ask(self, call: Call, before: Served | None) -> Served:
         # No lock during the call: two threads may read at once, and the later request counts.
-        asked_at = self._api.now()
+        requested_at = self._api.now()
         try:
             found = self.every(call)
         except GatewayError:
@@ -152,8 +152,8 @@ class Locations:
             return before
         served = self.served_among(found)
         with self._lock:
-            if asked_at >= self._asked_at:
-                self._listed, self._asked_at = served, asked_at
+            if requested_at >= self._requested_at:
+                self._listed, self._requested_at = served, requested_at
         return served
 
     def paired(self, locations: Sequence[Location]) -> tuple[dict[str, str], dict[str, str]]:

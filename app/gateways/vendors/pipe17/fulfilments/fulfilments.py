@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from app.domain.commands import Completion, Package, PackageLine
-from app.domain.moments import to_ms
+from app.domain.moments import ms_if_any, to_ms
 from app.errors import Refused, Unavailable
 from app.gateways.calls import Call
 from app.gateways.vendors.pipe17.connection.api import DUPLICATE, Api
@@ -162,27 +162,23 @@ class Fulfilments:
         stands: Tracking | Fulfillment = known[-1] if known else made
         if _says(stands, package, made):
             return False
-        wanted = Tracking(
+        tracking = Tracking(
             tracking_number=package.tracking_number,
             carrier=package.carrier_name or made.carrier,
             shipped_at=package.shipped_at,
         )
         if known:
-            self._api.write("PUT", TRACKING, write(wanted), call, ids={"id": known[-1].tracking_id})
+            self._api.write("PUT", TRACKING, write(tracking), call, ids={"id": known[-1].tracking_id})
         else:
-            self._api.write("POST", TRACKINGS, write(replace(wanted, fulfillment_id=made.fulfillment_id)), call)
+            self._api.write("POST", TRACKINGS, write(replace(tracking, fulfillment_id=made.fulfillment_id)), call)
         return True
 
 
 def _says(stands: Tracking | Fulfillment, package: Package, made: Fulfillment) -> bool:
     """Whether the number, the carrier and the date of a package stand there; a date it does not state counts not."""
-    is_dated = package.shipped_at is None or _ms(stands.shipped_at) == _ms(package.shipped_at)
+    is_dated = package.shipped_at is None or ms_if_any(stands.shipped_at) == to_ms(package.shipped_at)
     carrier = package.carrier_name or made.carrier
     return stands.tracking_number == package.tracking_number and stands.carrier == carrier and is_dated
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else to_ms(at)
 
 
 def duplicate_unseen(kind: str) -> Unavailable:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from app.domain.moments import to_ms
+from app.domain.moments import ms_if_any
 from app.gateways.wire_objects import Figure, Id, Moment, Part, Parts, Text, Texts, wire
 
 READY: Final = "readyForFulfillment"
@@ -98,5 +98,4 @@ class Shipment(RequestState):
     @property
     def created_ms(self) -> int | None:
         """Milliseconds since 1970 of the request's creation, which orders the queue."""
-        at = self.created_at or self.order_created_at
-        return None if at is None else to_ms(at)
+        return ms_if_any(self.created_at or self.order_created_at)

@@ -121,17 +121,17 @@ class ShippingRequests:
         if shipment is None:
             return None
         is_called_off = shipment.status in CANCELLED and shipment.is_sale
-        at_ms = None if shipment.updated_at is None else moments.to_ms(shipment.updated_at)
         refnum = shipment.shipment_id
-        return refnum, at_ms, refnum if is_called_off and self._locations.is_ours(shipment) else ""
+        own = refnum if is_called_off and self._locations.is_ours(shipment) else ""
+        return refnum, moments.ms_if_any(shipment.updated_at), own
 
     def named(self, refnums: Sequence[str], settings: Pipe17Options, call: Call) -> list[Candidate]:
         """Left out: transfers, requests routed to others, and, without a call, what cannot be an id."""
-        wanted = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
+        possible = list(dict.fromkeys(refnum for refnum in refnums if is_possible_id(refnum)))
         found: list[Shipment] = []
         unreadable_ids: list[str] = []
         # A list takes ids with commas between, so an id that holds one is read by itself.
-        alone = wanted if len(wanted) <= FEW else [refnum for refnum in wanted if "," in refnum]
+        alone = possible if len(possible) <= FEW else [refnum for refnum in possible if "," in refnum]
         for refnum in alone:
             try:
                 shipment = self.find(refnum, call)
@@ -139,9 +139,9 @@ class ShippingRequests:
                 unreadable_ids.append(refnum)
             else:
                 found += [shipment] if shipment else []
-        if unreadable_ids and not found and alone == wanted:
+        if unreadable_ids and not found and alone == possible:
             raise unreadable(self._one)
-        for some in batches(wanted) if alone != wanted else ():
+        for some in batches(possible) if alone != possible else ():
             readable, broken = self._find_many(some, call)
             found += readable
             unreadable_ids += broken

@@ -80,12 +80,12 @@ class Products(CatalogueSink):
         left = set(unsure)
         failure: GatewayError | None = None
         if missing:
-            wanted = [unit for unit in missing if id(unit.sending) not in unsure]
+            absent = [unit for unit in missing if id(unit.sending) not in unsure]
             try:
-                matches |= self._create(wanted, settings, call)
+                matches |= self._create(absent, settings, call)
             except Unavailable as error:
                 failure = _of_one(error)
-                left |= {id(unit.sending) for unit in wanted if not unit.is_settled}
+                left |= {id(unit.sending) for unit in absent if not unit.is_settled}
         in_a_row = 0
         for key, own in by_sending.items():
             if key in left:

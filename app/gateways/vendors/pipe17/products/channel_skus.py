@@ -37,12 +37,9 @@ class ChannelSkus:
         self._since = ""
         self._skip: int | None = 0
         self._seen: set[str] = set()
-        self._is_complete = False
+        self.is_complete = False
+        """True once every product has been read."""
         self._read_at = 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        return self._is_complete
 
     def carrying(self, sku: str) -> list[str]:
         """Pipe17's SKUs of the products that carry our SKU, the oldest product first."""
@@ -72,9 +69,9 @@ class ChannelSkus:
                 if self._skip is None:
                     break
         except GatewayError:
-            if not self._is_complete:
+            if not self.is_complete:
                 raise
-        return self._is_complete
+        return self.is_complete
 
     def _begin_again(self) -> None:
         self._skip = 0
@@ -85,18 +82,18 @@ class ChannelSkus:
     def _read_page(self, call: Call) -> None:
         skip = self._skip or 0
         params = {"order": "createdAt", **({"updatedSince": self._since} if self._since else {})}
-        asked_at = self._api.now()
+        requested_at = self._api.now()
         page = self._api.page(PATH, params, call, skip=skip, count=WALK_PAGE)
         products = [item for row in page.rows if (item := read_product(row, self._integration_id))]
         fresh = {product.product_id for product in products} - self._seen
         self._seen |= fresh
-        self._cache.keep(products, asked_at)
+        self._cache.keep(products, requested_at)
         for product in products:
             self._keep(product)
         # A list that brings nothing new would go on for ever.
         self._skip = page.next_skip if fresh else None
         if self._skip is None:
-            self._is_complete = True
+            self.is_complete = True
             self._read_at = self._api.now()
 
     def _keep(self, product: Product) -> None:

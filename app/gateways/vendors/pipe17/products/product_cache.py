@@ -30,7 +30,7 @@ CACHE_SIZE: Final = 50_000
 class _Answer(NamedTuple):
     """What Pipe17 said of a SKU; as old as the question, for it may have changed before the answer came."""
 
-    asked_at: float
+    requested_at: float
     product: Product | None
 
 
@@ -49,24 +49,24 @@ class ProductCache:
 
         A SKU that cannot stand in a request is left out.  Raises a `GatewayError` when a request fails.
         """
-        wanted = dict.fromkeys(skus)
+        named = dict.fromkeys(skus)
         with self._lock:
-            answers = {} if is_fresh else {sku: item for sku in wanted if (item := self._answers.get(sku))}
+            answers = {} if is_fresh else {sku: item for sku in named if (item := self._answers.get(sku))}
         found = {sku: answer.product for sku, answer in answers.items()}
-        for some in batches([sku for sku in wanted if sku not in found]):
-            asked_at, times_forgotten = self._api.now(), self._times_forgotten
+        for some in batches([sku for sku in named if sku not in found]):
+            requested_at, times_forgotten = self._api.now(), self._times_forgotten
             shown = self._ask(some, call)
             found |= {sku: shown.get(sku) for sku in some}
             with self._lock:
                 # What another thread had forgotten meanwhile may be known here as it was before.
                 if times_forgotten == self._times_forgotten:
-                    self._answers.update({sku: _Answer(asked_at, shown.get(sku)) for sku in some})
+                    self._answers.update({sku: _Answer(requested_at, shown.get(sku)) for sku in some})
         return found
 
-    def keep(self, products: Iterable[Product], asked_at: float) -> None:
+    def keep(self, products: Iterable[Product], requested_at: float) -> None:
         """What was read of these elsewhere, requested at a moment of the API's clock."""
         with self._lock:
-            self._answers.update({product.sku: _Answer(asked_at, product) for product in products})
+            self._answers.update({product.sku: _Answer(requested_at, product) for product in products})
 
     def forget(self, skus: Iterable[str]) -> None:
         """These have just been written to, or changed at Pipe17."""
@@ -77,11 +77,11 @@ class ProductCache:
 
     def _ask(self, skus: Sequence[str], call: Call) -> dict[str, Product]:
         """Raises `BrokenReply` when the list did not heed the SKUs: they would all read as unknown."""
-        asked = {spelling(sku) for sku in skus}
+        spellings = {spelling(sku) for sku in skus}
         found: dict[str, Product] = {}
         for rows in self._api.pages(PATH, {"sku": ",".join(skus)}, call):
             for product in filter(None, (read_product(row, self._integration_id) for row in rows)):
-                if spelling(product.sku) not in asked:
+                if spelling(product.sku) not in spellings:
                     raise unreadable(PATH)
                 found[product.sku] = product
             if found.keys() >= set(skus):
@@ -90,7 +90,7 @@ class ProductCache:
 
 
 def _believed_until(sku: str, answer: _Answer, now: float) -> float:
-    return answer.asked_at + (MISSING_KEPT_S if answer.product is None else KEPT_S)
+    return answer.requested_at + (MISSING_KEPT_S if answer.product is None else KEPT_S)
 
 
 def batches(skus: Sequence[str]) -> Iterator[list[str]]:

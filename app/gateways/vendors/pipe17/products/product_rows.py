@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.domain.catalogue import Item
-from app.domain.moments import to_ms
+from app.domain.moments import ms_if_any
 from app.gateways.wire_objects import Id, Json, Moment, Parts, Switch, Text, encode, read, wire, write
 
 PUBLISHED: Final = "published"
@@ -65,11 +65,11 @@ class Product:
 
     @property
     def created_ms(self) -> int | None:
-        return None if self.created_at is None else to_ms(self.created_at)
+        return ms_if_any(self.created_at)
 
     @property
     def updated_ms(self) -> int | None:
-        return None if self.updated_at is None else to_ms(self.updated_at)
+        return ms_if_any(self.updated_at)
 
 
 def read_product(row: Any, integration_id: str) -> Product | None:

@@ -15,7 +15,7 @@ from app.gateways.vendors.pipe17.products.known_products import Match
 from app.gateways.vendors.pipe17.products.product_rows import Published, mapped
 from app.gateways.wire_objects import Json
 
-State = Literal["published", "off", "withdrawn"]
+PublishState = Literal["published", "off", "withdrawn"]
 """published: RetailOps has it; off: RetailOps has switched it off; withdrawn: Pipe17's people do not want it here."""
 
 
@@ -24,7 +24,7 @@ class LastSent(msgspec.Struct, frozen=True, array_like=True):
 
     pipe17_sku: str
     ext_product_id: str
-    state: State
+    state: PublishState
     fields: str = ""
     """Digest of the further fields, of a product that is ours at Pipe17."""
 
@@ -35,7 +35,7 @@ Note = dict[str, LastSent]
 
 def status_for(
     own: Published | None, last: LastSent | None, ext_product_id: str, *, is_enabled: bool
-) -> tuple[str, State]:
+) -> tuple[str, PublishState]:
     """The status to have in our own row ("": leave the row alone), and what to remember of it.
 
     A row that Pipe17's people unpublished or disabled stays so until they say otherwise; one that we

@@ -28,8 +28,14 @@ class Level:
     future: int | None = wire(Units("future"))
 
     @property
-    def figures(self) -> tuple[int | None, int | None, int | None]:
-        return self.on_hand, self.unavailable, self.future
+    def stated(self) -> dict[str, int]:
+        """The figures that are there, by name."""
+        figures = {"on_hand": self.on_hand, "unavailable": self.unavailable, "future": self.future}
+        return {name: units for name, units in figures.items() if units is not None}
+
+    def has(self, figures: Level) -> bool:
+        """Whether these figures are all there; what is not sent may be anything."""
+        return figures.stated.items() <= self.stated.items()
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,9 @@ def held_stock(api: Api, skus: Collection[str], location_ids: Collection[str], c
     found: Held = {}
     places = {"locationId": ",".join(sorted(location_ids))}
     for some in batches(sorted(set(skus))):
-        asked = {sku.casefold() for sku in some}
+        requested = {sku.casefold() for sku in some}
         for record in api.objects(PATH, StockRecord, {"sku": ",".join(some), **places}, call, count=ROWS):
-            if record.sku.casefold() not in asked:
+            if record.sku.casefold() not in requested:
                 raise unreadable(PATH)
             if record.is_physical:
                 found[record.key] = record

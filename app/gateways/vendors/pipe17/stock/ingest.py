@@ -22,7 +22,7 @@ from app.gateways.vendors.pipe17.connection.integration import Integration, usin
 from app.gateways.vendors.pipe17.connection.locations import Locations, Served
 from app.gateways.vendors.pipe17.options import Pipe17Options
 from app.gateways.vendors.pipe17.products.known_products import KnownProducts, Match, unread
-from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, StockRecord, UntrackedStock, held_stock
+from app.gateways.vendors.pipe17.stock.held_stock import PATH, Level, UntrackedStock, held_stock
 from app.gateways.vendors.pipe17.stock.stock_rows import Row, Sending, StockRows, in_words, lock_subject, noted
 from app.gateways.wire_objects import Id, Json, Text, wire, write
 
@@ -131,17 +131,17 @@ class Stock(StockSink):
             if isinstance(error, Misconfigured) and error.code != FORBIDDEN:
                 raise
             return list(rows)
-        same = {id(row) for row in alike if _has(held.get(row.key), row.figure)}
+        same = {id(row) for row in alike if (record := held.get(row.key)) and record.has(row.figure)}
         return [row for row in rows if id(row) not in same]
 
     def _free_rows(
         self, change: StockChange, matches: Mapping[str, Match], served: Served, locked: Collection[tuple[str, str]]
     ) -> tuple[Sending, list[Row]]:
         """What is to be sent of a SKU, without records that Pipe17 has locked."""
-        sending, wanted = self._rows.of(change, matches[change.sku], served)
-        own = [row for row in wanted if row.key not in locked]
-        sending.is_skipped |= len(own) < len(wanted)
-        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in wanted if row.key in locked]
+        sending, every = self._rows.of(change, matches[change.sku], served)
+        own = [row for row in every if row.key not in locked]
+        sending.is_skipped |= len(own) < len(every)
+        sending.obstacles += [Obstacle("lock", lock_subject(*row.key)) for row in every if row.key in locked]
         return sending, own
 
     def expected(
@@ -179,12 +179,5 @@ class Stock(StockSink):
 
     def _event(self, row: Row) -> Json:
         vendor_sku = row.sending.sku if row.sending.sku != row.pipe17_sku else ""
-        return write(
-            Ingest(*row.figure.figures, row.pipe17_sku, row.location_id, "ingest", self._options.ptype, vendor_sku)
-        )
-
-
-def _has(held: StockRecord | None, figure: Level) -> bool:
-    """Whether Pipe17 shows just this; what is not sent may be anything."""
-    pairs = zip(held.figures, figure.figures, strict=True) if held is not None else ()
-    return held is not None and all(own is None or shown == own for shown, own in pairs)
+        level = (row.figure.on_hand, row.figure.unavailable, row.figure.future)
+        return write(Ingest(*level, row.pipe17_sku, row.location_id, "ingest", self._options.ptype, vendor_sku))

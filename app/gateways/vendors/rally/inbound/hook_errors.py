@@ -21,7 +21,7 @@ UNKNOWN_ORGANIZATION: Final = b'{"error":"no such organization"}'
 
 
 @dataclass(frozen=True)
-class Refusal:
+class HookRefusal:
     """An answer of the error contract.  The message is ours and holds no value of the request."""
 
     status: int
@@ -48,19 +48,19 @@ SHOPS: Final[Mapping[Reason, tuple[int, str]]] = {
 """Status and code for what the shop refuses."""
 
 
-def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> Refusal:
+def of_shop(refused: ShopRefused, *, is_placing: bool = False) -> HookRefusal:
     """The shop's refusal; goods that are out of stock are a 412 where an order is placed."""
     status, code = SHOPS[refused.reason]
     if is_placing and refused.reason == "out_of_stock":
         status = 412
-    return Refusal(status, code, refused.message, refused.remaining)
+    return HookRefusal(status, code, refused.message, refused.remaining)
 
 
-def unavailable() -> Refusal:
-    return Refusal(502, "platform_unavailable", "this server cannot answer now; try again")
+def unavailable() -> HookRefusal:
+    return HookRefusal(502, "platform_unavailable", "this server cannot answer now; try again")
 
 
-def unreadable(topic: str) -> Refusal:
+def unreadable(topic: str) -> HookRefusal:
     """What a body that cannot be read gets; the contract has no code for it."""
     if topic == "order/create":
         return of_shop(ShopRefused("not_placed", "the request cannot be read"))

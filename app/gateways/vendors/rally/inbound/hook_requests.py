@@ -19,7 +19,7 @@ from app.domain.lenient_values import BadBody, Json, amount, entries, identifier
 from app.domain.texts import mended
 from app.gateways.vendors.rally.merchant import Merchant
 from app.storefront.order_document import Address
-from app.storefront.requests import ShopperNews, StatedLine, WantedLine
+from app.storefront.requests import RequestedLine, ShopperNews, StatedLine
 
 OFFERS_ONLY: Final = "X-Rally-Offers-Only"
 
@@ -56,7 +56,7 @@ def read_body(raw: bytes) -> Json:
     return found
 
 
-def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
+def line_items(body: Json, *, takes_price: bool = False) -> list[RequestedLine]:
     """Raises `BadBody` for a list with anything in it that is no line.
 
     A price that cannot be read is a fault only where it decides: with `takes_price`.  Goods are named as Rally names
@@ -64,7 +64,7 @@ def line_items(body: Json, *, takes_price: bool = False) -> list[WantedLine]:
     each of which is a line (contract 9), or by `sku` alone.
     """
     return [
-        WantedLine(
+        RequestedLine(
             identifier(item.get("external_id")),
             *_goods(item),
             units(item.get("quantity")),

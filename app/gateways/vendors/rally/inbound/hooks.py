@@ -22,14 +22,15 @@ from app.domain.traffic import InboundRequest
 from app.gateways.strangers import Strangers
 from app.gateways.vendors.rally.hook_registry import ROOT, TOPICS
 from app.gateways.vendors.rally.inbound import cart_hooks, hook_errors, order_hooks
-from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, Refusal
+from app.gateways.vendors.rally.inbound.hook_errors import BAD_SIGNATURE, TOO_LARGE, UNKNOWN_ORGANIZATION, HookRefusal
 from app.gateways.vendors.rally.inbound.hook_requests import HookRequest
 from app.gateways.vendors.rally.inbound.storefront_address import add_storefront_carts
 from app.gateways.vendors.rally.merchant import Merchant, registered_json, store_json, zones_json
 from app.gateways.vendors.rally.products import search_categories, search_products
 from app.gateways.vendors.rally.signing import HEADER, sign, signer
 from app.gateways.wire_objects import encode
-from app.records.database import DatabaseRefused, DatabaseUnavailable, repeated
+from app.records.database import DatabaseRefused, DatabaseUnavailable
+from app.records.transactions import repeated
 from app.storefront.refusals import ShopRefused
 
 REGISTER: Final = "register/callback"
@@ -113,7 +114,7 @@ def create_hooks(merchants: Mapping[str, Merchant], set_aside: frozenset[str] = 
                 )
             )
             facts = {"hook": topic, "status": reply.status_code, "duration_ms": duration_ms}
-            log.info("channel %s: Rally asked %s", merchant.channel, topic, extra=facts)
+            log.info("channel %s: Rally called %s", merchant.channel, topic, extra=facts)
             return reply
 
         blueprint.add_url_rule(
@@ -173,7 +174,7 @@ def _reason(reply: Response) -> str:
     return f"{said.get('error_code', '')}: {said.get('error', '')}"
 
 
-def _refusal(refused: Refusal, secret: str) -> Response:
+def _refusal(refused: HookRefusal, secret: str) -> Response:
     return _reply(refused.status, refused.body(), secret)
 
 

@@ -23,7 +23,7 @@ from app.gateways.vendors.retailrocket.offers import LONGEST_NAME, Availability,
 from app.gateways.vendors.retailrocket.options import RetailRocketOptions
 from app.records import catalogue, stock
 from app.records.database import Database
-from app.records.feeds import BuildLost, FeedStore, Report, Turn
+from app.records.feeds import BuildLost, BuildReport, FeedStore, Turn
 from app.records.listed_numbers import Numbers
 from app.records.statements import chunked
 from app.storefront import reservations
@@ -112,7 +112,7 @@ class FeedBuilder:
     def _write_offers(self, draft: Draft, is_stopping: Callable[[], bool]) -> bool:
         """False when this process is about to end."""
         keep_at_s = time.monotonic() + KEEP_S
-        for products in self._pages():
+        for products in catalogue.pages(self._database, self._channel, PAGE):
             if is_stopping():
                 return False
             if time.monotonic() >= keep_at_s:
@@ -127,15 +127,6 @@ class FeedBuilder:
         with self._database.read() as connection:
             known = catalogue.oldest(connection, self._channel, PAGE)
         return next((item.currency for item in known if item.currency and item.price), "")
-
-    def _pages(self) -> Iterator[list[Product]]:
-        after = ""
-        while True:
-            with self._database.read() as connection:
-                after, products = catalogue.page(connection, self._channel, after, PAGE)
-            yield products
-            if not after:
-                return
 
     def _write_page(self, draft: Draft, products: list[Product]) -> None:
         units = [(product, unit) for product in products for unit in product.units if unit.is_enabled is not False]
@@ -213,7 +204,9 @@ class FeedBuilder:
         shop = yml.shop(self._options.shop_name, self._options.shop_url, tree)
         draft.digest.update(shop)
         etag = draft.digest.hexdigest()[:32]
-        report = Report(draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone)
+        report = BuildReport(
+            draft.offers, draft.left_out_count, tuple(draft.left_out), draft.shortened_count, draft.gone
+        )
         now = self._clock()
         if etag == draft.turn.etag:
             self.store.leave(draft.turn, now, self._form, draft.listed.packed(), report)

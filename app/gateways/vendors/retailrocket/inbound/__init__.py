@@ -8,11 +8,13 @@ from __future__ import annotations
 import hmac
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Final
 
 import msgspec
 from flask import Blueprint, Response, request
+from werkzeug.wsgi import ClosingIterator
 
 from app.gateways.capabilities import Gateway
 from app.gateways.vendor import LONG_BODY
@@ -73,7 +75,9 @@ def create(gateways: Mapping[str, Gateway], set_aside: Collection[str]) -> Bluep
         if not downloads.acquire(blocking=False):
             return _said(503, "BUSY", "the feed is being fetched already")
         pieces = shelf.store.pieces(current) if is_packed else shelf.store.text(current)
-        body = _Body(pieces, downloads.release)
+        place = ExitStack()
+        place.callback(downloads.release)
+        body = ClosingIterator(_holding(place, pieces), place.close)
         request.environ[LONG_BODY] = True
         response = Response(body, mimetype="application/xml", direct_passthrough=True)
         return _with_marks(response, current, is_packed)
@@ -98,22 +102,10 @@ class _Shelf:
         return self._seen
 
 
-class _Body:
-    """The text while it is being sent; frees its place however that ends."""
-
-    def __init__(self, pieces: Iterator[bytes], release: Callable[[], None]) -> None:
-        self._pieces = pieces
-        self._release = release
-        self._is_open = True
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._pieces
-        self.close()
-
-    def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._release()
+def _holding(place: ExitStack, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The text; after its last piece the place is free, however long the peer takes."""
+    with place:
+        yield from pieces
 
 
 def _is_known(current: Current) -> bool:

@@ -1,4 +1,4 @@
-"""What every page of the console works with: the records, the gateways, and the channels by the name people know."""
+"""What every page of the console needs: the records, the gateways, and the channels by the name people know."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.settings import Settings
 
 
 @dataclass(frozen=True)
-class Desk:
+class PageContext:
     """One for the process."""
 
     configured: Settings
