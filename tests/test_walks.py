@@ -31,14 +31,14 @@ LIMITS = {
     "order_acknowledge to Pipe17 and back": (49, 161, 39, 8, 3, 1),
     "inventory_push, the request": (22, 34, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
-    "order_pull, a page of 100, the first time": (None, None, None, 12, 5, 0),
-    "order_pull, a page of 100, again": (52, None, None, 11, 6, 0),
+    "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
+    "order_pull, a page of 100, again": (52, None, None, 7, 4, 0),
     "Rally order/create": (36, 94, 30, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
-    "order_pull, a page of 100, the first time, PostgreSQL": (None, None, None, 13, 5, 0),
-    "order_pull, a page of 100, again, PostgreSQL": (None, None, None, 12, 6, 0),
+    "order_pull, a page of 100, the first time, PostgreSQL": (None, None, None, 8, 4, 0),
+    "order_pull, a page of 100, again, PostgreSQL": (None, None, None, 7, 4, 0),
 }
 """At most so many of each.  None: not limited; without a limit of files no call is followed, for that is slow."""
 

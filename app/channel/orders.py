@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 import msgspec
 from sqlalchemy import Connection
 
 from app.channel.money import rounded
-from app.clock import utc_now
 from app.domain.orders import Order, OrderLine, OrderSketch, SketchLine
-from app.records import handed_out, payment_ledger, search_keys
+from app.records import handed_out, payment_ledger
 from app.records.pulls import Walk
-from app.records.search_keys import Number
 
 
 def remember(connection: Connection, channel: str, sketch: OrderSketch) -> None:
@@ -32,18 +30,7 @@ def remember_all(
     """The same of many orders, of which those of the numbers `known` are kept already; `walk` hands out the others."""
     kept = [_rounded(sketch) for sketch in sketches]
     payment_ledger.remember_payments(connection, channel, kept)
-    fresh = [sketch for sketch in kept if sketch.refnum not in known]
-    handed_out.add(connection, channel, fresh, walk)
-    learned_at = walk.now if walk is not None else utc_now()
-    search_keys.learn(connection, channel, (number for sketch in fresh for number in _numbers(sketch)), learned_at)
-
-
-def _numbers(sketch: OrderSketch) -> Iterator[Number]:
-    """What the order is found by, besides what later callbacks state."""
-    yield Number(sketch.refnum, "order", sketch.refnum)
-    yield Number(sketch.refnum, "source_order", sketch.source_number)
-    for payment in sketch.payments:
-        yield Number(sketch.refnum, "payment", payment.refnum)
+    handed_out.add(connection, channel, [sketch for sketch in kept if sketch.refnum not in known], walk)
 
 
 def _rounded(sketch: OrderSketch) -> OrderSketch:

@@ -52,9 +52,7 @@ def standing(request: CallbackRequest, source: OrderSource) -> Standing:
     """What is remembered now."""
     channel = request.channel.key
     with request.services.database.read() as connection:
-        has_open, until_ms = cancelled_at_source.standing(connection, channel, source.token)
-        due = cancelled_at_source.due(connection, channel, source.token, PER_PAGE) if has_open else ()
-    return Standing(has_open, until_ms, tuple(due))
+        return Standing(*cancelled_at_source.standing(connection, channel, source.token, PER_PAGE))
 
 
 def due(request: CallbackRequest, source: OrderSource, before: Standing) -> Due:

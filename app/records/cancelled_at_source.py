@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, update
+from sqlalchemy import ClauseElement, Connection, bindparam, exists, or_, select, true, update
 
 from app.records.deliveries import OPEN_STATES
 from app.records.statements import Prepared, among, upserted
@@ -24,13 +24,6 @@ def _advanced(dialect: str) -> ClauseElement:
 
 _KNOW_UNTIL = Prepared(_advanced)
 
-_STANDING = Prepared(
-    select(_KNOWN_UNTIL.scalar_subquery().label("until_ms"))
-    .select_from(handed_out)
-    .where(handed_out.c.channel == bindparam("of_channel"), IS_OPEN_ORDER)
-    .limit(1)
-)
-
 _IS_BEING_CANCELLED = exists().where(
     deliveries.c.channel == handed_out.c.channel,
     deliveries.c.gateway == bindparam("of_gateway"),
@@ -39,8 +32,9 @@ _IS_BEING_CANCELLED = exists().where(
     or_(*(deliveries.c.state == state for state in OPEN_STATES)),
 )
 
-_DUE = Prepared(
-    select(handed_out.c.refnum)
+_BY_NEED = handed_out.c.cancellation_times, handed_out.c.source_cancelled_at
+_OF_DUE = (
+    select(handed_out.c.refnum, *_BY_NEED)
     .where(
         handed_out.c.channel == bindparam("of_channel"),
         handed_out.c.source_cancelled_at.is_not(None),
@@ -48,16 +42,31 @@ _DUE = Prepared(
         handed_out.c.state == "open",
         ~_IS_BEING_CANCELLED,
     )
-    .order_by(handed_out.c.cancellation_times, handed_out.c.source_cancelled_at)
+    .order_by(*_BY_NEED)
     .limit(bindparam("most"))
 )
+_DUE = Prepared(_OF_DUE)
 
 
-def standing(connection: Connection, channel: str, gateway: str) -> tuple[bool, int | None]:
+def _standing() -> ClauseElement:
+    """A row for each order that is due; one without where there are open ones and none of them is due."""
+    is_any_open = handed_out.c.channel == bindparam("of_channel"), IS_OPEN_ORDER
+    known = _KNOWN_UNTIL.scalar_subquery().label("until_ms")
+    any_open = select(known).select_from(handed_out).where(*is_any_open).limit(1).subquery("any_open")
+    due = _OF_DUE.subquery("due")
+    rows = select(any_open.c.until_ms, due.c.refnum).select_from(any_open.outerjoin(due, true()))
+    return rows.order_by(due.c.cancellation_times, due.c.source_cancelled_at)
+
+
+_STANDING = Prepared(_standing())
+
+
+def standing(connection: Connection, channel: str, gateway: str, most: int) -> tuple[bool, int | None, tuple[str, ...]]:
     """Whether RetailOps has any order that is neither cancelled nor completed, and where there is one up to when, by
-    the source's clock, it is known which orders it cancelled; None at first."""
-    row = _STANDING.execute(connection, {"of_channel": channel, "of_gateway": gateway}).first()
-    return (False, None) if row is None else (True, row.until_ms)
+    the source's clock, it is known which orders it cancelled, None at first, and those that are `due`."""
+    named = {"of_channel": channel, "of_gateway": gateway, "most": most}
+    rows = _STANDING.execute(connection, named).all()
+    return bool(rows), rows[0].until_ms if rows else None, tuple(row.refnum for row in rows if row.refnum is not None)
 
 
 def concerning(connection: Connection, channel: str, refnums: Collection[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,11 +13,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
+from app.clock import utc_now
 from app.domain.commands import PackageLine
 from app.domain.orders import OrderSketch, SketchLine
+from app.records import search_keys
 from app.records.parcels import Parcel, parcel_of, shipped_units
 from app.records.pulls import Walk
 from app.records.row_lists import insert_many
+from app.records.search_keys import Number
 from app.records.statements import Prepared, among
 from app.records.tables.columns import units_of
 from app.records.tables.money import refunds as refund_rows
@@ -93,8 +96,8 @@ _KNOWN_REFNUMS = Prepared(
 )
 
 
-_ADD = Prepared(
-    insert_many(
+_ADD = search_keys.beside(
+    lambda dialect: insert_many(
         handed_out,
         ("refnum", "trimmed_refnum", "lines", "shipping", "shipping_tax"),
         ("channel", "times", "last_pull_ms", "last_handed_at", "hand_outs"),
@@ -178,9 +181,9 @@ def known_refnums(connection: Connection, channel: str, refnums: Collection[str]
 
 
 def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], walk: Walk | None = None) -> None:
-    """Keep these orders' lines, which are not remembered yet; with `walk` they are handed out by it now.
+    """Keep these orders' lines, which are not remembered yet, and what the orders are found by.
 
-    Raises `DatabaseConflict` where one is remembered.
+    With `walk` they are handed out by it now.  Raises `DatabaseConflict` where one is remembered.
     """
     rows = [
         {
@@ -196,7 +199,18 @@ def add(connection: Connection, channel: str, sketches: Sequence[OrderSketch], w
         counted: dict[str, Any] = {"times": 0, "last_pull_ms": 0, "last_handed_at": None, "hand_outs": None}
         if walk is not None:
             counted = {"times": 1, "last_pull_ms": walk.pull_ms, "last_handed_at": walk.now, "hand_outs": walk.moment}
-        _ADD.execute(connection, {"channel": channel, "rows": rows, **counted})
+        values = {"channel": channel, "rows": rows, **counted}
+        learned_at = walk.now if walk is not None else utc_now()
+        numbers = (number for sketch in sketches for number in _numbers(sketch))
+        search_keys.learn_with(connection, _ADD, values, channel, numbers, learned_at)
+
+
+def _numbers(sketch: OrderSketch) -> Iterator[Number]:
+    """What the order is found by, besides what later callbacks state."""
+    yield Number(sketch.refnum, "order", sketch.refnum)
+    yield Number(sketch.refnum, "source_order", sketch.source_number)
+    for payment in sketch.payments:
+        yield Number(sketch.refnum, "payment", payment.refnum)
 
 
 def replace_lines(connection: Connection, channel: str, refnum: str, lines: tuple[SketchLine, ...]) -> None:

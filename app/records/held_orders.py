@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import ClauseElement, Connection, bindparam, delete
+from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy.sql.dml import UpdateBase
 
 from app.domain.orders import HeldBack
 from app.domain.texts import mended
@@ -16,12 +17,12 @@ from app.records.statements import Prepared, among
 from app.records.tables.orders import held_back
 
 
-def _held(dialect: str) -> ClauseElement:
+def _held(dialect: str) -> UpdateBase:
     rows = insert_many(held_back, ("refnum", "reason"), ("channel", "since"), dialect=dialect)
     return rows.returning(held_back.c.refnum)
 
 
-_HOLD = Prepared(_held)
+_HOLD = search_keys.beside(_held)
 _LET_GO = Prepared(
     delete(held_back).where(held_back.c.channel == bindparam("of_channel"), among(held_back.c.refnum, "refnums"))
 )
@@ -33,9 +34,8 @@ def hold(connection: Connection, channel: str, held: Iterable[HeldBack], now: da
     if not rows:
         return set()
     named = {"channel": channel, "since": now, "rows": list(rows.values())}
-    fresh = set(_HOLD.execute(connection, named).scalars())
-    search_keys.learn(connection, channel, (Number(refnum, "order", refnum) for refnum in fresh), now)
-    return fresh
+    numbers = [Number(refnum, "order", refnum) for refnum in rows]
+    return set(search_keys.learn_with(connection, _HOLD, named, channel, numbers, now).scalars())
 
 
 def let_go(connection: Connection, channel: str, refnums: Collection[str]) -> None:

@@ -6,7 +6,7 @@ they come by the hundred thousand, and nobody would find more by a copy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
@@ -96,6 +96,22 @@ def learn_beside(
         _LEARN.execute(connection, {"learned": rows})
         return connection.execute(statement, values)
     return connection.execute(statement.add_cte(_BESIDE), {**values, "learned": rows})
+
+
+def beside(statement: Callable[[str], UpdateBase]) -> Prepared:
+    """What `statement` gives for a dialect of this name, made at start, for `learn_with`."""
+    return Prepared(lambda dialect: statement(dialect) if dialect == "sqlite" else statement(dialect).add_cte(_BESIDE))
+
+
+def learn_with(
+    connection: Connection, statement: Prepared, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
+    now: datetime,
+) -> CursorResult[*tuple[Any, ...]]:  # fmt: skip
+    """`learn_beside` for a statement that `beside` has made."""
+    rows = _rows(channel, numbers, now) or "[]"
+    if connection.dialect.name == "sqlite":
+        _LEARN.execute(connection, {"learned": rows})
+    return statement.execute(connection, {**values, "learned": rows})
 
 
 def forget(connection: Connection, channel: str, order_refnum: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    BindParameter,
     ClauseElement,
     Column,
     ColumnElement,
@@ -53,8 +54,23 @@ class _Listed(TypeDecorator[Collection[Any]]):
             return dialect.type_descriptor(Text())
         return dialect.type_descriptor(ARRAY(BigInteger() if self.is_number else Text()))
 
-    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> str | list[Any]:
-        return msgspec.json.encode(list(value or ())).decode() if dialect.name == "sqlite" else list(value or ())
+    def bind_processor(self, dialect: Dialect) -> Callable[[Collection[Any] | None], str]:
+        return _json_list if dialect.name == "sqlite" else _array
+
+
+def _json_list(values: Collection[Any] | None) -> str:
+    return msgspec.json.encode(list(values or ())).decode()
+
+
+def _array(values: Collection[Any] | None) -> str:
+    """As PostgreSQL writes an array: its driver takes thirty times as long to write a list."""
+    quoted = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values or ()]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
+
+
+def texts(name: str) -> BindParameter[Collection[str]]:
+    """A parameter of any number of texts."""
+    return bindparam(name, type_=_Listed(is_number=False))
 
 
 class _Among(FunctionElement[bool]):  # of no type: SQLAlchemy adds `= 1` to a Boolean for SQLite, which uses no index

@@ -48,6 +48,7 @@ from app.records.engines import (
     sqlite_engine,
 )
 from app.records.prerequisite import Prerequisite
+from app.records.statements import Prepared, texts
 
 CONNECTIONS = 2
 """Connections to PostgreSQL at most of a process that names no other number, such as a command on the terminal."""
@@ -109,7 +110,7 @@ class Transactions:
         if not self.is_sqlite:
             with self._connection(wait_s) as connection, connection.begin():
                 if names := sorted(set(serial)):
-                    connection.execute(_LOCK_NAMES, {"names": names})
+                    _LOCK_NAMES.execute(connection, {"names": names})
                 yield connection
             return
         give_up_at = time.monotonic() + (5.0 if wait_s is None else wait_s)
@@ -222,8 +223,10 @@ def patience_s() -> float:
     return WAIT_S if deadline is None else max(deadline.left_s(), LEAST_WAIT_S)
 
 
-_LOCK_NAMES = text(
-    "select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(cast(:names as text[])) as name"
+_LOCK_NAMES = Prepared(
+    text("select pg_advisory_xact_lock(hashtextextended(name, 0)) from unnest(:names) as name").bindparams(
+        texts("names")
+    )
 )
 
 

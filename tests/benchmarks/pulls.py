@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jsonschema_rs
 import msgspec
 from flask import Flask
+from werkzeug.test import create_environ
 
 from app import create_app, settings
 from app.contract.schemas import load_contract
@@ -27,6 +28,7 @@ from tests.benchmarks.durable import CHANNEL, Row, databases
 
 PULL = "/api/channel/order_pull_v1"
 PAGE = 100
+T = TypeVar("T")
 _SCHEMA = load_contract().callbacks["order_pull"].answer_schema
 _VALIDATOR = jsonschema_rs.Draft4Validator(_SCHEMA)
 
@@ -34,10 +36,9 @@ _VALIDATOR = jsonschema_rs.Draft4Validator(_SCHEMA)
 class _Prefetched:
     """An order source whose orders were fetched before, so that what the vendor's pages cost is left out."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, chunks: list[list[Candidate]]) -> None:
         self._source = source
-        call = Call(Deadline.in_s(60.0), "benchmark", "question")
-        self._chunks: list[list[Candidate]] = list(source.fetch_orders(None, 2**47, call))
+        self._chunks = chunks
 
     def fetch_orders(self, since_ms: int | None, until_ms: int, call: Call) -> Iterator[list[Candidate]]:
         return iter(self._chunks)
@@ -50,24 +51,37 @@ class _Prefetched:
 
 
 def s13(rounds: int, folder: Path) -> Iterator[Row]:
-    """CPU of `order_pull` in process, the first hand-out of 100 orders and the repeat, without the vendor's pages."""
+    """CPU of `order_pull` in process, the first hand-out of 100 orders and the repeat, without the vendor's pages.
+
+    The application is called as the server calls it, without a test client, with the collector set as `app.serving`
+    sets it, and has answered one pull before, when there was no order: what a process does once in its life is none of
+    a page.  Both sides are measured in turn.
+    """
     with_vendor = serve_pipe17(shipments=PAGE + 20)
     channel = CHANNEL.format(name=LEGACY_KEY, number=32, key=KEY, base_url=with_vendor.url + BASE_PATH)
     channel = channel.replace(f'name = "{LEGACY_KEY}"', 'name = "bench0"').partition("[channel.pipe17.locations]")[0]
-    count = 5 * max(rounds, 3)
+    count, threshold = 5 * max(rounds, 3), gc.get_threshold()
     try:
         for name, urls in databases(folder, count):
             apps = [_app(url, channel) for url in urls]
-            answer, whole = _cpu(apps[0], is_whole=True)
+            whole = _cpu(apps[0], is_whole=True)
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 20)
             found = [_cpu(app, is_whole=False) for app in apps[1:]]
-            print(f"    {name}: with the vendor's pages {1000 * whole[0]:.1f} ms, then {1000 * min(whole[1:]):.1f} ms")
             for app in apps:
                 app.extensions["works"].stop()
-            ref_s = median([_timed(functools.partial(_reference, answer)) for _ in range(5 * count)])
-            print(f"    {name}: REF {1000 * ref_s:.2f} ms")
-            yield f"S13 {name} first", median([taken[0] for _, taken in found]) / ref_s, "<= 4.0"
-            yield f"S13 {name} again", median([median(taken[1:]) for _, taken in found]) / ref_s, "<= 4.0"
+            first_s = median([page.ours_s for page, *_ in found])
+            again_s = median([page.ours_s for _, *more in found for page in more])
+            ref_s = median([page.reference_s for pages in found for page in pages])
+            print(f"    {name}: with the vendor's pages {1000 * whole[0].ours_s:.1f} ms the first time")
+            print(
+                f"    {name}: first {1000 * first_s:.2f} ms, again {1000 * again_s:.2f} ms, REF {1000 * ref_s:.2f} ms"
+            )
+            yield f"S13 {name} first", first_s / ref_s, "<= 4.0"
+            yield f"S13 {name} again", again_s / ref_s, "<= 4.0"
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)
         with_vendor.stop()
 
 
@@ -76,29 +90,51 @@ def _app(url: str, channel: str) -> Flask:
     return create_app(settings.load(environ, vendors=VENDORS))
 
 
-def _cpu(app: Flask, *, is_whole: bool) -> tuple[dict[str, Any], list[float]]:
-    """An answer, and the CPU seconds of this thread for the first hand-out and four repeats."""
+class _Page(NamedTuple):
+    """CPU seconds of this thread for one page: ours, and of encoding and validating the same answer right after."""
+
+    ours_s: float
+    reference_s: float
+
+
+def _cpu(app: Flask, *, is_whole: bool) -> list[_Page]:
+    """The first hand-out of a page and four repeats."""
     gateways = app.extensions["works"].gateways
     [(place, source)] = gateways.items()
     if not is_whole:
-        gateways[place] = replace(source, orders=_Prefetched(source.orders))
-    client, body = app.test_client(), json.dumps(envelope(KEY)).encode()
-    answers = []
+        gateways[place] = replace(source, orders=_Prefetched(source.orders, []))
+        assert _decoded(_answered(app, _request()))["orders"] == []
+        chunks = list(source.orders.fetch_orders(None, 2**47, Call(Deadline.in_s(60.0), "benchmark", "question")))
+        gateways[place] = replace(source, orders=_Prefetched(source.orders, chunks))
+    pages = []
+    for _ in range(5):
+        ours_s, body = _timed(functools.partial(_answered, app, _request()))
+        answer = _decoded(body)
+        assert len(answer["orders"]) == PAGE, answer
+        pages.append(_Page(ours_s, _timed(functools.partial(_reference, answer))[0]))
+    return pages
 
-    def pull() -> None:
-        answers.append(client.post(PULL, data=body, content_type="application/json"))
 
-    taken = [_timed(pull) for _ in range(5)]
-    answer = answers[-1].get_json()
-    assert len(answer["orders"]) == PAGE, answers[-1].status_code
-    return answer, taken
+def _request() -> dict[str, Any]:
+    """A pull as WSGI has it."""
+    return create_environ(PULL, method="POST", data=json.dumps(envelope(KEY)), content_type="application/json")
 
 
-def _timed(work: Callable[[], Any]) -> float:
-    gc.collect()
+def _answered(app: Flask, request: dict[str, Any]) -> bytes:
+    """The body of the answer."""
+    statuses: list[str] = []
+    body = b"".join(app(request, lambda status, headers: statuses.append(status)))
+    assert statuses == ["200 OK"], body
+    return body
+
+
+_decoded = functools.partial(msgspec.json.decode, type=dict[str, Any])
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
     began_s = time.thread_time()
-    work()
-    return time.thread_time() - began_s
+    done = work()
+    return time.thread_time() - began_s, done
 
 
 def _reference(answer: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from app.domain.orders import HeldBack
 from app.domain.stock import StockDetail, StockLevel, StockSent
-from app.records import stock, stock_batches
+from app.records import held_orders, pulls, stock, stock_batches
 from app.records.database import Database
 from app.records.tables.stock import stock as stock_table
 from app.records.tables.stock import sync_states
@@ -194,3 +195,13 @@ def test_p27_ten_thousand_levels_are_accepted_in_one_go(database: Database) -> N
             stock.accept(connection, *STREAM, levels)
         levels = {sku: level(round_number * 7 + number) for number, sku in enumerate(levels)}
     assert owed(database) == 10_000
+
+
+def test_p27_keys_of_any_characters_are_found_as_one_parameter(database: Database) -> None:
+    odd = {'a"b', "c\\d", "{e,f}", "NULL", "", " g ", "h\ni", "ü√", "'", '\\"'}
+    with database.write(serial=odd) as connection:
+        held_orders.hold(connection, "first", [HeldBack(refnum, "") for refnum in odd], START)
+        assert pulls.kept(connection, "first", odd).held_back == odd
+        held_orders.let_go(connection, "first", odd - {"NULL"})
+        assert pulls.kept(connection, "first", odd).held_back == {"NULL"}
+        assert pulls.kept(connection, "first", ()).held_back == set()
