@@ -257,7 +257,9 @@ def create_app(configured: Settings | None = None) -> Flask:
         )
     )
     if configured.console_token:
-        app.register_blueprint(create_console(configured, works.database, works.gateways, sorted(contract.callbacks)))
+        app.register_blueprint(
+            create_console(configured, works.database, works.gateways, sorted(contract.callbacks), works.limits)
+        )
     if configured.docs:
         app.register_blueprint(create_docs())
     set_aside = frozenset(

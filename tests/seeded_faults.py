@@ -40,6 +40,22 @@ class Fault:
 
 FAULTS = (
     Fault(
+        "erase-whose-number-was-not-typed",
+        "P39",
+        "app/console/pages/erasing.py",
+        'if request.form.get("number", "").strip() != refnum.strip():',
+        "if False:",
+        ("tests/console/test_pages.py::test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once",),
+    ),
+    Fault(
+        "say-nothing-of-an-open-breaker",
+        "R14",
+        "app/operations/vendor_limits.py",
+        "        if self.open_breakers:\n",
+        "        if self.open_breakers > 1:\n",
+        ("tests/console/test_pages.py::test_r14_health_says_what_keeps_calls_from_a_vendor_and_what_to_do",),
+    ),
+    Fault(
         "keep-a-sentence-in-place-of-a-place",
         "P40",
         "app/channel/request_faults.py",
@@ -258,8 +274,8 @@ FAULTS = (
         "list-calls-of-an-order-by-one-number-alone",
         "P38",
         "app/cli/callbacks.py",
-        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel)) if number else ()",
-        "orders = [(key, number) for key in _channels(configured, channel)] if number else ()",
+        "orders = orders_with(database, _scope(channel), number, _channels(configured, channel))",
+        "orders = [(key, number) for key in _channels(configured, channel)]",
         (
             "tests/cli/test_find.py::"
             "test_p38_the_timeline_is_shown_by_any_number_and_its_json_has_what_is_known_of_each_moment",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 from rich.table import Table
-from sqlalchemy import Connection
 
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
 from app.cli.timelines import orders_with, show_timeline, timeline_json, timelines_of
 from app.clock import utc_now
-from app.operations import timeline
+from app.operations import callback_log, timeline
+from app.operations.callback_log import CallbackChoice, CallLeft, LoggedCallback
+from app.operations.paging import Page, first
 from app.operations.scope import Scope
 from app.operations.timeline import Timeline
-from app.records import callback_log, traces
-from app.records.callback_log import CallbackFilter
 from app.records.database import Database
 from app.settings import Settings
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
@@ -44,34 +45,33 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """Show the latest callbacks, newest first, and what the vendors have taken of each."""
     with records() as (configured, database):
         found = _found(configured, database, limit, chosen)
-        for item in found:
-            item["channel"] = shown_channel(item["channel"])
+        left = callback_log.calls_left(database, found)
+    shown = [_as_json(item, left[item]) for item in found]
     if as_json:
-        print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in found]})
+        print_json({"callbacks": [{**item, "at": iso(item["at"])} for item in shown]})
         return
     if not found:
         click.echo("No such callback is in the journal.")
         return
-    console().print(_table(found, is_whole=is_wide(console())))
+    console().print(_table(shown, is_whole=is_wide(console())))
     console().print("The whole timeline: channel callbacks show --order ORDER, or show REQUEST")
 
 
-def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[dict[str, Any]]:
+def _found(configured: Settings, database: Database, limit: int, chosen: dict[str, Any]) -> list[LoggedCallback]:
     channel, number = chosen["channel"], chosen["order"]
-    orders = orders_with(database, _scope(channel), number, _channels(configured, channel)) if number else ()
-    if number and not orders:
-        return []
-    which = CallbackFilter(
-        channel=key_of(channel) if channel else "", orders=orders, callback=chosen["callback"],
-        outcome=chosen["outcome"], since=chosen["since"], until=chosen["until"],
-    )  # fmt: skip
-    with database.read() as connection:
-        found = [_line(row, row.order_refnum) for row in callback_log.find(connection, which, limit)]
-        for key, refnum in orders:
-            found += _from_ledger(connection, key, refnum, chosen, {item["request_id"] for item in found})
-        found = sorted(found, key=lambda item: item["at"], reverse=True)[:limit]
-        _add_vendors(connection, found)
-    return found
+    choice = CallbackChoice(**{**chosen, "channel": key_of(channel)})
+    choices = [choice]
+    if number:
+        orders = orders_with(database, _scope(channel), number, _channels(configured, channel))
+        choices = [replace(choice, channel=key, order=refnum) for key, refnum in orders]
+    found: list[LoggedCallback] = []
+    for item in choices:
+        found += first(limit, partial(_page, database, item))
+    return sorted(found, key=lambda item: item.at, reverse=True)[:limit]
+
+
+def _page(database: Database, choice: CallbackChoice, after: str) -> Page[LoggedCallback]:
+    return callback_log.find(database, Scope(), choice, after=after)
 
 
 def _table(found: Sequence[dict[str, Any]], *, is_whole: bool) -> Table:
@@ -143,58 +143,20 @@ def _channels(configured: Settings, name: str) -> list[str]:
     return [key_of(name)] if name else [channel.key for channel in configured.channels]
 
 
-def _line(row: Any, order: str) -> dict[str, Any]:
+def _as_json(item: LoggedCallback, left: Sequence[CallLeft]) -> dict[str, Any]:
+    calls = [
+        {"id": call.id, "vendor": call.vendor, "verb": call.verb, "state": call.state, "last_code": call.last_code}
+        for call in left
+    ]
     return {
-        "at": row.at,
-        "callback": row.name,
-        "channel": row.channel,
-        "order": order,
-        "status": row.status,
-        "outcome": row.outcome,
-        "duration_ms": row.duration_ms,
-        "request_id": row.request_id,
+        "id": item.id,
+        "at": item.at,
+        "callback": item.callback,
+        "channel": shown_channel(item.channel),
+        "order": item.order,
+        "status": item.status,
+        "outcome": item.outcome,
+        "duration_ms": item.duration_ms,
+        "request_id": item.request_id,
+        "calls": calls,
     }
-
-
-def _from_ledger(
-    connection: Connection, channel: str, refnum: str, chosen: dict[str, Any], known: set[str]
-) -> list[dict[str, Any]]:
-    """What the journal does not list under the order: callbacks about many orders, and lines lost in a kill."""
-    found = []
-    for command, line in traces.callbacks_of_order(connection, channel, refnum):
-        item = (
-            _line(line, command.order_refnum)
-            if line is not None
-            else {
-                "at": command.begun_at,
-                "callback": command.callback,
-                "channel": channel,
-                "order": command.order_refnum,
-                "status": None,
-                "outcome": "in the ledger",
-                "duration_ms": None,
-                "request_id": command.request_id,
-            }
-        )
-        is_wanted = (
-            item["request_id"] not in known
-            and chosen["callback"] in ("", item["callback"])
-            and chosen["outcome"].lower() in ("", item["outcome"].lower())
-            and (chosen["since"] is None or item["at"] >= chosen["since"])
-            and (chosen["until"] is None or item["at"] < chosen["until"])
-        )
-        if is_wanted:
-            found.append(item)
-    return found
-
-
-def _add_vendors(connection: Connection, found: list[dict[str, Any]]) -> None:
-    """To each callback the calls it owed and how they stand now."""
-    orders = {(item["channel"], item["order"]) for item in found if item["order"]}
-    calls: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for row in callback_log.calls_about(connection, orders):
-        calls.setdefault((row.channel, row.lane, row.request_id), []).append(
-            {"id": row.id, "vendor": row.gateway, "verb": row.verb, "state": row.state, "last_code": row.last_code}
-        )
-    for item in found:
-        item["calls"] = calls.get((item["channel"], item["order"], item["request_id"]), [])

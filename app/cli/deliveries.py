@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
-import msgspec
 from rich.padding import Padding
 from rich.table import Table
-from sqlalchemy import Row
 
 from app.cli.delivery_actions import confirm, drop, retry
 from app.cli.record_options import call_filters, chosen_calls, iso, records, shown_channel, when, when_exactly
+from app.cli.vendors import build
 from app.cli.work import work
 from app.domain.body_problems import EFFECTS
-from app.domain.events import Association
-from app.operations import timeline
+from app.operations import deliveries as calls
+from app.operations import late_events, timeline, unsent_facts
+from app.operations.deliveries import DeliveryInFull, DeliveryRow
+from app.operations.late_events import LateEventRow
+from app.operations.paging import Page, first
 from app.operations.scope import Scope
 from app.operations.timeline import Entry
-from app.records import delivery_rows, late_events, sync_state
+from app.operations.unsent_facts import Owed
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.delivery_rows import DeliveryFilter
 from app.terminal import REQUEST_PREFIX, console, is_wide, json_option, new_table, print_json, shortened
 
 Command = Callable[..., Any]
+
+MOST_NEWS = 100
+"""Late events shown below the calls."""
 
 
 @click.group()
@@ -54,11 +58,9 @@ def list_(limit: int, as_json: bool, **chosen: Any) -> None:
     """
     with records() as (_, database):
         which = chosen_calls(chosen, OPEN_STATES)
-        with database.read() as connection:
-            rows = delivery_rows.find(connection, which, limit)
-            total = delivery_rows.count(connection, which)
-            now = database.clock()
-            shown = [_brief(row, delivery_rows.held_by(connection, row), now) for row in rows]
+        found = first(limit, lambda after: calls.find(database, Scope(), which, after=after))
+        shown = list(map(_brief, found))
+        total = calls.count(database, Scope(), which)
         news, unsent = _open_news(database, which), _unsent_facts(database, which)
     if as_json:
         facts = {kind: [_unsent_json(item) for item in unsent if item.kind == kind] for kind in ("catalogue", "stock")}
@@ -71,7 +73,7 @@ def _show_list(
     shown: list[dict[str, Any]],
     total: int,
     news: list[dict[str, Any]],
-    unsent: list[sync_state.Owed],
+    unsent: list[Owed],
     *,
     is_default: bool,
 ) -> None:
@@ -124,40 +126,36 @@ def show(delivery_id: int, as_json: bool) -> None:
 
     Of what the call says only the names of its fields are shown, because the rest is personal data.
     """
-    with records() as (_, database):
-        with database.read() as connection:
-            rows = delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))
-            if not rows:
-                raise click.ClickException(f"there is no delivery {delivery_id}")
-            [row] = rows
-            holder = delivery_rows.held_by(connection, row)
-            command = delivery_rows.command_of(connection, row)
-            news = late_events.of_delivery(connection, row.id, row.request_id)
+    with records() as (configured, database):
+        found = calls.one(database, Scope(), build(configured, database), delivery_id)
+        if found is None:
+            raise click.ClickException(f"there is no delivery {delivery_id}")
+        row = found.row
         last = max(at for at in (row.created_at, row.last_attempt_at, row.closed_at) if at)
         lines = timeline.of_journal(database, Scope(), row.request_id, row.created_at, last)
     full = {
-        **_brief(row, holder, database.clock()),
-        "callback": command.callback,
-        "natural_key": command.natural_key,
-        "command_begun_at": iso(command.begun_at),
-        "is_possibly_done": row.is_possibly_done,
+        **_brief(row),
+        "callback": found.callback,
+        "natural_key": found.natural_key,
+        "command_begun_at": iso(found.begun_at),
+        "is_possibly_done": found.is_possibly_done,
         "last_attempt_at": iso(row.last_attempt_at),
         "closed_at": iso(row.closed_at),
         "last_error": row.last_error,
-        "about": [f"{item.identifier_type} {item.identifier}" for item in _about(row.about)],
-        "body": _body_shape(row.body),
+        "about": [f"{item.identifier_type} {item.identifier}" for item in found.about],
+        "body": _body_shape(found),
         "request_id": row.request_id,
-        "dropped_because": row.dropped_because,
-        "late_news": [_news(item) for item in news],
+        "dropped_because": found.dropped_because,
+        "late_news": [_news(item) for item in found.late_events],
         "journal": [{"at": iso(line.at), "who": line.who, "what": line.sentence} for line in lines],
     }
     if as_json:
         print_json(full)
     else:
-        _show_one(full, holder, lines)
+        _show_one(full, found.held_by, lines)
 
 
-def _show_one(full: dict[str, Any], holder: Row[Any] | None, lines: Sequence[Entry]) -> None:
+def _show_one(full: dict[str, Any], holder: DeliveryRow | None, lines: Sequence[Entry]) -> None:
     out = console()
     out.print(f"Delivery {full['id']}: {full['vendor']} {full['verb']}, {_loud(full['state'])}")
     facts = {
@@ -219,24 +217,24 @@ def _problem_lines(entry: Entry) -> list[str]:
     return [*lines, f"{found.more} more faults, not listed"] if found.more else lines
 
 
-def _brief(row: Row[Any], holder: Row[Any] | None, now: datetime) -> dict[str, Any]:
+def _brief(row: DeliveryRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "state": row.state,
         "channel": shown_channel(row.channel),
-        "order": row.lane,
+        "order": row.order,
         "vendor": row.gateway,
         "verb": row.verb,
         "attempts": row.attempts,
         "created_at": iso(row.created_at),
         "next_try_at": iso(row.next_try_at),
         "last_code": row.last_code,
-        "held_by": holder.id if holder is not None else None,
-        "is_under_way": delivery_rows.is_under_way(row, now),
+        "held_by": row.held_by,
+        "is_under_way": row.is_under_way,
     }
 
 
-def _news(row: Row[Any]) -> dict[str, Any]:
+def _news(row: LateEventRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "channel": shown_channel(row.channel),
@@ -252,22 +250,21 @@ def _news(row: Row[Any]) -> dict[str, Any]:
 
 
 def _open_news(database: Database, which: DeliveryFilter) -> list[dict[str, Any]]:
-    with database.read() as connection:
-        found = late_events.open_ones(
-            connection, subject=which.order, channel=which.channel, gateway=which.gateway, limit=100
+    def page(after: str) -> Page[LateEventRow]:
+        return late_events.find(
+            database, Scope(), channel=which.channel, gateway=which.gateway, subject=which.order, after=after
         )
-        return [_news(row) for row in found]
+
+    return list(map(_news, first(MOST_NEWS, page)))
 
 
-def _unsent_facts(database: Database, which: DeliveryFilter) -> list[sync_state.Owed]:
+def _unsent_facts(database: Database, which: DeliveryFilter) -> list[Owed]:
     if which.order:
         return []
-    with database.read() as connection:
-        owed = sync_state.owed(connection)
-    return [item for item in owed if which.channel in ("", item.channel) and which.gateway in ("", item.gateway)]
+    return unsent_facts.find(database, Scope(), channel=which.channel, gateway=which.gateway)
 
 
-def _unsent_json(item: sync_state.Owed) -> dict[str, Any]:
+def _unsent_json(item: Owed) -> dict[str, Any]:
     unit = "skus" if item.kind == "stock" else "products"
     return {
         "channel": shown_channel(item.channel),
@@ -277,17 +274,11 @@ def _unsent_json(item: sync_state.Owed) -> dict[str, Any]:
     }
 
 
-def _about(raw: bytes) -> tuple[Association, ...]:
-    return msgspec.json.decode(raw, type=tuple[Association, ...])
-
-
-def _body_shape(body: bytes | None) -> str:
+def _body_shape(found: DeliveryInFull) -> str:
     """Names of fields and a size, never what is in them."""
-    if body is None:
+    if not found.size:
         return "deleted: nobody needs it any more"
-    named = msgspec.json.decode(body)
-    fields = ", ".join(named) if isinstance(named, dict) else "unreadable"
-    return f"{len(body)} bytes: {fields}"
+    return f"{found.size} bytes: {', '.join(found.fields)}"
 
 
 def _loud(state: str) -> str:

@@ -11,8 +11,8 @@ from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import iso, key_of, records, shown_channel, when
 from app.operations import acts
 from app.operations.late_events import LateEventRow, find
+from app.operations.paging import first
 from app.operations.scope import Scope
-from app.records.database import Database
 from app.terminal import console, json_option, print_json
 
 
@@ -30,7 +30,8 @@ def late() -> None:
 def list_(channel: str, vendor: str, shows_all: bool, limit: int, as_json: bool) -> None:
     """Late events nobody has dismissed, newest first."""
     with records() as (_, database):
-        found = _first(database, limit, channel=key_of(channel), gateway=vendor, is_open=not shows_all)
+        chosen = {"channel": key_of(channel), "gateway": vendor}
+        found = first(limit, lambda after: find(database, Scope(), **chosen, is_open=not shows_all, after=after))
     if as_json:
         print_json({"late_events": [_as_json(item) for item in found]})
         return
@@ -45,17 +46,6 @@ def list_(channel: str, vendor: str, shows_all: bool, limit: int, as_json: bool)
         out.print(Padding(f"{item.code}: {item.message}", (0, 0, 0, 4)))
     if found and not shows_all:
         out.print("\nOnce you know: channel late dismiss nN [--reason TEXT]")
-
-
-def _first(database: Database, limit: int, **chosen: Any) -> list[LateEventRow]:
-    found: list[LateEventRow] = []
-    after = ""
-    while True:
-        page = find(database, Scope(), **chosen, after=after)
-        found += page.rows
-        after = page.after
-        if not after or len(found) >= limit:
-            return found[:limit]
 
 
 @late.command()

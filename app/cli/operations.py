@@ -10,12 +10,14 @@ import click
 from rich.padding import Padding
 
 from app.cli.record_options import iso, key_of, moment, records, shown_channel, when
-from app.records import operations as trace
-from app.records.operations import Operation
+from app.operations import operator_log
+from app.operations.operator_log import Operation
+from app.operations.paging import Page, first
+from app.operations.scope import Scope
 from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
-NAMED = 3
-"""Objects of one act that a table names; JSON names up to a hundred."""
+NAMED, IN_JSON = 3, 100
+"""Objects of one act that a table names at most, and JSON."""
 
 
 @click.group(short_help="Look at what operators did, and why.")
@@ -30,9 +32,14 @@ def operations() -> None:
 @json_option
 def list_(channel: str, since: datetime | None, limit: int, as_json: bool) -> None:
     """Every act of an operator, newest first: when, who, what, on what, and the reason given."""
-    with records() as (_, database), database.read() as connection:
-        total = trace.count(connection, channel=key_of(channel), since=since)
-        found = trace.listing(connection, channel=key_of(channel), since=since, limit=limit)
+    with records() as (_, database):
+        key = key_of(channel)
+
+        def page(after: str) -> Page[Operation]:
+            return operator_log.find(database, Scope(), channel=key, since=since, named=IN_JSON, after=after)
+
+        found = first(limit, page)
+        total = operator_log.count(database, Scope(), channel=key, since=since)
     if as_json:
         print_json({"operations": [_as_json(item) for item in found], "total": total})
     elif not found:

@@ -14,15 +14,6 @@ from app.operations.scope import Scope
 from app.records.database import Database
 from app.terminal import json_option, print_json
 
-WORDS = {
-    "orders": "the order as its checkout sent it, with names and addresses",
-    "carts": "the cart it was made of",
-    "pending_reports": "the purchase that was to be reported",
-    "held_back": "why it was held back",
-    "search_keys": "its tracking numbers",
-}
-"""What each table keeps of the person behind an order, for people."""
-
 
 @click.group(short_help="Erase what is kept of the person behind an order.")
 def orders() -> None:
@@ -91,7 +82,7 @@ def _channel_of(database: Database, refnum: str, name: str) -> str:
 
 
 def _in_words(rows: Mapping[str, int]) -> str:
-    return ", ".join(WORDS[table] for table in rows)
+    return ", ".join(erasure.WORDS[table] for table in rows)
 
 
 def _nothing_kept(refnum: str, name: str, found: Erasable) -> str:

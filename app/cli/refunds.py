@@ -10,11 +10,11 @@ import click
 from app.channel.money import rounded
 from app.cli.acting import act_options, ask, operator_of
 from app.cli.record_options import key_of, remember_names, shown_channel
-from app.operations import acts
-from app.records import refund_releases
-from app.records import refunds as ledger
+from app.operations import refunds as ledger
+from app.operations.paging import first
+from app.operations.refunds import Entry, RefundChoice, RefundRow
+from app.operations.scope import Scope
 from app.records.database import Database
-from app.records.refunds import Entry
 from app.settings import load_database_url
 from app.terminal import console, is_wide, json_option, new_table, print_json, shortened
 
@@ -59,27 +59,19 @@ def list_(
     database = Database(load_database_url())
     try:
         remember_names(database)
-        with database.read() as connection:
-            found = ledger.listing(
-                connection,
-                channel=key_of(channel),
-                order_refnum=order,
-                state=state or "",
-                callback=callback or "",
-                is_unpaid_request=unpaid,
-                limit=limit,
-            )
+        chosen = RefundChoice(key_of(channel), order, state or "", callback or "", is_unpaid_request=unpaid)
+        found = first(limit, lambda after: ledger.find(database, Scope(), chosen, after=after))
     finally:
         database.close()
     if as_json:
-        print_json([_as_json(entry) for entry in found])
+        print_json([_as_json(row) for row in found])
         return
     out = console()
     wide = is_wide(out)
     more = ["channel", "order", "payment", "requested by"] if wide else ["order"]
     table = new_table("", "id", *more, "amount", "state", "refund", "note")
-    for entry in found:
-        shown = _as_json(entry)
+    for row in found:
+        entry, shown = row.entry, _as_json(row)
         amount = f"{shown['amount']} {entry.currency_code}".strip()
         order = entry.order_refnum if wide else shortened(entry.order_refnum, 18)
         named = [shown_channel(entry.channel), order, entry.payment_refnum, shown["asked_by"]] if wide else [order]
@@ -99,8 +91,9 @@ def _note(entry: Entry) -> str:
     return ", ".join(notes)
 
 
-def _as_json(entry: Entry) -> dict[str, Any]:
+def _as_json(row: RefundRow) -> dict[str, Any]:
     """Amounts as text, for a reader's floats are none of our business."""
+    entry = row.entry
     return {
         "id": entry.id,
         "channel": shown_channel(entry.channel),
@@ -119,6 +112,7 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "created_at": _moment(entry.created_at),
         "told_at": _moment(entry.answered_at),
         "released_at": _moment(entry.released_at),
+        "release": row.release,
     }
 
 
@@ -147,16 +141,15 @@ def release(ctx: click.Context, refund_id: int, reason: str, by: str, yes: bool,
     try:
         now = database.now()
         remember_names(database)
-        with database.read() as connection:
-            entry = ledger.find(connection, refund_id)
-            outcome: str = refund_releases.release_outcome(connection, entry) if entry else "unknown"
-        if outcome in RELEASED and not dry_run:
-            assert entry is not None
+        found = ledger.one(database, Scope(), refund_id)
+        outcome: str = found.row.release if found else "unknown"
+        if found and found.row.can_be_released and not dry_run:
+            entry = found.row.entry
             if not yes:
                 amount = f"{rounded(entry.amount, entry.currency_code)} {entry.currency_code}".strip()
                 order = f"order {entry.order_refnum} ({shown_channel(entry.channel)})"
                 ask(f"Let {amount} of {order} be given back once more?")
-            outcome = acts.release(database, operator, refund_id, now, expected=entry)
+            outcome = ledger.release(database, Scope(), operator, refund_id, found.row.shown, now)
     finally:
         database.close()
     if as_json:

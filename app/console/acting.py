@@ -21,6 +21,8 @@ DONE: Final = {
     "released-free": "Released: its amount may be given back again.",
     "paused": "Paused: what would be sent to it waits.",
     "resumed": "Resumed: what has waited is sent now.",
+    "erased": "What was kept of the person is erased; ids and amounts stay.",
+    "erased-log": "It is erased; SQLite's log is in use and overwrites it later.",
     "sent": "It is sent again as RetailOps stated it last.",
     "nothing": "There was nothing to change: it had been done already.",
     "requested": "A check is requested; the process that delivers runs it.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from app.channel_settings import Channel
 from app.console.guard import visitor
 from app.operations.scope import Scope
+from app.operations.vendor_limits import Limit
 from app.records.database import Database
 from app.settings import Settings
 
@@ -25,6 +26,8 @@ class PageContext:
 
     callbacks: Sequence[str]
     """Names of all callbacks."""
+    limits: Collection[Limit]
+    """How each gateway's vendor key is limited."""
 
     @property
     def scope(self) -> Scope:

@@ -25,7 +25,7 @@ KINDS: Final[dict[str, Kind]] = {
     "connected": "done", "ok": "done", "answering": "done", "never called": "plain",
     "attention": "person", "failing": "failed",
     "unreachable": "failed", "not configured": "off", "paused": "person", "set aside": "person", "quiet": "plain",
-    "silent": "plain", "unknown": "plain",
+    "silent": "plain", "unknown": "plain", "open": "failed", "closed": "done",
     # Callbacks, hooks and what happened to an order
     "answered": "done", "success": "done", "with events": "unsure",
     "error": "failed", "warning": "unsure", "info": "plain", "failed": "failed",

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from app.gateways.capabilities import Gateways
 from app.operations import acts
-from app.operations.deliveries import Act, DeliveryRow, row_of, verb_of, why_not
+from app.operations.deliveries import Act, DeliveryRow, rows_of, verb_of, why_not
 from app.operations.operators import Operator
 from app.operations.scope import Scope
 from app.records import delivery_rows
@@ -69,13 +69,14 @@ def preview(
     now = database.now()
     with database.read() as connection:
         found = delivery_rows.oldest(connection, chosen, channels=scope.keys, limit=MOST_AT_ONCE + 1)
+        shown = rows_of(connection, found[:MOST_AT_ONCE], now)
     refused: dict[str, int] = {}
     ready = []
-    for row in found[:MOST_AT_ONCE]:
+    for row, as_shown in zip(found, shown, strict=False):
         if why := why_not(act, gateways, row, now, even_if_done=even_if_done):
             refused[why] = refused.get(why, 0) + 1
         else:
-            ready.append(row_of(row))
+            ready.append(as_shown)
     names = ",".join(map(expected, ready))
     return Preview(act, len(ready), tuple(ready[:SAMPLE]), refused, names, len(found) > MOST_AT_ONCE)
 

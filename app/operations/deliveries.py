@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from app.domain.events import Association, Event
 from app.gateways.calls import Verb
 from app.gateways.capabilities import Gateways
-from app.operations import delivery_acts
+from app.operations import delivery_acts, late_events
+from app.operations.late_events import LateEventRow
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
-from app.records import attempts, delivery_rows, late_events
+from app.records import attempts, delivery_rows
+from app.records import late_events as late_records
 from app.records.database import Database
 from app.records.deliveries import DUE_STATES
 from app.records.delivery_rows import DeliveryFilter
 
 __all__ = [
-    "Act", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "LateEvent", "MayAct", "find",
-    "one", "row_of", "verb_of", "why_not",
+    "Act", "Attempt", "DeliveryFilter", "DeliveryInFull", "DeliveryRow", "MayAct", "count", "find", "one", "rows_of",
+    "verb_of", "why_not",
 ]  # fmt: skip
 
 Act = Literal["retry", "drop", "confirm"]
@@ -50,19 +53,10 @@ class DeliveryRow:
     last_error: str
     """Our own sentence about the last attempt, without customer data."""
     request_id: str
-
-
-@dataclass(frozen=True)
-class LateEvent:
-    """What turned out about the call after RetailOps had its answer."""
-
-    id: int
-    at: datetime
-    code: str
-    message: str
-    sent_at: datetime | None
-    """When RetailOps was sent it."""
-    dismissed_at: datetime | None
+    held_by: int | None
+    """The call that has to be over before this one is tried (R12)."""
+    is_under_way: bool
+    """Whether it is being tried at this moment."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,6 @@ class DeliveryInFull:
     begun_at: datetime
     """When the callback came that left it to be made."""
     is_possibly_done: bool
-    is_under_way: bool
     about: tuple[Association, ...]
     fields: tuple[str, ...]
     """Names of the fields that it says, () once they are gone; never their values."""
@@ -111,8 +104,8 @@ class DeliveryInFull:
     events: tuple[Event, ...]
     """The events that RetailOps was sent after the vendor's answer."""
     held_by: DeliveryRow | None
-    """The call that has to be over first (R12)."""
-    late_events: tuple[LateEvent, ...]
+    late_events: tuple[LateEventRow, ...]
+    """What turned out about it after RetailOps had its answer."""
     dropped_because: str
     may: MayAct
 
@@ -124,7 +117,14 @@ def find(database: Database, scope: Scope, chosen: DeliveryFilter, *, after: str
         found = delivery_rows.page(
             connection, chosen, channels=scope.keys, before=before[0] if before else None, limit=PAGE, searched=SEARCHED
         )
-    return Page(tuple(map(row_of, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
+        rows = rows_of(connection, found.rows, database.clock())
+    return Page(rows, cursor(*found.last) if found.last else "", found.searched_to)
+
+
+def count(database: Database, scope: Scope, chosen: DeliveryFilter) -> int:
+    """How many there are.  Raises `DatabaseUnavailable`."""
+    with database.read() as connection:
+        return delivery_rows.count(connection, chosen, channels=scope.keys)
 
 
 def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) -> DeliveryInFull | None:
@@ -133,42 +133,43 @@ def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) 
         row = next(iter(delivery_rows.find(connection, DeliveryFilter(ids=[delivery_id]))), None)
         if row is None or not scope.sees(row.channel):
             return None
-        holder = delivery_rows.held_by(connection, row)
+        now = database.clock()
+        [shown] = rows_of(connection, [row], now)
+        held_by = delivery_rows.of_ids(connection, [shown.held_by] if shown.held_by else [])
+        holder = next(iter(rows_of(connection, held_by, now)), None)
         command = delivery_rows.command_of(connection, row)
         tries = attempts.of_deliveries(connection, [row.id])
-        late = late_events.of_delivery(connection, row.id, row.request_id)
-    now = database.now()
+        late = late_records.of_delivery(connection, row.id, row.request_id)
     named = msgspec.json.decode(row.body) if row.body is not None else {}
     return DeliveryInFull(
-        row_of(row),
+        shown,
         command.callback,
         command.natural_key,
         command.begun_at,
         row.is_possibly_done,
-        delivery_rows.is_under_way(row, now),
         msgspec.json.decode(row.about, type=tuple[Association, ...]),
         tuple(named) if isinstance(named, dict) else (),
         len(row.body or b""),
         tuple(Attempt(item.number, item.at, item.ms, item.outcome, item.status, item.code) for item in tries),
         msgspec.json.decode(row.events, type=tuple[Event, ...]) if row.events else (),
-        row_of(holder) if holder is not None else None,
-        tuple(map(_late, late)),
+        holder,
+        tuple(map(late_events.row_of, late)),
         row.dropped_because or "",
         _may(gateways, row, now),
     )
 
 
-def row_of(row: Row[Any]) -> DeliveryRow:
-    """A row of the table as lists show it."""
-    return DeliveryRow(
-        row.id, row.channel, row.gateway, row.verb, row.lane, row.state, row.attempts, row.created_at,
-        row.last_attempt_at, row.next_try_at if row.state in DUE_STATES else None, row.closed_at, row.last_code,
-        row.last_error, row.request_id,
+def rows_of(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> tuple[DeliveryRow, ...]:
+    """Rows of the table as lists show them."""
+    holders = delivery_rows.holders(connection, rows)
+    return tuple(
+        DeliveryRow(
+            row.id, row.channel, row.gateway, row.verb, row.lane, row.state, row.attempts, row.created_at,
+            row.last_attempt_at, row.next_try_at if row.state in DUE_STATES else None, row.closed_at, row.last_code,
+            row.last_error, row.request_id, holders.get(row.id), delivery_rows.is_under_way(row, now),
+        )
+        for row in rows
     )  # fmt: skip
-
-
-def _late(row: Row[Any]) -> LateEvent:
-    return LateEvent(row.id, row.at, row.code, row.message, row.sent_at, row.dismissed_at)
 
 
 def _may(gateways: Gateways, row: Row[Any], now: datetime) -> MayAct:

@@ -12,12 +12,22 @@ from sqlalchemy import Connection
 from app.errors import ChannelError
 from app.operations.scope import Scope
 from app.records import delivery_rows, erasing, retention, searching, traces
+from app.records.database import Database
 from app.storefront import order_expiry, order_store
 from app.storefront import retention as storefront
 
 ACT: Final = "orders.erase"
 
 CLOCKS: Final = (*retention.CLOCKS, *storefront.CLOCKS)
+
+WORDS: Final = {
+    "orders": "the order as its checkout sent it, with names and addresses",
+    "carts": "the cart it was made of",
+    "pending_reports": "the purchase that was to be reported",
+    "held_back": "why it was held back",
+    "search_keys": "its tracking numbers",
+}
+"""What each table keeps of the person behind an order, for people."""
 
 NAMED: Final = 10
 """Open calls that are named one by one."""
@@ -46,6 +56,14 @@ def channels_of(connection: Connection, scope: Scope, refnum: str) -> list[str]:
         *searching.kept_orders(connection, scope.keys, refnum),
     ]
     return sorted({item.channel for item in found if item.kind == "order"})
+
+
+def one(database: Database, scope: Scope, channel: str, refnum: str) -> Erasable | None:
+    """What `acts.erase` would find; None where the scope has no such order.  Raises `DatabaseUnavailable`."""
+    if not scope.sees(channel):
+        return None
+    with database.read() as connection:
+        return look(connection, channel, refnum) if channel in channels_of(connection, scope, refnum) else None
 
 
 def look(connection: Connection, channel: str, refnum: str) -> Erasable:

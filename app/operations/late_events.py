@@ -42,6 +42,7 @@ def find(
     *,
     channel: str = "",
     gateway: str = "",
+    subject: str = "",
     is_open: bool = True,
     after: str = "",
 ) -> Page[LateEventRow]:
@@ -49,13 +50,14 @@ def find(
     before = place(after, 1)
     with database.read() as connection:
         found = late_events.page(
-            connection, channels=scope.keys, channel=channel, gateway=gateway, is_open=is_open,
+            connection, channels=scope.keys, channel=channel, gateway=gateway, subject=subject, is_open=is_open,
             before=before[0] if before else None, limit=PAGE, searched=SEARCHED,
         )  # fmt: skip
-    return Page(tuple(map(_row, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
+    return Page(tuple(map(row_of, found.rows)), cursor(*found.last) if found.last else "", found.searched_to)
 
 
-def _row(row: Row[Any]) -> LateEventRow:
+def row_of(row: Row[Any]) -> LateEventRow:
+    """A row of the table as lists show it."""
     return LateEventRow(
         row.id, row.at, row.channel, row.gateway, row.callback, row.subject, row.code, row.message, row.delivery_id,
         row.request_id, row.sent_at, row.dismissed_at,

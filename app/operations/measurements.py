@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from app import caller, metrics
 from app.metrics import Metric
+from app.operations.vendor_limits import rate_now
 from app.records import attention, breakers, call_figures, channels, counters, gauges, pauses, sync_state
 from app.records.counters import Distribution, Labels
 from app.records.database import Database
 from app.records.deliveries import OPEN_STATES
 from app.settings import Settings
 from app.transport.limiters import Limit
-from app.transport.rates import RatePlan
 
 READ_LIMIT_S = 2.0
 """How long the database may work on it: whoever looks at metrics must not cost callbacks anything."""
@@ -127,17 +127,10 @@ def _of_vendors(
     paused = {(pause.channel, pause.gateway): 1.0 for pause in pauses.all_of(connection)}
     return {
         metrics.VENDOR_RATE: {
-            (limit.plan.setting, limit.channel, limit.vendor): _rate(limit.plan, learned.get(limit.key))
+            (limit.plan.setting, limit.channel, limit.vendor): rate_now(limit.plan, learned.get(limit.key))
             for limit in limits
             if limit.plan.per_s
         },
         metrics.BREAKER_OPEN: {place: float(count) for place, count in opened.items()},
         metrics.PAUSED: {place: paused.get(place, 0.0) for place in places},
     }
-
-
-def _rate(plan: RatePlan, learned: tuple[float, float] | None) -> float:
-    """Calls a second; what was learned (rate, setting) with another setting counts no more."""
-    if learned is None or learned[1] != plan.per_s:
-        return plan.per_s
-    return min(max(learned[0], plan.lowest), plan.highest)

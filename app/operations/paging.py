@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -24,6 +25,18 @@ class Page(Generic[T]):
     """What is passed for the next page; "" where there is none."""
     searched_to: datetime | None = None
     """Set where the search for rare rows stopped at this moment: older ones are found by the next page."""
+
+
+def first(limit: int, page: Callable[[str], Page[T]]) -> list[T]:
+    """At most `limit` rows from the beginning of a list; `page` gives the page after a cursor."""
+    found: list[T] = []
+    after = ""
+    while True:
+        part = page(after)
+        found += part.rows
+        after = part.after
+        if not after or len(found) >= limit:
+            return found[:limit]
 
 
 def cursor(*numbers: int) -> str:

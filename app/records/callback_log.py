@@ -8,61 +8,27 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func, select, tuple_, type_coerce
 
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
 from app.records.bounded_search import Part, look_through
-from app.records.statements import visible
+from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.operations import journal
 
 
-@dataclass(frozen=True)
-class CallbackFilter:
-    """Which callbacks; what is empty does not restrict.
-
-    `channel` is a key of records, `orders` are such keys with the channel's numbers.  `outcome` is compared without
-    regard to case.  Times are those of answering.
-    """
-
-    channel: str = ""
-    orders: Collection[tuple[str, str]] = ()
-    callback: str = ""
-    outcome: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-def find(connection: Connection, which: CallbackFilter, limit: int) -> Sequence[Row[Any]]:
-    """The journal's lines of these callbacks, newest first."""
-    query = select(journal).where(journal.c.kind == "callback").order_by(journal.c.at.desc()).limit(limit)
-    if which.channel:
-        query = query.where(journal.c.channel == which.channel)
-    if which.orders:
-        query = query.where(tuple_(journal.c.channel, journal.c.order_refnum).in_(list(which.orders)))
-    if which.callback:
-        query = query.where(journal.c.name == which.callback)
-    if which.outcome:
-        query = query.where(func.lower(journal.c.outcome) == which.outcome.lower())
-    if which.since:
-        query = query.where(journal.c.at >= which.since)
-    if which.until:
-        query = query.where(journal.c.at < which.until)
-    return connection.execute(query).all()
-
-
-def calls_about(connection: Connection, orders: Collection[tuple[str, str]]) -> Sequence[Row[Any]]:
-    """The deliveries owed for these (channel, order's number), in the order they were owed."""
-    if not orders:
-        return ()
-    return connection.execute(
-        select(deliveries)
-        .join(commands, commands.c.id == deliveries.c.command_id)
-        .where(tuple_(commands.c.channel, commands.c.order_refnum).in_(list(orders)))
-        .order_by(deliveries.c.id)
-    ).all()
+def calls_about(connection: Connection, orders: Collection[tuple[str, str]]) -> list[Row[Any]]:
+    """The deliveries owed for these (channel, order's number), in the order they were owed; without their bodies."""
+    of, named = deliveries.c, tuple_(commands.c.channel, commands.c.order_refnum)
+    query: Select[Any] = select(
+        of.id, of.channel, of.gateway, of.verb, of.state, of.last_code, of.request_id, commands.c.order_refnum
+    ).join(commands, commands.c.id == of.command_id)
+    found: list[Row[Any]] = []
+    for some in chunked(sorted(orders)):
+        found += connection.execute(query.where(named.in_(some)).order_by(of.id)).all()
+    return found
 
 
 def unconfigured_since(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
@@ -120,8 +86,9 @@ def page(
         bounds.append(journal.c.at < chosen.until)
     if chosen.order:
         # Both are named for their index.
-        known = select(channel_rows.c.key)
-        bounds += [journal.c.order_refnum == chosen.order, journal.c.channel.in_(known)]
+        of = journal.c.channel
+        of_channels = of == chosen.channel if chosen.channel else of.in_(select(channel_rows.c.key))
+        bounds += [journal.c.order_refnum == chosen.order, of_channels]
     if chosen.request_id:
         bounds.append(journal.c.request_id == chosen.request_id)
     listed = select(journal).where(*bounds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_, update
 
 from app.records import leases, outbox
 from app.records.bounded_search import Part, look_through
@@ -30,11 +30,10 @@ class DeliveryFilter:
     until: datetime | None = None
 
 
-def find(connection: Connection, which: DeliveryFilter, limit: int | None = None) -> Sequence[Row[Any]]:
+def find(connection: Connection, which: DeliveryFilter) -> Sequence[Row[Any]]:
     """The deliveries, newest first; whole rows, so the caller takes care of the body."""
-    return connection.execute(
-        select(deliveries).where(*_restrictions(which)).order_by(deliveries.c.id.desc()).limit(limit)
-    ).all()
+    query = select(deliveries).where(*_restrictions(which)).order_by(deliveries.c.id.desc())
+    return connection.execute(query).all()
 
 
 def page(
@@ -88,9 +87,10 @@ def _is_indexed(which: DeliveryFilter) -> bool:
     return bool(which.ids or which.order) or (bool(which.states) and set(which.states) <= set(OPEN_STATES))
 
 
-def count(connection: Connection, which: DeliveryFilter) -> int:
-    """How many `find` would give without a limit."""
-    found = connection.execute(select(func.count()).select_from(deliveries).where(*_restrictions(which)))
+def count(connection: Connection, which: DeliveryFilter, *, channels: Collection[str] | None) -> int:
+    """How many are chosen of these channels (None: all)."""
+    rules = [*_restrictions(which), visible(deliveries.c.channel, channels)]
+    found = connection.execute(select(func.count()).select_from(deliveries).where(*rules))
     return int(found.scalar_one())
 
 
@@ -117,22 +117,19 @@ def _restrictions(which: DeliveryFilter) -> list[ColumnElement[bool]]:
     return rules
 
 
-def held_by(connection: Connection, row: Row[Any]) -> Row[Any] | None:
-    """The first open call before this one in its lane, which has to be over before this one is tried (R12)."""
-    if row.state not in OPEN_STATES:
-        return None
-    return connection.execute(
-        select(deliveries)
-        .where(
-            deliveries.c.channel == row.channel,
-            deliveries.c.gateway == row.gateway,
-            deliveries.c.lane == row.lane,
-            deliveries.c.state.in_(OPEN_STATES),
-            deliveries.c.id < row.id,
+def holders(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, int]:
+    """Of the open ones among these, by id, the call of its lane that has to be over before it is tried (R12)."""
+    of = deliveries.c
+    open_rows = [row for row in rows if row.state in OPEN_STATES]
+    first: dict[tuple[str, str, str], int] = {}
+    for some in chunked(sorted({(row.channel, row.gateway, row.lane) for row in open_rows})):
+        lanes = select(of.channel, of.gateway, of.lane, func.min(of.id)).where(
+            tuple_(of.channel, of.gateway, of.lane).in_(some), IS_OPEN
         )
-        .order_by(deliveries.c.id)
-        .limit(1)
-    ).first()
+        found = connection.execute(lanes.group_by(of.channel, of.gateway, of.lane))
+        first |= {(channel, gateway, lane): holder for channel, gateway, lane, holder in found}
+    held = {row.id: first.get((row.channel, row.gateway, row.lane), row.id) for row in open_rows}
+    return {number: holder for number, holder in held.items() if holder < number}
 
 
 def command_of(connection: Connection, row: Row[Any]) -> Row[Any]:

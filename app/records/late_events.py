@@ -195,23 +195,13 @@ def of_delivery(connection: Connection, delivery_id: int, request_id: str) -> Se
     return connection.execute(query).all()
 
 
-def open_ones(
-    connection: Connection, *, subject: str = "", channel: str = "", gateway: str = "", limit: int
-) -> Sequence[Row[Any]]:
-    """Those nobody has dismissed, newest first; what is empty does not restrict."""
-    query = select(late_events).where(late_events.c.dismissed_at.is_(None))
-    for name, value in (("subject", subject), ("channel", channel), ("gateway", gateway)):
-        if value:
-            query = query.where(late_events.c[name] == value)
-    return connection.execute(query.order_by(late_events.c.id.desc()).limit(limit)).all()
-
-
 def page(
     connection: Connection,
     *,
     channels: Collection[str] | None,
     channel: str,
     gateway: str,
+    subject: str = "",
     is_open: bool,
     before: int | None,
     limit: int,
@@ -224,7 +214,7 @@ def page(
 
     def rules(of: Any) -> Iterator[ColumnElement[bool]]:
         yield visible(of.channel, channels)
-        for column, value in ((of.channel, channel), (of.gateway, gateway)):
+        for column, value in ((of.channel, channel), (of.gateway, gateway), (of.subject, subject)):
             if value:
                 yield column == value
         if is_open:

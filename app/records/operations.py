@@ -112,9 +112,15 @@ def listing(
     return list(_operations(rows, targets))
 
 
-def count(connection: Connection, *, channel: str = "", since: datetime | None = None) -> int:
+def count(
+    connection: Connection,
+    *,
+    channel: str = "",
+    since: datetime | None = None,
+    channels: Collection[str] | None = None,
+) -> int:
     """How many acts `listing` would give without a limit."""
-    query = select(func.count()).select_from(operations)
+    query = select(func.count()).select_from(operations).where(visible(operations.c.channel, channels))
     if channel:
         query = query.where(operations.c.channel == channel)
     if since is not None:

@@ -156,31 +156,6 @@ def find(connection: Connection, refund_id: int) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def listing(
-    connection: Connection,
-    *,
-    channel: str = "",
-    order_refnum: str = "",
-    state: str = "",
-    callback: str = "",
-    is_unpaid_request: bool = False,
-    limit: int = 100,
-) -> list[Entry]:
-    """Entries, newest first.  `is_unpaid_request`: only requests of RetailOps for which nothing was paid."""
-    query = select(refunds).order_by(refunds.c.id.desc()).limit(limit)
-    for column, value in (
-        (refunds.c.channel, channel),
-        (refunds.c.order_refnum, order_refnum),
-        (refunds.c.state, state),
-        (refunds.c.callback, callback),
-    ):
-        if value:
-            query = query.where(column == value)
-    if is_unpaid_request:
-        query = query.where(_IS_UNPAID_REQUEST)
-    return [_entry(row) for row in connection.execute(query)]
-
-
 @dataclass(frozen=True)
 class RefundChoice:
     """Which entries; what is empty does not restrict."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, or_, select, true
 
 from app.records.statements import chunked, visible
+from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal, operation_targets, operations
 from app.records.tables.orders import handed_out, held_back, packages
@@ -83,12 +84,18 @@ def commands_of_request(connection: Connection, request_id: str, owed: Rows) -> 
     ).all()
 
 
-def callbacks_of_order(connection: Connection, channel: str, refnum: str) -> list[tuple[Row[Any], Row[Any] | None]]:
-    """The ledger's rows of an order, each with the journal's line of its callback, if that was not lost."""
-    ledger = commands_of_order(connection, channel, refnum)
+def callbacks_of_order(
+    connection: Connection, channels: Collection[str] | None, refnum: str
+) -> list[tuple[Row[Any], Row[Any] | None]]:
+    """The ledger's rows of an order of these channels (None: all), each with its journal line, if that was not lost."""
+    known = select(channel_rows.c.key)  # both are named for their index
+    of_order = (commands.c.channel.in_(known), commands.c.order_refnum == refnum, visible(commands.c.channel, channels))
+    ledger = connection.execute(select(commands).where(*of_order).order_by(commands.c.id)).all()
     spans = {row.request_id: (row.begun_at, row.finished_at or row.begun_at) for row in ledger if row.request_id}
-    lines = {row.request_id: row for row in lines_of_requests(connection, spans, channel) if row.kind == "callback"}
-    return [(row, lines.get(row.request_id)) for row in ledger]
+    lines = {
+        (row.channel, row.request_id): row for row in lines_of_requests(connection, spans) if row.kind == "callback"
+    }
+    return [(row, lines.get((row.channel, row.request_id))) for row in ledger]
 
 
 def calls_of_commands(connection: Connection, command_ids: Collection[int]) -> Rows:

@@ -19,7 +19,7 @@ from app import gateways
 from app.contract.schemas import Contract
 from app.gateways.calls import Verb
 from app.records import operations
-from app.records.refunds import Entry, listing
+from app.records.refunds import Entry, RefundChoice, page
 from app.records.tables.deliveries import commands, deliveries
 from app.records.tables.money import refunds
 from app.records.tables.operations import journal
@@ -79,7 +79,10 @@ class Shop:
     def ledger(self, **which: Any) -> list[Entry]:
         """Oldest first."""
         with self.retailops.database.read() as connection:
-            return listing(connection, limit=10_000, **which)[::-1]
+            found, _ = page(
+                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
+            )
+            return found[::-1]
 
     def states(self) -> list[str]:
         return [entry.state for entry in self.ledger()]

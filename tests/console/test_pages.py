@@ -23,8 +23,11 @@ from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
+from app.records.breakers import OwnBreakers
 from app.records.database import DatabaseUnavailable
+from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
+from app.transport.rates import RateState
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.console.stage import (
     CHANNEL_TOKEN,
@@ -312,6 +315,32 @@ def test_p39_a_release_names_the_sum_and_asks_again(
     assert (kept.act, kept.outcome, kept.reason) == ("refunds.release", "given_free", "not at Rally")
 
 
+def test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once(
+    retailops: Caller, pipe17: Sandbox, ada: Person
+) -> None:
+    [order, *_] = retailops.pull()
+    refnum, tracking = order["channel_order_refnum"], "1ZCANARY0000007"
+    retailops.acknowledge(refnum)
+    retailops.ship(order, tracking_number=tracking)
+    address, form = f"erase/first/{refnum}", {"form_token": form_token(ada.page("")), "number": refnum, "reason": "r7"}
+    number = parked_call(retailops, refnum)
+    eventually(lambda: f"still open: {number} (" in ada.page(address))
+    assert ada.send(address, form).status_code == 409, "it has calls that are open"
+    ada.act(f"deliveries/{number}/drop", reason="known")
+    assert "its tracking numbers" in ada.page(address) and f'/console/{address}"' in ada.page(f"orders/first/{refnum}")
+    assert ada.send(address, {**form, "reason": ""}).status_code == 400, "a reason is needed"
+    assert ada.send(address, {**form, "number": refnum[:-1]}).status_code == 400, "nothing is erased by a slip"
+    assert tracking in ada.page(f"orders/first/{refnum}")
+    done = ada.send(address, form)
+    assert done.status_code == 303 and "is erased" in ada.browser.get(done.location).text
+    assert ada.send(address, form).location.endswith("done=nothing")
+    assert tracking not in ada.page(f"orders/first/{refnum}") and "Nothing personal is kept" in ada.page(address)
+    assert [(kept.act, kept.who, kept.reason) for kept in acts(retailops)] == [
+        ("deliveries.drop", "Ada", "known"), ("orders.erase", "Ada", "r7"),
+    ]  # fmt: skip
+    assert ada.get("erase/first/nobody").status_code == ada.get(f"erase/none/{refnum}").status_code == 404
+
+
 def test_p39_a_late_event_is_dismissed(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
     order = retailops.pull()[0]
     refused_shipment(retailops, pipe17, order)
@@ -334,6 +363,32 @@ def test_p39_a_gateway_is_paused_and_resumed(retailops: Caller, ada: Person) -> 
     assert "their warehouse moves" not in ada.page("")
     assert [kept.act for kept in acts(retailops)] == ["pause", "resume"]
     assert ada.get("gateways/first/rally/pause").status_code == ada.get("gateways/none/pipe17/pause").status_code == 404
+
+
+def test_r14_health_says_what_keeps_calls_from_a_vendor_and_what_to_do(
+    build_app: Build, pipe17: Sandbox, contract: Contract
+) -> None:
+    table = channel_table(pipe17.url).replace("requests_per_s = 0", "requests_per_s = 8")
+    caller = Caller(build_app(table, DELIVERIES="worker", **TOKENS), contract)
+    ada, database, place = person(caller.app), caller.database, ("first", "pipe17")
+
+    def said() -> str:
+        table = ada.page("health").partition('<table id="limits">')[2].partition("</table>")[0]
+        return " ".join(re.sub(r"<[^>]*>", " ", table.partition("<tbody>")[2]).split())
+
+    assert said() == "pipe17 first closed 0 calls to pipe17, first 0 8 never nothing"
+    parked_call(caller, "ORDER-1", state="owed", last_code="RATE_LIMITED")
+    assert "closed 1 calls to pipe17, first 1 8 never More is to be sent than the rate lets through" in said()
+    [limit] = caller.app.extensions["works"].limits
+    state = RateState(setting=8.0, rate=2.0, tokens=0.0, at=0.0, cut_at=database.now().timestamp())
+    with database.write() as connection:
+        connection.execute(insert(rates), {"name": limit.key, **state.stored()})
+    assert "2 of 8 just now pipe17 said that it was called too often" in said() and "lower requests_per_s" in said()
+    with database.write() as connection:
+        OwnBreakers(dict).write(connection, {place: 90.0}, database.now())
+    assert "open in 1 process" in said() and "failed several times in a row" in said()
+    ada.act("gateways/first/pipe17/pause", reason="moving")
+    assert said().startswith("pipe17 first paused open") and "Paused by Ada" in said()
 
 
 def test_p39_stock_is_sent_again(retailops: Caller, pipe17: Sandbox, ada: Person) -> None:
@@ -360,6 +415,7 @@ def test_p40_a_reader_cannot_force_an_act(token: str, retailops: Caller) -> None
         ("deliveries/many/drop?state=parked", {"expected": expected, "number": "1"}),
         (f"refunds/{refund}/release", {"expected": standing, "sure": "yes"}),
         ("gateways/first/pipe17/pause", {}),
+        ("erase/first/ORDER-1", {"number": "ORDER-1"}),
         ("send/stock/first/pipe17/MUG-RED", {}),
     ):
         fields = {**form, "reason": "why", "form_token": token_of_form}

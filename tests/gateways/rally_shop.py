@@ -17,7 +17,7 @@ from app.deadline import Deadline
 from app.gateways.calls import Call
 from app.gateways.vendors.rally.hook_registry import HookRegistry
 from app.records.database import Database, DatabaseUnavailable
-from app.records.refunds import Entry, listing
+from app.records.refunds import Entry, RefundChoice, page
 from app.records.tables.catalogue import catalogue_sync
 from app.records.tables.deliveries import deliveries
 from app.records.tables.stock import stock
@@ -240,7 +240,10 @@ class Shop:
     def ledger(self, **which: Any) -> list[Entry]:
         """Refunds, oldest first."""
         with self.database.read() as connection:
-            return listing(connection, limit=10_000, **which)[::-1]
+            found, _ = page(
+                connection, RefundChoice(**which), channels=None, before=None, limit=10_000, searched=10_000
+            )
+            return found[::-1]
 
     def deliveries(self, *states: str) -> list[str]:
         """The verbs of the calls in these states."""

@@ -254,7 +254,7 @@ def test_p9_a_refund_an_operator_has_seen_at_rally_counts_as_paid_with_all_that_
     done = operator("confirm", str(number), "--yes", "--refnum", "re_17", "--reason", "seen at Rally", "--json")
     assert done.exit_code == 0 and msgspec.json.decode(done.stdout)["done"][0]["id"] == number, done.output
     shop.settle()
-    [entry] = shop.ledger(order_refnum=refnum)
+    [entry] = shop.ledger(order=refnum)
     assert (entry.state, entry.refnum) == ("accepted", "re_17")
     assert shop.at_rally(refnum)["status"] == "refunded", "nothing is left of it, so Rally is told"
     [transaction] = shop.give_back(7, float(whole), refnum)["payment_transactions"]

@@ -13,7 +13,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from app.cli import orders as command
 from app.clock import utc_now
 from app.contract.schemas import Contract
 from app.domain.orders import HeldBack
@@ -129,7 +128,7 @@ def test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_an
 
     erased = desk.erase(refnum)
     assert (erased["outcome"], erased["order"], erased["channel"]) == ("erased", refnum, "shop")
-    assert set(erased["rows"]) == set(command.WORDS), "each table that holds a person's data had some"
+    assert set(erased["rows"]) == set(erasure.WORDS), "each table that holds a person's data had some"
     assert desk.canaries() == ({IP_ADDRESS}), "the other order's alone"
 
     assert ("order", refnum) in desk.numbers(refnum) and ("payment", payment) in desk.numbers(payment)
@@ -146,7 +145,7 @@ def test_p32_nothing_personal_of_an_erased_order_is_left_anywhere_and_its_ids_an
     for _ in range(2):
         shop.give_back(88112, 5, refnum)
         shop.settle()
-    assert [entry.amount for entry in shop.ledger(order_refnum=refnum) if entry.state == "accepted"] == [money("5")]
+    assert [entry.amount for entry in shop.ledger(order=refnum) if entry.state == "accepted"] == [money("5")]
 
     # And nothing that names it again brings anything back.
     for tracking in (TRACKING, f"{TRACKING}-mended"):
@@ -282,4 +281,4 @@ def test_an_order_of_another_source_has_nothing_to_erase_and_two_channels_with_o
 
 
 def test_each_table_with_data_of_single_orders_has_a_word_for_people() -> None:
-    assert {clock.table for clock in erasure.CLOCKS if clock.of_order is not None} == set(command.WORDS)
+    assert {clock.table for clock in erasure.CLOCKS if clock.of_order is not None} == set(erasure.WORDS)

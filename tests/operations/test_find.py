@@ -132,7 +132,7 @@ def test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money
         shop.retailops.acknowledge(refnum)
         shop.give_back(88112, 5, refnum)
         shop.settle()
-        [entry] = [entry for entry in shop.ledger(order_refnum=refnum) if entry.state == "accepted"]
+        [entry] = [entry for entry in shop.ledger(order=refnum) if entry.state == "accepted"]
         for number in {entry.refnum, entry.key}:
             assert ("refund", refnum, number) in hits(shop.database, number)
         assert ("return", refnum, "88112") in hits(shop.database, "88112")

@@ -166,7 +166,7 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
 
 
 def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_made(
-    retailops: Caller, pipe17: Sandbox
+    retailops: Caller, pipe17: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = retailops.database
     order = next(order for order in retailops.pull() if len(order["order_items"]) == 1)
@@ -178,6 +178,19 @@ def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_m
     found = callback_log.one(database, FIRST, line.id)
     assert found is not None
     assert found.line == line and line.order == order["channel_order_refnum"]
+
+    def of_order() -> list[str]:
+        wanted = CallbackChoice(order=line.order)
+        rows = walked(lambda after: callback_log.find(database, FIRST, wanted, after=after))
+        assert {row.order for row in rows} == {line.order}
+        return [row.callback for row in rows]
+
+    assert of_order() == ["order_shipment_submit", "order_acknowledge"], "what was about many orders, by the ledger"
+    with monkeypatch.context() as patch:
+        patch.setattr(callback_log, "PAGE", 1)
+        assert of_order() == ["order_shipment_submit", "order_acknowledge"], "on whichever page"
+    [left] = callback_log.calls_left(database, [line])[line]
+    assert (left.vendor, left.verb, left.id) == ("pipe17", "submit_shipment", found.deliveries[0].id)
     assert {call.vendor for call in found.vendor_calls} == {"pipe17"} and found.vendor_calls[-1].status == 503
     [owed] = found.deliveries
     assert (owed.verb, owed.state) == ("submit_shipment", "owed")

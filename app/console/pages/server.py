@@ -14,7 +14,7 @@ from app.console.pictures import Picture, bars, lines
 from app.console.rendering import shown
 from app.console.sessions import PATH
 from app.console.showing import count, duration
-from app.operations import check_requests, operator_log, settings_view
+from app.operations import check_requests, operator_log, settings_view, vendor_limits
 from app.operations.health import HealthFigures, Window, health
 
 WINDOWS: Final[tuple[tuple[Window, str], ...]] = (
@@ -29,11 +29,15 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     def figures() -> Response:
         window = choosing.word("window", [name for name, _ in WINDOWS]) or "24h"
         channel = choosing.text("channel")
-        found = health(context.database, context.scope, window, channel=context.key_of(channel) if channel else "")
+        key = context.key_of(channel) if channel else ""
+        found = health(context.database, context.scope, window, channel=key)
+        limits = vendor_limits.find(
+            context.database, context.scope, context.configured.channels, context.limits, channel=key
+        )
         title = dict(WINDOWS)[window]
         return shown(
             "health.html", health=found, windows=WINDOWS, channel=channel, channels=context.channel_choices(),
-            said=said(found, title), calls=_calls(found, title), backlog=_backlog(found, title),
+            said=said(found, title), limits=limits, calls=_calls(found, title), backlog=_backlog(found, title),
         )  # fmt: skip
 
     @console.get("/check", provide_automatic_options=False)

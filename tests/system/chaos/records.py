@@ -107,6 +107,8 @@ def refund_entries(database_url: str) -> list[Entry]:
     database = opened(database_url)
     try:
         with database.read() as connection:
-            return refunds.listing(connection, limit=100_000)
+            most = 100_000
+            chosen = refunds.RefundChoice()
+            return refunds.page(connection, chosen, channels=None, before=None, limit=most, searched=most)[0]
     finally:
         database.close()
