@@ -1,4 +1,4 @@
-"""P40, S16: how long the console's pages take with a million journal lines, and what they take from callbacks."""
+"""P40: how long the console's pages take with a million journal lines, and what they take from callbacks."""
 
 from __future__ import annotations
 
