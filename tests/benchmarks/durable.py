@@ -200,11 +200,11 @@ def _hand_out(url: str, channel: str) -> None:
     rows = [{"channel": channel, "refnum": _refnum(number), "lines": b"[]"} for number in range(ORDERS)]
     with database.write() as connection:
         connection.execute(sa.insert(handed_out), rows)
-    _analyze(database)
+    analyze(database)
     database.close()
 
 
-def _analyze(database: Database) -> None:
+def analyze(database: Database) -> None:
     """Else PostgreSQL would do so by itself, in the middle of the measurement."""
     if not database.is_sqlite:
         with database.write() as connection:
@@ -272,7 +272,7 @@ def _owe(url: str, number_owed: int, channels: list[str]) -> None:
                   "body": msgspec.json.encode(Acknowledgement(refnum)), "request_id": "bench", "created_at": now}
                  for refnum, command_id, channel in owed],
             )  # fmt: skip
-    _analyze(database)
+    analyze(database)
     database.close()
 
 
