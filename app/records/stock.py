@@ -19,6 +19,7 @@ from app.domain.stock import StockLevel
 from app.records import sync_state
 from app.records.statements import Prepared, chunked
 from app.records.stock_batches import STOCK
+from app.records.stock_disagreements import NOTE, Disagreement, of_push
 from app.records.tables.stock import HAS_BLANKS, stock
 
 _STOCK = stock.c
@@ -59,12 +60,13 @@ def accept(
     *,
     now: datetime | None = None,
     restate_after_s: float | None = 0.0,
+    disagreement: Disagreement | None = None,
 ) -> None:
     """Keep the levels; each SKU is owed, with a higher `seq` than all before.
 
     An equal level is owed again if it was last sent `restate_after_s` ago or longer (None: never), and at once if the
     vendor refused it or may have another.  `now` is when it is stated, None: this moment.  Pushes for one gateway
-    follow one another: the counter's row is held until the transaction ends.
+    follow one another: the counter's row is held until the transaction ends.  A `disagreement` in them is counted.
     """
     now_ms = _ms(now or utc_now())
     merge = _MERGE.format(seq="excluded.seq")
@@ -81,10 +83,14 @@ def accept(
             f" values (?, ?, ?, ?, {seq:d}, {now_ms:d}, {seq:d}) {merge.replace(':before', f'{before_ms:d}')}",
             [(channel, gateway, sku, level) for sku, level in levels.items()],
         )
+        if disagreement is not None:
+            connection.exec_driver_sql(NOTE["sqlite"], of_push(channel, disagreement, now_ms))
         return
     pushed = {"skus": list(levels), "levels": list(levels.values()), "now": now_ms, "before": before_ms}
-    statement = _ACCEPT_ARRAYS + merge.replace(":before", "%(before)s")
-    connection.exec_driver_sql(statement, {"channel": channel, "gateway": gateway, **pushed})
+    noted = of_push(channel, disagreement, now_ms) if disagreement is not None else {}
+    beside = f", noted as ({NOTE['postgresql']})" if noted else ""
+    statement = _ACCEPT_ARRAYS.format(beside=beside) + merge.replace(":before", "%(before)s")
+    connection.exec_driver_sql(statement, {"channel": channel, "gateway": gateway, **pushed, **noted})
 
 
 _NEWS: Final = "(stock.level <> excluded.level or stock.refusal <> '' or stock.is_uncertain)"
@@ -106,7 +112,7 @@ _ACCEPT_ARRAYS: Final = """
     with counter as (
         insert into sync_states (channel, gateway, seq) values (%(channel)s, %(gateway)s, 1)
         on conflict (channel, gateway) do update set seq = sync_states.seq + 1 returning seq
-    )
+    ){beside}
     insert into stock (channel, gateway, sku, level, seq, stated_at, turn)
     select %(channel)s::text, %(gateway)s::text, sku, level, counter.seq, %(now)s::bigint, counter.seq
     from counter, unnest(%(skus)b::text[], %(levels)b::bytea[]) as pushed (sku, level)

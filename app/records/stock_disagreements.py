@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Insert, select
+from sqlalchemy import Connection, select
 
-from app.records.statements import Prepared, upserted
 from app.records.tables.stock import stock_disagreements
 
 
@@ -26,22 +26,34 @@ class StockDisagreement(msgspec.Struct, frozen=True):
     added_up: int
 
 
-def _noted(dialect: str) -> Insert:
-    pushes, newest = stock_disagreements.c.pushes + 1, ("skus", "last_at", "sku", "stated", "added_up")
-    return upserted(
-        dialect, stock_disagreements, lambda added: {"pushes": pushes, **{name: added[name] for name in newest}}
-    )
+class Disagreement(NamedTuple):
+    """How many SKUs of a push state a total that is not the sum of their sources, and the first of them."""
+
+    skus: int
+    sku: str
+    stated: int
+    added_up: int
 
 
-_NOTE = Prepared(_noted)
+_NOTE = """
+    insert into stock_disagreements (channel, pushes, skus, last_at, sku, stated, added_up)
+    values ({channel}, 1, {disagreeing}, {now}, {example}, {stated}, {added_up})
+    on conflict (channel) do update set pushes = stock_disagreements.pushes + 1, skus = excluded.skus,
+    last_at = excluded.last_at, sku = excluded.sku, stated = excluded.stated, added_up = excluded.added_up
+"""
+_NAMES = ("channel", "disagreeing", "now", "example", "stated", "added_up")
+NOTE: Final = {
+    "sqlite": _NOTE.format(**{name: f":{name}" for name in _NAMES}),
+    "postgresql": _NOTE.format(**{name: f"%({name})s" for name in _NAMES}),
+}
+"""Counts a push with a disagreement, by the name of the dialect; takes what `of_push` gives."""
 
 
-def note(
-    connection: Connection, channel: str, *, skus: int, sku: str, stated: int, added_up: int, now: datetime
-) -> None:
-    """One push of the channel had so many such SKUs."""
-    newest = {"skus": skus, "last_at": now, "sku": sku, "stated": stated, "added_up": added_up}
-    _NOTE.execute(connection, {"channel": channel, "pushes": 1, **newest})
+def of_push(channel: str, found: Disagreement, now_ms: int) -> dict[str, Any]:
+    """The parameters of `NOTE`."""
+    skus, example, stated, added_up = found
+    values = {"disagreeing": skus, "example": example, "stated": stated, "added_up": added_up}
+    return {"channel": channel, "now": now_ms, **values}
 
 
 def of_channel(connection: Connection, channel: str) -> StockDisagreement | None:

@@ -6,7 +6,7 @@ A fact is answered once it is durable; it is sent in the background, newest valu
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -21,7 +21,8 @@ from app.domain.events import Event, about
 from app.domain.stock import StockLevel
 from app.domain.stock_levels import EXTERNAL_STOCK, OWN_STOCK, counted
 from app.gateways.capabilities import StockSink
-from app.records import catalogue, stock, stock_disagreements
+from app.records import catalogue, stock
+from app.records.stock_disagreements import Disagreement
 
 _encode = msgspec.json.Encoder().encode
 
@@ -144,7 +145,7 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
             if any(sink.needs_catalogue or sink.shows_with_catalogue for sink in sinks.values()):
                 unknown = _unknown(connection, request.channel.key, payload.by_sku)
             _one_spelling(connection, request.channel.key, payload.by_sku)
-            for token, sink in sinks.items():
+            for at, (token, sink) in enumerate(sinks.items()):
                 stock.accept(
                     connection,
                     request.channel.key,
@@ -152,25 +153,16 @@ def carry_out(payload: Levels, request: CallbackRequest) -> CallbackResult:
                     payload.by_sku,
                     now=request.services.clock(),
                     restate_after_s=_restate_after_s(sink, request.channel),
+                    disagreement=disagreement if at == 0 else None,
                 )
             reservations.stated(connection, request, payload.by_sku)
-            if disagreement is not None:
-                stock_disagreements.note(
-                    connection,
-                    request.channel.key,
-                    skus=disagreement.skus,
-                    sku=disagreement.sku,
-                    stated=disagreement.stated,
-                    added_up=disagreement.added_up,
-                    now=request.services.clock(),
-                )
         request.services.wake_deliveries()
     message = "the SKU stands in the request more than once; its last row counts"
     repeated = dict.fromkeys(payload.repeated)
     events = [Event("warning", "DUPLICATE_SKU", message, about("sku_number", sku)) for sku in repeated]
     # A vendor that is sent stock by location is never sent the total, so nobody has to decide whether it counts.
     if disagreement is not None and not all(sink.by_location for sink in sinks.values()):
-        events.append(disagreement.event(request.channel))
+        events.append(_disagrees(disagreement, request.channel))
     events += _negative(list(payload.below_zero))
     if any(sink.needs_catalogue for sink in sinks.values()):
         events += _not_in_catalogue(unknown)
@@ -210,28 +202,20 @@ def _one_spelling(connection: Connection, channel: str, by_sku: dict[str, bytes]
             by_sku[kept] = by_sku.pop(sku)
 
 
-class _Disagreement(NamedTuple):
-    """How many SKUs of a push state a total that is not the sum of their sources, and the first of them."""
-
-    skus: int
-    sku: str
-    stated: int
-    added_up: int
-
-    def event(self, channel: Channel) -> Event:
-        counts = {
-            "": "the lower of the two counts until stock_from is set for the channel",
-            "top": "quantity_available counts",
-            "details": "the sum counts",
-        }[channel.stock_from]
-        message = (
-            f"quantity_available is not the sum of quantity_detail for {self.skus} of the SKUs of this request, such "
-            f"as this one; where one figure is sent, {counts}"
-        )
-        return Event("warning", "STOCK_DISAGREES", message, about("sku_number", self.sku))
+def _disagrees(found: Disagreement, channel: Channel) -> Event:
+    counts = {
+        "": "the lower of the two counts until stock_from is set for the channel",
+        "top": "quantity_available counts",
+        "details": "the sum counts",
+    }[channel.stock_from]
+    message = (
+        f"quantity_available is not the sum of quantity_detail for {found.skus} of the SKUs of this request, such "
+        f"as this one; where one figure is sent, {counts}"
+    )
+    return Event("warning", "STOCK_DISAGREES", message, about("sku_number", found.sku))
 
 
-def _settle(payload: Levels, channel: Channel) -> _Disagreement | None:
+def _settle(payload: Levels, channel: Channel) -> Disagreement | None:
     """Decide which figure counts where a row's total and its sources disagree, and put that in its place.
 
     Beside rows that name their sources a row that names none has no unit; where no row does, nothing is said of
@@ -266,7 +250,7 @@ def _settle(payload: Levels, channel: Channel) -> _Disagreement | None:
             rest = level[level.index(b",") :]
             is_said = not is_nowhere or rest.endswith(_NOWHERE)
             by_sku[sku] = b"[%d%b" % (figure, rest if is_said else rest[:-1] + _NOWHERE)
-    return _Disagreement(count, *first) if first is not None else None
+    return Disagreement(count, *first) if first is not None else None
 
 
 _NOWHERE = b",true]"
