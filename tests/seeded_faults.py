@@ -75,6 +75,30 @@ FAULTS = (
         ("tests/records/test_journal.py::test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back",),
     ),
     Fault(
+        "give-up-an-index-when-a-transaction-lasts",
+        "P47",
+        "app/records/migrations/indexes.py",
+        "        op.execute(f\"set lock_timeout = '{WAIT}'\")\n",
+        "",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_an_index_of_a_table_with_rows_waits_for_transactions_and_holds_up_none[postgresql]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
+        "hold-up-traffic-while-an-index-is-made",
+        "P47",
+        "app/records/migrations/indexes.py",
+        "            postgresql_where=condition,\n            postgresql_concurrently=True,\n",
+        "            postgresql_where=condition,\n",
+        (
+            "tests/records/test_migrations.py::"
+            "test_p47_an_index_of_a_table_with_rows_waits_for_transactions_and_holds_up_none[postgresql]",
+        ),
+        on_postgresql=True,
+    ),
+    Fault(
         "write-all-that-waited-for-the-database-at-once",
         "P26",
         "app/records/journal.py",
@@ -255,7 +279,7 @@ FAULTS = (
     Fault(
         "find-an-order-that-is-purged",
         "P38",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         "            reservations.release(connection, channel, refnum)\n"
         "            search_keys.forget(connection, channel, refnum)\n",
         "            reservations.release(connection, channel, refnum)\n",
@@ -278,7 +302,7 @@ FAULTS = (
     Fault(
         "forget-which-orders-were-purged",
         "P32",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         "            remembered.note_erased(connection, channel, refnum, now)\n",
         "",
         (
@@ -344,7 +368,7 @@ FAULTS = (
     Fault(
         "sell-again-what-an-erased-order-has-bought",
         "R25",
-        "app/storefront/order_store.py",
+        "app/storefront/order_expiry.py",
         '            if known != "taken":\n',
         "            if known:\n",
         (
@@ -737,6 +761,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        "know-no-blank-but-the-plain-one",
+        "P27",
+        "app/records/tables/stock.py",
+        """HAS_BLANKS = f"sku <> trim(sku, '{BLANKS}')\"""",
+        'HAS_BLANKS = "sku <> trim(sku)"',
+        (
+            "tests/channel/test_stock_spellings.py::test_r32_p27_one_sku_in_two_spellings_has_one_level_so_the_older_never_comes_after_the_newer",
+        ),
+    ),
+    Fault(
         "look-for-tired-orders-in-the-records-alone",
         "P18",
         "app/channel/actions/order_pull.py",
@@ -774,6 +808,24 @@ FAULTS = (
         'refnum = opaque(order.get("channel_order_refnum"))',
         'refnum = text(order.get("channel_order_refnum"))',
         ("tests/contract/test_caller.py::test_one_bad_order_never_costs_the_page",),
+    ),
+    Fault(
+        "forget-what-came-before-the-source-failed",
+        "P18",
+        "app/channel/actions/order_pull.py",
+        "            fault = error\n",
+        "            raise\n",
+        (
+            "tests/channel/test_order_edges.py::test_p18_orders_that_came_before_the_source_failed_are_given_and_the_walk_goes_on_behind_them",
+        ),
+    ),
+    Fault(
+        "a-key-ends-at-its-quotation-mark",
+        "P27",
+        "app/records/statements.py",
+        """.replace('"', '\\\\"')""",
+        "",
+        ("tests/records/test_stock.py::test_p27_keys_of_any_characters_are_found_as_one_parameter[postgresql]",),
     ),
     Fault(
         "take-an-order-on-both-legs",
@@ -1063,8 +1115,8 @@ FAULTS = (
     Fault(
         "paid-order-purged",
         "R28",
-        "app/storefront/order_store.py",
-        "    return IS_PAID_FOR & ~_is_acknowledged()\n",
+        "app/storefront/order_expiry.py",
+        "    return IS_PAID_FOR & ~is_acknowledged()\n",
         '    return orders.c.refnum == ""\n',
         (
             "tests/channel/test_shops_that_change.py::"
@@ -2435,6 +2487,14 @@ FAULTS = (
         "app/records/bounded_search.py",
         "some = listed.limit(searched).subquery()",
         "some = listed.subquery()",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
+        "a-place-names-an-order-of-another-channel",
+        "P40",
+        "app/records/order_list.py",
+        "    if part.searched_to is None:\n        return part\n",
+        "    if True:\n        return part\n",
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(

@@ -114,11 +114,10 @@ def moment_text(moment: datetime) -> str:
 def _attributes(given: tuple[Attribute, ...]) -> list[dict[str, str]]:
     shown: list[dict[str, str]] = []
     for item in given:
-        value = item.value
-        if stands_alone(value):
-            shown.append({"attribute_type": item.attribute_type, "handle": item.handle, "value": value})
+        if stands_alone(item.value):
+            shown.append(asdict(item))
             continue
-        for handle, part in pieces(item.handle, value):
+        for handle, part in pieces(item.handle, item.value):
             shown.append({"attribute_type": item.attribute_type, "handle": handle, "value": part})
     return shown
 

@@ -62,7 +62,7 @@ def sketch_of(order: Order) -> OrderSketch:
 
 def _sketch_line(line: OrderLine, *, carries_money: bool) -> SketchLine:
     needs_shipping = line.item_type == "ship"
-    if not (carries_money or line.unit_price or line.discount or line.all_tax or line.tax_rates):
+    if not (carries_money or line.unit_price or line.discount or line.unit_tax or line.tax or line.tax_rates):
         return SketchLine(line.refnum, line.sku, line.quantity, line.source_sku, needs_shipping)
     return SketchLine(
         line.refnum,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.errors import ChannelError
 from app.operations.scope import Scope
 from app.records import delivery_rows, erasing, retention, searching, traces
-from app.storefront import order_store
+from app.storefront import order_expiry, order_store
 from app.storefront import retention as storefront
 
 ACT: Final = "orders.erase"
@@ -90,7 +90,7 @@ def _of_open_calls(connection: Connection, channel: str, refnum: str) -> str:
 
 
 def _of_money(connection: Connection, channel: str, refnum: str) -> str:
-    if not order_store.is_held(connection, channel, refnum):
+    if not order_expiry.is_held(connection, channel, refnum):
         return ""
     return (
         f"order {refnum} is paid and RetailOps does not have it: erased, it would be neither shipped nor paid back. "

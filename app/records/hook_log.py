@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, literal_colu
 
 from app.records.bounded_search import Part, look_through
 from app.records.statements import visible
+from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import IS_HOOK, journal
 
 _AT = type_coerce(journal.c.at, BigInteger)
@@ -42,7 +43,7 @@ def page(
 ) -> Part:
     """The lines of these channels (None: all) before a (time in ms, id), newest first.
 
-    Those of a request have an index; of all others at most `searched` are looked through.
+    Those of an order or a request have an index; of all others at most `searched` are looked through.
     """
     of = journal.c
     listed = select(journal).where(literal_column(IS_HOOK))
@@ -50,24 +51,28 @@ def page(
         listed = listed.where(tuple_(_AT, of.id) < tuple_(*before))
     if chosen.request_id:
         listed = listed.where(of.request_id == chosen.request_id)
+    if chosen.order:  # the channel is named for the index
+        listed = listed.where(of.order_refnum == chosen.order, of.channel.in_(select(channel_rows.c.key)))
     if chosen.since is not None:
         listed = listed.where(of.at >= chosen.since)
     if chosen.until is not None:
         listed = listed.where(of.at < chosen.until)
 
-    def rules(of: Any) -> Iterator[ColumnElement[bool]]:
-        yield visible(of.channel, channels)
-        for column, value in ((of.channel, chosen.channel), (of.order_refnum, chosen.order)):
-            if value:
-                yield column == value
-        if chosen.vendor and chosen.topic:
-            yield of.name == f"{chosen.vendor} {chosen.topic}"
-        elif chosen.vendor:
-            yield of.name.startswith(f"{chosen.vendor} ", autoescape=True)
-        elif chosen.topic:
-            yield of.name.endswith(f" {chosen.topic}", autoescape=True)
-        if chosen.is_refused is not None:
-            is_refused = and_(of.status.is_not(None), of.status >= 400)
-            yield is_refused if chosen.is_refused else or_(of.status.is_(None), of.status < 400)
+    return look_through(
+        connection, listed, lambda of: _rules(of, chosen, channels), by=("at", "id"), limit=limit, searched=searched
+    )
 
-    return look_through(connection, listed, rules, by=("at", "id"), limit=limit, searched=searched)
+
+def _rules(of: Any, chosen: HookChoice, channels: Collection[str] | None) -> Iterator[ColumnElement[bool]]:
+    yield visible(of.channel, channels)
+    if chosen.channel:
+        yield of.channel == chosen.channel
+    if chosen.vendor and chosen.topic:
+        yield of.name == f"{chosen.vendor} {chosen.topic}"
+    elif chosen.vendor:
+        yield of.name.startswith(f"{chosen.vendor} ", autoescape=True)
+    elif chosen.topic:
+        yield of.name.endswith(f" {chosen.topic}", autoescape=True)
+    if chosen.is_refused is not None:
+        is_refused = and_(of.status.is_not(None), of.status >= 400)
+        yield is_refused if chosen.is_refused else or_(of.status.is_(None), of.status < 400)

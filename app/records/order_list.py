@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from app.records.bounded_search import Part, look_through
 from app.records.statements import visible
-from app.records.tables.columns import Moment
+from app.records.tables.columns import Moment, milliseconds
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
 from app.records.tables.orders import handed_out, held_back
 from app.records.tables.storefront import orders
@@ -80,14 +80,16 @@ def page(
         def rules(of: Any) -> tuple[ColumnElement[bool], ...]:
             return visible(of.channel, chosen.channels), STATE.in_([chosen.state])
 
-        return look_through(
+        part = look_through(
             connection, listed, rules, by=by, limit=limit, searched=searched, shown=_rows, parameters={"now": now}
         )
+        return _without_strangers(part, before)
     # What belongs to an order is read for those of the page alone.
     some = limit + 1 if chosen.channels is None else searched
     part = look_through(
         connection, listed, lambda of: [visible(of.channel, chosen.channels)], by=by, limit=limit, searched=some
     )
+    part = _without_strangers(part, before)
     keys = [(row.channel, row.order_refnum) for row in part.rows]
     known = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
         _KEY.kind == "order", tuple_(_KEY.channel, _KEY.order_refnum).in_(keys)
@@ -95,6 +97,17 @@ def page(
     rows = connection.execute(_rows(known.subquery()), {"now": now}) if keys else ()
     by_key = {(row.channel, row.order_refnum): row for row in rows}
     return replace(part, rows=[by_key[key] for key in keys if key in by_key])
+
+
+def _without_strangers(part: Part, before: Place | None) -> Part:
+    """The place where a search stopped may be an order of a channel that the reader does not see: its moment stands for
+    it, and the orders of that moment are left to the next page, unless this one had no others."""
+    if part.searched_to is None:
+        return part
+    end_ms = milliseconds(part.searched_to)
+    if before == (end_ms + 1, "", ""):
+        return replace(part, last=(end_ms, "", ""))
+    return replace(part, rows=[row for row in part.rows if milliseconds(row.at) > end_ms], last=(end_ms + 1, "", ""))
 
 
 def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row[Any] | None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from app.records.retention import Clock
-from app.storefront import cart_store, order_store
+from app.storefront import cart_store, order_expiry
 
 CLOCKS: tuple[Clock, ...] = (
     Clock(
         "orders",
         "a row goes order_days after completion, cancellation or full refund, else open_order_days after its last "
         "change; each order carries its date; a paid one that RetailOps does not have is kept beyond it",
-        lambda now, terms: order_store.expired(now),
-        lambda connection, rows, now, terms: order_store.purge(
+        lambda now, terms: order_expiry.expired(now),
+        lambda connection, rows, now, terms: order_expiry.purge(
             connection, [(row.channel, row.refnum) for row in rows], now
         ),
-        order_store.of_order,
-        lambda connection, rows: order_store.erase(connection, [(row.channel, row.refnum) for row in rows]),
+        order_expiry.of_order,
+        lambda connection, rows: order_expiry.erase(connection, [(row.channel, row.refnum) for row in rows]),
     ),
     Clock(
         "carts",

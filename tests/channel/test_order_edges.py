@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from app.channel import paging, source_cancellations
 from app.channel.actions import order_pull
 from app.channel.actions.order_pull import TIRED_AFTER
 from app.clock import utc_now
+from app.domain.orders import Candidate
+from app.errors import Unavailable
+from app.gateways.vendors.pipe17.orders.order_source import Pipe17Orders
 from app.records.tables.orders import handed_out
 from tests.conftest import Caller, Sandbox, codes, eventually
 
@@ -119,6 +123,26 @@ def test_p18_a_walk_of_several_pages_has_each_order_once_after_a_silence_and_bes
             break
         retailops.pull()
     assert sorted(reached) == sorted(everything) and reached[-2:] == tired, reached
+
+
+def test_p18_orders_that_came_before_the_source_failed_are_given_and_the_walk_goes_on_behind_them(
+    retailops: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything, fetch = refnums(retailops.pull()), Pipe17Orders.fetch_orders
+
+    def break_off(self: Pipe17Orders, *of: Any) -> Iterator[list[Candidate]]:
+        for chunk in fetch(self, *of):
+            for candidate in paging.ordered(chunk)[:3]:
+                yield [candidate]
+            raise Unavailable("TIMEOUT", "no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipe17Orders, "fetch_orders", break_off)
+        answer = retailops.ask("order_pull")
+    given, token = refnums(answer["orders"]), answer["next_page_token"]
+    assert given and given == everything[: len(given)] and token
+    answer = retailops.ask("order_pull", page_token=token)
+    assert refnums(answer["orders"]) == everything[len(given) :] and not answer["next_page_token"]
 
 
 def set_count(retailops: Caller, refnum: str, times: int) -> None:

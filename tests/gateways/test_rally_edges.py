@@ -22,6 +22,7 @@ from app.records.tables.deliveries import deliveries
 from app.records.tables.orders import held_back
 from app.records.tables.storefront import orders as orders_table
 from app.settings import ENVIRONMENT_HELP
+from app.storefront import order_expiry
 from app.storefront import order_store as kept
 from tests.conftest import codes, eventually
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text, money, opened
@@ -211,7 +212,7 @@ def forget(shop: Shop, refnum: str) -> None:
         connection.execute(
             update(orders_table).where(orders_table.c.refnum == refnum).values(purge_after=now - timedelta(days=1))
         )
-        kept.purge(connection, [(shop.name, refnum)], now)
+        order_expiry.purge(connection, [(shop.name, refnum)], now)
         assert kept.get(connection, shop.name, refnum) is None
 
 

@@ -34,6 +34,7 @@ from app.gateways.vendors.retailrocket import VENDOR
 from app.gateways.vendors.retailrocket.api import content_hash
 from app.gateways.vendors.retailrocket.gateway import RetailRocketGateway
 from app.operations import acts
+from app.operations.operators import operator
 from app.records import catalogue, cataloguing, due_facts, stock, sync_state
 from app.records.cataloguing import Statement
 from app.records.database import Database
@@ -201,8 +202,8 @@ def test_p32_of_an_erased_order_that_its_source_still_gives_no_report_is_kept_ag
 ) -> None:
     shop = open_shop(SERVER + 'when = "completion"')
     shop.sell("WEB-1")
-    database, operator = shop.caller.database, acts.operator("Ada", "the shopper requested it")
-    assert acts.erase(database, operator, "shop", "WEB-1", database.now()) == {"pending_reports": 1}
+    database, ada = shop.caller.database, operator("Ada", "the shopper requested it")
+    assert acts.erase(database, ada, "shop", "WEB-1", database.now()) == {"pending_reports": 1}
     [order] = shop.caller.pull(specific_orders=[{"channel_refnum": "WEB-1"}])
     assert order["channel_order_refnum"] == "WEB-1"
     with database.read() as connection:

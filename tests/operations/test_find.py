@@ -23,7 +23,7 @@ from app.records.search_filling import SearchFilling
 from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
 from app.records.tables.storefront import orders
-from app.storefront import order_store
+from app.storefront import order_expiry
 from tests.conftest import Caller, Sandbox, channel_table, eventually
 from tests.gateways.rally_shop import MUG, TEE, opened, record
 
@@ -141,7 +141,7 @@ def test_p38_an_order_of_a_checkout_is_found_from_its_first_moment_and_its_money
         with shop.database.write() as connection:
             late = utc_now() + timedelta(days=4000)
             connection.exec_driver_sql("update orders set state = 'completed'")
-            order_store.purge(connection, [(order.channel, refnum)], late)
+            order_expiry.purge(connection, [(order.channel, refnum)], late)
             assert search_keys.of_order(connection, order.channel, refnum) == []
 
         # Neither a later process nor RetailOps brings any back, but for what its money is called.

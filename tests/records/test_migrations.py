@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from alembic.migration import MigrationContext
 from flask import Flask
 
 from app.errors import SettingsFault
-from app.records import compatibility
+from app.records import compatibility, migrating
 from app.records.database import Database, DatabaseUnavailable, UnfitDatabase
 from app.records.tables import metadata
 from app.records.tables.server import schema_compatibility
@@ -236,6 +238,50 @@ def test_p47_what_old_code_cannot_live_with_waits_for_its_transactions_and_keeps
         for use in (database.read, database.write):
             with pytest.raises(DatabaseUnavailable, match="migrated"), use():
                 pass
+
+
+@pytest.mark.postgresql
+def test_p47_an_index_of_a_table_with_rows_waits_for_transactions_and_holds_up_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.is_sqlite:
+        return  # a migration is a transaction of the only writer
+    monkeypatch.setattr(migrating, "LOCK_MS", 50)
+    monkeypatch.setattr(migrating, "TRY_FOR_S", 0)
+    first, *others = compatibility.chain()
+    database.upgrade(first)
+    with database.read() as connection:
+        of_before = set(sa.inspect(connection).get_table_names())
+    database.upgrade(others[0])  # it adds columns
+    sent: list[str] = []
+    note = _noting(sent)
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    engine = sa.create_engine(database.url, poolclass=sa.NullPool)
+    waiting = sa.text("""
+        select pg_stat_clear_snapshot(), count(*) from pg_stat_activity where wait_event = 'virtualxid'
+        and query like 'CREATE INDEX%' and clock_timestamp() - query_start > interval '0.3 s'
+    """)
+    with ThreadPoolExecutor() as pool, engine.connect() as writer, engine.connect() as other:
+        writer.execute(sa.text("lock table journal in row exclusive mode"))
+        upgraded = pool.submit(database.upgrade)
+        eventually(lambda: other.execute(waiting).one()[1], 20)
+        other.execute(sa.text("set local lock_timeout = 200"))
+        other.execute(sa.text("lock table journal in row exclusive mode"))
+        other.rollback()
+        writer.rollback()
+        assert upgraded.result(60) == others[1:]
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    made = [re.match(r"CREATE (UNIQUE )?INDEX (CONCURRENTLY )?\S+ ON (\w+)", statement) for statement in sent]
+    indexes = [(found[2], found[3]) for found in made if found is not None]
+    assert {table for _, table in indexes} >= {"journal", "refunds", "late_events", "stock"}
+    assert all(is_concurrent for is_concurrent, table in indexes if table in of_before), indexes
+
+
+def _noting(sent: list[str]) -> Callable[..., None]:
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    return note
 
 
 def test_a_closed_database_opens_no_connection_any_more(database: Database) -> None:

@@ -16,8 +16,8 @@ from app.records.purge import Purge
 from app.records.retention import Terms
 from app.records.tables.orders import handed_out
 from app.storefront import cart_store as carts
+from app.storefront import order_expiry, reservations
 from app.storefront import order_store as orders
-from app.storefront import reservations
 from app.storefront.retention import CLOCKS
 from tests.records.test_migrations import open_database
 
@@ -152,5 +152,5 @@ def test_p32_an_order_that_changed_meanwhile_is_not_purged(database: Database) -
     stored = add(database, "a", purge_after=NOW)
     with database.write() as connection:
         orders.change(connection, stored, now=NOW, purge_after=FAR)
-        orders.purge(connection, [("first", "a")], NOW + timedelta(days=1))
+        order_expiry.purge(connection, [("first", "a")], NOW + timedelta(days=1))
         assert orders.get(connection, "first", "a") is not None

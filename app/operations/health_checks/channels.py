@@ -15,7 +15,7 @@ from app.gateways import VENDORS
 from app.records import inbound
 from app.records.database import Database
 from app.settings import Settings
-from app.storefront import order_store
+from app.storefront import order_expiry
 
 NAMED = 3
 """How many accounts are named one by one."""
@@ -44,7 +44,7 @@ def of_gone_channels(configured: Settings, database: Database) -> list[Finding]:
 
 def not_handed_over(connection: Connection, found: Mapping[str, list[Finding]], now: datetime) -> None:
     """Paid orders that RetailOps should have had long ago; they are kept until it has them (R28)."""
-    for waiting in order_store.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
+    for waiting in order_expiry.waiting_since_before(connection, now - NOT_HANDED_OVER_FOR):
         count = f"{waiting.count} orders" if waiting.count > 1 else "1 order"
         what = (
             f"{count} paid more than {NOT_HANDED_OVER_FOR.days} days ago and not acknowledged by RetailOps, the oldest "

@@ -20,6 +20,12 @@ metadata = MetaData(
     }
 )
 
+BLANKS = (
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What `str.strip` takes off, for a database."""
+
 Serial = BigInteger().with_variant(Integer, "sqlite")
 """A growing number; SQLite numbers rows by itself only where the type is spelled INTEGER."""
 
@@ -52,6 +58,8 @@ def moment_of(ms: int | None) -> datetime | None:
 
 def units_of(amount: Decimal) -> int:
     """The amount as `Amount` keeps it.  Raises ValueError as `Amount`."""
+    if not amount:  # as of most orders of a source without money
+        return 0
     scaled = amount.scaleb(4)
     if scaled != scaled.to_integral_value():
         raise ValueError("an amount has more than four decimals")

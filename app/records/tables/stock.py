@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from app.records.tables.columns import FreeText, Moment, index, metadata
+from app.records.tables.columns import BLANKS, FreeText, Moment, index, metadata
 
 stock = sa.Table(
     "stock",
@@ -44,7 +44,7 @@ index(stock, "ix_stock_owed", "channel", "gateway", "is_changed", "turn", "sku",
 index(stock, "ix_stock_again", "channel", "gateway", "again_at", where=IS_TO_BE_OWED)
 index(stock, "ix_stock_attention", "channel", "gateway", where="attention <> ''")
 
-HAS_BLANKS = "sku <> trim(sku)"
+HAS_BLANKS = f"sku <> trim(sku, '{BLANKS}')"
 """SKUs with a blank at an end, which some of RetailOps' systems drop."""
 
 index(stock, "ix_stock_blanks", "channel", "sku", where=HAS_BLANKS)

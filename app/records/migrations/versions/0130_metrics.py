@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from app.records.migrations import indexes
+
 revision = "0130"
 down_revision = "0121"
 usable_from = "0100"
 
 
 def upgrade() -> None:
+    indexes.add("ix_late_events_open", "late_events", ["channel"], where="dismissed_at is null")
     op.create_table(
         "counters",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -26,5 +29,3 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "gateway", "process", name=op.f("pk_open_breakers")),
     )
-    is_open = sa.text("dismissed_at is null")
-    op.create_index("ix_late_events_open", "late_events", ["channel"], sqlite_where=is_open, postgresql_where=is_open)
