@@ -60,6 +60,7 @@ def sqlite_engine(url: URL) -> Engine:
         hide_parameters=True,
         pool_size=8,
         max_overflow=SQLITE_CONNECTIONS - 8,
+        pool_use_lifo=True,  # each keeps pages in memory: so few of them do
         connect_args={"timeout": LOCKED_S},
     )
 
