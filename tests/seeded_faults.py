@@ -2514,14 +2514,6 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
-        "places-between-milliseconds",
-        "P40",
-        "app/records/tables/columns.py",
-        "return round(at.timestamp() * 1000)",
-        "return int(at.timestamp() * 1000)",
-        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
-    ),
-    Fault(
         "what-waits-is-read-of-all-channels",
         "P40",
         "app/records/attention.py",

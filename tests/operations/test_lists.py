@@ -116,7 +116,7 @@ def test_the_log_is_walked_to_its_end_and_finds_what_is_rare(
 def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also at moments that many rows share, and that no float holds as written."""
+    """Also at moments that many rows share."""
     now, numbers = database.now(), range(200)
     moments = [now - timedelta(milliseconds=number // 3) for number in numbers]
     made = [
