@@ -53,7 +53,7 @@ def connect(sandbox: Sandbox, tools: Tools | None = None, **more: Any) -> Pipe17
         "api_key": INTEGRATION_KEY,
         "base_url": sandbox.url + BASE_PATH,
         "integration_id": INTEGRATION_ID,
-        "patience_s": 1.0,
+        "patience_s": 8.0,
         "requests_per_s": 0,
         **more,
     }

@@ -164,7 +164,7 @@ def test_what_is_owed_while_switched_off_is_delivered_after_it_is_on_again(
 
 
 def test_an_unreadable_integration_keeps_what_was_read_and_never_takes_a_callback_longer(empty: Sandbox) -> None:
-    gateway = connect(empty, integration_refresh_s=0.05)
+    gateway = connect(empty, integration_refresh_s=0.05, patience_s=1.0)
     request(empty)
     administrate(empty, settings={"shipping_method_default": "UPSG"})
     assert [item.order.ship_service_code for item in fetch(gateway)] == ["UPSG"]  # type: ignore[union-attr]
