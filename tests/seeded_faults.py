@@ -48,6 +48,29 @@ FAULTS = (
         ("tests/console/test_pages.py::test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once",),
     ),
     Fault(
+        "deny-an-erasure-for-the-log-that-cannot-be-emptied",
+        "P32",
+        "app/records/database.py",
+        "with suppress(TurnTimeout, DatabaseUnavailable):",
+        "with suppress(TurnTimeout):",
+        (
+            "tests/records/test_database.py::"
+            "test_p32_the_log_is_emptied_without_keeping_writers_waiting_and_what_is_erased_is_never_denied",
+        ),
+    ),
+    Fault(
+        "keep-writers-waiting-while-the-log-is-emptied",
+        "P15",
+        "app/records/engines.py",
+        'driver.execute("PRAGMA busy_timeout=0")',
+        "pass",
+        (
+            "tests/records/test_database.py::"
+            "test_p32_the_log_is_emptied_without_keeping_writers_waiting_and_what_is_erased_is_never_denied",
+        ),
+        patience_s=20.0,
+    ),
+    Fault(
         "say-nothing-of-an-open-breaker",
         "R14",
         "app/operations/vendor_limits.py",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import caller
 from app.fair_turns import TurnTimeout
 from app.records import compatibility, heartbeat, migrating, private_files
 from app.records.compatibility import LACKS_MIGRATIONS, Form, UnfitDatabase
@@ -36,6 +37,9 @@ __all__ = [
     "UnfitDatabase",
 ]
 
+LOG_WAIT_S = 1.0
+"""How long it is tried to empty SQLite's log while others read or write."""
+
 log = logging.getLogger(__name__)
 
 
@@ -53,11 +57,22 @@ class Database(Transactions):
             log.warning("a step of %s s of the shared clock does not count as time", round(step.total_seconds()))
 
     def empty_log(self) -> bool:
-        """See `engines.empty_log`; PostgreSQL cleans up by itself.  Raises `DatabaseUnavailable` as `read` does."""
+        """See `engines.empty_log`; PostgreSQL cleans up by itself.
+
+        Tried again for `LOG_WAIT_S`.  False, too, where the database cannot be used: what was to be erased is erased by
+        then.
+        """
         if not self.is_sqlite:
             return True
-        with self._connection() as connection:
-            return empty_log(connection)
+        give_up_at = time.monotonic() + LOG_WAIT_S
+        with suppress(TurnTimeout, DatabaseUnavailable):
+            while (left_s := give_up_at - time.monotonic()) > 0:
+                self._begin_use()  # before the writer's turn, as for a write
+                with self._writer.turn(caller.channel.get(), left_s), self._connection(left_s) as connection:
+                    if empty_log(connection):
+                        return True
+                time.sleep(0.02)
+        return False
 
     def is_ready(self) -> bool:
         """True when the database answers and this code can use it."""

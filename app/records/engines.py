@@ -100,13 +100,17 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
 def empty_log(connection: Connection) -> bool:
     """Bring SQLite's write-ahead log into the file and make it empty, for old pages stand in it (R28).
 
-    Outside of a transaction.  False while another connection reads or writes; later writes then overwrite the log.
+    Outside of a transaction.  False at once while another connection reads or writes, for whoever waits here keeps the
+    file locked for writers; later writes then overwrite the log.
     """
     driver: Any = connection.connection.dbapi_connection
     try:
+        driver.execute("PRAGMA busy_timeout=0")
         is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError:
         return False
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={int(LOCKED_S * 1000)}")
     return not is_busy
 
 

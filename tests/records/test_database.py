@@ -145,6 +145,36 @@ def test_p26_a_list_of_keys_as_one_parameter_is_found_by_the_index(tmp_path: Pat
     database.close()
 
 
+def test_p32_the_log_is_emptied_without_keeping_writers_waiting_and_what_is_erased_is_never_denied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.records.database.LOG_WAIT_S", 0.1)
+    database, beside = (Database(f"sqlite:///{tmp_path}/a.db") for _ in range(2))
+    database.prepare()
+    begun_s = time.monotonic()
+    with beside.read() as reader:
+        assert reader.exec_driver_sql("select count(*) from journal").scalar() == 0
+        with database.write() as connection:
+            connection.exec_driver_sql("create table t (x)")
+        assert not database.empty_log(), "somebody reads what is older"
+    with ThreadPoolExecutor(1) as pool, database.write() as connection:
+        connection.exec_driver_sql("create table u (x)")
+        assert not pool.submit(database.empty_log).result(10), "a writer of this process has its turn"
+    assert time.monotonic() - begun_s < 3, "nobody waits as long as a locked file is waited for"
+    assert database.empty_log() and Path(f"{tmp_path}/a.db-wal").stat().st_size == 0
+    with database.read() as connection:
+        assert connection.exec_driver_sql("pragma busy_timeout").scalar() == 5000
+
+    @sa.event.listens_for(database.engine, "checkout")
+    def _lose(*_: object) -> None:
+        raise sa.exc.DisconnectionError
+
+    assert not database.empty_log()
+    database.close()
+    assert not database.empty_log()
+    beside.close()
+
+
 @pytest.mark.both_databases
 def test_a_page_that_reads_too_long_is_broken_off_and_the_next_user_of_its_connection_is_not(database_url: str) -> None:
     database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": database_url}), 2)

@@ -48,5 +48,5 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             rows = acts.erase(context.database, operator, key, refnum, context.now())
         except NotErasable as refused:
             changed(f"Nothing was erased: {refused}.")
-        done = "erased" if context.database.empty_log() else "erased-log"
-        return gone(f"{PATH}/orders/{segment(channel)}/{segment(refnum)}", done if rows else "nothing")
+        done = "nothing" if not rows else "erased" if context.database.empty_log() else "erased-log"
+        return gone(f"{PATH}/orders/{segment(channel)}/{segment(refnum)}", done)
