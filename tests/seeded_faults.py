@@ -71,6 +71,17 @@ FAULTS = (
         patience_s=20.0,
     ),
     Fault(
+        "show-a-callback-with-the-status-of-another-of-its-request-id",
+        "P40",
+        "app/records/traces.py",
+        "        of.name == row.callback,\n",
+        "",
+        (
+            "tests/operations/test_lists.py::"
+            "test_p40_a_callback_of_an_order_is_not_shown_with_what_came_of_another_of_the_same_request_id[sqlite]",
+        ),
+    ),
+    Fault(
         "say-nothing-of-an-open-breaker",
         "R14",
         "app/operations/vendor_limits.py",

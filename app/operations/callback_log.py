@@ -100,16 +100,21 @@ def find(database: Database, scope: Scope, chosen: CallbackChoice, *, after: str
         found = callback_log.page(connection, chosen, channels=scope.keys, before=before, limit=PAGE, searched=SEARCHED)
         ledger = traces.callbacks_of_order(connection, scope.keys, chosen.order) if chosen.order else ()
     rows = list(map(_line, found.rows))
-    known = {row.request_id for row in rows}
+    known = set(map(_named, rows))
     for command, line in ledger:
         item = _line(line, command.order_refnum) if line is not None else _of_ledger(command)
         is_under_order = line is not None and line.order_refnum == chosen.order
         is_of_page = _is_between(item.at, found.last, before)
-        if item.request_id not in known and not is_under_order and is_of_page and _is_chosen(item, chosen):
-            known.add(item.request_id)
+        if _named(item) not in known and not is_under_order and is_of_page and _is_chosen(item, chosen):
+            known.add(_named(item))
             rows.append(item)
     rows.sort(key=lambda row: row.at, reverse=True)
     return Page(tuple(rows), cursor(*found.last) if found.last else "", found.searched_to)
+
+
+def _named(item: LoggedCallback) -> tuple[str, str, str]:
+    """What two items of one order's callback share; a request id alone is whatever its sender chose."""
+    return item.channel, item.callback, item.request_id
 
 
 def _is_between(at: datetime, last: Sequence[int] | None, before: Sequence[int] | None) -> bool:

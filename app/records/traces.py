@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, or_, select, true, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Subquery, and_, func, literal, or_, select, true, union_all
 
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
+from app.records.tables.columns import BLANKS
 from app.records.tables.deliveries import commands, deliveries, late_events
 from app.records.tables.operations import journal, operation_targets, operations
 from app.records.tables.orders import handed_out, held_back, packages
@@ -94,11 +95,30 @@ def callbacks_of_order(
     known = select(channel_rows.c.key)  # both are named for their index
     of_order = (commands.c.channel.in_(known), commands.c.order_refnum == refnum, visible(commands.c.channel, channels))
     ledger = connection.execute(select(commands).where(*of_order).order_by(commands.c.id)).all()
-    spans = {row.request_id: (row.begun_at, row.finished_at or row.begun_at) for row in ledger if row.request_id}
-    lines = {
-        (row.channel, row.request_id): row for row in lines_of_requests(connection, spans) if row.kind == "callback"
-    }
-    return [(row, lines.get((row.channel, row.request_id))) for row in ledger]
+    lines: dict[int, Row[Any]] = {}
+    for some in chunked([row for row in ledger if row.request_id], 50):
+        found = connection.execute(union_all(*(select(_line_of_command(row)) for row in some)))
+        lines |= {line.command_id: line for line in found}
+    return [(row, lines.get(row.id)) for row in ledger]
+
+
+def _line_of_command(row: Row[Any]) -> Subquery:
+    """The journal's line of the callback that made a row of the ledger, and the row's id as `command_id`.
+
+    The request id alone does not tell, for another callback may have brought the same.  The line names the order as
+    RetailOps does, which may drop blanks at the ends of a number (R32), or none.
+    """
+    of, last = journal.c, row.finished_at or row.begun_at
+    is_its = (
+        of.request_id == row.request_id,
+        of.at.between(row.begun_at - SLACK, last + SLACK),
+        of.kind == "callback",
+        of.channel == row.channel,
+        of.name == row.callback,
+        func.trim(of.order_refnum, BLANKS).in_(("", row.order_refnum.strip())),
+    )
+    lines = select(journal, literal(row.id).label("command_id")).where(*is_its)
+    return lines.order_by(of.at).limit(1).subquery()
 
 
 def calls_of_commands(connection: Connection, command_ids: Collection[int]) -> Rows:

@@ -204,6 +204,38 @@ def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_m
     assert [row.verb for row in of_order] == ["submit_shipment", "acknowledge_order"]
 
 
+def test_p40_a_callback_of_an_order_is_not_shown_with_what_came_of_another_of_the_same_request_id(
+    database: Database,
+) -> None:
+    """A request id is whatever its sender chose; what has no line of its own says so."""
+    now = database.now()
+    command = {
+        "channel": "first", "natural_key": "O-1", "order_refnum": "O-1", "digest": "", "events": b"[]",
+        "request_id": "r", "begun_at": now, "lease_until": now, "finished_at": now,
+    }  # fmt: skip
+    line = {
+        "at": now, "kind": "callback", "channel": "first", "name": "order_pull", "order_refnum": "", "outcome": "x",
+        "status": 503, "duration_ms": 1, "request_id": "r",
+    }  # fmt: skip
+    many = [line | {"at": now + timedelta(seconds=1), "kind": "vendor", "name": "pipe17 GET /"}] * 2000
+    own = {"name": "order_acknowledge", "status": 200}
+    with database.write() as connection:
+        connection.execute(insert(channel_rows), {"key": "first", "name": "first", "registered_at": now})
+        for callback in ("order_acknowledge", "order_cancel"):
+            connection.execute(insert(tables.commands), command | {"callback": callback})
+        others = {"name": "order_cancel", "order_refnum": "O-2"}
+        connection.execute(insert(lines), [line, line | own, line | others, *many])
+
+    def shown() -> set[tuple[str, int | None]]:
+        found = callback_log.find(database, FIRST, CallbackChoice(order="O-1"))
+        return {(row.callback, row.status) for row in found.rows}
+
+    assert shown() == {("order_acknowledge", 200), ("order_cancel", None)}
+    with database.write() as connection:
+        connection.execute(insert(lines), line | {"name": "order_cancel", "order_refnum": "O-1\t", "status": 200})
+    assert shown() == {("order_acknowledge", 200), ("order_cancel", 200)}, "blanks at its ends are no other number"
+
+
 def calls(database: Database, states: list[str], channel: str = "first") -> list[int]:
     now = database.now()
     ids = []
