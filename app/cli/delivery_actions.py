@@ -91,7 +91,7 @@ def drop(
 ) -> None:
     """Give calls up for good: those named, or all parked ones that the filters choose.
 
-    The call is never sent, its body is deleted, and the order's later calls go on.  An id
+    The call is not sent again, its body is deleted, and the order's later calls go on.  An id
     like n7 dismisses that piece of late news instead.
     """
     operator = operator_of(by, reason, needs_reason=not dry_run)
@@ -143,7 +143,7 @@ def confirm(
     """Say that the vendor has done these calls, because you have seen it there.
 
     For a parked call whose outcome is unknown, a refund above all: it counts as delivered with all that follows
-    from it (the money is paid, the order is sent), nothing is sent, and the order's later calls go on.
+    from it (the money counts as paid, the order as sent).  Nothing is sent now, and the order's later calls go on.
     """
     operator = operator_of(by, reason, needs_reason=not dry_run)
     if as_json and not (yes or dry_run):
