@@ -82,6 +82,14 @@ FAULTS = (
         ),
     ),
     Fault(
+        "read-the-rest-of-a-file-as-the-process-itself",
+        "P15",
+        "app/console/csv_rows.py",
+        "caller.channel.set(sender)",
+        'caller.channel.set("")',
+        ("tests/console/test_pages.py::test_csv_ends_with_a_row_that_says_that_there_are_more",),
+    ),
+    Fault(
         "say-nothing-of-an-open-breaker",
         "R14",
         "app/operations/vendor_limits.py",

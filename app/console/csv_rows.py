@@ -44,7 +44,7 @@ def csv_reply(name: str, heads: Sequence[str], pages: Iterable[Rows], things: st
         following = iter(pages)
         first = next(following, ())
         turn = turn.pop_all()
-    lines = csv_of(heads, chain([first], _limited(following)), things)
+    lines = csv_of(heads, chain([first], _limited(following, caller.channel.get())), things)
     reply = Response(_ending(lines, turn), content_type="text/csv; charset=utf-8")
     reply.call_on_close(turn.close)  # also where nothing of it is sent
     reply.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -92,13 +92,16 @@ def _ending(lines: Iterator[bytes], turn: ExitStack) -> Iterator[bytes]:
         yield from lines
 
 
-def _limited(pages: Iterator[Rows]) -> Iterator[Rows]:
-    """What is read while the reply is sent has the limit of pages as well: the request is over by then."""
+def _limited(pages: Iterator[Rows], sender: str) -> Iterator[Rows]:
+    """What is read while the reply is sent has the limit of pages as well, and takes its turns as the request's
+    sender: the request is over by then."""
     while True:
         caller.read_limit_s.set(READ_LIMIT_S)
+        before = caller.channel.set(sender)
         try:
             page = next(pages, None)
         finally:
+            caller.channel.reset(before)
             caller.read_limit_s.set(None)
         if page is None:
             return

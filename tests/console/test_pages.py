@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
+from app import caller
 from app.clock import utc_now
 from app.console import csv_rows
 from app.console.csv_rows import harmless
@@ -21,6 +22,7 @@ from app.console.meanings import meanings
 from app.console.pages import refunds
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
+from app.deadline import Deadline
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
 from app.records.breakers import OwnBreakers
@@ -469,6 +471,16 @@ def test_csv_ends_with_a_row_that_says_that_there_are_more(monkeypatch: pytest.M
     assert lines([numbers[:most]]) == ["n", *(str(n) for n in range(most))]
     assert lines([]) == ["n"]
     assert lines(failing())[:2] == ["n", "1"] and "Only the first 1 orders" in lines(failing())[2]
+
+    def of_sender() -> Iterator[csv_rows.Rows]:
+        for _ in range(3):
+            yield [[caller.channel.get()]]
+
+    caller.begin_request(Deadline.in_s(10), "sender")
+    reply = csv_rows.csv_reply("n.csv", ["n"], of_sender(), "orders")
+    caller.end_request()
+    assert reply.get_data(as_text=True).split() == ["n", "sender", "sender", "sender"], "to the end as its sender reads"
+    assert caller.channel.get() == ""
     monkeypatch.setattr(csv_rows, "MOST_S", -1.0)
     assert "Only the first 0 orders" in lines([[["1"]]])[-1]
 
