@@ -20,7 +20,7 @@ from app.transport.rates import RatePlan
 __all__ = ["Limit", "RateNow", "VendorLimits", "find", "rate_now"]
 
 AT_THE_RATE: Final = ("RATE_LIMITED", "VENDOR_BUSY")
-"""Codes of calls that were not begun because no turn at the vendor came in time (R14)."""
+"""Codes of calls that were not begun because no turn at the vendor came in time, also for a pause of its own (R14)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ class VendorLimits:
             )
         if self.at_the_rate:
             settings = " or ".join(rate.setting for rate in self.rates) or "its rate"
-            return f"More is to be sent than the rate lets through.  It goes on by itself; {settings} sets the rate."
+            return (
+                f"No turn came in time: the rate, or a pause that {self.vendor} asked for.  It goes on by itself; "
+                f"{settings} sets the rate."
+            )
         return ""
 
 
@@ -98,7 +101,7 @@ def find(
         owed, waiting = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         for row in attention.open_calls(connection, scope.keys):
             owed[row.channel, row.gateway] += row.number if row.state != "parked" else 0
-        for row in attention.calls_failed_with(connection, AT_THE_RATE):
+        for row in attention.calls_failed_with(connection, AT_THE_RATE, scope.keys):
             waiting[row.channel, row.gateway] += row.number
 
     def rate(limit: Limit) -> RateNow:

@@ -56,7 +56,9 @@ def open_calls(connection: Connection, channels: Collection[str] | None = None) 
     ).all()
 
 
-def calls_failed_with(connection: Connection, codes: Collection[str]) -> Sequence[Row[Any]]:
+def calls_failed_with(
+    connection: Connection, codes: Collection[str], channels: Collection[str] | None = None
+) -> Sequence[Row[Any]]:
     """Calls that are tried again and failed last with one of these codes, or with an error that names one.
 
     `channel`, `gateway`, `verb`, their `number`, and one of their errors as `said`.
@@ -65,7 +67,8 @@ def calls_failed_with(connection: Connection, codes: Collection[str]) -> Sequenc
     named = [deliveries.c.last_error.contains(code, autoescape=True) for code in codes]
     return connection.execute(
         select(*columns, _NUMBER, func.max(deliveries.c.last_error).label("said"))
-        .where(deliveries.c.state.in_(DUE_STATES), or_(deliveries.c.last_code.in_(codes), *named))
+        .where(deliveries.c.state.in_(DUE_STATES), visible(deliveries.c.channel, channels))
+        .where(or_(deliveries.c.last_code.in_(codes), *named))
         .group_by(*columns)
         .order_by(*columns)
     ).all()

@@ -25,6 +25,7 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
+from app.records import attention
 from app.records.breakers import OwnBreakers
 from app.records.database import DatabaseUnavailable
 from app.records.tables.gateways import rates
@@ -380,7 +381,11 @@ def test_r14_health_says_what_keeps_calls_from_a_vendor_and_what_to_do(
 
     assert said() == "pipe17 first closed 0 calls to pipe17, first 0 8 never nothing"
     parked_call(caller, "ORDER-1", state="owed", last_code="RATE_LIMITED")
-    assert "closed 1 calls to pipe17, first 1 8 never More is to be sent than the rate lets through" in said()
+    why = "No turn came in time: the rate, or a pause that pipe17 asked for"
+    assert f"closed 1 calls to pipe17, first 1 8 never {why}" in said()
+    with database.read() as connection:
+        counted = [attention.calls_failed_with(connection, ("RATE_LIMITED",), keys) for keys in (["first"], ["other"])]
+    assert [len(rows) for rows in counted] == [1, 0], "no other channel's calls are gone through"
     [limit] = caller.app.extensions["works"].limits
     state = RateState(setting=8.0, rate=2.0, tokens=0.0, at=0.0, cut_at=database.now().timestamp())
     with database.write() as connection:
