@@ -2670,8 +2670,8 @@ FAULTS = (
         "one-channel-takes-all-threads",
         "P15",
         "app/callbacks/threads.py",
-        "most - max(1, most // 8), {",
-        "most, {",
+        "most - max(1, most // 8)",
+        "most",
         (
             "tests/callbacks/test_fair_share.py::"
             "test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once",
@@ -2681,7 +2681,7 @@ FAULTS = (
         "visitors-have-the-share-of-people",
         "P15",
         "app/callbacks/senders.py",
-        "PEOPLE if self._is_signed_in(headers) else VISITORS",
+        "PEOPLE if self._is_signed_in(headers) else others",
         "PEOPLE",
         ("tests/callbacks/test_fair_share.py::test_p15_only_who_is_signed_in_has_the_share_of_people",),
     ),
@@ -2692,6 +2692,14 @@ FAULTS = (
         ", VISITORS: most // 8}",
         "}",
         ("tests/callbacks/test_fair_share.py::test_p15_visitors_take_an_eighth_of_the_threads_and_no_more",),
+    ),
+    Fault(
+        "visitors-keep-people-from-signing-in",
+        "P15",
+        "app/callbacks/senders.py",
+        "SIGNING_IN if parts[:2] == _LOGIN else VISITORS",
+        "VISITORS",
+        ("tests/callbacks/test_fair_share.py::test_p15_visitors_who_fill_their_queue_keep_nobody_from_signing_in",),
     ),
     Fault(
         "a-later-act-ends-the-loop",
