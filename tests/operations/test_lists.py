@@ -145,14 +145,19 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
     def of_orders(after: str, scope: Scope = FIRST, **chosen: Any) -> Page[orders.OrderRow]:
         return orders.listing(database, scope, orders.Sources(), orders.OrderFilter(**chosen), after=after)
 
-    for page in (of_hooks, of_orders, lambda after: late_events.find(database, FIRST, after=after)):
+    def of_late(after: str, *, is_open: bool = False, subject: str = "") -> Page[late_events.LateEventRow]:
+        return late_events.find(database, FIRST, is_open=is_open, subject=subject, after=after)
+
+    for page in (of_hooks, of_orders, of_late):
         first: Page[Any] = page("")
         assert first.rows == () and first.after and first.searched_to is not None
     place = of_orders("").after
     assert b"other" not in urlsafe_b64decode(place + "==") and b"O-" not in urlsafe_b64decode(place + "==")
     assert [row.request_id for row in walked(of_hooks)] == ["hook-199"]
     assert [row.refnum for row in walked(of_orders)] == ["O-199"]
-    assert [row.subject for row in walked(lambda after: late_events.find(database, FIRST, after=after))] == ["O-0"]
+    assert [row.subject for row in walked(of_late)] == ["O-0"]
+    for found in (of_late("", is_open=True), of_late("", subject="O-0")):
+        assert [row.subject for row in found.rows] == ["O-0"] and not found.after, "an index finds it at once"
     assert len(walked(lambda after: of_hooks(after, ALL, channel="first", topic="cart/fetch"))) == 1
     assert len(of_hooks("", ALL, order="cart-9").rows) == len(of_hooks("", ALL, request_id="hook-199").rows) == 1
     assert of_hooks("", NOBODY, order="cart-9").rows == of_hooks("", NOBODY, request_id="hook-199").rows == ()
