@@ -2514,6 +2514,14 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "what-is-held-back-is-searched-for-among-all-orders",
+        "P40",
+        "app/records/order_list.py",
+        'is_held_back, only = chosen.state == "held back",',
+        "is_held_back, only = False,",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
         "a-place-names-an-order-of-another-channel",
         "P40",
         "app/records/order_list.py",
