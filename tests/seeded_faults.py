@@ -2522,6 +2522,17 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "the-place-of-a-page-is-cut-off",
+        "P40",
+        "app/console/choosing.py",
+        'request.args.get("after", "")[:LONGEST_PLACE]',
+        'text("after")',
+        (
+            "tests/console/test_pages.py::"
+            "test_p40_older_leads_on_whatever_the_last_number_is_and_a_place_of_no_list_is_an_error",
+        ),
+    ),
+    Fault(
         "a-place-names-an-order-of-another-channel",
         "P40",
         "app/records/order_list.py",
