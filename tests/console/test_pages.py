@@ -7,6 +7,7 @@ import io
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -498,18 +499,24 @@ def test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read(
 
 
 def test_p40_older_leads_on_whatever_the_last_number_is_and_a_place_of_no_list_is_an_error(
-    retailops: Caller, ada: Person
+    retailops: Caller, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = [f"{number:03}{'x' * 252}" for number in range(120)]
     with retailops.database.write() as connection:
-        many = [Number(number, "order", number) for number in numbers]
-        search_keys.learn(connection, "first", many, utc_now())
+        for some, age in ((numbers[:100], timedelta(hours=1)), (numbers[100:], timedelta())):
+            many = [Number(number, "order", number) for number in some]
+            search_keys.learn(connection, "first", many, utc_now() - age)
     seen, address = set(), "orders?state=waiting"
     for _ in range(3):
         text = ada.page(address)
         seen |= {number for number in numbers if number in text}
         address = unescape("".join(re.findall(r'href="/console/([^"]+)" rel="next"', text)))
     assert seen == set(numbers) and not address
+    assert "Looked back to" not in ada.page("orders?state=waiting")
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "SEARCHED", 30)
+        text = ada.page("orders?state=waiting")
+    assert numbers[119] in text and "Looked back to <time" in text
     with retailops.app.test_request_context("/?after=first/A+SKU%20"):
         assert choosing.after() == "first/A SKU "
     lists = ("orders", "callbacks", "hooks", "deliveries", "late", "refunds", "stock", "catalogue", "operations")
