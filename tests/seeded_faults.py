@@ -2548,6 +2548,33 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "an-open-late-event-is-searched-for-among-all",
+        "P40",
+        "app/records/late_events.py",
+        "    if is_open or subject:\n        some = ",
+        "    if subject:\n        some = ",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
+        "what-is-held-back-is-searched-for-among-all-orders",
+        "P40",
+        "app/records/order_list.py",
+        'is_held_back, only = chosen.state == "held back",',
+        "is_held_back, only = False,",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
+        "the-place-of-a-page-is-cut-off",
+        "P40",
+        "app/console/choosing.py",
+        'request.args.get("after", "")[:LONGEST_PLACE]',
+        'text("after")',
+        (
+            "tests/console/test_pages.py::"
+            "test_p40_older_leads_on_whatever_the_last_number_is_and_a_place_of_no_list_is_an_error",
+        ),
+    ),
+    Fault(
         "a-place-names-an-order-of-another-channel",
         "P40",
         "app/records/order_list.py",
@@ -2712,8 +2739,8 @@ FAULTS = (
         "one-channel-takes-all-threads",
         "P15",
         "app/callbacks/threads.py",
-        "most - max(1, most // 8), {",
-        "most, {",
+        "most - max(1, most // 8)",
+        "most",
         (
             "tests/callbacks/test_fair_share.py::"
             "test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once",
@@ -2723,7 +2750,7 @@ FAULTS = (
         "visitors-have-the-share-of-people",
         "P15",
         "app/callbacks/senders.py",
-        "PEOPLE if self._is_signed_in(headers) else VISITORS",
+        "PEOPLE if self._is_signed_in(headers) else others",
         "PEOPLE",
         ("tests/callbacks/test_fair_share.py::test_p15_only_who_is_signed_in_has_the_share_of_people",),
     ),
@@ -2734,6 +2761,14 @@ FAULTS = (
         ", VISITORS: most // 8}",
         "}",
         ("tests/callbacks/test_fair_share.py::test_p15_visitors_take_an_eighth_of_the_threads_and_no_more",),
+    ),
+    Fault(
+        "visitors-keep-people-from-signing-in",
+        "P15",
+        "app/callbacks/senders.py",
+        "SIGNING_IN if parts[:2] == _LOGIN else VISITORS",
+        "VISITORS",
+        ("tests/callbacks/test_fair_share.py::test_p15_visitors_who_fill_their_queue_keep_nobody_from_signing_in",),
     ),
     Fault(
         "a-later-act-ends-the-loop",

@@ -20,7 +20,10 @@ PEOPLE: Final = "/people"
 """The sender of what is looked at by people who are signed in, and by programs with their token."""
 
 VISITORS: Final = "/visitors"
-"""The sender of what is looked at by all others: the login page, the documentation."""
+"""The sender of what is looked at by all others, as the documentation."""
+
+SIGNING_IN: Final = "/signing-in"
+"""The sender of the login page and its form: other visitors, however many they are, keep nobody from signing in."""
 
 EVERYBODY: Final = "/everybody"
 """The sender of all requests of an application that knows no channels."""
@@ -30,6 +33,7 @@ STRANGERS: Final = ""
 
 _CHECKS: Final = frozenset({"healthz", "readyz"})
 _LOOKED_AT_BY_PEOPLE: Final = frozenset({"console", "metrics", "docs", "openapi.json"})
+_LOGIN: Final = ["console", "login"]
 
 Headers = Sequence[tuple[str, str]]
 """Names in upper case with their values."""
@@ -70,7 +74,8 @@ class Senders:
         if first in _CHECKS:
             return HEALTH
         if first in _LOOKED_AT_BY_PEOPLE:
-            return PEOPLE if self._is_signed_in(headers) else VISITORS
+            others = SIGNING_IN if parts[:2] == _LOGIN else VISITORS
+            return PEOPLE if self._is_signed_in(headers) else others
         return next((self._by_part[part] for part in parts if part in self._by_part), STRANGERS)
 
     def _of_body(self, headers: Headers, body: IO[bytes]) -> str:

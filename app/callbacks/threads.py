@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from app.callbacks.large_bodies import IN_HAND
-from app.callbacks.senders import STRANGERS, VISITORS
+from app.callbacks.senders import SIGNING_IN, STRANGERS, VISITORS
 from app.errors import overloaded
 from app.fair_turns import Shares
 
@@ -29,8 +29,8 @@ class Threads:
     """Takes whole requests from one event loop.
 
     Of a channel at most seven eighths of the threads are busy, so that one is free when another channel comes; of
-    unknown ones at most a quarter, of visitors an eighth.  While several wait, those of which least is under way go
-    first.
+    unknown ones at most a quarter, of visitors an eighth, of those who sign in as many.  While several wait, those of
+    which least is under way go first.
     """
 
     def __init__(self, most: int, work: Callable[[Any, str], str]) -> None:
@@ -39,7 +39,8 @@ class Threads:
         It gives the channel of whom the job has to wait for a place, to be done again when it has it; "" when done.
         """
         self._work = work
-        most_each, fewer = most - max(1, most // 8), {STRANGERS: most // 4, VISITORS: most // 8}
+        most_each = most - max(1, most // 8)
+        fewer = {STRANGERS: most // 4, SIGNING_IN: most // 8, VISITORS: most // 8}
         self._shares: Shares[Any] = Shares(most, lambda sender: max(1, fewer.get(sender, most_each)))
         self._places: Shares[tuple[str, Any]] = Shares(IN_HAND, lambda holder: IN_HAND)
         """Of whom a large body is, and, while it waits, who sent it and its job."""

@@ -14,10 +14,18 @@ W = TypeVar("W", bound=str)
 LONGEST = 200
 """Characters of a value that are looked at."""
 
+LONGEST_PLACE = 2000
+"""Characters of a place in a list that are looked at."""
+
 
 def text(name: str) -> str:
     """A text of the query, without blanks around it."""
     return request.args.get(name, "").strip()[:LONGEST]
+
+
+def after() -> str:
+    """What names the place where the page begins, as it stands: the end of an id may be a blank, and ids are long."""
+    return request.args.get("after", "")[:LONGEST_PLACE]
 
 
 def word(name: str, known: Collection[W]) -> W | None:

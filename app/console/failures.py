@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app.console.rendering import shown
 from app.errors import ChannelError
+from app.operations.paging import UnknownPlace
 from app.records.database import DatabaseBusy, DatabaseRefused, DatabaseUnavailable
 
 _TITLES: Final = {
@@ -40,6 +41,9 @@ def add_to(console: Blueprint) -> None:
         if isinstance(error, DatabaseBusy) and "too long" in str(error):
             said = "It was broken off, for callbacks come first. Choose less: one channel, or a shorter time."
             return _message(503, "This took too long", said)
+        if isinstance(error, UnknownPlace):
+            said = "The value of after in the address is no place in this list: open the list again from its beginning."
+            return _message(400, "There is no such place in the list", said)
         if isinstance(error, DatabaseRefused):
             return _message(400, "This cannot be looked for", "It holds characters that nothing kept here can have.")
         if isinstance(error, DatabaseUnavailable):

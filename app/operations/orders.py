@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import msgspec
 from sqlalchemy import Row
 
-from app.operations.paging import PAGE, SEARCHED, Page
+from app.operations.paging import PAGE, SEARCHED, Page, UnknownPlace
 from app.operations.scope import Scope
 from app.records import order_list
 from app.records.database import Database
@@ -75,9 +75,9 @@ class Sources:
 def listing(
     database: Database, scope: Scope, sources: Sources, filters: OrderFilter, *, after: str = "", limit: int = PAGE
 ) -> Page[OrderRow]:
-    """A page of orders.  `after` is that of the page before; one that cannot be read counts as "".
+    """A page of orders.  `after` is that of the page before.
 
-    Raises `DatabaseUnavailable`.
+    Raises `UnknownPlace`, `DatabaseUnavailable`.
     """
     chosen = Chosen(_channels(scope, sources, filters), filters.state or "", filters.since, filters.until)
     now = database.now()
@@ -116,8 +116,10 @@ def _cursor(place: Place | None) -> str:
 
 
 def _place(after: str) -> Place | None:
+    if not after:
+        return None
     try:
         place: Place = msgspec.json.decode(urlsafe_b64decode(after + "=" * (-len(after) % 4)), type=Place)
         return place
     except (ValueError, msgspec.DecodeError):
-        return None
+        raise UnknownPlace from None

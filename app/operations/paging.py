@@ -1,4 +1,7 @@
-"""Pages of a list, each continued where the one before ended, so that none has to count or skip rows."""
+"""Pages of a list, each continued where the one before ended, so that none has to count or skip rows.
+
+Every list raises `UnknownPlace` where what is passed as `after` names no place in it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from app.errors import ChannelError
+
 PAGE = 50
 """Rows of one page."""
 
@@ -14,6 +19,13 @@ SEARCHED = 20_000
 """Rows that one page looks through at most for those a filter chooses."""
 
 T = TypeVar("T")
+
+
+class UnknownPlace(ChannelError):
+    """What is to name a place in a list is no cursor of that list."""
+
+    def __init__(self) -> None:
+        super().__init__("after is no place in this list")
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,10 @@ def cursor(*numbers: int) -> str:
 
 
 def place(after: str, numbers: int) -> tuple[int, ...] | None:
-    """The numbers of a cursor; None for "" and for what is no cursor of so many, which mean the beginning."""
+    """The numbers of a cursor; None for "", the beginning.  Raises `UnknownPlace` for what is no cursor of so many."""
+    if not after:
+        return None
     parts = after.split("-")
-    is_cursor = len(parts) == numbers and all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts)
-    return tuple(map(int, parts)) if is_cursor else None
+    if len(parts) != numbers or not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in parts):
+        raise UnknownPlace
+    return tuple(map(int, parts))

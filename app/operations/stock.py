@@ -9,7 +9,7 @@ from datetime import datetime
 from app.domain.facts import Obstacle
 from app.domain.stock import StockDetail, StockLevel
 from app.gateways.capabilities import Gateway, Gateways
-from app.operations.paging import PAGE, SEARCHED, Page
+from app.operations.paging import PAGE, SEARCHED, Page, UnknownPlace
 from app.operations.scope import Scope
 from app.records import sku_stock
 from app.records.database import Database
@@ -84,6 +84,8 @@ def find(database: Database, scope: Scope, start: str = "", *, channel: str = ""
 
 def _place(after: str) -> tuple[str, str] | None:
     channel, slash, sku = after.partition("/")
+    if after and not slash:
+        raise UnknownPlace
     return (channel, sku) if slash else None
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, in
 from app.domain.events import Association, Event
 from app.records.bounded_search import Part, look_through
 from app.records.statements import Prepared, visible
+from app.records.tables.channels import channels as channel_rows
 from app.records.tables.columns import Moment
 from app.records.tables.deliveries import late_events
 
@@ -209,7 +210,7 @@ def page(
 ) -> Part:
     """Those of these channels (None: all) before an id, newest first; what is empty does not restrict.
 
-    At most `searched` are looked through.
+    Open ones and those of a subject have an index; of all others at most `searched` are looked through.
     """
 
     def rules(of: Any) -> Iterator[ColumnElement[bool]]:
@@ -221,6 +222,12 @@ def page(
             yield of.dismissed_at.is_(None)
 
     listed = select(late_events) if before is None else select(late_events).where(late_events.c.id < before)
+    if is_open or subject:
+        some = late_events.alias()
+        chosen = select(some.c.id).where(*rules(some.c))
+        if subject:  # the channel is named for the index
+            chosen = chosen.where(some.c.channel.in_(select(channel_rows.c.key)))
+        listed = listed.where(late_events.c.id.in_(chosen))
     return look_through(connection, listed, rules, by=("id",), limit=limit, searched=searched)
 
 

@@ -35,7 +35,6 @@ Place = tuple[int, str, str]
 """Where an order stands in the list: when it was learned of in milliseconds, its channel, its number."""
 
 _KEY, _GIVEN, _HELD, _KEPT = search_keys.c, handed_out.c, held_back.c, orders.c
-_AT = type_coerce(_KEY.at, BigInteger)
 
 _NOW = bindparam("now", type_=Moment)
 _IS_CANCELLED = or_(_GIVEN.state == "cancelled", _KEPT.cancelled_at.is_not(None), _KEPT.state == "cancelled")
@@ -72,7 +71,8 @@ def page(
 ) -> Part:
     """At most `limit` orders before a place, newest first, with the columns of `_rows`.
 
-    For those of a state or of some channels at most `searched` are looked through.
+    For those of a state or of several channels at most `searched` are looked through: of one channel, and of what is
+    held back, no others are.
     """
     listed, by = newest(chosen, before), ("at", "channel", "order_refnum")
     if chosen.state:
@@ -85,7 +85,7 @@ def page(
         )
         return _without_strangers(part, before)
     # What belongs to an order is read for those of the page alone.
-    some = limit + 1 if chosen.channels is None else searched
+    some = limit + 1 if chosen.channels is None or _only(chosen) else searched
     part = look_through(
         connection, listed, lambda of: [visible(of.channel, chosen.channels)], by=by, limit=limit, searched=some
     )
@@ -122,15 +122,40 @@ def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row
 
 
 def newest(chosen: Chosen, before: Place | None) -> Select[Any]:
-    """The orders before a place in the chosen time, of whatever state and channel; reads the index of orders."""
-    listed = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(literal_column(IS_ORDER_KEY))
-    if before is not None:
-        listed = listed.where(tuple_(_AT, _KEY.channel, _KEY.order_refnum) < tuple_(*before))
+    """The orders before a place in the chosen time; reads the index of orders, or that of the only channel's.
+
+    They are of whatever channel where several are chosen, and of whatever state unless it is held back.
+    """
+    is_held_back, only = chosen.state == "held back", _only(chosen)
+    of = _held_back(chosen.channels) if is_held_back else _KEY
+    listed = select(of.at, of.channel, of.order_refnum)
+    listed = listed.where(of.at.is_not(None) if is_held_back else literal_column(IS_ORDER_KEY))
+    at = type_coerce(of.at, BigInteger)
+    if only:
+        listed = listed.where(of.channel == only)
+    if before is not None and before[1] == only:
+        listed = listed.where(tuple_(at, of.order_refnum) < tuple_(before[0], before[2]))
+    elif before is not None:
+        listed = listed.where(tuple_(at, of.channel, of.order_refnum) < tuple_(*before))
     if chosen.since is not None:
-        listed = listed.where(_KEY.at >= chosen.since)
+        listed = listed.where(of.at >= chosen.since)
     if chosen.until is not None:
-        listed = listed.where(_KEY.at < chosen.until)
+        listed = listed.where(of.at < chosen.until)
     return listed
+
+
+def _only(chosen: Chosen) -> str:
+    """The channel where just one is chosen, else ""."""
+    return next(iter(chosen.channels)) if chosen.channels is not None and len(chosen.channels) == 1 else ""
+
+
+def _held_back(channels: Collection[str] | None) -> Any:
+    """The columns of what is held back: a few among all orders, so that each one's own is read by its number."""
+    at = select(_KEY.at).where(
+        _KEY.channel == _HELD.channel, _KEY.order_refnum == _HELD.refnum, literal_column(IS_ORDER_KEY)
+    )
+    listed = select(at.limit(1).scalar_subquery().label("at"), _HELD.channel, _HELD.refnum.label("order_refnum"))
+    return listed.where(visible(_HELD.channel, channels)).subquery().c
 
 
 def _rows(keys: Any) -> Select[Any]:

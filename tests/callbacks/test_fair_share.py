@@ -15,7 +15,7 @@ from flask import Response
 
 from app import settings
 from app.callbacks.middleware import ARRIVED_S
-from app.callbacks.senders import HEALTH, PEOPLE, STRANGERS, VISITORS, Senders
+from app.callbacks.senders import HEALTH, PEOPLE, SIGNING_IN, STRANGERS, VISITORS, Senders
 from app.callbacks.threads import MOST_WAITING, Threads
 from app.console.access import Access
 from app.console.recognising import recogniser
@@ -79,8 +79,17 @@ def senders() -> Senders:
 TOKENS = {"CONSOLE_TOKEN": "token-of-operator-0123456789", "CONSOLE_READ_TOKEN": "token-of-reader-0123456789"}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/console/orders", "//console//login", "/docs/search", "/openapi.json"])
-def test_p15_only_who_is_signed_in_has_the_share_of_people(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [
+        ("/metrics", VISITORS),
+        ("/console/orders", VISITORS),
+        ("//console//login", SIGNING_IN),
+        ("/docs/search", VISITORS),
+        ("/openapi.json", VISITORS),
+    ],
+)
+def test_p15_only_who_is_signed_in_has_the_share_of_people(path: str, others: str) -> None:
     found = {"APP_ENV": "development", "DATABASE_URL": "sqlite:///x.db", "CHANNELS": CHANNELS, **TOKENS}
     configured = settings.load({**found, "PUBLIC_URL": "https://x.y"}, vendors=VENDORS)
     senders = Senders(configured.channels, recogniser(configured))
@@ -89,17 +98,17 @@ def test_p15_only_who_is_signed_in_has_the_share_of_people(path: str) -> None:
     Sessions(roles, is_secure=False).open(reply, "Ada", roles[1])
     cookie = reply.headers["Set-Cookie"].partition(";")[0]
     for headers, sender in (
-        ([], VISITORS),
+        ([], others),
         ([("COOKIE", cookie)], PEOPLE),
         ([("COOKIE", f"other=1; {cookie}")], PEOPLE),
-        ([("COOKIE", cookie[:-12] + "A" * 12)], VISITORS),
-        ([("COOKIE", f"{SESSION_COOKIE}=\xff.x.y")], VISITORS),
+        ([("COOKIE", cookie[:-12] + "A" * 12)], others),
+        ([("COOKIE", f"{SESSION_COOKIE}=\xff.x.y")], others),
         ([("AUTHORIZATION", f"bearer {TOKENS['CONSOLE_TOKEN']}")], PEOPLE),
-        ([("AUTHORIZATION", "Bearer token-of-nobody-0123456789"), ("COOKIE", cookie)], VISITORS),
+        ([("AUTHORIZATION", "Bearer token-of-nobody-0123456789"), ("COOKIE", cookie)], others),
     ):
         assert senders.of(path, headers, io.BytesIO()) == sender, headers
     nobody = Senders(configured.channels, recogniser(replace(configured, console_token="")))
-    assert nobody.of(path, [("AUTHORIZATION", "Bearer "), ("COOKIE", cookie)], io.BytesIO()) == VISITORS
+    assert nobody.of(path, [("AUTHORIZATION", "Bearer "), ("COOKIE", cookie)], io.BytesIO()) == others
 
 
 def callback(key: str = OWN, channel_id: Any = 3, rows: int = 1, *, is_key_last: bool = False) -> bytes:
@@ -216,6 +225,20 @@ def test_p15_visitors_take_an_eighth_of_the_threads_and_no_more() -> None:
     for let_go in jobs.let_go.values():
         let_go.release(100)
     eventually(lambda: len(jobs.begun) == 67)
+
+
+def test_p15_visitors_who_fill_their_queue_keep_nobody_from_signing_in(senders: Senders) -> None:
+    jobs = Jobs()
+    reader, login = (senders.of(path, [], io.BytesIO()) for path in ("/docs/search", "/console/login"))
+    jobs.give(reader, 1 + MOST_WAITING)
+    with pytest.raises(HttpError):
+        jobs.give(reader)
+    jobs.give(login, 2)
+    eventually(lambda: sorted(jobs.begun) == sorted([reader, login]))
+    jobs.let_go[login].release(2)
+    eventually(lambda: jobs.begun.count(login) == 2)
+    jobs.let_go[reader].release(1000)
+    eventually(lambda: len(jobs.begun) == 3 + MOST_WAITING)
 
 
 def test_p15_one_channel_alone_has_all_but_one_and_beyond_what_may_wait_is_told_at_once() -> None:

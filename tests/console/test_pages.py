@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +18,7 @@ from sqlalchemy import insert
 
 from app import caller
 from app.clock import utc_now
-from app.console import csv_rows
+from app.console import choosing, csv_rows
 from app.console.csv_rows import harmless
 from app.console.meanings import meanings
 from app.console.pages import refunds
@@ -25,9 +27,10 @@ from app.contract.schemas import Contract
 from app.deadline import Deadline
 from app.domain.body_problems import EFFECTS
 from app.operations import orders
-from app.records import attention
+from app.records import attention, search_keys
 from app.records.breakers import OwnBreakers
 from app.records.database import DatabaseUnavailable
+from app.records.search_keys import Number
 from app.records.tables.gateways import rates
 from app.records.tables.operations import journal
 from app.transport.rates import RateState
@@ -509,6 +512,35 @@ def test_p40_one_file_is_made_at_a_time_and_none_is_begun_that_cannot_be_read(
         patch.setattr(orders, "listing", fail)
         assert ada.get("orders.csv").status_code == 503
     assert ada.get("orders.csv").status_code == 200
+
+
+def test_p40_older_leads_on_whatever_the_last_number_is_and_a_place_of_no_list_is_an_error(
+    retailops: Caller, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [f"{number:03}{'x' * 252}" for number in range(120)]
+    with retailops.database.write() as connection:
+        for some, age in ((numbers[:100], timedelta(hours=1)), (numbers[100:], timedelta())):
+            many = [Number(number, "order", number) for number in some]
+            search_keys.learn(connection, "first", many, utc_now() - age)
+    seen, address = set(), "orders?state=waiting"
+    for _ in range(3):
+        text = ada.page(address)
+        seen |= {number for number in numbers if number in text}
+        address = unescape("".join(re.findall(r'href="/console/([^"]+)" rel="next"', text)))
+    assert seen == set(numbers) and not address
+    assert "Looked back to" not in ada.page("orders?state=waiting")
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "SEARCHED", 30)
+        text = ada.page("orders?state=waiting")
+    assert numbers[119] in text and "Looked back to <time" in text
+    with retailops.app.test_request_context("/?after=first/A+SKU%20"):
+        assert choosing.after() == "first/A SKU "
+    lists = ("orders", "callbacks", "hooks", "deliveries", "late", "refunds", "stock", "catalogue", "operations")
+    for place in lists:
+        reply = ada.get(f"{place}?after=nowhere")
+        assert reply.status_code == 400 and "<h1>There is no such place in the list</h1>" in reply.text, place
+    huge = urlsafe_b64encode(f'[{"9" * 30},"",""]'.encode()).decode().rstrip("=")
+    assert ada.get(f"orders?after={huge}").status_code == 400
 
 
 def test_every_state_is_defined_by_the_glossary(retailops: Caller, ada: Person) -> None:

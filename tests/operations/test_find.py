@@ -230,7 +230,10 @@ def test_p38_prefixes_are_read_from_an_index_on_both_databases(retailops: Caller
         search_keys.learn(connection, "first", many, now)
     wanted = {
         "ix_search_keys_folded_key": searching.kept(["first"], "order-0049", is_begin=True, limit=50),
-        "ix_search_keys_orders": order_list.newest(order_list.Chosen(["first"]), (10**12, "first", "a")).limit(51),
+        "ix_search_keys_orders": order_list.newest(order_list.Chosen(None), (10**12, "first", "a")).limit(51),
+        "ix_search_keys_channel_orders": order_list.newest(order_list.Chosen(["first"]), (10**12, "first", "a"))
+        .order_by(kept.c.at.desc(), kept.c.order_refnum.desc())
+        .limit(51),
         "ix_journal_request_id": searching.requests_like(
             None, "abcdef_1", is_begin=True, is_sqlite=database.is_sqlite
         ).limit(50),

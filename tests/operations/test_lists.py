@@ -46,6 +46,7 @@ from app.records.search_keys import Number
 from app.records.tables import deliveries as tables
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import journal as lines
+from app.records.tables.orders import held_back
 from app.settings import load_database_url
 from tests.conftest import Caller, Sandbox, eventually
 from tests.gateways.rally_shop import opened, record
@@ -53,6 +54,7 @@ from tests.gateways.rally_shop import opened, record
 pytestmark = pytest.mark.both_databases
 
 ALL, FIRST, NOBODY = Scope(), Scope(frozenset({"first"})), Scope(frozenset())
+SEVERAL = Scope(frozenset({"first", "third"}))
 ADA = operator("Ada", "seen at the vendor")
 
 Row = TypeVar("Row")
@@ -131,6 +133,11 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
         for number, at in zip(numbers, moments, strict=True):
             channel = "first" if number == 199 else "other"
             search_keys.learn(connection, channel, [Number(f"O-{number}", "order", f"O-{number}")], at)
+        connection.execute(
+            insert(held_back),
+            [{"channel": name, "refnum": f"O-{n}", "reason": "x", "since": now}
+             for name, n in (("first", 199), ("other", 198), ("other", 1000))],
+        )  # fmt: skip
         for number in numbers:
             late_records.note(
                 connection, channel="other" if number else "first", gateway="pipe17", callback="order_cancel",
@@ -142,23 +149,32 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
     def of_hooks(after: str, scope: Scope = FIRST, **chosen: Any) -> Page[hooks.HookRow]:
         return hooks.listing(database, scope, HookChoice(**chosen), after=after)
 
-    def of_orders(after: str, scope: Scope = FIRST, **chosen: Any) -> Page[orders.OrderRow]:
+    def of_orders(after: str, scope: Scope = SEVERAL, **chosen: Any) -> Page[orders.OrderRow]:
         return orders.listing(database, scope, orders.Sources(), orders.OrderFilter(**chosen), after=after)
 
-    for page in (of_hooks, of_orders, lambda after: late_events.find(database, FIRST, after=after)):
+    def of_late(after: str, *, is_open: bool = False, subject: str = "") -> Page[late_events.LateEventRow]:
+        return late_events.find(database, FIRST, is_open=is_open, subject=subject, after=after)
+
+    for page in (of_hooks, of_orders, of_late):
         first: Page[Any] = page("")
         assert first.rows == () and first.after and first.searched_to is not None
     place = of_orders("").after
     assert b"other" not in urlsafe_b64decode(place + "==") and b"O-" not in urlsafe_b64decode(place + "==")
     assert [row.request_id for row in walked(of_hooks)] == ["hook-199"]
     assert [row.refnum for row in walked(of_orders)] == ["O-199"]
-    assert [row.subject for row in walked(lambda after: late_events.find(database, FIRST, after=after))] == ["O-0"]
+    assert [row.refnum for row in of_orders("", FIRST).rows] == ["O-199"], "one channel's have an index"
+    for scope, held in ((FIRST, ["O-199"]), (SEVERAL, ["O-199"]), (ALL, ["O-198", "O-199"]), (NOBODY, [])):
+        found = of_orders("", scope, state="held back")
+        assert [row.refnum for row in found.rows] == held and not found.after, "so has what is held back"
+    assert [row.subject for row in walked(of_late)] == ["O-0"]
+    for found in (of_late("", is_open=True), of_late("", subject="O-0")):
+        assert [row.subject for row in found.rows] == ["O-0"] and not found.after, "an index finds it at once"
     assert len(walked(lambda after: of_hooks(after, ALL, channel="first", topic="cart/fetch"))) == 1
     assert len(of_hooks("", ALL, order="cart-9").rows) == len(of_hooks("", ALL, request_id="hook-199").rows) == 1
     assert of_hooks("", NOBODY, order="cart-9").rows == of_hooks("", NOBODY, request_id="hook-199").rows == ()
     assert len({row.request_id for row in walked(lambda after: of_hooks(after, ALL))}) == 200
     assert len(walked(lambda after: of_hooks(after, ALL, vendor="rally"))) == 200
-    assert [row.refnum for row in walked(lambda after: of_orders(after, ALL))] == [
+    assert [row.refnum for row in walked(lambda after: of_orders(after, ALL)) if row.state == "waiting"] == [
         row.refnum for row in walked(lambda after: of_orders(after, ALL, state="waiting"))
     ]
     assert len(walked(lambda after: of_orders(after, ALL))) == 200

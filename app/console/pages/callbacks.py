@@ -36,7 +36,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             since=choosing.moment("since"),
             until=choosing.moment("until"),
         )
-        found = callback_log.find(context.database, context.scope, chosen, after=choosing.text("after"))
+        found = callback_log.find(context.database, context.scope, chosen, after=choosing.after())
         return shown(
             "callbacks.html", found=found, chosen=chosen, channel=channel, channels=context.channel_choices(),
             statuses=STATUSES, slow=SLOW, callbacks=context.callback_choices(), is_chosen=chosen != CallbackChoice(),

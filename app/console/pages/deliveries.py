@@ -52,7 +52,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     @console.get("/deliveries", provide_automatic_options=False)
     def list_of_deliveries() -> Response:
         tab, chosen = chosen_calls()
-        found = deliveries.find(context.database, context.scope, chosen, after=choosing.text("after"))
+        found = deliveries.find(context.database, context.scope, chosen, after=choosing.after())
         is_chosen = bool(chosen.order or chosen.channel or chosen.gateway or chosen.since or chosen.until)
         return shown(
             "deliveries.html", found=found, chosen=chosen, tab=tab, tabs=TABS, channel=choosing.text("channel"),
@@ -122,7 +122,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
         channel = choosing.text("channel")
         key = context.key_of(channel) if channel else ""
         is_open = choosing.text("state") != "all"
-        after = choosing.text("after")
+        after = choosing.after()
         found = late_events.find(context.database, context.scope, channel=key, is_open=is_open, after=after)
         return shown(
             "late.html", found=found, tabs=TABS, channel=channel, channels=context.channel_choices(), is_open=is_open

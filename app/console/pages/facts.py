@@ -20,14 +20,14 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     def list_of_stock() -> Response:
         channel, start = choosing.text("channel"), choosing.text("sku")
         key = context.key_of(channel) if channel else ""
-        found = stock.find(context.database, context.scope, start, channel=key, after=choosing.text("after"))
+        found = stock.find(context.database, context.scope, start, channel=key, after=choosing.after())
         return shown("stock.html", found=found, start=start, channel=channel, channels=context.channel_choices())
 
     @console.get("/catalogue", provide_automatic_options=False)
     def list_of_products() -> Response:
         channel, start = choosing.text("channel"), choosing.text("sku")
         key = context.key_of(channel) if channel else ""
-        found = catalogue.find(context.database, context.scope, start, channel=key, after=choosing.text("after"))
+        found = catalogue.find(context.database, context.scope, start, channel=key, after=choosing.after())
         return shown("catalogue.html", found=found, start=start, channel=channel, channels=context.channel_choices())
 
     @console.get("/stock/<channel>/<path:sku>", provide_automatic_options=False)

@@ -27,7 +27,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             since=choosing.moment("since"),
             until=choosing.moment("until"),
         )
-        found = hooks.listing(context.database, context.scope, chosen, after=choosing.text("after"))
+        found = hooks.listing(context.database, context.scope, chosen, after=choosing.after())
         return shown(
             "hooks.html", found=found, chosen=chosen, channel=channel, channels=context.channel_choices(),
             vendors=context.vendor_choices(), is_chosen=chosen != HookChoice(),

@@ -45,7 +45,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     @console.get("/orders", provide_automatic_options=False)
     def list_of_orders() -> Response:
         chosen = chosen_orders()
-        found = orders.listing(context.database, context.scope, sources, chosen, after=choosing.text("after"))
+        found = orders.listing(context.database, context.scope, sources, chosen, after=choosing.after())
         return shown(
             "orders.html", found=found, chosen=chosen, channel=choosing.text("channel"), state_words=STATES,
             channels=context.channel_choices(), vendors=context.vendor_choices(),

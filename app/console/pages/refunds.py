@@ -40,7 +40,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             is_unpaid_request=choosing.text("unpaid") == "yes",
             is_in_doubt=choosing.text("doubt") == "yes",
         )
-        found = refunds.find(context.database, context.scope, chosen, after=choosing.text("after"))
+        found = refunds.find(context.database, context.scope, chosen, after=choosing.after())
         return shown(
             "refunds.html", found=found, chosen=chosen, channel=channel, channels=context.channel_choices(),
             states=[("", "all"), *((state, state) for state in STATES)],

@@ -59,7 +59,7 @@ def add_to(console: Blueprint, context: PageContext) -> None:
     def operations() -> Response:
         channel = choosing.text("channel")
         key = context.key_of(channel) if channel else ""
-        found = operator_log.find(context.database, context.scope, channel=key, after=choosing.text("after"))
+        found = operator_log.find(context.database, context.scope, channel=key, after=choosing.after())
         return shown("operations.html", found=found, channel=channel, channels=context.channel_choices())
 
 

@@ -66,6 +66,7 @@ IS_TRACKING_KEY = "kind = 'tracking'"
 
 index(search_keys, "ix_search_keys_folded_key", "folded_key")
 index(search_keys, "ix_search_keys_orders", "at", "channel", "order_refnum", where=IS_ORDER_KEY)
+index(search_keys, "ix_search_keys_channel_orders", "channel", "at", "order_refnum", where=IS_ORDER_KEY)
 index(search_keys, "ix_search_keys_tracking", "at", where=IS_TRACKING_KEY)
 
 operations = sa.Table(
