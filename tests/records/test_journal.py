@@ -126,6 +126,22 @@ def test_r16_lines_of_several_statements_are_counted_once_a_transaction(
     database.close()
 
 
+def test_r16_a_line_that_the_database_refuses_costs_those_of_its_statement_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.records.journal, "AT_ONCE", 2)
+    database = Database(f"sqlite:///{tmp_path}/channel.db")
+    database.prepare()
+    journal = Journal(database)
+    for number in range(7):
+        status = 2**70 if number == 3 else 200  # more than fits
+        journal.vendor_call("first", VendorCall("pipe17", "GET", "/orders", status, "ok", 0.3, f"call-{number}"))
+    for _ in range(2):
+        journal.flush()
+    assert written(database) == [f"call-{number}" for number in (0, 1, 4, 5, 6)]
+    database.close()
+
+
 def written(database: Database) -> list[str]:
     with database.read() as connection:
         return list(connection.exec_driver_sql("select request_id from journal order by id").scalars())
