@@ -114,10 +114,10 @@ def learn_with(
     return statement.execute(connection, {**values, "learned": rows})
 
 
-def forget(connection: Connection, channel: str, order_refnum: str) -> None:
-    """The order is gone: nothing of it is found any more."""
+def forget(connection: Connection, channel: str, *order_refnums: str) -> None:
+    """These orders are gone: nothing of them is found any more."""
     connection.execute(
-        delete(search_keys).where(search_keys.c.channel == channel, search_keys.c.order_refnum == order_refnum)
+        delete(search_keys).where(search_keys.c.channel == channel, search_keys.c.order_refnum.in_(order_refnums))
     )
 
 
