@@ -337,6 +337,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "give-no-number-to-what-could-not-be-written",
+        "P38",
+        "app/records/search_filling.py",
+        "lacking, after = self._walks[0](connection, self._after)\n",
+        "lacking, after = self._walks[0](connection, self._after)\n                self._after = after\n",
+        (
+            "tests/operations/test_find.py::"
+            "test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_later_process[sqlite]",
+        ),
+    ),
+    Fault(
         "report-the-purchase-of-an-erased-order-again",
         "P32",
         "app/channel/actions/order_pull.py",
