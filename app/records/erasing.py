@@ -29,7 +29,7 @@ def erase(connection: Connection, channel: str, refnum: str, clocks: Sequence[Cl
         else:
             clock.purge(connection, rows, PAST_ALL_DATES, Terms())
     if found:
-        handed_out.note_erased(connection, channel, refnum, now)
+        handed_out.note_erased(connection, channel, [refnum], now)
     return {clock.table: len(rows) for clock, rows in found}
 
 

@@ -264,9 +264,10 @@ def note_nothing_left(connection: Connection, channel: str, refnum: str, *, but:
     )
 
 
-def note_erased(connection: Connection, channel: str, refnum: str, now: datetime) -> None:
-    """The order's personal data is gone; nothing is noted of an order that is not remembered."""
-    _update(connection, channel, refnum, erased_at=now)
+def note_erased(connection: Connection, channel: str, refnums: Collection[str], now: datetime) -> None:
+    """The personal data of these orders is gone; nothing is noted of one that is not remembered."""
+    is_one = (handed_out.c.channel == channel, handed_out.c.refnum.in_(refnums))
+    connection.execute(update(handed_out).where(*is_one).values(erased_at=now))
 
 
 def add_rejected(

@@ -67,6 +67,8 @@ class Journal:
         self._unverified: deque[tuple[Unverified, datetime]] = deque(maxlen=KEPT_LINES)
         self._strangers: dict[Unverified, Seen] = {}
         self._waits = logs.Repeats()
+        self._first = 0
+        """Of the waiting lines the first of those that the last statement was to write."""
         self._flushing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -190,8 +192,8 @@ class Journal:
                     log.warning("the journal waits for the database: %s", error)
             except Exception:
                 log.exception("journal lines were lost")
-                self._logged.clear()  # what was counted goes with the next ones: no text from outside is in it
-                self._counts.clear()
+                self._drop(self._first, AT_ONCE)
+                self._counts.clear()  # what else was counted goes with the next lines: no text from outside is in it
                 self._strangers.clear()
 
     def _write(self) -> bool:
@@ -207,8 +209,7 @@ class Journal:
             self._counted.write(connection)
             if opened is not None:
                 self._breakers.write(connection, opened, self._database.clock())
-        for _ in range(written):
-            self._logged.popleft()
+        self._drop(0, written)
         self._counts.clear()
         self._strangers.clear()
         self._counted.clear()
@@ -219,14 +220,24 @@ class Journal:
     def _write_lines(self, connection: Connection) -> int:
         """How many were written, from the oldest on; each is counted in the transaction that writes it."""
         stop_at_s = time.monotonic() + WRITE_S
-        written = 0
+        written: list[dict[str, Any]] = []
         for lines in chunked(self._logged, AT_ONCE):
+            self._first = len(written)
             _ADD.execute_many(connection, lines)
-            call_figures.add(connection, lines)
-            written += len(lines)
+            written += lines
             if time.monotonic() >= stop_at_s:
                 break
-        return written
+        self._first = 0
+        # Once, for all of them: figures, then last calls, in one order in every process, so that no two deadlock.
+        call_figures.add(connection, written)
+        return len(written)
+
+    def _drop(self, first: int, count: int) -> None:
+        """These lines wait no more."""
+        self._logged.rotate(-first)
+        for _ in range(min(count, len(self._logged) - first)):
+            self._logged.popleft()
+        self._logged.rotate(first)
 
     def _count_unverified(self, kind: Unverified, at: datetime) -> None:
         """Of more kinds than are kept anyway the latest stay (P46)."""

@@ -61,21 +61,18 @@ class SearchFilling:
         stop_at_s = time.monotonic() + TURN_S
         while self._walks and time.monotonic() < stop_at_s:
             with self._database.read() as connection:
-                lacking, self._after = self._walks[0](connection, self._after)
+                lacking, after = self._walks[0](connection, self._after)
             if lacking:
                 with self._database.write() as connection:
                     self._learn(connection, lacking)
-            if self._after is None:
+            self._after = after  # not before: what could not be written is looked at again
+            if after is None:
                 del self._walks[0]
         return bool(self._walks)
 
     def _learn(self, connection: Connection, lacking: Iterable[Learned]) -> None:
         now = self._clock()
-        parts: dict[tuple[str, datetime], list[Number]] = {}
-        for channel, number, at in lacking:
-            parts.setdefault((channel, at or now), []).append(number)
-        for (channel, at), numbers in sorted(parts.items(), key=lambda part: part[0]):
-            search_keys.learn(connection, channel, numbers, at)
+        search_keys.learn_each(connection, ((channel, number, at or now) for channel, number, at in lacking))
 
 
 def _given_orders(shops: Collection[str], connection: Connection, after: Place | None) -> Piece:

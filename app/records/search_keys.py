@@ -81,6 +81,12 @@ def learn(connection: Connection, channel: str, numbers: Iterable[Number], now: 
         _LEARN.execute(connection, {"learned": rows})
 
 
+def learn_each(connection: Connection, learned: Iterable[tuple[str, Number, datetime]]) -> None:
+    """`learn` numbers of any channels and moments: in the order of their keys, so that no two who learn deadlock."""
+    if rows := {row for channel, number, at in learned for row in _kept_as(channel, (number,), at)}:
+        _LEARN.execute(connection, {"learned": _as_json(rows)})
+
+
 def learn_beside(
     connection: Connection, statement: UpdateBase, values: Mapping[str, Any], channel: str, numbers: Iterable[Number],
     now: datetime,
@@ -114,10 +120,10 @@ def learn_with(
     return statement.execute(connection, {**values, "learned": rows})
 
 
-def forget(connection: Connection, channel: str, order_refnum: str) -> None:
-    """The order is gone: nothing of it is found any more."""
+def forget(connection: Connection, channel: str, *order_refnums: str) -> None:
+    """These orders are gone: nothing of them is found any more."""
     connection.execute(
-        delete(search_keys).where(search_keys.c.channel == channel, search_keys.c.order_refnum == order_refnum)
+        delete(search_keys).where(search_keys.c.channel == channel, search_keys.c.order_refnum.in_(order_refnums))
     )
 
 
@@ -162,13 +168,21 @@ def of_order(connection: Connection, channel: str, order_refnum: str) -> list[Nu
 
 def _rows(channel: str, numbers: Iterable[Number], now: datetime) -> str:
     """Them as JSON, one parameter however many; "" for none."""
+    rows = _kept_as(channel, numbers, now)
+    return _as_json(rows) if rows else ""
+
+
+def _kept_as(channel: str, numbers: Iterable[Number], now: datetime) -> set[tuple[Any, ...]]:
     at = int(now.timestamp() * 1000)
-    rows: Collection[tuple[Any, ...]] = {
+    return {
         (channel, order_refnum, kind, written, folded(written), at)
         for order_refnum, kind, number in numbers
         if (written := mended(number).strip() if kind != "order" else number) and len(written) <= LONGEST
     }
-    return msgspec.json.encode(sorted(rows)).decode() if rows else ""
+
+
+def _as_json(rows: Collection[tuple[Any, ...]]) -> str:
+    return msgspec.json.encode(sorted(rows)).decode()
 
 
 _COLUMNS = [each.name for each in search_keys.columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,16 +53,20 @@ def waiting_since_before(connection: Connection, moment: datetime) -> list[Waiti
 def purge(connection: Connection, keys: Collection[tuple[str, str]], now: datetime) -> None:
     """Delete those of these orders that are still past their date, and the units they hold.
 
-    What that frees is owed first, as everywhere (see `reservations`).
+    What that frees is owed first, as everywhere (see `reservations`).  However many they are, a channel takes as many
+    statements, so that a slow database does not cut the transaction off, again at each try (`engines.TRANSACTION_S`).
     """
-    for channel in sorted({channel for channel, _ in keys}):
-        refnums = [refnum for of_channel, refnum in keys if of_channel == channel]
+    of_channels = {
+        channel: [refnum for of_channel, refnum in keys if of_channel == channel]
+        for channel in sorted({channel for channel, _ in keys})
+    }
+    for channel, refnums in of_channels.items():
         stock_sync.owe_again(connection, channel, None, reservations.skus_of(connection, channel, refnums))
-    for channel, refnum in keys:
-        if _delete(connection, channel, refnum, orders.c.purge_after < now):
-            reservations.release(connection, channel, refnum)
-            search_keys.forget(connection, channel, refnum)
-            remembered.note_erased(connection, channel, refnum, now)
+    for channel, refnums in of_channels.items():
+        if gone := _delete(connection, channel, refnums, orders.c.purge_after < now):
+            reservations.release(connection, channel, *gone)
+            search_keys.forget(connection, channel, *gone)
+            remembered.note_erased(connection, channel, gone, now)
 
 
 def of_order(channel: str, refnum: str) -> Select[Any]:
@@ -80,7 +84,7 @@ def erase(connection: Connection, keys: Collection[tuple[str, str]]) -> None:
         known = standing(connection, channel, refnum)
         freed = [] if known == "taken" else reservations.skus_of(connection, channel, [refnum])
         stock_sync.owe_again(connection, channel, None, freed)
-        if _delete(connection, channel, refnum):
+        if _delete(connection, channel, [refnum]):
             if known != "taken":
                 reservations.release(connection, channel, refnum)
             if known == "unknown":
@@ -93,7 +97,9 @@ def is_held(connection: Connection, channel: str, refnum: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _delete(connection: Connection, channel: str, refnum: str, *rules: ColumnElement[bool]) -> bool:
-    """Never one that is held for RetailOps."""
-    is_it = (orders.c.channel == channel, orders.c.refnum == refnum, ~is_waiting())
-    return connection.execute(delete(orders).where(*is_it, *rules)).rowcount > 0
+def _delete(
+    connection: Connection, channel: str, refnums: Collection[str], *rules: ColumnElement[bool]
+) -> Sequence[str]:
+    """Those of them that are deleted: never one that is held for RetailOps."""
+    is_one = (orders.c.channel == channel, orders.c.refnum.in_(refnums), ~is_waiting())
+    return connection.execute(delete(orders).where(*is_one, *rules).returning(orders.c.refnum)).scalars().all()

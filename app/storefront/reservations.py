@@ -37,14 +37,14 @@ def reserve(connection: Connection, channel: str, order_refnum: str, units: Mapp
     upsert(connection, reservations, rows, lambda added: {"units": reservations.c.units + added.units})
 
 
-def release(connection: Connection, channel: str, order_refnum: str) -> list[str]:
-    """The order holds nothing any more; which SKUs that frees."""
+def release(connection: Connection, channel: str, *order_refnums: str) -> list[str]:
+    """These orders hold nothing any more; which SKUs that frees."""
     freed = connection.execute(
         delete(reservations)
-        .where(reservations.c.channel == channel, reservations.c.order_refnum == order_refnum)
+        .where(reservations.c.channel == channel, reservations.c.order_refnum.in_(order_refnums))
         .returning(reservations.c.sku)
     )
-    return sorted(freed.scalars())
+    return sorted(set(freed.scalars()))
 
 
 def skus_of(connection: Connection, channel: str, order_refnums: Collection[str]) -> list[str]:

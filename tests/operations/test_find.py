@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, event, func, select
 from sqlalchemy.dialects import postgresql
 
 from app.clock import utc_now
@@ -18,7 +19,7 @@ from app.deliveries.sync import Syncer
 from app.operations.find import Hit, find, orders_of
 from app.operations.scope import Scope
 from app.records import order_list, retention, search_filling, search_keys, searching
-from app.records.database import Database
+from app.records.database import Database, DatabaseUnavailable
 from app.records.search_filling import SearchFilling
 from app.records.search_keys import Number
 from app.records.tables.operations import search_keys as kept
@@ -214,8 +215,25 @@ def test_p38_p47_what_code_of_before_has_written_is_found_after_the_walk_of_a_la
 
     monkeypatch.setattr(search_filling, "AT_ONCE", 3)
     filling = SearchFilling(database, database.clock)
+    learned: list[list[Any]] = [[]]  # keys by transaction
+    failures = [DatabaseUnavailable("away")]
+
+    def note(_: Any, __: Any, sql: str, values: Any, *___: Any) -> None:
+        if "INTO search_keys" in sql:
+            if failures:
+                raise failures.pop()
+            given = values.values() if isinstance(values, dict) else values
+            [rows] = [value for value in given if str(value).startswith("[[")]
+            learned[-1] += [row[:4] for row in json.loads(rows)]
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    event.listen(database.engine, "commit", lambda _: learned.append([]))
+    with pytest.raises(DatabaseUnavailable):
+        filling.turn()
     while filling.turn():
         pass
+    event.remove(database.engine, "before_cursor_execute", note)
+    assert all(keys == sorted(keys) for keys in learned), "two that learn at once would wait for each other"
     assert {number: hits(database, number) for number in numbers} == before
     assert hits(database, "1ZcAnArY0123456789") == set(), "only its digest was kept"
     with database.read() as connection:

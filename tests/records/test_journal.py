@@ -104,6 +104,49 @@ def test_r16_what_waited_for_the_database_is_written_in_transactions_that_end_in
     assert figures == 9 and counters.totals(counted, metrics.VENDOR_CALLS) == {("pipe17", "ok"): 9}
 
 
+def test_r16_lines_of_several_statements_are_counted_once_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figures and last calls are rows of all processes: a transaction that came back to them could deadlock."""
+    monkeypatch.setattr(app.records.journal, "AT_ONCE", 2)
+    count, sizes = call_figures.add, []
+
+    def note(connection: Connection, lines: Sequence[Any]) -> None:
+        sizes.append(len(lines))
+        count(connection, lines)
+
+    monkeypatch.setattr(call_figures, "add", note)
+    database = Database(f"sqlite:///{tmp_path}/channel.db")
+    database.prepare()
+    journal = Journal(database)
+    for number in range(7):
+        journal.vendor_call("first", VendorCall("pipe17", "GET", "/orders", None, "ok", 0.3, f"call-{number}"))
+    journal.flush()
+    assert sizes == [7] and written(database) == [f"call-{number}" for number in range(7)]
+    database.close()
+
+
+def test_r16_a_line_that_the_database_refuses_costs_those_of_its_statement_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.records.journal, "AT_ONCE", 2)
+    database = Database(f"sqlite:///{tmp_path}/channel.db")
+    database.prepare()
+    journal = Journal(database)
+    for number in range(7):
+        status = 2**70 if number == 3 else 200  # more than fits
+        journal.vendor_call("first", VendorCall("pipe17", "GET", "/orders", status, "ok", 0.3, f"call-{number}"))
+    for _ in range(2):
+        journal.flush()
+    assert written(database) == [f"call-{number}" for number in (0, 1, 4, 5, 6)]
+    database.close()
+
+
+def written(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.exec_driver_sql("select request_id from journal order by id").scalars())
+
+
 def test_what_is_counted_while_the_database_is_away_is_counted_once_it_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     database = Database(f"sqlite:///{folder}/channel.db")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from app.domain.stock import StockSent
-from app.records import due_facts, stock, stock_batches
+from app.records import due_facts, search_keys, stock, stock_batches
 from app.records.database import Database, DatabaseConflict
 from app.records.purge import Purge
 from app.records.retention import Terms
@@ -122,9 +122,11 @@ def test_units_are_held_until_retailops_states_the_stock_again_after_the_grace(d
 
 def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database: Database) -> None:
     add(database, "old", purge_after=NOW + timedelta(days=1))
+    for number in range(8):
+        add(database, f"old-{number}", purge_after=NOW + timedelta(days=1))
     add(database, "new")
     with database.write() as connection:
-        for refnum in ("old", "new"):
+        for refnum in ("old", "old-7", "new"):
             reservations.reserve(connection, "first", refnum, {"TEE": 1})
         carts.put(connection, "first", "c-old", b"1", NOW, NOW + timedelta(days=1))
         carts.put(connection, "first", "c-new", b"1", NOW, FAR)
@@ -134,11 +136,17 @@ def test_p32_orders_carts_and_what_they_hold_are_gone_after_their_date(database:
         batch = stock_batches.claim(connection, "first", "rally", token="t", limit=9, now=NOW, lease_s=9)
         assert batch and stock_batches.record(connection, batch, [StockSent("TEE", b"4")])
         assert not due_facts.due(connection, "first", "rally", NOW).stock
+        assert search_keys.of_order(connection, "first", "old-7") != []
     late = NOW + timedelta(days=2)
     retention = Purge(database, Terms(), lambda: late, clocks=CLOCKS)
+    begun: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda _, __, sql, *___: begun.append(sql))
     while retention.turn():
         pass
+    changed = [sql for sql in begun if sql.startswith(("DELETE FROM", "UPDATE handed_out"))]
+    assert len(changed) == 5, "as many statements however many orders: a slow database cuts no batch off for ever"
     with database.read() as connection:
+        assert search_keys.of_order(connection, "first", "old-7") == []
         assert orders.get(connection, "first", "old") is None and orders.get(connection, "first", "new") is not None
         assert reservations.reserved_units(connection, "first", ["TEE"]) == {"TEE": 1}
         assert due_facts.due(connection, "first", "rally", late).stock, "a unit is for sale again"
