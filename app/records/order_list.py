@@ -25,11 +25,14 @@ from sqlalchemy import (
 )
 
 from app.records.bounded_search import Part, look_through
-from app.records.statements import visible
+from app.records.statements import chunked, visible
 from app.records.tables.columns import Moment, milliseconds
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
 from app.records.tables.orders import handed_out, held_back
 from app.records.tables.storefront import orders
+
+AT_ONCE = 50
+"""Orders that one statement names: of many more PostgreSQL looks at the whole table for each."""
 
 Place = tuple[int, str, str]
 """Where an order stands in the list: when it was learned of in milliseconds, its channel, its number."""
@@ -91,11 +94,13 @@ def page(
     )
     part = _without_strangers(part, before)
     keys = [(row.channel, row.order_refnum) for row in part.rows]
-    known = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
-        _KEY.kind == "order", tuple_(_KEY.channel, _KEY.order_refnum).in_(keys)
-    )
-    rows = connection.execute(_rows(known.subquery()), {"now": now}) if keys else ()
-    by_key = {(row.channel, row.order_refnum): row for row in rows}
+    by_key: dict[tuple[str, str], Row[Any]] = {}
+    for named in chunked(keys, AT_ONCE):
+        known = select(_KEY.at, _KEY.channel, _KEY.order_refnum).where(
+            _KEY.kind == "order", tuple_(_KEY.channel, _KEY.order_refnum).in_(named)
+        )
+        rows = connection.execute(_rows(known.subquery()), {"now": now})
+        by_key.update({(row.channel, row.order_refnum): row for row in rows})
     return replace(part, rows=[by_key[key] for key in keys if key in by_key])
 
 
