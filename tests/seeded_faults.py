@@ -379,6 +379,17 @@ FAULTS = (
         ),
     ),
     Fault(
+        "forget-an-erasure-that-came-before-anything-was-kept",
+        "P32",
+        "app/records/erasing.py",
+        "    if not found and not handed_out.is_to_note(connection, channel, refnum):\n",
+        "    if not found:\n",
+        (
+            "tests/operations/test_erasure.py::"
+            "test_p32_an_order_of_which_nothing_is_kept_yet_is_erased_and_nothing_of_it_is_kept_later[sqlite]",
+        ),
+    ),
+    Fault(
         "give-no-number-to-what-could-not-be-written",
         "P38",
         "app/records/search_filling.py",

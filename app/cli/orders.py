@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import click
 
@@ -13,6 +14,8 @@ from app.operations.erasure import Erasable
 from app.operations.scope import Scope
 from app.records.database import Database
 from app.terminal import json_option, print_json
+
+NOTHING_YET: Final = "nothing personal is kept yet, and nothing will be"
 
 
 @click.group(short_help="Erase what is kept of the person behind an order.")
@@ -30,7 +33,8 @@ def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: b
 
     Names, addresses, what the checkout sent, tracking numbers and purchases still to be reported go for good; ids and
     amounts stay, so that the order is still found and no money moves twice.  RetailOps and the vendors keep what they
-    were sent.  Of an order that is still in work RetailOps' later commands are carried out with ids and amounts alone.
+    were sent.  Where nothing is kept yet, nothing will be.  Of an order that is still in work RetailOps' later commands
+    are carried out with ids and amounts alone.
 
     Refused while calls to vendors are open, for a paid order that RetailOps does not have, and while RetailOps does not
     know that the order was cancelled at its source.  Harmless twice.
@@ -44,19 +48,21 @@ def erase(refnum: str, channel: str, reason: str, by: str, yes: bool, dry_run: b
             found = erasure.look(connection, key, refnum)
         if found.refusal:
             raise click.ClickException(found.refusal)
-        rows = found.rows
-        if rows and not dry_run:
+        rows: Mapping[str, int] | None = found.rows if found.is_due else None
+        if rows is not None and not dry_run:
             if not yes:
                 ask(f"Erase of order {refnum} ({shown_channel(key)}) for good: {_in_words(rows)}?")
             rows = acts.erase(database, operator, key, refnum, database.now())
         is_log_empty = dry_run or database.empty_log()
     name = shown_channel(key)
     if as_json:
-        outcome = "nothing_kept" if not rows else "would_be_erased" if dry_run else "erased"
-        print_json({"order": refnum, "channel": name, "outcome": outcome, "dry_run": dry_run, "rows": rows,
+        outcome = "nothing_kept" if rows is None else "would_be_erased" if dry_run else "erased"
+        print_json({"order": refnum, "channel": name, "outcome": outcome, "dry_run": dry_run, "rows": rows or {},
                     "erased_before": iso(found.erased_at)})  # fmt: skip
-    elif not rows:
+    elif rows is None:
         click.echo(_nothing_kept(refnum, name, found))
+    elif not rows and not dry_run:
+        click.echo(f"Order {refnum} ({name}) is erased: nothing personal was kept, and nothing will be.")
     elif dry_run:
         click.echo(f"Of order {refnum} ({name}) would be erased: {_in_words(rows)}.")
     else:
@@ -82,7 +88,7 @@ def _channel_of(database: Database, refnum: str, name: str) -> str:
 
 
 def _in_words(rows: Mapping[str, int]) -> str:
-    return ", ".join(erasure.WORDS[table] for table in rows)
+    return ", ".join(erasure.WORDS[table] for table in rows) or NOTHING_YET
 
 
 def _nothing_kept(refnum: str, name: str, found: Erasable) -> str:

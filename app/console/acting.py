@@ -22,6 +22,7 @@ DONE: Final = {
     "paused": "Paused: what would be sent to it waits.",
     "resumed": "Resumed: what has waited is sent now.",
     "erased": "What was kept of the person is erased; ids and amounts stay.",
+    "erased-early": "It is erased: nothing personal was kept, and nothing will be.",
     "erased-log": "It is erased; SQLite's log is in use and overwrites it later.",
     "sent": "It is sent again as RetailOps stated it last.",
     "nothing": "There was nothing to change: it had been done already.",

@@ -183,16 +183,17 @@ def resume(database: Database, operator: Operator, channel: str, gateway: str, n
 # Orders
 
 
-def erase(database: Database, operator: Operator, channel: str, refnum: str, now: datetime) -> dict[str, int]:
-    """Remove the personal data of an order before its date; ids and amounts stay (R28).
+def erase(database: Database, operator: Operator, channel: str, refnum: str, now: datetime) -> dict[str, int] | None:
+    """Remove the personal data of an order before its date, and keep none later; ids and amounts stay (R28).
 
-    Returns how many rows of each table that was; nothing is kept of the act where there was none.  Raises
-    `NotErasable`, and nothing is written, where something of the order is still to happen.
+    Returns how many rows of each table that was: none where nothing was kept yet of an order that is remembered.  None,
+    and nothing written, where nothing changed.  Raises `NotErasable`, and nothing is written, where something of the
+    order is still to happen.
     """
     serial = [order_store.lock_name(channel, refnum), reservations.lock_name(channel)]
     with database.write(serial=serial) as connection:
         rows = erasure.erase(connection, channel, refnum, now)
-        if rows:
+        if rows is not None:
             keep(connection, operator, erasure.ACT, channel, "", "erased", [Target("order", refnum)], now)
     return rows
 

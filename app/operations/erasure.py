@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.errors import ChannelError
 from app.operations.scope import Scope
-from app.records import delivery_rows, erasing, retention, searching, traces
+from app.records import delivery_rows, erasing, handed_out, retention, searching, traces
 from app.records.database import Database
 from app.storefront import order_expiry, order_store
 from app.storefront import retention as storefront
@@ -41,12 +41,14 @@ class NotErasable(ChannelError):
 class Erasable:
     """An order as it stands.  `rows`: personal data of it by table; `refusal`: why that must stay for now, or "".
 
-    `erased_at` is when it was erased last, None for never.
+    `erased_at` is when it was erased last, None for never.  `is_due`: whether an erasure would change anything: where
+    nothing is kept of an order that is remembered, that nothing is kept of what comes later, as its tracking numbers.
     """
 
     rows: Mapping[str, int]
     refusal: str
     erased_at: datetime | None
+    is_due: bool
 
 
 def channels_of(connection: Connection, scope: Scope, refnum: str) -> list[str]:
@@ -70,13 +72,14 @@ def look(connection: Connection, channel: str, refnum: str) -> Erasable:
     """What `erase` would find; nothing is written."""
     acts = [act.at for act in traces.acts_on_order(connection, channel, refnum) if act.act == ACT]
     rows = erasing.held(connection, channel, refnum, CLOCKS)
-    return Erasable(rows, _refusal(connection, channel, refnum), max(acts, default=None))
+    is_due = bool(rows) or handed_out.is_to_note(connection, channel, refnum)
+    return Erasable(rows, _refusal(connection, channel, refnum), max(acts, default=None), is_due)
 
 
-def erase(connection: Connection, channel: str, refnum: str, now: datetime) -> dict[str, int]:
-    """Remove it, and return what it was as rows by table.  The caller holds the order, and undoes all if this raises.
+def erase(connection: Connection, channel: str, refnum: str, now: datetime) -> dict[str, int] | None:
+    """Remove it, and return what it was as rows by table, None where nothing changed (`Erasable.is_due`).
 
-    Raises `NotErasable`.
+    The caller holds the order, and undoes all if this raises.  Raises `NotErasable`.
     """
     if refusal := _refusal(connection, channel, refnum):
         raise NotErasable(refusal)

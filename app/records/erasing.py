@@ -20,16 +20,22 @@ def held(connection: Connection, channel: str, refnum: str, clocks: Sequence[Clo
     return {clock.table: len(rows) for clock, rows in _found(connection, channel, refnum, clocks)}
 
 
-def erase(connection: Connection, channel: str, refnum: str, clocks: Sequence[Clock], now: datetime) -> dict[str, int]:
-    """Remove it, and note that it is gone; what `held` said of it.  The caller holds the order."""
+def erase(
+    connection: Connection, channel: str, refnum: str, clocks: Sequence[Clock], now: datetime
+) -> dict[str, int] | None:
+    """Remove it, and note that it is gone, so that none is kept later; what `held` said of it.
+
+    None where nothing is kept and there is nothing to note.  The caller holds the order.
+    """
     found = list(_found(connection, channel, refnum, clocks))
+    if not found and not handed_out.is_to_note(connection, channel, refnum):
+        return None
     for clock, rows in found:
         if clock.erase is not None:
             clock.erase(connection, rows)
         else:
             clock.purge(connection, rows, PAST_ALL_DATES, Terms())
-    if found:
-        handed_out.note_erased(connection, channel, [refnum], now)
+    handed_out.note_erased(connection, channel, [refnum], now)
     return {clock.table: len(rows) for clock, rows in found}
 
 

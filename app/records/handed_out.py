@@ -270,6 +270,12 @@ def note_erased(connection: Connection, channel: str, refnums: Collection[str], 
     connection.execute(update(handed_out).where(*is_one).values(erased_at=now))
 
 
+def is_to_note(connection: Connection, channel: str, refnum: str) -> bool:
+    """Whether the order is remembered and nothing notes yet that its personal data is gone."""
+    is_it = (handed_out.c.channel == channel, handed_out.c.refnum == refnum, handed_out.c.erased_at.is_(None))
+    return connection.execute(select(handed_out.c.refnum).where(*is_it)).first() is not None
+
+
 def add_rejected(
     connection: Connection, channel: str, refnum: str, lines: Iterable[PackageLine], removed: Iterable[PackageLine] = ()
 ) -> None:

@@ -324,7 +324,7 @@ def test_p39_a_release_names_the_sum_and_asks_again(
 def test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once(
     retailops: Caller, pipe17: Sandbox, ada: Person
 ) -> None:
-    [order, *_] = retailops.pull()
+    [order, other, *_] = retailops.pull()
     refnum, tracking = order["channel_order_refnum"], "1ZCANARY0000007"
     retailops.acknowledge(refnum)
     retailops.ship(order, tracking_number=tracking)
@@ -344,6 +344,16 @@ def test_p39_the_person_of_an_order_is_erased_by_number_and_reason_and_once(
     assert [(kept.act, kept.who, kept.reason) for kept in acts(retailops)] == [
         ("deliveries.drop", "Ada", "known"), ("orders.erase", "Ada", "r7"),
     ]  # fmt: skip
+
+    unshipped = other["channel_order_refnum"]
+    address, form = f"erase/first/{unshipped}", {**form, "number": unshipped}
+    assert "Nothing personal is kept of it yet, and nothing will be" in ada.page(address)
+    done = ada.send(address, form)
+    assert "nothing personal was kept, and nothing will be" in ada.browser.get(done.location).text
+    assert ada.send(address, form).location.endswith("done=nothing") and len(acts(retailops)) == 3
+    retailops.acknowledge(unshipped)
+    retailops.ship(other, tracking_number=tracking)
+    assert tracking not in ada.page(f"orders/first/{unshipped}")
     assert ada.get("erase/first/nobody").status_code == ada.get(f"erase/none/{refnum}").status_code == 404
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 
 from app.clock import utc_now
 from app.contract.schemas import Contract
-from app.domain.orders import HeldBack
+from app.domain.orders import HeldBack, OrderSketch, SketchLine
 from app.domain.purchases import Purchase, PurchaseLine
 from app.operations import acts, erasure
 from app.operations.find import find
@@ -23,7 +23,7 @@ from app.operations.operators import operator
 from app.operations.order_facts import facts
 from app.operations.orders import Sources
 from app.operations.scope import Scope
-from app.records import delivery_rows, held_orders, purchase_reports, search_keys
+from app.records import delivery_rows, handed_out, held_orders, purchase_reports, search_keys
 from app.records.database import Database
 from app.records.search_keys import Number
 from app.records.tables import metadata
@@ -279,6 +279,23 @@ def test_an_order_of_another_source_has_nothing_to_erase_and_two_channels_with_o
     several = desk.channel("orders", "erase", "496", *BECAUSE, "--yes")
     assert several.exit_code == 2 and "name one with --channel" in several.stderr
     assert desk.erase("496", "--channel", "shop")["outcome"] == "nothing_kept" and desk.acts() == []
+
+
+def test_p32_an_order_of_which_nothing_is_kept_yet_is_erased_and_nothing_of_it_is_kept_later(desk: Desk) -> None:
+    database, refnum = desk.shop.database, "497"
+
+    with database.write() as connection:
+        handed_out.add(connection, "shop", [OrderSketch(refnum, (SketchLine("1", TEE, 2),))])
+    planned = desk.channel("orders", "erase", refnum, "--dry-run")
+    assert "nothing personal is kept yet, and nothing will be" in planned.output and desk.acts() == []
+    done = desk.channel("orders", "erase", refnum, *BECAUSE, "--yes")
+    assert done.exit_code == 0 and "nothing personal was kept, and nothing will be" in done.output
+    with database.write() as connection:
+        search_keys.learn(connection, "shop", [Number(refnum, "tracking", TRACKING)], utc_now())
+    assert desk.numbers(TRACKING) == set() and ("order", refnum) in desk.numbers(refnum)
+    again = desk.erase(refnum)
+    assert again["outcome"] == "nothing_kept" and again["erased_before"] is not None
+    assert [act["reason"] for act in desk.acts()] == [BECAUSE[1]]
 
 
 def test_each_table_with_data_of_single_orders_has_a_word_for_people() -> None:

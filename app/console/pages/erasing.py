@@ -48,5 +48,8 @@ def add_to(console: Blueprint, context: PageContext) -> None:
             rows = acts.erase(context.database, operator, key, refnum, context.now())
         except NotErasable as refused:
             changed(f"Nothing was erased: {refused}.")
-        done = "nothing" if not rows else "erased" if context.database.empty_log() else "erased-log"
+        if not rows:
+            done = "nothing" if rows is None else "erased-early"
+        else:
+            done = "erased" if context.database.empty_log() else "erased-log"
         return gone(f"{PATH}/orders/{segment(channel)}/{segment(refnum)}", done)
