@@ -12,8 +12,11 @@ import requests
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from app.clock import utc_now
 from app.console.rendering import NAVIGATION
 from app.contract.schemas import Contract
+from app.domain.orders import HeldBack
+from app.records import held_orders
 from app.sandbox.faults import RunningServer, serve
 from tests.browser import PATIENCE_MS, open_details, pixels_beyond, serious_findings, shown
 from tests.conftest import Caller, Sandbox, channel_table, eventually
@@ -29,6 +32,8 @@ from tests.console.stage import (
 )
 
 PLACES = [place for group in NAVIGATION for _, place in group]
+
+WIDTHS = "(found) => found.map((each) => each.offsetWidth)"
 
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1440, "height": 900}
 
@@ -258,10 +263,12 @@ def test_p40_a_link_to_the_content_comes_first(console: Console) -> None:
 def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
     scheme: Any, viewport: Any, console: Console, orders: list[dict[str, Any]], axe: str
 ) -> None:
-    """axe-core finds nothing serious, and no page scrolls sideways."""
+    """axe-core finds nothing serious, no page scrolls sideways, and what a table is about fits in."""
     number = refused_shipment(console.caller, console.pipe17, orders[0])
     parked_call(console.caller, "ORDER-WITH-A-VERY-LONG-NUMBER-" + "x" * 100)
     refund = held_refund(console.caller, orders[0]["channel_order_refnum"], "123456.78")
+    with console.caller.database.write() as connection:
+        held_orders.hold(connection, "first", [HeldBack("HELD", "its lines and its total differ. " * 5)], utc_now())
     console.caller.app.extensions["works"].journal.flush()
     out = console.open(viewport=viewport, color_scheme=scheme)
     console.visit(out, "login")
@@ -280,7 +287,12 @@ def test_p40_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
         found[place] = serious_findings(page, axe)
         if (over := pixels_beyond(page)) > 0:
             found[place].append(("scrolls sideways", f"{over} px"))
+        if any(width > viewport["width"] for width in page.locator("caption").evaluate_all(WIDTHS)):
+            found[place].append(("a title is cut off", "caption"))
     assert {place: items for place, items in found.items() if items} == {}
+    console.visit(page, "orders?state=held+back")
+    [across] = page.locator("#list").evaluate_all(WIDTHS)
+    assert across < 1440, "a long reason leaves the other columns in sight"
 
 
 def test_axe_notices_what_is_wrong(browser: Browser, axe: str) -> None:

@@ -301,6 +301,8 @@ def test_p39_many_calls_are_dropped_as_previewed_when_their_number_is_typed(reta
     assert {state_of(retailops, each) for each in numbers} == {"dropped"} and state_of(retailops, later) == "parked"
     assert "Done: 3." in ada.browser.get(reply.location).text
     assert {kept.reason for kept in acts(retailops)} == {"the season is over"} and len(acts(retailops)) == 3
+    [act] = re.findall("<strong>Ada</strong>.*?</li>", ada.page("orders/first/ORDER-1"), re.DOTALL)
+    assert act.count("the season is over") == 1
 
 
 @pytest.mark.parametrize(("currency", "amount", "shown"), [("USD", "12.5", "12.50 USD"), ("JPY", "1200", "1,200 JPY")])

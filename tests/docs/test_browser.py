@@ -17,6 +17,8 @@ PLACES = [
     "/docs/search", "/docs/no-such-page",
 ]  # fmt: skip
 
+WIDTHS = "(found) => found.map((each) => each.offsetWidth)"
+
 
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1440), ("dark", 320)], ids=["light and wide", "dark and narrow"]
@@ -44,5 +46,7 @@ def test_p43_every_page_is_for_everyone_at_every_width_and_in_both_schemes(
             found[place] = serious_findings(page, axe) if number % 2 == (scheme == "dark") else []
             if (over := pixels_beyond(page)) > 0:
                 found[place].append(("scrolls sideways", f"{over} px"))
+            if max(page.locator("td:first-child").evaluate_all(WIDTHS), default=0) > 0.6 * width:
+                found[place].append(("names leave nothing else in sight", "td:first-child"))
     assert {place: items for place, items in found.items() if items} == {}
     assert lost == [f"{server.url}/docs/no-such-page"]
