@@ -2585,6 +2585,22 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "a-place-says-when-a-row-of-another-channel-was",
+        "P40",
+        "app/records/hook_log.py",
+        "part if channels is None else to_the_second(part, before, 0)",
+        "part",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
+        "a-page-by-seconds-never-goes-on",
+        "P40",
+        "app/records/bounded_search.py",
+        "    if before is not None and place >= tuple(before):\n        return part\n",
+        "",
+        ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
+    ),
+    Fault(
         "the-place-of-a-page-is-cut-off",
         "P40",
         "app/console/choosing.py",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
@@ -53,6 +53,25 @@ def look_through(
         return Part(rows[:limit], _place(rows[limit - 1], by))
     end = connection.execute(listed.offset(searched - 1).limit(1)).first()
     return Part(rows, None) if end is None else Part(rows, _place(end, by), getattr(end, "at", None))
+
+
+def to_the_second(part: Part, before: Sequence[Any] | None, *first: Any) -> Part:
+    """The same for a reader of some channels, who is not shown the row of another at which a search stopped.
+
+    What is shown is the next whole second, and rows before it are left to the next page.  `before` is the place where
+    this page began; `first` is what no row of a moment comes before, nothing where places are no moments.  A page that
+    would not go on by whole seconds stays as it is.
+    """
+    if part.searched_to is None:
+        return part
+    second = -(-milliseconds(part.searched_to) // 1000)
+    end = datetime.fromtimestamp(second, UTC)
+    if not first:
+        return replace(part, searched_to=end)
+    place = (second * 1000, *first)
+    if before is not None and place >= tuple(before):
+        return part
+    return Part([row for row in part.rows if row.at >= end], place, end)
 
 
 def _place(row: Row[Any], by: Sequence[str]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func,
 
 from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.deliveries import commands, deliveries
@@ -92,9 +92,10 @@ def page(
     if chosen.request_id:
         bounds.append(journal.c.request_id == chosen.request_id)
     listed = select(journal).where(*bounds)
-    return look_through(
+    part = look_through(
         connection, listed, lambda of: _rules(of, chosen, channels), by=("at", "id"), limit=limit, searched=searched
     )
+    return part if channels is None else to_the_second(part, before, 0)
 
 
 def _rules(columns: Any, chosen: CallbackChoice, channels: Collection[str] | None) -> list[ColumnElement[bool]]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_, update
 
 from app.records import leases, outbox
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.deliveries import OPEN_STATES, STATES
 from app.records.statements import chunked, visible
 from app.records.tables.channels import channels as channel_rows
@@ -55,10 +55,11 @@ def page(
         listed = listed.where(deliveries.c.id < before)
     if _is_indexed(which):
         listed = listed.where(*rules)
-    return look_through(
+    part = look_through(
         connection, listed, lambda _: rules, by=("id",), limit=limit, searched=searched,
         shown=lambda some: select(deliveries).join(some, some.c.id == deliveries.c.id),
     )  # fmt: skip
+    return part if channels is None else to_the_second(part, None)
 
 
 def oldest(

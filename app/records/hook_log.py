@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, literal_column, or_, select, tuple_, type_coerce
 
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.operations import IS_HOOK, journal
@@ -58,9 +58,10 @@ def page(
     if chosen.until is not None:
         listed = listed.where(of.at < chosen.until)
 
-    return look_through(
+    part = look_through(
         connection, listed, lambda of: _rules(of, chosen, channels), by=("at", "id"), limit=limit, searched=searched
     )
+    return part if channels is None else to_the_second(part, before, 0)
 
 
 def _rules(of: Any, chosen: HookChoice, channels: Collection[str] | None) -> Iterator[ColumnElement[bool]]:

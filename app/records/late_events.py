@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, literal, or_, select, update
 
 from app.domain.events import Association, Event
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.statements import Prepared, visible
 from app.records.tables.channels import channels as channel_rows
 from app.records.tables.columns import Moment
@@ -228,7 +228,8 @@ def page(
         if subject:  # the channel is named for the index
             chosen = chosen.where(some.c.channel.in_(select(channel_rows.c.key)))
         listed = listed.where(late_events.c.id.in_(chosen))
-    return look_through(connection, listed, rules, by=("id",), limit=limit, searched=searched)
+    part = look_through(connection, listed, rules, by=("id",), limit=limit, searched=searched)
+    return part if channels is None else to_the_second(part, None)
 
 
 def _is_due(channel: str, digest: str, now: datetime) -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.statements import chunked, visible
 from app.records.tables.columns import Moment, milliseconds
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
@@ -105,10 +105,14 @@ def page(
 
 
 def _without_strangers(part: Part, before: Place | None) -> Part:
-    """The place where a search stopped may be an order of a channel that the reader does not see: its moment stands for
-    it, and the orders of that moment are left to the next page, unless this one had no others."""
+    """The place where a search stopped may be an order of a channel that the reader does not see: its second stands for
+    it.  Where all that was looked through is of one second, its moment does, and the orders of that moment are left to
+    the next page, unless this one had no others."""
     if part.searched_to is None:
         return part
+    by_second = to_the_second(part, before, "", "")
+    if by_second is not part:
+        return by_second
     end_ms = milliseconds(part.searched_to)
     if before == (end_ms + 1, "", ""):
         return replace(part, last=(end_ms, "", ""))

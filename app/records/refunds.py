@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select
 from app.clock import utc_now
 from app.domain.commands import PackageLine, RefundLine
 from app.records import heartbeat, search_keys
-from app.records.bounded_search import Part, look_through
+from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.search_keys import Kind, Number
 from app.records.statements import visible
 from app.records.tables.channels import channels as channel_rows
@@ -194,7 +194,7 @@ def page(
         connection, listed, lambda _: rules, by=("id",), limit=limit, searched=searched,
         shown=lambda some: select(refunds).join(some, some.c.id == refunds.c.id),
     )  # fmt: skip
-    return [_entry(row) for row in part.rows], part
+    return [_entry(row) for row in part.rows], part if channels is None else to_the_second(part, None)
 
 
 def _restrictions(chosen: RefundChoice) -> list[ColumnElement[bool]]:

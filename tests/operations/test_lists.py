@@ -104,6 +104,7 @@ def test_the_log_is_walked_to_its_end_and_finds_what_is_rare(
     monkeypatch.setattr(callback_log, "SEARCHED", 40)
     assert sorted(seen(ALL)) == sorted(callbacks), "by pages that end where the search stops"
     assert len(seen(FIRST)) == 120 and seen(NOBODY) == []
+    assert callback_log.find(database, FIRST, CallbackChoice(status_class="5")).after.endswith("000-0")
     assert seen(ALL, status_class="5") == ["request-299"], "in the last lines that are looked through"
     assert seen(ALL, slower_than_ms=297) == ["request-299", "request-298"]
     assert seen(ALL, request_id="request-7") == ["request-7"]
@@ -157,8 +158,11 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
 
     for page in (of_hooks, of_orders, of_late):
         first: Page[Any] = page("")
-        assert first.rows == () and first.after and first.searched_to is not None
+        assert first.rows == () and first.after
+        assert first.searched_to is not None and first.searched_to.microsecond == 0, "of no row of another channel"
+    assert of_hooks("").after.endswith("000-0")
     place = of_orders("").after
+    assert b'000,"",""' in urlsafe_b64decode(place + "==")
     assert b"other" not in urlsafe_b64decode(place + "==") and b"O-" not in urlsafe_b64decode(place + "==")
     assert [row.request_id for row in walked(of_hooks)] == ["hook-199"]
     assert [row.refnum for row in walked(of_orders)] == ["O-199"]
