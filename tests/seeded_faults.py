@@ -905,6 +905,7 @@ FAULTS = (
         """.replace('"', '\\\\"')""",
         "",
         ("tests/records/test_stock.py::test_p27_keys_of_any_characters_are_found_as_one_parameter[postgresql]",),
+        on_postgresql=True,
     ),
     Fault(
         "take-an-order-on-both-legs",
