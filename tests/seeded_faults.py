@@ -2594,6 +2594,16 @@ FAULTS = (
         ("tests/operations/test_lists.py::test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on[sqlite]",),
     ),
     Fault(
+        "a-search-that-stops-at-a-whole-second-ends-it",
+        "P40",
+        "app/records/bounded_search.py",
+        "milliseconds(part.searched_to) // 1000 + 1",
+        "-(-milliseconds(part.searched_to) // 1000)",
+        (
+            "tests/operations/test_lists.py::test_p40_a_search_that_stops_at_a_whole_second_leaves_out_no_row_of_it[sqlite]",
+        ),
+    ),
+    Fault(
         "a-page-by-seconds-never-goes-on",
         "P40",
         "app/records/bounded_search.py",

@@ -64,7 +64,7 @@ def to_the_second(part: Part, before: Sequence[Any] | None, *first: Any) -> Part
     """
     if part.searched_to is None:
         return part
-    second = -(-milliseconds(part.searched_to) // 1000)
+    second = milliseconds(part.searched_to) // 1000 + 1
     end = datetime.fromtimestamp(second, UTC)
     if not first:
         return replace(part, searched_to=end)

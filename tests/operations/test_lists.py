@@ -185,6 +185,22 @@ def test_p40_a_reader_of_a_rare_channel_gets_pages_that_stop_and_go_on(
     assert walked(lambda after: of_orders(after, ALL, state="cancelled")) == []
 
 
+def test_p40_a_search_that_stops_at_a_whole_second_leaves_out_no_row_of_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "SEARCHED", 2)
+    at = database.now().replace(microsecond=0)
+    made = [
+        {"at": moment, "kind": "hook", "channel": channel, "name": "rally cart/fetch", "order_refnum": "",
+         "outcome": "success", "status": 200, "duration_ms": 1, "request_id": f"hook-{number}"}
+        for number, (channel, moment) in enumerate([("first", at), ("other", at), ("other", at + timedelta(seconds=5))])
+    ]  # fmt: skip
+    with database.write() as connection:
+        connection.execute(insert(lines), made)
+    found = walked(lambda after: hooks.listing(database, FIRST, HookChoice(), after=after))
+    assert [row.request_id for row in found] == ["hook-0"]
+
+
 def test_one_callback_shows_its_events_its_vendor_calls_and_what_it_left_to_be_made(
     retailops: Caller, pipe17: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
