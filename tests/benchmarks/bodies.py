@@ -7,14 +7,13 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks import durable
 from tests.benchmarks.bench import KEY, Client, Server, envelope, gunicorn, inventory, load, peak_kib, post_bytes
-
-PUSH = "/api/channel/inventory_push_v1"
-PRODUCT = "app:create_app()"
+from tests.benchmarks.callbacks import PRODUCT, PUSH, channel
+from tests.benchmarks.rounds import Row
 
 MAX_BODY = 32 * 1024 * 1024
 MIB = 1024 * 1024
@@ -22,8 +21,6 @@ MIB = 1024 * 1024
 PUSHES, FIRST, AT_A_TIME = 300, 20, 8
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-
-Row = tuple[str, float, str]
 
 
 def bomb(key: str, element: bytes = b"{}", size: int = MAX_BODY - 1024) -> bytes:
@@ -64,11 +61,11 @@ def statuses(port: int, requests: list[bytes], at_a_time: int) -> dict[int, int]
     return found
 
 
-def d6(folder: Path, environment: dict[str, str]) -> Iterator[Row]:
+def d6(folder: Path) -> Iterator[Row]:
     """Growth of a worker under 48 bombs of a stranger, and under 48 of a channel, in bodies of the largest size."""
     small = post_bytes(PUSH, inventory(10, key=KEY))
     for who, key, status in (("stranger", "wrong", 401), ("channel", KEY, 413)):
-        with gunicorn(PRODUCT, folder=folder, threads=16, environment=environment) as server:
+        with gunicorn(PRODUCT, folder=folder, threads=16, environment=channel("https://pipe17.invalid")) as server:
             load(server.port, lambda _: small, connections=8, duration_s=1)
             [worker] = server.workers()
             before = peak_kib(worker)
@@ -137,10 +134,11 @@ DEAR: dict[str, Callable[[], bytes]] = {
 """Bodies that hold the key and are as large as may be, of much that takes long to read."""
 
 
-def dear(folder: Path, environment: dict[str, str], names: Sequence[str] = ()) -> Iterator[Row]:
+def dear(folder: Path) -> Iterator[Row]:
     """How long `GET /healthz` waits at most while one such body is answered, and how long its own answer takes."""
+    environment = {**channel("https://pipe17.invalid"), "DELIVERIES": "worker"}
     with gunicorn(PRODUCT, folder=folder, environment=environment) as server:
-        for name in names or DEAR:
+        for name in DEAR:
             callback = "catalog_push" if name == "records" else "inventory_push"
             raw = post_bytes(f"/api/channel/{callback}_v1", DEAR[name](), is_kept=False)
             waits: list[float] = []

@@ -68,7 +68,7 @@ def products(count: int, price: int) -> bytes:
 
 
 def c1(rounds: int, folder: Path) -> Iterator[Row]:
-    """10,000 products with 3 variants, every record changed, against a quarter of them."""
+    """10,000 products with 3 variants, changed: records a second, growth against a quarter, memory, others' waits."""
     sizes = (2_500, 10_000)
     for name, [url] in databases(folder):
         taken: dict[int, list[float]] = {size: [] for size in sizes}

@@ -58,7 +58,7 @@ def places(orders: int, calls: int, lines: int) -> list[str]:
 
 
 def p40(rounds: int, seconds: float, scale: float, folder: Path) -> Iterator[Row]:
-    """The p95 of the slowest page; and callbacks beside a page a second, against the same without pages.
+    """p95 of the slowest page with 1,000,000 journal lines against 300 ms, and callbacks beside a page a second.
 
     `scale` is the share of the rows that is filled in.
     """

@@ -35,6 +35,7 @@ Row = tuple[str, float, str]
 
 
 def r13(folder: Path) -> Iterator[Row]:
+    """100,000 SKUs stated every hour at a vendor that takes 54,000: changed ones first, no tail, nothing grows."""
     for name, [url] in databases(folder):
         yield from _run(name, url)
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import selectors
 import socket
+import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.benchmarks.bench import ROOT, await_port, free_port
 
 _BODIES = {
     b"/shipments/0": b'{"success":true,"code":200,"shipment":{"shipmentId":"ASKED_FOR_______",'
@@ -72,6 +77,19 @@ def _answer_to(request: bytes) -> bytes | None:
     asked_for = head.partition(b"/shipments/")[2][: len(_ASKED_FOR)]
     content = content.replace(_ASKED_FOR, asked_for)
     return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(content)) + content
+
+
+@contextmanager
+def running(delay_s: float = 0.02) -> Iterator[int]:
+    """The port of such a vendor, while the block lasts."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.vendor", str(port), str(delay_s)], cwd=ROOT)
+    try:
+        await_port(port, process)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks.__main__ import PUSH, channel
 from tests.benchmarks.bench import KEY, ROOT, Client, gunicorn, inventory, load, peak_kib, post_bytes
 from tests.benchmarks.bodies import MAX_BODY, bomb, packed_post, statuses
+from tests.benchmarks.callbacks import PUSH, channel
 
 GROWTH_MIB = 40
 
