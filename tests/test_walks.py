@@ -20,19 +20,19 @@ from app.sandbox.faults import serve
 from app.sandbox.vendors.rally import serve_rally
 from tests.conftest import Caller, Sandbox, channel_table
 from tests.gateways.rally_shop import MUG, TEE, Shop, channel_text
-from tests.walk_tracer import Walk, sizes, traced
+from tests.walk_tracer import Walk, sizes, traced, untraced
 
 FIGURES = ("files", "moves between files", "moves between rooms", "statements", "transactions", "decodings")
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (49, 155, 35, 7, 2, 1),
-    "order_shipment_submit to Pipe17 and back": (56, 187, 42, 9, 2, 1),
-    "order_acknowledge to Pipe17 and back": (49, 161, 39, 8, 3, 1),
-    "inventory_push, the request": (22, 34, 13, 3, 1, 0),
+    "order_cancel to Pipe17 and back": (47, 158, 35, 7, 2, 1),
+    "order_shipment_submit to Pipe17 and back": (53, 187, 42, 9, 2, 1),
+    "order_acknowledge to Pipe17 and back": (48, 161, 39, 8, 3, 1),
+    "inventory_push, the request": (19, 31, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
-    "order_pull, a page of 100, again": (52, None, None, 7, 4, 0),
+    "order_pull, a page of 100, again": (50, None, None, 7, 4, 0),
     "Rally order/create": (36, 94, 30, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
@@ -45,13 +45,21 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_917, "all of app/": 71_420}
+LINES = {"gateways": 10_917, "all of app/": 71_414}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7
 """Lines."""
 
 Walking = Callable[..., None]
+
+
+class Walker(Caller):
+    """RetailOps, whose own look at an answer is no part of the walk."""
+
+    def judge(self, callback: str, answer: dict[str, Any]) -> None:
+        with untraced():
+            super().judge(callback, answer)
 
 
 def risen(name: str, walked: Walk) -> dict[str, tuple[int, int]]:
@@ -97,7 +105,7 @@ def walk(monkeypatch: pytest.MonkeyPatch) -> Walking:
 def retailops(build_app: Callable[..., Flask], start_pipe17: Callable[..., Sandbox], contract: Contract) -> Caller:
     """RetailOps in front of Pipe17 with more orders than a page holds; nothing runs in the background."""
     sandbox = start_pipe17(shipments=120)
-    return Caller(build_app(channel_table(sandbox.url), DELIVERIES="worker"), contract)
+    return Walker(build_app(channel_table(sandbox.url), DELIVERIES="worker"), contract)
 
 
 @pytest.mark.both_databases
@@ -171,7 +179,7 @@ def test_how_far_an_order_of_rallys_travels(
         return body
 
     with serve(served) as server, serve_rally() as rally:
-        callers.append(Caller(build_app(channel_text(rally.url), PUBLIC_URL=server.url), contract))
+        callers.append(Walker(build_app(channel_text(rally.url), PUBLIC_URL=server.url), contract))
         shop = Shop(callers[0], rally, server)
         shop.register_hooks()
         shop.offer(**{TEE: 5, MUG: 5})

@@ -146,6 +146,17 @@ def traced(database: Database, monkeypatch: pytest.MonkeyPatch, *, follows_calls
             event.remove(database.engine, "begin", begin)
 
 
+@contextmanager
+def untraced() -> Iterator[None]:
+    """What this thread does within the block is the tests' own, and no part of a walk."""
+    before = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
 @dataclass(frozen=True)
 class Size:
     """Of the Python files of one room."""

@@ -7,7 +7,7 @@ part above a list is explained at once, the elements one by one, and only until 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +76,9 @@ class Shape:
 
     def __init__(self, schema: Schema) -> None:
         self._shallow_schema, lists = _cut(schema)
-        self._whole = compiled(schema)
+        self.is_valid: Callable[[object], bool] = compiled(schema).is_valid
         self._shallow = compiled(self._shallow_schema)
         self._lists = tuple((path, Shape(items)) for path, items in lists)
-
-    def is_valid(self, value: object) -> bool:
-        return self._whole.is_valid(value)
 
     def problems(self, value: object, pointer: str = "", limit: int = KEPT) -> tuple[list[Problem], int]:
         """At most `limit` problems, outermost first, and how many more there are at least.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -40,13 +40,10 @@ class Callback:
     entries: str | None
     answer_has_events: bool
     answer_has_status: bool
-    _request: Request = field(repr=False)
+    read: Callable[[dict[str, Any]], Reading] = field(repr=False)
+    """Judges a request body, which stays as it is (see `Request.read`)."""
     _answer: Shape = field(repr=False)
     _caller: Caller = field(repr=False)
-
-    def read(self, body: dict[str, Any]) -> Reading:
-        """Judge a request body, which stays as it is (see `Reading`)."""
-        return self._request.read(body)
 
     def check_answer(self, answer: dict[str, Any]) -> tuple[Problem, ...]:
         """What is wrong with an answer: first by our own narrow schema, then for RetailOps' caller.
@@ -103,7 +100,7 @@ def _load(file: Path) -> Callback:
             entries=entries,
             answer_has_events="events" in answered,
             answer_has_status="status" in answered,
-            _request=Request(name, request, entries, has_events="events" in answered or "status" in answered),
+            read=Request(name, request, entries, has_events="events" in answered or "status" in answered).read,
             _answer=Shape(answer),
             _caller=Caller(name, answer),
         )
