@@ -19,6 +19,7 @@ import requests
 from flask import Flask
 from playwright.sync_api import Browser
 from sqlalchemy import Connection
+from werkzeug.routing import Rule
 
 from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
@@ -295,6 +296,25 @@ class _CompiledStatements(dict[tuple[Any, ...], Any]):
         super().__setitem__((key[0].name, *key[1:]), compiled)
 
 
+def _builders_made_once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
+    """werkzeug compiles a function per URL rule that writes its addresses: made once a run, not once an application.
+
+    The function takes the rule itself as its first argument; only defaults would become part of it.
+    """
+    made: dict[tuple[Any, ...], Any] = {}
+
+    def compiled(rule: Rule, append_unknown: bool = True) -> Any:
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        key = (rule.rule, *rule._trace, append_unknown)
+        if key not in made:
+            made[key] = compile_builder(rule, append_unknown)
+        return made[key]
+
+    return compiled
+
+
+Rule._compile_builder = _builders_made_once(Rule._compile_builder)  # type: ignore[method-assign]
 engines.create_engine = partial(engines.create_engine, execution_options={"compiled_cache": _CompiledStatements()})  # type: ignore[attr-defined]
 
 
