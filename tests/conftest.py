@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ import pytest
 import requests
 from flask import Flask
 from playwright.sync_api import Browser
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from werkzeug.routing import Rule
 
 from app import create_app, settings
 from app.contract.schemas import Contract, load_contract
 from app.gateways import VENDORS
-from app.records import engines
+from app.records import engines, purge
 from app.records.database import Database
+from app.records.tables.server import periodic_work
 from app.sandbox.faults import RunningServer
 from app.sandbox.vendors.pipe17 import BASE_PATH, LEGACY_KEY, serve_pipe17
 from tests import sent_codes
@@ -419,7 +421,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file in the newest form without rows; copying it is much quicker than the migrations."""
     path = tmp_path_factory.mktemp("template") / "channel.db"
-    migrate(f"sqlite:///{path}")
+    _make_template(f"sqlite:///{path}")
     return path
 
 
@@ -427,7 +429,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(postgres: PostgresServer) -> Iterator[str]:
     """The name of a PostgreSQL database in the newest form without rows."""
     with postgres.database() as url:
-        migrate(url)
+        _make_template(url)
         yield url.rpartition("/")[2]
 
 
@@ -453,6 +455,20 @@ def migrate(url: str) -> None:
     database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
     database.upgrade()
     database.close()
+
+
+def _make_template(url: str) -> None:
+    """The same, with the purge done a moment ago: else it is the first that each test's application does."""
+    migrate(url)
+    database = Database(settings.load_database_url({"APP_ENV": "development", "DATABASE_URL": url}))
+    set_purge_due(database, datetime.now(UTC) + purge.EVERY)
+    database.close()
+
+
+def set_purge_due(database: Database, at: datetime) -> None:
+    """From when on whichever process has time purges again."""
+    with database.write() as connection:
+        connection.execute(update(periodic_work).values(due_at=at))
 
 
 @pytest.fixture

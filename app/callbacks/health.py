@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 
 from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -27,7 +28,7 @@ def create_health(
 ) -> Blueprint:
     """`/healthz`, `/readyz`, `/openapi.json`, and `/metrics` for whoever has one of the tokens ("": it is not set)."""
     health = Blueprint("health", __name__)
-    document = openapi(contract, public_url)
+    document = cache(partial(openapi, contract, public_url))
     readiness = Readiness(database)
 
     @health.get("/healthz", provide_automatic_options=False)
@@ -45,7 +46,7 @@ def create_health(
 
     @health.get("/openapi.json", provide_automatic_options=False)
     def openapi_json() -> Response:
-        return json_reply(200, document)
+        return json_reply(200, document())
 
     @health.get("/metrics", provide_automatic_options=False)
     def metrics() -> Response:

@@ -24,7 +24,7 @@ from app.records.tables.figures import call_figures as figures
 from app.records.tables.figures import pending_figures as samples
 from app.records.tables.orders import handed_out, held_back
 from app.settings import load_database_url
-from tests.conftest import Caller, Sandbox, eventually
+from tests.conftest import Caller, Sandbox, eventually, set_purge_due
 
 pytestmark = pytest.mark.both_databases
 
@@ -207,6 +207,7 @@ def test_p32_figures_go_by_their_own_clock(database: Database) -> None:
                   "outcome": "success", "duration_ms": 3}],
             )  # fmt: skip
             pending_figures.sample(connection, [("first", "pipe17")], now - age)
+    set_purge_due(database, now)
     retention = Purge(database, Terms(), database.clock)
     while retention.turn():
         pass

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import insert, select
 
 from app.gateways import VENDORS
 from app.records import claims
 from app.records.database import Database
-from app.records.purge import BATCH, Purge
+from app.records.purge import BATCH, EVERY, Purge
 from app.records.retention import CLOCKS, KEPT, REDACTED, Terms
 from app.records.tables import metadata
 from app.records.tables.deliveries import commands, deliveries, late_events
@@ -22,7 +21,7 @@ from app.records.tables.orders import handed_out, held_back, packages
 from app.records.tables.server import periodic_work
 from app.settings import load
 from app.storefront.retention import CLOCKS as shop_clocks
-from tests.conftest import eventually
+from tests.conftest import eventually, set_purge_due
 
 pytestmark = pytest.mark.both_databases
 START = datetime(2026, 2, 3, 15, tzinfo=UTC)
@@ -180,7 +179,7 @@ def test_p32_every_table_names_its_clock_or_why_it_is_kept() -> None:
     assert not clocks & set(KEPT)
 
 
-def test_the_purge_needs_no_scheduler(build_app: Any) -> None:
-    app: Flask = build_app()
-    database: Database = app.extensions["works"].database
+def test_the_purge_needs_no_scheduler(database: Database, build_app: Any) -> None:
+    set_purge_due(database, START - EVERY)
+    build_app()
     eventually(lambda: rows(database, select(periodic_work.c.due_at))[0].due_at > START)
