@@ -183,7 +183,8 @@ class CallLimiter:
                 self._breaker = breaker.after_nothing(self._breaker)
             elif verdict:
                 self._answer_s += _NEWEST_ANSWER * (now - permit.begun_s - self._answer_s)
-                self._breaker = breaker.after_success(self._breaker)
+                if self._breaker.failures:
+                    self._breaker = breaker.after_success(self._breaker)
             else:
                 self._answer_s = max(self._answer_s, QUICK_S)
                 self._breaker = breaker.after_failure(self._breaker, now)
@@ -245,15 +246,16 @@ class CallLimiter:
             self._turn.notify_all()
             return None
         self._ask_at[ticket.rank] = -math.inf
-        is_let, self._breaker = breaker.may_call(self._breaker, self._clock())
-        if not is_let:
-            raise self._breaker_refusal()
+        if self._breaker.open_until is not None:
+            is_let, self._breaker = breaker.may_call(self._breaker, self._clock())
+            if not is_let:
+                raise self._breaker_refusal()
         permit = Permit(self, self._clock())
         self._under_way[permit] = None
         return permit
 
     def _check_breaker(self) -> None:
-        if self._breaker.refuses_for_s(self._clock()) > 0.0:
+        if self._breaker.open_until is not None and self._breaker.refuses_for_s(self._clock()) > 0.0:
             raise self._breaker_refusal()
 
     def _breaker_refusal(self) -> Unavailable:
