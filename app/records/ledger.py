@@ -6,7 +6,7 @@ bound while a call of the command had or may still have an effect.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,14 +63,17 @@ class Origin:
     about: tuple[Association, ...]
 
 
-def claim(connection: Connection, claim: Claim, numbers: Iterable[Number] = ()) -> int | None:
+def claim(connection: Connection, claim: Claim, numbers: Collection[Number] = ()) -> int | None:
     """Bind the key before the command is looked at further: the id of its row, None where the key is bound already.
 
     `numbers` are found from now on, whatever comes of the command.
     """
     row = {**vars(claim), "events": _NO_EVENTS}
     statement = _CLAIM[connection.dialect.name]
-    claimed = search_keys.learn_beside(connection, statement, row, claim.channel, numbers, claim.begun_at)
+    if numbers:
+        claimed = search_keys.learn_beside(connection, statement, row, claim.channel, numbers, claim.begun_at)
+    else:
+        claimed = connection.execute(statement, row)
     found: int | None = claimed.scalar()
     return found
 
