@@ -15,14 +15,21 @@ from datetime import datetime
 from app.clock import utc_now
 from app.deadline import Deadline
 from app.deliveries import transitions
+from app.domain.commands import CommandBody
 from app.errors import BrokenReply, GatewayError, Misconfigured, Unavailable
-from app.gateways.calls import Call, Verb
-from app.gateways.capabilities import Gateways
+from app.gateways.calls import Accepted, Call, Verb
+from app.gateways.capabilities import CommandTarget, Gateways
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
 from app.transport import sent
 
 log = logging.getLogger(__name__)
+
+
+def perform(target: CommandTarget, verb: str, body: CommandBody, call: Call) -> Accepted:
+    """Carry out a command by the method of its verb.  Raises a `GatewayError`."""
+    accepted: Accepted = getattr(target, verb)(body, call)
+    return accepted
 
 
 class Attempts:
@@ -100,7 +107,7 @@ class Attempts:
                 empty = transitions.after_empty_look_up(delivery, verb, gateway.settle_s, now)
                 return replace(empty, late_until=late_until)
         try:
-            accepted = gateway.commands.perform(delivery.verb, delivery.command, call)
+            accepted = perform(gateway.commands, delivery.verb, delivery.command, call)
         except GatewayError as error:
             return self._after_error(delivery, error, settle_s, is_inline=is_inline)
         return replace(transitions.after_acceptance(delivery, accepted, self._clock()), late_until=late_until)

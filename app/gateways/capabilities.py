@@ -84,11 +84,6 @@ class CommandTarget(ABC):
     label_leaves_out: frozenset[str] = frozenset()
     """Fields of a package's label that the vendor has no place for: weight_kg, channel_ship_code."""
 
-    def perform(self, verb: str, body: CommandBody, call: Call) -> Accepted:
-        """Carry out a command by the method of its verb."""
-        accepted: Accepted = getattr(self, verb)(body, call)
-        return accepted
-
     def look_up(self, verb: str, body: CommandBody, call: Call) -> Accepted | None:
         """Whether an earlier attempt of unknown outcome was done; None when no trace is visible.
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.deadline import Deadline
+from app.deliveries.attempts import perform
 from app.domain.commands import COMMANDS, OBSERVATIONS
 from app.errors import BrokenReply, GatewayError, Misconfigured, Refused, Unavailable
 from app.gateways import EXAMPLE, REGISTRY, VENDORS
@@ -86,10 +87,10 @@ def test_p13_a_failed_write_is_the_right_error_and_says_whether_it_may_be_done(
     target.server.faults.add({**fault, "match": {"method": "POST", "path_prefix": target.api_prefix}})
     began = time.monotonic()
     if target.ignores_bodies and answer in BODIES:
-        assert gateway.commands.perform(target.write, target.commands[target.write], call()) == Accepted()
+        assert perform(gateway.commands, target.write, target.commands[target.write], call()) == Accepted()
         return
     with pytest.raises(GatewayError) as caught:
-        gateway.commands.perform(target.write, target.commands[target.write], call())
+        perform(gateway.commands, target.write, target.commands[target.write], call())
     assert (type(caught.value), caught.value.outcome_unknown) == (kind, is_unknown)
     assert time.monotonic() - began < 2 * PATIENCE_S + 0.5
     if "retry_after" in fault:
@@ -107,7 +108,7 @@ def test_p13_a_failed_read_is_never_taken_for_work_done(
     reads: list[Callable[[], object]] = [
         lambda: gateway.orders.find_order(target.order_refnum, call("question")),
         lambda: list(gateway.orders.fetch_orders(None, 2**45, call("question"))),
-        lambda: gateway.commands.perform(target.write, target.commands[target.write], call()),
+        lambda: perform(gateway.commands, target.write, target.commands[target.write], call()),
     ]
     if target.reads is not None:
         reads = target.reads(gateway)
@@ -126,7 +127,7 @@ def test_p13_a_vendor_that_is_not_there_has_done_nothing(target: Target) -> None
     target.server.stop()
     for verb in target.commands:
         with pytest.raises(Unavailable) as caught:
-            gateway.commands.perform(verb, target.commands[verb], call())
+            perform(gateway.commands, verb, target.commands[verb], call())
         assert not caught.value.outcome_unknown
     assert gateway.check(call("question")).state == "unreachable"
 
@@ -150,7 +151,7 @@ def test_p9_every_command_whose_answer_is_lost_is_found_again_where_it_says_so(t
             for method in ("POST", "PUT"):
                 fresh.server.faults.add({"kind": "reset_after", "match": {"method": method}})
             with pytest.raises(GatewayError) as caught:
-                gateway.commands.perform(verb, fresh.commands[verb], call())
+                perform(gateway.commands, verb, fresh.commands[verb], call())
             assert caught.value.outcome_unknown
             fresh.server.faults.clear()
             assert isinstance(gateway.commands.look_up(verb, fresh.commands[verb], call()), Accepted), verb
@@ -171,7 +172,7 @@ def test_p8_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(target: Tar
             gateway = target.gateway()
             for verb in target.commands:
                 with pytest.raises(GatewayError):
-                    gateway.commands.perform(verb, target.commands[verb], call())
+                    perform(gateway.commands, verb, target.commands[verb], call())
             with pytest.raises(GatewayError):
                 gateway.stock.push(target.stock, call("fact"))
     assert heard == []
@@ -194,7 +195,7 @@ def test_p20_no_key_and_no_word_of_a_vendor_is_in_an_error_or_a_log(
             said.append(status)
             attempts: list[Callable[[], object]] = [
                 *(
-                    functools.partial(gateway.commands.perform, verb, target.commands[verb], call())
+                    functools.partial(perform, gateway.commands, verb, target.commands[verb], call())
                     for verb in target.commands
                 ),
                 functools.partial(gateway.stock.push, target.stock, call("fact")),
