@@ -26,13 +26,13 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (47, 158, 35, 7, 2, 1),
-    "order_shipment_submit to Pipe17 and back": (53, 187, 42, 9, 2, 1),
-    "order_acknowledge to Pipe17 and back": (48, 161, 39, 8, 3, 1),
-    "inventory_push, the request": (19, 31, 13, 3, 1, 0),
+    "order_cancel to Pipe17 and back": (43, 148, 34, 7, 2, 1),
+    "order_shipment_submit to Pipe17 and back": (50, 179, 41, 9, 2, 1),
+    "order_acknowledge to Pipe17 and back": (45, 154, 38, 8, 3, 1),
+    "inventory_push, the request": (18, 31, 13, 3, 1, 0),
     "inventory_push, the same stock in the background": (38, 118, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
-    "order_pull, a page of 100, again": (50, None, None, 7, 4, 0),
+    "order_pull, a page of 100, again": (48, None, None, 7, 4, 0),
     "Rally order/create": (36, 94, 30, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_917, "all of app/": 71_414}
+LINES = {"gateways": 10_912, "all of app/": 71_404}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

@@ -1,4 +1,4 @@
-"""What holds for every address of the server: tidy paths, a request id in and out, JSON for every fault."""
+"""What holds for every address of the server: tidy paths, a request id in and out, JSON in every answer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from app import caller, logs
-from app.callbacks.replies import error_reply
+from app.channel.dispatch import Malformed, event_json
 from app.channel.services import BUDGET_S
 from app.deadline import Deadline
+from app.domain.events import Event
+from app.errors import HttpError
 
 REQUEST_ID = "channel.request_id"
 """Where the request id stands in the WSGI environment."""
@@ -28,6 +31,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SLASHES = re.compile("//+")
 
 _StartResponse = Callable[..., Any]
+
+_encode = msgspec.json.Encoder().encode
 
 
 def new_request_id() -> str:
@@ -81,3 +86,33 @@ def install(app: Flask) -> None:
         if status == 405:
             reply.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return reply
+
+
+def json_reply(status: int, content: Any) -> Response:
+    """A JSON answer."""
+    return json_bytes_reply(status, _encode(content))
+
+
+def json_bytes_reply(status: int, content: bytes) -> Response:
+    """A JSON answer that is encoded already."""
+    return Response(content, status, content_type="application/json")
+
+
+def error_reply(status: int, code: str, message: str) -> Response:
+    """A refusal in the form every callback's answer has: a list of events."""
+    return json_reply(status, error_body(code, message))
+
+
+def error_body(code: str, message: str) -> dict[str, Any]:
+    """What stands in a refusal."""
+    return {"events": [event_json(Event("error", code, message))]}
+
+
+def rejection(error: HttpError) -> Response:
+    """The reply a `HttpError` stands for."""
+    if isinstance(error, Malformed):
+        return json_reply(error.status, {"events": error.events})
+    reply = error_reply(error.status, error.code, error.message)
+    if error.retry_after_s is not None:
+        reply.headers["Retry-After"] = str(error.retry_after_s)
+    return reply

@@ -11,8 +11,7 @@ from flask import Blueprint, Response, request
 from app import caller
 from app.callbacks import body
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
-from app.callbacks.middleware import REQUEST_ID
-from app.callbacks.replies import error_reply, json_bytes_reply, rejection
+from app.callbacks.middleware import REQUEST_ID, error_reply, json_bytes_reply, rejection
 from app.channel.dispatch import CallbackDispatcher, Note
 from app.contract.schemas import Callback, Contract
 from app.deadline import Deadline
