@@ -54,7 +54,7 @@ def create_gateway(options: Pipe17Options, tools: Tools) -> Pipe17Gateway:
     """
     api, channel = Api(tools.keyed_client(TOKEN, options, "X-Pipe17-Key")), tools.channel
     hints = Hints(options, tools, TOKEN, api.outdate)
-    integration = Integration(options, api, channel, hints.heed)
+    integration = Integration(options, api, channel, hints.heed if options.webhook_path_key else None)
     locations = Locations(options, api, integration, channel)
     product_cache = ProductCache(api, options.integration_id)
     requests = ShippingRequests(options, api, locations, product_cache, channel)

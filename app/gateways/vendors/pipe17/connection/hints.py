@@ -51,7 +51,7 @@ class Hints:
             polls.note_hint(connection, *self._place, now)
 
     def heed(self) -> None:
-        """Before anything read earlier is used: a hint since then makes it out of date."""
+        """Before anything read earlier is used, where a webhook can come: one since then makes it out of date."""
         if self._database is None:
             return
         try:

@@ -54,13 +54,12 @@ log = logging.getLogger(__name__)
 class Integration:
     """One integration as the gateway sees it.  Thread-safe; asks Pipe17 lazily and never holds a lock meanwhile."""
 
-    def __init__(self, options: Pipe17Options, api: Api, channel: str, heed_hints: Callable[[], None]) -> None:
+    def __init__(self, options: Pipe17Options, api: Api, channel: str, heed_hints: Callable[[], None] | None) -> None:
         self._api = api
         self._channel = channel
-        self._heed_hints = heed_hints
+        self._heed_hints = heed_hints  # None where no webhook can come
         self._id = options.integration_id
         self._refresh_s = options.integration_refresh_s
-        self._directions = options.entity_directions
         self._local = options
         self._lock = threading.Lock()
         self._read: IntegrationState | None = None if self._id and self._refresh_s else IntegrationState(self._local)
@@ -72,16 +71,13 @@ class Integration:
         self._log = OnceLog(channel)
         self._may_report = True
 
-    # What other modules use
-
     def settings(self, call: Call) -> Pipe17Options:
         """What counts now.  Raises a `GatewayError` only while it has never been read."""
         return self._current(call).settings
 
     def why_off(self, flow: Flow, call: Call) -> str:
         """Why the flow does not run now, or "".  Raises as `settings` does."""
-        current = self._current(call)
-        return self._why(flow, current)
+        return self._why(flow, self._current(call))
 
     @contextmanager
     def using(self, flow: Flow, call: Call) -> Iterator[Pipe17Options]:
@@ -176,11 +172,10 @@ class Integration:
             if self._read is not None and self._read.record is record:
                 self._read = replace(self._read, record=replace(record, status=status, error_text=problem))
 
-    # Reading
-
     def _current(self, call: Call) -> IntegrationState:
         """Every use begins here, so hints are heeded here for all that was read of Pipe17."""
-        self._heed_hints()
+        if self._heed_hints is not None:
+            self._heed_hints()
         if not self._id or not self._refresh_s:
             assert self._read is not None
             return self._read
@@ -245,16 +240,13 @@ class Integration:
         return IntegrationState(settings, record, problems=tuple(problems))
 
     def _why(self, flow: Flow, current: IntegrationState) -> str:
-        return current.why_off(flow, self._directions) or self._no_grant.get(flow, "")
+        return current.why_off[flow] or self._no_grant.get(flow, "")
 
     def _switch_off(self, flow: Flow, error: Misconfigured) -> None:
-        why = f"Pipe17 gave no grant ({error.code}): {error.message}"
         with self._lock:
-            self._no_grant[flow] = why
+            self._no_grant[flow] = f"Pipe17 gave no grant ({error.code}): {error.message}"
             self._on_trial.discard(flow)
         self._log_flows(self._last)
-
-    # Saying what is so
 
     def _log_flows(self, current: IntegrationState) -> None:
         for flow in TICKS:

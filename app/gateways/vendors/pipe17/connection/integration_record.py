@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from app.gateways.vendors.pipe17.options import Pipe17Options
@@ -101,13 +102,15 @@ class IntegrationState:
         status = self.record.status if self.record else ""
         return f"the integration is {status} in Pipe17" if status in OFF_STATUSES else ""
 
-    def why_off(self, flow: Flow, directions: str) -> str:
-        """Why the flow may not run, or ""; `directions` says whose side the ticks are seen from."""
-        if why := self.why_all_off:
-            return why
+    @cached_property
+    def why_off(self) -> Mapping[Flow, str]:
+        """Of each flow why it may not run, or ""; found out once for each reading."""
+        return {flow: self.why_all_off or self._why_off(flow) for flow in TICKS}
+
+    def _why_off(self, flow: Flow) -> str:
         if not getattr(self.settings, flow, True):  # Not every flow has a switch.
             return f"it is switched off in the settings (enabled_flows.{flow})"
-        if self.record and not _is_ticked(flow, self.record.entities, directions):
+        if self.record and not _is_ticked(flow, self.record.entities, self.settings.entity_directions):
             return f"the entity {TICKS[flow][0]} is not ticked for it in Pipe17"
         return ""
 
