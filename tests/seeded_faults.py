@@ -693,7 +693,7 @@ FAULTS = (
     Fault(
         "throw-a-known-outcome-away",
         "P44",
-        "app/channel/commands.py",
+        "app/channel/command_transactions.py",
         "    except (DatabaseUnavailable, DatabaseRefused):\n        _keep(request.services, begun, settled)\n",
         "    except (DatabaseUnavailable, DatabaseRefused):\n",
         (
@@ -786,7 +786,7 @@ FAULTS = (
     Fault(
         "drop-the-ledger",
         "P10",
-        "app/channel/command_claims.py",
+        "app/channel/command_transactions.py",
         "        return Plan(), bound.events, False",
         "        return command.plan(connection), bound.events, False",
         (
@@ -808,7 +808,7 @@ FAULTS = (
     Fault(
         "swallow-corrections",
         "P11",
-        "app/channel/command_claims.py",
+        "app/channel/command_transactions.py",
         "    if command.is_repeat_of(bound.digest):",
         "    if bound.digest:",
         ("tests/channel/test_order_life.py::test_p11_a_package_told_again_with_other_tracking_is_never_swallowed",),
@@ -959,7 +959,7 @@ FAULTS = (
     Fault(
         "unknown-cancellation-is-success",
         "P22",
-        "app/channel/command_events.py",
+        "app/channel/commands.py",
         'state = "checking" if is_held and report.state in ("owed", "parked") else report.state',
         "state = report.state",
         ("tests/system/test_kill.py::test_p22_a_cancellation_cut_off_by_a_kill_is_unknown_until_it_is_found_out",),
@@ -1363,7 +1363,7 @@ FAULTS = (
     Fault(
         "refused-correction-repeats-the-old-answer",
         "P11",
-        "app/channel/command_claims.py",
+        "app/channel/command_transactions.py",
         "    has_news = bool(plan.owed or plan.events)\n",
         "    has_news = bool(plan.owed)\n",
         ("tests/channel/test_refunds.py::test_p11_a_return_with_other_money_is_refused_under_the_same_number",),

@@ -1,4 +1,4 @@
-"""How commands are carried out: T1 claims and commits what is owed, the attempt holds nothing, T2 records (R8, R9).
+"""Carries commands out and gives the events of what became of them: T1, the attempts, which hold nothing, T2 (R8, R9).
 
 A callback may hold several commands (each package of a shipment, each acknowledgement).  Those of one order share one
 T1 and one T2; those of many orders run in portions, for no transaction may last.  A command binds its natural key only
@@ -8,46 +8,40 @@ if a call of it had or may still have an effect.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import cast
 
-from app.channel import command_claims, effects
+from app.channel import command_transactions
 from app.channel.command import Command
-from app.channel.command_claims import Begun, LaneBusy, TwinRunning
-from app.channel.command_events import events_of_command
+from app.channel.command_transactions import Begun, LaneBusy, TwinRunning
 from app.channel.entry_by_entry import refused_event
 from app.channel.lane_waiting import await_own_throttle
-from app.channel.services import CallbackRequest, Services
+from app.channel.services import CallbackRequest
 from app.deliveries import transitions
-from app.deliveries.keeping import Kept
 from app.domain.events import Event, about
 from app.errors import HttpError
-from app.records import claims, ledger, outbox
-from app.records.database import DatabaseRefused, DatabaseUnavailable
-from app.records.deliveries import OPEN_STATES, Settled
+from app.records.database import DatabaseRefused
+from app.records.deliveries import NEVER_KNOWN, Settled
 from app.records.outbox import CallReport
-from app.records.outcomes import Outcome, record_outcomes
-from app.records.transactions import repeated
-
-TWIN_WAIT_S = 3.0
-"""How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""
+from app.records.outcomes import Outcome
 
 PORTION = 25
 """Commands of different orders that share a transaction: T1 takes some seven statements for each, and the database cuts
 a transaction off that lasts for seconds."""
 
-RECORDING_S = 8.0
-"""With less than this left of its budget a request does not record by itself: a database that hangs would hold it until
-RetailOps has given up (P7)."""
+GIVING_BACK = ("return_order", "refund_payment")
+"""The verbs of money this server itself owes the customer (R10)."""
 
-GRACE_S = 1.0
-"""How long after its budget a request still waits for its outcomes to be recorded."""
+RESTATING = ("correct_shipment", "acknowledge_order", "complete_order", "record_return")
+"""Verbs of which a later call for the same command replaces what an earlier one said."""
 
-Reports = dict[int, list[CallReport]]
-"""The calls of commands by ledger row."""
+CANNOT_CORRECT = "CANNOT_CORRECT"
+"""The code by which a vendor says that it took a correction and cannot change what it has."""
+
+CORRECTED = ("SHIPMENT_CORRECTED", "RETURN_CORRECTED", "COMPLETION_CORRECTED", "RETAILOPS_ID_ADDED")
+"""Codes of the `info` events that go with a correction on its way to the vendor (R9)."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ def execute(request: CallbackRequest, commands: Sequence[Command]) -> Ran:
         return Ran([[refused_event(about("order_refnum", command.order_refnum))] for command in commands])
     request.leave_turn()
     settled = _attempt(request, begun)
-    reports = _recorded(request, begun, settled)
+    reports = command_transactions.recorded(request, begun, settled)
     unrecorded = tuple(begun.outcomes(settled)) if reports is None else ()
     reports = begun.reports_after(settled) if reports is None else reports
     request.services.wake_deliveries()
@@ -111,19 +105,23 @@ def _one_after_the_other(request: CallbackRequest, portions: Sequence[Sequence[C
 
 
 def _begin_or_wait(request: CallbackRequest, commands: Sequence[Command]) -> Begun:
-    give_up_at = time.monotonic() + min(TWIN_WAIT_S, request.deadline.left_s())
+    give_up_at = _twin_until_s(request)
     has_waited = False
     while True:
         try:
-            return command_claims.begin(request, commands, may_wait=not has_waited)
+            return command_transactions.begin(request, commands, may_wait=not has_waited)
         except LaneBusy as busy:
             await_own_throttle(request, busy.gateway, busy.order_refnum, busy.verb)
-            has_waited, give_up_at = True, time.monotonic() + min(TWIN_WAIT_S, request.deadline.left_s())
+            has_waited, give_up_at = True, _twin_until_s(request)
         except TwinRunning:
             if time.monotonic() >= give_up_at:
                 message = "the same command is being carried out; ask again"
                 raise HttpError(503, "COMMAND_RUNNING", message, retry_after_s=5) from None
             time.sleep(0.05)
+
+
+def _twin_until_s(request: CallbackRequest) -> float:
+    return time.monotonic() + min(command_transactions.TWIN_WAIT_S, request.deadline.left_s())
 
 
 def _attempt(request: CallbackRequest, begun: Begun) -> dict[int, Settled]:
@@ -143,80 +141,63 @@ def _attempt(request: CallbackRequest, begun: Begun) -> dict[int, Settled]:
     return settled
 
 
-def _recorded(request: CallbackRequest, begun: Begun, settled: dict[int, Settled]) -> Reports | None:
-    """T2: record the attempts and give the calls of every command as the records have them then.
+def events_of_command(
+    own: Sequence[Event], reports: Sequence[CallReport], is_vendors_decision: Callable[[str, str], bool]
+) -> list[Event]:
+    """This server's own events of a command, then those of its calls; the function is given a gateway and a verb.
 
-    None where the outcomes are kept to be written as soon as that is possible.  Raises `DatabaseUnavailable` where no
-    call was attempted, for then nothing is lost, and what a fault of ours raises (500): even then the outcomes are
-    kept.
+    Without the event that a correction was sent on where the vendor says that it cannot take it.
     """
-    if not begun.attempts:
-        return repeated(lambda: _read(request.services, begun), time.monotonic() + TWIN_WAIT_S)
-    if request.deadline.left_s() < RECORDING_S:
-        kept = _keep(request.services, begun, settled)
-        kept.is_recorded.wait(request.deadline.left_s() + GRACE_S)
-        return cast("Reports | None", kept.result)
-    try:
-        return repeated(lambda: _finish(request.services, begun, settled), time.monotonic() + TWIN_WAIT_S)
-    except (DatabaseUnavailable, DatabaseRefused):
-        _keep(request.services, begun, settled)
-        return None
-    except Exception:
-        _keep(request.services, begun, settled)
-        raise
+    of_calls = [
+        event
+        for report in _newest(reports)
+        for event in events_of_call(report, is_held=is_vendors_decision(report.gateway, report.verb))
+    ]
+    is_refused = any(event.event_type == "error" or event.code == CANNOT_CORRECT for event in of_calls)
+    return [*(event for event in own if not (is_refused and event.code in CORRECTED)), *of_calls]
 
 
-def _read(services: Services, begun: Begun) -> Reports:
-    with services.database.read() as connection:
-        return outbox.of_commands(connection, begun.row_ids)
+def _newest(reports: Sequence[CallReport]) -> list[CallReport]:
+    """The calls whose outcome still counts: of a call that states everything anew, the last of its kind."""
+    last = {(report.gateway, report.verb): report for report in reports}
+    return [report for report in reports if report.verb not in RESTATING or last[report.gateway, report.verb] is report]
 
 
-def _keep(services: Services, begun: Begun, settled: dict[int, Settled]) -> Kept:
-    """Have this process write T2 as soon as the database takes it."""
+def events_of_call(report: CallReport, *, is_held: bool) -> list[Event]:
+    """What RetailOps is sent about one call to a vendor, by what has become of it so far.
 
-    def record_bare() -> None:
-        now = services.clock()
-        bare = {
-            each.id: settled[each.id]
-            if settled[each.id].state in OPEN_STATES
-            else transitions.not_booked(each, settled[each.id], now)
-            for each in begun.attempts
-            if each.id in settled
-        }
-        _finish(services, begun, bare, is_bare=True)
-
-    outcomes = begun.outcomes(settled)
-    said = [f"delivery {one.delivery.id} ({one.delivery.verb}) is {one.settled.state}" for one in outcomes]
-    ids = [each.id for each in begun.attempts]
-    return services.keeper.keep(ids, lambda: _finish(services, begun, settled), record_bare, ", ".join(said))
-
-
-def _finish(services: Services, begun: Begun, settled: dict[int, Settled], *, is_bare: bool = False) -> Reports:
-    """Outcomes, what they mean for our records (unless `is_bare`), and the calls of every command."""
-    row_ids = begun.row_ids
-    serial = [f"{delivery.channel}/{delivery.lane}" for delivery in begun.attempts]
-    with services.database.write(serial=serial) as connection:
-        now = services.clock()
-        untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
-        if untried:
-            claims.give_back(connection, untried, token=begun.token, next_try_at=now + outbox.BEHIND)
-        recorded = record_outcomes(connection, begun.outcomes(settled), now)
-        for outcome in recorded.applied if not is_bare else ():
-            delivery = outcome.delivery
-            gateway = services.gateways.get((delivery.channel, delivery.gateway))
-            changes_nothing = delivery.id in begun.changing_nothing
-            effects.apply(connection, delivery, outcome.settled, now, gateway, changes_nothing=changes_nothing)
-        for outcome in recorded.after_all:
-            effects.done_after_all(connection, outcome.delivery, outcome.settled, now)
-        if begun.owns_all_calls and len(recorded.applied) == len(begun.attempts):
-            reports = begun.reports_after(settled)
-        else:
-            reports = outbox.of_commands(connection, row_ids)
-        # Behind the reports, for RetailOps has not requested it.  Once for all parts of a refund.
-        for outcome in reversed(recorded.applied):
-            if effects.follow_up(connection, outcome.delivery, outcome.settled, now):
-                break
-        if any(outcome.settled.state == "refused" for outcome in recorded.applied):
-            outbox.release_unbound(connection, row_ids)
-        ledger.finish(connection, row_ids, now)
-    return reports
+    `is_held` is true where the vendor decides: then a call without an outcome is no success.  A process
+    that was killed in the middle of one leaves it owed, and whether it was done is unknown yet (R10).
+    """
+    gateway, about = report.gateway, report.about
+    reason = f" ({report.code})" if report.code else ""
+    state = "checking" if is_held and report.state in ("owed", "parked") else report.state
+    match state:
+        case "delivered":
+            return list(report.events)
+        case "owed" | "parked" if report.verb in GIVING_BACK:
+            message = f"the refund is kept here; {gateway} has not accepted it yet{reason}"
+            return [Event("warning", "REFUND_OWED", message, about)]
+        case "refused" if report.verb == "refund_payment":
+            message = f"{gateway} refused to give the money back{reason}; an operator has to look"
+            return [Event("warning", "REFUND_REFUSED", message, about)]
+        case "owed" if not report.code and not about:
+            return []
+        case "owed" if not report.code:
+            message = f"{gateway} is told after the earlier calls for this order"
+            return [Event("warning", "QUEUED", message, about)]
+        case "owed":
+            message = f"kept here; {gateway} has not taken it yet{reason} and is tried again"
+            return [Event("warning", "OWED", message, about)]
+        case "checking":
+            message = f"{gateway} gave no usable answer{reason}; it is being found out, send again to learn it"
+            return [Event("error", "OUTCOME_UNKNOWN", message, about)]
+        case "parked":
+            message = f"kept here; {gateway} did not take it{reason}, an operator has to decide"
+            return [Event("warning", "PARKED", message, about)]
+        case "dropped" if report.code == NEVER_KNOWN:
+            message = f"nobody found out whether {gateway} did it; an operator gave up looking"
+            return [Event("error", "OUTCOME_UNKNOWN", message, about)]
+        case "dropped":
+            return [Event("warning", "GIVEN_UP", f"an operator gave up telling {gateway}{reason}", about)]
+    return [Event("error", report.code, report.message, about)]

@@ -16,7 +16,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app import gateways
-from app.channel import command_claims, effects
+from app.channel import command_transactions, effects
 from app.contract.schemas import Contract
 from app.records.database import Database, DatabaseUnavailable
 from app.records.tables.deliveries import deliveries, late_events
@@ -45,7 +45,7 @@ def shop(
     """
     repeat = getattr(request, "param", "never")
     monkeypatch.setitem(gateways.REGISTRY, "till", "tests.channel.money_gateway")
-    monkeypatch.setattr(command_claims, "PATIENCE_MARGIN_S", LEASE_S - command_claims.BUDGET_S)
+    monkeypatch.setattr(command_transactions, "PATIENCE_MARGIN_S", LEASE_S - command_transactions.BUDGET_S)
     till = Till()
     with serve_till(till) as server:
         gateway = f'repeat = "{repeat}"\npatience_s = 5.0'

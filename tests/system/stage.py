@@ -64,7 +64,7 @@ def hurry() -> None:
     Their order is kept: an attempt ends well before its lease does.  A name that is gone is an error.
     """
     import app
-    from app.channel import command_claims, commands
+    from app.channel import command_transactions
     from app.deliveries import dispatcher, sync, transitions
     from app.transport import breaker, retries
 
@@ -75,10 +75,10 @@ def hurry() -> None:
 
     for module, name, value in (
         (app, "BUDGET_S", 4.0),
-        (command_claims, "BUDGET_S", 4.0),
-        (command_claims, "PATIENCE_MARGIN_S", 2.0),
-        (commands, "TWIN_WAIT_S", 1.0),
-        (commands, "RECORDING_S", 2.0),
+        (command_transactions, "BUDGET_S", 4.0),
+        (command_transactions, "PATIENCE_MARGIN_S", 2.0),
+        (command_transactions, "TWIN_WAIT_S", 1.0),
+        (command_transactions, "RECORDING_S", 2.0),
         (dispatcher, "ATTEMPT_S", 3.5),
         (dispatcher, "LEASE_S", HURRIED_LEASE_S),
         (sync, "ATTEMPT_S", 3.5),

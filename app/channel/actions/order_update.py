@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from app.channel import line_removals
 from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
-from app.channel.command_claims import LAST_WAIT_S
+from app.channel.command_transactions import LAST_WAIT_S
 from app.channel.commands import execute
 from app.channel.line_changes import Line, read_lines, stated
 from app.channel.money import as_number

@@ -1,32 +1,52 @@
-"""T1 of commands: claims their keys, has them planned and writes the calls they owe, in one transaction (R8, R9)."""
+"""The two transactions of commands: T1 claims their keys, has them planned and writes the calls they owe, T2 records
+what came of those (R8, R9).
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import cast
 
 from sqlalchemy import Connection
 
+from app.channel import effects
 from app.channel.command import Command, Plan
-from app.channel.command_events import busy_event
 from app.channel.services import BUDGET_S, PATIENCE_MARGIN_S, CallbackRequest, Services
 from app.clock import boot_s
+from app.deliveries import transitions
+from app.deliveries.keeping import Kept
 from app.domain.events import Event
 from app.domain.texts import mended
-from app.records import ledger, outbox
-from app.records.deliveries import Delivery, Settled
+from app.records import claims, ledger, outbox
+from app.records.database import DatabaseRefused, DatabaseUnavailable
+from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.ledger import Bound, Claim
 from app.records.outbox import CallReport, Owed
-from app.records.outcomes import Outcome
+from app.records.outcomes import Outcome, record_outcomes
 from app.records.search_keys import Number
+from app.records.transactions import repeated
 
 LAST_WAIT_S = 1.0
 """How long T1 waits for the writer even when the budget is spent: what was found out so far should be kept."""
 
+TWIN_WAIT_S = 3.0
+"""How long a repeat waits for the first of its kind to finish before it is sent away with 503 (R9)."""
+
+RECORDING_S = 8.0
+"""With less than this left of its budget a request does not record by itself: a database that hangs would hold it until
+RetailOps has given up (P7)."""
+
+GRACE_S = 1.0
+"""How long after its budget a request still waits for its outcomes to be recorded."""
 
 Placed = tuple[Delivery, Owed, bool]
 """A call that was written, what it was written from, and whether this request may try it at once."""
+
+Reports = dict[int, list[CallReport]]
+"""The calls of commands by ledger row."""
 
 
 class TwinRunning(Exception):
@@ -186,3 +206,88 @@ def _owe(
         else:
             placed.append((written.delivery, item, written.is_leased))
     return placed, busy
+
+
+def busy_event(owed: Owed) -> Event:
+    """A call that the vendor decides was not begun, for earlier calls of its order have no outcome yet."""
+    message = f"earlier calls for this order are still owed to {owed.gateway}; nothing was done, send again"
+    return Event("error", "EARLIER_CALLS_OWED", message, owed.about)
+
+
+def recorded(request: CallbackRequest, begun: Begun, settled: dict[int, Settled]) -> Reports | None:
+    """T2: record the attempts and give the calls of every command as the records have them then.
+
+    None where the outcomes are kept to be written as soon as that is possible.  Raises `DatabaseUnavailable` where no
+    call was attempted, for then nothing is lost, and what a fault of ours raises (500): even then the outcomes are
+    kept.
+    """
+    if not begun.attempts:
+        return repeated(lambda: _read(request.services, begun), time.monotonic() + TWIN_WAIT_S)
+    if request.deadline.left_s() < RECORDING_S:
+        kept = _keep(request.services, begun, settled)
+        kept.is_recorded.wait(request.deadline.left_s() + GRACE_S)
+        return cast("Reports | None", kept.result)
+    try:
+        return repeated(lambda: _finish(request.services, begun, settled), time.monotonic() + TWIN_WAIT_S)
+    except (DatabaseUnavailable, DatabaseRefused):
+        _keep(request.services, begun, settled)
+        return None
+    except Exception:
+        _keep(request.services, begun, settled)
+        raise
+
+
+def _read(services: Services, begun: Begun) -> Reports:
+    with services.database.read() as connection:
+        return outbox.of_commands(connection, begun.row_ids)
+
+
+def _keep(services: Services, begun: Begun, settled: dict[int, Settled]) -> Kept:
+    """Have this process write T2 as soon as the database takes it."""
+
+    def record_bare() -> None:
+        now = services.clock()
+        bare = {
+            each.id: settled[each.id]
+            if settled[each.id].state in OPEN_STATES
+            else transitions.not_booked(each, settled[each.id], now)
+            for each in begun.attempts
+            if each.id in settled
+        }
+        _finish(services, begun, bare, is_bare=True)
+
+    outcomes = begun.outcomes(settled)
+    said = [f"delivery {one.delivery.id} ({one.delivery.verb}) is {one.settled.state}" for one in outcomes]
+    ids = [each.id for each in begun.attempts]
+    return services.keeper.keep(ids, lambda: _finish(services, begun, settled), record_bare, ", ".join(said))
+
+
+def _finish(services: Services, begun: Begun, settled: dict[int, Settled], *, is_bare: bool = False) -> Reports:
+    """Outcomes, what they mean for our records (unless `is_bare`), and the calls of every command."""
+    row_ids = begun.row_ids
+    serial = [f"{delivery.channel}/{delivery.lane}" for delivery in begun.attempts]
+    with services.database.write(serial=serial) as connection:
+        now = services.clock()
+        untried = [delivery.id for delivery in begun.attempts if delivery.id not in settled]
+        if untried:
+            claims.give_back(connection, untried, token=begun.token, next_try_at=now + outbox.BEHIND)
+        recorded = record_outcomes(connection, begun.outcomes(settled), now)
+        for outcome in recorded.applied if not is_bare else ():
+            delivery = outcome.delivery
+            gateway = services.gateways.get((delivery.channel, delivery.gateway))
+            changes_nothing = delivery.id in begun.changing_nothing
+            effects.apply(connection, delivery, outcome.settled, now, gateway, changes_nothing=changes_nothing)
+        for outcome in recorded.after_all:
+            effects.done_after_all(connection, outcome.delivery, outcome.settled, now)
+        if begun.owns_all_calls and len(recorded.applied) == len(begun.attempts):
+            reports = begun.reports_after(settled)
+        else:
+            reports = outbox.of_commands(connection, row_ids)
+        # Behind the reports, for RetailOps has not requested it.  Once for all parts of a refund.
+        for outcome in reversed(recorded.applied):
+            if effects.follow_up(connection, outcome.delivery, outcome.settled, now):
+                break
+        if any(outcome.settled.state == "refused" for outcome in recorded.applied):
+            outbox.release_unbound(connection, row_ids)
+        ledger.finish(connection, row_ids, now)
+    return reports
