@@ -1687,7 +1687,7 @@ FAULTS = (
     Fault(
         "found-by-number-guesses",
         "P34",
-        "app/channel/preconditions.py",
+        "app/channel/command.py",
         "        if len(found) > 1:\n",
         "        if len(found) > 2:\n",
         ("tests/channel/test_order_memory.py::test_p34_a_number_nobody_has_or_several_have_changes_nothing",),

@@ -10,9 +10,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.command import OrderAtSource, OrderCommand, Plan
+from app.channel.command import OrderAtSource, OrderCommand, Plan, with_order
 from app.channel.commands import run
-from app.channel.preconditions import with_order
 from app.channel.return_requests import ReturnRequest
 from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.channel.shipments import where

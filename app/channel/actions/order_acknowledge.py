@@ -13,9 +13,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import reservations, source_cancellations
-from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, declined, find_order, unavailable_event
 from app.channel.commands import run
-from app.channel.preconditions import declined, find_order, unavailable_event
 from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import entries, number, opaque
 from app.contract.schemas import Reading

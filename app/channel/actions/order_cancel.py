@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds, reservations
-from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, for_known_order
 from app.channel.commands import run
-from app.channel.preconditions import for_known_order
 from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.channel.settling import give_back_everything
 from app.contract.reading import OrderName

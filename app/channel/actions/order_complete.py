@@ -17,9 +17,8 @@ from sqlalchemy import Connection
 
 from app.channel.already_paid import COMPLETION
 from app.channel.closed_money import Completed
-from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, for_known_order
 from app.channel.commands import run
-from app.channel.preconditions import for_known_order
 from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.settling import give_back
 from app.channel.shipments import COUNTED_HERE, package_commands

@@ -17,10 +17,9 @@ from sqlalchemy import Connection
 
 from app.channel import refunds, returned_goods
 from app.channel.already_paid import COMPLETION
-from app.channel.command import OrderAtSource, OrderCommand, Plan
+from app.channel.command import OrderAtSource, OrderCommand, Plan, declined, for_known_order
 from app.channel.commands import execute
 from app.channel.money import as_number, rounded
-from app.channel.preconditions import declined, for_known_order
 from app.channel.return_answers import answered
 from app.channel.return_requests import ReturnRequest
 from app.channel.returned_money import ReturnedMoney

@@ -16,10 +16,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.channel import refunds
-from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, for_known_order
 from app.channel.commands import run
 from app.channel.money import rounded
-from app.channel.preconditions import for_known_order
 from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.reading import OrderName, amount, entries, mapping, number, opaque, text
 from app.contract.schemas import Reading

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.channel.command import OrderAtSource
+from app.channel.command import OrderAtSource, for_known_order
 from app.channel.commands import run
-from app.channel.preconditions import for_known_order
 from app.channel.services import CallbackRequest, CallbackResult
 from app.channel.shipments import RegisterPackage, package_commands
 from app.contract.packages import StatedPackage, read_shipments

@@ -18,12 +18,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from app.channel import line_removals
-from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer
+from app.channel.command import OrderAtSource, OrderCommand, Plan, VendorAnswer, declined, for_known_order, with_order
 from app.channel.command_transactions import LAST_WAIT_S
 from app.channel.commands import execute
 from app.channel.line_changes import Line, read_lines, stated
 from app.channel.money import as_number
-from app.channel.preconditions import declined, for_known_order, with_order
 from app.channel.services import CallbackRequest, CallbackResult
 from app.contract.reading import OrderName, entries, mapping
 from app.contract.schemas import Reading

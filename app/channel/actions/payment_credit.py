@@ -19,12 +19,11 @@ from sqlalchemy import Connection
 
 from app.channel import refunds
 from app.channel.bought import left_of
-from app.channel.command import Command, Plan
+from app.channel.command import Command, Plan, declined
 from app.channel.commands import execute
 from app.channel.credit_answers import UNREPORTED, Credit, answer_to, answered
 from app.channel.lane_waiting import await_own_throttle
 from app.channel.money import as_number, rounded
-from app.channel.preconditions import declined
 from app.channel.services import CallbackRequest, CallbackResult, carries_out
 from app.contract.reading import amount, entries, mapping, opaque, text
 from app.contract.schemas import Reading
