@@ -458,7 +458,7 @@ FAULTS = (
     Fault(
         "keep-only-the-last-attempt",
         "P38",
-        "app/records/attempts.py",
+        "app/records/outcomes.py",
         "    if added := list(rows):\n",
         "    if added := list(rows)[:0]:\n",
         (

@@ -17,7 +17,7 @@ from app.operations import delivery_acts, late_events
 from app.operations.late_events import LateEventRow
 from app.operations.paging import PAGE, SEARCHED, Page, cursor, place
 from app.operations.scope import Scope
-from app.records import attempts, delivery_rows
+from app.records import delivery_rows, outcomes
 from app.records import late_events as late_records
 from app.records.database import Database
 from app.records.deliveries import DUE_STATES
@@ -138,7 +138,7 @@ def one(database: Database, scope: Scope, gateways: Gateways, delivery_id: int) 
         held_by = delivery_rows.of_ids(connection, [shown.held_by] if shown.held_by else [])
         holder = next(iter(rows_of(connection, held_by, now)), None)
         command = delivery_rows.command_of(connection, row)
-        tries = attempts.of_deliveries(connection, [row.id])
+        tries = outcomes.attempts_of(connection, [row.id])
         late = late_records.of_delivery(connection, row.id, row.request_id)
     named = msgspec.json.decode(row.body) if row.body is not None else {}
     return DeliveryInFull(

@@ -18,7 +18,7 @@ from app.operations import standing
 from app.operations import timeline_entries as make
 from app.operations.scope import Scope
 from app.operations.timeline_entries import HERE, Entry, EntryKind, Gathered, times
-from app.records import attempts, pulls, refunds, search_keys, traces
+from app.records import outcomes, pulls, refunds, search_keys, traces
 from app.records.database import Database
 from app.storefront import order_store
 from app.storefront.order_document import OrderDocument, read_document
@@ -129,7 +129,7 @@ def of_journal(database: Database, scope: Scope, request_id: str, first: datetim
 
 
 def _attempts_at(connection: Connection, owed: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
-    rows = sorted(attempts.of_deliveries(connection, [row.id for row in owed]), key=lambda row: row.delivery_id)
+    rows = sorted(outcomes.attempts_of(connection, [row.id for row in owed]), key=lambda row: row.delivery_id)
     return {delivery_id: list(of_call) for delivery_id, of_call in groupby(rows, key=lambda row: row.delivery_id)}
 
 

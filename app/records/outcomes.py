@@ -1,22 +1,26 @@
-"""Writes what came of attempts at owed calls: under the lease of who made them, or over it if an answer is certain."""
+"""Writes attempts at owed calls and what came of them: under the lease of who made them, or over it if an answer is
+certain.  Of an attempt is kept when it was, how long it took and what it left the call in, never what a vendor said.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import ClauseElement, Connection, Update, bindparam, exists, select, update
+from sqlalchemy import ClauseElement, Connection, Row, Update, bindparam, exists, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
-from app.records import attempts, late_events, leases
+from app.records import late_events, leases
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
-from app.records.statements import Prepared, among
+from app.records.statements import Prepared, among, upserted
 from app.records.tables.columns import Moment, moment_of
-from app.records.tables.deliveries import commands, deliveries
+from app.records.tables.deliveries import attempts, commands, deliveries
 
 _NOW = bindparam("now", type_=Moment)
 _THESE = deliveries.c.id.in_(bindparam("ids", expanding=True))
@@ -55,12 +59,25 @@ _FOUND = ("state", "attempts", "is_possibly_done", "last_attempt_at", "next_try_
           "events", "late_until")  # fmt: skip
 
 
+_ATTEMPT = [column.name for column in attempts.columns]
+
+_ADD_ATTEMPTS = Prepared(lambda dialect: upserted(dialect, attempts))
+
+
 def _written_to(is_over: bool) -> Update:
     """What came of an attempt at the call `of_id`.  The body goes as soon as the call is over (R28)."""
     names = (*_FOUND, "closed_at") if is_over else _FOUND
     values = {name: bindparam(f"new_{name}", type_=deliveries.c[name].type) for name in names}
     fixed = {**leases.ENDED, **({"body": None} if is_over else {})}
     return update(deliveries).where(deliveries.c.id == bindparam("of_id")).values({**values, **fixed})
+
+
+def _with_attempt(written: Update, result: str) -> Any:
+    """A statement of PostgreSQL's that writes a call and, if it was written, the attempt; it gives `result`."""
+    held = written.cte("held")
+    given = [bindparam(f"attempt_{column.name}", type_=column.type) for column in attempts.columns]
+    added = postgresql_insert(attempts).from_select(_ATTEMPT, select(*given).select_from(held))
+    return select(held.c[result]).add_cte(added.on_conflict_do_nothing().cte("attempted"))
 
 
 def _written_if_held(is_over: bool, has_attempt: bool) -> Prepared:
@@ -73,7 +90,7 @@ def _written_if_held(is_over: bool, has_attempt: bool) -> Prepared:
 
     def build(dialect: str) -> ClauseElement:
         is_one = has_attempt and dialect != "sqlite"
-        return attempts.with_attempt(written, "is_waited_for") if is_one else written
+        return _with_attempt(written, "is_waited_for") if is_one else written
 
     return Prepared(build)
 
@@ -146,8 +163,8 @@ def record_outcomes(connection: Connection, outcomes: Sequence[Outcome], now: da
     still_open = [outcome for outcome in recorded.applied if outcome.settled.state in OPEN_STATES]
     for is_over, written in ((True, closed), (False, still_open)):
         _WRITE[is_over].execute_many(connection, [_found_by(outcome, now) for outcome in written])
-    made = (attempts.row_of(outcome.delivery, outcome.settled) for outcome in outcomes if outcome.delivery.id in rows)
-    attempts.add(connection, filter(None, made))
+    made = (_attempt_row(outcome.delivery, outcome.settled) for outcome in outcomes if outcome.delivery.id in rows)
+    _add_attempts(connection, filter(None, made))
     _wake_behind(connection, [outcome for outcome in closed if rows[outcome.delivery.id].is_waited_for], now)
     return recorded
 
@@ -158,12 +175,12 @@ def _is_recorded_under_lease(connection: Connection, outcome: Outcome, now: date
     False, and nothing is written, where the lease is lost.
     """
     names, token = lane_names(*_lane_of(outcome.delivery)), {"of_token": outcome.token}
-    attempt = attempts.row_of(outcome.delivery, outcome.settled)
+    attempt = _attempt_row(outcome.delivery, outcome.settled)
     statement = _WRITE_HELD[outcome.settled.state not in OPEN_STATES, attempt is not None]
-    beside = attempts.beside(attempt) if attempt is not None else {}
+    beside = _attempt_beside(attempt) if attempt is not None else {}
     row = statement.execute(connection, {**_found_by(outcome, now), **names, **token, **beside}).first()
     if attempt is not None and row is not None and connection.dialect.name == "sqlite":
-        attempts.add(connection, [attempt])
+        _add_attempts(connection, [attempt])
     if row is None:
         return False
     if row.is_waited_for and outcome.settled.state not in OPEN_STATES:
@@ -232,3 +249,47 @@ def _note_if_overtaken(connection: Connection, delivery: Delivery, now: datetime
 
 def _lane_of(delivery: Delivery) -> tuple[str, str, str]:
     return delivery.channel, delivery.gateway, delivery.lane
+
+
+def _attempt_row(delivery: Delivery, settled: Settled) -> dict[str, Any] | None:
+    """The row of an attempt; None for what was none, because nothing was sent and nothing was decided."""
+    is_decided = settled.state not in OPEN_STATES
+    if settled.begun_at is None or not (settled.attempts > delivery.attempts or is_decided):
+        return None
+    return {
+        "delivery_id": delivery.id,
+        "at": settled.begun_at,
+        "number": settled.attempts,
+        "ms": settled.ms,
+        "outcome": settled.state,
+        "status": _status(settled.code),
+        "code": settled.code[:64],
+    }
+
+
+def _status(code: str) -> int | None:
+    """The HTTP status that the code of an error names."""
+    if code == "THROTTLED":
+        return 429
+    number = code.removeprefix("HTTP_")
+    return int(number) if number != code and number.isdecimal() else None
+
+
+def _add_attempts(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Keep these; one that is kept already, by a process that did not learn of it, stays as it is."""
+    if added := list(rows):
+        _ADD_ATTEMPTS.execute_many(connection, added)
+
+
+def _attempt_beside(row: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of `_with_attempt` for this attempt."""
+    return {f"attempt_{name}": value for name, value in row.items()}
+
+
+def attempts_of(connection: Connection, delivery_ids: Collection[int]) -> Sequence[Row[Any]]:
+    """The attempts at these calls, oldest first."""
+    if not delivery_ids:
+        return ()
+    return connection.execute(
+        select(attempts).where(attempts.c.delivery_id.in_(delivery_ids)).order_by(attempts.c.at)
+    ).all()
