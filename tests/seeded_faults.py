@@ -2597,8 +2597,8 @@ FAULTS = (
         "a-search-that-stops-at-a-whole-second-ends-it",
         "P40",
         "app/records/bounded_search.py",
-        "milliseconds(part.searched_to) // 1000 + 1",
-        "-(-milliseconds(part.searched_to) // 1000)",
+        "to_ms(part.searched_to) // 1000 + 1",
+        "-(-to_ms(part.searched_to) // 1000)",
         (
             "tests/operations/test_lists.py::test_p40_a_search_that_stops_at_a_whole_second_leaves_out_no_row_of_it[sqlite]",
         ),

@@ -16,6 +16,11 @@ def to_ms(at: datetime) -> int:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
+def moment_of(ms: int | None) -> datetime | None:
+    """The time so many milliseconds after 1970, UTC; None for none."""
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
 def moment_text(at_ms: int) -> str:
     """A time as text, 2026-01-31T08:30:49.767Z."""
     return iso_ms(datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000))

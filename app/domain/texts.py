@@ -31,6 +31,11 @@ def mended(text: str) -> str:
     return _BROKEN.sub(REPLACEMENT, text)
 
 
+def mended_if_any(text: str | None) -> str | None:
+    """As `mended`; None for no text."""
+    return None if text is None else mended(text)
+
+
 def is_readable(text: str) -> bool:
     """True when no character of the text is unreadable."""
     return ("\x00" not in text) if text.isascii() else _BROKEN.search(text) is None

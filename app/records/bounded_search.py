@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
-from app.records.tables.columns import milliseconds
+from app.domain.moments import to_ms
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def to_the_second(part: Part, before: Sequence[Any] | None, *first: Any) -> Part
     """
     if part.searched_to is None:
         return part
-    second = milliseconds(part.searched_to) // 1000 + 1
+    second = to_ms(part.searched_to) // 1000 + 1
     end = datetime.fromtimestamp(second, UTC)
     if not first:
         return replace(part, searched_to=end)
@@ -76,4 +76,4 @@ def to_the_second(part: Part, before: Sequence[Any] | None, *first: Any) -> Part
 
 def _place(row: Row[Any], by: Sequence[str]) -> tuple[Any, ...]:
     values = (getattr(row, name) for name in by)
-    return tuple(milliseconds(value) if isinstance(value, datetime) else value for value in values)
+    return tuple(to_ms(value) if isinstance(value, datetime) else value for value in values)

@@ -21,12 +21,13 @@ from sqlalchemy import (
     update,
 )
 
+from app.domain.moments import moment_of
 from app.records import leases
 from app.records.deliveries import DUE_STATES, OPEN_STATES, Delivery
 from app.records.outbox import BEHIND, is_in, new_lease
 from app.records.row_lists import cells_of
 from app.records.statements import Prepared, among
-from app.records.tables.columns import Moment, moment_of
+from app.records.tables.columns import Moment
 from app.records.tables.deliveries import deliveries
 
 LOOK_FURTHER = 50

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from app.clock import utc_now
 from app.domain.commands import PackageLine
+from app.domain.exact_amounts import units_of
 from app.domain.orders import OrderSketch, SketchLine
 from app.records import search_keys
 from app.records.parcels import Parcel, parcel_of, shipped_units
@@ -22,7 +23,6 @@ from app.records.pulls import Walk
 from app.records.row_lists import insert_many
 from app.records.search_keys import Number
 from app.records.statements import Prepared, among
-from app.records.tables.columns import units_of
 from app.records.tables.money import refunds as refund_rows
 from app.records.tables.orders import HAS_NUMBER, HAS_TRIMMED, IS_LEFT_OPEN, handed_out, packages
 

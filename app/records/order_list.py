@@ -24,9 +24,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from app.domain.moments import to_ms
 from app.records.bounded_search import Part, look_through, to_the_second
 from app.records.statements import chunked, visible
-from app.records.tables.columns import Moment, milliseconds
+from app.records.tables.columns import Moment
 from app.records.tables.operations import IS_ORDER_KEY, search_keys
 from app.records.tables.orders import handed_out, held_back
 from app.records.tables.storefront import orders
@@ -113,10 +114,10 @@ def _without_strangers(part: Part, before: Place | None) -> Part:
     by_second = to_the_second(part, before, "", "")
     if by_second is not part:
         return by_second
-    end_ms = milliseconds(part.searched_to)
+    end_ms = to_ms(part.searched_to)
     if before == (end_ms + 1, "", ""):
         return replace(part, last=(end_ms, "", ""))
-    return replace(part, rows=[row for row in part.rows if milliseconds(row.at) > end_ms], last=(end_ms + 1, "", ""))
+    return replace(part, rows=[row for row in part.rows if to_ms(row.at) > end_ms], last=(end_ms + 1, "", ""))
 
 
 def one(connection: Connection, channel: str, refnum: str, now: datetime) -> Row[Any] | None:

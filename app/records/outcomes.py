@@ -15,11 +15,12 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from app.domain.commands import OBSERVATIONS
 from app.domain.events import Event, about
+from app.domain.moments import moment_of
 from app.records import late_events, leases
 from app.records.deliveries import OPEN_STATES, Delivery, Settled
 from app.records.outbox import in_lane, is_in, lane_names, wake_lanes
 from app.records.statements import Prepared, among, upserted
-from app.records.tables.columns import Moment, moment_of
+from app.records.tables.columns import Moment
 from app.records.tables.deliveries import attempts, commands, deliveries
 
 _NOW = bindparam("now", type_=Moment)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Index, Integer, MetaData, Table, Text, TextClause, text
+from sqlalchemy import BigInteger, ColumnElement, Dialect, Index, Integer, MetaData, Table, Text, TextClause, text
 from sqlalchemy.types import TypeDecorator
 
-from app.domain.texts import mended
+from app.domain.exact_amounts import amount_of, units_if_any
+from app.domain.moments import moment_of, ms_if_any
+from app.domain.texts import mended_if_any
 
 metadata = MetaData(
     naming_convention={
@@ -33,37 +35,17 @@ SortedText = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that both databases compare and sort alike, by its characters' numbers, so that an index serves prefixes."""
 
 
-def milliseconds(at: datetime) -> int:
-    """A moment that was read, as `Moment` keeps it."""
-    return round(at.timestamp() * 1000)
-
-
 class Moment(TypeDecorator[datetime]):
     """An aware UTC time, kept as milliseconds since 1970 so that both databases compare it alike."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
-        return None if value is None else int(value.timestamp() * 1000)
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
+        return ms_if_any
 
-    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
-        return moment_of(value)
-
-
-def moment_of(ms: int | None) -> datetime | None:
-    """The time that `Moment` keeps as this number."""
-    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def units_of(amount: Decimal) -> int:
-    """The amount as `Amount` keeps it.  Raises ValueError as `Amount`."""
-    if not amount:  # as of most orders of a source without money
-        return 0
-    scaled = amount.scaleb(4)
-    if scaled != scaled.to_integral_value():
-        raise ValueError("an amount has more than four decimals")
-    return int(scaled)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        return moment_of
 
 
 class Amount(TypeDecorator[Decimal]):
@@ -75,11 +57,11 @@ class Amount(TypeDecorator[Decimal]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
-        return None if value is None else units_of(value)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Decimal | None], int | None]:
+        return units_if_any
 
-    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
-        return None if value is None else Decimal(value).scaleb(-4)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], Decimal | None]:
+        return amount_of
 
 
 class FreeText(TypeDecorator[str]):
@@ -88,8 +70,8 @@ class FreeText(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
-        return None if value is None else mended(value)
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        return mended_if_any
 
 
 Condition = ColumnElement[bool] | TextClause | str
