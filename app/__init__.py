@@ -21,7 +21,7 @@ from app.callbacks.routes import create_routes
 from app.callbacks.senders import Senders
 from app.channel import effects, registration
 from app.channel.dispatch import CallbackDispatcher
-from app.channel.routing import Routing
+from app.channel.receiving import Receiver
 from app.channel.services import BUDGET_S, Services
 from app.console import create_console
 from app.console.recognising import recogniser
@@ -239,13 +239,13 @@ def create_app(configured: Settings | None = None) -> Flask:
     services = Services(
         works.database, works.gateways, works.attempts, database.clock, works.dispatcher.wake, works.keeper
     )
-    routing = Routing(configured.channels, accepts_test_key=configured.verify_key)
-    dispatcher = CallbackDispatcher(services, routing, raises_on_bad_answer=configured.app_env == "development")
+    receiver = Receiver(configured.channels, accepts_test_key=configured.verify_key)
+    dispatcher = CallbackDispatcher(services, raises_on_bad_answer=configured.app_env == "development")
 
     app = Flask(__name__, static_folder=None)
     middleware.install(app)
     app.register_blueprint(
-        create_routes(contract, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
+        create_routes(contract, receiver, dispatcher, works.journal, max_body=configured.max_body, budget_s=BUDGET_S)
     )
     app.register_blueprint(
         create_health(

@@ -638,7 +638,7 @@ FAULTS = (
     Fault(
         "compare-keys-as-text",
         "P2",
-        "app/channel/routing.py",
+        "app/channel/receiving.py",
         "matches = [hmac.compare_digest(known, given) for known, _ in self._keys]",
         "matches = [bool(given) and known.lower().startswith(given.lower()) for known, _ in self._keys]",
         ("tests/callbacks/test_routes.py::test_p2_every_wrong_key_gets_one_and_the_same_401_and_nothing_happens",),
@@ -2903,7 +2903,7 @@ FAULTS = (
     Fault(
         "any-number-of-entries",
         "P7",
-        "app/channel/dispatch.py",
+        "app/channel/receiving.py",
         "> MOST_ENTRIES:",
         "> 1_000_000_000:",
         ("tests/callbacks/test_routes.py::test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused",),

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from app.callbacks.key_search import KeySearch
-from app.channel.routing import wrong_key
+from app.channel.receiving import wrong_key
 from app.domain.gzip_content import PIECE, BrokenGzip, TooLarge, inflated
 from app.domain.json_bodies import JsonReader, NotJson
 from app.domain.json_values import has_more_different_names, has_more_values

@@ -12,7 +12,8 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from app import caller, logs
-from app.channel.dispatch import Malformed, event_json
+from app.channel.dispatch import event_json
+from app.channel.receiving import Malformed
 from app.channel.services import BUDGET_S
 from app.deadline import Deadline
 from app.domain.events import Event
@@ -111,7 +112,7 @@ def error_body(code: str, message: str) -> dict[str, Any]:
 def rejection(error: HttpError) -> Response:
     """The reply a `HttpError` stands for."""
     if isinstance(error, Malformed):
-        return json_reply(error.status, {"events": error.events})
+        return json_reply(error.status, {"events": list(map(event_json, error.events))})
     reply = error_reply(error.status, error.code, error.message)
     if error.retry_after_s is not None:
         reply.headers["Retry-After"] = str(error.retry_after_s)

@@ -12,7 +12,8 @@ from app import caller
 from app.callbacks import body
 from app.callbacks.large_bodies import PLACE, FreePlace, LargeBodies
 from app.callbacks.middleware import REQUEST_ID, error_reply, json_bytes_reply, rejection
-from app.channel.dispatch import CallbackDispatcher, Note
+from app.channel.dispatch import CallbackDispatcher
+from app.channel.receiving import Note, Receiver
 from app.contract.schemas import Callback, Contract
 from app.deadline import Deadline
 from app.errors import HttpError
@@ -23,7 +24,13 @@ log = logging.getLogger("app.callbacks")
 
 
 def create_routes(
-    contract: Contract, dispatcher: CallbackDispatcher, journal: Journal, *, max_body: int, budget_s: float
+    contract: Contract,
+    receiver: Receiver,
+    dispatcher: CallbackDispatcher,
+    journal: Journal,
+    *,
+    max_body: int,
+    budget_s: float,
 ) -> Blueprint:
     """One route per schema file."""
     routes = Blueprint("callbacks", __name__, url_prefix="/api/channel")
@@ -33,7 +40,9 @@ def create_routes(
         begun = time.perf_counter()
         note = Note()
         request_id: str = request.environ[REQUEST_ID]
-        reply = _reply(callback, dispatcher, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s)
+        reply = _reply(
+            callback, receiver, dispatcher, large_bodies, note, request_id, max_body=max_body, budget_s=budget_s
+        )
         if reply is None:
             return Response()  # nobody reads it: the request is served again
         journal.callback(
@@ -64,6 +73,7 @@ def create_routes(
 
 def _reply(
     callback: Callback,
+    receiver: Receiver,
     dispatcher: CallbackDispatcher,
     large_bodies: LargeBodies,
     note: Note,
@@ -74,19 +84,19 @@ def _reply(
 ) -> Response | None:
     """The answer; None for a large body that has to wait for its place."""
     try:
-        received = body.receive(request.environ, max_body, dispatcher.holder)
+        received = body.receive(request.environ, max_body, receiver.holder)
         given = caller.deadline.get()  # it counts from when the body was whole: how long that took is up to the caller
         deadline = given.within_s(budget_s) if given else Deadline.in_s(budget_s)
         caller.deadline.set(deadline)
         if not received.is_large:
-            understood = dispatcher.read(callback, body.parse(received.read()), note)
+            understood = receiver.read(callback, body.parse(received.read()), note)
             caller.channel.set(understood.key)
             return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note))
         place = request.environ.get(PLACE) or FreePlace()
         with closing(received), large_bodies.turn(place, received.holder, deadline) as turn:
             if turn is None:
                 return None
-            understood = turn.parsed(lambda: dispatcher.read(callback, body.parse_large(received, max_body), note))
+            understood = turn.parsed(lambda: receiver.read(callback, body.parse_large(received, max_body), note))
             caller.channel.set(understood.key)
             return json_bytes_reply(200, dispatcher.answer(understood, request_id, deadline, note, turn.leave))
     except HttpError as error:

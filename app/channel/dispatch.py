@@ -1,14 +1,16 @@
-"""Takes a callback from its parsed body to its answer: key, shape, channel, action, and the check of the answer.
+"""Takes a callback that was understood to its answer: action, late events (R15), and the check of the answer.
 
 Knows no HTTP; whatever is not a 200 leaves as `HttpError`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,36 +18,23 @@ import msgspec
 from app.channel.actions import action, answer_shape, entry_action
 from app.channel.dry_run import answer_unreal
 from app.channel.entry_by_entry import carry_out_apart, refused_event
-from app.channel.late_events import LateEvents
-from app.channel.request_faults import (
-    ENTRY_NAMES,
-    answer_problems,
-    body_problems,
-    fault_events,
-    more_problems_event,
-    problem_event,
-)
-from app.channel.routing import Routing, Standing
+from app.channel.receiving import Note, Received
+from app.channel.request_faults import ENTRY_NAMES, answer_problems, body_problems, fault_events
 from app.channel.services import CallbackRequest, CallbackResult, Services
-from app.channel_settings import Channel
 from app.contract.outgoing import BadAnswer, Judged, mend
-from app.contract.reading import Envelope, entries, shown
-from app.contract.schemas import Callback, Reading
+from app.contract.reading import shown
+from app.contract.schemas import Callback
 from app.deadline import Deadline
-from app.domain.body_problems import NO_PROBLEMS, BodyProblems
 from app.domain.events import Event, about
-from app.errors import HttpError
-from app.records.database import DatabaseRefused
+from app.records import late_events
+from app.records.database import Database, DatabaseRefused, DatabaseUnavailable
 from app.records.transactions import repeated
 
-CHANNEL_SET_ASIDE = "CHANNEL_SET_ASIDE"
-"""Code of every 503 for a channel that a fault of its own stops (R35)."""
+LOOK_EVERY_S = 1.0
+"""How often a process looks whether any channel has news; between that an answer costs no query."""
 
-SET_ASIDE_RETRY_S = 300
-"""Only a new configuration and a restart help."""
-
-MOST_ENTRIES = 200_000
-"""Independent entries of one request.  What can be read and kept of them has to be answered within the budget (P7)."""
+TIME_NEEDED_S = 6.0
+"""Less than this left of a callback's budget, and the news waits: a busy database must not make it late."""
 
 KNOWN_GOOD, KNOWN_GOOD_BYTES = 256, 400
 """How many answers are remembered as right, and how long one may be."""
@@ -55,89 +44,64 @@ _encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Note:
-    """What the journal and the log keep of a callback; filled as far as the callback got."""
+class LateEvents:
+    """Adds each channel's late events to its answers; one per process."""
 
-    channel: str = ""
-    order_refnum: str = ""
-    outcome: str = ""
-    events: Sequence[Event] = ()
-    """What it was answered with."""
-    problems: BodyProblems = NO_PROBLEMS
-    """What was wrong with its body, or with our answer."""
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._looking = threading.Lock()
+        self._look_at_s = 0.0
+        self._channels: set[str] = set()
 
+    def question(self, channel: str, callback: str, body: Mapping[str, Any]) -> str:
+        """What the request is known by when it comes again; "" where there is no news for the channel."""
+        if time.monotonic() >= self._look_at_s:
+            self._look()
+        if channel not in self._channels:
+            return ""
+        return hashlib.sha256(callback.encode() + msgspec.json.encode(body)).hexdigest()
 
-@dataclass(frozen=True)
-class Received:
-    """A callback that was understood, before anything is done for it."""
+    def for_answer(self, channel: str, digest: str, request_id: str, deadline: Deadline) -> list[Event]:
+        """Warnings to add to the answer to a `question`, which is otherwise complete; marked as sent.
 
-    callback: Callback
-    body: dict[str, Any]
-    """As it came, mended; its independent entries are let go before anything is written."""
-    reading: Reading
-    envelope: Envelope
-    standing: Standing
-    channel: Channel | None
-    payload: Any
-    """The callback's own part in our types; None where nothing can come of it."""
+        Never raises for the database: news that cannot be read now waits for another answer.
+        """
+        if not digest or deadline.left_s() < TIME_NEEDED_S:
+            return []
+        try:
+            with self._database.read() as connection:
+                if not late_events.is_any_for(connection, channel, digest, self._clock()):
+                    return []
+            with self._database.write(wait_s=0.5) as connection:
+                return late_events.take(connection, channel, digest, request_id, self._clock())
+        except DatabaseUnavailable as error:
+            log.warning("channel %s: late news waits for the database: %s", channel, error)
+            return []
 
-    @property
-    def key(self) -> str:
-        """The key of the channel's records, "" where it is for no channel's."""
-        return self.channel.key if self.channel else ""
-
-
-class Malformed(HttpError):
-    """A body that cannot be taken as the callback (R6): 400, each fault as an event."""
-
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(400, "INVALID_ENVELOPE", "the body cannot be taken as this callback")
-        self.sent = [problem_event(problem) for problem in reading.envelope]
-        if reading.hidden:
-            self.sent.append(more_problems_event(reading.hidden))
-        self.events = list(map(event_json, self.sent))
+    def _look(self) -> None:
+        """One thread looks; the others go by what was seen last."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._look_at_s = time.monotonic() + LOOK_EVERY_S
+            with self._database.read() as connection:
+                self._channels = late_events.channels_with_news(connection, self._clock())
+        except DatabaseUnavailable:
+            self._channels = set()
+            self._look_at_s = time.monotonic() + 5 * LOOK_EVERY_S
+        finally:
+            self._looking.release()
 
 
 class CallbackDispatcher:
     """Answers callbacks for all channels of the process."""
 
-    def __init__(self, services: Services, routing: Routing, *, raises_on_bad_answer: bool) -> None:
+    def __init__(self, services: Services, *, raises_on_bad_answer: bool) -> None:
         self._services = services
-        self._routing = routing
         self._raises_on_bad_answer = raises_on_bad_answer
         self._late_events = LateEvents(services.database, services.clock)
         self._known_good: set[tuple[str, bytes]] = set()
-
-    def holder(self, key: str) -> str:
-        """Whose key this is, "" for nobody's; large bodies have their turn by it."""
-        return self._routing.holder(key)
-
-    def read(self, callback: Callback, body: dict[str, Any], note: Note) -> Received:
-        """The callback in our types.  Reads no record and calls no vendor.  Raises `HttpError` (400, 401, 413)."""
-        caller = self._routing.caller(body.pop("integration_auth_token", None))
-        if callback.entries and len(entries(body.get(callback.entries))) > MOST_ENTRIES:
-            message = f"{callback.entries} has more than {MOST_ENTRIES} entries; send them in several requests"
-            raise HttpError(413, "TOO_MANY_ENTRIES", message)
-        reading = callback.read(body)
-        if reading.envelope:
-            note.problems = body_problems(reading)
-            fault = Malformed(reading)
-            note.events = fault.sent
-            raise fault
-        if reading.mended is not None:
-            body = dict(reading.mended)
-            reading = replace(reading, mended=None)
-        envelope = Envelope.read(body)
-        standing, channel = self._routing.route(caller, envelope.pair)
-        note.channel = channel.key if channel else standing
-        note.order_refnum = envelope.order_refnum
-        if channel is not None and channel.set_aside:
-            message = "this channel is set aside because of its configuration; `channel check` names the fault"
-            raise HttpError(503, CHANNEL_SET_ASIDE, message, retry_after_s=SET_ASIDE_RETRY_S)
-        is_of_use = standing != "unconfigured" and not reading.problems
-        payload = action(callback.name).read(body, reading) if is_of_use else None
-        return Received(callback, body, reading, envelope, standing, channel, payload)
 
     def answer(
         self,

@@ -22,7 +22,7 @@ from app.callbacks.key_search import MOST_TRIED, KeySearch
 from app.callbacks.large_bodies import IN_HAND, FreePlace, LargeBodies
 from app.callbacks.spool import Room
 from app.callbacks.threads import Threads
-from app.channel.routing import wrong_key
+from app.channel.receiving import wrong_key
 from app.channel_settings import LONGEST_KEY
 from app.deadline import Deadline
 from app.domain.json_values import has_more_different_names, has_more_values

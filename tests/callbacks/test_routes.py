@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.channel import dispatch
+from app.channel import receiving
 from app.channel.actions import order_pull
 from app.contract.schemas import Contract, load_contract
 from app.operations import callback_log
@@ -60,7 +60,7 @@ WRONG_KEYS: list[Any] = [
 def test_p7_a_list_of_more_entries_than_can_be_answered_in_time_is_refused(
     retailops: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(receiving, "MOST_ENTRIES", 3)
     rows = [{"sku": f"S{number}", "quantity_available": 1} for number in range(4)]
     reply = retailops.post("inventory_push", inventory_updates=rows)
     assert reply.status_code == 413 and codes(reply.get_json()) == ["TOO_MANY_ENTRIES"]
