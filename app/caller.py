@@ -1,4 +1,4 @@
-"""Keeps whose request the current thread serves, and until when, so that shared resources are divided fairly."""
+"""Keeps whose request the current thread serves, until when, and what it has begun at vendors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 read_limit_s: ContextVar[float | None] = ContextVar("read_limit_s", default=None)
 """How long the database may work on what this thread reads, in seconds; None: as long as for everybody."""
+
+vendor_writes: ContextVar[int] = ContextVar("vendor_writes", default=0)
+"""How many calls that may change something at a vendor this thread has begun.  Who catches a fault of ours inside a
+business verb learns by it whether the vendor may have done anything."""
 
 ANSWER_AFTER_S: Final = "channel.answer_after_s"
 """Where an application says in the WSGI environment for how many seconds its answer is kept before it is sent."""

@@ -26,7 +26,7 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 """Statements at the cursor, from claim to reply; decodings of the stored body of a command."""
 
 LIMITS = {
-    "order_cancel to Pipe17 and back": (36, 111, 34, 7, 2, 1),
+    "order_cancel to Pipe17 and back": (34, 107, 33, 7, 2, 1),
     "order_shipment_submit to Pipe17 and back": (44, 145, 41, 9, 2, 1),
     "order_acknowledge to Pipe17 and back": (40, 121, 38, 8, 3, 1),
     "inventory_push, the request": (18, 31, 13, 3, 1, 0),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_907, "all of app/": 71_374}
+LINES = {"gateways": 10_907, "all of app/": 71_355}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from app import caller
 from app.clock import utc_now
 from app.deadline import Deadline
 from app.deliveries import transitions
@@ -21,7 +22,6 @@ from app.gateways.calls import Accepted, Call, Verb
 from app.gateways.capabilities import CommandTarget, Gateways
 from app.records.database import DatabaseUnavailable
 from app.records.deliveries import Delivery, Settled
-from app.transport import sent
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Attempts:
         return replace(settled, begun_at=begun_at, ms=int((time.monotonic() - begun_s) * 1000))
 
     def _made(self, delivery: Delivery, deadline: Deadline, is_inline: bool) -> Settled:
-        before = sent.writes()
+        before = caller.vendor_writes.get()
         error: GatewayError
         gateway = self._gateways.get((delivery.channel, delivery.gateway))
         settle_s = gateway.settle_s if gateway else 0.0
@@ -67,7 +67,7 @@ class Attempts:
         except Exception:
             log.exception("delivery %s: %s failed inside this server", delivery.id, delivery.verb)
             error = BrokenReply("INTERNAL_FAULT", "this server could not make the call; see its log")
-        if sent.writes() == before:
+        if caller.vendor_writes.get() == before:
             error = Unavailable(error.code, error.message)
         return self._after_error(delivery, error, settle_s, is_inline=is_inline)
 

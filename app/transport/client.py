@@ -27,11 +27,11 @@ import requests
 import requests.adapters
 import urllib3
 
+from app import caller
 from app.addresses import broken_rule, is_loopback
 from app.deadline import Deadline
 from app.domain.traffic import VendorCall
 from app.errors import PAUSED, BrokenReply, GatewayError, Misconfigured, Unavailable
-from app.transport import sent
 from app.transport.connections import KEEP_IDLE_S, POOLS, TRANSPORT_ERRORS, Attempt, failure_of, watched
 from app.transport.limits import Admission, Permit
 from app.transport.rates import CallKind
@@ -233,7 +233,7 @@ class VendorClient:
         """Sends it; a read that met a connection the vendor had already given up is sent once more."""
         attempt = Attempt(end, self._connect_s)
         if prepared.method not in _READS:
-            sent.note_write()
+            caller.vendor_writes.set(caller.vendor_writes.get() + 1)
         reply, failure = self._try(prepared, shown, attempt)
         if (
             failure is not None

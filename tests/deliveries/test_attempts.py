@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app import caller
 from app.deadline import Deadline
 from app.deliveries import transitions
 from app.deliveries.attempts import Attempts
@@ -20,7 +21,6 @@ from app.gateways.calls import Accepted, Call, Health, Verb
 from app.gateways.capabilities import CommandTarget, Gateway
 from app.records.database import Database, DatabaseUnavailable
 from app.records.deliveries import Delivery
-from app.transport import sent
 
 
 class Faulty(CommandTarget):
@@ -58,7 +58,7 @@ class Answering(CommandTarget):
     def _next(self) -> Accepted | None:
         outcome = self._outcomes.pop(0)
         if isinstance(outcome, GatewayError):
-            sent.note_write()
+            caller.vendor_writes.set(caller.vendor_writes.get() + 1)
             raise outcome
         return outcome
 
@@ -118,7 +118,7 @@ def test_p44_a_fault_or_a_database_away_before_anything_was_sent_leaves_no_unkno
 
         def acknowledge_order(self, wanted: Acknowledgement, call: Call) -> Accepted:
             if self._is_sent:
-                sent.note_write()
+                caller.vendor_writes.set(caller.vendor_writes.get() + 1)
             raise self._error
 
     body = msgspec.json.encode(Acknowledgement("A", "7"))
