@@ -27,13 +27,13 @@ FIGURES = ("files", "moves between files", "moves between rooms", "statements", 
 
 LIMITS = {
     "order_cancel to Pipe17 and back": (34, 107, 33, 7, 2, 1),
-    "order_shipment_submit to Pipe17 and back": (44, 145, 41, 9, 2, 1),
-    "order_acknowledge to Pipe17 and back": (40, 121, 38, 8, 3, 1),
-    "inventory_push, the request": (18, 31, 13, 3, 1, 0),
-    "inventory_push, the same stock in the background": (35, 86, 17, 9, 4, 0),
+    "order_shipment_submit to Pipe17 and back": (41, 137, 40, 9, 2, 1),
+    "order_acknowledge to Pipe17 and back": (36, 111, 37, 8, 3, 1),
+    "inventory_push, the request": (16, 26, 13, 3, 1, 0),
+    "inventory_push, the same stock in the background": (33, 81, 17, 9, 4, 0),
     "order_pull, a page of 100, the first time": (None, None, None, 10, 4, 0),
-    "order_pull, a page of 100, again": (45, None, None, 7, 4, 0),
-    "Rally order/create": (35, 90, 24, 10, 2, 0),
+    "order_pull, a page of 100, again": (43, None, None, 7, 4, 0),
+    "Rally order/create": (34, 89, 24, 10, 2, 0),
     "order_cancel to Pipe17 and back, PostgreSQL": (None, None, None, 8, 2, 1),
     "order_shipment_submit to Pipe17 and back, PostgreSQL": (None, None, None, 9, 2, 1),
     "order_acknowledge to Pipe17 and back, PostgreSQL": (None, None, None, 8, 3, 1),
@@ -45,7 +45,7 @@ LIMITS = {
 ALLOWED = {"files": 1.05, "moves between files": 1.05, "moves between rooms": 1.05}
 """By how much these may be above: one call more or less depends on what a process has read before."""
 
-LINES = {"gateways": 10_907, "all of app/": 71_355}
+LINES = {"gateways": 10_907, "all of app/": 71_356}
 """Lines of Python at most, `gateways` with all vendors, their commands and the example that is copied."""
 
 LONGEST_FUNCTION, MEDIAN_FUNCTION = 150, 7

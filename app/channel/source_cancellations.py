@@ -105,9 +105,8 @@ def acknowledge(request: CallbackRequest, numbers: Mapping[str, str]) -> None:
 
     Their source is sent nothing: it has cancelled them itself.
     """
-    if numbers:
-        with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
-            now = request.services.clock()
-            cancelled_at_source.acknowledge(connection, request.channel.key, numbers, now)
-            known_by = (Number(refnum, "retailops_order", number) for refnum, number in numbers.items())
-            search_keys.learn(connection, request.channel.key, known_by, now)
+    with request.services.database.write(wait_s=request.deadline.left_s()) as connection:
+        now = request.services.clock()
+        cancelled_at_source.acknowledge(connection, request.channel.key, numbers, now)
+        known_by = (Number(refnum, "retailops_order", number) for refnum, number in numbers.items())
+        search_keys.learn(connection, request.channel.key, known_by, now)

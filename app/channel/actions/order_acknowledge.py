@@ -60,7 +60,8 @@ def carry_out(payload: list[Acknowledgement], request: CallbackRequest) -> Callb
     known = {order.refnum: order for order in remembered.values()}
     cancelled = {order.refnum for order in remembered.values() if order.cancellation_times}
     numbers = {item.order_refnum: item.retailops_order_id for item in entries if item.order_refnum in cancelled}
-    source_cancellations.acknowledge(request, numbers)
+    if numbers:
+        source_cancellations.acknowledge(request, numbers)
     events: list[Event] = []
     commands: list[AcknowledgeOrder] = []
     for item in entries:
