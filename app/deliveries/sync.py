@@ -83,7 +83,7 @@ class FactKind:
     after: Callable[[Connection, Batch, Sequence[Any], datetime], object]
     """What follows from what the vendor accepted, in the transaction that records it."""
     give_back: Callable[[Connection, Batch, Collection[str]], object]
-    """For these facts no call has begun: what the vendor has of them is as certain as before the claim.  At least one."""
+    """No call has begun for these, at least one: what the vendor has of them is as certain as before the claim."""
     requeue: Callable[[Connection, Batch, datetime], object]
     """The lease was lost: somebody else has sent these facts meanwhile, and ours may have arrived last (R13)."""
 
